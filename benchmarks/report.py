@@ -1,0 +1,69 @@
+"""One way to report a benchmark: a table for a person, and benchmarks/results/NAME.json for a program."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One figure. `ok` is None where there is no goal, False where the goal is missed."""
+
+    what: str
+    value: float
+    unit: str
+    goal: str
+    ok: bool | None
+
+
+class Report:
+    """Collects rows; `finish()` prints and writes them."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.rows: list[Row] = []
+
+    def row(self, what: str, value: float, unit: str, goal: str = "", ok: bool | None = None) -> None:
+        self.rows.append(Row(what, float(value), unit, goal, ok))
+
+    def finish(self) -> None:
+        table = Table(title=f"{self.name} · {_machine()}")
+        for head in ("what", "value", "unit", "goal", "ok"):
+            table.add_column(head, justify="right" if head == "value" else "left")
+        for row in self.rows:
+            mark = {True: "yes", False: "NO", None: ""}[row.ok]
+            table.add_row(row.what, f"{row.value:,.4g}", row.unit, row.goal, mark)
+        Console(width=None if sys.stdout.isatty() else 130).print(table)
+        RESULTS.mkdir(exist_ok=True)
+        record = {
+            "command": f"make bench-{self.name}",
+            "rows": [asdict(row) for row in self.rows],
+            "machine": _machine(),
+            "commit": _commit(),
+        }
+        (RESULTS / f"{self.name}.json").write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+
+
+def _machine() -> str:
+    model = platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        model = names[0] if names else model
+    return f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}"
+
+
+def _commit() -> str:
+    git = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
+    return git.stdout.strip() or "unknown"

@@ -1,0 +1,1 @@
+"""Afterimage's edge: gateway, slash commands, command line, HTTP."""

@@ -1,0 +1,286 @@
+"""Identities and frozen records: what passes between the indexer's rooms.
+
+A *picture* is content (its bytes, known by their SHA-256). A *place* is where a picture is shown: one attachment,
+embed image or forwarded file of one message. One picture has as many places as it was posted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntFlag, StrEnum
+from typing import NewType
+
+import numpy as np
+import numpy.typing as npt
+
+GuildId = NewType("GuildId", int)
+ChannelId = NewType("ChannelId", int)  # also threads: to Discord a thread is a channel
+MessageId = NewType("MessageId", int)
+UserId = NewType("UserId", int)
+PictureId = NewType("PictureId", int)  # rowid in `pictures`
+PlaceId = NewType("PlaceId", int)  # rowid in `places`
+ModelId = NewType("ModelId", int)  # rowid in `models`
+JobId = NewType("JobId", int)
+
+Pixels = npt.NDArray[np.uint8]  # [H, W, 3], RGB
+Vectors = npt.NDArray[np.float32]  # [n, d] or [d], rows of unit length
+
+# Discord's epoch, the first millisecond of 2015, in Unix milliseconds; a snowflake's upper 42 bits count from it.
+DISCORD_EPOCH_MS = 1_420_070_400_000
+
+
+def snowflake_ms(snowflake: int) -> int:
+    """The Unix time in milliseconds at which `snowflake` was made."""
+    return (snowflake >> 22) + DISCORD_EPOCH_MS
+
+
+def ms_snowflake(unix_ms: int) -> int:
+    """The smallest snowflake of that millisecond (0 before Discord's epoch)."""
+    return max(unix_ms - DISCORD_EPOCH_MS, 0) << 22
+
+
+class ChannelKind(StrEnum):
+    """What kind of channel it is. FORUM and MEDIA hold threads only, no messages of their own."""
+
+    TEXT = "text"
+    ANNOUNCEMENT = "announcement"
+    VOICE = "voice"
+    STAGE = "stage"
+    FORUM = "forum"
+    MEDIA = "media"
+    PUBLIC_THREAD = "public-thread"
+    PRIVATE_THREAD = "private-thread"
+    ANNOUNCEMENT_THREAD = "announcement-thread"
+
+    @property
+    def holds_messages(self) -> bool:
+        return self not in (ChannelKind.FORUM, ChannelKind.MEDIA)
+
+    @property
+    def is_thread(self) -> bool:
+        return self in (
+            ChannelKind.PUBLIC_THREAD,
+            ChannelKind.PRIVATE_THREAD,
+            ChannelKind.ANNOUNCEMENT_THREAD,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Guild:
+    id: GuildId
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A channel or thread. `parent_id` is a thread's channel (categories are not stored)."""
+
+    id: ChannelId
+    guild_id: GuildId
+    kind: ChannelKind
+    name: str
+    parent_id: ChannelId | None = None
+    age_restricted: bool = False
+    archived: bool = False
+
+
+class Source(StrEnum):
+    """Where in a message a picture stands."""
+
+    ATTACHMENT = "attachment"
+    EMBED_IMAGE = "embed-image"
+    EMBED_THUMBNAIL = "embed-thumbnail"
+    EMBED_VIDEO = "embed-video"  # the poster of an embedded video
+    VIDEO = "video"  # the poster of an attached video
+    COMPONENT = "component"  # media gallery, section thumbnail, file
+    STICKER = "sticker"
+
+
+class PlaceFlag(IntFlag):
+    """Properties of a place that a filter can ask for."""
+
+    ANIMATED = 1
+    SPOILER = 2
+    FORWARDED = 4
+    EMBEDDED = 8  # shown by an embed, not uploaded
+    STICKER = 16
+    VIDEO = 32
+
+
+NO_FLAGS = PlaceFlag(0)
+
+
+@dataclass(frozen=True, slots=True)
+class PictureRef:
+    """One picture as a message names it, not yet fetched.
+
+    `link` is its identity: the URL without query. `url` is the signed URL to fetch now, `proxy_url` Discord's media
+    proxy for the same file. Sizes are what Discord claims (bytes, pixels), None where it does not say.
+    """
+
+    ordinal: int
+    source: Source
+    link: str
+    url: str
+    proxy_url: str | None = None
+    file_name: str = ""
+    alt_text: str = ""
+    content_type: str | None = None
+    size: int | None = None
+    width: int | None = None
+    height: int | None = None
+    flags: PlaceFlag = NO_FLAGS
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message, parsed at the edge. Its time is in its id. `pictures` have distinct ordinals."""
+
+    id: MessageId
+    channel_id: ChannelId
+    guild_id: GuildId
+    author_id: UserId
+    author_name: str
+    content: str = ""
+    edited_ms: int | None = None
+    pictures: tuple[PictureRef, ...] = ()
+
+    @property
+    def created_ms(self) -> int:
+        return snowflake_ms(self.id)
+
+
+class ResizeMode(StrEnum):
+    """How a picture is brought to the model's square input (open_clip's names)."""
+
+    SHORTEST = "shortest"  # shortest side to size, centre crop
+    SQUASH = "squash"  # both sides to size, aspect lost
+    LONGEST = "longest"  # longest side to size, padded
+
+
+@dataclass(frozen=True, slots=True)
+class PixelSpec:
+    """The square uint8 RGB input that a model expects, before normalisation."""
+
+    size: int
+    resize_mode: ResizeMode = ResizeMode.SHORTEST
+    interpolation: str = "bicubic"  # or "bilinear"
+    fill: int = 0  # padding value for LONGEST, 0–255
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """Which embeddings may be compared with which: equal specs, and no others.
+
+    `fingerprint` tells apart weights that share a name (a hash of config and weights' identity), lower-case hex.
+    """
+
+    name: str
+    pretrained: str
+    dimension: int
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedPicture:
+    """What the decode workers make of a file's bytes.
+
+    `frames` holds one representative frame as [size, size, 3] uint8 (more where several frames are asked for).
+    `perceptual_hash` is 64 bits of the whole picture.
+    """
+
+    sha256: bytes
+    frames: tuple[Pixels, ...]
+    width: int
+    height: int
+    format: str
+    frame_count: int
+    byte_count: int
+    perceptual_hash: int
+
+    @property
+    def animated(self) -> bool:
+        return self.frame_count > 1
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which places may be hits. `channels` is always explicit: the channels that the asking member may read.
+
+    Times are Unix milliseconds: after_ms ≤ time < before_ms. A place matches when it has all of `require` and none of
+    `exclude`.
+    """
+
+    channels: frozenset[ChannelId]
+    authors: frozenset[UserId] | None = None
+    after_ms: int | None = None
+    before_ms: int | None = None
+    require: PlaceFlag = NO_FLAGS
+    exclude: PlaceFlag = NO_FLAGS
+    not_message: MessageId | None = None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Where a picture is shown. Orders by message, so `max()` is the newest."""
+
+    message_id: MessageId
+    place_id: PlaceId
+    channel_id: ChannelId
+    author_id: UserId
+    flags: PlaceFlag = NO_FLAGS
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One picture that the index found: its cosine and every place of it inside the filter, newest first.
+
+    Candidates are ordered by descending `score`, then by newest place first.
+    """
+
+    picture_id: PictureId
+    score: float
+    places: tuple[Place, ...]
+
+
+class Floor(StrEnum):
+    """Which floor answered."""
+
+    INDEX = "index"  # mapped segments and tail
+    DIRECT = "direct"  # scan of the embeddings in SQLite
+    LIVE = "live"  # newest messages, embedded on the spot
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One answer: a picture and the message that shows it best for this query (the newest, unless words chose).
+
+    `other_places` are further places of the same picture that the same filter allows, newest first.
+    """
+
+    picture_id: PictureId
+    score: float
+    place: Place
+    link: str
+    source: Source
+    file_name: str
+    alt_text: str
+    excerpt: str
+    author_name: str
+    width: int
+    height: int
+    other_places: tuple[Place, ...] = ()
+
+    @property
+    def created_ms(self) -> int:
+        return snowflake_ms(self.place.message_id)
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """The hits of one query, best first, and how they came about. `searched` counts the places inside the filter."""
+
+    hits: tuple[Hit, ...]
+    searched: int
+    floor: Floor
+    stage_ms: dict[str, float] = field(default_factory=dict)

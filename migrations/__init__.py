@@ -1,0 +1,1 @@
+"""The schema, as numbered SQL files; indexer/storage/migrate.py runs them."""

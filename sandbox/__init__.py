@@ -1,0 +1,1 @@
+"""A Discord on your own machine: for the demo, the tests and the benchmarks."""
