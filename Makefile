@@ -1,0 +1,76 @@
+# Afterimage. `make help` lists what there is.
+#
+#   PYTHON       the interpreter that makes the environment (3.11 or newer)
+#   TORCH_INDEX  the address of PyTorch's CPU package index, if your network has it: it saves several GB of
+#                CUDA libraries on Linux. Unset, everything comes from pip's own index.
+
+PYTHON      ?= python3
+TORCH_INDEX ?=
+VENV        := .venv
+BIN         := $(VENV)/bin
+PIP         := $(BIN)/python -m pip --disable-pip-version-check
+BENCHES     := model encode index crawl answers
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run test check fmt soak bench lock clean
+
+help: ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@echo "bench-NAME one benchmark: $(BENCHES)"
+
+demo: $(VENV)/.runtime ## index a made-up server and search it, all on this machine
+	$(BIN)/python -m sandbox.demo
+
+run: $(VENV)/.runtime ## start the bot: Discord with a token, the sandbox without
+	$(BIN)/afterimage run
+
+test: $(VENV)/.dev ## all tests
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+check: $(VENV)/.dev ## linters, types, import directions
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fmt: $(VENV)/.dev ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+soak: $(VENV)/.dev ## the long tests: hundreds of kills, thousands of worlds
+	AFTERIMAGE_SOAK=1 $(BIN)/python -m pytest --timeout 3600
+
+bench: $(addprefix bench-,$(BENCHES)) ## all benchmarks; results go to benchmarks/results
+
+bench-%: $(VENV)/.bench
+	$(BIN)/python -m benchmarks.$*
+
+lock: $(VENV)/.bench ## write the versions that are installed now to constraints.txt
+	@{ echo "# Exact versions that Afterimage is tested with. Written by \`make lock\`."; \
+	   $(PIP) freeze --exclude-editable --exclude pip --exclude setuptools; } > constraints.txt
+
+clean: ## remove the environment and caches; data stays
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage*
+
+# The environment, in three layers: what the bot needs, what the tests need, what the benchmarks compare with.
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Afterimage needs Python 3.11 or newer; $(PYTHON) is older. Name another: make PYTHON=python3.12 …"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) \
+	  || { echo "Python's venv module is missing. On Debian: apt install python3-venv"; rm -rf $(VENV); exit 1; }
+
+$(VENV)/.runtime: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Setting up $(VENV): on Linux the first time downloads several GB (PyTorch)."
+ifneq ($(TORCH_INDEX),)
+	$(PIP) install --quiet --constraint constraints.txt --index-url $(TORCH_INDEX) torch torchvision
+endif
+	$(PIP) install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.dev
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev,bench]'
+	@touch $@
