@@ -1,78 +1,144 @@
-"""Every setting of the indexer: frozen dataclasses with defaults and units. bot/config.py fills them."""
+"""Every setting of the indexer: frozen dataclasses with defaults. bot/config.py fills them.
+
+`About` beside a field is its documentation and its limits, written once: the loader checks by it, `config.example.toml`
+is rendered from it, and `afterimage check-config` shows it. `low` and `high` are inclusive.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a setting means (one or two sentences), its unit, and which values it may have."""
+
+    text: str
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
     """Which CLIP, on what."""
 
-    name: str = "ViT-B-32-SigLIP2-256"  # an open_clip architecture, or the stem of `config_file`
-    pretrained: str = "webli"  # an open_clip tag, or the path of a checkpoint
-    config_file: Path | None = None  # a custom open_clip model config (JSON)
-    cache_dir: Path | None = None  # where downloaded weights lie; None: the hub's own default
-    device: str = "auto"  # auto | cpu | cuda | mps
-    precision: str = "auto"  # auto | float32 | bfloat16 (float16 on cuda under auto)
-    batch_size: int = 8  # pictures a batch; small, so that a query waits for one batch only
-    threads: int = 0  # CPU threads for the model; 0: torch's own choice
+    name: Annotated[str, About("An open_clip architecture, or the stem of `config_file`.")] = "ViT-B-32-SigLIP2-256"
+    pretrained: Annotated[str, About("An open_clip tag, or the path of a checkpoint.")] = "webli"
+    config_file: Annotated[Path | None, About("A custom open_clip model config (JSON); empty: none.")] = None
+    cache_dir: Annotated[
+        Path | None, About("Where downloaded weights lie; empty: the hub's own default, or HF_HOME.")
+    ] = None
+    device: Annotated[
+        str, About("Where the model runs; auto takes the best there is.", choices=("auto", "cpu", "cuda", "mps"))
+    ] = "auto"
+    precision: Annotated[
+        str,
+        About(
+            "auto: bfloat16 where the processor has it and the result agrees with float32 (float16 on cuda).",
+            choices=("auto", "float32", "bfloat16"),
+        ),
+    ] = "auto"
+    batch_size: Annotated[
+        int, About("Pictures a batch; small, so that a query waits for one batch only.", "pictures", low=1, high=1024)
+    ] = 8
+    threads: Annotated[int, About("CPU threads for the model; 0: torch's own choice.", "threads", low=0, high=512)] = 0
 
 
 @dataclass(frozen=True, slots=True)
 class FetchSettings:
     """What may be downloaded."""
 
-    max_download_bytes: int = 32 * 1024 * 1024  # bytes
-    timeout_s: float = 30.0  # seconds for one file, connect to last byte
-    concurrency: int = 8  # downloads at once
-    extra_hosts: tuple[str, ...] = ()  # hosts beside Discord's own that may be contacted, exact names
-    use_media_proxy: bool = True  # ask Discord's media proxy for a copy just above the model's input
-    insecure_hosts: tuple[str, ...] = ()  # "host:port" reached over http on loopback: the sandbox only
+    max_download_bytes: Annotated[
+        int, About("The largest file that is downloaded, for history and for uploads.", "bytes", low=1024)
+    ] = 32 * 1024 * 1024
+    timeout_s: Annotated[
+        float, About("The longest wait for one file, connect to last byte.", "seconds", low=1, high=600)
+    ] = 30.0
+    concurrency: Annotated[int, About("Downloads at once.", "downloads", low=1, high=256)] = 8
+    extra_hosts: Annotated[
+        tuple[str, ...], About("Hosts beside Discord's own that may be contacted, as exact names.")
+    ] = ()
+    use_media_proxy: Annotated[
+        bool, About("Ask Discord's media proxy for a copy just above the model's input, not for the original.")
+    ] = True
+    insecure_hosts: Annotated[
+        tuple[str, ...], About('"host:port" on loopback that is reached over plain http: for the sandbox only.')
+    ] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class DecodeSettings:
-    """The limits of a decode worker."""
+    """The limits of the processes that open pictures."""
 
-    workers: int = 0  # processes; 0: min(cores, 4)
-    max_pixels: int = 100_000_000  # width × height
-    timeout_s: float = 20.0  # seconds for one picture
-    memory_bytes: int = 2 * 1024**3  # address space of a worker beyond what it starts with
+    workers: Annotated[int, About("Processes; 0: as many as cores, at most 4.", "processes", low=0, high=256)] = 0
+    max_pixels: Annotated[int, About("The largest picture that is opened, width × height.", "pixels", low=1)] = (
+        100_000_000
+    )
+    timeout_s: Annotated[float, About("The longest time for one picture.", "seconds", low=0.1, high=600)] = 20.0
+    memory_bytes: Annotated[
+        int, About("Address space of a process beyond what it starts with.", "bytes", low=64 * 1024**2)
+    ] = 2 * 1024**3
 
 
 @dataclass(frozen=True, slots=True)
 class CrawlSettings:
     """How history is read."""
 
-    start: str = "manual"  # manual | auto
-    messages: str = "pictures"  # pictures: only messages with pictures are stored | all: every message's text too
-    concurrency: int = 4  # channels at once, over all guilds
-    stickers: bool = False  # index stickers too
+    start: Annotated[
+        str,
+        About(
+            "manual: nothing is read until someone with Manage Server gives /reindex start; auto: at once.",
+            choices=("manual", "auto"),
+        ),
+    ] = "manual"
+    messages: Annotated[
+        str,
+        About(
+            "pictures: only messages that show pictures are stored; all: every message's text too, for word search.",
+            choices=("pictures", "all"),
+        ),
+    ] = "pictures"
+    concurrency: Annotated[int, About("Channels read at once, over all servers.", "channels", low=1, high=64)] = 4
+    stickers: Annotated[bool, About("Index stickers too.")] = False
 
 
 @dataclass(frozen=True, slots=True)
 class IndexSettings:
     """The vector index."""
 
-    engine: str = "auto"  # auto: mapped segments where faiss can be imported | direct: scan SQLite
-    seal_rows: int = 8192  # rows of the tail that are sealed into a segment
-    threads: int = 0  # scan threads; 0: min(cores, 4)
-    purge_after_s: float = 86_400.0  # seconds until deleted vectors have left sealed files
+    engine: Annotated[
+        str,
+        About(
+            "auto: memory-mapped segments where faiss can be imported; direct: always scan SQLite.",
+            choices=("auto", "direct"),
+        ),
+    ] = "auto"
+    seal_rows: Annotated[
+        int, About("Vectors held in memory before they are sealed into a segment.", "vectors", low=16)
+    ] = 8192
+    threads: Annotated[int, About("Threads of one search; 0: as many as cores, at most 4.", "threads", low=0)] = 0
+    purge_after_s: Annotated[
+        float, About("The longest time until deleted vectors have left the files.", "seconds", low=0)
+    ] = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
 class SearchSettings:
     """What a member may ask for."""
 
-    default_count: int = 5
-    max_count: int = 50
+    default_count: Annotated[int, About("Hits when a member does not say how many.", "hits", low=1, high=100)] = 5
+    max_count: Annotated[int, About("The most hits a member may ask for.", "hits", low=1, high=100)] = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    data_dir: Path = Path("data")
+    """All of it. Every field that is a dataclass is a table of the configuration file; the others stand at its top."""
+
+    data_dir: Annotated[Path, About("The folder for everything the bot keeps; a running bot locks it.")] = Path("data")
     model: ModelSettings = field(default_factory=ModelSettings)
     fetch: FetchSettings = field(default_factory=FetchSettings)
     decode: DecodeSettings = field(default_factory=DecodeSettings)
