@@ -1,0 +1,89 @@
+"""One writer a data folder: a file lock that names its holder and vanishes with the process, however that ends."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from indexer.errors import StorageError
+
+FILE_NAME = "writer.lock"
+
+# A forked child shares the lock with its parent and would keep it when the parent is killed: it lets go at birth.
+_held: set[int] = set()
+
+
+def _let_go_in_child() -> None:
+    for handle in _held:
+        with suppress(OSError):
+            os.close(handle)
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_let_go_in_child)
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who writes: process id, its command line, and since when (ISO 8601, UTC)."""
+
+    pid: int
+    command: str
+    since: str
+
+
+@contextmanager
+def hold(folder: Path) -> Iterator[Holder]:
+    """Makes the folder if needed and holds its writer lock.
+
+    Raises StorageError where another process has it (named), or where the folder cannot be made, written or locked.
+    """
+    path = folder / FILE_NAME
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StorageError(
+            f"{path} cannot be written ({error.strerror}). Check data_dir and its permissions."
+        ) from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StorageError(_taken(folder, holder(folder))) from error
+        except OSError as error:
+            raise StorageError(
+                f"{path} cannot be locked ({error.strerror}). Choose a data_dir on a local disk: SQLite locks too."
+            ) from error
+        _held.add(handle)
+        me = Holder(os.getpid(), " ".join(sys.orig_argv)[:500], datetime.now(UTC).isoformat(timespec="seconds"))
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, json.dumps(asdict(me)).encode(), 0)
+        yield me
+        os.ftruncate(handle, 0)  # not unlinked: a second process may have the file open and be about to lock it
+    finally:
+        _held.discard(handle)
+        os.close(handle)
+
+
+def holder(folder: Path) -> Holder | None:
+    """Who last said that it writes this folder; None where nobody did. Says nothing about whether it still lives."""
+    try:
+        return Holder(**json.loads((folder / FILE_NAME).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _taken(folder: Path, who: Holder | None) -> str:
+    name = f"process {who.pid} ({who.command}), since {who.since}" if who else "another process"
+    return (
+        f"{folder} is being written by {name}. Stop that first, or use a command that only reads: "
+        f"status and search work beside a running bot."
+    )
