@@ -243,6 +243,28 @@ class Candidate:
     places: tuple[Place, ...]
 
 
+class Band(StrEnum):
+    """How close a hit is, in words; closest first. Bands are measured on the guild's own pictures."""
+
+    SAME = "same-picture"
+    EDITED = "edited-copy"
+    VERY_SIMILAR = "very-similar"
+    RELATED = "related"
+    FAR = "far"
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a hit's place in the order was made of. Ranks count from 1; None: that side did not find it."""
+
+    cosine: float | None = None
+    vector_rank: int | None = None
+    bm25: float | None = None
+    words_rank: int | None = None
+    hash_distance: int | None = None  # differing bits of 64 between the perceptual hashes
+    standing: float | None = None  # standard deviations above what this query scores on a picture taken at random
+
+
 class Floor(StrEnum):
     """Which floor answered."""
 
@@ -270,6 +292,13 @@ class Hit:
     width: int
     height: int
     other_places: tuple[Place, ...] = ()
+    band: Band = Band.RELATED
+    parts: Parts = field(default_factory=Parts)
+
+    @property
+    def first_place(self) -> Place:
+        """Where the picture was posted first, as far as the filter allows to see."""
+        return min((self.place, *self.other_places))
 
     @property
     def created_ms(self) -> int:
