@@ -1,0 +1,189 @@
+"""From what a person wrote (TOML values, environment strings) to typed settings: keys by reflection, strict values."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from pathlib import Path
+from types import NoneType
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+from indexer.errors import ConfigError
+from indexer.settings import About
+
+PREFIX = "AFTERIMAGE_"
+
+# Three base64 groups: a bot's token as Discord makes them (user id, time, 27 or more characters of HMAC).
+TOKEN_SHAPE = re.compile(r"[\w-]{20,32}\.[\w-]{5,8}\.[\w-]{25,}")
+
+_TRUE, _FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
+
+
+class Secret:
+    """A string that shows itself to `reveal()` only: repr, str, format and pickling give nothing away."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __repr__(self) -> str:
+        return "<hidden>"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a secret is not pickled")
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One setting: where it stands in the file (`table` is empty at the top), its type, default and documentation."""
+
+    table: str
+    name: str
+    kind: Any
+    default: Any
+    about: About
+
+    @property
+    def dotted(self) -> str:
+        return f"{self.table}.{self.name}" if self.table else self.name
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that overrides it."""
+        return PREFIX + self.dotted.replace(".", "_").upper()
+
+
+def keys_of(settings: type[Any], table: str = "") -> Iterator[Key]:
+    """Every key of a settings dataclass, in its order; a field that is a dataclass is a table. Secrets are no keys."""
+    hints = get_type_hints(settings, include_extras=True)
+    for one in fields(settings):
+        kind = hints[one.name]
+        about = About("")
+        if get_origin(kind) is Annotated:
+            kind, about = get_args(kind)[:2]
+        if is_dataclass(kind):
+            yield from keys_of(kind, one.name)  # type: ignore[arg-type] # a dataclass used as a type is a class
+        elif kind != Secret | None:
+            default = one.default_factory() if one.default_factory is not MISSING else one.default
+            yield Key(table, one.name, kind, default, about)
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """` (did you mean …?)`, or nothing where nothing is near."""
+    names = list(known)
+    near = difflib.get_close_matches(word.lower(), [name.lower() for name in names], n=1, cutoff=0.6)
+    found = [name for name in names if near and name.lower() == near[0]]
+    return f" (did you mean {found[0]}?)" if found else ""
+
+
+def shown(value: object) -> str:
+    """A value as an error names it: as written, cut short, and never a token."""
+    text = repr(value)
+    return "a value that looks like a token" if TOKEN_SHAPE.search(text) else text[:80]
+
+
+def allowed(key: Key) -> str:
+    """What the key may be, in words."""
+    about, kind = key.about, key.kind
+    if about.choices:
+        return "one of " + ", ".join(about.choices)
+    words = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", Path: "a path"}.get(kind)
+    if words is None:
+        words = "a path, or empty for none" if kind == Path | None else "a list of texts"
+    if about.low is not None and about.high is not None:
+        words += f" from {about.low} to {about.high}"
+    elif about.low is not None:
+        words += f", {about.low} or more"
+    elif about.high is not None:
+        words += f", {about.high} or less"
+    return f"{words} ({about.unit})" if about.unit else words
+
+
+def from_text(key: Key, text: str) -> object:
+    """What an environment variable's text means as a TOML value; text that does not fit is returned as it is."""
+    text = text.strip()
+    if key.kind is bool and text.lower() in _TRUE | _FALSE:
+        return text.lower() in _TRUE
+    if key.kind in (int, float):
+        for number in (int, float):
+            try:
+                return number(text)
+            except ValueError:
+                continue
+    if key.kind == tuple[str, ...]:
+        return [part.strip() for part in text.split(",") if part.strip()]
+    return text
+
+
+def convert(key: Key, value: object, origin: str, base: Path) -> Any:
+    """The typed value of a key. Relative paths count from `base`.
+
+    Raises ConfigError that names `origin` (file or variable), key, value and what is allowed.
+    """
+    wrong = ConfigError(f"{origin}: {key.dotted} is {shown(value)}, but must be {allowed(key)}")
+    about = key.about
+    match value:
+        case bool() if key.kind is bool:
+            return value
+        case bool():
+            raise wrong
+        case int() | float() if key.kind in (int, float):
+            if (key.kind is int and not isinstance(value, int)) or not math.isfinite(value):
+                raise wrong
+            if (about.low is not None and value < about.low) or (about.high is not None and value > about.high):
+                raise wrong
+            return key.kind(value)
+        case str() if key.kind is str:
+            if about.choices and value not in about.choices:
+                raise ConfigError(str(wrong) + suggest(value, about.choices))
+            return value
+        case str() if key.kind in (Path, Path | None):
+            if not value:
+                if key.kind is Path:
+                    raise wrong
+                return None
+            return base / Path(value).expanduser()
+        case list() if key.kind == tuple[str, ...] and all(isinstance(part, str) and part for part in value):
+            return tuple(value)
+        case _:
+            raise wrong
+
+
+def written(value: object) -> str:
+    """A default or a value in force, as TOML writes it."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case NoneType():
+            return '""'
+        case int() if abs(value) >= 100_000:
+            return f"{value:_}"
+        case float() if value.is_integer() and abs(value) >= 100_000:
+            return f"{value:_.1f}"
+        case tuple():
+            return "[" + ", ".join(written(part) for part in value) + "]"
+        case str() | Path():
+            text = str(value).replace("\\", "\\\\").replace('"', '\\"')
+            return f'"{text}"'
+        case _:
+            return str(value)
+
+
+def build(settings: type[Any], values: Mapping[str, Any], table: str = "") -> Any:
+    """The dataclass with `values` (by dotted name) in place of its defaults."""
+    hints = get_type_hints(settings)
+    given: dict[str, Any] = {}
+    for one in fields(settings):
+        dotted = f"{table}.{one.name}" if table else one.name
+        if is_dataclass(hints[one.name]):
+            given[one.name] = build(hints[one.name], values, one.name)
+        elif dotted in values:
+            given[one.name] = values[dotted]
+    return settings(**given)

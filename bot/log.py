@@ -1,0 +1,75 @@
+"""Logging to standard error, for people or for collectors; a token never passes it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TextIO
+
+from bot.config import LogSettings, Secret
+from bot.config_values import TOKEN_SHAPE
+
+# Libraries that log every statement or chunk at debug level: their noise hides the bot's own lines.
+_CHATTY = ("aiosqlite", "asyncio", "PIL", "httpcore", "httpx", "urllib3", "filelock", "fsspec", "matplotlib")
+
+
+class _Redacting(logging.Formatter):
+    """Takes every token out of the finished text, tracebacks included: the last step, so that nothing goes round it."""
+
+    def __init__(self, secrets: Sequence[Secret]) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+        self._secrets = [secret.reveal() for secret in secrets]
+
+    def redact(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "<hidden>")
+        return TOKEN_SHAPE.sub("<hidden>", text)
+
+    def format(self, record: logging.LogRecord) -> str:
+        # What continues a record is indented: a member's text with a line break cannot forge a record of its own.
+        return self.redact(super().format(record)).replace("\n", "\n    ")
+
+
+class _Json(_Redacting):
+    """One JSON object a line: time (RFC 3339, UTC), level, logger, message, and error where there is a traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        entry = {
+            "time": f"{seconds}.{int(record.msecs):03}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": self.redact(record.getMessage()),
+        }
+        if record.exc_info:
+            entry["error"] = self.redact(self.formatException(record.exc_info))
+        return json.dumps(entry, ensure_ascii=False)
+
+
+@contextmanager
+def logging_to(settings: LogSettings, secrets: Sequence[Secret] = (), stream: TextIO | None = None) -> Iterator[None]:
+    """All logging, Python's warnings too, goes to `stream` (None: standard error) in the given form while inside."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter((_Json if settings.format == "json" else _Redacting)(secrets))
+    level = logging.getLevelNamesMapping()[settings.level.upper()]
+    root = logging.getLogger()
+    before_handlers, before_level = root.handlers[:], root.level
+    before_chatty = {name: logging.getLogger(name).level for name in _CHATTY}
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(max(level, logging.INFO))
+    logging.captureWarnings(True)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)
+        handler.flush()
+        root.handlers[:] = before_handlers
+        root.setLevel(before_level)
+        for name, chatty_level in before_chatty.items():
+            logging.getLogger(name).setLevel(chatty_level)

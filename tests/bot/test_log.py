@@ -1,0 +1,77 @@
+"""The log: readable, parseable, and never with a token in it, whoever logs it and wherever it stands."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import warnings
+
+import pytest
+
+from bot.config import LogSettings, Secret
+from bot.log import logging_to
+
+TOKEN = "MTIzNDU2Nzg5MDEyMzQ1Njc4OTA.GabcdE.abcdefghijklmnopqrstuvwxyz-123456"
+ODD_TOKEN = "sandbox-token"
+
+
+@pytest.mark.filterwarnings("always::RuntimeWarning")  # so that it is logged, as in a running bot
+@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize("token", [TOKEN, ODD_TOKEN])
+@pytest.mark.parametrize("logger", ["bot.client", "discord.http", "discord.gateway", "aiohttp.client"])
+def test_no_logger_gets_a_token_out(form: str, token: str, logger: str) -> None:
+    stream = io.StringIO()
+    with logging_to(LogSettings(level="debug", format=form), [Secret(token)], stream):
+        log = logging.getLogger(logger)
+        log.info("IDENTIFY with %s", {"token": token})
+        try:
+            raise ValueError(f"Authorization: Bot {token}")
+        except ValueError:
+            log.exception("request failed")
+        warnings.warn(f"stray {token}", RuntimeWarning, stacklevel=1)
+    assert "IDENTIFY" in stream.getvalue()
+    assert "Traceback" in stream.getvalue()
+    assert "stray" in stream.getvalue()
+    assert token not in stream.getvalue()
+
+
+def test_a_token_of_another_bot_is_hidden_by_its_shape() -> None:
+    stream = io.StringIO()
+    with logging_to(LogSettings(), [], stream):
+        logging.getLogger("bot").info("found %s in a message", TOKEN)
+    assert TOKEN not in stream.getvalue()
+
+
+def test_a_line_break_in_a_message_forges_no_record() -> None:
+    stream = io.StringIO()
+    with logging_to(LogSettings(), [], stream):
+        logging.getLogger("bot").info("file %s", "a.png\n2026-01-01 00:00:00,000 ERROR   bot: forged")
+    _, second = stream.getvalue().splitlines()
+    assert second.startswith("    ")
+
+
+def test_json_lines_carry_time_level_logger_and_error() -> None:
+    stream = io.StringIO()
+    with logging_to(LogSettings(format="json"), [], stream):
+        logging.getLogger("bot.x").warning("half\nway")
+        try:
+            raise KeyError("gone")
+        except KeyError:
+            logging.getLogger("bot.x").exception("lost")
+    first, second = (json.loads(line) for line in stream.getvalue().splitlines())
+    assert (first["level"], first["logger"], first["message"]) == ("warning", "bot.x", "half\nway")
+    assert first["time"].endswith("Z")
+    assert "KeyError" in second["error"]
+
+
+def test_chatty_libraries_stay_quiet_at_debug_level_and_levels_are_given_back() -> None:
+    stream = io.StringIO()
+    root = logging.getLogger()
+    before = root.level, root.handlers[:]
+    with logging_to(LogSettings(level="debug"), [], stream):
+        logging.getLogger("aiosqlite").debug("executing")
+        logging.getLogger("bot").debug("mine")
+    assert "executing" not in stream.getvalue()
+    assert "mine" in stream.getvalue()
+    assert (root.level, root.handlers) == before
