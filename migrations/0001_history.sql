@@ -41,6 +41,19 @@ CREATE TABLE messages (
 CREATE INDEX messages_by_channel ON messages (channel_id, message_id);
 CREATE INDEX messages_by_author ON messages (author_id, guild_id);
 CREATE INDEX messages_by_check ON messages (guild_id, checked_ms);
+-- A name stays only as long as a message of that person does.
+CREATE TRIGGER messages_delete AFTER DELETE ON messages BEGIN
+    DELETE FROM users
+    WHERE user_id = old.author_id AND NOT EXISTS (SELECT 1 FROM messages WHERE author_id = old.author_id);
+END;
+
+-- Ids that Discord said are gone, kept for a day: a page that was read before and is stored after must not bring a
+-- deleted message back.
+CREATE TABLE deletions (
+    message_id INTEGER PRIMARY KEY,
+    at_ms      INTEGER NOT NULL
+) STRICT;
+CREATE INDEX deletions_by_age ON deletions (at_ms);
 
 -- The searchable words of a message. An external-content FTS5 table, so that the text lies on disk once.
 CREATE TABLE texts (
@@ -85,8 +98,9 @@ CREATE TABLE pictures (
 CREATE TABLE places (
     place_id        INTEGER PRIMARY KEY,
     message_id      INTEGER NOT NULL REFERENCES messages ON DELETE CASCADE,
+    guild_id        INTEGER NOT NULL, -- the message's: one guild's work is found without wading through another's
     ordinal         INTEGER NOT NULL,
-    picture_id      INTEGER REFERENCES pictures, -- NULL until it was fetched
+    picture_id      INTEGER REFERENCES pictures, -- NULL until it was fetched; a rejected one where state is failed
     source          TEXT NOT NULL,
     link            TEXT NOT NULL, -- bare: no query, no signature
     file_name       TEXT NOT NULL DEFAULT '',
@@ -99,11 +113,25 @@ CREATE TABLE places (
     state           TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'ready', 'failed')),
     reason          TEXT, -- the last failure
     attempts        INTEGER NOT NULL DEFAULT 0,
-    next_attempt_ms INTEGER, -- NULL: never again by itself
-    UNIQUE (message_id, ordinal)
+    next_attempt_ms INTEGER, -- of a failed one; NULL: never again by itself
+    UNIQUE (message_id, ordinal),
+    CHECK ((state = 'failed') = (reason IS NOT NULL)),
+    CHECK (state != 'ready' OR picture_id IS NOT NULL),
+    CHECK (state = 'failed' OR next_attempt_ms IS NULL)
 ) STRICT;
-CREATE INDEX places_by_picture ON places (picture_id);
-CREATE INDEX places_unfinished ON places (state, next_attempt_ms) WHERE state != 'ready';
+CREATE INDEX places_by_picture ON places (picture_id, guild_id);
+CREATE INDEX places_pending ON places (guild_id, message_id) WHERE state = 'pending';
+CREATE INDEX places_failed ON places (guild_id, next_attempt_ms, reason) WHERE state = 'failed';
+-- A picture stays only as long as a place shows it, whoever removes the place: an edit, a delete, a cascade.
+CREATE TRIGGER places_delete AFTER DELETE ON places WHEN old.picture_id IS NOT NULL BEGIN
+    DELETE FROM pictures
+    WHERE picture_id = old.picture_id AND NOT EXISTS (SELECT 1 FROM places WHERE picture_id = old.picture_id);
+END;
+CREATE TRIGGER places_detach AFTER UPDATE OF picture_id ON places
+WHEN old.picture_id IS NOT NULL AND old.picture_id IS NOT new.picture_id BEGIN
+    DELETE FROM pictures
+    WHERE picture_id = old.picture_id AND NOT EXISTS (SELECT 1 FROM places WHERE picture_id = old.picture_id);
+END;
 
 -- Which stretches of a channel's history have been read, as closed ranges of snowflakes. A page widens a span in the
 -- same transaction that stores its messages; spans that touch become one. All is read when one span reaches from 0.
