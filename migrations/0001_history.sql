@@ -82,7 +82,7 @@ CREATE TRIGGER texts_update AFTER UPDATE ON texts BEGIN
 END;
 
 CREATE TABLE pictures (
-    picture_id      INTEGER PRIMARY KEY,
+    picture_id      INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice: segments and old pages of results name it
     sha256          BLOB NOT NULL UNIQUE CHECK (length(sha256) = 32), -- of the file as posted, or of the copy fetched
     perceptual_hash INTEGER, -- 64 bits as a signed integer; NULL where the picture could not be decoded
     width           INTEGER,
@@ -96,7 +96,7 @@ CREATE TABLE pictures (
 ) STRICT;
 
 CREATE TABLE places (
-    place_id        INTEGER PRIMARY KEY,
+    place_id        INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice
     message_id      INTEGER NOT NULL REFERENCES messages ON DELETE CASCADE,
     guild_id        INTEGER NOT NULL, -- the message's: one guild's work is found without wading through another's
     ordinal         INTEGER NOT NULL,
