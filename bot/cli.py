@@ -1,0 +1,90 @@
+"""The command line: what there is, and what each exit code means.
+
+0: done. 1: it cannot be done, one line on standard error says why. 2: wrong usage. 130: interrupted with Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol, cast
+
+from indexer.errors import AfterimageError
+
+
+class _Command(Protocol):
+    def __call__(self, arguments: argparse.Namespace) -> int: ...
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="afterimage",
+        description="A Discord bot that finds pictures in a server's own history, by picture or by words.",
+        epilog="Settings stand in config.toml or in AFTERIMAGE_… variables; `afterimage check-config` shows them.",
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    def add(name: str, target: str, text: str) -> argparse.ArgumentParser:
+        one = commands.add_parser(name, help=text, description=text)
+        one.set_defaults(target=target)
+        one.add_argument("--config", type=Path, metavar="FILE", help="the configuration (default: ./config.toml)")
+        return one
+
+    add(
+        "run",
+        "running:run",
+        "Run the bot. Without a token it starts the sandbox, a Discord on this machine, and joins it.",
+    )
+    add("sandbox", "running:sandbox", "Start the sandbox alone: a Discord on this machine with a demo server in it.")
+
+    check = add("check-config", "configuration:check", "Check the configuration and show what is in force and why.")
+    check.add_argument("--example", action="store_true", help="print a documented config.toml with every key instead")
+
+    status = add("status", "status:show", "Show what is indexed. Works beside a running bot.")
+    status.add_argument("--json", action="store_true", help="one JSON object, for programs")
+    add(
+        "health", "status:health", "Exit with 0 when the bot on this data folder is connected and answers, else with 1."
+    )
+
+    search = add("search", "searching:search", "Search from here: everything in a server, without Discord. Reads only.")
+    search.add_argument("words", nargs="?", default="", metavar="WORDS", help='what to look for, as in "a red bicycle"')
+    search.add_argument("--image", type=Path, metavar="FILE", help="a picture to look for, with or without words")
+    search.add_argument("--guild", type=int, metavar="ID", help="the server (may be left out where there is only one)")
+    search.add_argument("--count", type=int, metavar="N", help="how many hits (default: search.default_count)")
+    search.add_argument("--json", action="store_true", help="one JSON object, for programs")
+
+    add(
+        "compact",
+        "upkeep:compact",
+        "Rewrite the index now, so that what was deleted leaves its files. The bot must not run.",
+    )
+    retry = add("retry", "upkeep:retry", "Let every picture that failed be tried again the next time the bot runs.")
+    retry.add_argument("--guild", type=int, metavar="ID", help="only this server")
+
+    forget = add(
+        "forget", "upkeep:forget", "Forget a user: delete what is stored of theirs, and never store anything again."
+    )
+    forget.add_argument("user", type=int, metavar="USER_ID", help="the user's id (Discord: Copy User ID)")
+    forget.add_argument("--guild", type=int, metavar="ID", help="only in this server (default: everywhere)")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns its exit code. Usage errors leave through argparse with 2."""
+    arguments = _parser().parse_args(argv)
+    module, _, function = arguments.target.partition(":")
+    try:
+        command = cast(_Command, getattr(importlib.import_module(f"bot.command_line.{module}"), function))
+        return command(arguments)
+    except AfterimageError as error:
+        print(f"afterimage: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # the reader of our output (head, less) has left: nothing is wrong, and nobody listens
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
