@@ -1,0 +1,43 @@
+"""The guard that watches all other tests."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+from tests.loop_guard import LoopGuard
+
+
+def test_code_that_blocks_the_loop_is_caught_with_its_stack() -> None:
+    async def blocks() -> None:
+        time.sleep(0.3)  # noqa: ASYNC251 -- the fault that the guard is for
+
+    with LoopGuard(bound_s=0.1).watching() as guard:
+        asyncio.run(blocks())
+
+    assert len(guard.blocks) == 1
+    assert "time.sleep(0.3)" in guard.blocks[0]
+
+
+def test_waiting_is_not_blocking() -> None:
+    async def waits() -> None:
+        await asyncio.sleep(0.3)
+        await asyncio.to_thread(time.sleep, 0.3)
+
+    with LoopGuard(bound_s=0.2).watching() as guard:
+        asyncio.run(waits())
+
+    assert guard.blocks == []
+
+
+def test_a_loop_in_another_thread_is_watched_too() -> None:
+    async def blocks() -> None:
+        time.sleep(0.3)  # noqa: ASYNC251 -- the fault that the guard is for
+
+    with LoopGuard(bound_s=0.1).watching() as guard:
+        thread = threading.Thread(target=lambda: asyncio.run(blocks()))
+        thread.start()
+        thread.join()
+
+    assert len(guard.blocks) == 1
