@@ -5,6 +5,7 @@ AfterimageError
 ├── Rejected          this item will never work: record `reason`, skip it, go on
 ├── LinkExpired       a signed link no longer works: fetch the message anew and use its fresh link
 ├── ChannelClosed     the channel cannot be read (any more): park it with the message as reason, go on with others
+│   └── ChannelGone   it does not exist any more: delete what is known of it
 ├── TellPerson        a person did something that can be put right: show the message to that person
 └── Stop              nothing can go on: print the message, exit
     ├── ConfigError       a setting is wrong
@@ -48,6 +49,7 @@ class Reason(StrEnum):
     GONE = "gone"
     FORBIDDEN = "forbidden"
     UNREACHABLE = "unreachable"
+    INTERNAL = "internal"
 
 
 SENTENCES: dict[Reason, str] = {
@@ -65,6 +67,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.GONE: "The picture is no longer there.",
     Reason.FORBIDDEN: "Discord does not let this bot read the picture.",
     Reason.UNREACHABLE: "The picture could not be downloaded after several tries.",
+    Reason.INTERNAL: "This bot failed on the picture; its log says where.",
 }
 
 
@@ -83,6 +86,10 @@ class LinkExpired(AfterimageError):
 
 class ChannelClosed(AfterimageError):
     """The channel cannot be read (any more): park it with this message as its reason, go on with the others."""
+
+
+class ChannelGone(ChannelClosed):
+    """The channel, or its guild, does not exist any more for this bot: delete what is known of it, go on."""
 
 
 class TellPerson(AfterimageError):
