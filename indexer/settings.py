@@ -82,6 +82,9 @@ class DecodeSettings:
     memory_bytes: Annotated[
         int, About("Address space of a process beyond what it starts with.", "bytes", low=64 * 1024**2)
     ] = 2 * 1024**3
+    frames: Annotated[
+        int, About("Frames embedded of an animation; 1: the one that shows most.", "frames", low=1, high=16)
+    ] = 1
 
 
 @dataclass(frozen=True, slots=True)
