@@ -93,16 +93,9 @@ def parse_message(
 
 
 def shows_nothing(payload: Payload) -> bool:
-    """True where an ordinary member's message came with nothing at all in it.
-
-    Discord refuses to post such a message, so it was emptied on its way: the bot lacks the Message Content intent.
-    Messages of bots, and those that mention someone (they may mention this bot, which lifts the intent's veil), say
-    nothing about it.
-    """
-    author: Payload = payload.get("author") or {}
-    ordinary = payload.get("type", 0) in (0, 19) and not author.get("bot") and not payload.get("webhook_id")
+    """True where a message came with nothing at all in it, which Discord does not let a person post."""
     kept = ("content", "attachments", "embeds", "components", "sticker_items", "poll", "message_snapshots", "activity")
-    return ordinary and not any(payload.get(part) for part in kept)
+    return not any(payload.get(part) for part in kept)
 
 
 def bare_link(url: str) -> str:

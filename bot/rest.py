@@ -1,0 +1,180 @@
+"""GET requests of the crawl through discord.py's own client: what each fault means, and the budget of refusals.
+
+discord.py sends the request, keeps Discord's rate limits and retries some faults. This room makes of whatever remains
+one of the indexer's errors:
+
+| what Discord does | what it means here |
+|---|---|
+| 401 | ConfigError: the token is no longer valid, nothing can go on |
+| 403 | ChannelClosed: parked until permissions change |
+| 404, unknown channel or guild | ChannelGone: what is known of it is deleted |
+| 404, unknown message | None, where the caller says that the thing may be absent |
+| 404 of any other kind (a proxy, a route in maintenance) | RetryLater: it proves nothing |
+| 429 with `Via`: route, shared or global | discord.py waits as told and repeats |
+| 429 without `Via` (Cloudflare) | RetryLater after `Retry-After`, else CLOUDFLARE_S |
+| 202: Discord builds its search index | RetryLater after `retry_after` |
+| 500, 502, 504, 524 | discord.py repeats up to 5 times, then RetryLater |
+| 503 and other 5xx | RetryLater |
+| reset, refused, half-sent body, no JSON, silence | RetryLater |
+| too many refusals (RequestBudget) | RetryLater once the window has moved on; nothing is sent |
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from types import SimpleNamespace
+from typing import Any
+
+import aiohttp
+import discord
+from discord.http import Route
+
+from indexer.errors import ChannelClosed, ChannelGone, ConfigError, RetryLater
+
+UNKNOWN_CHANNEL, UNKNOWN_GUILD, UNKNOWN_MESSAGE = 10003, 10004, 10008
+INDEXING = 110000  # guild search: Discord's index is not ready
+
+# Discord bans an address after 10,000 answers of 401, 403 and 429 in 10 minutes. The crawl stops at a tenth of that, so
+# that members' commands, which the same address sends, always have room.
+WINDOW_S = 600.0
+REFUSALS = 1_000
+
+CLOUDFLARE_S = 60.0  # seconds to stay silent after a 429 that does not say for how long
+REQUEST_S = 180.0  # seconds for one answer, discord.py's own waits and repeats included
+
+
+class RequestBudget:
+    """Counts refused requests (401, 403, 429 unless shared) of the last WINDOW_S seconds.
+
+    Give `trace()` to the client (`discord.Client(http_trace=…)`), so that also those are counted which discord.py
+    repeats by itself.
+    """
+
+    def __init__(self, refusals: int = REFUSALS, window_s: float = WINDOW_S) -> None:
+        self._refusals = refusals
+        self._window_s = window_s
+        self._times: deque[float] = deque(maxlen=refusals)
+
+    @property
+    def spent(self) -> int:
+        """Refusals inside the window, at most the budget."""
+        self._forget()
+        return len(self._times)
+
+    def count(self, status: int, scope: str | None = None) -> None:
+        """Takes note of one answer. Discord does not count shared limits: others have used those up."""
+        if status in (401, 403) or (status == 429 and scope != "shared"):
+            self._times.append(time.monotonic())
+
+    def check(self) -> None:
+        """Raises RetryLater while the budget is spent."""
+        if self.spent >= self._refusals:
+            wait = self._window_s - (time.monotonic() - self._times[0])
+            raise RetryLater(
+                f"Discord refused {self._refusals} requests within {self._window_s:.0f} s; reading history pauses "
+                f"for {wait:.0f} s so that this address is not banned.",
+                retry_after=max(wait, 0.1),
+            )
+
+    def trace(self) -> aiohttp.TraceConfig:
+        """Counts every answer of the session it is given to."""
+        trace = aiohttp.TraceConfig()
+
+        async def ended(_: aiohttp.ClientSession, __: SimpleNamespace, end: aiohttp.TraceRequestEndParams) -> None:
+            self.count(end.response.status, end.response.headers.get("X-RateLimit-Scope"))
+
+        trace.on_request_end.append(ended)
+        return trace
+
+    def _forget(self) -> None:
+        limit = time.monotonic() - self._window_s
+        while self._times and self._times[0] < limit:
+            self._times.popleft()
+
+
+class Rest:
+    """GET requests over a logged-in client. Safe to use from many tasks."""
+
+    def __init__(self, client: discord.Client, budget: RequestBudget | None = None, *, timeout_s: float = REQUEST_S):
+        self._client = client
+        self._timeout_s = timeout_s
+        self._loose: set[asyncio.Task[Any]] = set()
+        self.budget = budget or RequestBudget()
+        self._counted_by_trace = budget is not None or client.http.http_trace is None
+        if budget is None and client.http.http_trace is None:
+            client.http.http_trace = self.budget.trace()  # takes effect at login
+
+    async def get(
+        self, path: str, params: dict[str, Any] | None = None, *, about: str, absent: int | None = None, **parts: Any
+    ) -> Any:
+        """The JSON answer of GET `path`, its `{parts}` filled in; `about` names the thing in errors.
+
+        None where Discord answers 404 with the code `absent`. Errors: see the table above.
+        """
+        self.budget.check()
+        route = Route("GET", path, **parts)
+        # discord.py must never be cancelled inside a request: during a global rate limit it would leave its gate
+        # closed for good, and the whole bot with it. So the request runs on its own and we only stop waiting for it.
+        request = asyncio.ensure_future(self._client.http.request(route, params=params or {}))
+        self._loose.add(request)
+        request.add_done_callback(self._finished)
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                answer = await asyncio.shield(request)
+        except discord.HTTPException as error:
+            if error.status == 404 and absent is not None and error.code == absent:
+                return None
+            raise self._meaning(error, about) from error
+        except discord.RateLimited as error:
+            raise RetryLater(
+                f"{about}: Discord's rate limit asks for a pause.", retry_after=error.retry_after
+            ) from error
+        except TimeoutError as error:
+            raise RetryLater(f"{about}: no answer from Discord within {self._timeout_s:.0f} s.") from error
+        except (OSError, aiohttp.ClientError, ValueError) as error:
+            raise RetryLater(f"{about}: the connection to Discord broke ({type(error).__name__}: {error}).") from error
+        if not isinstance(answer, dict | list):
+            raise RetryLater(f"{about}: the answer was not JSON, so not from Discord itself.")
+        if isinstance(answer, dict) and answer.get("code") == INDEXING:
+            raise RetryLater(
+                f"{about}: Discord is still building its search index.", retry_after=_seconds(answer.get("retry_after"))
+            )
+        return answer
+
+    async def close(self) -> None:
+        """Waits for requests whose callers have left, at most the time of one request."""
+        if self._loose:
+            await asyncio.wait(self._loose, timeout=self._timeout_s)
+
+    def _finished(self, request: asyncio.Task[Any]) -> None:
+        self._loose.discard(request)
+        if not request.cancelled():
+            request.exception()  # read, or asyncio complains about an error that nobody waited for
+
+    def _meaning(self, error: discord.HTTPException, about: str) -> Exception:
+        status, code = error.status, error.code
+        if not self._counted_by_trace:
+            self.budget.count(status, error.response.headers.get("X-RateLimit-Scope"))
+        if status == 401:
+            return ConfigError(
+                "Discord no longer accepts the bot's token (401). Make a new one in the developer portal and restart."
+            )
+        if status == 403:
+            return ChannelClosed(f"{about}: Discord does not let this bot read it (403, code {code}).")
+        if status == 404 and code in (UNKNOWN_CHANNEL, UNKNOWN_GUILD):
+            return ChannelGone(f"{about}: it does not exist any more (404, code {code}).")
+        if status == 429:
+            wait = _seconds(error.response.headers.get("Retry-After")) or CLOUDFLARE_S
+            return RetryLater(f"{about}: Discord's outer wall refuses this address for {wait:.0f} s.", retry_after=wait)
+        return RetryLater(f"{about}: Discord answered {status} (code {code}).")
+
+
+def _seconds(value: object) -> float | None:
+    """A waiting time from a header or a body; None where there is none."""
+    try:
+        seconds = float(str(value))
+    except ValueError:
+        return None
+    return seconds if seconds > 0 else None
