@@ -1,0 +1,134 @@
+"""What every question shares: who asks, what they may see at this moment, and the pictures they bring."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import discord
+
+from bot import access
+from bot.replies.texts import Language, say
+from indexer.errors import TellPerson
+from indexer.model import (
+    NO_FLAGS,
+    Channel,
+    ChannelId,
+    DecodedPicture,
+    Filter,
+    GuildId,
+    MessageId,
+    PictureRef,
+    PlaceFlag,
+    UserId,
+)
+from indexer.search.grammar import Reference
+from indexer.storage import channels
+
+if TYPE_CHECKING:
+    from indexer.service import Service
+
+# A reply that comes later than this is worth nothing to who waits; the interaction itself would live 15 minutes.
+ANSWER_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """The member who asks and what they may see now. `stored` are the channels the index knows, visible or not."""
+
+    guild: discord.Guild
+    member: discord.Member
+    language: Language
+    visible: frozenset[ChannelId]
+    stored: Sequence[Channel]
+
+    @property
+    def guild_id(self) -> GuildId:
+        return GuildId(self.guild.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A member's filters, apart from what they may see: kept with an open reply, met with their rights at each press.
+
+    `channels` are the chosen channels with their threads (None: all), `not_channels` those taken out.
+    """
+
+    channels: frozenset[ChannelId] | None = None
+    not_channels: frozenset[ChannelId] = frozenset()
+    authors: frozenset[UserId] | None = None
+    after_ms: int | None = None
+    before_ms: int | None = None
+    require: PlaceFlag = NO_FLAGS
+    exclude: PlaceFlag = NO_FLAGS
+    not_message: MessageId | None = None
+
+    def filter(self, visible: frozenset[ChannelId]) -> Filter:
+        """The filter for someone who may see `visible`: never a channel more."""
+        chosen = visible if self.channels is None else visible & self.channels
+        return Filter(
+            channels=chosen - self.not_channels,
+            authors=self.authors,
+            after_ms=self.after_ms,
+            before_ms=self.before_ms,
+            require=self.require,
+            exclude=self.exclude,
+            not_message=self.not_message,
+        )
+
+
+async def asker(interaction: discord.Interaction[Any], service: Service) -> Asker:
+    """Raises TellPerson outside a server."""
+    guild, member = interaction.guild, interaction.user
+    language = Language.of(interaction.locale)
+    if guild is None or not isinstance(member, discord.Member):
+        raise TellPerson("This works in a server only.")
+    async with service.db.reader() as connection:
+        stored = await channels.of_guild(connection, GuildId(guild.id))
+    visible = await access.look(interaction.client.http, guild, member, interaction.channel, stored)
+    return Asker(guild, member, language, visible, stored)
+
+
+def with_threads(channel_ids: Iterable[int], stored: Iterable[Channel]) -> frozenset[ChannelId]:
+    """The channels and every thread in them that the index knows."""
+    chosen = {ChannelId(channel_id) for channel_id in channel_ids}
+    return frozenset(chosen | {channel.id for channel in stored if channel.parent_id in chosen})
+
+
+def named_channels(references: Iterable[Reference], who: Asker) -> frozenset[ChannelId]:
+    """The channels, with their threads, that these names mean among those `who` may see.
+
+    Raises TellPerson for a name that means none of them; whether it exists elsewhere is not said.
+    """
+    found: set[ChannelId] = set()
+    for reference in references:
+        if reference.id is not None:
+            matches = {ChannelId(reference.id)}
+        else:
+            wanted = reference.name.casefold()
+            matches = {channel.id for channel in who.stored if channel.name.casefold() == wanted} & who.visible
+        if not with_threads(matches, who.stored) & who.visible:
+            shown = f"<#{reference.id}>" if reference.id is not None else f"#{reference.name[:100]}"
+            raise TellPerson(say(who.language, "error.channel", channel=discord.utils.escape_mentions(shown)))
+        found |= matches
+    return with_threads(found, who.stored)
+
+
+async def decode_upload(service: Service, attachment: discord.Attachment) -> DecodedPicture:
+    """The uploaded file as a picture. Raises Rejected with the sentence for the member, RetryLater, LinkExpired."""
+    async with asyncio.timeout(ANSWER_S):
+        data = await service.fetcher.fetch(
+            attachment.url, proxy_url=attachment.proxy_url, width=attachment.width, height=attachment.height
+        )
+        return await service.decoder.decode(data)
+
+
+async def decode_reference(service: Service, picture: PictureRef) -> DecodedPicture:
+    """The same for a picture that a message shows."""
+    async with asyncio.timeout(ANSWER_S):
+        data = await service.fetcher.fetch(
+            picture.url, proxy_url=picture.proxy_url, width=picture.width, height=picture.height
+        )
+        return await service.decoder.decode(data)

@@ -1,0 +1,260 @@
+"""A search result as pages of Components V2.
+
+Discord's limits a message: 40 components, nested ones counted, and 4,000 characters of text over all of them. A page
+of `PAGE_HITS` hits needs at most 33 components and, with every text at its longest, about 3,400 characters; a test
+fills a page to the brim and counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import discord
+
+from bot.replies.escape import escaped, excerpt, plain
+from bot.replies.texts import Language, number, say
+from indexer.model import Band, Floor, GuildId, Hit, PlaceFlag, SearchResult, UserId
+
+PAGE_HITS = 5
+MAX_COMPONENTS = 40
+MAX_CHARACTERS = 4_000
+
+QUERY_CHARACTERS = 120
+EXCERPT_CHARACTERS = 110
+FILE_CHARACTERS = 40
+ALT_CHARACTERS = 250
+
+_ACCENT = discord.Colour(0x5B8DEF)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked, as the title says it. `pictures` counts those that were given."""
+
+    pictures: int = 0
+    words: str = ""
+    without: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How much of what was searched is indexed: a percentage, of one channel (its mention) or of the whole server."""
+
+    percent: int
+    channel_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dress:
+    """How a page is shown: language, and what belongs around the hits.
+
+    `token` names the open reply in the buttons' custom ids; None leaves all buttons out. `shared_by` is who shared
+    the page with the channel.
+    """
+
+    language: Language = Language.ENGLISH
+    token: str | None = None
+    explain: bool = False
+    shareable: bool = True
+    coverage: Coverage | None = None
+    shared_by: UserId | None = None
+
+
+def page_count(result: SearchResult) -> int:
+    """At least 1: a result without hits still has a page that says so."""
+    return max(1, -(-len(result.hits) // PAGE_HITS))
+
+
+def custom_id(token: str, action: str) -> str:
+    """The name of a button of an open reply. `bot.commands.open_replies` listens for it."""
+    return f"reply:{token}:{action}"
+
+
+def jump_link(guild_id: int, channel_id: int, message_id: int) -> str:
+    return f"https://discord.com/channels/{guild_id}/{channel_id}/{message_id}"
+
+
+def page(guild_id: GuildId, asked: Asked, result: SearchResult, index: int, dress: Dress) -> discord.ui.LayoutView:
+    """Page `index` (from 0, clamped to those there are) of a result."""
+    language = dress.language
+    last = page_count(result) - 1
+    index = min(max(index, 0), last)
+    shown = result.hits[index * PAGE_HITS : (index + 1) * PAGE_HITS]
+    container: discord.ui.Container[Any] = discord.ui.Container(accent_colour=_ACCENT)
+    container.add_item(discord.ui.TextDisplay(f"### {title(asked, language)}"))
+    if not shown:
+        container.add_item(discord.ui.TextDisplay(_nothing(result, language)))
+    for place, hit in enumerate(shown, start=index * PAGE_HITS + 1):
+        container.add_item(_section(guild_id, place, hit, dress))
+    container.add_item(discord.ui.Separator())
+    container.add_item(discord.ui.TextDisplay(_footer(result, index, last, dress)))
+    view = discord.ui.LayoutView(timeout=None)
+    view.add_item(container)
+    if dress.token is not None and result.hits:
+        _add_buttons(view, dress.token, shown, index, last, dress)
+    view.stop()  # discord.py need not remember it: the buttons' names say which open reply they belong to
+    return view
+
+
+def title(asked: Asked, language: Language) -> str:
+    """One line that says what was asked, with the member's words escaped."""
+    parts = []
+    if asked.pictures == 1:
+        parts.append(say(language, "title.one"))
+    elif asked.pictures > 1:
+        parts.append(say(language, "title.more", count=asked.pictures))
+    if asked.words.strip():
+        parts.append(f"“{escaped(asked.words, QUERY_CHARACTERS)}”")
+    what = parts[0] if parts else ""
+    if len(parts) == 2:
+        what = say(language, "title.and", left=parts[0], right=parts[1])
+    text = say(language, "title.pictures" if asked.pictures else "title.words", what=what)
+    if asked.without:
+        gone = escaped(", ".join(asked.without), QUERY_CHARACTERS)
+        text += " " + say(language, "title.without", what=gone)
+    return text
+
+
+def _section(guild_id: GuildId, place: int, hit: Hit, dress: Dress) -> discord.ui.Item[Any]:
+    text = "\n".join(_lines(guild_id, place, hit, dress))
+    if not _showable(hit.link):
+        return discord.ui.TextDisplay(text)
+    hidden = bool(hit.place.flags & PlaceFlag.SPOILER)
+    description = None if hidden else plain(hit.alt_text or hit.file_name, ALT_CHARACTERS) or None
+    thumbnail: discord.ui.Thumbnail[Any] = discord.ui.Thumbnail(hit.link, description=description, spoiler=hidden)
+    return discord.ui.Section(discord.ui.TextDisplay(text), accessory=thumbnail)
+
+
+def _lines(guild_id: GuildId, place: int, hit: Hit, dress: Dress) -> list[str]:
+    language = dress.language
+    band = say(language, f"band.{hit.band}")
+    lines = [say(language, "hit.line", number=place, band=band, score=f"{hit.score:.2f}")]
+    where = hit.place
+    lines.append(
+        say(
+            language,
+            "hit.where",
+            author=f"<@{where.author_id}>",
+            channel=f"<#{where.channel_id}>",
+            age=f"<t:{hit.created_ms // 1000}:R>",
+            link=jump_link(guild_id, where.channel_id, where.message_id),
+        )
+    )
+    words = excerpt(hit.excerpt, EXCERPT_CHARACTERS) or escaped(hit.file_name, FILE_CHARACTERS)
+    if words and not (where.flags & PlaceFlag.SPOILER and not hit.excerpt.strip()):
+        lines.append(f"> {words}")
+    if hit.other_places:
+        first = hit.first_place
+        lines.append(
+            "-# "
+            + say(
+                language,
+                "hit.first",
+                author=f"<@{first.author_id}>",
+                age=f"<t:{_seconds(first.message_id)}:R>",
+                count=len(hit.other_places) + 1,
+            )
+        )
+    if dress.explain:
+        lines.append("-# " + " · ".join(_explained(hit, language)))
+    return lines
+
+
+def _explained(hit: Hit, language: Language) -> list[str]:
+    parts = hit.parts
+    found = []
+    if parts.cosine is not None:
+        found.append(say(language, "explain.cosine", cosine=f"{parts.cosine:.3f}", rank=parts.vector_rank or "–"))
+    if parts.standing is not None:
+        found.append(say(language, "explain.standing", standing=f"{parts.standing:.1f}"))
+    if parts.bm25 is not None:
+        found.append(say(language, "explain.words", bm25=f"{parts.bm25:.2f}", rank=parts.words_rank or "–"))
+    if parts.hash_distance is not None:
+        found.append(say(language, "explain.hash", bits=parts.hash_distance))
+    return found
+
+
+def _nothing(result: SearchResult, language: Language) -> str:
+    if result.searched == 0:
+        return say(language, "none.searched")
+    found = say(language, "none.found", searched=number(result.searched, language))
+    return f"**{say(language, 'none.title')}**\n{found}"
+
+
+def _footer(result: SearchResult, index: int, last: int, dress: Dress) -> str:
+    language = dress.language
+    parts = []
+    if last:
+        parts.append(say(language, "footer.page", page=index + 1, pages=last + 1))
+    parts.append(say(language, "footer.searched", searched=number(result.searched, language)))
+    if dress.coverage is not None:
+        channel = dress.coverage.channel_id
+        what = say(language, "footer.server") if channel is None else f"<#{channel}>"
+        parts.append(say(language, "footer.coverage", percent=dress.coverage.percent, what=what))
+    if "total" in result.stage_ms:
+        parts.append(say(language, "footer.ms", ms=max(1, round(result.stage_ms["total"]))))
+    if result.floor is not Floor.INDEX:
+        parts.append(say(language, f"footer.floor.{result.floor}"))
+    lines = ["-# " + " · ".join(parts)]
+    if dress.shared_by is not None:
+        lines.append("-# " + say(language, "footer.shared", author=f"<@{dress.shared_by}>"))
+    if dress.explain:
+        stages = ", ".join(f"{name} {spent:.1f} ms" for name, spent in result.stage_ms.items())
+        lines.append("-# " + say(language, "explain.stages", stages=stages, floor=result.floor))
+    return "\n".join(lines)
+
+
+def _add_buttons(
+    view: discord.ui.LayoutView, token: str, shown: Sequence[Hit], index: int, last: int, dress: Dress
+) -> None:
+    language = dress.language
+    row: discord.ui.ActionRow[Any] = discord.ui.ActionRow()
+    if last:
+        for action, target, off in (("previous", index - 1, index == 0), ("next", index + 1, index == last)):
+            row.add_item(
+                discord.ui.Button(
+                    label=say(language, f"button.{action}"),
+                    custom_id=custom_id(token, f"page-{target}"),
+                    disabled=off,
+                    style=discord.ButtonStyle.secondary,
+                )
+            )
+    row.add_item(_button(token, "sheet", language))
+    if dress.shareable:
+        row.add_item(_button(token, "share", language))
+    view.add_item(row)
+    choice: discord.ui.ActionRow[Any] = discord.ui.ActionRow()
+    choice.add_item(
+        discord.ui.Select(
+            custom_id=custom_id(token, "more"),
+            placeholder=say(language, "select.more"),
+            options=[
+                discord.SelectOption(label=say(language, "select.hit", number=place), value=str(hit.picture_id))
+                for place, hit in enumerate(shown, start=index * PAGE_HITS + 1)
+            ],
+        )
+    )
+    view.add_item(choice)
+
+
+def _button(token: str, action: str, language: Language) -> discord.ui.Button[Any]:
+    return discord.ui.Button(
+        label=say(language, f"button.{action}"),
+        custom_id=custom_id(token, action),
+        style=discord.ButtonStyle.secondary,
+    )
+
+
+def _showable(link: str) -> bool:
+    """Whether Discord takes the link for a thumbnail: absolute http(s), at most 2,048 characters."""
+    return urlsplit(link).scheme in ("http", "https") and len(link) <= 2048
+
+
+def _seconds(snowflake: int) -> int:
+    return discord.Object(snowflake).created_at.timestamp().__trunc__()
+
+
+__all__ = ["MAX_CHARACTERS", "MAX_COMPONENTS", "PAGE_HITS", "Asked", "Band", "Coverage", "Dress", "page", "title"]

@@ -1,0 +1,140 @@
+"""What the bot says, in each language it speaks. Discord's own locale of the asking member chooses.
+
+Every language has the same keys with the same placeholders; a test holds them together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from indexer.model import Band, Floor
+
+
+class Language(StrEnum):
+    ENGLISH = "en"
+    GERMAN = "de"
+
+    @classmethod
+    def of(cls, locale: object) -> Language:
+        """The language for one of Discord's locales (`en-GB`, `de`, …); English where we speak no better."""
+        return cls.GERMAN if str(locale).split("-")[0] == "de" else cls.ENGLISH
+
+
+_ENGLISH: Mapping[str, str] = {
+    "title.pictures": "Pictures like {what}",
+    "title.words": "Pictures for {what}",
+    "title.one": "the one you gave",
+    "title.more": "the {count} you gave",
+    "title.and": "{left} and {right}",
+    "title.without": "without {what}",
+    "hit.line": "**{number} · {band}** ({score})",
+    "hit.where": "{author} in {channel} · {age} · [Go to message]({link})",
+    "hit.first": "First posted by {author} {age}, shown {count} times",
+    "hit.no_picture": "(no preview)",
+    f"band.{Band.SAME}": "Same picture",
+    f"band.{Band.EDITED}": "Edited copy",
+    f"band.{Band.VERY_SIMILAR}": "Very similar",
+    f"band.{Band.RELATED}": "Related",
+    f"band.{Band.FAR}": "Far off",
+    "none.title": "Nothing close enough",
+    "none.found": "None of the {searched} pictures that you may see here comes close. Try other words, another picture,"
+    " or fewer filters.",
+    "none.searched": "There is no indexed picture that you may see and that passes your filters."
+    " Take away a filter, or ask someone with Manage Server to give /reindex start.",
+    "footer.searched": "{searched} pictures searched",
+    "footer.page": "page {page} of {pages}",
+    "footer.ms": "{ms} ms",
+    "footer.coverage": "{percent} % of {what} indexed",
+    "footer.server": "this server",
+    f"footer.floor.{Floor.DIRECT}": "searched without the fast index, which is being rebuilt",
+    f"footer.floor.{Floor.LIVE}": "searched the newest messages only",
+    "footer.shared": "shared by {author}: only what everyone here may see",
+    "button.previous": "Previous",
+    "button.next": "Next",
+    "button.share": "Share here",
+    "button.sheet": "Contact sheet",
+    "select.more": "More like …",
+    "select.hit": "More like picture {number}",
+    "explain.cosine": "cosine {cosine}, rank {rank}",
+    "explain.words": "BM25 {bm25}, rank {rank}",
+    "explain.hash": "{bits} of 64 hash bits differ",
+    "explain.standing": "{standing} σ above a random picture",
+    "explain.stages": "{stages} · floor: {floor}",
+    "error.not_yours": "Only who asked can turn these pages; ask with /similar yourself.",
+    "error.too_old": "These buttons have expired: ask again with /similar.",
+    "error.rate": "That was a lot at once: please try again in {seconds} s.",
+    "error.nothing_asked": "Give a picture, words, or both: /similar image: … or /similar text: ….",
+    "error.channel": "{channel} has no indexed picture that you may see; choose another channel or leave it out.",
+    "error.no_picture": "That message shows no picture; use Find similar on one that does.",
+    "error.no_hit": "This picture is no longer there or no longer yours to see; ask again with /similar.",
+    "error.timeout": "The search took too long: try again in a moment, or with a narrower filter.",
+    "error.nothing_to_share": "Not one of these hits may be seen by everyone in this channel, so nothing was shared.",
+    "error.cannot_send": "I may not post in this channel; someone who manages it can grant Send Messages.",
+    "done.shared": "Shared below: {count} hits that everyone here may see.",
+}
+
+_GERMAN: Mapping[str, str] = {
+    "title.pictures": "Bilder wie {what}",
+    "title.words": "Bilder zu {what}",
+    "title.one": "das angegebene",
+    "title.more": "die {count} angegebenen",
+    "title.and": "{left} und {right}",
+    "title.without": "ohne {what}",
+    "hit.line": "**{number} · {band}** ({score})",
+    "hit.where": "{author} in {channel} · {age} · [Zur Nachricht]({link})",
+    "hit.first": "Zuerst gezeigt von {author} {age}, insgesamt {count}-mal",
+    "hit.no_picture": "(keine Vorschau)",
+    f"band.{Band.SAME}": "Dasselbe Bild",
+    f"band.{Band.EDITED}": "Bearbeitete Kopie",
+    f"band.{Band.VERY_SIMILAR}": "Sehr ähnlich",
+    f"band.{Band.RELATED}": "Verwandt",
+    f"band.{Band.FAR}": "Weit entfernt",
+    "none.title": "Nichts nah genug",
+    "none.found": "Keines der {searched} Bilder, die du hier sehen darfst, kommt nahe heran. Versuch andere Wörter, ein"
+    " anderes Bild oder weniger Filter.",
+    "none.searched": "Es gibt kein erfasstes Bild, das du sehen darfst und das durch deine Filter passt."
+    " Nimm einen Filter weg oder bitte jemanden mit „Server verwalten“ um /reindex start.",
+    "footer.searched": "{searched} Bilder durchsucht",
+    "footer.page": "Seite {page} von {pages}",
+    "footer.ms": "{ms} ms",
+    "footer.coverage": "{percent} % von {what} erfasst",
+    "footer.server": "diesem Server",
+    f"footer.floor.{Floor.DIRECT}": "ohne den schnellen Index gesucht, er wird neu aufgebaut",
+    f"footer.floor.{Floor.LIVE}": "nur in den neuesten Nachrichten gesucht",
+    "footer.shared": "geteilt von {author}: nur, was alle hier sehen dürfen",
+    "button.previous": "Zurück",
+    "button.next": "Weiter",
+    "button.share": "Hier teilen",
+    "button.sheet": "Kontaktbogen",
+    "select.more": "Mehr wie …",
+    "select.hit": "Mehr wie Bild {number}",
+    "explain.cosine": "Kosinus {cosine}, Rang {rank}",
+    "explain.words": "BM25 {bm25}, Rang {rank}",
+    "explain.hash": "{bits} von 64 Bits des Fingerabdrucks verschieden",
+    "explain.standing": "{standing} σ über einem beliebigen Bild",
+    "explain.stages": "{stages} · Ebene: {floor}",
+    "error.not_yours": "Blättern kann nur, wer gefragt hat; frag selbst mit /similar.",
+    "error.too_old": "Diese Knöpfe sind abgelaufen: frag noch einmal mit /similar.",
+    "error.rate": "Das war viel auf einmal: bitte in {seconds} s noch einmal.",
+    "error.nothing_asked": "Gib ein Bild, Wörter oder beides an: /similar image: … oder /similar text: ….",
+    "error.channel": "In {channel} ist kein Bild erfasst, das du sehen darfst; wähle einen anderen oder lass ihn weg.",
+    "error.no_picture": "Diese Nachricht zeigt kein Bild; nimm „Ähnliche finden“ bei einer, die eines zeigt.",
+    "error.no_hit": "Dieses Bild ist nicht mehr da oder nicht mehr für dich sichtbar; frag noch einmal mit /similar.",
+    "error.timeout": "Die Suche hat zu lange gedauert: versuch es gleich noch einmal oder mit engerem Filter.",
+    "error.nothing_to_share": "Von diesen Treffern darf keinen jeder in diesem Kanal sehen; nichts wurde geteilt.",
+    "error.cannot_send": "Ich darf hier nicht schreiben; wer den Kanal verwaltet, kann „Nachrichten senden“ erlauben.",
+    "done.shared": "Unten geteilt: {count} Treffer, die alle hier sehen dürfen.",
+}
+
+TEXTS: Mapping[Language, Mapping[str, str]] = {Language.ENGLISH: _ENGLISH, Language.GERMAN: _GERMAN}
+
+
+def say(language: Language, key: str, **values: object) -> str:
+    """The text of `key` in `language` with its placeholders filled. Raises KeyError for a key that no text has."""
+    return TEXTS[language][key].format(**values)
+
+
+def number(value: int, language: Language) -> str:
+    """12345 as 12,345 or 12.345."""
+    return f"{value:,}".replace(",", "." if language is Language.GERMAN else ",")

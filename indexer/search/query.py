@@ -1,0 +1,86 @@
+"""What a search asks for, ready to run: pictures and words are given, names are ids, the channels are explicit."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from indexer.model import DecodedPicture, Filter, GuildId, PictureId, Pixels, Vectors
+
+# Weight of the pictures against the words where a query has both: 0 = words only, 1 = pictures only.
+BALANCED = 0.5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Query:
+    """One search. At least one of `frames`, `vectors`, `like` and `words` says what to look for.
+
+    `frames` are pictures as the encoder takes them, `vectors` such pictures already embedded ([d], unit length),
+    `like` pictures of the index. `digests` (SHA-256) and `hashes` (64-bit perceptual) name the pictures that were
+    asked with, so that the very same picture can be told from a similar one. `without` are words for what must not be
+    in the picture or its text; `phrases` must stand in the message's text, file name or alt text.
+    `min_score` is a cosine; `diversity` goes from 0 (closest first) to 1 (as different from each other as can be).
+    """
+
+    guild_id: GuildId
+    filter: Filter
+    frames: tuple[Pixels, ...] = ()
+    words: str = ""
+    phrases: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    vectors: tuple[Vectors, ...] = ()
+    like: tuple[PictureId, ...] = ()
+    digests: frozenset[bytes] = frozenset()
+    hashes: tuple[int, ...] = ()
+    count: int = 5
+    min_score: float | None = None
+    diversity: float = 0.0
+    picture_weight: float = BALANCED
+
+    @classmethod
+    def for_pictures(
+        cls, guild_id: GuildId, filter: Filter, pictures: tuple[DecodedPicture, ...], words: str = "", count: int = 5
+    ) -> Query:
+        """A query with uploaded pictures, each by its representative frame."""
+        return cls(
+            guild_id,
+            filter,
+            frames=tuple(picture.frames[0] for picture in pictures),
+            words=words,
+            digests=frozenset(picture.sha256 for picture in pictures),
+            hashes=tuple(picture.perceptual_hash for picture in pictures),
+            count=count,
+        )
+
+    @property
+    def has_pictures(self) -> bool:
+        return bool(self.frames or self.vectors or self.like)
+
+    @property
+    def has_words(self) -> bool:
+        return bool(self.words.strip() or self.phrases)
+
+    def within(self, filter: Filter) -> Query:
+        """The same question under another filter."""
+        return replace(self, filter=filter)
+
+    def fingerprint(self) -> bytes:
+        """32 bytes that are equal for equal questions, and (by SHA-256) for no others."""
+        digest = hashlib.sha256()
+        scope = self.filter
+        plain = (
+            self.guild_id,
+            sorted(scope.channels),
+            None if scope.authors is None else sorted(scope.authors),
+            (scope.after_ms, scope.before_ms, int(scope.require), int(scope.exclude), scope.not_message),
+            (self.words, self.phrases, self.without, self.like, sorted(self.digests), self.hashes),
+            (self.count, self.min_score, self.diversity, self.picture_weight),
+            [frame.shape for frame in self.frames],
+            len(self.vectors),
+        )
+        digest.update(repr(plain).encode())
+        for array in (*self.frames, *self.vectors):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.digest()
