@@ -7,8 +7,10 @@ Every connection is a thread of its own (aiosqlite), so nothing here blocks the 
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
-from collections.abc import AsyncIterator, Coroutine, Iterator
+import time
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -254,3 +256,20 @@ def _translated(path: Path) -> Iterator[None]:
 
 def _uri(path: Path, mode: str) -> str:
     return f"{path.absolute().as_uri()}?mode={mode}"
+
+
+async def first(connection: aiosqlite.Connection, sql: str, parameters: Iterable[Any] = ()) -> tuple[Any, ...] | None:
+    """The first row of the answer, None where there is none."""
+    for row in await connection.execute_fetchall(sql, parameters):
+        return tuple(row)
+    return None
+
+
+def as_json(ids: Iterable[int]) -> str:
+    """Ids as one parameter, for `IN (SELECT value FROM json_each(?))`: any number of them, one prepared statement."""
+    return json.dumps(list(ids))
+
+
+def now_ms() -> int:
+    """The time now, Unix milliseconds."""
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,83 @@
+"""Which stretches of a channel's history have been read, as closed ranges of snowflakes.
+
+A page widens a span in the same transaction that stores its messages, so a span never claims what is not stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import aiosqlite
+
+from indexer.model import ChannelId, GuildId
+
+Span = tuple[int, int]  # low ≤ high, both read
+
+
+def merged(spans: Iterable[Span]) -> list[Span]:
+    """The same ids in the fewest ranges, ascending. Ranges that touch ([1, 2] and [3, 4]) become one."""
+    result: list[Span] = []
+    for low, high in sorted(spans):
+        if result and low <= result[-1][1] + 1:
+            result[-1] = (result[-1][0], max(result[-1][1], high))
+        else:
+            result.append((low, high))
+    return result
+
+
+def gaps(spans: Iterable[Span], low: int, high: int) -> list[Span]:
+    """What of low…high no span covers, ascending."""
+    result: list[Span] = []
+    for first, last in merged(spans):
+        if last < low or first > high:
+            continue
+        if first > low:
+            result.append((low, first - 1))
+        low = last + 1
+    if low <= high:
+        result.append((low, high))
+    return result
+
+
+async def cover(tx: aiosqlite.Connection, channel_id: ChannelId, low: int, high: int) -> None:
+    """Records that every message with an id in low…high has been read. Nothing for a channel that is gone.
+
+    Raises ValueError where low > high.
+    """
+    if low > high:
+        raise ValueError(f"a span of channel {channel_id} from {low} down to {high}")
+    touching = await tx.execute_fetchall(
+        "DELETE FROM spans WHERE channel_id = ? AND low <= ? AND high >= ? RETURNING low, high",
+        (channel_id, high + 1, low - 1),
+    )
+    ((low, high),) = merged([(low, high), *((first, last) for first, last in touching)])
+    await tx.execute_fetchall(
+        "INSERT INTO spans (channel_id, low, high) SELECT channel_id, ?, ? FROM channels WHERE channel_id = ?",
+        (low, high, channel_id),
+    )
+
+
+async def of_channel(connection: aiosqlite.Connection, channel_id: ChannelId) -> list[Span]:
+    """The channel's spans, ascending; no two of them touch."""
+    rows = await connection.execute_fetchall(
+        "SELECT low, high FROM spans WHERE channel_id = ? ORDER BY low", (channel_id,)
+    )
+    return [(low, high) for low, high in rows]
+
+
+async def of_guild(connection: aiosqlite.Connection, guild_id: GuildId) -> dict[ChannelId, list[Span]]:
+    """The spans of every channel of the guild that has any, ascending."""
+    rows = await connection.execute_fetchall(
+        "SELECT channel_id, low, high FROM spans JOIN channels USING (channel_id) WHERE guild_id = ?"
+        " ORDER BY channel_id, low",
+        (guild_id,),
+    )
+    result: dict[ChannelId, list[Span]] = {}
+    for channel_id, low, high in rows:
+        result.setdefault(ChannelId(channel_id), []).append((low, high))
+    return result
+
+
+async def forget(tx: aiosqlite.Connection, channel_id: ChannelId) -> None:
+    """Nothing of the channel counts as read any more: the next crawl reads it all again."""
+    await tx.execute_fetchall("DELETE FROM spans WHERE channel_id = ?", (channel_id,))
