@@ -72,59 +72,48 @@ CREATE INDEX index_log_by_guild ON index_log (guild_id, seq);
 
 CREATE TRIGGER index_embedding_insert AFTER INSERT ON embeddings BEGIN
     INSERT INTO index_log (guild_id, place_id, model_id)
-    SELECT m.guild_id, p.place_id, new.model_id
-    FROM places p JOIN messages m USING (message_id) WHERE p.picture_id = new.picture_id;
+    SELECT guild_id, place_id, new.model_id FROM places WHERE picture_id = new.picture_id;
 END;
 CREATE TRIGGER index_embedding_update AFTER UPDATE ON embeddings BEGIN
     INSERT INTO index_log (guild_id, place_id, model_id)
-    SELECT m.guild_id, p.place_id, old.model_id
-    FROM places p JOIN messages m USING (message_id) WHERE p.picture_id = old.picture_id;
+    SELECT guild_id, place_id, old.model_id FROM places WHERE picture_id = old.picture_id;
     INSERT INTO index_log (guild_id, place_id, model_id)
-    SELECT m.guild_id, p.place_id, new.model_id
-    FROM places p JOIN messages m USING (message_id)
-    WHERE p.picture_id = new.picture_id AND (new.picture_id != old.picture_id OR new.model_id != old.model_id);
+    SELECT guild_id, place_id, new.model_id FROM places
+    WHERE picture_id = new.picture_id AND (new.picture_id != old.picture_id OR new.model_id != old.model_id);
 END;
 CREATE TRIGGER index_embedding_delete BEFORE DELETE ON embeddings BEGIN
     INSERT INTO index_log (guild_id, place_id, model_id)
-    SELECT m.guild_id, p.place_id, old.model_id
-    FROM places p JOIN messages m USING (message_id) WHERE p.picture_id = old.picture_id;
+    SELECT guild_id, place_id, old.model_id FROM places WHERE picture_id = old.picture_id;
 END;
 
 CREATE TRIGGER index_place_insert AFTER INSERT ON places WHEN new.picture_id IS NOT NULL BEGIN
     INSERT INTO index_log (guild_id, place_id, model_id)
-    SELECT guild_id, new.place_id, 0 FROM messages
-    WHERE message_id = new.message_id AND EXISTS (SELECT 1 FROM embeddings WHERE picture_id = new.picture_id);
+    SELECT new.guild_id, new.place_id, 0
+    WHERE EXISTS (SELECT 1 FROM embeddings WHERE picture_id = new.picture_id);
 END;
-CREATE TRIGGER index_place_update AFTER UPDATE OF place_id, message_id, picture_id, flags ON places
+-- BEFORE: a picture that loses its last place is deleted by a trigger of 0001, and its embeddings with it.
+CREATE TRIGGER index_place_update BEFORE UPDATE OF place_id, message_id, guild_id, picture_id, flags ON places
 WHEN old.picture_id IS NOT new.picture_id OR old.flags != new.flags OR old.message_id != new.message_id
-    OR old.place_id != new.place_id
+    OR old.guild_id != new.guild_id OR old.place_id != new.place_id
 BEGIN
     INSERT INTO index_log (guild_id, place_id, model_id)
-    SELECT guild_id, old.place_id, 0 FROM messages
-    WHERE message_id = old.message_id AND EXISTS (SELECT 1 FROM embeddings WHERE picture_id = old.picture_id);
+    SELECT old.guild_id, old.place_id, 0
+    WHERE EXISTS (SELECT 1 FROM embeddings WHERE picture_id IN (old.picture_id, new.picture_id));
     INSERT INTO index_log (guild_id, place_id, model_id)
-    SELECT guild_id, new.place_id, 0 FROM messages
-    WHERE message_id = new.message_id AND EXISTS (SELECT 1 FROM embeddings WHERE picture_id = new.picture_id);
+    SELECT new.guild_id, new.place_id, 0
+    WHERE (old.guild_id != new.guild_id OR old.place_id != new.place_id)
+        AND EXISTS (SELECT 1 FROM embeddings WHERE picture_id IN (old.picture_id, new.picture_id));
 END;
--- BEFORE, and once more on messages: when a message goes, its row (and with it the guild's id) is gone before its
--- places are.
 CREATE TRIGGER index_place_delete BEFORE DELETE ON places WHEN old.picture_id IS NOT NULL BEGIN
     INSERT INTO index_log (guild_id, place_id, model_id)
-    SELECT guild_id, old.place_id, 0 FROM messages
-    WHERE message_id = old.message_id AND EXISTS (SELECT 1 FROM embeddings WHERE picture_id = old.picture_id);
+    SELECT old.guild_id, old.place_id, 0
+    WHERE EXISTS (SELECT 1 FROM embeddings WHERE picture_id = old.picture_id);
 END;
-CREATE TRIGGER index_message_delete BEFORE DELETE ON messages BEGIN
-    INSERT INTO index_log (guild_id, place_id, model_id)
-    SELECT old.guild_id, p.place_id, 0 FROM places p
-    WHERE p.message_id = old.message_id AND EXISTS (SELECT 1 FROM embeddings WHERE picture_id = p.picture_id);
-END;
-CREATE TRIGGER index_message_update AFTER UPDATE OF guild_id, channel_id, author_id ON messages
-WHEN old.guild_id != new.guild_id OR old.channel_id != new.channel_id OR old.author_id != new.author_id
+CREATE TRIGGER index_message_update AFTER UPDATE OF channel_id, author_id ON messages
+WHEN old.channel_id != new.channel_id OR old.author_id != new.author_id
 BEGIN
     INSERT INTO index_log (guild_id, place_id, model_id)
-    SELECT old.guild_id, place_id, 0 FROM places WHERE message_id = new.message_id;
-    INSERT INTO index_log (guild_id, place_id, model_id)
-    SELECT new.guild_id, place_id, 0 FROM places WHERE message_id = new.message_id AND new.guild_id != old.guild_id;
+    SELECT guild_id, place_id, 0 FROM places WHERE message_id = new.message_id AND picture_id IS NOT NULL;
 END;
 CREATE TRIGGER index_guild_delete AFTER DELETE ON guilds BEGIN
     DELETE FROM index_log WHERE guild_id = old.guild_id;
