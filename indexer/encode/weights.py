@@ -1,0 +1,256 @@
+"""Which weights a model has, where they come from, and that they fit: settings → network, or ModelUnavailable."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import logging
+import os
+import pickle  # only for the name of its error
+import socket
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import torch
+from safetensors import SafetensorError
+
+from indexer.encode.network import Network
+from indexer.errors import ModelUnavailable
+from indexer.model import ModelSpec, PixelSpec, ResizeMode
+from indexer.settings import ModelSettings
+
+log = logging.getLogger(__name__)
+
+_REACH_S = 5.0  # seconds to find out whether the hub can be reached; its own client tries for 46 s a file
+_STALL_S = 60.0  # seconds without a byte after which a download counts as broken
+_SCHEMES = ("hf-hub:", "local-dir:")
+_CHECKPOINTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".npz", ".npy")
+_WAYS_OUT = (
+    "Ways out: let this machine reach the network once; or copy the checkpoint here and set model.pretrained to its "
+    "path; or point model.cache_dir (or HF_HOME) at a folder that already holds it; or try the small model of the demo "
+    "(`afterimage sandbox`), which needs no download."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    network: Network
+    spec: ModelSpec
+    pixel_spec: PixelSpec
+
+
+def load(settings: ModelSettings, device: torch.device) -> Loaded:
+    """Load in float32. Blocking: seconds from disk, minutes from the hub. Raises ModelUnavailable with the ways out."""
+    name = settings.name
+    if settings.config_file is not None:
+        _add_config(settings.config_file, name)
+    checkpoint = _local_checkpoint(settings)
+    if checkpoint is None and not name.startswith("local-dir:"):
+        _check_tag(settings)
+    cache_dir = str(settings.cache_dir) if settings.cache_dir else None
+    from_hub = checkpoint is None and not name.startswith("local-dir:")
+    with _bounded_network(needed=from_hub) as unreachable, _one_voice():
+        try:
+            model = open_clip.create_model(
+                name,
+                pretrained=str(checkpoint) if checkpoint else (settings.pretrained or None),
+                cache_dir=cache_dir,
+                require_pretrained=True,  # never random weights in silence
+                device=device,
+            )
+            tokenizer = open_clip.get_tokenizer(name, cache_dir=cache_dir)
+        except Exception as error:  # open_clip, torch, safetensors and the hub share no error type; all mean one thing
+            raise _explained(error, settings, checkpoint, unreachable) from error
+    model.eval()
+    model.requires_grad_(requires_grad=False)
+    preprocess = dict(model.visual.preprocess_cfg)
+    network = Network(model, tokenizer, device, preprocess["mean"], preprocess["std"])
+    identity = _sha256(checkpoint) if checkpoint else _remote_identity(settings)
+    spec = ModelSpec(
+        name=name,
+        pretrained=checkpoint.name if checkpoint else settings.pretrained,
+        dimension=int(network.words(["a"]).shape[1]),
+        fingerprint=_fingerprint(name, preprocess, identity),
+    )
+    return Loaded(network, spec, _pixel_spec(preprocess, name))
+
+
+def _add_config(config_file: Path, name: str) -> None:
+    try:
+        config = json.loads(config_file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ModelUnavailable(f"model.config_file: {config_file} cannot be read ({error.strerror}).") from error
+    except ValueError as error:
+        raise ModelUnavailable(f"model.config_file: {config_file} is not JSON ({error}).") from error
+    missing = {"embed_dim", "vision_cfg", "text_cfg"} - set(config if isinstance(config, dict) else ())
+    if missing:
+        raise ModelUnavailable(f"model.config_file: {config_file} lacks {', '.join(sorted(missing))}.")
+    if config_file.stem != name:
+        raise ModelUnavailable(f'model.config_file describes "{config_file.stem}", but model.name = "{name}".')
+    open_clip.add_model_config(config_file)
+
+
+def _local_checkpoint(settings: ModelSettings) -> Path | None:
+    """The checkpoint file that `pretrained` names; None where it names a tag. Raises when the file is not there."""
+    path = Path(settings.pretrained).expanduser()
+    if settings.name.startswith(_SCHEMES):
+        return None
+    if settings.pretrained and path.is_file():
+        return path
+    if path.suffix in _CHECKPOINTS or os.sep in settings.pretrained:
+        raise ModelUnavailable(f"model.pretrained: there is no file {path.absolute()}. {_WAYS_OUT}")
+    return None
+
+
+def _check_tag(settings: ModelSettings) -> None:
+    """Names before downloads: a wrong one is told with the right ones."""
+    if settings.name.startswith(_SCHEMES):
+        return
+    if settings.name not in open_clip.list_models():
+        near = difflib.get_close_matches(settings.name, open_clip.list_models(), n=3, cutoff=0.5)
+        raise ModelUnavailable(
+            f'model.name: open_clip knows no architecture "{settings.name}".'
+            + (f" Did you mean {' or '.join(near)}?" if near else "")
+        )
+    if not open_clip.is_pretrained_cfg(settings.name, settings.pretrained):
+        tags = ", ".join(open_clip.list_pretrained_tags_by_model(settings.name)) or "none"
+        raise ModelUnavailable(
+            f'model.pretrained: "{settings.pretrained}" is neither a file nor weights that open_clip knows for '
+            f"{settings.name}. It knows: {tags}."
+        )
+
+
+@contextmanager
+def _bounded_network(*, needed: bool) -> Iterator[str]:
+    """Bounds what a download may hang for. Yields why the hub cannot be reached, or "" where it can or need not be.
+
+    Without network the hub's client is told so: it then looks only into its cache, at once.
+    """
+    from huggingface_hub import constants
+
+    before, stall = constants.HF_HUB_OFFLINE, socket.getdefaulttimeout()
+    unreachable = _why_unreachable(constants.ENDPOINT) if needed and not before else ""
+    if unreachable:
+        log.info(
+            "%s cannot be reached (%s): looking for the weights in the cache only", constants.ENDPOINT, unreachable
+        )
+    constants.HF_HUB_OFFLINE = before or bool(unreachable)
+    socket.setdefaulttimeout(_STALL_S)
+    try:
+        yield unreachable or ("HF_HUB_OFFLINE is set" if before else "")
+    finally:
+        constants.HF_HUB_OFFLINE = before
+        socket.setdefaulttimeout(stall)
+
+
+@contextmanager
+def _one_voice() -> Iterator[None]:
+    """open_clip logs its every step, and each failure that it also raises, to the root logger: to our debug log
+    instead, so that a failure is told once."""
+
+    def divert(record: logging.LogRecord) -> bool:
+        if "open_clip" not in record.pathname:
+            return True
+        log.debug("open_clip: %s", record.getMessage())
+        return False
+
+    root = logging.getLogger()
+    root.addFilter(divert)  # a logger's filter sees only what is logged to that very logger
+    try:
+        yield
+    finally:
+        root.removeFilter(divert)
+
+
+def _why_unreachable(endpoint: str) -> str:
+    if urllib.request.getproxies():  # then only the proxy can tell
+        return ""
+    parts = urllib.parse.urlsplit(endpoint)
+    try:
+        address = (parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
+        socket.create_connection(address, _REACH_S).close()
+    except OSError as error:
+        return error.strerror or str(error) or type(error).__name__
+    return ""
+
+
+def _explained(
+    error: Exception, settings: ModelSettings, checkpoint: Path | None, unreachable: str
+) -> ModelUnavailable:
+    first = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+    if isinstance(error, ModuleNotFoundError):
+        return ModelUnavailable(f"{settings.name} needs the Python package {error.name}: install it beside Afterimage.")
+    if checkpoint is not None:
+        if _is_damage(error):
+            return ModelUnavailable(
+                f"The checkpoint {checkpoint} cannot be read; it is damaged or incomplete ({first}). Copy it here again."
+            )
+        return ModelUnavailable(
+            f"The checkpoint {checkpoint} does not fit the architecture {settings.name}: {_mismatch(str(error))}. "
+            "Set model.name to the architecture it was made for, or model.pretrained to a checkpoint of this one."
+        )
+    what = f"The weights {settings.pretrained!r} of {settings.name}"
+    if settings.name.startswith(_SCHEMES):
+        what = f"The weights of {settings.name}"
+    if unreachable:
+        from huggingface_hub import constants
+
+        return ModelUnavailable(
+            f"{what} are not on this machine, and {constants.ENDPOINT} cannot be reached ({unreachable}). {_WAYS_OUT}"
+        )
+    return ModelUnavailable(f"{what} could not be loaded ({first}). {_WAYS_OUT}")
+
+
+def _is_damage(error: Exception) -> bool:
+    """Whether a checkpoint could not even be read, as opposed to not fitting."""
+    damage = (SafetensorError, pickle.UnpicklingError, EOFError, OSError, StopIteration)
+    return isinstance(error, damage) or any(word in str(error) for word in ("PytorchStreamReader", "zip archive"))
+
+
+def _mismatch(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines()]
+    telling = [line for line in lines if "size mismatch" in line] or [line for line in lines if " key" in line] or lines
+    return telling[0][:200].rstrip(".:")
+
+
+def _pixel_spec(preprocess: dict[str, Any], name: str) -> PixelSpec:
+    size = preprocess["size"]
+    if not isinstance(size, int):
+        if len(set(size)) != 1:
+            raise ModelUnavailable(f"{name} takes pictures of {size[0]} × {size[1]}; only square inputs are supported.")
+        size = int(size[0])
+    return PixelSpec(
+        size=size,
+        resize_mode=ResizeMode(preprocess.get("resize_mode") or "shortest"),
+        interpolation="bilinear" if preprocess.get("interpolation") == "bilinear" else "bicubic",
+        fill=int(preprocess.get("fill_color") or 0),
+    )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _remote_identity(settings: ModelSettings) -> str:
+    """Weights that the hub or a folder names: a folder's files by content, a tag by its name."""
+    if settings.name.startswith("local-dir:"):
+        folder = Path(settings.name.removeprefix("local-dir:"))
+        return ",".join(_sha256(path) for path in sorted(folder.iterdir()) if path.suffix in _CHECKPOINTS)
+    if settings.name.startswith("hf-hub:"):
+        return settings.name
+    source = open_clip.get_pretrained_cfg(settings.name, settings.pretrained)
+    return str(source.get("hf_hub") or source.get("url") or settings.pretrained)
+
+
+def _fingerprint(name: str, preprocess: dict[str, Any], identity: str) -> str:
+    """What an embedding depends on: architecture, preprocessing, weights. Not the precision, nor the device."""
+    known = [open_clip.get_model_config(name), preprocess, identity]
+    return hashlib.sha256(json.dumps(known, sort_keys=True, default=list).encode()).hexdigest()[:32]
