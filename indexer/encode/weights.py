@@ -190,7 +190,7 @@ def _explained(
     if checkpoint is not None:
         if _is_damage(error):
             return ModelUnavailable(
-                f"The checkpoint {checkpoint} cannot be read; it is damaged or incomplete ({first}). Copy it here again."
+                f"The checkpoint {checkpoint} cannot be read: damaged or incomplete ({first}). Copy it here again."
             )
         return ModelUnavailable(
             f"The checkpoint {checkpoint} does not fit the architecture {settings.name}: {_mismatch(str(error))}. "
