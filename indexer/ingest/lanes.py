@@ -80,8 +80,9 @@ class Lanes(Generic[T]):
             self._wake(self._givers.get(lane))
         return items
 
-    def _items(self, lane: Lane) -> deque[T] | tuple[()]:
-        return self._lanes.get(lane.rank, {}).get(lane, ())
+    def _items(self, lane: Lane) -> deque[T]:
+        lanes = self._lanes.get(lane.rank)
+        return lanes.get(lane, deque()) if lanes is not None else deque()
 
     def _add(self, lane: Lane, item: T) -> None:
         self._lanes.setdefault(lane.rank, OrderedDict()).setdefault(lane, deque()).append(item)

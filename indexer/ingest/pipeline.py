@@ -1,0 +1,339 @@
+"""crawl → fetch → decode → embed → store: the stages, joined by bounded queues in one TaskGroup.
+
+Back-pressure goes from end to end: the encoder sets the pace, a full queue makes the stage before it wait, and in the
+end no further page of history is asked for. What a stage drops (a cancelled run, a killed process) is still `pending`
+in SQLite and is taken up again, with fresh links, by the next run.
+
+Memory, whatever the size of a guild and however many guilds run:
+
+    bytes of files   workers × max_download_bytes    (workers = fetch.concurrency + decode.workers)
+    pixels           (2 × PIXEL_LANE + workers + 2 batches) × frames × size² × 3, for each guild that runs
+    links            (2 × LINK_LANE + concurrency × 1,000) × about 2 KB, for each guild that runs
+
+With the defaults and a model of 256 pixels: 384 MiB if every file were as large as allowed (a few MiB in practice,
+since the media proxy's copies have some 30 KB), 20 MiB of pixels, under 10 MiB of links. tests/ingest/test_pipeline.py
+holds the queues to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from types import TracebackType
+
+from indexer.errors import AfterimageError, ChannelClosed, Reason, Rejected, RetryLater, Stop
+from indexer.ingest import crawl
+from indexer.ingest.lanes import Lane, Lanes
+from indexer.ingest.leftovers import Leftovers
+from indexer.ingest.prepare import Decodes, Fetches, PlaceGone, download, failure_of, sha256_of
+from indexer.ingest.progress import Progress, State, Tally, now_ms
+from indexer.ingest.shelf import Shelf, mean_vector
+from indexer.ingest.slots import FairSlots
+from indexer.ingest.work import BACKLOG, LIVE, Content, Item, Prepared
+from indexer.model import ChannelId, DecodedPicture, GuildId, Message, ModelId, PlaceId
+from indexer.ports import Encoder, History, Priority
+from indexer.settings import Settings
+from indexer.storage import messages, places
+from indexer.storage.database import Database
+
+log = logging.getLogger(__name__)
+
+LINK_LANE = 128  # links that wait for a worker, a lane; a lane of live work and one of backlog for each guild
+PIXEL_LANE = 16  # decoded pictures that wait for the encoder, a lane; two batches of the default size
+ENCODERS = 2  # batches under way: one is embedded while the other is written down
+HOUSEKEEPING_S = 30.0  # seconds between looks for failed places that are due again
+
+
+class Pipeline:
+    """The indexer's engine. Its stages run as long as the `async with` block; guilds come and go inside."""
+
+    def __init__(
+        self,
+        db: Database,
+        history: History,
+        fetcher: Fetches,
+        decoder: Decodes,
+        encoder: Encoder,
+        model_id: ModelId,
+        settings: Settings,
+    ) -> None:
+        self._db = db
+        self._history = history
+        self._fetcher = fetcher
+        self._decoder = decoder
+        self._encoder = encoder
+        self._settings = settings
+        decoders = settings.decode.workers or min(os.cpu_count() or 1, 4)
+        self._workers = settings.fetch.concurrency + decoders
+        self._keep: messages.Keep = "all" if settings.crawl.messages == "all" else "pictures"
+        self._shelf = Shelf(db, model_id, self._keep)
+        self._links: Lanes[Item] = Lanes(LINK_LANE)
+        self._pixels: Lanes[Prepared] = Lanes(PIXEL_LANE)
+        self._slots = FairSlots(settings.crawl.concurrency)
+        self._leftovers = Leftovers(db, history, self._keep, model_id, self._shelf, self._admit, self._slots)
+        self._tallies: dict[GuildId, Tally] = {}
+        self._running: set[GuildId] = set()
+        self._group: asyncio.TaskGroup | None = None
+        self._stages: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Pipeline:
+        """Starts the stages. A Stop in one of them cancels the block."""
+        self._group = asyncio.TaskGroup()
+        await self._group.__aenter__()
+        stages = [self._prepare_forever() for _ in range(self._workers)]
+        stages += [self._embed_forever() for _ in range(ENCODERS)]
+        stages.append(self._housekeep())
+        self._stages = [self._group.create_task(stage) for stage in stages]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for stage in self._stages:
+            stage.cancel()
+        assert self._group is not None
+        try:
+            await self._group.__aexit__(kind, error, trace)
+        except BaseExceptionGroup as group:
+            raise _plainest(group) from group
+        finally:
+            self._group = None
+
+    async def run_guild(self, guild_id: GuildId, only: frozenset[ChannelId] | None = None) -> Progress:
+        """Reads the guild's history to its end and embeds every picture in it.
+
+        `only` limits it to these channels and their threads. Goes on where an earlier run ended; nothing that is known
+        is fetched or embedded again. Returns when all is done (DONE), or all but some channels (INCOMPLETE). Cancelling
+        it at any point loses nothing. Raises TellPerson where a person must put something right (a missing intent),
+        ChannelClosed where the guild cannot be read, RetryLater where its channels cannot be listed for a long time,
+        Stop; RuntimeError when the guild runs already.
+        """
+        if self._group is None:
+            raise RuntimeError("enter the pipeline first: `async with pipeline:`")
+        if guild_id in self._running:
+            raise RuntimeError(f"server {guild_id} is being indexed already")
+        tally = self._tallies[guild_id] = Tally(guild_id)
+        self._running.add(guild_id)
+        lane = Lane(BACKLOG, guild_id)
+        try:
+            reader = crawl.GuildCrawl(
+                self._db,
+                self._history,
+                guild_id,
+                keep=self._keep,
+                concurrency=self._settings.crawl.concurrency,
+                slots=self._slots,
+                tally=tally,
+                sink=lambda page, fresh: self._queue(page, fresh, lane, tally),
+                only=only,
+            )
+            async with asyncio.TaskGroup() as group:
+                group.create_task(reader.run())
+                group.create_task(self._take_up(guild_id, lane, tally))
+            await tally.settled()
+            tally.state = State.INCOMPLETE if reader.postponed else State.DONE
+            tally.reason = next(iter(reader.postponed.values()), None)
+        except asyncio.CancelledError:
+            tally.state = State.CANCELLED
+            raise
+        except BaseExceptionGroup as group_error:
+            tally.state = State.FAILED
+            error = _plainest(group_error)
+            tally.reason = str(error)
+            raise error from group_error
+        finally:
+            for item in self._links.drop(lane):
+                self._shelf.withdraw(item)
+            self._running.discard(guild_id)
+            tally.ended_ms = now_ms()
+        return tally.snapshot()
+
+    def progress(self, guild_id: GuildId) -> Progress | None:
+        """How far the guild's run is, or how its last one ended; None where there was none since the start."""
+        tally = self._tallies.get(guild_id)
+        return tally.snapshot() if tally is not None else None
+
+    def runs(self, guild_id: GuildId) -> bool:
+        """Whether the guild is being indexed now."""
+        return guild_id in self._running
+
+    async def submit(self, message: Message, fresh: Sequence[PlaceId]) -> None:
+        """Takes a live message's new places to the front of the queue.
+
+        Never waits for room: what does not fit stays pending and is taken up by housekeeping.
+        """
+        for item in await self._items([message], fresh, Lane(LIVE, message.guild_id), None):
+            if self._shelf.claim(item.place_id) and not self._links.offer(item.lane, item):
+                self._shelf.withdraw(item)
+
+    async def _take_up(self, guild_id: GuildId, lane: Lane, tally: Tally) -> None:
+        await self._leftovers.take_up(guild_id, lane, tally)
+        await self._leftovers.take_up_unembedded(guild_id, lane, tally)
+
+    async def _queue(self, page: Sequence[Message], fresh: Sequence[PlaceId], lane: Lane, tally: Tally) -> None:
+        for item in await self._items(page, fresh, lane, tally):
+            await self._admit(item)
+
+    async def _admit(self, item: Item) -> None:
+        """Puts an item into its lane, waiting for room; nothing where another item has its place already."""
+        if not self._shelf.claim(item.place_id):
+            return
+        if item.tally is not None:
+            item.tally.began()
+        try:
+            await self._links.put(item.lane, item)
+        except BaseException:
+            self._shelf.withdraw(item)
+            raise
+
+    async def _items(
+        self, page: Sequence[Message], fresh: Sequence[PlaceId], lane: Lane, tally: Tally | None
+    ) -> list[Item]:
+        """Items for stored places, with the links of the messages at hand; newest message first."""
+        if not fresh:
+            return []
+        async with self._db.reader() as connection:
+            details = await places.describe(connection, fresh)
+        refs = {(message.id, ref.link): ref for message in page for ref in message.pictures}
+        items = [
+            Item(detail.place_id, detail.guild_id, detail.channel_id, detail.message_id, ref, lane, 0, tally)
+            for detail in details.values()
+            if (ref := refs.get((detail.message_id, detail.link))) is not None
+        ]
+        return sorted(items, key=lambda item: (-item.message_id, item.ref.ordinal))
+
+    async def _prepare_forever(self) -> None:
+        while True:
+            item = await self._links.get()
+            try:
+                await self._prepare(item)
+            except asyncio.CancelledError:
+                self._shelf.withdraw(item)
+                raise
+            except RetryLater as error:  # the database is busy; the place is as it was
+                log.warning("place %d waits for another time: %s", item.place_id, error)
+                self._shelf.withdraw(item)
+
+    async def _prepare(self, item: Item) -> None:
+        """Brings one item to the encoder's queue, or to its end."""
+        try:
+            data = await download(item, self._fetcher, self._history)
+        except PlaceGone as gone:
+            await self._shelf.gone(item, gone.message)
+            return
+        except Stop:
+            raise
+        except Exception as error:  # noqa: BLE001 -- one picture's trouble, whatever it is, is recorded and never fatal
+            await self._shelf.failed(item, _reason(error, item))
+            return
+        content = self._shelf.gather(await sha256_of(data), item)
+        if content is None:
+            return
+        try:
+            picture = await self._open(content, data)
+            del data  # not needed while the pixels wait for the encoder
+            if picture is not None:
+                await self._pixels.put(item.lane, Prepared(content, picture))
+        except BaseException:
+            self._shelf.release(content)
+            raise
+
+    async def _open(self, content: Content, data: bytes) -> DecodedPicture | None:
+        """The decoded picture; None where the content is at its end: it is known already, or cannot be read."""
+        if await self._shelf.attach_known(content):
+            return None
+        try:
+            return await self._decoder.decode(data)
+        except Rejected as error:
+            log.info("place %d: %s", content.items[0].place_id, error)
+            await self._shelf.rejected(content, len(data), error.reason)
+        except Stop:
+            raise
+        except Exception as error:  # noqa: BLE001 -- as in _prepare
+            await self._shelf.failed_content(content, _reason(error, content.items[0]))
+        return None
+
+    async def _embed_forever(self) -> None:
+        while True:
+            batch = [await self._pixels.get()]
+            while len(batch) < self._settings.model.batch_size:
+                more = self._pixels.get_nowait()
+                if more is None:
+                    break
+                batch.append(more)
+            try:
+                await self._embed(batch)
+            except Stop:
+                raise
+            except Exception as error:
+                # One of them may have been the cause: each gets its own chance before it is recorded as failed.
+                if len(batch) > 1 and not isinstance(error, RetryLater):
+                    log.exception("a batch of %d pictures could not be embedded; trying them one by one", len(batch))
+                for prepared in batch:
+                    await self._embed_alone(prepared)
+
+    async def _embed_alone(self, prepared: Prepared) -> None:
+        if not prepared.content.items:
+            return
+        try:
+            await self._embed([prepared])
+        except Stop:
+            raise
+        except RetryLater as error:
+            log.warning("a picture waits for another time: %s", error)
+            self._shelf.release(prepared.content)
+        except Exception as error:  # noqa: BLE001 -- recorded with the place
+            await self._shelf.failed_content(prepared.content, _reason(error, prepared.content.items[0]))
+
+    async def _embed(self, batch: list[Prepared]) -> None:
+        frames = [frame for prepared in batch for frame in prepared.picture.frames]
+        vectors = await self._encoder.encode_pixels(frames, Priority.INDEXING)
+        done, at = [], 0
+        for prepared in batch:
+            count = len(prepared.picture.frames)
+            done.append((prepared, mean_vector(vectors[at : at + count])))
+            at += count
+        await self._shelf.embedded(done)
+
+    async def _housekeep(self) -> None:
+        """Takes up what failed and is due again, and live work that found no room."""
+        while True:
+            await asyncio.sleep(HOUSEKEEPING_S)
+            try:
+                for guild_id in await self._leftovers.guilds_with_work():
+                    if guild_id not in self._running:
+                        await self._leftovers.take_up(guild_id, Lane(BACKLOG, guild_id), None)
+            except (RetryLater, ChannelClosed) as error:
+                log.info("housekeeping goes on later: %s", error)
+
+
+def _reason(error: Exception, item: Item) -> Reason:
+    if isinstance(error, AfterimageError):
+        log.info("place %d of message %d: %s", item.place_id, item.message_id, error)
+    else:
+        log.error("place %d of message %d", item.place_id, item.message_id, exc_info=error)
+    return failure_of(error)
+
+
+def _plainest(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error that says most: a Stop before others, else the first."""
+    leaves = [_plainest(error) if isinstance(error, BaseExceptionGroup) else error for error in group.exceptions]
+    return next((leaf for leaf in leaves if isinstance(leaf, Stop)), leaves[0])
+
+
+@asynccontextmanager
+async def open_pipeline(
+    db: Database,
+    history: History,
+    fetcher: Fetches,
+    decoder: Decodes,
+    encoder: Encoder,
+    model_id: ModelId,
+    settings: Settings,
+) -> AsyncIterator[Pipeline]:
+    """A running pipeline for as long as the block lasts."""
+    async with Pipeline(db, history, fetcher, decoder, encoder, model_id, settings) as pipeline:
+        yield pipeline
