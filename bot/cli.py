@@ -46,9 +46,7 @@ def _parser() -> argparse.ArgumentParser:
 
     status = add("status", "status:show", "Show what is indexed. Works beside a running bot.")
     status.add_argument("--json", action="store_true", help="one JSON object, for programs")
-    add(
-        "health", "status:health", "Exit with 0 when the bot on this data folder is connected and answers, else with 1."
-    )
+    add("health", "health:check", "Exit with 0 when the bot on this data folder is connected and answers, else with 1.")
 
     search = add("search", "searching:search", "Search from here: everything in a server, without Discord. Reads only.")
     search.add_argument("words", nargs="?", default="", metavar="WORDS", help='what to look for, as in "a red bicycle"')

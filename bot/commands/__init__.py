@@ -7,15 +7,19 @@ the tree's error handler answers through `answer_error`, and views and modals ca
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import discord
 from discord import app_commands
 
-from indexer.errors import ChannelClosed, LinkExpired, Rejected, RetryLater, TellPerson
+from bot.commands.words import tell
+from bot.replies.texts import Language
+from indexer.errors import SENTENCES, ChannelClosed, LinkExpired, Rejected, RetryLater, TellPerson
 
 if TYPE_CHECKING:
     from bot.config import Config
@@ -32,34 +36,48 @@ NO_MENTIONS = discord.AllowedMentions.none()
 
 @dataclass(frozen=True, slots=True)
 class CommandContext:
-    """What every command may use: the open indexer and what is configured."""
+    """What every command may use: the open indexer, what is configured, and a parent for what outlives an answer.
+
+    A task that ends with an error ends the bot: start it through `spawn`.
+    """
 
     service: Service
     config: Config
+    tasks: asyncio.TaskGroup
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Runs `work` beside the commands until the bot stops; an error goes to the log."""
+        self.tasks.create_task(_logged(work, name), name=name)
 
 
-def sentence_for(error: BaseException, error_id: str) -> str:
+async def _logged(work: Coroutine[Any, Any, None], name: str) -> None:
+    try:
+        await work
+    except Exception:
+        logger.exception("%s failed", name)
+
+
+def sentence_for(error: BaseException, error_id: str, language: Language = Language.ENGLISH) -> str:
     """One sentence for the person who asked: what happened, and what to do next; `error_id` stands in the log."""
-    cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error
-    match cause:
-        case TellPerson() | Rejected():
-            return str(cause) if isinstance(cause, TellPerson) else str(cause).split(" (", 1)[0]
+    match error:
+        case TellPerson():
+            return str(error)
+        case Rejected():
+            return SENTENCES[error.reason]
         case app_commands.NoPrivateMessage():
-            return "This command works in a server only."
+            return tell(language, "server_only")
         case app_commands.MissingPermissions():
-            return "You need the permission Manage Server for this."
+            return tell(language, "manage_only")
         case app_commands.BotMissingPermissions(missing_permissions=missing):
-            return f"I need the permission {', '.join(missing).replace('_', ' ')} here; a server admin can grant it."
-        case app_commands.CommandOnCooldown(retry_after=seconds):
-            return f"That was a lot at once: please try again in {max(1, round(seconds))} s."
+            return tell(language, "missing", permissions=", ".join(missing).replace("_", " "))
         case app_commands.CommandNotFound() | app_commands.CommandSignatureMismatch():
-            return "This command has just changed: reload Discord (Ctrl+R) and try again."
-        case LinkExpired() | RetryLater():
-            return f"Discord did not answer in time: please try again in a minute. (error {error_id})"
+            return tell(language, "changed")
+        case LinkExpired() | RetryLater() | TimeoutError():
+            return tell(language, "busy", error_id=error_id)
         case ChannelClosed():
-            return f"A channel cannot be read any more: please try again. (error {error_id})"
+            return tell(language, "closed", error_id=error_id)
         case _:
-            return f"Something went wrong on my side; whoever runs me finds it in the log as error {error_id}."
+            return tell(language, "failed", error_id=error_id)
 
 
 async def answer_error(interaction: discord.Interaction[Any], error: BaseException) -> None:
@@ -67,11 +85,11 @@ async def answer_error(interaction: discord.Interaction[Any], error: BaseExcepti
     error_id = secrets.token_hex(3)
     cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error
     if isinstance(cause, TellPerson | Rejected | app_commands.CheckFailure):
-        logger.info("error %s: %s", error_id, cause)
+        logger.info("error %s, told to who asked: %s", error_id, cause)
     else:
         name = interaction.command.qualified_name if interaction.command else interaction.type.name
         logger.error("error %s in %s, guild %s", error_id, name, interaction.guild_id, exc_info=cause)
-    text = sentence_for(error, error_id)
+    text = sentence_for(cause, error_id, Language.of(interaction.locale))
     try:
         if interaction.response.is_done():
             await interaction.followup.send(text, ephemeral=True, allowed_mentions=NO_MENTIONS)

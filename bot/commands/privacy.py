@@ -1,0 +1,184 @@
+"""/privacy: what is kept, and buttons that work after a restart too: forget me, export, let me be found again."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import io
+import json
+import re
+from typing import Any
+
+import discord
+from discord import app_commands
+from discord.app_commands import locale_str
+
+from bot.commands import NO_MENTIONS, CommandContext, Tree, answer_error
+from bot.commands.stats import size_text
+from bot.commands.words import tell
+from bot.replies.texts import Language, number
+from indexer.errors import TellPerson
+from indexer.model import GuildId, UserId, snowflake_ms
+from indexer.service import Service
+from indexer.storage import opt_outs, persons
+from indexer.storage.opt_outs import EVERYWHERE
+
+Interaction = discord.Interaction[Any]
+
+# Discord's own default, where an interaction does not say what may be sent back.
+ATTACHMENT_BYTES = 10 * 1024 * 1024
+
+_DANGER = {"sure-here", "sure-everywhere", "forget-here", "forget-everywhere"}
+
+
+def buttons(language: Language, *actions: str) -> discord.ui.View:
+    """Buttons that say what they do in their id and in nothing else: any process of this bot can answer them."""
+    view = discord.ui.View(timeout=None)
+    for action in actions:
+        label = {"forget-here": "yes", "forget-everywhere": "yes"}.get(action, action.replace("-", "_"))
+        label = label.replace("sure_", "forget_")
+        style = discord.ButtonStyle.danger if action in _DANGER else discord.ButtonStyle.secondary
+        view.add_item(
+            discord.ui.Button(label=tell(language, f"privacy.{label}"), style=style, custom_id=f"privacy:{action}")
+        )
+    return view
+
+
+class Privacy:
+    """What the command and its buttons share. Everything is about who asks, never about anybody else."""
+
+    def __init__(self, context: CommandContext) -> None:
+        self._service: Service = context.service
+        self._keeps_all = context.config.settings.crawl.messages == "all"
+
+    async def about(self, interaction: Interaction) -> None:
+        guild_id, user_id, language = _who(interaction)
+        async with self._service.db.reader() as connection:
+            held = await persons.held(connection, user_id, guild_id)
+            out = await opt_outs.of_user(connection, user_id)
+        counts = {"messages": number(held.messages, language), "pictures": number(held.pictures, language)}
+        lines = [
+            tell(language, "privacy.title"),
+            tell(language, "privacy.kept_all" if self._keeps_all else "privacy.kept"),
+            tell(language, "privacy.yours", **counts),
+        ]
+        actions = ["sure-here", "sure-everywhere", "export"]
+        if EVERYWHERE in out:
+            lines.append(tell(language, "privacy.out_everywhere"))
+            actions = ["export", "return"]
+        elif guild_id in out:
+            lines.append(tell(language, "privacy.out_here"))
+            actions = ["sure-everywhere", "export", "return"]
+        await interaction.response.send_message(
+            "\n".join(lines), view=buttons(language, *actions), ephemeral=True, allowed_mentions=NO_MENTIONS
+        )
+
+    async def press(self, interaction: Interaction, action: str) -> None:
+        guild_id, user_id, language = _who(interaction)
+        match action:
+            case "sure-here" | "sure-everywhere":
+                view = buttons(language, action.replace("sure", "forget"), "no")
+                await interaction.response.edit_message(
+                    content=tell(language, f"privacy.{action.replace('-', '_')}"), view=view
+                )
+            case "no":
+                await interaction.response.edit_message(content=tell(language, "privacy.kept_as_is"), view=None)
+            case "forget-here" | "forget-everywhere":
+                await interaction.response.defer()
+                where = guild_id if action == "forget-here" else EVERYWHERE
+                gone = await self._service.forget_user(user_id, where, by=user_id)
+                text = tell(language, "privacy.forgotten", messages=number(gone, language))
+                await interaction.edit_original_response(content=text, view=None)
+            case "return":
+                await interaction.response.defer()
+                await self._service.welcome_back(user_id, guild_id)
+                await interaction.edit_original_response(content=tell(language, "privacy.back"), view=None)
+            case "export":
+                await interaction.response.defer(ephemeral=True, thinking=True)
+                await self._export(interaction, user_id, language)
+
+    async def _export(self, interaction: Interaction, user_id: UserId, language: Language) -> None:
+        messages: list[dict[str, Any]] = []
+        async with self._service.db.reader() as connection:
+            out = await opt_outs.of_user(connection, user_id)
+            async for one in persons.messages(connection, user_id):
+                messages.append(
+                    {
+                        "guild": str(one.guild_id),
+                        "channel": str(one.channel_id),
+                        "message": str(one.message_id),
+                        "link": f"https://discord.com/channels/{one.guild_id}/{one.channel_id}/{one.message_id}",
+                        "unix_ms": snowflake_ms(one.message_id),
+                        "content": one.content,
+                        "pictures": [
+                            {"link": link, "file_name": file_name, "alt_text": alt_text}
+                            for link, file_name, alt_text in one.pictures
+                        ],
+                    }
+                )
+        if not messages and not out:
+            raise TellPerson(tell(language, "privacy.nothing"))
+        held = {
+            "user": str(user_id),
+            "opted_out_of": ["everywhere" if guild == EVERYWHERE else str(guild) for guild in out],
+            "messages": messages,
+        }
+        name, data = await asyncio.to_thread(_pack, held, interaction.filesize_limit or ATTACHMENT_BYTES)
+        if data is None:
+            raise TellPerson(tell(language, "privacy.too_large", size=name))
+        await interaction.edit_original_response(
+            content=tell(language, "privacy.exported", messages=number(len(messages), language)),
+            attachments=[discord.File(io.BytesIO(data), name)],
+            allowed_mentions=NO_MENTIONS,
+        )
+
+
+def _pack(held: dict[str, Any], limit: int) -> tuple[str, bytes | None]:
+    """The file's name and bytes: plain where it fits, compressed where that fits, else its size and None. Blocks."""
+    data = json.dumps(held, ensure_ascii=False, indent=1).encode()
+    if len(data) <= limit:
+        return "afterimage-export.json", data
+    packed = gzip.compress(data)
+    return ("afterimage-export.json.gz", packed) if len(packed) <= limit else (size_text(len(packed)), None)
+
+
+def _who(interaction: Interaction) -> tuple[GuildId, UserId, Language]:
+    language = Language.of(interaction.locale)
+    if interaction.guild_id is None:
+        raise TellPerson(tell(language, "server_only"))
+    return GuildId(interaction.guild_id), UserId(interaction.user.id), language
+
+
+def register(tree: Tree, context: CommandContext) -> None:
+    shared = Privacy(context)
+
+    class Pressed(
+        discord.ui.DynamicItem[discord.ui.Button[Any]],
+        template=r"privacy:(?P<action>(?:sure|forget)-(?:here|everywhere)|no|return|export)",
+    ):
+        def __init__(self, item: discord.ui.Button[Any], action: str) -> None:
+            super().__init__(item)
+            self._action = action
+
+        @classmethod
+        async def from_custom_id(
+            cls, interaction: Interaction, item: discord.ui.Item[Any], match: re.Match[str], /
+        ) -> Pressed:
+            assert isinstance(item, discord.ui.Button), "the id is given to buttons only"
+            return cls(item, match["action"])
+
+        async def callback(self, interaction: Interaction) -> None:
+            try:
+                await shared.press(interaction, self._action)
+            except Exception as error:  # noqa: BLE001 -- discord.py would only log it: the person must be told too
+                await answer_error(interaction, error)
+
+    @app_commands.command(
+        name="privacy", description=locale_str("What I keep; forget me; export what you hold of mine")
+    )
+    @app_commands.guild_only()
+    async def privacy(interaction: Interaction) -> None:
+        await shared.about(interaction)
+
+    tree.client.add_dynamic_items(Pressed)
+    tree.add_command(privacy)

@@ -1,0 +1,191 @@
+"""The progress message of a job: its text (pure), and the task that keeps it up to date.
+
+The message is an ordinary one that everybody in the channel sees: an answer for one person's eyes can be edited for 15
+minutes only and is lost at a restart, and members may know that their server's history is being read. It holds counts
+and no names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import discord
+
+from bot.commands import NO_MENTIONS
+from bot.commands.words import tell
+from bot.replies.escape import escaped
+from bot.replies.texts import Language, number
+from indexer.ingest.progress import Progress
+from indexer.jobs import Jobs
+from indexer.model import ChannelId, JobId, MessageId
+from indexer.storage.jobs import Job, JobState, Scope, ScopeKind
+
+logger = logging.getLogger(__name__)
+
+# Discord allows about 5 edits in 5 s a channel; the issue asks for at most one in 2 s.
+EDIT_S = 2.0
+BAR_CELLS = 20
+
+
+def scope_text(scope: Scope, language: Language) -> str:
+    if scope.kind is ScopeKind.CHANNEL:
+        return f"<#{scope.channel_id}>"
+    return tell(language, f"scope.{scope.kind.value}")
+
+
+def bar(fraction: float, cells: int = BAR_CELLS) -> str:
+    full = int(max(0.0, min(fraction, 1.0)) * cells)
+    return "█" * full + "░" * (cells - full)
+
+
+def duration(seconds: float) -> str:
+    """`40 s`, `3 min`, `2 h 10 min`: as exact as an estimate deserves."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def progress_text(job: Job, progress: Progress | None, language: Language) -> str:
+    """The whole message: what is indexed, a bar, counts, pace and what is left; at the end what came of it."""
+    running = job.state is JobState.RUNNING
+    reason = escaped(job.reason or "", 300)
+    lines = [tell(language, f"head.{job.state.value}", what=scope_text(job.scope, language), reason=reason)]
+    if reason and job.state is JobState.DONE:
+        lines.append(reason)
+    if progress is not None:
+        lines += _counts(progress, language, running=running)
+    elif running:
+        lines.append(tell(language, "starting"))
+    return "\n".join(line for line in lines if line)
+
+
+def _counts(progress: Progress, language: Language, *, running: bool) -> Iterator[str]:
+    """The bar while it runs, what was counted, the pace, and what is left or how long it took."""
+
+    def shown(value: int) -> str:
+        return number(value, language)
+
+    if running:
+        yield f"`{bar(progress.fraction)}` {int(progress.fraction * 100)} %"
+    done, total = shown(progress.channels_done), shown(progress.channels_total)
+    parts = [tell(language, "count.channels", done=done, total=total)]
+    read, expected = shown(progress.messages), progress.messages_expected
+    if running and expected is not None and expected > progress.messages:
+        parts.append(tell(language, "count.messages_of", count=read, total=shown(expected)))
+    else:
+        parts.append(tell(language, "count.messages", count=read))
+    if running:
+        places = {"done": shown(progress.places_done), "total": shown(progress.places_total)}
+        parts.append(tell(language, "count.pictures_of", **places))
+    else:
+        parts.append(tell(language, "count.pictures", count=shown(progress.places_done)))
+    if progress.failed:
+        parts.append(tell(language, "count.failed", count=shown(progress.failed)))
+    if progress.channels_parked:
+        parts.append(tell(language, "count.closed", count=shown(progress.channels_parked)))
+    yield " · ".join(parts)
+    end_ms = progress.ended_ms or round(time.time() * 1000)
+    elapsed = max((end_ms - progress.started_ms) / 1000, 0.001)
+    pace = tell(language, "pace", pace=f"{progress.places_done / elapsed:.1f}")
+    if running:
+        left = progress.seconds_left
+        rest = tell(language, "estimating") if left is None else tell(language, "left", time=duration(left))
+        yield f"{pace} · {rest}"
+    elif progress.ended_ms is not None:
+        yield f"{pace} · {tell(language, 'took', time=duration(elapsed))}"
+
+
+class ProgressMessage:
+    """Where a job's progress is shown. While the command's token lives (15 minutes) the answer is edited through it,
+    which needs no permission; after that, or after a restart, as an ordinary message; where that one cannot be edited
+    (deleted, or the channel is closed to the bot) a new one is sent, and where that cannot be, /reindex status is left.
+    """
+
+    def __init__(
+        self,
+        client: discord.Client,
+        jobs: Jobs,
+        job: Job,
+        interaction: discord.Interaction[Any] | None = None,
+    ) -> None:
+        self._client = client
+        self._jobs = jobs
+        self._job = job
+        self._interaction = interaction
+        self._channel_id = job.channel_id
+        self._message_id = job.message_id
+
+    async def answer(self, text: str) -> None:
+        """The command's first answer; its message is remembered for after a restart."""
+        assert self._interaction is not None, "only a command is answered"
+        await self._interaction.response.send_message(text, allowed_mentions=NO_MENTIONS)
+        message = await self._interaction.original_response()
+        await self._stands_at(message.channel.id, message.id)
+
+    async def show(self, text: str) -> bool:
+        """False where it cannot be shown any more. A fault that passes is left for the next time."""
+        if self._interaction is not None and self._interaction.is_expired():
+            self._interaction = None
+        try:
+            if self._interaction is not None:
+                await self._interaction.edit_original_response(content=text, allowed_mentions=NO_MENTIONS)
+                return True
+            return await self._edit(text) or await self._send(text)
+        except discord.Forbidden:
+            logger.info("job %d: its progress may not be shown in channel %s", self._job.id, self._channel_id)
+            return False
+        except discord.NotFound:
+            self._interaction = None
+            return self._channel_id is not None
+        except (discord.DiscordException, OSError) as error:
+            logger.info("job %d: its progress could not be shown this time: %s", self._job.id, error)
+            return True
+
+    async def _edit(self, text: str) -> bool:
+        if self._channel_id is None or self._message_id is None:
+            return False
+        channel = self._client.get_partial_messageable(self._channel_id)
+        try:
+            await channel.get_partial_message(self._message_id).edit(content=text, allowed_mentions=NO_MENTIONS)
+        except (discord.NotFound, discord.Forbidden):
+            self._message_id = None
+            return False
+        return True
+
+    async def _send(self, text: str) -> bool:
+        if self._channel_id is None:
+            return False
+        channel = self._client.get_partial_messageable(self._channel_id)
+        try:
+            message = await channel.send(text, allowed_mentions=NO_MENTIONS, silent=True)
+        except (discord.NotFound, discord.Forbidden):
+            await self._stands_at(None, None)
+            return False
+        await self._stands_at(message.channel.id, message.id)
+        return True
+
+    async def _stands_at(self, channel_id: int | None, message_id: int | None) -> None:
+        self._channel_id = None if channel_id is None else ChannelId(channel_id)
+        self._message_id = None if message_id is None else MessageId(message_id)
+        await self._jobs.show_at(self._job.id, self._channel_id, self._message_id)
+
+
+async def follow(jobs: Jobs, job_id: JobId, message: ProgressMessage, language: Language, shown: str = "") -> None:
+    """Keeps the message up to date, at most one edit in EDIT_S, until the job has ended or rests."""
+    while True:
+        job = await jobs.get(job_id)
+        if job is None:
+            return  # it went with its server
+        text = progress_text(job, jobs.progress(job.guild_id), language)
+        if text != shown:
+            if not await message.show(text):
+                return
+            shown = text
+        if job.state is not JobState.RUNNING:
+            return
+        await asyncio.sleep(EDIT_S)

@@ -1,0 +1,139 @@
+"""/reindex: whoever manages the server says that its history may be read, and sees how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import discord
+from discord import app_commands
+from discord.app_commands import locale_str
+
+from bot.commands import NO_MENTIONS, CommandContext, Tree
+from bot.commands.progress import ProgressMessage, follow, progress_text
+from bot.commands.words import tell
+from bot.replies.texts import Language
+from indexer.errors import TellPerson
+from indexer.jobs import SERVER, JobRefused, Jobs
+from indexer.model import ChannelId, GuildId, UserId
+from indexer.storage.jobs import Job, Scope, ScopeKind
+
+Interaction = discord.Interaction[Any]
+
+# What holds messages or threads of messages; the others (categories, stages without text) have no history to read.
+ChannelOption = (
+    discord.TextChannel | discord.VoiceChannel | discord.StageChannel | discord.ForumChannel | discord.Thread
+)
+
+
+def who_may(interaction: Interaction) -> tuple[GuildId, UserId, Language]:
+    """The server, who asks, and their language. Raises TellPerson outside a server, and for whoever may not manage it:
+    the permission that Discord checks in its menu can be given away there, so it is checked again here.
+    """
+    language = Language.of(interaction.locale)
+    if interaction.guild_id is None:
+        raise TellPerson(tell(language, "server_only"))
+    if not (interaction.permissions.manage_guild or interaction.permissions.administrator):
+        raise TellPerson(tell(language, "manage_only"))
+    return GuildId(interaction.guild_id), UserId(interaction.user.id), language
+
+
+@contextmanager
+def refusals_in(language: Language) -> Iterator[None]:
+    """Says in the asker's language why a job cannot be started or changed."""
+    try:
+        yield
+    except JobRefused as refused:
+        raise TellPerson(tell(language, f"job.{refused.why.value}")) from refused
+
+
+class Reindex(app_commands.Group):
+    """The group `/reindex`."""
+
+    def __init__(self, context: CommandContext) -> None:
+        super().__init__(
+            name="reindex",
+            description=locale_str("Read this server's history for /similar (Manage Server)"),
+            guild_only=True,
+            default_permissions=discord.Permissions(manage_guild=True),
+        )
+        self._context = context
+
+    @property
+    def jobs(self) -> Jobs:
+        return self._context.service.jobs
+
+    @app_commands.command(
+        description=locale_str("Start: read the pictures of this server, one channel, or what failed")
+    )
+    @app_commands.describe(
+        channel=locale_str("Only this channel and its threads"),
+        failed=locale_str("Only the pictures that could not be read before"),
+    )
+    async def start(self, interaction: Interaction, channel: ChannelOption | None = None, failed: bool = False) -> None:
+        guild_id, by, language = who_may(interaction)
+        if channel is not None and failed:
+            raise TellPerson(tell(language, "job.either"))
+        scope = SERVER
+        if channel is not None:
+            scope = Scope(ScopeKind.CHANNEL, ChannelId(channel.id))
+        elif failed:
+            scope = Scope(ScopeKind.FAILED)
+        with refusals_in(language):
+            job = await self.jobs.start(guild_id, scope, by=by)
+        await self._show(interaction, job)
+
+    @app_commands.command(description=locale_str("How far it is"))
+    async def status(self, interaction: Interaction) -> None:
+        guild_id, _, language = who_may(interaction)
+        job = await self.jobs.newest(guild_id)
+        if job is None:
+            raise TellPerson(tell(language, "job.never"))
+        await self._whisper(interaction, job, language)
+
+    @app_commands.command(description=locale_str("Pause: what was read stays searchable, and nothing is read twice"))
+    async def pause(self, interaction: Interaction) -> None:
+        guild_id, by, language = who_may(interaction)
+        with refusals_in(language):
+            job = await self.jobs.pause(guild_id, by=by)
+        await self._whisper(interaction, job, language)
+
+    @app_commands.command(description=locale_str("Go on with what was paused"))
+    async def resume(self, interaction: Interaction) -> None:
+        guild_id, by, language = who_may(interaction)
+        with refusals_in(language):
+            job = await self.jobs.resume(guild_id, by=by)
+        await self._show(interaction, job)
+
+    @app_commands.command(description=locale_str("End it; what was read stays searchable"))
+    async def cancel(self, interaction: Interaction) -> None:
+        guild_id, by, language = who_may(interaction)
+        with refusals_in(language):
+            job = await self.jobs.cancel(guild_id, by=by)
+        await self._whisper(interaction, job, language)
+
+    async def _whisper(self, interaction: Interaction, job: Job, language: Language) -> None:
+        text = progress_text(job, self.jobs.progress(job.guild_id), language)
+        await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NO_MENTIONS)
+
+    async def _show(self, interaction: Interaction, job: Job) -> None:
+        """The progress message, for everyone in the channel: in the server's language."""
+        language = Language.of(interaction.guild_locale)
+        message = ProgressMessage(interaction.client, self.jobs, job, interaction)
+        text = progress_text(job, None, language)
+        await message.answer(text)
+        self._context.spawn(follow(self.jobs, job.id, message, language, text), f"progress of job {job.id}")
+
+
+def go_on_showing(context: CommandContext, client: discord.Client, job: Job) -> None:
+    """After a restart: the progress message of a job that goes on, where it stood."""
+    guild = client.get_guild(job.guild_id)
+    if job.channel_id is not None and guild is not None:
+        jobs, language = context.service.jobs, Language.of(guild.preferred_locale)
+        message = ProgressMessage(client, jobs, job)
+        context.spawn(follow(jobs, job.id, message, language), f"progress of job {job.id}")
+
+
+def register(tree: Tree, context: CommandContext) -> None:
+    tree.add_command(Reindex(context))

@@ -1,0 +1,225 @@
+"""Jobs at work: one a guild, as tasks of one group; what ran when the process ended goes on at the next start."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from enum import StrEnum
+from typing import Any
+
+from indexer.errors import AfterimageError, Stop, TellPerson
+from indexer.ingest.pipeline import Pipeline
+from indexer.ingest.progress import Progress, State
+from indexer.model import ChannelId, GuildId, JobId, MessageId, UserId
+from indexer.storage import audit, guilds, jobs, places
+from indexer.storage.database import Database
+from indexer.storage.jobs import Job, JobState, Scope, ScopeKind
+
+logger = logging.getLogger(__name__)
+
+SERVER = Scope(ScopeKind.SERVER)
+
+
+class Why(StrEnum):
+    """Why a job cannot be started or changed."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    NONE = "none"
+
+
+_SENTENCES = {
+    Why.RUNNING: "This server is already being indexed.",
+    Why.PAUSED: "Indexing is paused here: resume or cancel it.",
+    Why.NONE: "Nothing is being indexed here.",
+}
+
+
+class JobRefused(TellPerson):
+    """The guild's job is not in the state that this needs; `why` says which it is in."""
+
+    def __init__(self, why: Why) -> None:
+        super().__init__(_SENTENCES[why])
+        self.why = why
+
+
+class Jobs:
+    """Starts, pauses, resumes and cancels. Every change stands in the database, with its line in the audit log, before
+    it takes effect, so a kill at any moment leaves a state that the next start understands.
+    """
+
+    def __init__(self, db: Database, pipeline: Pipeline, tasks: asyncio.TaskGroup) -> None:
+        self._db = db
+        self._pipeline = pipeline
+        self._tasks = tasks
+        self._running: dict[GuildId, asyncio.Task[None]] = {}
+        self._draining = False
+
+    async def unfinished(self, guild_id: GuildId) -> Job | None:
+        """The guild's running or paused job."""
+        async with self._db.reader() as connection:
+            newest = await jobs.of_guild(connection, guild_id, limit=1)
+        return newest[0] if newest and newest[0].state in (JobState.RUNNING, JobState.PAUSED) else None
+
+    async def get(self, job_id: JobId) -> Job | None:
+        async with self._db.reader() as connection:
+            return await jobs.get(connection, job_id)
+
+    async def newest(self, guild_id: GuildId) -> Job | None:
+        async with self._db.reader() as connection:
+            found = await jobs.of_guild(connection, guild_id, limit=1)
+        return found[0] if found else None
+
+    def progress(self, guild_id: GuildId) -> Progress | None:
+        """How far the guild's run is, or how it ended; None where none was in this process."""
+        return self._pipeline.progress(guild_id)
+
+    async def start(self, guild_id: GuildId, scope: Scope = SERVER, *, by: UserId | None = None) -> Job:
+        """Gives the guild's consent and starts a job. Raises JobRefused where one is unfinished."""
+        async with self._db.transaction(durable=True) as tx:
+            newest = await jobs.of_guild(tx, guild_id, limit=1)
+            if newest and newest[0].state is JobState.RUNNING:
+                raise JobRefused(Why.RUNNING)
+            if newest and newest[0].state is JobState.PAUSED:
+                raise JobRefused(Why.PAUSED)
+            await guilds.set_consent(tx, guild_id, True)
+            job_id = await jobs.create(tx, guild_id, scope, requested_by=by)
+            detail = {"job": job_id, "scope": scope.kind.value, "channel": scope.channel_id}
+            await audit.add(tx, "reindex.start", guild_id=guild_id, actor_id=by, detail=detail)
+            job = await jobs.get(tx, job_id)
+        assert job is not None, "it was made in this transaction"
+        await self._launch(job)
+        return job
+
+    async def pause(self, guild_id: GuildId, *, by: UserId | None = None) -> Job:
+        """Raises JobRefused where nothing runs."""
+        job = await self._change(guild_id, JobState.RUNNING, JobState.PAUSED, "reindex.pause", by)
+        await self._halt(guild_id)
+        return job
+
+    async def resume(self, guild_id: GuildId, *, by: UserId | None = None) -> Job:
+        """Raises JobRefused where nothing is paused."""
+        job = await self._change(guild_id, JobState.PAUSED, JobState.RUNNING, "reindex.resume", by)
+        await self._launch(job)
+        return job
+
+    async def cancel(self, guild_id: GuildId, *, by: UserId | None = None) -> Job:
+        """Ends the job; what was indexed stays. Raises JobRefused where nothing is unfinished."""
+        job = await self._change(guild_id, None, JobState.CANCELLED, "reindex.cancel", by)
+        await self._halt(guild_id)
+        return job
+
+    async def go_on(self, present: frozenset[GuildId]) -> list[Job]:
+        """Starts what ran when the process ended, in the guilds where the bot is now; returns those jobs."""
+        async with self._db.reader() as connection:
+            unfinished = await jobs.unfinished(connection)
+        going = [job for job in unfinished if job.state is JobState.RUNNING and job.guild_id in present]
+        for job in going:
+            await self._launch(job)
+        return going
+
+    async def show_at(self, job_id: JobId, channel_id: ChannelId | None, message_id: MessageId | None) -> None:
+        """Remembers where the job's progress message stands."""
+        async with self._db.transaction() as tx:
+            await jobs.set_message(tx, job_id, channel_id, message_id)
+
+    async def drop(self, guild_id: GuildId) -> None:
+        """Stops work for a guild that the bot has left; its job goes with the guild's rows."""
+        await self._halt(guild_id)
+
+    async def drain(self) -> None:
+        """Stops everything at a safe point. The jobs stay as running, so that the next start goes on with them."""
+        self._draining = True
+        for guild_id in list(self._running):
+            await self._halt(guild_id)
+
+    async def catch_up(self, guild_id: GuildId) -> None:
+        """Reads what was posted while the bot was away, where nothing else runs; no job, and nobody is told."""
+        if guild_id not in self._running:
+            self._run(guild_id, self._catch_up(guild_id), f"catch up {guild_id}")
+
+    async def _launch(self, job: Job) -> None:
+        await self._halt(job.guild_id)  # at most a catching up: a job of the guild would have refused this one
+        self._run(job.guild_id, self._work(job), f"job {job.id}")
+
+    def _run(self, guild_id: GuildId, work: Coroutine[Any, Any, None], name: str) -> None:
+        if self._draining:
+            work.close()
+            return
+        task = self._tasks.create_task(work, name=name)
+        self._running[guild_id] = task
+        task.add_done_callback(lambda done: self._forget(guild_id, done))
+
+    def _forget(self, guild_id: GuildId, done: asyncio.Task[None]) -> None:
+        if self._running.get(guild_id) is done:
+            del self._running[guild_id]
+
+    async def _halt(self, guild_id: GuildId) -> None:
+        task = self._running.get(guild_id)
+        if task is not None:
+            task.cancel()
+            await asyncio.wait({task})
+
+    async def _change(
+        self, guild_id: GuildId, needed: JobState | None, state: JobState, action: str, by: UserId | None
+    ) -> Job:
+        async with self._db.transaction(durable=True) as tx:
+            newest = await jobs.of_guild(tx, guild_id, limit=1)
+            unfinished = [job for job in newest if job.state in (JobState.RUNNING, JobState.PAUSED)]
+            if not unfinished:
+                raise JobRefused(Why.NONE)
+            job = unfinished[0]
+            if needed is not None and job.state is not needed:
+                raise JobRefused(Why.PAUSED if job.state is JobState.PAUSED else Why.RUNNING)
+            await jobs.set_state(tx, job.id, state)
+            await audit.add(tx, action, guild_id=guild_id, actor_id=by, detail={"job": job.id})
+            changed = await jobs.get(tx, job.id)
+        assert changed is not None, "jobs are never deleted alone"
+        return changed
+
+    async def _catch_up(self, guild_id: GuildId) -> None:
+        try:
+            progress = await self._pipeline.run_guild(guild_id)
+        except Stop:
+            raise
+        except AfterimageError as error:
+            logger.warning("guild %d could not be caught up: %s", guild_id, error)
+        except Exception:
+            logger.exception("guild %d could not be caught up", guild_id)
+        else:
+            logger.info("guild %d is caught up: %d messages read", guild_id, progress.messages)
+
+    async def _work(self, job: Job) -> None:
+        """One job from here to its end; its end stands in the database."""
+        state, reason = JobState.DONE, None
+        try:
+            if job.scope.kind is ScopeKind.FAILED:
+                async with self._db.transaction() as tx:
+                    await places.retry(tx, job.guild_id)
+            progress = await self._pipeline.run_guild(job.guild_id, _channels(job.scope))
+            if progress.state is not State.DONE:
+                reason = progress.reason
+        except Stop:
+            raise
+        except AfterimageError as error:
+            state, reason = JobState.FAILED, str(error)
+            logger.warning("job %d of guild %d failed: %s", job.id, job.guild_id, error)
+        except Exception:
+            state, reason = JobState.FAILED, f"The bot failed; its log says where (job {job.id})."
+            logger.exception("job %d of guild %d failed", job.id, job.guild_id)
+        async with self._db.transaction() as tx:
+            now = await jobs.get(tx, job.id)  # gone with its guild, or paused in its last moment
+            if now is not None and now.state is JobState.RUNNING:
+                await jobs.set_state(tx, job.id, state, reason)
+
+
+def _channels(scope: Scope) -> frozenset[ChannelId] | None:
+    """Which channels a job reads; None: all of the guild. What failed is taken up without reading any."""
+    match scope.kind:
+        case ScopeKind.SERVER:
+            return None
+        case ScopeKind.CHANNEL if scope.channel_id is not None:
+            return frozenset({scope.channel_id})
+        case _:
+            return frozenset()
