@@ -135,6 +135,9 @@ class SearchSettings:
 
     default_count: Annotated[int, About("Hits when a member does not say how many.", "hits", low=1, high=100)] = 5
     max_count: Annotated[int, About("The most hits a member may ask for.", "hits", low=1, high=100)] = 50
+    words_weight: Annotated[
+        float, About("How much what a message says counts against what its picture shows; 0: not.", low=0, high=10)
+    ] = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,11 @@ class Query:
     """One search. At least one of `frames`, `vectors`, `like` and `words` says what to look for.
 
     `frames` are pictures as the encoder takes them, `vectors` such pictures already embedded ([d], unit length),
-    `like` pictures of the index. `digests` (SHA-256) and `hashes` (64-bit perceptual) name the pictures that were
-    asked with, so that the very same picture can be told from a similar one. `without` are words for what must not be
-    in the picture or its text; `phrases` must stand in the message's text, file name or alt text.
-    `min_score` is a cosine; `diversity` goes from 0 (closest first) to 1 (as different from each other as can be).
+    `like` pictures of the index; `not_pictures` are never hits. `digests` (SHA-256) and `hashes` (64-bit perceptual)
+    name the pictures that were asked with, so that the very same picture can be told from a similar one. `without` are
+    words for what must not be in the picture or its text; `phrases` must stand in the message's text, file name or
+    alt text. `min_score` is a cosine; `diversity` goes from 0 (closest first) to 1 (as different from each other as
+    can be).
     """
 
     guild_id: GuildId
@@ -32,6 +33,7 @@ class Query:
     without: tuple[str, ...] = ()
     vectors: tuple[Vectors, ...] = ()
     like: tuple[PictureId, ...] = ()
+    not_pictures: frozenset[PictureId] = frozenset()
     digests: frozenset[bytes] = frozenset()
     hashes: tuple[int, ...] = ()
     count: int = 5
@@ -76,6 +78,7 @@ class Query:
             None if scope.authors is None else sorted(scope.authors),
             (scope.after_ms, scope.before_ms, int(scope.require), int(scope.exclude), scope.not_message),
             (self.words, self.phrases, self.without, self.like, sorted(self.digests), self.hashes),
+            sorted(self.not_pictures),
             (self.count, self.min_score, self.diversity, self.picture_weight),
             [frame.shape for frame in self.frames],
             len(self.vectors),

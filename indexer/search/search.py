@@ -1,0 +1,379 @@
+"""Query → hits: the one place where model, vector index and word index meet."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import aiosqlite
+import numpy as np
+
+from indexer.errors import TellPerson
+from indexer.model import (
+    Band,
+    Floor,
+    GuildId,
+    Hit,
+    MessageId,
+    ModelId,
+    Parts,
+    PictureId,
+    Place,
+    SearchResult,
+    Vectors,
+)
+from indexer.ports import Encoder, Priority
+from indexer.search import lookup, words
+from indexer.search.aim import Target, aim
+from indexer.search.bands import Background, band_for_pictures, band_for_words
+from indexer.search.cache import Recent
+from indexer.search.lookup import PictureFacts
+from indexer.search.query import Query
+from indexer.search.rank import diverse, groups_of_alike, hamming, reciprocal_rank_fusion
+from indexer.settings import SearchSettings
+from indexer.storage import places
+from indexer.storage.database import Database
+from indexer.storage.index import IndexAnswer, VectorIndex
+
+# Candidates from each side: enough that what collapses, is excluded or too far off leaves a full answer.
+CANDIDATES = 100
+CANDIDATES_A_HIT = 4
+REMEMBERED_ANSWERS = 256
+REMEMBERED_TEXTS = 2_048
+# A guild's sample is drawn anew after this many seconds: pictures come, and deleted ones must not live on in it.
+SAMPLE_S = 600.0
+# Two pictures are shown as one hit when they are this close: hashes of two encodings of one picture differ by a few
+# bits, and a cosine this high is the same picture to the model.
+ALIKE_BITS = 6
+ALIKE_COSINE = 0.985
+
+
+@dataclass(slots=True)
+class _Found:
+    """A picture on its way to becoming a hit."""
+
+    picture_id: PictureId
+    parts: Parts
+    best_message: MessageId | None = None  # the one whose words matched
+    band: Band = Band.FAR
+
+
+class _Stages:
+    """Milliseconds of each named stage, and of all."""
+
+    def __init__(self) -> None:
+        self.ms: dict[str, float] = {}
+        self._start = time.perf_counter()
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.ms[name] = self.ms.get(name, 0.0) + (time.perf_counter() - start) * 1000
+
+    def finished(self) -> dict[str, float]:
+        return {**self.ms, "total": (time.perf_counter() - self._start) * 1000}
+
+
+class Searcher:
+    """Answers queries. Safe to use from many tasks at once."""
+
+    def __init__(
+        self, db: Database, index: VectorIndex, encoder: Encoder, model_id: ModelId, settings: SearchSettings
+    ) -> None:
+        self._db = db
+        self._index = index
+        self._encoder = encoder
+        self._model_id = model_id
+        self._settings = settings
+        self._answers: Recent[tuple[bytes, tuple[int, int]], SearchResult] = Recent(REMEMBERED_ANSWERS)
+        self._texts: Recent[str, Vectors] = Recent(REMEMBERED_TEXTS)
+        self._samples: Recent[GuildId, tuple[float, Vectors]] = Recent(REMEMBERED_ANSWERS)
+
+    async def prepare(self, query: Query) -> Query:
+        """The same query with its pictures embedded, so that asking it again costs no model.
+
+        Raises TellPerson when a picture of `like` is gone, or shown nowhere inside the filter's channels.
+        """
+        vectors = list(query.vectors)
+        if query.frames:
+            vectors += list(await self._encoder.encode_pixels(query.frames, Priority.QUERY))
+        if not query.like:
+            return replace(query, frames=(), vectors=tuple(vectors)) if query.frames else query
+        async with self._db.reader() as connection:
+            everywhere = replace(query.filter, authors=None, after_ms=None, before_ms=None, not_message=None)
+            shown = await lookup.places(connection, query.guild_id, query.like, everywhere)
+            facts = await lookup.facts(connection, self._model_id, query.like)
+        if any(picture_id not in shown or picture_id not in facts for picture_id in query.like):
+            raise TellPerson("That picture is no longer there, or no longer yours to see; ask for another.")
+        known = [facts[picture_id] for picture_id in query.like]
+        return replace(
+            query,
+            frames=(),
+            like=(),
+            vectors=(*vectors, *(one.vector for one in known)),
+            digests=query.digests | {one.sha256 for one in known},
+            hashes=(*query.hashes, *(one.perceptual_hash for one in known if one.perceptual_hash is not None)),
+            not_pictures=query.not_pictures | set(query.like),
+        )
+
+    async def search(self, query: Query) -> SearchResult:
+        """The nearest pictures inside the query's filter, best first, each once with all its places there.
+
+        Raises TellPerson as `prepare` does, RetryLater when the database is not free in time.
+        """
+        stages = _Stages()
+        if not query.filter.channels:
+            return SearchResult((), 0, Floor.INDEX, stages.finished())
+        with stages.stage("picture"):
+            query = await self.prepare(query)
+        async with self._db.reader() as connection:
+            version = await lookup.version(connection, query.guild_id)
+        key = (query.fingerprint(), version)
+        if (known := self._answers.get(key)) is not None:
+            return replace(known, stage_ms={"remembered": stages.finished()["total"], **stages.finished()})
+        with stages.stage("text"):
+            target = await self._aim(query)
+        answer, said = await self._look(query, target, stages)
+        with stages.stage("rank"):
+            hits = await self._hits(query, target, answer, said)
+        result = SearchResult(hits, answer.searched, answer.floor, stages.finished())
+        self._answers.put(key, result)
+        return result
+
+    async def _aim(self, query: Query) -> Target | None:
+        spoken = [query.words] if query.words.strip() else []
+        vectors = await self._encode(spoken + list(query.without))
+        sample = await self._sample(query.guild_id)
+        return aim(
+            query.vectors,
+            vectors[0] if spoken else None,
+            vectors[len(spoken) :],
+            sample,
+            query.picture_weight,
+        )
+
+    async def _encode(self, texts: Sequence[str]) -> list[Vectors]:
+        """Vectors of the texts, from memory where they were asked for before."""
+        new = [text for text in dict.fromkeys(texts) if self._texts.get(text) is None]
+        fresh = dict(zip(new, await self._encoder.encode_words(new), strict=True)) if new else {}
+        for text, vector in fresh.items():
+            self._texts.put(text, vector)
+        return [fresh[text] if text in fresh else self._known_text(text) for text in texts]
+
+    def _known_text(self, text: str) -> Vectors:
+        vector = self._texts.get(text)
+        assert vector is not None, "it was there before the model was asked, and the memory holds far more"
+        return vector
+
+    async def _sample(self, guild_id: GuildId) -> Vectors:
+        known = self._samples.get(guild_id)
+        if known is not None and time.monotonic() - known[0] < SAMPLE_S:
+            return known[1]
+        async with self._db.reader() as connection:
+            sample = await lookup.sample(connection, guild_id, self._model_id, self._encoder.spec.dimension)
+        # A guild that has just begun doubles within seconds: its sample is worth remembering once it is whole.
+        if len(sample) >= lookup.SAMPLE // 2:
+            self._samples.put(guild_id, (time.monotonic(), sample))
+        return sample
+
+    async def _look(
+        self, query: Query, target: Target | None, stages: _Stages
+    ) -> tuple[IndexAnswer, list[words.WordHit]]:
+        """Both indexes at once: vectors in a thread, words in SQLite."""
+        limit = max(CANDIDATES, CANDIDATES_A_HIT * query.count)
+
+        async def vectors() -> IndexAnswer:
+            assert target is not None, "the commands refuse an empty question"
+            with stages.stage("vectors"):
+                return await asyncio.to_thread(
+                    self._index.search, query.guild_id, self._model_id, target.vector, limit, query.filter
+                )
+
+        async def said() -> list[words.WordHit]:
+            if not query.has_words:
+                return []
+            with stages.stage("words"):
+                async with self._db.reader() as connection:
+                    return await words.ranked(
+                        connection,
+                        query.guild_id,
+                        query.words,
+                        query.filter,
+                        limit,
+                        phrases=query.phrases,
+                        without=query.without,
+                    )
+
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                looking = tasks.create_task(vectors())
+                reading = tasks.create_task(said())
+        except ExceptionGroup as group:  # the two have no errors in common: the first says what happened
+            raise group.exceptions[0] from group
+        return looking.result(), reading.result()
+
+    async def _hits(
+        self, query: Query, target: Target | None, answer: IndexAnswer, said: Sequence[words.WordHit]
+    ) -> tuple[Hit, ...]:
+        background = target.background if target else Background(0.0, 1.0, 0)
+        near = [one for one in answer.candidates if one.picture_id not in query.not_pictures]
+        async with self._db.reader() as connection:
+            near_ids = await self._spoken_of(connection, query, [(one.picture_id, one.places) for one in near])
+            cosines = {one.picture_id: one.score for one in near}
+            close = [picture_id for picture_id in near_ids if _worth_showing(query, cosines[picture_id], background)]
+            spoken = [hit.picture_id for hit in said if hit.picture_id not in query.not_pictures]
+            words_weight = self._settings.words_weight * (0.5 if query.has_pictures else 1.0)
+            fused = reciprocal_rank_fusion([(1.0, close), (words_weight, spoken)])
+            top = list(fused)[: max(CANDIDATES, CANDIDATES_A_HIT * query.count)]
+            facts = await lookup.facts(connection, self._model_id, top)
+            shown = await lookup.places(connection, query.guild_id, top, query.filter)
+            found = _describe_parts(query, target, facts, close, said, [one for one in top if one in shown])
+            chosen = _choose(query, found, facts, fused, shown)
+            return await self._complete(connection, query, chosen, shown)
+
+    async def _spoken_of(
+        self,
+        connection: aiosqlite.Connection,
+        query: Query,
+        candidates: Sequence[tuple[PictureId, tuple[Place, ...]]],
+    ) -> list[PictureId]:
+        """Those candidates that some message shows with all of the phrases and none of the excluded words."""
+        if not (query.phrases or query.without):
+            return [picture_id for picture_id, _ in candidates]
+        allowed = {place.message_id for _, shown in candidates for place in shown}
+        for phrase in query.phrases:
+            allowed &= await words.saying_all(connection, words.cut_phrase(phrase), allowed)
+        for unwanted in query.without:
+            allowed -= await words.saying_all(connection, words.cut_phrase(unwanted), allowed)
+        return [picture_id for picture_id, shown in candidates if any(one.message_id in allowed for one in shown)]
+
+    async def _complete(
+        self,
+        connection: aiosqlite.Connection,
+        query: Query,
+        chosen: Sequence[tuple[_Found, Sequence[PictureId]]],
+        shown: Mapping[PictureId, tuple[Place, ...]],
+    ) -> tuple[Hit, ...]:
+        """Hits with all that a reply shows, as SQLite has it at this moment."""
+        together = [
+            (found, sorted({place for one in alike for place in shown[one]}, reverse=True)) for found, alike in chosen
+        ]
+        leading = [_leading(found, everywhere, shown) for found, everywhere in together]
+        details = await places.describe(connection, [place.place_id for place in leading])
+        hits = []
+        for (found, everywhere), place in zip(together, leading, strict=True):
+            detail = details.get(place.place_id)
+            if detail is None or detail.channel_id not in query.filter.channels:
+                continue  # cannot happen inside one snapshot; were it to, silence beats a leak
+            hits.append(
+                Hit(
+                    picture_id=found.picture_id,
+                    score=found.parts.cosine if found.parts.cosine is not None else 0.0,
+                    place=place,
+                    link=detail.link,
+                    source=detail.source,
+                    file_name=detail.file_name,
+                    alt_text=detail.alt_text,
+                    excerpt=detail.content,
+                    author_name=detail.author_name,
+                    width=detail.width,
+                    height=detail.height,
+                    other_places=tuple(one for one in everywhere if one != place),
+                    band=found.band,
+                    parts=found.parts,
+                )
+            )
+        return tuple(hits)
+
+
+def _worth_showing(query: Query, cosine: float, background: Background) -> bool:
+    """A least score that was asked for decides alone; otherwise what is no nearer than chance is left out."""
+    if query.min_score is not None:
+        return cosine >= query.min_score
+    if query.has_pictures:
+        return band_for_pictures(cosine, background, hash_distance=None, same_bytes=False) is not Band.FAR
+    return band_for_words(cosine, background) is not Band.FAR
+
+
+def _describe_parts(
+    query: Query,
+    target: Target | None,
+    facts: Mapping[PictureId, PictureFacts],
+    close: Sequence[PictureId],
+    said: Sequence[words.WordHit],
+    top: Iterable[PictureId],
+) -> list[_Found]:
+    ranks = {picture_id: rank for rank, picture_id in enumerate(close, start=1)}
+    spoken = {hit.picture_id: (rank, hit) for rank, hit in enumerate(said, start=1)}
+    found = []
+    for picture_id in top:
+        known = facts.get(picture_id)
+        if known is None or target is None:
+            continue
+        cosine = float(known.vector @ target.vector)
+        if query.min_score is not None and cosine < query.min_score:
+            continue
+        words_rank, word_hit = spoken.get(picture_id, (None, None))
+        distance = None
+        if query.hashes and known.perceptual_hash is not None:
+            distance = min(hamming(asked, known.perceptual_hash) for asked in query.hashes)
+        parts = Parts(
+            cosine=cosine,
+            vector_rank=ranks.get(picture_id),
+            bm25=word_hit.bm25 if word_hit else None,
+            words_rank=words_rank,
+            hash_distance=distance,
+            standing=target.background.standing(cosine),
+        )
+        if query.has_pictures:
+            same = known.sha256 in query.digests
+            band = band_for_pictures(cosine, target.background, hash_distance=distance, same_bytes=same)
+        else:
+            band = band_for_words(cosine, target.background)
+        if band is Band.FAR and word_hit is not None:
+            band = Band.RELATED  # its message says the words
+        found.append(_Found(picture_id, parts, word_hit.place.message_id if word_hit else None, band))
+    return found
+
+
+def _choose(
+    query: Query,
+    found: Sequence[_Found],
+    facts: Mapping[PictureId, PictureFacts],
+    fused: Mapping[PictureId, float],
+    shown: Mapping[PictureId, tuple[Place, ...]],
+) -> list[tuple[_Found, list[PictureId]]]:
+    """The hits in their order, each with the pictures that are one with it (itself first)."""
+    if not found:
+        return []
+    order = sorted(found, key=lambda one: (-fused[one.picture_id], -shown[one.picture_id][0].message_id))
+    vectors = np.stack([facts[one.picture_id].vector for one in order])
+    cosines = vectors @ vectors.T
+    hashes = [facts[one.picture_id].perceptual_hash for one in order]
+    pairs = [
+        (left, right)
+        for left, right in zip(*np.nonzero(np.triu(cosines >= ALIKE_COSINE, 1)), strict=True)
+        if _hashes_agree(hashes[left], hashes[right])
+    ]
+    groups = groups_of_alike([(int(left), int(right)) for left, right in pairs], len(order))
+    heads = [group[0] for group in groups]
+    relevance = [fused[order[head].picture_id] for head in heads]
+    best = max(relevance)
+    picked = diverse([one / best for one in relevance], vectors[heads], query.count, query.diversity)
+    return [(order[heads[one]], [order[member].picture_id for member in groups[one]]) for one in picked]
+
+
+def _hashes_agree(left: int | None, right: int | None) -> bool:
+    return left is not None and right is not None and hamming(left, right) <= ALIKE_BITS
+
+
+def _leading(found: _Found, everywhere: Sequence[Place], shown: Mapping[PictureId, tuple[Place, ...]]) -> Place:
+    """The place that stands for the hit: the message whose words matched, else the newest of the picture itself."""
+    own = shown[found.picture_id]
+    return next((place for place in own if place.message_id == found.best_message), own[0])
