@@ -68,7 +68,7 @@ class GuildCrawl:
         sink: Sink,
         only: frozenset[ChannelId] | None = None,
         patience: Patience = PAGE_PATIENCE,
-        confirm_s: float = CONFIRM_S,
+        confirm_s: float | None = None,
     ) -> None:
         """`keep` is "pictures" or "all" (see CrawlSettings.messages). `sink` gets each page's messages and the new
         places among them once they are stored; while it waits, no further page is asked for. `only` limits the crawl
@@ -84,7 +84,7 @@ class GuildCrawl:
         self._sink = sink
         self._only = only
         self._patience = patience
-        self._confirm_s = confirm_s
+        self._confirm_s = CONFIRM_S if confirm_s is None else confirm_s
         self._ready: list[_Turn] = []
         self._resting: list[tuple[float, _Turn]] = []
         self._started: set[ChannelId] = set()

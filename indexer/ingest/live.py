@@ -48,7 +48,7 @@ class Live:
             await messages.delete(tx, message_ids)
 
     async def on_channel(self, channel: Channel) -> None:
-        """A channel or thread that is new, renamed, archived, or whose age restriction changed (its threads inherit it).
+        """A channel or thread that is new, renamed, archived, or age-restricted (which its threads inherit).
 
         Not for channels that Discord hides from the bot.
         """

@@ -28,7 +28,7 @@ from indexer.errors import AfterimageError, ChannelClosed, Reason, Rejected, Ret
 from indexer.ingest import crawl
 from indexer.ingest.lanes import Lane, Lanes
 from indexer.ingest.leftovers import Leftovers
-from indexer.ingest.prepare import Decodes, Fetches, PlaceGone, download, failure_of, sha256_of
+from indexer.ingest.prepare import FETCH_PATIENCE, Decodes, Fetches, PlaceGone, download, failure_of, sha256_of
 from indexer.ingest.progress import Progress, State, Tally, now_ms
 from indexer.ingest.shelf import Shelf, mean_vector
 from indexer.ingest.slots import FairSlots
@@ -220,7 +220,7 @@ class Pipeline:
     async def _prepare(self, item: Item) -> None:
         """Brings one item to the encoder's queue, or to its end."""
         try:
-            data = await download(item, self._fetcher, self._history)
+            data = await download(item, self._fetcher, self._history, FETCH_PATIENCE)
         except PlaceGone as gone:
             await self._shelf.gone(item, gone.message)
             return

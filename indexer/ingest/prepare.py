@@ -41,7 +41,7 @@ class PlaceGone(Exception):
         self.message = message
 
 
-async def download(item: Item, fetcher: Fetches, history: History, patience: Patience = FETCH_PATIENCE) -> bytes:
+async def download(item: Item, fetcher: Fetches, history: History, patience: Patience) -> bytes:
     """The bytes of the item's picture.
 
     An expired link is replaced by asking for the message anew, once; a link that is expired from the start is GONE.

@@ -1,0 +1,308 @@
+"""crawl → fetch → decode → embed → store, over a real CDN, real decode workers and real SQLite."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from indexer.errors import ChannelClosed, TellPerson
+from indexer.ingest import crawl, pipeline
+from indexer.ingest.patience import Patience
+from indexer.ingest.progress import State
+from indexer.model import ChannelId, GuildId, MessageId
+from tests.ingest.world import GUILD, World, busy, open_world, picture
+
+
+@pytest.fixture
+async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    monkeypatch.setattr(crawl, "CONFIRM_S", 0.01)
+    async with open_world(tmp_path) as opened:
+        yield opened
+
+
+async def index(world: World) -> pipeline.Progress:
+    async with world.pipeline() as running:
+        return await running.run_guild(GUILD)
+
+
+async def test_every_picture_of_the_history_becomes_an_embedding(world: World) -> None:
+    pictures = world.fill(channels=3, messages=230)
+    progress = await index(world)
+    assert progress.state is State.DONE
+    assert (progress.channels_done, progress.messages) == (3, 690)
+    assert progress.places_done == progress.places_total == pictures
+    assert await world.count("SELECT count(*) FROM embeddings") == pictures
+    assert await world.count("SELECT count(*) FROM messages") == pictures  # only those that show pictures are kept
+    assert await world.count("SELECT count(*) FROM places WHERE state = 'ready'") == pictures
+
+
+async def test_a_second_run_of_an_unchanged_server_downloads_and_embeds_nothing(world: World) -> None:
+    world.fill(channels=2, messages=250)
+    await index(world)
+    before, encoded, downloads = await world.rows(), world.encoder.encoded, world.cdn.requests.total()
+    world.history.pages.clear()
+    progress = await index(world)
+    assert await world.rows() == before
+    assert (world.encoder.encoded, world.cdn.requests.total()) == (encoded, downloads)
+    assert world.history.pages.total() == 2  # one page a channel
+    assert progress.state is State.DONE
+
+
+async def test_the_same_bytes_are_embedded_once_however_often_they_are_posted(world: World) -> None:
+    world.history.channel(1)
+    for at in range(60):
+        world.history.post(1, at, world.cdn.add(f"{at}.png", picture(at % 3)))
+    await index(world)
+    assert world.encoder.encoded == 3
+    assert await world.count("SELECT count(*) FROM pictures") == 3
+    assert await world.count("SELECT count(*) FROM places WHERE state = 'ready'") == 60
+
+
+async def test_bad_files_are_recorded_with_a_reason_and_never_stop_the_others(world: World) -> None:
+    world.history.channel(1)
+    bad = {"empty.png": b"", "text.png": b"hello, I am no picture", "cut.png": picture(1)[:300]}
+    for at, (name, data) in enumerate(bad.items()):
+        world.history.post(1, at, world.cdn.add(name, data))
+    world.history.post(1, 10, world.cdn.add("good.png", picture(2)))
+    progress = await index(world)
+    assert (progress.places_done, progress.failed) == (4, 3)
+    rows = (await world.rows())["places"]
+    reasons = {str(row[2]).rsplit("/", 1)[-1]: row[4] for row in rows}
+    assert reasons == {"empty.png": "empty", "text.png": "not-a-picture", "cut.png": "truncated", "good.png": None}
+    downloads = world.cdn.requests.total()
+    await index(world)
+    assert world.cdn.requests.total() == downloads  # and they are not tried again
+
+
+async def test_an_expired_link_is_replaced_by_asking_for_the_message_anew(world: World) -> None:
+    world.history.channel(1)
+    message = world.history.post(1, 1, world.cdn.add("a.png", picture(1)))
+    world.cdn.held = asyncio.Event()
+    async with world.pipeline() as running:
+        task = asyncio.create_task(running.run_guild(GUILD))
+        async with asyncio.timeout(20):
+            while not world.cdn.open_requests:
+                await asyncio.sleep(0.01)
+        world.cdn.revoke()
+        world.cdn.held.set()
+        await task
+    assert world.history.fetched[message.id] == 1
+    assert await world.count("SELECT count(*) FROM embeddings") == 1
+
+
+async def test_a_picture_whose_message_vanished_before_the_download_leaves_nothing(world: World) -> None:
+    world.history.channel(1)
+    message = world.history.post(1, 1, world.cdn.add("a.png", picture(1)))
+    world.cdn.held = asyncio.Event()
+    async with world.pipeline() as running:
+        task = asyncio.create_task(running.run_guild(GUILD))
+        async with asyncio.timeout(20):
+            while not world.cdn.open_requests:
+                await asyncio.sleep(0.01)
+        world.cdn.revoke()
+        del world.history.messages[message.channel_id][message.id]
+        world.cdn.held.set()
+        progress = await task
+    assert progress.state is State.DONE
+    assert await world.count("SELECT (SELECT count(*) FROM messages) + (SELECT count(*) FROM pictures)") == 0
+
+
+async def test_a_cdn_that_fails_for_a_moment_is_asked_again(world: World) -> None:
+    world.history.channel(1)
+    world.history.post(1, 1, world.cdn.add("a.png", picture(1)))
+    world.cdn.statuses["a.png"] = [503, 500]
+    progress = await index(world)
+    assert progress.failed == 0
+    assert world.cdn.requests["a.png"] == 3
+
+
+async def test_a_cdn_that_keeps_failing_is_recorded_with_a_next_attempt(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.history.channel(1)
+    world.history.post(1, 1, world.cdn.add("a.png", picture(1)))
+    monkeypatch.setattr(pipeline, "FETCH_PATIENCE", Patience(2, 0.01, 0.02))
+    world.cdn.statuses["a.png"] = [503] * 2
+    progress = await index(world)
+    assert (progress.state, progress.failed) == (State.DONE, 1)
+    assert await world.count("SELECT count(*) FROM places WHERE reason = 'unreachable' AND next_attempt_ms > 0") == 1
+    async with world.db.transaction() as tx:
+        await tx.execute_fetchall("UPDATE places SET next_attempt_ms = 1")
+    progress = await index(world)
+    assert await world.count("SELECT count(*) FROM places WHERE state = 'ready' AND attempts = 1") == 1
+
+
+async def test_one_picture_that_the_model_chokes_on_does_not_take_its_batch_along(world: World) -> None:
+    pictures = world.fill(channels=1, messages=40, every=1)
+    world.encoder.fails_next = 1
+    progress = await index(world)
+    assert progress.failed == 0
+    assert await world.count("SELECT count(*) FROM embeddings") == pictures
+
+
+async def test_a_model_that_always_fails_ends_with_reasons_not_with_a_crash(world: World) -> None:
+    world.history.channel(1)
+    world.history.post(1, 1, world.cdn.add("a.png", picture(1)))
+    world.encoder.fails_next = 100
+    progress = await index(world)
+    assert progress.failed == 1
+    assert await world.count("SELECT count(*) FROM places WHERE reason = 'internal' AND next_attempt_ms > 0") == 1
+
+
+async def test_a_full_encoder_holds_back_the_downloads_and_the_crawl(world: World) -> None:
+    world.fill(channels=4, messages=1000, every=1)
+    world.encoder.gate = asyncio.Event()
+    async with world.pipeline() as running:
+        task = asyncio.create_task(running.run_guild(GUILD))
+        last = -1
+        async with asyncio.timeout(60):
+            while (now := world.cdn.requests.total() + world.history.pages.total()) != last or not last:
+                last = now
+                await asyncio.sleep(0.5)
+        held_links = len(running._links)
+        held_pixels = len(running._pixels)
+        assert held_links <= pipeline.LINK_LANE
+        assert held_pixels <= pipeline.PIXEL_LANE
+        batches = pipeline.ENCODERS * world.settings.model.batch_size
+        workers = world.settings.fetch.concurrency + world.settings.decode.workers
+        assert world.cdn.requests.total() <= held_pixels + batches + workers
+        pages = world.settings.crawl.concurrency
+        in_lanes = pipeline.LINK_LANE + workers + pipeline.PIXEL_LANE + batches
+        assert world.history.pages.total() * 100 <= in_lanes + (pages + 4) * 100
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        world.encoder.gate.set()
+
+
+async def test_a_run_that_is_cancelled_anywhere_and_started_again_ends_with_the_same_rows(
+    world: World, tmp_path: Path
+) -> None:
+    world.fill(channels=3, messages=220, every=4)
+    for steps in (0, 1, 5, 20, 60, 150, 400, 900):
+        async with world.pipeline() as running:
+            task = asyncio.create_task(running.run_guild(GUILD))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+                if steps > 50:
+                    await asyncio.sleep(0.0005)
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            state = running.progress(GUILD)
+            assert state is None or state.state in (State.CANCELLED, State.DONE)
+    await index(world)
+    interrupted = await world.rows()
+    async with open_world(tmp_path / "calm") as calm:
+        calm.history = world.history
+        calm.fetcher = world.fetcher
+        await index(calm)
+        assert await calm.rows() == interrupted
+
+
+async def test_places_left_by_a_killed_run_are_taken_up_with_fresh_links(world: World) -> None:
+    pictures = world.fill(channels=2, messages=150, every=3)
+    world.encoder.gate = asyncio.Event()
+    async with world.pipeline() as running:
+        task = asyncio.create_task(running.run_guild(GUILD))
+        async with asyncio.timeout(30):
+            while await world.count("SELECT count(*) FROM places") < pictures:
+                await asyncio.sleep(0.02)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+    assert await world.count("SELECT count(*) FROM embeddings") == 0
+    world.encoder.gate = None
+    world.cdn.revoke()  # a day later
+    await index(world)
+    assert await world.count("SELECT count(*) FROM embeddings") == pictures
+
+
+async def test_a_missing_intent_is_told_to_the_person_who_started_the_run(world: World) -> None:
+    world.fill(channels=1, messages=10)
+    world.history.closed[ChannelId(1)] = TellPerson("switch on the intent")
+    async with world.pipeline() as running:
+        with pytest.raises(TellPerson, match="switch on"):
+            await running.run_guild(GUILD)
+        progress = running.progress(GUILD)
+        assert progress is not None
+        assert (progress.state, progress.reason) == (State.FAILED, "switch on the intent")
+
+
+async def test_a_guild_the_bot_is_not_in_says_so(world: World) -> None:
+    async with world.pipeline() as running:
+        with pytest.raises(ChannelClosed, match="not in"):
+            await running.run_guild(GuildId(5))
+
+
+async def test_the_same_guild_is_not_indexed_twice_at_once(world: World) -> None:
+    world.fill(channels=1, messages=10)
+    world.history.gate = asyncio.Event()
+    async with world.pipeline() as running:
+        task = asyncio.create_task(running.run_guild(GUILD))
+        await asyncio.sleep(0)
+        with pytest.raises(RuntimeError, match="already"):
+            await running.run_guild(GUILD)
+        world.history.gate.set()
+        await task
+
+
+async def test_a_live_message_overtakes_the_backlog(world: World) -> None:
+    world.fill(channels=1, messages=600, every=1)
+    channel = world.history.listed[ChannelId(1)]
+    async with world.pipeline() as running:
+        live = world.live(running)
+        task = asyncio.create_task(running.run_guild(GUILD))
+        async with asyncio.timeout(30):
+            while await world.count("SELECT count(*) FROM embeddings") < 10:
+                await asyncio.sleep(0.01)
+        message = world.history.post(1, 1_000_000, world.cdn.add("live.png", picture(999)))
+        await live.on_message(world.history._shown(message), channel)
+        async with asyncio.timeout(30):
+            while not await world.count(
+                "SELECT count(*) FROM places WHERE message_id = ? AND state = 'ready'", message.id
+            ):
+                await asyncio.sleep(0.01)
+        assert await world.count("SELECT count(*) FROM places WHERE state = 'pending'") > 100
+        await task
+
+
+async def test_a_model_that_was_changed_embeds_everything_anew(world: World) -> None:
+    pictures = world.fill(channels=2, messages=60, every=3)
+    await index(world)
+    async with world.db.transaction() as tx:
+        await tx.execute_fetchall("DELETE FROM embeddings")
+    await index(world)
+    assert await world.count("SELECT count(*) FROM embeddings") == pictures
+    assert await world.count("SELECT count(*) FROM pictures") == pictures
+
+
+async def test_a_retried_fault_of_history_costs_nothing_but_time(world: World) -> None:
+    pictures = world.fill(channels=2, messages=150)
+    world.history.faults = [busy(), busy(), busy()]
+    progress = await index(world)
+    assert progress.state is State.DONE
+    assert await world.count("SELECT count(*) FROM embeddings") == pictures
+
+
+async def test_housekeeping_takes_up_what_is_due_without_being_asked(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "HOUSEKEEPING_S", 0.05)
+    monkeypatch.setattr(pipeline, "FETCH_PATIENCE", Patience(1, 0.01, 0.02))
+    world.history.channel(1)
+    message = world.history.post(1, 1, world.cdn.add("a.png", picture(1)))
+    world.cdn.statuses["a.png"] = [503]
+    async with world.pipeline() as running:
+        await running.run_guild(GUILD)
+        assert await world.count("SELECT count(*) FROM embeddings") == 0
+        async with world.db.transaction() as tx:
+            await tx.execute_fetchall("UPDATE places SET next_attempt_ms = 1")
+        async with asyncio.timeout(20):
+            while not await world.count("SELECT count(*) FROM embeddings"):
+                await asyncio.sleep(0.02)
+    assert MessageId(message.id) in world.history.messages[ChannelId(1)]
