@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from indexer.errors import Reason, Rejected, Stop
+from indexer.errors import Reason, Rejected, RetryLater, Stop
 from indexer.ingest.decode_protocol import ANSWER, READY, REQUEST
 from indexer.model import DecodedPicture, PixelSpec
 from indexer.ports import Priority
@@ -41,6 +41,10 @@ class _WorkerDied(Exception):
     """The worker ended, or answered what no sound worker answers."""
 
 
+class _CannotStart(Exception):
+    """A worker did not come up."""
+
+
 class _Worker:
     """One process. Serves one picture at a time."""
 
@@ -55,7 +59,7 @@ class _Worker:
 
     @classmethod
     async def start(cls, settings: DecodeSettings, spec: PixelSpec) -> _Worker:
-        """Raises Stop when a worker cannot be started at all."""
+        """Raises _CannotStart."""
         root = str(Path(__file__).parents[2])
         paths = [root, *(path for path in sys.path if path and path != root)]
         arguments = {
@@ -74,21 +78,23 @@ class _Worker:
         )
         # Isolated and without site: no start-up files run, and the environment (which may hold the bot's token) stays
         # out of a process that reads strangers' files. A session of its own: Ctrl-C is the bot's to handle.
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-I", "-S", "-c", code,
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-            env={"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}, start_new_session=True,
-        )  # fmt: skip
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-I", "-S", "-c", code,
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+                env={"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}, start_new_session=True,
+            )  # fmt: skip
+        except OSError as error:
+            raise _CannotStart(str(error)) from error
         worker = cls(process, spec.size)
         try:
             async with asyncio.timeout(_START_S):
                 ready = await worker._answers.readexactly(len(READY))
-        except (TimeoutError, asyncio.IncompleteReadError) as error:
+        except TimeoutError as error:
             await worker.kill()
-            raise Stop(
-                f"A picture reader could not be started (exit status {process.returncode}): check that Pillow and "
-                "numpy are installed for this Python and that decode.memory_bytes is not too small."
-            ) from error
+            raise _CannotStart(f"no sign of life within {_START_S:g} s") from error
+        except asyncio.IncompleteReadError as error:
+            raise _CannotStart(await worker.kill()) from error
         except BaseException:
             await worker.kill()
             raise
@@ -149,11 +155,11 @@ class _Worker:
 class Decoder:
     """A pool of workers. Waiting pictures are served in order, queries before indexing."""
 
-    def __init__(self, settings: DecodeSettings, spec: PixelSpec) -> None:
+    def __init__(self, settings: DecodeSettings, spec: PixelSpec, first: _Worker) -> None:
         self._settings = settings
         self._spec = spec
         self._free = settings.workers or min(os.cpu_count() or 1, _MAX_WORKERS)  # slots, each a worker or room for one
-        self._idle: list[_Worker] = []
+        self._idle = [first]
         self._busy: set[_Worker] = set()
         self._waiting: list[tuple[Priority, int, asyncio.Future[None]]] = []
         self._order = itertools.count()
@@ -163,7 +169,8 @@ class Decoder:
         """Decode a file's bytes into the model's input.
 
         Raises Rejected when the picture cannot be read, whatever the cause: damaged, too large, too slow, or deadly to
-        its reader. Raises Stop when no reader can be started. Cancelling frees the worker at once.
+        its reader. Raises RetryLater when the machine starts no reader just now, Stop when the pool is closed
+        meanwhile. Cancelling frees the worker at once.
         """
         await self._take_slot(priority)
         try:
@@ -171,7 +178,11 @@ class Decoder:
             for _ in range(_TRIES):
                 try:
                     return await self._attempt(data)
+                except _CannotStart as error:
+                    raise RetryLater(f"No picture reader could be started ({error}).") from error
                 except _WorkerDied as died:
+                    if self._closed:
+                        raise _closed() from died
                     ended = str(died)
                     log.warning("a picture reader died over a file of %d bytes: %s", len(data), ended)
             raise Rejected(Reason.WORKER_DIED, ended)
@@ -181,6 +192,9 @@ class Decoder:
     async def _attempt(self, data: bytes) -> DecodedPicture:
         worker = self._idle.pop() if self._idle else await _Worker.start(self._settings, self._spec)
         self._busy.add(worker)
+        if self._closed:  # while this one was starting
+            await self._end(worker)
+            raise _closed()
         try:
             async with asyncio.timeout(self._settings.timeout_s):
                 picture = await worker.decode(data)
@@ -214,7 +228,7 @@ class Decoder:
 
     async def _take_slot(self, priority: Priority) -> None:
         if self._closed:
-            raise Stop("The picture readers are shut down.")
+            raise _closed()
         if self._free:
             self._free -= 1
             return
@@ -240,10 +254,14 @@ class Decoder:
         self._closed = True
         for _, _, turn in self._waiting:
             if not turn.done():
-                turn.set_exception(Stop("The picture readers are shut down."))
+                turn.set_exception(_closed())
         for worker in [*self._idle, *self._busy]:
             await worker.kill()
         self._idle.clear()
+
+
+def _closed() -> Stop:
+    return Stop("The picture readers are shut down.")
 
 
 @asynccontextmanager
@@ -251,11 +269,17 @@ async def open_decoder(settings: DecodeSettings, spec: PixelSpec) -> AsyncIterat
     """A pool of decode workers for a model's input. Starts one at once, so that a broken set-up shows at start.
 
     At most `settings.workers` pictures are in flight; each costs at most `settings.memory_bytes` and
-    `settings.timeout_s`.
+    `settings.timeout_s`. Raises Stop when none can be started.
     """
-    decoder = Decoder(settings, spec)
     try:
-        decoder._idle.append(await _Worker.start(settings, spec))
+        first = await _Worker.start(settings, spec)
+    except _CannotStart as error:
+        raise Stop(
+            f"No picture reader could be started ({error}): check that Pillow and numpy are installed for this Python "
+            "and that decode.memory_bytes is not too small."
+        ) from error
+    decoder = Decoder(settings, spec, first)
+    try:
         yield decoder
     finally:
         await decoder.close()

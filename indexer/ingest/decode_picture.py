@@ -90,14 +90,15 @@ def _decode_open(image: Image.Image, data: bytes, spec: PixelSpec, limits: Limit
     # A TIFF's pages and a JPEG's second view are not an animation.
     animates = picture_format in ("PNG", "WEBP", "GIF", "AVIF")
     frame_count = max(int(getattr(image, "n_frames", 1)), 1) if animates else 1
-    # TIFF is turned upright by Pillow itself as it loads; the others only say how they lie.
-    orientation = 1 if picture_format == "TIFF" else _orientation(image)
     if frame_count > 1:
         pictures = _frames(image, frame_count, spec, limits)
     else:
         scale = _draft(image, spec) if picture_format == "JPEG" else 1
         image.load()
         pictures = [_shrink(image, spec, (width / scale, height / scale))]
+    # TIFF is turned upright by Pillow itself as it loads; the others only say how they lie. Asked after loading: a
+    # PNG may carry EXIF behind its pixels, and Pillow would load it, and swallow its damage, just to look.
+    orientation = 1 if picture_format == "TIFF" else _orientation(image)
     if orientation >= 5:
         width, height = height, width
     return DecodedPicture(
@@ -108,7 +109,7 @@ def _decode_open(image: Image.Image, data: bytes, spec: PixelSpec, limits: Limit
         format=picture_format,
         frame_count=frame_count,
         byte_count=len(data),
-        perceptual_hash=perceptual_hash(_greys(pictures[0].picture, orientation)),
+        perceptual_hash=perceptual_hash(_greys(pictures[0], orientation)),
     )
 
 
@@ -162,7 +163,7 @@ def _frames(image: Image.Image, count: int, spec: PixelSpec, limits: Limits) -> 
 
 def _detail(shrunk: _Shrunk) -> float:
     """Standard deviation of the greys, 0–127."""
-    return float(np.asarray(shrunk.picture.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)).std())
+    return float(_greys(shrunk).std())
 
 
 def _shrink(image: Image.Image, spec: PixelSpec, extent: tuple[float, float]) -> _Shrunk:
@@ -176,6 +177,8 @@ def _shrink(image: Image.Image, spec: PixelSpec, extent: tuple[float, float]) ->
     if factor > 1:
         picture = picture.reduce(factor)
     picture = _to_srgb(_on_white(picture), profile if isinstance(profile, bytes) else None)
+    if picture is image:
+        picture = image.copy()  # an animation's next frame is drawn into the same image
     return _Shrunk(picture, extent[0] / factor, extent[1] / factor)
 
 
@@ -302,8 +305,9 @@ def _lying_box(
     )
 
 
-def _greys(picture: Image.Image, orientation: int) -> Pixels:
-    small = picture.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)
-    if orientation in _TRANSPOSE:
-        small = small.transpose(_TRANSPOSE[orientation])
-    return np.asarray(small)
+def _greys(shrunk: _Shrunk, orientation: int = 1) -> Pixels:
+    """[SIDE, SIDE] greys of the whole picture, upright."""
+    greys = shrunk.picture.convert("L").resize(
+        (SIDE, SIDE), Image.Resampling.BOX, box=(0.0, 0.0, shrunk.width, shrunk.height)
+    )
+    return np.asarray(greys.transpose(_TRANSPOSE[orientation]) if orientation in _TRANSPOSE else greys)

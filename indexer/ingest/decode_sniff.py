@@ -76,7 +76,8 @@ def breaks_off(data: bytes, picture_format: str) -> bool:
         return int(struct.unpack_from("<I", data, 2)[0]) > len(data)
     if picture_format == "AVIF":
         return _boxes_break_off(data)
-    return False  # TIFF has no end; its readers' own words decide
+    order = "<" if data.startswith(b"II") else ">"  # TIFF: its directory, which most writers put last, must lie inside
+    return len(data) < 8 or int(struct.unpack_from(f"{order}I", data, 4)[0]) >= len(data)
 
 
 def _boxes_break_off(data: bytes) -> bool:

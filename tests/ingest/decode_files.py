@@ -1,0 +1,78 @@
+"""Real picture files for the decode tests, drawn and encoded on the spot."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+
+def scene(width: int = 640, height: int = 480, seed: int = 0) -> Image.Image:
+    """A picture in which top, bottom, left and right all differ: a soft ground with shapes on it."""
+    random = np.random.default_rng(seed)
+    ground = Image.fromarray(random.integers(40, 216, (6, 8, 3), dtype=np.uint8)).resize(
+        (width, height), Image.Resampling.BICUBIC
+    )
+    draw = ImageDraw.Draw(ground)
+    for _ in range(6):
+        x, y = int(random.integers(0, width)), int(random.integers(0, height))
+        reach = max(min(width, height) // 5, 1)
+        draw.ellipse((x, y, x + reach, y + reach), fill=tuple(int(v) for v in random.integers(0, 256, 3)))
+    draw.rectangle((0, 0, width // 4, height // 6), fill=(250, 20, 20))
+    return ground
+
+
+def encoded(image: Image.Image, picture_format: str, **options: Any) -> bytes:
+    file = BytesIO()
+    image.save(file, picture_format, **options)
+    return file.getvalue()
+
+
+def moving(frames: list[Image.Image], picture_format: str, **options: Any) -> bytes:
+    return encoded(frames[0], picture_format, save_all=True, append_images=frames[1:], duration=50, loop=0, **options)
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that promises so many pixels, and holds none."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+def every_kind() -> dict[str, bytes]:
+    """One file of every format and of the odd modes, by name."""
+    rgb = scene()
+    grey = rgb.convert("L")
+    clear = rgb.convert("RGBA")
+    clear.putalpha(grey)
+    deep = Image.fromarray(np.asarray(grey).astype(np.uint16) << 8)
+    return {
+        "png": encoded(rgb, "PNG"),
+        "png grey": encoded(grey, "PNG"),
+        "png grey 16": encoded(deep, "PNG"),
+        "png clear": encoded(clear, "PNG"),
+        "png palette": encoded(rgb.quantize(64), "PNG"),
+        "png bits": encoded(rgb.convert("1"), "PNG"),
+        "png grey clear": encoded(clear.convert("LA"), "PNG"),
+        "jpeg": encoded(rgb, "JPEG", quality=90),
+        "jpeg progressive": encoded(rgb, "JPEG", quality=80, progressive=True),
+        "jpeg grey": encoded(grey, "JPEG"),
+        "jpeg cmyk": encoded(rgb.convert("CMYK"), "JPEG"),
+        "webp": encoded(rgb, "WEBP", quality=85),
+        "webp lossless clear": encoded(clear, "WEBP", lossless=True),
+        "gif": encoded(rgb.quantize(128), "GIF"),
+        "avif": encoded(rgb, "AVIF"),
+        "bmp": encoded(rgb, "BMP"),
+        "tiff": encoded(rgb, "TIFF"),
+        "tiff lzw": encoded(rgb, "TIFF", compression="tiff_lzw"),
+        "tiff float": encoded(Image.fromarray(np.asarray(grey).astype(np.float32) / 255), "TIFF"),
+        "tiff 32 bit": encoded(grey.convert("I"), "TIFF"),
+        "tiff lab": encoded(Image.merge("LAB", (grey, grey, grey)), "TIFF"),
+    }
