@@ -1,0 +1,197 @@
+"""Discord's CDN and media proxy: files behind signed links, and smaller copies of them."""
+
+import asyncio
+import io
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+
+from aiohttp import web
+from PIL import Image, ImageOps
+
+from sandbox.faults import VIA, Faults
+from sandbox.links import Links
+from sandbox.record import Record
+from sandbox.world import Attachment, File, World
+
+_CACHE_BYTES: Final = 192 * 1024 * 1024
+_GONE: Final = "This content is no longer available."
+_FORMATS: Final = {"webp": "WEBP", "jpeg": "JPEG", "jpg": "JPEG", "png": "PNG"}
+_MOST_PIXELS: Final = 178_956_970  # the proxy does not open what Pillow calls a bomb
+
+
+class Unmeasured(Exception):
+    """The proxy cannot make a picture of the file."""
+
+
+class Cache:
+    """The bytes asked for last, up to `most` bytes, made in a thread and only once at a time."""
+
+    def __init__(self, most: int = _CACHE_BYTES) -> None:
+        self._most = most
+        self._held: OrderedDict[tuple[object, ...], bytes] = OrderedDict()
+        self._size = 0
+        self._making: dict[tuple[object, ...], asyncio.Future[bytes]] = {}
+
+    async def get(self, key: tuple[object, ...], make: Callable[[], bytes]) -> bytes:
+        """The bytes under `key`. Raises what `make` raises."""
+        if key in self._held:
+            self._held.move_to_end(key)
+            return self._held[key]
+        if key in self._making:
+            return await asyncio.shield(self._making[key])
+        future = self._making[key] = asyncio.ensure_future(asyncio.to_thread(make))
+        try:
+            data = await asyncio.shield(future)
+        finally:
+            del self._making[key]
+        self._held[key] = data
+        self._size += len(data)
+        while self._size > self._most and len(self._held) > 1:
+            self._size -= len(self._held.popitem(last=False)[1])
+        return data
+
+
+class Cdn:
+    """Serves the world's files."""
+
+    def __init__(self, world: World, links: Links, faults: Faults, record: Record) -> None:
+        self.world = world
+        self.links = links
+        self.faults = faults
+        self.record = record
+        self.cache = Cache()
+
+    def add_to(self, app: web.Application) -> None:
+        """Add the CDN's routes."""
+        for folder in ("attachments", "ephemeral-attachments"):
+            path = f"/{folder}/{{channel_id}}/{{attachment_id}}/{{name}}"
+            app.router.add_get(path, self._original)
+            app.router.add_get("/media" + path, self._proxied)
+        app.router.add_get("/external/{digest}/{scheme}/{rest:.*}", self._external)
+        app.router.add_get("/stickers/{name}", self._sticker)
+
+    def _attachment(self, request: web.Request) -> Attachment | None:
+        """The file of a link whose signature holds; None otherwise."""
+        info = request.match_info
+        found = self.world.attachments.get(int(info["attachment_id"])) if info["attachment_id"].isdecimal() else None
+        if found is None or str(found.channel_id) != info["channel_id"] or found.file.name != info["name"]:
+            return None
+        return found if self.links.valid(found, request.query) else None
+
+    async def _original(self, request: web.Request) -> web.StreamResponse:
+        found = self._attachment(request)
+        if found is None:
+            return await self._send("GET /attachments", request, None, None)
+        data = await self.cache.get((found.id,), found.file.make)
+        return await self._send("GET /attachments", request, data, found.file.content_type)
+
+    async def _proxied(self, request: web.Request) -> web.StreamResponse:
+        found = self._attachment(request)
+        if found is None:
+            return await self._send("GET /media", request, None, None)
+        return await self._smaller("GET /media", request, found.id, found.file)
+
+    async def _external(self, request: web.Request) -> web.StreamResponse:
+        info = request.match_info
+        url = self.links.external_url(info["digest"], info["scheme"], info["rest"])
+        hosted = self.world.hosted.get(url) if url else None
+        if hosted is None:
+            return await self._send("GET /external", request, None, None)
+        return await self._smaller("GET /external", request, hosted.url, hosted.file)
+
+    async def _sticker(self, request: web.Request) -> web.StreamResponse:
+        number = request.match_info["name"].partition(".")[0]
+        found = self.world.stickers.get(int(number)) if number.isdecimal() else None
+        if found is None:
+            return await self._send("GET /stickers", request, None, None)
+        data = await self.cache.get(("sticker", found.id), found.file.make)
+        return await self._send("GET /stickers", request, data, found.file.content_type)
+
+    async def _smaller(self, route: str, request: web.Request, key: object, file: File) -> web.StreamResponse:
+        """The file as the proxy gives it: scaled to fit into width × height, in the format asked for."""
+        wanted = _wanted(request)
+        if wanted is None:
+            return web.Response(status=400, text="Invalid resize parameters.", headers=VIA)
+        width, height, kind, quality = wanted
+        if file.width is None or file.height is None:
+            return self._unsupported(route)
+        data = await self.cache.get((key,), file.make)
+        if (width, height, kind) == (None, None, None):
+            return await self._send(route, request, data, file.content_type)
+        try:
+            copy = await self.cache.get(
+                (key, width, height, kind, quality), lambda: _resized(data, width, height, kind, quality)
+            )
+        except Unmeasured:
+            return self._unsupported(route)
+        return await self._send(route, request, copy, f"image/{_sniffed(copy)}")
+
+    def _unsupported(self, route: str) -> web.Response:
+        self.record.count(route, 415)
+        return web.Response(status=415, text="Unsupported media type.", headers=VIA)
+
+    async def _send(
+        self, route: str, request: web.Request, data: bytes | None, content_type: str | None
+    ) -> web.StreamResponse:
+        fault = self.faults.strike(route, request.path_qs)
+        broken = await self.faults.before(fault, request)
+        if broken is not None:
+            self.record.count(route, broken.status)
+            return broken
+        if data is None:
+            self.record.count(route, 404)
+            return web.Response(status=404, text=_GONE, headers=VIA)
+        self.record.count(route, 200)
+        headers = VIA | {"Content-Type": content_type or "application/octet-stream"}
+        return await self.faults.send(fault, request, data, 200, headers)
+
+
+def _wanted(request: web.Request) -> tuple[int | None, int | None, str | None, int] | None:
+    """(width, height, format, quality) of a query; None when it makes no sense."""
+    query = request.query
+    sizes = []
+    for key in ("width", "height"):
+        text = query.get(key)
+        if text is not None and (not text.isdecimal() or not 1 <= int(text) <= 4096):
+            return None
+        sizes.append(None if text is None else int(text))
+    kind = query.get("format")
+    if kind is not None and kind not in _FORMATS:
+        return None
+    quality = {"lossless": 100, "high": 90, "low": 50}.get(query.get("quality", ""), 80)
+    return sizes[0], sizes[1], kind, quality
+
+
+def _resized(data: bytes, width: int | None, height: int | None, kind: str | None, quality: int) -> bytes:
+    """A still copy that fits into width × height, never enlarged. Raises Unmeasured."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(data)) as source:
+                if source.width * source.height > _MOST_PIXELS:
+                    raise Unmeasured
+                saved = _FORMATS[kind] if kind else (source.format or "PNG")
+                box = (width or source.width, height or source.height)
+                source.draft("RGB", box)
+                image = ImageOps.exif_transpose(source)
+                image.thumbnail(box, Image.Resampling.BICUBIC)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise Unmeasured from error
+    if image.mode not in ("RGB", "RGBA", "L"):
+        transparent = "transparency" in image.info or image.mode in ("LA", "PA")
+        image = image.convert("RGBA" if transparent else "RGB")
+    if saved == "JPEG":
+        image = image.convert("RGB")
+    made = io.BytesIO()
+    image.save(made, saved, quality=quality)
+    return made.getvalue()
+
+
+def _sniffed(data: bytes) -> str:
+    if data[:4] == b"RIFF":
+        return "webp"
+    if data[:3] == b"\xff\xd8\xff":
+        return "jpeg"
+    return "gif" if data[:3] == b"GIF" else "png"

@@ -1,0 +1,1 @@
+"""What Discord refuses: a request that it would answer with 400 gets 400 here too."""

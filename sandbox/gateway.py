@@ -1,0 +1,335 @@
+"""Discord's gateway: hello, identify, resume, heartbeats, and every event as the bot may hear it."""
+
+import asyncio
+import json
+import secrets
+import zlib
+from collections import deque
+from enum import IntEnum, IntFlag
+from typing import Any, Final
+
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from sandbox.wire import Json
+from sandbox.wire import guilds as wire
+from sandbox.world import Guild, World
+
+HEARTBEAT_MS: Final = 41_250
+_REPLAYED: Final = 20_000  # events a session keeps for a resume; a bot further behind must identify anew
+_CHUNK: Final = 1000  # members of one GUILD_MEMBERS_CHUNK
+
+
+class Intent(IntFlag):
+    """Gateway intents."""
+
+    GUILDS = 1 << 0
+    GUILD_MEMBERS = 1 << 1
+    GUILD_PRESENCES = 1 << 8
+    GUILD_MESSAGES = 1 << 9
+    MESSAGE_CONTENT = 1 << 15
+
+
+class Op(IntEnum):
+    """Gateway opcodes."""
+
+    DISPATCH = 0
+    HEARTBEAT = 1
+    IDENTIFY = 2
+    PRESENCE = 3
+    VOICE_STATE = 4
+    RESUME = 6
+    RECONNECT = 7
+    REQUEST_MEMBERS = 8
+    INVALID_SESSION = 9
+    HELLO = 10
+    ACK = 11
+    SOUNDBOARD = 31
+
+
+class Close(IntEnum):
+    """Gateway close codes."""
+
+    UNKNOWN_OPCODE = 4001
+    DECODE_ERROR = 4002
+    NOT_AUTHENTICATED = 4003
+    AUTHENTICATION_FAILED = 4004
+    ALREADY_AUTHENTICATED = 4005
+    INVALID_SEQ = 4007
+    TIMED_OUT = 4009
+    INVALID_SHARD = 4010
+    INVALID_VERSION = 4012
+    INVALID_INTENTS = 4013
+    DISALLOWED_INTENTS = 4014
+
+
+class Session:
+    """What Discord remembers of an identified shard. Its events wait here until a connection sends them."""
+
+    def __init__(self, intents: int, shard: tuple[int, int], large_threshold: int) -> None:
+        self.id = secrets.token_hex(16)
+        self.intents = Intent(intents)
+        self.shard = shard
+        self.large_threshold = large_threshold
+        self.sequence = 0
+        self.sent = 0
+        self.events: deque[tuple[int, str]] = deque(maxlen=_REPLAYED)
+        self.woken = asyncio.Event()
+        self.connection: Connection | None = None
+
+    def serves(self, guild: Guild) -> bool:
+        """Whether the guild belongs to this shard."""
+        number, count = self.shard
+        return (guild.id >> 22) % count == number
+
+    def push(self, name: str, data: Json) -> None:
+        """Queue an event."""
+        self.sequence += 1
+        text = json.dumps({"op": Op.DISPATCH, "t": name, "s": self.sequence, "d": data}, separators=(",", ":"))
+        self.events.append((self.sequence, text))
+        self.woken.set()
+
+    def waiting(self) -> list[str]:
+        """The events not sent yet, in order; they count as sent from now on."""
+        found = []
+        for sequence, text in reversed(self.events):
+            if sequence <= self.sent:
+                break
+            found.append(text)
+        self.sent = self.sequence
+        return found[::-1]
+
+
+class Connection:
+    """One WebSocket, its frames compressed as its address asked."""
+
+    def __init__(self, socket: web.WebSocketResponse, compress: str) -> None:
+        self.socket = socket
+        self.session: Session | None = None
+        # Only zlib-stream is spoken; who asks for another stream gets plain text, which every client takes too.
+        self._deflate = zlib.compressobj() if compress == "zlib-stream" else None
+        self._order = asyncio.Lock()
+
+    async def send(self, text: str) -> None:
+        """One message. Never interleaved: the compressed stream has one order."""
+        async with self._order:
+            if self._deflate is None:
+                await self.socket.send_str(text)
+            else:
+                data = self._deflate.compress(text.encode()) + self._deflate.flush(zlib.Z_SYNC_FLUSH)
+                await self.socket.send_bytes(data)
+
+    async def op(self, op: Op, data: Any = None) -> None:
+        await self.send(json.dumps({"op": op, "d": data, "s": None, "t": None}))
+
+
+class Gateway:
+    """The sessions of the bot, and the WebSocket handler that serves them."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.url = ""
+        """ws:// address that /gateway/bot and READY name."""
+        self.heartbeat_ms = HEARTBEAT_MS
+        self.sessions: dict[str, Session] = {}
+        self.identified = 0
+        self.resumed = 0
+
+    # What others ask of it
+
+    def sessions_of(self, guild: Guild) -> list[Session]:
+        """The sessions that hear of a guild."""
+        return [session for session in self.sessions.values() if session.serves(guild)]
+
+    def connected(self, guild: Guild) -> bool:
+        """Whether a session of the guild's shard has a connection now."""
+        return any(session.connection is not None for session in self.sessions_of(guild))
+
+    async def drop(self, code: int = WSCloseCode.GOING_AWAY) -> None:
+        """Close every connection with `code`; sessions stay and can be resumed."""
+        for session in list(self.sessions.values()):
+            if session.connection is not None:
+                await session.connection.socket.close(code=code)
+
+    async def ask_to_reconnect(self) -> None:
+        """Send opcode 7, as Discord does before it restarts a gateway node."""
+        for session in list(self.sessions.values()):
+            if session.connection is not None:
+                await session.connection.op(Op.RECONNECT)
+
+    async def forget_sessions(self) -> None:
+        """Drop connections and sessions: what happens until the bot identifies anew is never told."""
+        await self.drop()
+        self.sessions.clear()
+
+    # The socket
+
+    async def handle(self, request: web.Request) -> web.WebSocketResponse:
+        """The WebSocket endpoint."""
+        socket = web.WebSocketResponse(compress=False, max_msg_size=1 << 16, timeout=2.0)
+        await socket.prepare(request)
+        if request.query.get("v", "10") != "10":
+            await socket.close(code=Close.INVALID_VERSION)
+            return socket
+        connection = Connection(socket, request.query.get("compress", ""))
+        await connection.op(Op.HELLO, {"heartbeat_interval": self.heartbeat_ms, "_trace": ["sandbox"]})
+        writer: asyncio.Task[None] | None = None
+        try:
+            async with asyncio.TaskGroup() as group:
+                while (text := await self._next(socket)) is not None:
+                    if await self._received(connection, text) and writer is None:
+                        writer = group.create_task(self._write(connection))
+                if writer is not None:
+                    writer.cancel()
+        finally:
+            session = connection.session
+            if session is not None and session.connection is connection:
+                session.connection = None
+        return socket
+
+    async def _next(self, socket: web.WebSocketResponse) -> str | None:
+        """The next message; None when the connection ends or falls silent for two heartbeats."""
+        try:
+            message = await socket.receive(timeout=2 * self.heartbeat_ms / 1000 + 5)
+        except TimeoutError:
+            await socket.close(code=Close.TIMED_OUT)
+            return None
+        return str(message.data) if message.type is WSMsgType.TEXT else None
+
+    async def _write(self, connection: Connection) -> None:
+        session = connection.session
+        assert session is not None
+        while not connection.socket.closed:
+            session.woken.clear()
+            for text in session.waiting():
+                try:
+                    await connection.send(text)
+                except ConnectionError:
+                    return
+            await session.woken.wait()
+
+    async def _received(self, connection: Connection, text: str) -> bool:
+        """Act on a message. True once the connection has a session."""
+        try:
+            message = json.loads(text)
+            op = Op(message["op"])
+        except (json.JSONDecodeError, KeyError, TypeError):
+            await connection.socket.close(code=Close.DECODE_ERROR)
+            return False
+        except ValueError:
+            await connection.socket.close(code=Close.UNKNOWN_OPCODE)
+            return False
+        data = message.get("d")
+        if op is Op.HEARTBEAT:
+            await connection.op(Op.ACK)
+        elif op is Op.IDENTIFY:
+            await self._identify(connection, data)
+        elif op is Op.RESUME:
+            await self._resume(connection, data)
+        elif connection.session is None:
+            await connection.socket.close(code=Close.NOT_AUTHENTICATED)
+        elif op is Op.REQUEST_MEMBERS:
+            self._request_members(connection.session, data)
+        return connection.session is not None
+
+    async def _identify(self, connection: Connection, data: Json) -> None:
+        shard: tuple[int, int] = tuple(data.get("shard") or (0, 1))
+        intents = int(data.get("intents") or 0)
+        close = self._refused(connection, data, shard, intents)
+        if close is not None:
+            await connection.socket.close(code=close)
+            return
+        self.identified += 1
+        session = Session(intents, shard, int(data.get("large_threshold") or 50))
+        # A shard that identifies anew replaces its old session.
+        self.sessions = {key: old for key, old in self.sessions.items() if old.shard != session.shard}
+        self.sessions[session.id] = session
+        self._attach(connection, session)
+        guilds = [guild for guild in self.world.guilds.values() if guild.has_bot and session.serves(guild)]
+        session.push("READY", self._ready(session, guilds))
+        for guild in guilds:
+            self.introduce(session, guild)
+
+    def _refused(self, connection: Connection, data: Json, shard: tuple[int, int], intents: int) -> Close | None:
+        """The code that an identify is closed with; None when all is well."""
+        app = self.world.application
+        denied = Intent.GUILD_PRESENCES
+        denied |= Intent(0) if app.message_content else Intent.MESSAGE_CONTENT
+        denied |= Intent(0) if app.guild_members else Intent.GUILD_MEMBERS
+        if connection.session is not None:
+            return Close.ALREADY_AUTHENTICATED
+        if data.get("token") != app.token:
+            return Close.AUTHENTICATION_FAILED
+        if not 0 <= shard[0] < shard[1]:
+            return Close.INVALID_SHARD
+        if not 0 <= intents < 1 << 26:
+            return Close.INVALID_INTENTS
+        return Close.DISALLOWED_INTENTS if intents & denied else None
+
+    def _ready(self, session: Session, guilds: list[Guild]) -> Json:
+        app = self.world.application
+        return {
+            "v": 10,
+            "user": wire.own_user(self.world.bot),
+            "guilds": [{"id": str(guild.id), "unavailable": True} for guild in guilds],
+            "session_id": session.id,
+            "resume_gateway_url": self.url,
+            "shard": list(session.shard),
+            "application": {"id": str(app.id), "flags": wire.application_flags(app)},
+            "private_channels": [], "relationships": [], "session_type": "normal", "_trace": ["sandbox"],
+        }  # fmt: skip
+
+    def introduce(self, session: Session, guild: Guild) -> None:
+        """GUILD_CREATE."""
+        members = bool(session.intents & Intent.GUILD_MEMBERS)
+        session.push("GUILD_CREATE", wire.guild_create(guild, members=members, large_threshold=session.large_threshold))
+
+    async def _resume(self, connection: Connection, data: Json) -> None:
+        session = self.sessions.get(str(data.get("session_id")))
+        sequence = int(data.get("seq") or 0)
+        if data.get("token") != self.world.application.token:
+            await connection.socket.close(code=Close.AUTHENTICATION_FAILED)
+            return
+        oldest = session.events[0][0] if session and session.events else 1
+        if session is None or sequence < oldest - 1:
+            await connection.op(Op.INVALID_SESSION, False)
+            return
+        if sequence > session.sequence:
+            await connection.socket.close(code=Close.INVALID_SEQ)
+            return
+        self.resumed += 1
+        session.sent = sequence
+        self._attach(connection, session)
+        session.push("RESUMED", {"_trace": ["sandbox"]})
+
+    def _attach(self, connection: Connection, session: Session) -> None:
+        connection.session = session
+        session.connection = connection
+        session.woken.set()
+
+    def _request_members(self, session: Session, data: Json) -> None:
+        guild = self.world.guilds.get(int(data["guild_id"]))
+        if guild is None or not guild.has_bot:
+            return
+        wanted = data.get("user_ids")
+        missing: list[str] = []
+        if wanted is not None:
+            ids = [int(found) for found in (wanted if isinstance(wanted, list) else [wanted])]
+            found = [guild.members[i] for i in ids if i in guild.members]
+            missing = [str(i) for i in ids if i not in guild.members]
+        elif session.intents & Intent.GUILD_MEMBERS:
+            query = str(data.get("query") or "").lower()
+            found = [m for m in guild.members.values() if m.display_name.lower().startswith(query)]
+            found = found[: int(data.get("limit") or 0) or None]
+        else:
+            return
+        chunks = [found[i : i + _CHUNK] for i in range(0, len(found), _CHUNK)] or [[]]
+        for i, chunk in enumerate(chunks):
+            reply: Json = {
+                "guild_id": str(guild.id), "members": [wire.member(member) for member in chunk],
+                "chunk_index": i, "chunk_count": len(chunks),
+            }  # fmt: skip
+            if missing:
+                reply["not_found"] = missing
+            if data.get("nonce"):
+                reply["nonce"] = data["nonce"]
+            session.push("GUILD_MEMBERS_CHUNK", reply)
