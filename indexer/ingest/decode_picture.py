@@ -91,7 +91,7 @@ def _decode_open(image: Image.Image, data: bytes, spec: PixelSpec, limits: Limit
     animates = picture_format in ("PNG", "WEBP", "GIF", "AVIF")
     frame_count = max(int(getattr(image, "n_frames", 1)), 1) if animates else 1
     if frame_count > 1:
-        pictures = _frames(image, frame_count, spec, limits)
+        pictures = _frames(image, data, frame_count, spec, limits)
     else:
         scale = _draft(image, spec) if picture_format == "JPEG" else 1
         image.load()
@@ -135,30 +135,34 @@ def _side(width: int, height: int, spec: PixelSpec) -> int:
     return max(width, height) if spec.resize_mode is ResizeMode.LONGEST else min(width, height)
 
 
-def _frames(image: Image.Image, count: int, spec: PixelSpec, limits: Limits) -> list[_Shrunk]:
+def _frames(image: Image.Image, data: bytes, count: int, spec: PixelSpec, limits: Limits) -> list[_Shrunk]:
     """The representative frame first, then (where more are asked for) others, evenly spread, in order of time.
 
     Representative is the frame a third in, unless it shows nothing: then the one of most detail among a few.
     """
     reach = min(count, max(_MAX_ANIMATION_PIXELS // max(image.width * image.height, 1), 1))
     third = reach // 3
-    shown: dict[int, _Shrunk] = {}
-
-    def show(indexes: set[int]) -> None:
-        for index in sorted(indexes - shown.keys()):  # ascending: going back starts the animation over
-            image.seek(index)
-            image.load()
-            shown[index] = _shrink(image, spec, image.size)
-
     spread = {reach * (2 * i + 1) // (2 * limits.frames) for i in range(limits.frames)}
     spread.discard(min(spread, key=lambda index: abs(index - third)))
-    show(spread | {third})
+    shown = _look(image, spread | {third}, spec)
     best = third
     if _detail(shown[third]) < _BLANK:
-        show({0, reach // 2, reach * 2 // 3, reach - 1})
+        # Opened anew: Pillow's readers of animations do not all survive going back.
+        with Image.open(BytesIO(data), formats=FORMATS) as again:
+            shown |= _look(again, {0, reach // 2, reach * 2 // 3, reach - 1} - shown.keys(), spec)
         best = max(shown, key=lambda index: (_detail(shown[index]), -abs(index - third)))
     others = [index for index in sorted(spread - {best}) if _detail(shown[index]) >= _BLANK]
     return [shown[best], *(shown[index] for index in others)]
+
+
+def _look(image: Image.Image, indexes: set[int], spec: PixelSpec) -> dict[int, _Shrunk]:
+    """These frames of an animation, none of which may lie before where it stands."""
+    shown = {}
+    for index in sorted(indexes):
+        image.seek(index)
+        image.load()
+        shown[index] = _shrink(image, spec, image.size)
+    return shown
 
 
 def _detail(shrunk: _Shrunk) -> float:
