@@ -19,7 +19,7 @@ SAME_BITS = 4
 SAME_COSINE = 0.97
 EDITED_CLOSENESS = 0.80
 VERY_SIMILAR_CLOSENESS = 0.55
-RELATED_STANDING = 2.5
+RELATED_STANDING = 3.5
 # Below this spread every picture of the sample scores the same, and a standing would be noise.
 LEAST_SPREAD = 1e-3
 # With fewer pictures than this a guild has no distribution: everything asked for is shown, and called related.
@@ -28,9 +28,13 @@ LEAST_SAMPLE = 16
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """What one query vector scores on pictures of the guild taken at random: mean and standard deviation of cosines."""
+    """What one query vector scores on pictures of the guild taken at random: middle and spread of the cosines.
 
-    mean: float
+    Median and interquartile range (times 0.7413, a normal distribution's standard deviation): a sample also holds
+    pictures that are meant, and those must not raise the bar for themselves.
+    """
+
+    middle: float
     spread: float
     sampled: int
 
@@ -39,15 +43,15 @@ class Background:
         """`query` [d] and `sample` [n, d] of unit length; n may be 0."""
         if len(sample) == 0:
             return cls(0.0, 1.0, 0)
-        cosines = sample @ query
-        return cls(float(np.mean(cosines)), max(float(np.std(cosines)), LEAST_SPREAD), len(sample))
+        low, middle, high = np.quantile(sample @ query, (0.25, 0.5, 0.75))
+        return cls(float(middle), max(0.7413 * float(high - low), LEAST_SPREAD), len(sample))
 
     def standing(self, cosine: float) -> float:
-        return (cosine - self.mean) / self.spread
+        return (cosine - self.middle) / self.spread
 
     def closeness(self, cosine: float) -> float:
         """0 at the average picture, 1 at identity."""
-        return (cosine - self.mean) / max(1.0 - self.mean, LEAST_SPREAD)
+        return (cosine - self.middle) / max(1.0 - self.middle, LEAST_SPREAD)
 
 
 def band_for_pictures(cosine: float, background: Background, *, hash_distance: int | None, same_bytes: bool) -> Band:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from indexer.errors import TellPerson
 
-_ISO = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2})(?:[T ](\d{1,2}):(\d{2}))?)?)?")
+_ISO = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2})(?:[t ](\d{1,2}):(\d{2}))?)?)?")
 _DAY_FIRST = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})")
 _STAMP = re.compile(r"<t:(-?\d{1,12})(?::[a-zA-Z])?>")
 _AGO = re.compile(r"(?:vor\s+)?(\d{1,4}|an?|one|einem|einer)\s*([a-zäöü]+)(?:\s+ago)?")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from types import SimpleNamespace
 from typing import Any
@@ -30,7 +31,7 @@ class Threads:
         self.asked.append(thread_id)
         if user_id in self.world.rooms[thread_id].joined:
             return {"id": str(thread_id), "user_id": str(user_id), "join_timestamp": "", "flags": 0}
-        raise discord.NotFound(SimpleNamespace(status=404, reason="Not Found"), {"code": 10007, "message": "no"})  # type: ignore[arg-type]
+        raise discord.NotFound(SimpleNamespace(status=404, reason="Not Found"), {"code": 10007, "message": "no"})
 
 
 async def seen(world: World, member_id: int, asking: Room) -> frozenset[int]:
@@ -146,8 +147,6 @@ async def test_a_thread_whose_membership_discord_does_not_tell_in_time_stays_hid
     world, _ = small_world(lobby=lobby, secret=secret)
 
     async def never(self: Threads, thread_id: int, user_id: int) -> dict[str, Any]:
-        import asyncio
-
         await asyncio.Event().wait()
         raise AssertionError
 

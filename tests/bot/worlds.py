@@ -298,9 +298,7 @@ def discord_guild(world: World) -> discord.Guild:
             for role in (everyone, *world.roles.values())
         ],
         "channels": [_channel_payload(room) for room in world.rooms.values() if room.parent is None],
-        "threads": [
-            thread_payload(room) for room in world.rooms.values() if room.parent is not None and room.cached
-        ],
+        "threads": [thread_payload(room) for room in world.rooms.values() if room.parent is not None and room.cached],
         "members": [member_payload(world.members[BOT])],
         "emojis": [],
         "stickers": [],

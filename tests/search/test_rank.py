@@ -1,0 +1,158 @@
+"""How lists become one order, and how close is close."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from indexer.model import Band, Vectors
+from indexer.search.aim import aim
+from indexer.search.bands import Background, band_for_pictures, band_for_words
+from indexer.search.rank import (
+    diverse,
+    groups_of_alike,
+    hamming,
+    normalised,
+    reciprocal_rank_fusion,
+)
+
+
+def unit(*values: float) -> Vectors:
+    return normalised(np.array(values, np.float32))
+
+
+def test_an_item_in_both_lists_goes_before_the_first_of_either() -> None:
+    fused = reciprocal_rank_fusion([(1.0, ["a", "b", "c"]), (1.0, ["d", "c"])])
+    assert list(fused) == ["c", "a", "d", "b"]
+    assert fused["c"] == pytest.approx(1 / 63 + 1 / 62)
+
+
+def test_equal_sums_keep_the_order_of_the_lists() -> None:
+    assert list(reciprocal_rank_fusion([(1.0, ["x"]), (1.0, ["y"])])) == ["x", "y"]
+
+
+@given(st.lists(st.integers(0, 20), unique=True, max_size=15))
+def test_one_list_alone_is_not_reordered(items: list[int]) -> None:
+    assert list(reciprocal_rank_fusion([(1.0, items), (1.0, [])])) == items
+
+
+def test_without_diversity_nothing_moves() -> None:
+    assert diverse([3, 2, 1], np.eye(3, dtype=np.float32), 2, 0.0) == [0, 1]
+
+
+def test_diversity_prefers_what_is_new_over_a_copy_of_what_is_shown() -> None:
+    vectors = np.stack([unit(1, 0, 0), unit(1, 0.01, 0), unit(0, 1, 0)])
+    assert diverse([1.0, 0.99, 0.6], vectors, 2, 0.5) == [0, 2]
+
+
+@given(st.integers(0, 12), st.integers(1, 12), st.floats(0, 1), st.integers(0, 2**32 - 1))
+def test_diversity_picks_each_item_at_most_once_and_the_best_first(
+    size: int, count: int, diversity: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    vectors = rng.normal(size=(size, 4)).astype(np.float32)
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
+    relevance = sorted(rng.random(size), reverse=True)
+    picked = diverse(relevance, vectors, count, diversity)
+    assert len(picked) == len(set(picked)) == min(size, count)
+    if diversity < 1 and picked:
+        assert picked[0] == 0
+
+
+@given(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1))
+def test_hashes_differ_alike_whether_signed_or_not(left: int, right: int) -> None:
+    signed = left - 2**64 if left >= 2**63 else left
+    assert hamming(left, right) == hamming(right, signed) == bin(left ^ right).count("1")
+
+
+@given(st.integers(0, 12), st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11)), max_size=20))
+def test_groups_are_what_is_connected(size: int, pairs: list[tuple[int, int]]) -> None:
+    pairs = [(left, right) for left, right in pairs if left < size and right < size]
+    groups = groups_of_alike(pairs, size)
+    assert sorted(itertools.chain(*groups)) == list(range(size))
+    where = {item: index for index, group in enumerate(groups) for item in group}
+    assert all(where[left] == where[right] for left, right in pairs)
+    assert len(groups) >= size - len(pairs)
+    assert [group[0] for group in groups] == sorted(group[0] for group in groups)
+
+
+def test_a_vector_of_length_zero_is_refused() -> None:
+    with pytest.raises(ValueError, match="points nowhere"):
+        normalised(np.zeros(3, np.float32))
+
+
+SAMPLE = np.stack([unit(1, value / 40, 0) for value in range(-20, 20)])
+
+
+def test_a_picture_alone_is_searched_for_as_it_is() -> None:
+    picture = unit(0.3, 0.5, 0.1)
+    target = aim([picture], None, [], SAMPLE, 0.5)
+    assert target is not None
+    np.testing.assert_allclose(target.vector, picture, atol=1e-6)
+
+
+def test_nothing_asked_is_no_target() -> None:
+    assert aim([], None, [unit(1, 0, 0)], SAMPLE, 0.5) is None
+
+
+def test_an_excluded_word_turns_the_search_away_from_it() -> None:
+    asked, unwanted = unit(1, 1, 0), unit(0, 1, 0)
+    target = aim([], asked, [unwanted], np.empty((0, 3), np.float32), 0.5)
+    assert target is not None
+    assert float(target.vector @ unwanted) < float(asked @ unwanted)
+
+
+def test_excluding_exactly_what_is_asked_for_leaves_the_question() -> None:
+    asked = unit(1, 0, 0)
+    target = aim([], asked, [asked, asked], np.empty((0, 3), np.float32), 0.5)
+    assert target is not None
+    np.testing.assert_allclose(target.vector, asked, atol=1e-6)
+
+
+def test_all_weight_on_one_side_leaves_the_other_without_a_say() -> None:
+    picture, words = unit(1, 0, 0), unit(0, 1, 0)
+    for weight, wanted in ((1.0, picture), (0.0, words)):
+        target = aim([picture], words, [], SAMPLE, weight)
+        assert target is not None
+        np.testing.assert_allclose(target.vector, wanted, atol=1e-6)
+
+
+BACKGROUND = Background(middle=0.5, spread=0.1, sampled=500)
+
+
+def test_the_same_bytes_are_the_same_picture_whatever_the_model_thinks() -> None:
+    assert band_for_pictures(0.1, BACKGROUND, hash_distance=64, same_bytes=True) is Band.SAME
+
+
+def test_a_recompressed_picture_is_the_same_only_if_hash_and_model_agree() -> None:
+    assert band_for_pictures(0.99, BACKGROUND, hash_distance=2, same_bytes=False) is Band.SAME
+    assert band_for_pictures(0.99, BACKGROUND, hash_distance=30, same_bytes=False) is Band.EDITED
+    assert band_for_pictures(0.99, BACKGROUND, hash_distance=None, same_bytes=False) is Band.EDITED
+
+
+@given(st.floats(-1, 1), st.floats(-1, 1))
+def test_a_higher_cosine_is_never_in_a_farther_band(one: float, other: float) -> None:
+    order = list(Band)
+    low, high = sorted((one, other))
+    assert order.index(band_for_words(high, BACKGROUND)) <= order.index(band_for_words(low, BACKGROUND))
+    near = band_for_pictures(high, BACKGROUND, hash_distance=3, same_bytes=False)
+    far = band_for_pictures(low, BACKGROUND, hash_distance=3, same_bytes=False)
+    assert order.index(near) <= order.index(far)
+
+
+def test_what_scores_like_any_picture_of_the_guild_is_far_off() -> None:
+    assert band_for_pictures(0.55, BACKGROUND, hash_distance=30, same_bytes=False) is Band.FAR
+    assert band_for_words(0.55, BACKGROUND) is Band.FAR
+
+
+def test_a_guild_with_a_handful_of_pictures_has_no_distribution_to_judge_by() -> None:
+    few = Background(middle=0.5, spread=0.1, sampled=3)
+    assert band_for_words(0.4, few) is Band.RELATED
+
+
+def test_an_empty_sample_has_a_background_all_the_same() -> None:
+    assert Background.of(unit(1, 0), np.empty((0, 2), np.float32)).sampled == 0
