@@ -54,6 +54,8 @@ class Jobs:
         self._pipeline = pipeline
         self._tasks = tasks
         self._running: dict[GuildId, asyncio.Task[None]] = {}
+        self._at_work: set[JobId] = set()  # jobs that run in this process
+        self._afterwards: dict[GuildId, frozenset[ChannelId] | None] = {}  # what to catch up with then; None: all
         self._draining = False
 
     async def unfinished(self, guild_id: GuildId) -> Job | None:
@@ -114,7 +116,11 @@ class Jobs:
         """Starts what ran when the process ended, in the guilds where the bot is now; returns those jobs."""
         async with self._db.reader() as connection:
             unfinished = await jobs.unfinished(connection)
-        going = [job for job in unfinished if job.state is JobState.RUNNING and job.guild_id in present]
+        going = [
+            job
+            for job in unfinished
+            if job.state is JobState.RUNNING and job.guild_id in present and job.id not in self._at_work
+        ]
         for job in going:
             await self._launch(job)
         return going
@@ -134,13 +140,23 @@ class Jobs:
         for guild_id in list(self._running):
             await self._halt(guild_id)
 
-    async def catch_up(self, guild_id: GuildId) -> None:
-        """Reads what was posted while the bot was away, where nothing else runs; no job, and nobody is told."""
-        if guild_id not in self._running:
-            self._run(guild_id, self._catch_up(guild_id), f"catch up {guild_id}")
+    async def catch_up(self, guild_id: GuildId, only: frozenset[ChannelId] | None = None) -> None:
+        """Reads what was missed, in `only` these channels; no job, and nobody is told. Where something runs already, it
+        comes after that. Nothing is read while a job is paused: whoever paused it did not want that.
+        """
+        job = await self.unfinished(guild_id)
+        if job is not None and job.state is JobState.PAUSED:
+            return
+        if guild_id in self._running:
+            waiting = self._afterwards.get(guild_id, frozenset())
+            self._afterwards[guild_id] = None if only is None or waiting is None else only | waiting
+        else:
+            self._run(guild_id, self._catch_up(guild_id, only), f"catch up {guild_id}")
 
     async def _launch(self, job: Job) -> None:
         await self._halt(job.guild_id)  # at most a catching up: a job of the guild would have refused this one
+        self._afterwards.pop(job.guild_id, None)
+        self._at_work.add(job.id)
         self._run(job.guild_id, self._work(job), f"job {job.id}")
 
     def _run(self, guild_id: GuildId, work: Coroutine[Any, Any, None], name: str) -> None:
@@ -149,11 +165,15 @@ class Jobs:
             return
         task = self._tasks.create_task(work, name=name)
         self._running[guild_id] = task
-        task.add_done_callback(lambda done: self._forget(guild_id, done))
+        task.add_done_callback(lambda done: self._ended(guild_id, done))
 
-    def _forget(self, guild_id: GuildId, done: asyncio.Task[None]) -> None:
-        if self._running.get(guild_id) is done:
-            del self._running[guild_id]
+    def _ended(self, guild_id: GuildId, done: asyncio.Task[None]) -> None:
+        if self._running.get(guild_id) is not done:
+            return
+        del self._running[guild_id]
+        if guild_id in self._afterwards and not done.cancelled() and done.exception() is None:
+            only = self._afterwards.pop(guild_id)
+            self._run(guild_id, self._catch_up(guild_id, only), f"catch up {guild_id}")
 
     async def _halt(self, guild_id: GuildId) -> None:
         task = self._running.get(guild_id)
@@ -178,9 +198,9 @@ class Jobs:
         assert changed is not None, "jobs are never deleted alone"
         return changed
 
-    async def _catch_up(self, guild_id: GuildId) -> None:
+    async def _catch_up(self, guild_id: GuildId, only: frozenset[ChannelId] | None) -> None:
         try:
-            progress = await self._pipeline.run_guild(guild_id)
+            progress = await self._pipeline.run_guild(guild_id, only)
         except Stop:
             raise
         except AfterimageError as error:
@@ -192,26 +212,30 @@ class Jobs:
 
     async def _work(self, job: Job) -> None:
         """One job from here to its end; its end stands in the database."""
-        state, reason = JobState.DONE, None
+        try:
+            state, reason = await self._carry_out(job)
+            async with self._db.transaction() as tx:
+                now = await jobs.get(tx, job.id)  # gone with its guild, or paused in its last moment
+                if now is not None and now.state is JobState.RUNNING:
+                    await jobs.set_state(tx, job.id, state, reason)
+        finally:
+            self._at_work.discard(job.id)
+
+    async def _carry_out(self, job: Job) -> tuple[JobState, str | None]:
         try:
             if job.scope.kind is ScopeKind.FAILED:
                 async with self._db.transaction() as tx:
                     await places.retry(tx, job.guild_id)
             progress = await self._pipeline.run_guild(job.guild_id, _channels(job.scope))
-            if progress.state is not State.DONE:
-                reason = progress.reason
         except Stop:
             raise
         except AfterimageError as error:
-            state, reason = JobState.FAILED, str(error)
             logger.warning("job %d of guild %d failed: %s", job.id, job.guild_id, error)
+            return JobState.FAILED, str(error)
         except Exception:
-            state, reason = JobState.FAILED, f"The bot failed; its log says where (job {job.id})."
             logger.exception("job %d of guild %d failed", job.id, job.guild_id)
-        async with self._db.transaction() as tx:
-            now = await jobs.get(tx, job.id)  # gone with its guild, or paused in its last moment
-            if now is not None and now.state is JobState.RUNNING:
-                await jobs.set_state(tx, job.id, state, reason)
+            return JobState.FAILED, f"The bot failed; its log says where (job {job.id})."
+        return JobState.DONE, None if progress.state is State.DONE else progress.reason
 
 
 def _channels(scope: Scope) -> frozenset[ChannelId] | None:

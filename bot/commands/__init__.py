@@ -7,12 +7,11 @@ the tree's error handler answers through `answer_error`, and views and modals ca
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import secrets
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import discord
 from discord import app_commands
@@ -34,27 +33,19 @@ Tree = app_commands.CommandTree[Any]
 NO_MENTIONS = discord.AllowedMentions.none()
 
 
+class Spawn(Protocol):
+    """Starts `work` as a task that lives until it ends or the bot stops; its error goes to the log."""
+
+    def __call__(self, work: Coroutine[Any, Any, None], name: str) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class CommandContext:
-    """What every command may use: the open indexer, what is configured, and a parent for what outlives an answer.
-
-    A task that ends with an error ends the bot: start it through `spawn`.
-    """
+    """What every command may use: the open indexer, what is configured, and a parent for what outlives an answer."""
 
     service: Service
     config: Config
-    tasks: asyncio.TaskGroup
-
-    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        """Runs `work` beside the commands until the bot stops; an error goes to the log."""
-        self.tasks.create_task(_logged(work, name), name=name)
-
-
-async def _logged(work: Coroutine[Any, Any, None], name: str) -> None:
-    try:
-        await work
-    except Exception:
-        logger.exception("%s failed", name)
+    spawn: Spawn
 
 
 def sentence_for(error: BaseException, error_id: str, language: Language = Language.ENGLISH) -> str:

@@ -98,24 +98,9 @@ class Privacy:
                 await self._export(interaction, user_id, language)
 
     async def _export(self, interaction: Interaction, user_id: UserId, language: Language) -> None:
-        messages: list[dict[str, Any]] = []
         async with self._service.db.reader() as connection:
             out = await opt_outs.of_user(connection, user_id)
-            async for one in persons.messages(connection, user_id):
-                messages.append(
-                    {
-                        "guild": str(one.guild_id),
-                        "channel": str(one.channel_id),
-                        "message": str(one.message_id),
-                        "link": f"https://discord.com/channels/{one.guild_id}/{one.channel_id}/{one.message_id}",
-                        "unix_ms": snowflake_ms(one.message_id),
-                        "content": one.content,
-                        "pictures": [
-                            {"link": link, "file_name": file_name, "alt_text": alt_text}
-                            for link, file_name, alt_text in one.pictures
-                        ],
-                    }
-                )
+            messages = [_exported(one) async for one in persons.messages(connection, user_id)]
         if not messages and not out:
             raise TellPerson(tell(language, "privacy.nothing"))
         held = {
@@ -131,6 +116,22 @@ class Privacy:
             attachments=[discord.File(io.BytesIO(data), name)],
             allowed_mentions=NO_MENTIONS,
         )
+
+
+def _exported(message: persons.HeldMessage) -> dict[str, Any]:
+    guild, channel, message_id = message.guild_id, message.channel_id, message.message_id
+    return {
+        "guild": str(guild),
+        "channel": str(channel),
+        "message": str(message_id),
+        "link": f"https://discord.com/channels/{guild}/{channel}/{message_id}",
+        "unix_ms": snowflake_ms(message_id),
+        "content": message.content,
+        "pictures": [
+            {"link": link, "file_name": file_name, "alt_text": alt_text}
+            for link, file_name, alt_text in message.pictures
+        ],
+    }
 
 
 def _pack(held: dict[str, Any], limit: int) -> tuple[str, bytes | None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import discord
@@ -17,6 +16,7 @@ from indexer.ingest.progress import Progress, State
 from indexer.model import MessageId, snowflake_ms
 from indexer.storage import overview
 from indexer.storage.overview import Overview
+from indexer.storage.status import Counts
 
 
 def size_text(byte_count: int) -> str:
@@ -34,15 +34,8 @@ def day(message_id: MessageId) -> str:
     return f"<t:{snowflake_ms(message_id) // 1000}:D>"
 
 
-def stats_text(
-    seen: Overview,
-    progress: Progress | None,
-    language: Language,
-    *,
-    byte_count: int | None = None,
-    failures: Mapping[str, int] | None = None,
-) -> str:
-    """The answer. `byte_count` and `failures` are of the whole server, for those who manage it."""
+def stats_text(seen: Overview, progress: Progress | None, language: Language, whole: Counts | None = None) -> str:
+    """The answer. `whole` is the whole server's, for those who manage it."""
 
     def shown(value: int) -> str:
         return number(value, language)
@@ -63,11 +56,12 @@ def stats_text(
         ]
     if running and progress is not None:
         lines.append("- " + tell(language, "stats.job", percent=int(progress.fraction * 100)))
-    if byte_count is not None:
-        lines.append("- " + tell(language, "stats.disk", size=size_text(byte_count)))
-    if failures:
-        most = sorted(failures.items(), key=lambda item: -item[1])
-        lines.append("- " + tell(language, "stats.failures", reasons=", ".join(f"{r} {shown(n)}" for r, n in most)))
+    if whole is not None and whole.segment_bytes:
+        lines.append("- " + tell(language, "stats.disk", size=size_text(whole.segment_bytes)))
+    if whole is not None and whole.failures:
+        most = sorted(whole.failures.items(), key=lambda item: -item[1])
+        reasons = ", ".join(f"{reason} {shown(count)}" for reason, count in most)
+        lines.append("- " + tell(language, "stats.failures", reasons=reasons))
     return "\n".join(lines)
 
 
@@ -81,14 +75,11 @@ def register(tree: Tree, context: CommandContext) -> None:
         who = await asker(interaction, service)
         async with service.db.reader() as connection:
             seen = await overview.of_channels(connection, who.guild_id, who.visible)
-        byte_count, failures = None, None
+        whole = None
         if interaction.permissions.manage_guild or interaction.permissions.administrator:
-            whole = await service.status()
-            byte_count = whole.database_bytes + whole.segment_bytes
-            failures = next((one.counts.failures for one in whole.guilds if one.id == who.guild_id), None)
-        text = stats_text(
-            seen, service.jobs.progress(who.guild_id), who.language, byte_count=byte_count, failures=failures
-        )
+            status = await service.status()
+            whole = next((one.counts for one in status.guilds if one.id == who.guild_id), None)
+        text = stats_text(seen, service.jobs.progress(who.guild_id), who.language, whole)
         await interaction.edit_original_response(content=text, allowed_mentions=NO_MENTIONS)
 
     tree.add_command(stats)

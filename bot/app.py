@@ -1,0 +1,138 @@
+"""The bot's life: configuration, log, indexer, connection; a signal ends it in the reverse order, within a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
+from importlib.metadata import version
+
+from bot.client import Client
+from bot.config import Config
+from bot.health import keep_beating
+from bot.log import logging_to
+from indexer.errors import Stop
+from indexer.service import Service, open_service
+
+logger = logging.getLogger(__name__)
+
+# The part of the deadline in which commands in hand may finish; the rest is for pipeline, workers and database.
+DRAIN_SHARE = 0.5
+
+
+Prepare = Callable[[Config], AbstractAsyncContextManager[Config]]
+
+
+class Watchdog:
+    """Ends the process when closing takes longer than `deadline_s` seconds, whatever hangs.
+
+    Everything stored is whole transactions, so what is lost is repeated at the next start.
+    """
+
+    def __init__(self, deadline_s: float) -> None:
+        self.deadline_s = deadline_s
+        self._timer = threading.Timer(deadline_s, self._give_up)
+        self._timer.daemon = True
+
+    def arm(self) -> None:
+        self._timer.start()
+
+    def stand_down(self) -> None:
+        self._timer.cancel()
+
+    def _give_up(self) -> None:
+        logger.error("not closed within %.0f s (discord.shutdown_s): leaving as it is", self.deadline_s)
+        os._exit(1)
+
+
+class Shutdown:
+    """SIGTERM and SIGINT: the first asks for an end, the second does not wait for it."""
+
+    def __init__(self, watchdog: Watchdog) -> None:
+        self.requested = asyncio.Event()
+        self.serving = False
+        self._watchdog = watchdog
+        self._main = asyncio.current_task()
+
+    def ask(self, number: signal.Signals) -> None:
+        if self.requested.is_set():
+            logger.warning("%s again: leaving at once", number.name)
+            os._exit(128 + number)
+        logger.info("%s: finishing what is in hand, at most %.0f s", number.name, self._watchdog.deadline_s)
+        self.requested.set()
+        self._watchdog.arm()
+        if not self.serving and self._main is not None:
+            self._main.cancel()  # still loading: nothing is in hand
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.ask, number)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+
+
+async def _serve(config: Config, client: Client, service: Service, shutdown: Shutdown) -> None:
+    """Connected until a signal comes. Raises what broke the connection for good."""
+    token = config.discord.token
+    assert token is not None, "the command line does not come here without one"
+    drain_s = config.discord.shutdown_s * DRAIN_SHARE
+    async with asyncio.TaskGroup() as tasks:
+        beat = tasks.create_task(keep_beating(config.settings.data_dir, client.is_serving), name="health")
+        signalled = tasks.create_task(shutdown.requested.wait(), name="signal")
+        try:
+            async with client.serving(service, token, drain_s) as connection:
+                await asyncio.wait({connection, signalled}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            beat.cancel()
+            signalled.cancel()
+
+
+def _one_reason(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The one error to tell of: a Stop if there is any, else the first."""
+    error: BaseException = group.subgroup(Stop) or group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+async def _run(config: Config, prepare: Prepare, watchdog: Watchdog) -> None:
+    shutdown = Shutdown(watchdog)
+    with shutdown.listening():
+        try:
+            async with prepare(config) as ready:
+                for warning in ready.warnings:
+                    logger.warning("%s", warning)
+                logger.info("afterimage %s, data in %s", version("afterimage"), ready.settings.data_dir.absolute())
+                client = Client(ready)
+                async with open_service(ready.settings, client.history) as service:
+                    shutdown.serving = True
+                    await _serve(ready, client, service, shutdown)
+                logger.info("closed")
+        except asyncio.CancelledError:
+            if not shutdown.requested.is_set():
+                raise
+        except BaseExceptionGroup as group:
+            raise _one_reason(group) from group
+
+
+def run(config: Config, prepare: Prepare = nullcontext) -> None:
+    """Runs the bot until SIGTERM or SIGINT. Raises Stop for what whoever runs it must put right.
+
+    `prepare` may take and give back what must live around the bot, and change the configuration by that.
+    """
+    secrets = [config.discord.token] if config.discord.token is not None else []
+    watchdog = Watchdog(config.discord.shutdown_s)
+    try:
+        with logging_to(config.log, secrets):
+            asyncio.run(_run(config, prepare, watchdog))
+    finally:
+        watchdog.stand_down()

@@ -1,0 +1,266 @@
+"""The connection to Discord: what the gateway tells goes to the indexer, what members ask goes to the commands."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import discord
+import yarl
+from discord import app_commands
+from discord.gateway import DiscordWebSocket
+from discord.http import Route
+
+from bot.commands import NO_MENTIONS, CommandContext, answer_error, privacy, reindex, similar, stats
+from bot.commands import help as help_command
+from bot.commands.limits import TokenBuckets
+from bot.commands.sync import sync_if_changed
+from bot.config import Config, Secret
+from bot.events import Events
+from bot.history import DiscordHistory
+from indexer.errors import Stop
+from indexer.model import Guild, GuildId
+from indexer.service import Service
+
+logger = logging.getLogger(__name__)
+
+COMMANDS = (similar, reindex, stats, privacy, help_command)
+
+NO_MESSAGE_CONTENT = (
+    "Discord does not give this bot the content of messages, so it would see no picture. Open"
+    " https://discord.com/developers/applications, choose the application, then Bot, switch on Message Content Intent,"
+    " and start the bot again. (Bots in 10,000 users' servers or more need Discord's review for it.)"
+)
+
+
+REFUSED_LOGIN = (
+    "Discord does not accept the token. Make a new one on the Bot page of"
+    " https://discord.com/developers/applications and put it where the old one is."
+)
+
+
+class DiscordRefused(Stop):
+    """Discord does not let the bot in as it is: says what is missing and where to put it right."""
+
+
+class Commands(app_commands.CommandTree["Client"]):
+    """The tree: limits each member, refuses politely while stopping, and answers every error in one sentence."""
+
+    def __init__(self, client: Client, buckets: TokenBuckets) -> None:
+        super().__init__(client)
+        self._buckets = buckets
+        self.stopping = False
+        self.in_hand: set[asyncio.Task[Any]] = set()
+
+    async def interaction_check(self, interaction: discord.Interaction[Client], /) -> bool:
+        asking = interaction.type is discord.InteractionType.application_command
+        if self.stopping:
+            if asking:
+                await _whisper(interaction, "I am just being restarted: please ask again in a minute.")
+            return False
+        if asking and (wait := self._buckets.take(interaction.user.id)):
+            await _whisper(interaction, f"That was a lot at once: please ask again in {max(1, round(wait))} s.")
+            return False
+        if task := asyncio.current_task():  # discord.py runs each command in a task of its own, and forgets it
+            self.in_hand.add(task)
+            task.add_done_callback(self.in_hand.discard)
+        return True
+
+    async def on_error(self, interaction: discord.Interaction[Client], error: app_commands.AppCommandError, /) -> None:
+        await answer_error(interaction, error)
+
+
+async def _whisper(interaction: discord.Interaction[Any], text: str) -> None:
+    await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NO_MENTIONS)
+
+
+class Client(discord.AutoShardedClient):
+    """One bot. Made without a connection; `serving` gives it the indexer and connects it.
+
+    It keeps no messages and no members in memory: an interaction brings its member, and the index has the messages.
+    """
+
+    def __init__(self, config: Config) -> None:
+        discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # voice and its libraries are not used
+        intents = discord.Intents.none()
+        intents.guilds = True
+        intents.guild_messages = True
+        intents.message_content = True
+        super().__init__(
+            intents=intents,
+            shard_count=config.discord.shards or None,
+            max_messages=None,
+            member_cache_flags=discord.MemberCacheFlags.none(),
+            chunk_guilds_at_startup=False,
+            allowed_mentions=NO_MENTIONS,
+        )
+        Route.BASE = config.discord.api_base.rstrip("/")  # discord.py has one address a process
+        self._config = config
+        self.tree = Commands(self, TokenBuckets(config.limits))
+        self.history = DiscordHistory(self, stickers=config.settings.crawl.stickers)
+        self._context: CommandContext
+        self._events: Events
+        self._tasks: asyncio.TaskGroup
+        self._spawned: set[asyncio.Task[None]] = set()
+        self._started = asyncio.Event()
+
+    @asynccontextmanager
+    async def serving(self, service: Service, token: Secret, drain_s: float) -> AsyncIterator[asyncio.Task[None]]:
+        """Connects, and serves until the block ends; gives the task that ends when the connection does, for good.
+
+        At the end no command is taken any more, those in hand may finish, for at most `drain_s` seconds, and what was
+        spawned is cancelled. Raises DiscordRefused where Discord does not let the bot in, Stop where the indexer cannot
+        go on (as an exception group).
+        """
+        self._context = CommandContext(service=service, config=self._config, spawn=self._spawn)
+        self._events = Events(self, service, self.history)
+        for module in COMMANDS:
+            module.register(self.tree, self._context)
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            events = tasks.create_task(self._events.run(), name="events")
+            connection = tasks.create_task(self._stay_connected(token), name="connection")
+            try:
+                yield connection
+            finally:
+                await self._drain(drain_s)
+                await self.close()
+                await self.history.close()
+                for task in (connection, events, *self._spawned):
+                    task.cancel()
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        async def logged() -> None:
+            try:
+                await work
+            except Exception:
+                logger.exception("%s failed", name)
+
+        task = self._tasks.create_task(logged(), name=name)
+        self._spawned.add(task)
+        task.add_done_callback(self._spawned.discard)
+
+    async def _drain(self, deadline_s: float) -> None:
+        """Refuses new commands, stops reading history, and waits for the commands and events in hand, not for long."""
+        self.tree.stopping = True
+        try:
+            async with asyncio.timeout(deadline_s):
+                await self._context.service.jobs.drain()
+                while self.tree.in_hand:
+                    await asyncio.wait(set(self.tree.in_hand))
+                await self._events.settled()
+        except TimeoutError:
+            logger.warning("%d commands were not finished in %.0f s", len(self.tree.in_hand), deadline_s)
+
+    def is_serving(self) -> bool:
+        """Connected, with every server known, and not about to stop."""
+        return self._started.is_set() and self.is_ready() and not self.is_closed() and not self.tree.stopping
+
+    async def wait_until_serving(self) -> None:
+        await self._started.wait()
+
+    async def setup_hook(self) -> None:
+        """Between login and connection. Raises DiscordRefused where the intent for message content is missing."""
+        flags = self.application_flags
+        if not (flags.gateway_message_content or flags.gateway_message_content_limited):
+            raise DiscordRefused(NO_MESSAGE_CONTENT)
+        # After an invalidated session discord.py goes to this address whatever server it came from.
+        _, gateway, _ = await self.http.get_bot_gateway()
+        DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway)
+        await sync_if_changed(self.tree)
+
+    async def _stay_connected(self, token: Secret) -> None:
+        try:
+            await self.start(token.reveal())
+        except discord.LoginFailure as error:
+            raise DiscordRefused(REFUSED_LOGIN) from error
+        except discord.PrivilegedIntentsRequired as error:
+            raise DiscordRefused(NO_MESSAGE_CONTENT) from error
+        except (aiohttp.ClientConnectionError, OSError) as error:
+            raise DiscordRefused(
+                f"{self._config.discord.api_base} cannot be reached ({error}). Check the network, and discord.api_base."
+            ) from error
+
+    async def on_ready(self) -> None:
+        """Connected, or connected anew: forgets servers that were left meanwhile, and goes on where it was."""
+        service = self._context.service
+        present = frozenset(GuildId(guild.id) for guild in self.guilds)
+        logger.info("connected as %s to %d servers", self.user, len(present))
+        for gone in await service.live.on_guilds_present(present):
+            logger.info("guild %d was left while away: it is forgotten", gone)
+        for guild in self.guilds:
+            if not guild.unavailable:
+                await self.on_guild_available(guild)
+        for job in await service.jobs.go_on(present):
+            reindex.go_on_showing(self._context, self, job)
+        for guild_id in await service.consented() & present:
+            await service.jobs.catch_up(guild_id)
+        self._started.set()
+
+    async def on_guild_available(self, guild: discord.Guild) -> None:
+        service, guild_id = self._context.service, GuildId(guild.id)
+        await service.live.on_guild_join(Guild(guild_id, guild.name))
+        if self._config.settings.crawl.start == "auto" and await service.jobs.newest(guild_id) is None:
+            await service.jobs.start(guild_id)
+
+    async def on_guild_join(self, guild: discord.Guild) -> None:
+        logger.info("joined guild %d; nothing is read until /reindex start, or with crawl.start = auto", guild.id)
+        await self.on_guild_available(guild)
+
+    async def on_guild_update(self, before: discord.Guild, after: discord.Guild) -> None:
+        if before.name != after.name:
+            await self._context.service.live.on_guild_join(Guild(GuildId(after.id), after.name))
+
+    async def on_guild_remove(self, guild: discord.Guild) -> None:
+        logger.info("removed from guild %d: all of it is forgotten", guild.id)
+        await self._events.guild_gone(guild.id)
+
+    async def on_message(self, message: discord.Message) -> None:
+        self._events.message(message)
+
+    async def on_raw_message_edit(self, payload: discord.RawMessageUpdateEvent) -> None:
+        self._events.edit(payload)
+
+    async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:
+        await self._events.delete(payload.guild_id, {payload.message_id})
+
+    async def on_raw_bulk_message_delete(self, payload: discord.RawBulkMessageDeleteEvent) -> None:
+        await self._events.delete(payload.guild_id, payload.message_ids)
+
+    async def on_guild_channel_create(self, channel: discord.abc.GuildChannel) -> None:
+        await self._events.channel(channel)
+
+    async def on_guild_channel_update(self, before: discord.abc.GuildChannel, after: discord.abc.GuildChannel) -> None:
+        await self._events.channel(after)
+        if before.overwrites != after.overwrites:
+            await self._events.permissions(after.guild)
+
+    async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
+        await self._events.channel_gone(channel.guild.id, channel.id)
+
+    async def on_thread_create(self, thread: discord.Thread) -> None:
+        await self._events.channel(thread)
+
+    async def on_thread_update(self, before: discord.Thread, after: discord.Thread) -> None:
+        await self._events.channel(after)
+
+    async def on_raw_thread_delete(self, payload: discord.RawThreadDeleteEvent) -> None:
+        await self._events.channel_gone(payload.guild_id, payload.thread_id)
+
+    async def on_guild_role_update(self, before: discord.Role, after: discord.Role) -> None:
+        if before.permissions != after.permissions:
+            await self._events.permissions(after.guild)
+
+    async def on_guild_role_delete(self, role: discord.Role) -> None:
+        await self._events.permissions(role.guild)
+
+    async def on_member_update(self, before: discord.Member, after: discord.Member) -> None:
+        if self.user is not None and after.id == self.user.id and before.roles != after.roles:
+            await self._events.permissions(after.guild)
+
+    async def on_error(self, event_method: str, /, *args: Any, **kwargs: Any) -> None:
+        logger.exception("an event (%s) failed", event_method)

@@ -1,0 +1,181 @@
+"""`afterimage search`: the same question as /similar, asked by whoever has the data folder, who may see all of it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bot.config import Config, load
+from bot.log import logging_to
+from indexer.errors import TellPerson
+from indexer.ingest.decode import open_decoder
+from indexer.model import Channel, ChannelId, DecodedPicture, Filter, GuildId, Hit, SearchResult, UserId
+from indexer.search.grammar import Reference, Wish, parse
+from indexer.search.query import Query
+from indexer.service import ReadOnly, open_search
+from indexer.storage import channels, guilds, persons
+
+JUMP = "https://discord.com/channels"
+
+
+def search(arguments: argparse.Namespace) -> int:
+    """Raises TellPerson for a question that cannot be asked, Stop where the index or the model cannot be opened."""
+    config = load(arguments.config, os.environ)
+    with logging_to(replace(config.log, level="warning")):
+        asyncio.run(_search(config, arguments))
+    return 0
+
+
+async def _search(config: Config, arguments: argparse.Namespace) -> None:
+    wish = parse(arguments.words, round(time.time() * 1000))
+    if arguments.count is not None:
+        wish = replace(wish, count=arguments.count)
+    if not wish.words and arguments.image is None:
+        raise TellPerson('Say what to look for: afterimage search "a red bicycle", or --image FILE, or both.')
+    async with open_search(config.settings) as reader:
+        guild_id = await _guild(reader, arguments.guild)
+        async with reader.db.reader() as connection:
+            stored = await channels.of_guild(connection, guild_id)
+        filter_ = await _filter(reader, guild_id, stored, wish)
+        pictures = () if arguments.image is None else (await _picture(config, reader, arguments.image),)
+        count = min(wish.count or config.settings.search.default_count, config.settings.search.max_count)
+        query = replace(
+            Query.for_pictures(guild_id, filter_, pictures, wish.words, count),
+            phrases=wish.phrases,
+            without=wish.without,
+            min_score=wish.min_score,
+        )
+        result = await reader.searcher.search(query)
+    names = {channel.id: channel.name for channel in stored}
+    if arguments.json:
+        json.dump(as_json(guild_id, result, names), sys.stdout, indent=2, ensure_ascii=False)
+        sys.stdout.write("\n")
+    else:
+        sys.stdout.write(as_text(guild_id, result, names))
+
+
+async def _guild(reader: ReadOnly, wanted: int | None) -> GuildId:
+    async with reader.db.reader() as connection:
+        known = await guilds.known(connection)
+    listed = ", ".join(f"{guild.id} ({guild.name})" for guild in known) or "none"
+    if wanted is None and len(known) == 1:
+        return known[0].id
+    if wanted is None:
+        raise TellPerson(f"Say in which server with --guild ID; known are: {listed}.")
+    if wanted not in {guild.id for guild in known}:
+        raise TellPerson(f"Server {wanted} is not in the index; known are: {listed}.")
+    return GuildId(wanted)
+
+
+async def _filter(reader: ReadOnly, guild_id: GuildId, stored: Sequence[Channel], wish: Wish) -> Filter:
+    everything = frozenset(channel.id for channel in stored)
+    authors: set[UserId] = set()
+    for one in wish.authors:
+        async with reader.db.reader() as connection:
+            found = [UserId(one.id)] if one.id is not None else await persons.named(connection, guild_id, one.name)
+        if not found:
+            raise TellPerson(f"Nobody named {one.name} has posted a picture that is indexed there.")
+        authors.update(found)
+    return Filter(
+        channels=(_channels(wish.channels, stored) if wish.channels else everything)
+        - _channels(wish.not_channels, stored),
+        authors=frozenset(authors) or None,
+        after_ms=wish.after_ms,
+        before_ms=wish.before_ms,
+        require=wish.require,
+        exclude=wish.exclude,
+    )
+
+
+def _channels(references: Iterable[Reference], stored: Sequence[Channel]) -> frozenset[ChannelId]:
+    """The channels, with their threads, that are named. Raises TellPerson for a name that none has."""
+    chosen: set[ChannelId] = set()
+    for one in references:
+        found = {
+            channel.id
+            for channel in stored
+            if channel.id == one.id or (one.id is None and channel.name.casefold() == one.name.casefold())
+        }
+        if not found:
+            raise TellPerson(f"No channel {one.id or '#' + one.name} is indexed there.")
+        chosen |= found | {channel.id for channel in stored if channel.parent_id in found}
+    return frozenset(chosen)
+
+
+async def _picture(config: Config, reader: ReadOnly, path: Path) -> DecodedPicture:
+    data = await asyncio.to_thread(_bytes, path, config.settings.fetch.max_download_bytes)
+    settings = replace(config.settings.decode, workers=1)
+    async with open_decoder(settings, reader.encoder.pixel_spec) as decoder:
+        return await decoder.decode(data)
+
+
+def _bytes(path: Path, most: int) -> bytes:
+    try:
+        if path.stat().st_size > most:
+            raise TellPerson(f"{path} has more than {most:,} bytes (fetch.max_download_bytes).")
+        return path.read_bytes()
+    except OSError as error:
+        raise TellPerson(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def as_json(guild_id: GuildId, result: SearchResult, names: dict[ChannelId, str]) -> dict[str, Any]:
+    return {
+        "searched": result.searched,
+        "floor": result.floor.value,
+        "stage_ms": {stage: round(ms, 3) for stage, ms in result.stage_ms.items()},
+        "hits": [
+            {
+                "score": round(hit.score, 4),
+                "band": hit.band.value,
+                "channel": names.get(hit.place.channel_id, ""),
+                "channel_id": str(hit.place.channel_id),
+                "message_id": str(hit.place.message_id),
+                "author": hit.author_name,
+                "author_id": str(hit.place.author_id),
+                "unix_ms": hit.created_ms,
+                "link": jump(guild_id, hit),
+                "picture": hit.link,
+                "file_name": hit.file_name,
+                "alt_text": hit.alt_text,
+                "excerpt": hit.excerpt,
+                "shown_elsewhere": len(hit.other_places),
+            }
+            for hit in result.hits
+        ],
+    }
+
+
+def as_text(guild_id: GuildId, result: SearchResult, names: dict[ChannelId, str]) -> str:
+    """Two lines a hit: how close, where, who and when; then the link."""
+    lines = []
+    for rank, hit in enumerate(result.hits, start=1):
+        day = datetime.fromtimestamp(hit.created_ms / 1000, UTC).date().isoformat()
+        more = f", and {len(hit.other_places)} times elsewhere" if hit.other_places else ""
+        channel = _printable(names.get(hit.place.channel_id, "?"))
+        lines.append(
+            f"{rank:>3}. {hit.band.value.replace('-', ' ')} ({hit.score:.2f})  #{channel}"
+            f"  {_printable(hit.author_name)}, {day}{more}  {_printable(hit.file_name)}"
+        )
+        lines.append(f"     {jump(guild_id, hit)}")
+    if not lines:
+        lines.append("nothing close enough")
+    lines.append(f"searched {result.searched:,} pictures in {result.stage_ms.get('total', 0.0):.1f} ms")
+    return "\n".join(lines) + "\n"
+
+
+def jump(guild_id: GuildId, hit: Hit) -> str:
+    return f"{JUMP}/{guild_id}/{hit.place.channel_id}/{hit.place.message_id}"
+
+
+def _printable(text: str) -> str:
+    """A member's words cannot move the cursor or colour the terminal."""
+    return "".join(character if character.isprintable() else " " for character in text)[:60]

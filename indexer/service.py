@@ -1,0 +1,203 @@
+"""Everything that is open while the bot runs, opened in one place and closed in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from indexer.encode.clip import open_encoder
+from indexer.errors import RetryLater, Stop, TellPerson
+from indexer.ingest.decode import Decoder, open_decoder
+from indexer.ingest.fetch import Fetcher, open_fetcher
+from indexer.ingest.live import Live
+from indexer.ingest.pipeline import Pipeline, open_pipeline
+from indexer.jobs import Jobs
+from indexer.model import GuildId, ModelId, UserId
+from indexer.ports import Encoder, History
+from indexer.search.search import Searcher
+from indexer.settings import Settings
+from indexer.storage import audit, embeddings, guilds, messages, opt_outs, places, status
+from indexer.storage.database import Database, open_database
+from indexer.storage.index import VectorIndex
+from indexer.storage.opt_outs import EVERYWHERE
+from indexer.storage.status import Status
+
+logger = logging.getLogger(__name__)
+
+SEGMENTS = "segments"  # the folder of sealed files, below the data folder
+
+# How often the index is looked after. Looking costs a few queries where nothing has changed; what was deleted is out of
+# every answer at once, and out of the files within index.purge_after_s.
+MAINTAIN_S = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The open indexer. Its parts may be used from any task of its event loop."""
+
+    settings: Settings
+    db: Database
+    index: VectorIndex
+    encoder: Encoder
+    decoder: Decoder
+    fetcher: Fetcher
+    pipeline: Pipeline
+    live: Live
+    searcher: Searcher
+    jobs: Jobs
+    model_id: ModelId
+
+    async def status(self) -> Status:
+        async with self.db.reader() as connection:
+            return await status.read(connection)
+
+    async def consented(self) -> frozenset[GuildId]:
+        async with self.db.reader() as connection:
+            return frozenset(await guilds.consented(connection))
+
+    async def forget_guild(self, guild_id: GuildId) -> None:
+        """The bot has left: all that was read there goes, from the database and from the sealed files."""
+        await self.jobs.drop(guild_id)
+        await self.live.on_guild_leave(guild_id)
+        async with self.db.transaction() as tx:
+            await audit.add(tx, "guild.forget", guild_id=guild_id)
+        await self.index.maintain(self.db, guild_id)
+
+    async def forget_user(self, user_id: UserId, where: GuildId = EVERYWHERE, *, by: UserId | None = None) -> int:
+        """Deletes what is stored of this author there and never stores anything again; returns how many messages went.
+
+        Durable when it returns: this is a promise to a person.
+        """
+        return await forget_user(self.db, user_id, where, by=by)
+
+    async def welcome_back(self, user_id: UserId, guild_id: GuildId) -> None:
+        """Takes back the author's opt-outs of this guild and of everywhere."""
+        async with self.db.transaction(durable=True) as tx:
+            for where in (guild_id, EVERYWHERE):
+                await opt_outs.remove(tx, user_id, where)
+            await audit.add(tx, "privacy.return", guild_id=guild_id, actor_id=user_id)
+
+
+async def forget_user(db: Database, user_id: UserId, where: GuildId, *, by: UserId | None = None) -> int:
+    """See `Service.forget_user`."""
+    async with db.transaction(durable=True) as tx:
+        gone = await opt_outs.add(tx, user_id, where)
+        guild_id = None if where == EVERYWHERE else where
+        await audit.add(
+            tx, "privacy.forget", guild_id=guild_id, actor_id=by, detail={"user": user_id, "messages": gone}
+        )
+    return gone
+
+
+async def retry_failed(db: Database, guild_id: GuildId | None = None) -> int:
+    """Lets every failed picture be tried again; returns how many."""
+    async with db.transaction() as tx:
+        count = await places.retry(tx, guild_id)
+        await audit.add(tx, "retry", guild_id=guild_id, detail={"places": count})
+    return count
+
+
+async def compact_index(db: Database, settings: Settings) -> None:
+    """Rewrites now whatever sealed file or word index still holds what was deleted."""
+    async with open_index(db, settings) as index:
+        await index.compact(db)
+    async with db.transaction() as tx:
+        await messages.purge_words(tx)
+
+
+@asynccontextmanager
+async def open_index(db: Database, settings: Settings) -> AsyncIterator[VectorIndex]:
+    """The vector index beside the database, closed when the block ends."""
+    index = await asyncio.to_thread(VectorIndex, db.path, settings.data_dir / SEGMENTS, settings.index)
+    try:
+        yield index
+    finally:
+        await asyncio.to_thread(index.close)
+
+
+@asynccontextmanager
+async def open_service(settings: Settings, history: History, encoder: Encoder | None = None) -> AsyncIterator[Service]:
+    """Everything, writing, until the block ends. `encoder` stands in for the configured model.
+
+    At the end, in this order: no more history is read, what is in the pipeline stays pending, the model and the workers
+    go, the database closes. Raises Stop (ConfigError, StorageError, ModelUnavailable) where something cannot be opened.
+    """
+    async with AsyncExitStack() as stack:
+        db = await stack.enter_async_context(open_database(settings.data_dir))
+        if encoder is None:
+            encoder = await stack.enter_async_context(open_encoder(settings.model))
+        async with db.transaction() as tx:
+            model_id = await embeddings.model_id(tx, encoder.spec)
+        index = await stack.enter_async_context(open_index(db, settings))
+        decoder = await stack.enter_async_context(open_decoder(settings.decode, encoder.pixel_spec))
+        fetcher = await stack.enter_async_context(open_fetcher(settings.fetch, encoder.pixel_spec.size))
+        pipeline = await stack.enter_async_context(
+            open_pipeline(db, history, fetcher, decoder, encoder, model_id, settings)
+        )
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        jobs = Jobs(db, pipeline, tasks)
+        upkeep = tasks.create_task(_keep_up(db, index), name="upkeep")
+        try:
+            yield Service(
+                settings=settings,
+                db=db,
+                index=index,
+                encoder=encoder,
+                decoder=decoder,
+                fetcher=fetcher,
+                pipeline=pipeline,
+                live=Live(db, pipeline, "all" if settings.crawl.messages == "all" else "pictures"),
+                searcher=Searcher(db, index, encoder, model_id, settings.search),
+                jobs=jobs,
+                model_id=model_id,
+            )
+        finally:
+            await jobs.drain()
+            upkeep.cancel()
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOnly:
+    """What a search needs, and nothing that writes."""
+
+    db: Database
+    encoder: Encoder
+    searcher: Searcher
+
+
+@asynccontextmanager
+async def open_search(settings: Settings, encoder: Encoder | None = None) -> AsyncIterator[ReadOnly]:
+    """What a search needs, reading only: works beside a running bot. Raises TellPerson where the configured model has
+    embedded nothing yet, Stop where something cannot be opened.
+    """
+    async with AsyncExitStack() as stack:
+        db = await stack.enter_async_context(open_database(settings.data_dir, write=False))
+        if encoder is None:
+            encoder = await stack.enter_async_context(open_encoder(settings.model))
+        async with db.reader() as connection:
+            specs = await embeddings.models(connection)
+        model_id = next((found for found, spec in specs.items() if spec == encoder.spec), None)
+        if model_id is None:
+            raise TellPerson(
+                f"Nothing was embedded with {encoder.spec.name} ({encoder.spec.pretrained}) in {settings.data_dir}:"
+                " run the bot and give /reindex start, or configure the model that was used."
+            )
+        index = await stack.enter_async_context(open_index(db, settings))
+        yield ReadOnly(db, encoder, Searcher(db, index, encoder, model_id, settings.search))
+
+
+async def _keep_up(db: Database, index: VectorIndex) -> None:
+    """Seals, compacts and purges the index whenever that is due, until cancelled."""
+    while True:
+        await asyncio.sleep(MAINTAIN_S)
+        try:
+            await index.maintain(db)
+        except Stop:
+            raise
+        except RetryLater as error:
+            logger.info("the index is looked after later: %s", error)
+        except Exception:
+            logger.exception("looking after the index failed; searches go on, and it is tried again")
