@@ -1,0 +1,168 @@
+"""What one scan covers: unique vectors, and beside them the places that show them, as numpy columns.
+
+A *block* is a sealed segment or a snapshot of the tail. Row i of `primary` is the place that owns vector i; further
+places of the same picture stand in `extra`, with the vector row they belong to in `owner`. A *part* is a block with
+what has been deleted from it since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[Any]  # one of numpy's integer types; columns are as narrow as their values allow
+Bytes = npt.NDArray[np.uint8]
+Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float32]
+
+FLOAT16 = np.dtype("<f2")
+
+
+class Codebook(Protocol):
+    """Channel or author ids ↔ the small codes that columns hold."""
+
+    def __len__(self) -> int: ...
+
+    def codes(self, ids: Iterable[int]) -> Ints:
+        """The codes of those of `ids` that occur in the block, ascending."""
+        ...
+
+    def ids(self, codes: Ints) -> Ints:
+        """[n] int64, the ids of `codes`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Columns of equal length, one entry a place. `channel` and `author` hold codes."""
+
+    message: Ints
+    place: Ints
+    channel: Ints
+    author: Ints
+    flags: Ints
+
+    def __len__(self) -> int:
+        return len(self.message)
+
+    def slice(self, start: int, stop: int) -> Rows:
+        return Rows(
+            self.message[start:stop],
+            self.place[start:stop],
+            self.channel[start:stop],
+            self.author[start:stop],
+            self.flags[start:stop],
+        )
+
+    def take(self, at: Ints) -> Rows:
+        return Rows(self.message[at], self.place[at], self.channel[at], self.author[at], self.flags[at])
+
+
+@dataclass(frozen=True, slots=True)
+class Codes:
+    """One byte a dimension, for a first pass: v ≈ centre + step · (byte − 128).
+
+    `residual` is the largest distance of a vector from its code, `reach` the largest length of (byte − 128): with them
+    the error of a score is bounded for certain (Cauchy–Schwarz), whatever the vectors are.
+    """
+
+    bytes: Bytes  # [n, d]
+    centre: Floats  # [d]
+    step: Floats  # [d]
+    residual: float
+    reach: float
+
+
+class Block(Protocol):
+    """Vectors and places. Never changes once made; safe to read from any thread."""
+
+    @property
+    def dimension(self) -> int: ...
+    @property
+    def vectors(self) -> Bytes:
+        """[n, 2·dimension], float16 rows as bytes: a mapped file's offset is odd, and bytes are always aligned."""
+        ...
+
+    @property
+    def codes(self) -> Codes | None: ...
+    @property
+    def pictures(self) -> Ints: ...
+    @property
+    def primary(self) -> Rows: ...
+    @property
+    def extra(self) -> Rows: ...
+    @property
+    def owner(self) -> Ints: ...
+    @property
+    def channels(self) -> Codebook: ...
+    @property
+    def authors(self) -> Codebook: ...
+    @property
+    def starts(self) -> Ints | None:
+        """[channels + 1] where each channel's primary rows start, if they are sorted by channel, then message."""
+        ...
+
+    def vector_rows(self, pictures: Ints) -> Ints:
+        """[n] the vector row of each picture id, −1 where the block does not hold it."""
+        ...
+
+    def place_rows(self, places: Ints) -> Ints:
+        """[n] the place row (extras follow the primaries) of each place id, −1 where the block does not hold it."""
+        ...
+
+    def extras_of(self, rows: Ints) -> tuple[Ints, Ints]:
+        """The rows of `extra` that show one of the vectors `rows`, and each one's position in `rows`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A block and which of its places still live (None: all of them)."""
+
+    block: Block
+    alive: Bools | None = None
+    extra_alive: Bools | None = None
+
+    def without(self, place_rows: Ints) -> Part:
+        """The same part with these place rows deleted; negative rows are passed over."""
+        rows = place_rows[place_rows >= 0]
+        if not len(rows):
+            return self
+        count = len(self.block.pictures)
+        alive, extra_alive = self.alive, self.extra_alive
+        if len(first := rows[rows < count]):
+            alive = np.ones(count, np.bool_) if alive is None else alive.copy()
+            alive[first] = False
+        if len(more := rows[rows >= count]):
+            extra_alive = np.ones(len(self.block.owner), np.bool_) if extra_alive is None else extra_alive.copy()
+            extra_alive[more - count] = False
+        return Part(self.block, alive, extra_alive)
+
+
+def as_vectors(rows: Bytes) -> Floats:
+    """[n, d] float32 of [n, 2·d] float16 bytes."""
+    return np.ascontiguousarray(rows).view(FLOAT16).astype(np.float32)
+
+
+def score(rows: Bytes, query: Floats) -> Floats:
+    """[n] float32, THE score: every path ranks by this function, so that equal rows score equal to the last bit.
+
+    `rows` is [n, 2·d] float16 bytes. Products and sum are float32, summed pairwise along each row, which numpy does in
+    the same order however many rows there are (a matrix product would not).
+    """
+    products = as_vectors(rows)
+    products *= query
+    result: Floats = np.add.reduce(products, axis=1)
+    return result
+
+
+def slack(dimension: int, length: float) -> float:
+    """How far a float32 dot product of unit rows with a query of this length can be from the true one, in any order.
+
+    Higham's bound: n·u·Σ|q·v| with u = 2⁻²⁴ and Σ|q·v| ≤ |q|, and room for rows a little longer than 1.
+    """
+    return (dimension + 64) * 2.0**-24 * length * 1.01

@@ -1,0 +1,211 @@
+"""Following the log: which segments are in force, what has been deleted from them, and what is new in the tail."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from indexer.model import GuildId, ModelId
+from indexer.storage.block import Bytes, Part
+from indexer.storage.seal import Listing
+from indexer.storage.segment import Damaged, Record, Segment
+from indexer.storage.tail import Tail
+
+TAIL_ROWS = 65_536  # a tail of more (64 MB at 512 dimensions) is not held: SQLite answers until it is sealed
+
+_COLUMNS = "p.place_id, p.picture_id, m.channel_id, m.author_id, m.message_id, p.flags"
+_FRESH = f"""
+    SELECT {_COLUMNS}, e.vector FROM places p JOIN messages m USING (message_id)
+    JOIN embeddings e ON e.picture_id = p.picture_id AND e.model_id = :model AND length(e.vector) = :bytes
+    WHERE p.guild_id = :guild AND p.place_id IN (SELECT value FROM json_each(:places))
+"""  # noqa: S608  only the constant above is put in
+_EVERY = f"""
+    SELECT {_COLUMNS}, e.vector FROM messages m JOIN places p USING (message_id)
+    JOIN embeddings e ON e.picture_id = p.picture_id AND e.model_id = :model AND length(e.vector) = :bytes
+    WHERE m.guild_id = :guild
+"""  # noqa: S608  as above
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A read-only connection in autocommit that any one thread at a time may use."""
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=10.0, check_same_thread=False
+    )
+    connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A place to look at again, and when (Unix seconds) that was first said."""
+
+    place: int
+    at_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a search may use: the parts that together are the guild's index. `whole` False: SQLite must answer."""
+
+    parts: tuple[Part, ...]
+    whole: bool
+
+
+def head(connection: sqlite3.Connection) -> int:
+    """The number of the log's newest line ever."""
+    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'index_log'").fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def coverage(connection: sqlite3.Connection, guild_id: GuildId, model_id: ModelId) -> tuple[int, int] | None:
+    """(covered_seq, generation), or None where nothing has been sealed."""
+    row = connection.execute(
+        "SELECT covered_seq, generation FROM coverage WHERE guild_id = ? AND model_id = ?", (guild_id, model_id)
+    ).fetchone()
+    return None if row is None else (row[0], row[1])
+
+
+def lines(connection: sqlite3.Connection, guild_id: GuildId, model_id: ModelId, after: int) -> tuple[list[Line], int]:
+    """The places to look at again since line `after`, each once, and the last line's number."""
+    rows = connection.execute(
+        "SELECT place_id, min(at_s), max(seq) FROM index_log"
+        " WHERE guild_id = ? AND seq > ? AND model_id IN (0, ?) GROUP BY place_id",
+        (guild_id, after, model_id),
+    ).fetchall()
+    return [Line(place, at_s) for place, at_s, _ in rows], max((seq for *_, seq in rows), default=after)
+
+
+def records(connection: sqlite3.Connection, guild_id: GuildId, model_id: ModelId) -> list[Record]:
+    return [
+        Record(*row)
+        for row in connection.execute(
+            "SELECT segment_id, name, vectors, places, byte_count, table_crc, vectors_crc FROM segments"
+            " WHERE guild_id = ? AND model_id = ? ORDER BY segment_id",
+            (guild_id, model_id),
+        )
+    ]
+
+
+def tombstones(connection: sqlite3.Connection, segment_id: int) -> list[tuple[int, int]]:
+    """[(place row, Unix seconds of its deletion)]"""
+    return connection.execute("SELECT place_row, at_s FROM tombstones WHERE segment_id = ?", (segment_id,)).fetchall()
+
+
+def fresh(
+    connection: sqlite3.Connection,
+    guild_id: GuildId,
+    model_id: ModelId,
+    dimension: int,
+    places: Iterable[int] | None,
+) -> tuple[Listing, Bytes]:
+    """These places (None: all of the guild) as they are now, with vectors; those without an embedding are left out."""
+    rows = connection.execute(
+        _EVERY if places is None else _FRESH,
+        {
+            "guild": guild_id,
+            "model": model_id,
+            "bytes": 2 * dimension,
+            "places": None if places is None else json.dumps(list(places)),
+        },
+    ).fetchall()
+    columns = np.array([row[:6] for row in rows], np.int64).reshape(-1, 6).T
+    vectors = np.frombuffer(b"".join(row[6] for row in rows), np.uint8).reshape(-1, 2 * dimension)
+    return Listing(*columns), vectors
+
+
+class Follower:
+    """One guild's index for one model, brought up to the log before each search. Callers serialise `follow`."""
+
+    def __init__(
+        self, guild_id: GuildId, model_id: ModelId, dimension: int, open_segment: Callable[[Record, int], Segment]
+    ) -> None:
+        """`open_segment` raises Damaged."""
+        self._guild, self._model, self.dimension = guild_id, model_id, dimension
+        self._open_segment = open_segment
+        self._segments: list[Part] = []
+        self._tail = Tail(dimension)
+        self._generation: int | None = None
+        self._seq = -1
+        self._whole = False
+        self.view = View((), False)
+
+    def forget(self) -> None:
+        """Opens everything anew with the next `follow`: a segment was found damaged."""
+        self._seq = -1
+
+    def follow(self, connection: sqlite3.Connection) -> View:
+        """The index as of now, in one snapshot of SQLite."""
+        connection.execute("BEGIN")
+        try:
+            covered = coverage(connection, self._guild, self._model)
+            generation = None if covered is None else covered[1]
+            changed, last = ([], -1) if self._seq < 0 else lines(connection, self._guild, self._model, self._seq)
+            if self._seq < 0 or generation != self._generation or self._left_behind(connection, covered, changed):
+                self._load(connection, covered)
+                self._generation = generation
+            elif changed and self._whole:
+                self._apply(connection, changed)
+                self._seq = last
+            elif not changed:
+                return self.view
+        finally:
+            connection.execute("ROLLBACK")
+        tail = (self._tail.part(),) if len(self._tail) else ()
+        self.view = View((*self._segments, *tail), self._whole)
+        return self.view
+
+    def _left_behind(
+        self, connection: sqlite3.Connection, covered: tuple[int, int] | None, changed: list[Line]
+    ) -> bool:
+        """Whether lines that this index has not seen are gone from the log, or say that all is new."""
+        if any(line.place == 0 for line in changed):
+            return True
+        if covered is not None:
+            return False
+        (trimmed,) = connection.execute(
+            "SELECT min(covered_seq) FROM coverage WHERE guild_id = ?", (self._guild,)
+        ).fetchone()
+        return trimmed is not None and trimmed > self._seq
+
+    def _load(self, connection: sqlite3.Connection, covered: tuple[int, int] | None) -> None:
+        self._tail = Tail(self.dimension)
+        self._segments = []
+        self._whole = True
+        self._seq = head(connection)
+        if covered is None:
+            (count,) = connection.execute(
+                "SELECT count(*) FROM (SELECT 1 FROM messages m JOIN places p USING (message_id) JOIN embeddings e"
+                " ON e.picture_id = p.picture_id AND e.model_id = ? WHERE m.guild_id = ? LIMIT ?)",
+                (self._model, self._guild, TAIL_ROWS + 1),
+            ).fetchone()
+            self._whole = count <= TAIL_ROWS
+            if self._whole:
+                self._tail.add(*fresh(connection, self._guild, self._model, self.dimension, None))
+            return
+        try:
+            for record in records(connection, self._guild, self._model):
+                part = Part(self._open_segment(record, self.dimension))
+                dead = np.array([row for row, _ in tombstones(connection, record.id)], np.int64)
+                self._segments.append(part.without(dead))
+        except Damaged:
+            self._whole = False
+            self._segments = []
+            return
+        self._apply(connection, lines(connection, self._guild, self._model, covered[0])[0])
+
+    def _apply(self, connection: sqlite3.Connection, changed: list[Line]) -> None:
+        places = [line.place for line in changed if line.place]
+        if not places:
+            return
+        if self._tail.rows + len(places) > TAIL_ROWS:
+            self._whole = False
+            return
+        ids = np.array(places, np.int64)
+        self._segments = [part.without(part.block.place_rows(ids)) for part in self._segments]
+        self._tail.remove(places)
+        self._tail.add(*fresh(connection, self._guild, self._model, self.dimension, places))

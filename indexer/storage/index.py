@@ -1,0 +1,253 @@
+"""The vector index of all guilds: segments and tail, one answer. It follows SQLite by itself."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from logging import getLogger
+from os import cpu_count
+from pathlib import Path
+from typing import TypeVar
+from weakref import WeakValueDictionary
+
+import numpy as np
+
+from indexer.model import Candidate, Filter, Floor, GuildId, ModelId, Vectors
+from indexer.settings import IndexSettings
+from indexer.storage import direct, follow, kernels, maintain
+from indexer.storage.candidates import places_in, ranked
+from indexer.storage.database import Database
+from indexer.storage.filter import compile_filter, plan
+from indexer.storage.follow import Follower, View
+from indexer.storage.scan import best
+from indexer.storage.segment import SUFFIX, Damaged, Record, Segment
+
+log = getLogger(__name__)
+
+SERVING_S = 15.0  # seconds for which the answer "the new model does not cover this guild yet" is believed
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+@dataclass(frozen=True, slots=True)
+class IndexAnswer:
+    """The best pictures, best first; how many places are inside the filter; which floor answered."""
+
+    candidates: tuple[Candidate, ...]
+    searched: int
+    floor: Floor
+
+
+class VectorIndex:
+    """Searches every guild's embeddings. Thread-safe; `search` blocks (call it through asyncio.to_thread).
+
+    Each search first follows the log in SQLite: what any process has committed is found, what it deleted is not. The
+    process that holds the writer lock also calls `maintain` now and then; readers need nothing.
+    """
+
+    def __init__(self, database_path: Path, folder: Path, settings: IndexSettings) -> None:
+        """`folder` holds the segments, a folder a guild; it need not exist. Opens nothing yet."""
+        self._path, self.folder, self.settings = database_path, folder, settings
+        self._kernels = kernels.load() if settings.engine != "direct" else None
+        self._threads = settings.threads or min(cpu_count() or 1, 4)
+        self._scanners = ThreadPoolExecutor(max(self._threads - 1, 1), "scan")
+        self._checker = ThreadPoolExecutor(1, "segment-check")
+        self._closing = threading.Event()
+        self._lock = threading.Lock()  # guards what follows; held for microseconds
+        self._watch: sqlite3.Connection | None = None
+        self._idle: list[sqlite3.Connection] = []
+        self._followers: dict[tuple[int, int], tuple[threading.Lock, Follower]] = {}
+        self._seen: dict[tuple[int, int], int] = {}
+        self._segments: WeakValueDictionary[str, Segment] = WeakValueDictionary()
+        self._damaged: set[str] = set()
+        self._serving: dict[tuple[int, int], tuple[ModelId, float]] = {}
+        self._maintenance = maintain.Maintenance(self)
+
+    def search(self, guild_id: GuildId, model_id: ModelId, query: Vectors, k: int, allowed: Filter) -> IndexAnswer:
+        """The k pictures nearest to `query` ([d] float32) among the places that `allowed` lets through, exactly.
+
+        Equal scores: newest message first. Raises ValueError where the query does not fit the model.
+        """
+        values = np.ascontiguousarray(query, np.float32)
+        dimension = self._dimension(model_id)
+        if values.shape != (dimension,) or not np.isfinite(values).all():
+            raise ValueError(f"a query of shape {values.shape} for model {model_id}, which has {dimension} dimensions")
+        if k < 1 or not allowed.channels:
+            return IndexAnswer((), 0, Floor.INDEX if self._kernels else Floor.DIRECT)
+        view = self._follow(guild_id, model_id, dimension) if self._kernels else None
+        if view is None or not view.whole or self._kernels is None:
+            with self._connection() as connection:
+                found, searched = direct.search(connection, guild_id, model_id, values, k, allowed)
+            return IndexAnswer(found, searched, Floor.DIRECT)
+        parts = [(part, terms) for part in view.parts if (terms := compile_filter(part.block, allowed)) is not None]
+        plans = [plan(part, terms) for part, terms in parts]
+        top = best(self._kernels, [part.block for part, _ in parts], plans, values, k, self._spread, self._threads)
+        found = ranked(top.pictures, top.scores, places_in(parts, top.pictures), k)
+        return IndexAnswer(found, sum(one.places for one in plans), Floor.INDEX)
+
+    def serving_model(self, guild_id: GuildId, wanted: ModelId) -> ModelId:
+        """`wanted`, once it has an embedding for every picture of the guild that another model has; until then that one.
+
+        Blocks. A "yes" stays: what is posted later is embedded with `wanted` alone.
+        """
+        key = (guild_id, wanted)
+        known = self._serving.get(key)
+        if known is not None and (known[0] == wanted or time.monotonic() < known[1]):
+            return known[0]
+        with self._connection() as connection:
+            row = connection.execute(
+                "SELECT e.model_id FROM messages m JOIN places p USING (message_id)"
+                " JOIN embeddings e ON e.picture_id = p.picture_id AND e.model_id != :wanted"
+                " WHERE m.guild_id = :guild AND NOT EXISTS (SELECT 1 FROM embeddings n"
+                "   WHERE n.picture_id = p.picture_id AND n.model_id = :wanted) LIMIT 1",
+                {"guild": guild_id, "wanted": wanted},
+            ).fetchone()
+        serving = wanted if row is None else ModelId(row[0])
+        self._serving[key] = (serving, time.monotonic() + SERVING_S)
+        return serving
+
+    async def maintain(self, db: Database, guild_id: GuildId | None = None) -> None:
+        """Seals, compacts, purges and rebuilds whatever is due, in a thread, publishing through `db`.
+
+        Searches go on meanwhile. May be cancelled at any moment; what was begun is then dropped.
+        """
+        await self._maintenance.run(db, guild_id, everything=False)
+
+    async def compact(self, db: Database, guild_id: GuildId | None = None) -> None:
+        """As `maintain`, but at once: afterwards no file holds the vector of anything deleted before the call."""
+        await self._maintenance.run(db, guild_id, everything=True)
+
+    def close(self) -> None:
+        """Ends the threads. Searches that are under way end; later ones raise."""
+        self._closing.set()
+        self._scanners.shutdown()
+        self._checker.shutdown()
+        with self._lock:
+            connections = [*self._idle, *([self._watch] if self._watch else [])]
+            self._idle, self._watch = [], None
+            self._followers.clear()
+        for connection in connections:
+            connection.close()
+
+    def wait_for_checks(self) -> None:
+        """Returns when every segment opened so far has been checked in full. Blocks."""
+        self._checker.submit(lambda: None).result()
+
+    def open_segment(self, guild_id: GuildId, model_id: ModelId, record: Record, dimension: int) -> Segment:
+        """The segment of this record, opened once and shared; its full check runs in the background. Raises Damaged."""
+        with self._lock:
+            segment = self._segments.get(record.name)
+            damaged = record.name in self._damaged
+        if damaged:
+            raise Damaged(f"{record.name}: its checksum is wrong")
+        if segment is not None and segment.record.id == record.id:
+            return segment
+        try:
+            segment = Segment(self.path_of(guild_id, model_id, record.name), record, dimension)
+        except Damaged as error:
+            log.warning("%s: set aside, SQLite answers until it is rebuilt", error)
+            with self._lock:
+                self._damaged.add(record.name)
+            raise
+        with self._lock:
+            self._segments[record.name] = segment
+        segment.prefetch()
+        self._checker.submit(self._check, guild_id, model_id, segment)
+        return segment
+
+    def set_aside(self, guild_id: GuildId, model_id: ModelId, record: Record) -> None:
+        """No search uses this segment any more; the next `maintain` replaces it."""
+        with self._lock:
+            self._damaged.add(record.name)
+            self._segments.pop(record.name, None)
+            self._seen.pop((guild_id, model_id), None)
+            held = self._followers.get((guild_id, model_id))
+        if held is not None:
+            with held[0]:
+                held[1].forget()
+
+    def path_of(self, guild_id: GuildId, model_id: ModelId, name: str) -> Path:
+        return self.folder / str(guild_id) / str(model_id) / f"{name}{SUFFIX}"
+
+    @contextmanager
+    def connection(self) -> Iterator[sqlite3.Connection]:
+        """A read-only connection of the index's own, in autocommit."""
+        with self._connection() as connection:
+            yield connection
+
+    def _check(self, guild_id: GuildId, model_id: ModelId, segment: Segment) -> None:
+        if segment.verify(self._closing.is_set):
+            return
+        log.warning(
+            "segment %s has a wrong checksum: set aside, SQLite answers until it is rebuilt", segment.record.name
+        )
+        self.set_aside(guild_id, model_id, segment.record)
+
+    def _follow(self, guild_id: GuildId, model_id: ModelId, dimension: int) -> View:
+        key = (guild_id, model_id)
+        with self._lock:
+            version = self._version()
+            if key not in self._followers:
+                follower = Follower(
+                    guild_id, model_id, dimension, lambda record, d: self.open_segment(guild_id, model_id, record, d)
+                )
+                self._followers[key] = (threading.Lock(), follower)
+            turn, follower = self._followers[key]
+            if self._seen.get(key) == version:
+                return follower.view
+        with turn:
+            with self._connection() as connection:
+                view = follower.follow(connection)
+            with self._lock:
+                self._seen[key] = version
+            return view
+
+    def _version(self) -> int:
+        """Changes whenever anybody commits anything (3 µs)."""
+        if self._watch is None:
+            if self._closing.is_set():
+                raise RuntimeError("the index is closed")
+            self._watch = follow.connect(self._path)
+        (version,) = self._watch.execute("PRAGMA data_version").fetchone()
+        return int(version)
+
+    def _dimension(self, model_id: ModelId) -> int:
+        with self._lock:
+            for (_, model), (_, follower) in self._followers.items():
+                if model == model_id:
+                    return follower.dimension
+        with self._connection() as connection:
+            row = connection.execute("SELECT dimension FROM models WHERE model_id = ?", (model_id,)).fetchone()
+        if row is None:
+            raise ValueError(f"model {model_id} is unknown")
+        return int(row[0])
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            connection = self._idle.pop() if self._idle else None
+        if connection is None:
+            if self._closing.is_set():
+                raise RuntimeError("the index is closed")
+            connection = follow.connect(self._path)
+        try:
+            yield connection
+        finally:
+            with self._lock:
+                if not self._closing.is_set() and not connection.in_transaction:
+                    self._idle.append(connection)
+                    connection = None
+            if connection is not None:
+                connection.close()
+
+    def _spread(self, function: Callable[[T], U], tasks: Sequence[T]) -> Iterable[U]:
+        """`function` over `tasks`, this thread taking part."""
+        futures = [self._scanners.submit(function, task) for task in tasks[1:]]
+        first = function(tasks[0])
+        return [first, *(future.result() for future in futures)]

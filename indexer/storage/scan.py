@@ -1,0 +1,193 @@
+"""The k best pictures of several parts, exactly: approximate scans whose error is bounded, then one common score.
+
+Each piece of a plan is scanned for a few more rows than asked for and says how good anything it left out can be at
+most (its ceiling). The finds are scored anew by `block.score`; a piece whose ceiling reaches the k-th score is scanned
+deeper until it cannot hide a better row. So every path gives the same pictures in the same order.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from indexer.storage.block import Block, Bools, Bytes, Floats, Ints, score, slack
+from indexer.storage.filter import Masked, Picked, Piece, Plan, Run
+from indexer.storage.kernels import Kernels
+
+# From so many rows on, one byte a dimension and a second look at 64 + 16·k of them is faster than two bytes a
+# dimension (measured by benchmarks/index.py).
+FIRST_PASS_ROWS = 12_288
+THREADED_ROWS = 65_536  # from so many rows on, a scan is cut for the threads; a thread's start costs 50 µs
+GATHER_ROWS = 4096  # gathered at once: 4 MB of float16 rows, so that the scan finds them in the cache
+
+T = TypeVar("T")
+U = TypeVar("U")
+Spread = Callable[[Callable[[T], U], Sequence[T]], Iterable[U]]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """`rows` of `block` with float16-exact scores (within slack), and what anything left out can score at most."""
+
+    rows: Ints
+    scores: Floats
+    ceiling: float
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """Distinct pictures that can be among the k best, with their final scores, descending; ties at the end included."""
+
+    pictures: Ints
+    scores: Floats
+    parts: Ints
+    rows: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    part: int
+    block: Block
+    piece: Piece
+    depth: int
+
+
+def best(
+    kernels: Kernels,
+    blocks: Sequence[Block],
+    plans: Sequence[Plan],
+    query: Floats,
+    k: int,
+    spread: Callable[[Callable[[_Task], Found], Sequence[_Task]], Iterable[Found]],
+    threads: int,
+) -> Best:
+    """The k best pictures of all plans, and any that tie with the k-th. `spread` maps a function over tasks."""
+    total = sum(_size(piece) for plan in plans for piece in plan.pieces)
+    limit = total if total < THREADED_ROWS or threads < 2 else max(-(-total // threads), THREADED_ROWS // 4)
+    depth = 4 * k + 16
+    tasks = [
+        _Task(number, block, piece, depth)
+        for number, (block, plan) in enumerate(zip(blocks, plans, strict=True))
+        for whole in plan.pieces
+        for piece in _cut(whole, limit)
+    ]
+    tolerance = 2 * slack(len(query), float(np.linalg.norm(query)))
+
+    def look(task: _Task) -> Found:
+        return _scan(kernels, task, query, tolerance)
+
+    parallel = total >= THREADED_ROWS and threads >= 2 and len(tasks) > 1
+    found = list(spread(look, tasks) if parallel else map(look, tasks))
+    while True:
+        result, floor = _merge(blocks, tasks, found, query, k, tolerance)
+        deeper = [number for number, one in enumerate(found) if one.ceiling > -np.inf and one.ceiling >= floor]
+        if not deeper:
+            return result
+        for number in deeper:
+            task = tasks[number]
+            tasks[number] = _Task(task.part, task.block, task.piece, task.depth * 8)
+            found[number] = look(tasks[number])
+
+
+def _merge(
+    blocks: Sequence[Block], tasks: Sequence[_Task], found: Sequence[Found], query: Floats, k: int, tolerance: float
+) -> tuple[Best, float]:
+    """What the finds amount to, and the k-th score (−inf while there are fewer)."""
+    scores = np.concatenate([one.scores for one in found]) if found else np.empty(0, np.float32)
+    rows = np.concatenate([one.rows for one in found]) if found else np.empty(0, np.int64)
+    which = np.repeat(np.arange(len(found)), [len(one.rows) for one in found])
+    pictures = np.concatenate(
+        [blocks[task.part].pictures[one.rows].astype(np.int64) for task, one in zip(tasks, found, strict=True)]
+        or [np.empty(0, np.int64)]
+    )
+    order = np.argsort(-scores, kind="stable")
+    if len(found) > 1:  # the same picture may lie in two segments, with the same bytes
+        _, first = np.unique(pictures[order], return_index=True)
+        order = order[np.sort(first)]
+    if len(order) > k:  # only what can still reach the k-th place is worth the final score
+        order = order[: int(np.searchsorted(-scores[order], -(scores[order[k - 1]] - 2 * tolerance), "right"))]
+    vectors = [tasks[which[at]].block.vectors[rows[at]] for at in order.tolist()]
+    final = score(np.stack(vectors), query) if vectors else np.empty(0, np.float32)
+    by_score = np.argsort(-final, kind="stable")
+    by_score = by_score[: int(np.count_nonzero(np.isfinite(final)))]  # NaN sorts last; only a damaged file holds one
+    floor = -np.inf
+    if len(by_score) >= k:
+        floor = float(final[by_score[k - 1]])
+        by_score = by_score[: int(np.searchsorted(-final[by_score], -np.float32(floor), "right"))]
+    order, final = order[by_score], final[by_score]
+    parts = np.array([tasks[at].part for at in which[order]], np.int64)
+    return Best(pictures[order], final, parts, rows[order]), floor
+
+
+def _scan(kernels: Kernels, task: _Task, query: Floats, tolerance: float) -> Found:
+    piece, block, depth = task.piece, task.block, task.depth
+    size = _size(piece)
+    first_pass_depth = 64 + 4 * depth
+    # A scan that has to go deeper had too many rows within the first pass's error: float16 settles it.
+    coarse = block.codes if size >= FIRST_PASS_ROWS and depth * 64 < size and depth <= 1024 else None
+    if coarse is None:
+        scores, rows = _pass(piece, block.vectors, depth, lambda data, mask: kernels.half(data, query, depth, mask))
+        ceiling = -np.inf if len(rows) >= size else float(scores[-1]) + tolerance
+        return Found(rows, scores, ceiling)
+    error = 0.0
+
+    def coarse_pass(data: Bytes, mask: Bools | None) -> tuple[Floats, Ints]:
+        nonlocal error
+        scores, at, error = kernels.first_pass(coarse, data, query, first_pass_depth, mask)
+        return scores, at
+
+    rough, rows = _pass(piece, coarse.bytes, first_pass_depth, coarse_pass)
+    ceiling = float(rough[-1]) + error + tolerance
+    rows = np.sort(rows)
+    scores, at = kernels.half(block.vectors.take(rows, axis=0), query, len(rows))
+    return Found(rows[at], scores, ceiling)
+
+
+def _pass(
+    piece: Piece, data: Bytes, depth: int, top: Callable[[Bytes, Bools | None], tuple[Floats, Ints]]
+) -> tuple[Floats, Ints]:
+    """Scores (descending) and block rows of the best `depth` rows of `piece` by `top`, over the rows of `data`."""
+    if not isinstance(piece, Picked):
+        scores, at = top(data[piece.start : piece.stop], None if isinstance(piece, Run) else piece.mask)
+        return scores, at + piece.start
+    scores_of: list[Floats] = []
+    rows_of: list[Ints] = []
+    for start in range(0, len(piece.rows), GATHER_ROWS):
+        rows = piece.rows[start : start + GATHER_ROWS]
+        scores, at = top(data.take(rows, axis=0), None)
+        scores_of.append(scores)
+        rows_of.append(rows[at])
+    if len(scores_of) == 1:
+        return scores_of[0], rows_of[0]
+    scores, rows = np.concatenate(scores_of), np.concatenate(rows_of)
+    order = np.argsort(-scores, kind="stable")[:depth]
+    return scores[order], rows[order]
+
+
+def _cut(piece: Piece, limit: int) -> list[Piece]:
+    """`piece` in stretches of at most about `limit` rows."""
+    size = _size(piece)
+    if size <= limit:
+        return [piece]
+    count = -(-size // limit)
+    if isinstance(piece, Picked):
+        return [Picked(rows) for rows in np.array_split(piece.rows, count)]
+    edges = np.linspace(piece.start, piece.stop, count + 1).astype(np.int64).tolist()
+    if isinstance(piece, Run):
+        return [Run(start, stop) for start, stop in itertools.pairwise(edges)]
+    masks = [piece.mask[start - piece.start : stop - piece.start] for start, stop in itertools.pairwise(edges)]
+    return [
+        Masked(start, stop, mask, int(np.count_nonzero(mask)))
+        for start, stop, mask in zip(edges, edges[1:], masks, strict=False)
+        if mask.any()
+    ]
+
+
+def _size(piece: Piece) -> int:
+    if isinstance(piece, Run):
+        return piece.stop - piece.start
+    return len(piece.rows) if isinstance(piece, Picked) else piece.count
