@@ -24,10 +24,19 @@ MAX_ROWS = 262_144  # vectors a segment: 400 MB at 512 dimensions, the most that
 DEAD_SHARE = 0.25  # a segment with more dead places than this is rewritten without waiting for its time
 PARTIAL = ".partial"
 
+_GUILD = """
+    SELECT p.place_id, p.picture_id, m.channel_id, m.author_id, m.message_id, p.flags
+    FROM messages m JOIN places p USING (message_id)
+    WHERE m.guild_id = :guild AND EXISTS (
+        SELECT 1 FROM embeddings e
+        WHERE e.picture_id = p.picture_id AND e.model_id = :model AND length(e.vector) = :bytes)
+"""
+_SOME = _GUILD + " AND p.place_id IN (SELECT value FROM json_each(:places))"  # noqa: S608  two constants
+
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """Finished files, not yet in force. `generation` is that of the coverage it was made from (None: there was none)."""
+    """Finished files, not yet in force. `generation` is that of the coverage it was made from (None: none yet)."""
 
     guild_id: GuildId
     model_id: ModelId
@@ -203,15 +212,9 @@ def _listing(
     connection: sqlite3.Connection, guild_id: GuildId, model_id: ModelId, dimension: int, places: list[int] | None
 ) -> Listing:
     """These places (None: all of the guild) as they are now, as far as they have an embedding."""
-    some = places is not None
-    table = "places p JOIN messages m USING (message_id)" if some else "messages m JOIN places p USING (message_id)"
     rows = connection.execute(
-        "SELECT p.place_id, p.picture_id, m.channel_id, m.author_id, m.message_id, p.flags"
-        f" FROM {table} WHERE m.guild_id = :guild"
-        " AND EXISTS (SELECT 1 FROM embeddings e WHERE e.picture_id = p.picture_id AND e.model_id = :model"
-        "   AND length(e.vector) = :bytes)"
-        + (" AND p.place_id IN (SELECT value FROM json_each(:places))" if some else ""),
-        {"guild": guild_id, "model": model_id, "bytes": 2 * dimension, "places": json.dumps(places) if some else None},
+        _GUILD if places is None else _SOME,
+        {"guild": guild_id, "model": model_id, "bytes": 2 * dimension, "places": json.dumps(places)},
     ).fetchall()
     return Listing(*np.array(rows, np.int64).reshape(-1, 6).T)
 

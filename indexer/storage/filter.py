@@ -173,7 +173,7 @@ def extras(part: Part, terms: Terms) -> Ints:
 
 
 def shown(part: Part, terms: Terms, rows: Ints) -> list[tuple[Ints, Rows]]:
-    """The living places inside the filter of the vectors `rows`: (position in `rows`, columns), primaries, then extras."""
+    """The living places inside the filter that show the vectors `rows`: (position in `rows`, columns) each."""
     block = part.block
     at = np.arange(len(rows))
     if (mask := _and(terms.passes(first := block.primary.take(rows)), _taken(part.alive, rows))) is not None:

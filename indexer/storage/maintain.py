@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from indexer.model import GuildId, ModelId
 from indexer.storage import draft
-from indexer.storage.database import Database
+from indexer.storage.database import Database, to_the_end
 from indexer.storage.draft import Draft
 from indexer.storage.segment import SUFFIX
 
@@ -84,7 +84,7 @@ class Maintenance:
                 connection.execute("ROLLBACK")
 
     async def _publish(self, db: Database, work: Draft) -> bool:
-        """The one transaction. False when the guild has gone, or somebody else has published, since the draft was made."""
+        """The one transaction. False when the guild has gone, or somebody has published, since the draft was made."""
         now_ms = int(time.time() * 1000)
         async with db.transaction() as tx:
             covered = list(
@@ -166,9 +166,10 @@ class Maintenance:
             return await asyncio.shield(thread)
         except asyncio.CancelledError:
             stop.set()
-            while not thread.done():
-                with suppress(asyncio.CancelledError, _Stopped):
-                    await asyncio.wait({thread})
-            if not thread.cancelled() and thread.exception() is None and isinstance(thread.result(), Draft):
-                self._unlink(thread.result().paths)
+            with suppress(_Stopped):  # a draft finished at the last moment is an orphan: the next run removes it
+                await to_the_end(_result(thread))
             raise
+
+
+async def _result(thread: asyncio.Future[T]) -> T:
+    return await thread

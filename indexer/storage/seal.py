@@ -55,7 +55,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Arranged:
-    """`primary`: each picture's newest place, sorted by channel, then message. `extra`: the others, sorted by `owner`."""
+    """`primary`: each picture's newest place, by channel, then message. `extra`: the others, by `owner`."""
 
     primary: Listing
     extra: Listing
@@ -104,7 +104,8 @@ def write(
         head = header(count, dimension)
         file.write(head)
         low, high, crc = _write_vectors(file, arranged.primary.picture, dimension, vectors_of, check)
-        centre, step = (high + low) / 2, np.maximum((high - low) / 254, np.float32(1e-12))
+        centre: npt.NDArray[np.float32] = (high + low) * np.float32(0.5)
+        step: npt.NDArray[np.float32] = np.maximum((high - low) / np.float32(254), np.float32(1e-12))
         residual, reach, crc = _write_codes(file, count, dimension, centre, step, crc, check)
         end = HEADER_BYTES + 3 * dimension * count
         start = _aligned(end)

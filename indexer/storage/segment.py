@@ -7,7 +7,8 @@
     …          JSON          where the columns are
     last 16    the JSON's length (8 bytes, little-endian), and MAGIC
 
-Nothing here writes to a mapping: `add` on a mapped FAISS index aborts the process, `remove_ids` is a segmentation fault.
+Nothing here writes to a mapping: `add` on a mapped FAISS index aborts the process, `remove_ids` is a
+segmentation fault.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ import mmap
 import os
 import struct
 import zlib
-from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,7 +102,7 @@ class Segment:
         head = data[:HEADER_BYTES].tobytes()
         if head != header(count, dimension):
             raise Damaged(f"{path}: its header is not of {count} float16 vectors of {dimension} dimensions")
-        if zlib.crc32(data[self._table_start :], zlib.crc32(head)) != record.table_crc:
+        if zlib.crc32(data[self._table_start :].data, zlib.crc32(head)) != record.table_crc:
             raise Damaged(f"{path}: the checksum of its row table is wrong")
         self._data = data
         self._meta: dict[str, Any] = json.loads(data[meta_start:-16].tobytes())
@@ -153,12 +153,12 @@ class Segment:
         self._map.madvise(mmap.MADV_WILLNEED)
 
     def verify(self, stopped: Callable[[], bool]) -> bool:
-        """Whether vectors and codes are as they were written. Blocks, lets go of the GIL; True when `stopped` says so."""
+        """Whether vectors and codes are as they were written. Blocks without the GIL; True when `stopped` says so."""
         crc = 0
         for start in range(HEADER_BYTES, self._table_start, CHECK_BYTES):
             if stopped():
                 return True
-            crc = zlib.crc32(self._data[start : min(start + CHECK_BYTES, self._table_start)], crc)
+            crc = zlib.crc32(self._data[start : min(start + CHECK_BYTES, self._table_start)].data, crc)
         return crc == self.record.vectors_crc
 
 
@@ -187,10 +187,7 @@ def _find(values: Ints, order: Ints, wanted: Ints) -> Ints:
         return rows
     fits = (wanted >= 0) & (wanted <= np.iinfo(values.dtype).max)
     keys = np.where(fits, wanted, 0).astype(values.dtype)
-    if len(keys) == 1:  # 1 µs instead of 4
-        at = np.array([bisect_left(values, keys[0])])
-    else:
-        at = np.searchsorted(values, keys)
+    at = np.searchsorted(values, keys)
     at[at == len(values)] = 0
     hit = fits & (values[at] == keys)
     rows[hit] = order[at[hit]]
