@@ -222,6 +222,9 @@ async def _open(uri: str, pragmas: tuple[str, ...]) -> aiosqlite.Connection:
     try:
         for pragma in pragmas:
             await connection.execute_fetchall(pragma)
+        # Its thread keeps the last call, and a call of its own keeps the aiosqlite connection, alive: with SQLite's own
+        # method as the last call (here, and at the end of each use) a connection dropped unclosed can warn.
+        await connection.rollback()
     except BaseException:
         await to_the_end(connection.close())
         raise
