@@ -1,0 +1,151 @@
+"""The queue in front of the model: order, bounds, cancellation, failure."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+
+import numpy as np
+import pytest
+
+from indexer.encode.batching import Batches, Kind, Payload
+from indexer.errors import Reason, Rejected, RetryLater
+from indexer.model import Vectors
+from indexer.ports import Priority
+
+
+class Model:
+    """Answers a text with its length; stops before each batch until it is let on."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+        self.go = asyncio.Event()
+        self.go.set()
+
+    async def run(self, kind: Kind, payloads: Sequence[Payload]) -> Vectors:
+        texts = [str(payload) for payload in payloads]
+        self.batches.append(texts)
+        await self.go.wait()
+        await asyncio.sleep(0)
+        if "poison" in texts:
+            raise RuntimeError("the model fell over")
+        return np.array([[float("nan") if text == "endless" else len(text)] for text in texts], np.float32)
+
+
+@asynccontextmanager
+async def running(model: Model, batch_size: int = 4) -> AsyncIterator[Batches]:
+    batches = Batches(model.run, batch_size)
+    pump = asyncio.create_task(batches.pump())
+    try:
+        yield batches
+    finally:
+        pump.cancel()
+        with suppress(asyncio.CancelledError):
+            await pump
+        batches.close()
+
+
+async def pixels(batches: Batches, *names: str, priority: Priority = Priority.INDEXING) -> list[float]:
+    return [float(vector[0]) for vector in await batches.encode(Kind.PIXELS, names, priority)]
+
+
+async def test_requests_of_many_callers_share_a_batch() -> None:
+    model = Model()
+    model.go.clear()
+    async with running(model) as batches, asyncio.TaskGroup() as group:
+        tasks = [group.create_task(pixels(batches, "x" * n)) for n in range(9)]
+        await asyncio.sleep(0.01)
+        model.go.set()
+    assert [task.result() for task in tasks] == [[n] for n in range(9)]
+    assert [len(batch) for batch in model.batches] == [4, 4, 1]
+
+
+async def test_a_query_goes_next_and_alone() -> None:
+    model = Model()
+    model.go.clear()
+    async with running(model) as batches, asyncio.TaskGroup() as group:
+        for n in range(12):
+            group.create_task(pixels(batches, f"old {n}"))
+        await asyncio.sleep(0.01)
+        group.create_task(pixels(batches, "query", priority=Priority.QUERY))
+        await asyncio.sleep(0.01)
+        model.go.set()
+    assert model.batches[1] == ["query"]
+    assert len(model.batches[0]) == 4
+
+
+async def test_batches_are_small_while_members_search() -> None:
+    model = Model()
+    async with running(model, batch_size=8) as batches:
+        await pixels(batches, "query", priority=Priority.QUERY)
+        await pixels(batches, *(str(n) for n in range(16)))
+    assert max(len(batch) for batch in model.batches) == 2
+
+
+async def test_what_waits_is_bounded() -> None:
+    model = Model()
+    model.go.clear()
+    async with running(model) as batches:
+        many = asyncio.create_task(pixels(batches, *(str(n) for n in range(1000))))
+        await asyncio.sleep(0.01)
+        waiting = sum(len(line) for line in batches._lines.values())
+        assert waiting == 64
+        model.go.set()
+        assert len(await many) == 1000
+
+
+async def test_a_cancelled_caller_takes_its_work_back() -> None:
+    model = Model()
+    model.go.clear()
+    async with running(model) as batches:
+        first = asyncio.create_task(pixels(batches, "first"))
+        await asyncio.sleep(0.01)
+        dropped = asyncio.create_task(pixels(batches, *(f"dropped {n}" for n in range(100))))
+        await asyncio.sleep(0.01)
+        dropped.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await dropped
+        kept = asyncio.create_task(pixels(batches, *(str(n) for n in range(100))))
+        await asyncio.sleep(0.01)
+        model.go.set()
+        assert len(await kept) == 100
+        assert await first == [5]
+    assert not [text for batch in model.batches for text in batch if "dropped" in text]
+
+
+async def test_a_caller_that_is_cancelled_during_its_batch_harms_no_other() -> None:
+    model = Model()
+    model.go.clear()
+    async with running(model) as batches:
+        one, other = asyncio.create_task(pixels(batches, "one")), asyncio.create_task(pixels(batches, "other"))
+        await asyncio.sleep(0.01)
+        one.cancel()
+        model.go.set()
+        assert await other == [5]
+
+
+async def test_one_failing_payload_fails_alone() -> None:
+    model = Model()
+    model.go.clear()
+    async with running(model) as batches:
+        tasks = [asyncio.create_task(pixels(batches, name)) for name in ("a", "poison", "endless", "bcd")]
+        await asyncio.sleep(0.01)
+        model.go.set()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert results[0] == [1]
+    assert results[3] == [3]
+    assert [error.reason for error in results if isinstance(error, Rejected)] == [Reason.INTERNAL] * 2
+
+
+async def test_closing_fails_what_waits_and_what_comes() -> None:
+    model = Model()
+    model.go.clear()
+    async with running(model) as batches:
+        tasks = [asyncio.create_task(pixels(batches, *(str(n) for n in range(90)))) for _ in range(3)]
+        await asyncio.sleep(0.01)
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(result) for result in results] == [RetryLater] * 3
+    for priority in Priority:
+        with pytest.raises(RetryLater):
+            await batches.encode(Kind.WORDS, ["late"], priority)

@@ -1,0 +1,71 @@
+"""Our way from a file to the model's input against open_clip's own transform: the same vectors."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+from PIL import Image
+
+from indexer.encode.weights import load
+from indexer.ingest.decode_picture import Limits, decode_picture
+from indexer.model import Pixels, PixelSpec, ResizeMode
+from tests.encode.conftest import TinyModel
+from tests.ingest.decode_files import encoded, scene
+
+SIZES = [
+    (640, 480),
+    (480, 640),
+    (33, 31),
+    (32, 32),
+    (20, 20),
+    (1600, 1200),
+    (3000, 500),
+    (401, 1203),
+    (128, 129),
+    (64, 200),
+]
+FORMATS: list[tuple[str, dict[str, int]]] = [("PNG", {}), ("JPEG", {"quality": 90}), ("WEBP", {"quality": 90})]
+
+
+def theirs(image: Image.Image, spec: PixelSpec) -> Pixels:
+    """open_clip's transform up to the normalisation."""
+    transform = open_clip.image_transform(
+        spec.size,
+        is_train=False,
+        mean=(0.0, 0.0, 0.0),
+        std=(1.0, 1.0, 1.0),
+        resize_mode=spec.resize_mode.value,
+        interpolation=spec.interpolation,
+        fill_color=spec.fill,
+    )
+    pixels: Pixels = (transform(image).permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
+    return pixels
+
+
+@pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
+@pytest.mark.parametrize("mode", list(ResizeMode))
+def test_vectors_are_those_of_open_clips_own_transform(mode: ResizeMode, interpolation: str, tiny: TinyModel) -> None:
+    network = load(tiny.settings(), torch.device("cpu")).network
+    spec = PixelSpec(32, mode, interpolation)
+    ours, expected = [], []
+    for seed, size in enumerate(SIZES):
+        for picture_format, options in FORMATS:
+            data = encoded(scene(*size, seed), picture_format, **options)
+            ours.append(decode_picture(data, spec, Limits(10**8)).frames[0])
+            expected.append(theirs(Image.open(BytesIO(data)).convert("RGB"), spec))
+    cosines = (network.pixels(ours) * network.pixels(expected)).sum(axis=1)
+    assert cosines.min() >= 0.999
+    apart = [np.abs(a.astype(int) - b.astype(int)).mean() for a, b in zip(ours, expected, strict=True)]
+    assert max(apart) < 2.5  # of 255; a shift by half a pixel shows as 5 and more
+
+
+@pytest.mark.parametrize("size", [(256, 256), (100, 77), (300, 800)])
+def test_a_lossless_picture_near_the_models_size_is_the_same_to_a_rounding(size: tuple[int, int]) -> None:
+    spec = PixelSpec(224)
+    image = scene(*size)
+    ours = decode_picture(encoded(image, "PNG"), spec, Limits(10**8)).frames[0]
+    assert np.abs(ours.astype(int) - theirs(image, spec).astype(int)).max() <= 2
