@@ -1,0 +1,189 @@
+"""`python -m sandbox.demo`: index the demo guild with the real bot, ask it as its members would, show what it found.
+
+Exit 0 only if every question's message came first and nobody saw what they may not see.
+"""
+
+import argparse
+import asyncio
+import re
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from sandbox.demo.bot import MODEL, BotFailed, running_bot
+from sandbox.demo.contact_sheet import Row, Shown, contact_sheet
+from sandbox.demo.hits import Hit, hits
+from sandbox.demo.questions import Question, questions
+from sandbox.demo.world import SEED, DemoWorld, build
+from sandbox.options import NotAllowed
+from sandbox.reply import NoAnswer, Reply
+from sandbox.server import Sandbox, open_sandbox
+
+_PERCENT: Final = re.compile(r"(\d+) %")
+_INDEX_S: Final = 300.0
+_TOP: Final = 5
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m sandbox.demo", description=__doc__)
+    parser.add_argument("--data", type=Path, default=Path("data/demo"), help="the bot's data folder, made anew")
+    parser.add_argument("--sheet", type=Path, default=Path("demo/contact-sheet.png"), help="where the sheet is written")
+    parser.add_argument("--weights", type=Path, default=MODEL / "weights.safetensors", help="the model's weights")
+    parser.add_argument("--seed", type=int, default=SEED, help="another guild")
+    return parser.parse_args(argv)
+
+
+async def run(data: Path, sheet: Path, weights: Path, seed: int, console: Console) -> bool:
+    """The whole demo; True when all went well. Raises BotFailed, NoAnswer or NotAllowed when it cannot go on."""
+    started = time.monotonic()
+    demo = build(seed)
+    channels, messages, pictures = demo.counts()
+    held = f"{messages} messages, {pictures} of them with pictures"
+    console.print(f"[bold]{demo.guild.name}[/]: {channels} channels and threads, {held}")
+    await asyncio.to_thread(_empty, data)
+    async with open_sandbox(demo.world) as sandbox:
+        console.print(f"Discord stands at {sandbox.base_url}; starting the bot …")
+        with tempfile.TemporaryDirectory(prefix="afterimage-demo-") as folder:
+            async with running_bot(sandbox, demo.guild, Path(folder), data, weights):
+                await _index(sandbox, demo, console)
+                rows, right, asked, well = await _ask_all(sandbox, demo, console)
+        await asyncio.to_thread(contact_sheet, rows, sheet, title=f"{demo.guild.name}, asked", subtitle=held)
+    console.print(f"\ncontact sheet: {sheet}   ({time.monotonic() - started:.0f} s in all)")
+    console.print(f"demo: {right}/{asked} queries found their message", highlight=False)
+    return well
+
+
+def _empty(folder: Path) -> None:
+    """What an earlier run left belongs to another guild: its ids were made anew."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+
+
+async def _index(sandbox: Sandbox, demo: DemoWorld, console: Console) -> None:
+    """The owner says /reindex start; the bar follows the message that the bot edits."""
+    owner = sandbox.member(demo.owner)
+    lounge = demo.channel("lounge")
+    reply = await owner.slash(lounge.id, "reindex start")
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:3.0f} %"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("indexing", total=100)
+
+        def done(current: Reply) -> bool:
+            lines = current.text().splitlines()
+            found = _PERCENT.search(current.text())
+            if found:
+                progress.update(task, completed=int(found.group(1)))
+            return not found and len(lines) > 1
+
+        await reply.until(done, _INDEX_S)
+        progress.update(task, completed=100)
+    for line in reply.text().replace("*", "").splitlines():
+        console.print(f"  {line}", markup=False)
+
+
+async def _ask_all(sandbox: Sandbox, demo: DemoWorld, console: Console) -> tuple[list[Row], int, int, bool]:
+    """(rows of the sheet, questions that found their message, questions with one to find, nothing went wrong)."""
+    rows: list[Row] = []
+    right = asked = leaks = 0
+    async with aiohttp.ClientSession() as session:
+        for question in questions(demo):
+            person = sandbox.member(demo.people[question.asker])
+            reply = await question.ask(demo, person)
+            found = hits(reply, demo)[:_TOP]
+            expected = demo.landmarks[question.expected] if question.expected else None
+            first = bool(expected and found and found[0].jump.message_id == expected.id)
+            leaked = [hit for hit in found if hit.channel.removeprefix("#") in question.forbidden]
+            unreadable = [hit for hit in found if not _may_read(demo, person.member.id, hit)]
+            if expected is not None:
+                asked += 1
+                right += first
+            leaks += len(leaked) + len(unreadable)
+            well = (first or expected is None) and not leaked and not unreadable
+            _print(console, question, demo, reply, found, well=well)
+            rows.append(await _row(session, question, demo, found, well=well))
+    return rows, right, asked, right == asked and not leaks
+
+
+def _may_read(demo: DemoWorld, user_id: int, hit: Hit) -> bool:
+    channel = demo.guild.find(hit.jump.channel_id)
+    return channel is not None and channel.read_by(demo.guild.members[user_id])
+
+
+def _print(
+    console: Console, question: Question, demo: DemoWorld, reply: Reply, found: Sequence[Hit], *, well: bool
+) -> None:
+    asker = demo.people[question.asker].display_name
+    words = f' "{question.words}"' if question.words else ""
+    console.print()
+    console.print(Text(f"{asker} in #{question.place}: {question.title}{words}", style="bold"))
+    table = Table(box=None, padding=(0, 1), show_header=False)
+    for i, hit in enumerate(found, 1):
+        table.add_row(
+            str(i), hit.score, hit.band, Text(hit.channel), Text(hit.author), hit.age, Text(hit.link, style="dim")
+        )
+    console.print(table if found else Text(f"  {reply.text()}", style="dim"))
+    if question.expected:
+        verdict = "the message came first" if well else f"expected {demo.landmarks[question.expected].jump_url} first"
+    else:
+        names = ", ".join(f"#{name}" for name in question.forbidden)
+        verdict = f"nothing from {names}, as it should be" if well else f"LEAK from {names}"
+    console.print(
+        Text(f"  {'✓' if well else '✗'} {verdict} ({reply.reply_ms:.0f} ms)", style="green" if well else "red")
+    )
+
+
+async def _row(
+    session: aiohttp.ClientSession, question: Question, demo: DemoWorld, found: Sequence[Hit], *, well: bool
+) -> Row:
+    shown = []
+    for hit in found:
+        data = None
+        if hit.thumbnail:
+            async with session.get(hit.thumbnail, timeout=aiohttp.ClientTimeout(total=20)) as response:
+                data = await response.read() if response.status == 200 else None
+        expected = question.expected is not None and hit.jump.message_id == demo.landmarks[question.expected].id
+        shown.append(
+            Shown(data, f"{hit.band} {hit.score}".strip(), f"{hit.channel} · {hit.author} · {hit.age}", expected)
+        )
+    picture = question.picture or (demo.pictures[question.menu] if question.menu else None)
+    note = "" if found else "nothing close enough"
+    asker = demo.people[question.asker].display_name
+    title = f"{asker} in #{question.place}: {question.title}"
+    return Row(title, question.words, picture.image() if picture else None, well, shown, note)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The exit code."""
+    given = _arguments(argv)
+    console = Console(highlight=False, soft_wrap=True)
+    if not given.weights.is_file():
+        console.print(
+            f"There is no model at {given.weights}; train it with python -m sandbox.model.train, or name another."
+        )
+        return 1
+    try:
+        return 0 if asyncio.run(run(given.data, given.sheet, given.weights, given.seed, console)) else 1
+    except (BotFailed, NoAnswer, NotAllowed) as error:
+        console.print(f"demo: {error}", markup=False)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

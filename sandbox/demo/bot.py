@@ -1,0 +1,85 @@
+"""The real bot as a process of its own, configured for the sandbox."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from sandbox.server import Sandbox
+from sandbox.world import Guild
+
+MODEL: Final = Path(__file__).parents[1] / "model"
+_READY_S: Final = 90.0  # from process start to commands registered; importing torch on a cold disk takes most of it
+_STOP_S: Final = 20.0
+
+
+class BotFailed(Exception):
+    """The bot ended or did not become ready; the message says which, and where its log is."""
+
+
+def config_text(sandbox: Sandbox, data_dir: Path, weights: Path) -> str:
+    """A config.toml for the demo: everything else stays at its default."""
+    text = {
+        "data_dir": str(data_dir),
+        "discord.api_base": sandbox.api_base,
+        "fetch.insecure_hosts": [sandbox.cdn_host],
+        "model.name": "afterimage-demo",
+        "model.pretrained": str(weights),
+        "model.config_file": str(MODEL / "afterimage-demo.json"),
+        "limits.per_minute": 600.0,
+        "limits.burst": 100,
+    }
+    # JSON's strings, numbers and lists of strings are also TOML's.
+    return "".join(f"{key} = {json.dumps(value)}\n" for key, value in text.items())
+
+
+@asynccontextmanager
+async def running_bot(
+    sandbox: Sandbox, guild: Guild, folder: Path, data_dir: Path, weights: Path
+) -> AsyncIterator[None]:
+    """Start `python -m bot run` and wait until members can use it; SIGTERM at the end.
+
+    `folder` gets config.toml and bot.log. Raises BotFailed when the bot ends early or does not become ready.
+    """
+    config, log = folder / "config.toml", folder / "bot.log"
+    config.write_text(config_text(sandbox, data_dir, weights))
+    environ = {key: value for key, value in os.environ.items() if not key.startswith("AFTERIMAGE_")}
+    environ |= {"AFTERIMAGE_DISCORD_TOKEN": sandbox.token}
+    with log.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "bot", "run", "--config", str(config), stdout=output, stderr=output, env=environ
+        )
+        try:
+            await _ready(process, sandbox, guild, log)
+            yield
+        finally:
+            await _stop(process)
+
+
+async def _ready(process: asyncio.subprocess.Process, sandbox: Sandbox, guild: Guild, log: Path) -> None:
+    deadline = asyncio.get_running_loop().time() + _READY_S
+    while not (sandbox.api.commands[None] and sandbox.gateway.connected(guild)):
+        if process.returncode is not None:
+            raise BotFailed(f"the bot ended with {process.returncode}:\n{_tail(log)}")
+        if asyncio.get_running_loop().time() > deadline:
+            raise BotFailed(f"the bot was not ready after {_READY_S:.0f} s:\n{_tail(log)}")
+        await asyncio.sleep(0.05)
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.terminate()
+        try:
+            async with asyncio.timeout(_STOP_S):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+def _tail(log: Path, lines: int = 15) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
