@@ -84,7 +84,8 @@ class Client(discord.AutoShardedClient):
     It keeps no messages and no members in memory: an interaction brings its member, and the index has the messages.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, ready_s: float = 2.0) -> None:
+        """`ready_s`: how long discord.py waits for one more server before it calls itself ready; its own default."""
         discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # voice and its libraries are not used
         intents = discord.Intents.none()
         intents.guilds = True
@@ -96,6 +97,7 @@ class Client(discord.AutoShardedClient):
             max_messages=None,
             member_cache_flags=discord.MemberCacheFlags.none(),
             chunk_guilds_at_startup=False,
+            guild_ready_timeout=ready_s,
             allowed_mentions=NO_MENTIONS,
         )
         Route.BASE = config.discord.api_base.rstrip("/")  # discord.py has one address a process

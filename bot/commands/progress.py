@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import aiohttp
 import discord
 
 from bot.commands import NO_MENTIONS
@@ -123,28 +124,28 @@ class ProgressMessage:
     async def answer(self, text: str) -> None:
         """The command's first answer; its message is remembered for after a restart."""
         assert self._interaction is not None, "only a command is answered"
-        await self._interaction.response.send_message(text, allowed_mentions=NO_MENTIONS)
-        message = await self._interaction.original_response()
-        await self._stands_at(message.channel.id, message.id)
+        answer = await self._interaction.response.send_message(text, allowed_mentions=NO_MENTIONS)
+        await self._stands_at(self._interaction.channel_id, answer.message_id)
 
     async def show(self, text: str) -> bool:
         """False where it cannot be shown any more. A fault that passes is left for the next time."""
-        if self._interaction is not None and self._interaction.is_expired():
-            self._interaction = None
         try:
-            if self._interaction is not None:
-                await self._interaction.edit_original_response(content=text, allowed_mentions=NO_MENTIONS)
-                return True
-            return await self._edit(text) or await self._send(text)
-        except discord.Forbidden:
-            logger.info("job %d: its progress may not be shown in channel %s", self._job.id, self._channel_id)
-            return False
-        except discord.NotFound:
-            self._interaction = None
-            return self._channel_id is not None
-        except (discord.DiscordException, OSError) as error:
+            return await self._edit_answer(text) or await self._edit(text) or await self._send(text)
+        except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
             logger.info("job %d: its progress could not be shown this time: %s", self._job.id, error)
             return True
+
+    async def _edit_answer(self, text: str) -> bool:
+        if self._interaction is None:
+            return False
+        try:
+            await self._interaction.edit_original_response(content=text, allowed_mentions=NO_MENTIONS)
+        except discord.HTTPException as error:
+            if error.status == 429 or error.status >= 500:
+                raise
+            self._interaction = None  # its token has expired, or the answer was deleted
+            return False
+        return True
 
     async def _edit(self, text: str) -> bool:
         if self._channel_id is None or self._message_id is None:
@@ -164,6 +165,7 @@ class ProgressMessage:
         try:
             message = await channel.send(text, allowed_mentions=NO_MENTIONS, silent=True)
         except (discord.NotFound, discord.Forbidden):
+            logger.info("job %d: its progress may not be shown in channel %d", self._job.id, self._channel_id)
             await self._stands_at(None, None)
             return False
         await self._stands_at(message.channel.id, message.id)

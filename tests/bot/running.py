@@ -39,9 +39,12 @@ class Encoder:
     def __init__(self, dimension: int = 32) -> None:
         self.spec = ModelSpec("in-test", "none", dimension, "00")
         self.pixel_spec = PixelSpec(size=SIZE)
+        self.gate: asyncio.Event | None = None  # where there is one, pictures wait for it
         self._map = np.random.default_rng(0).standard_normal((SIZE * SIZE * 3, dimension)).astype(np.float32)
 
     async def encode_pixels(self, frames: Sequence[Pixels], priority: Priority = Priority.INDEXING) -> Vectors:
+        if self.gate is not None:
+            await self.gate.wait()
         flat = np.stack([frame.reshape(-1) for frame in frames]).astype(np.float32) / 255 - 0.5
         return _unit(np.stack([row @ self._map for row in flat]))
 
@@ -142,7 +145,10 @@ def config_for(sandbox: Sandbox, data_dir: Path, *, start: str = "manual") -> Co
 
 @asynccontextmanager
 async def running(
-    world: World | Sandbox, data_dir: Path, change: Callable[[Config], Config] = lambda config: config
+    world: World | Sandbox,
+    data_dir: Path,
+    change: Callable[[Config], Config] = lambda config: config,
+    encoder: Encoder | None = None,
 ) -> AsyncIterator[Running]:
     """The bot against `world` (a running sandbox serves on), until the block ends."""
     async with as_sandbox(world) as sandbox:
@@ -151,10 +157,10 @@ async def running(
             mock.patch.object(discord.http.Route, "BASE"),
             mock.patch.object(DiscordWebSocket, "DEFAULT_GATEWAY"),
         ):
-            client = Client(config)
+            client = Client(config, ready_s=0.1)
             assert config.discord.token is not None
             async with (
-                open_service(config.settings, client.history, Encoder()) as service,
+                open_service(config.settings, client.history, encoder or Encoder()) as service,
                 client.serving(service, config.discord.token, DEADLINE_S) as connection,
             ):
                 await _ready(client, connection)
