@@ -88,6 +88,10 @@ class Session:
         self.events.append((self.sequence, text))
         self.woken.set()
 
+    def payloads(self) -> list[Json]:
+        """All events that are kept, sent or not, oldest first."""
+        return [json.loads(text) for _, text in self.events]
+
     def waiting(self) -> list[str]:
         """The events not sent yet, in order; they count as sent from now on."""
         found = []
