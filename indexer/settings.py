@@ -29,6 +29,13 @@ class ModelSettings:
     name: Annotated[str, About("An open_clip architecture, or the stem of `config_file`.")] = "ViT-B-32-SigLIP2-256"
     pretrained: Annotated[str, About("An open_clip tag, or the path of a checkpoint.")] = "webli"
     config_file: Annotated[Path | None, About("A custom open_clip model config (JSON); empty: none.")] = None
+    resize_mode: Annotated[
+        str,
+        About(
+            "How a picture becomes the model's square; auto: as open_clip knows it of the weights.",
+            choices=("auto", "shortest", "squash", "longest"),
+        ),
+    ] = "auto"
     cache_dir: Annotated[
         Path | None, About("Where downloaded weights lie; empty: the hub's own default, or HF_HOME.")
     ] = None

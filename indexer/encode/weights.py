@@ -63,6 +63,10 @@ def load(settings: ModelSettings, device: torch.device) -> Loaded:
                 pretrained=str(checkpoint) if checkpoint else (settings.pretrained or None),
                 cache_dir=cache_dir,
                 require_pretrained=True,  # never random weights in silence
+                force_preprocess_cfg=_preprocessing(settings, checkpoint),
+                # open_clip only warns where a tag's weights were trained with another activation than its config has
+                force_quick_gelu=checkpoint is None
+                and bool(open_clip.get_pretrained_cfg(name, settings.pretrained).get("quick_gelu")),
                 device=device,
             )
             tokenizer = open_clip.get_tokenizer(name, cache_dir=cache_dir)
@@ -125,6 +129,31 @@ def _check_tag(settings: ModelSettings) -> None:
             f'model.pretrained: "{settings.pretrained}" is neither a file nor weights that open_clip knows for '
             f"{settings.name}. It knows: {tags}."
         )
+
+
+def _preprocessing(settings: ModelSettings, checkpoint: Path | None) -> dict[str, Any]:
+    """What open_clip's own choice of mean, standard deviation and resize mode is to be overruled with.
+
+    It knows them of tags only: of a file it supposes OpenAI's. The same SigLIP weights, given as a file, would silently
+    see other colours and a crop. So a file gets what all tags of its architecture agree on.
+    """
+    chosen: dict[str, Any] = {}
+    if checkpoint is not None:
+        tags = open_clip.list_pretrained_tags_by_model(settings.name)
+        known = [open_clip.get_pretrained_cfg(settings.name, tag) for tag in tags]
+        for key in ("mean", "std", "interpolation", "resize_mode"):
+            values = [config.get(key) for config in known]
+            if values and all(value == values[0] for value in values):
+                chosen[key] = values[0]
+            elif values:
+                log.warning(
+                    "weights of %s differ in %s, and %s does not say its own: open_clip's default is taken. "
+                    'A folder with an open_clip_config.json (model.name = "local-dir:…") says it exactly.',
+                    settings.name, key, checkpoint,
+                )  # fmt: skip
+    if settings.resize_mode != "auto":
+        chosen["resize_mode"] = settings.resize_mode
+    return chosen
 
 
 @contextmanager

@@ -11,8 +11,10 @@ import pytest
 import torch
 from huggingface_hub import constants
 
+from indexer.encode import weights
 from indexer.encode.weights import load
 from indexer.errors import ModelUnavailable
+from indexer.model import ResizeMode
 from indexer.settings import ModelSettings
 from tests.encode.conftest import CONFIG, TinyModel
 
@@ -141,3 +143,24 @@ def test_a_missing_package_is_named(tiny: TinyModel, tmp_path: Path, monkeypatch
     monkeypatch.setitem(sys.modules, "transformers", None)
     told = message_of(tiny.settings(name="tiny-needs", config_file=tmp_path / "tiny-needs.json"))
     assert "needs the Python package transformers" in told
+
+
+def test_weights_given_as_a_file_see_what_the_same_weights_see_as_a_tag() -> None:
+    siglip = ModelSettings(name="ViT-B-32-SigLIP2-256", pretrained="webli.safetensors")
+    seen = weights._preprocessing(siglip, Path("webli.safetensors"))
+    assert (seen["mean"], seen["std"], seen["resize_mode"]) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5), "squash")
+    assert weights._preprocessing(siglip, None) == {}  # open_clip knows it of the tag
+
+
+def test_a_file_whose_architecture_was_trained_in_several_ways_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    seen = weights._preprocessing(ModelSettings(name="ViT-L-14", pretrained="mine.pt"), Path("mine.pt"))
+    assert seen["resize_mode"] == "shortest"
+    assert "mean" not in seen
+    assert "differ in mean" in caplog.text
+
+
+def test_the_resize_mode_can_be_told(tiny: TinyModel) -> None:
+    plain, squashing = load(tiny.settings(), CPU), load(tiny.settings(resize_mode="squash"), CPU)
+    assert plain.pixel_spec.resize_mode is ResizeMode.SHORTEST
+    assert squashing.pixel_spec.resize_mode is ResizeMode.SQUASH
+    assert plain.spec.fingerprint != squashing.spec.fingerprint
