@@ -45,10 +45,14 @@ class Button:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A section: its texts, and beside them a thumbnail (its address, its alt text) or a button."""
+    """A section: its texts, and beside them a thumbnail (its address, its alt text) or a button.
+
+    `proxied` is where a Discord app really gets the thumbnail: from Discord's media proxy.
+    """
 
     texts: tuple[str, ...]
     thumbnail: str | None
+    proxied: str | None
     description: str | None
     spoiler: bool
     button: Button | None
@@ -145,6 +149,7 @@ class Reply:
                     Section(
                         tuple(child["content"] for child in component["components"]),
                         picture["media"]["url"] if picture else None,
+                        picture["media"]["proxy_url"] if picture else None,
                         picture["description"] if picture else None,
                         bool(picture and picture["spoiler"]),
                         _button(beside) if picture is None else None,

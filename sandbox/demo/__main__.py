@@ -17,7 +17,6 @@ from typing import Final
 import aiohttp
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from rich.text import Text
 
 from sandbox.demo.bot import MODEL, BotFailed, running_bot
@@ -131,12 +130,11 @@ def _print(
     words = f' "{question.words}"' if question.words else ""
     console.print()
     console.print(Text(f"{asker} in #{question.place}: {question.title}{words}", style="bold"))
-    table = Table(box=None, padding=(0, 1), show_header=False)
     for i, hit in enumerate(found, 1):
-        table.add_row(
-            str(i), hit.score, hit.band, Text(hit.channel), Text(hit.author), hit.age, Text(hit.link, style="dim")
-        )
-    console.print(table if found else Text(f"  {reply.text()}", style="dim"))
+        line = f"  {i}  {hit.score:>5}  {hit.band:<13}  {hit.channel:<20.20}  {hit.author:<8.8}  {hit.age:<10}"
+        console.print(Text.assemble(line, (hit.link, "dim")))
+    if not found:
+        console.print(Text("\n".join(f"  {line}" for line in reply.text().splitlines()), style="dim"))
     if question.expected:
         verdict = "the message came first" if well else f"expected {demo.landmarks[question.expected].jump_url} first"
     else:

@@ -15,7 +15,10 @@ _MONTH_DAYS: Final = 30.4
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One hit as shown: its band in words, its score as written ("" when the reply says none)."""
+    """One hit as shown: its band in words, its score as written ("" when the reply says none).
+
+    `thumbnail` is where a Discord app gets its picture.
+    """
 
     band: str
     score: str
@@ -49,7 +52,7 @@ def hits(reply: Reply, demo: DemoWorld) -> list[Hit]:
                 author=user.display_name if user else "",
                 age=age(demo.world.clock.now_ms() - ms(jump.message_id)),
                 jump=jump,
-                thumbnail=section.thumbnail,
+                thumbnail=section.proxied,
             )
         )
     return found
