@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import discord
 
 from bot import access
+from bot.replies.escape import escaped
 from bot.replies.texts import Language, say
-from indexer.errors import TellPerson
+from indexer.errors import RetryLater, TellPerson
 from indexer.model import (
     NO_FLAGS,
     Channel,
@@ -24,7 +25,9 @@ from indexer.model import (
     PlaceFlag,
     UserId,
 )
+from indexer.ports import Priority
 from indexer.search.grammar import Reference
+from indexer.search.names import authors_named
 from indexer.storage import channels
 
 if TYPE_CHECKING:
@@ -110,25 +113,50 @@ def named_channels(references: Iterable[Reference], who: Asker) -> frozenset[Cha
             wanted = reference.name.casefold()
             matches = {channel.id for channel in who.stored if channel.name.casefold() == wanted} & who.visible
         if not with_threads(matches, who.stored) & who.visible:
-            shown = f"<#{reference.id}>" if reference.id is not None else f"#{reference.name[:100]}"
-            raise TellPerson(say(who.language, "error.channel", channel=discord.utils.escape_mentions(shown)))
+            shown = f"<#{reference.id}>" if reference.id is not None else f"#{escaped(reference.name, 100)}"
+            raise TellPerson(say(who.language, "error.channel", channel=shown))
         found |= matches
     return with_threads(found, who.stored)
 
 
+async def named_authors(service: Service, references: Sequence[Reference], who: Asker) -> frozenset[UserId]:
+    """The members that these names mean among the authors of what `who` may see; `me` is whoever asks.
+
+    Raises TellPerson for a name that means none of them.
+    """
+    found: set[UserId] = set()
+    for reference in references:
+        if reference.id is not None:
+            found.add(UserId(reference.id))
+        elif reference.name.casefold() == "me":
+            found.add(UserId(who.member.id))
+        else:
+            async with service.db.reader() as connection:
+                named = await authors_named(connection, who.guild_id, reference.name, who.visible)
+            if not named:
+                raise TellPerson(say(who.language, "error.author", name=escaped(reference.name, 40)))
+            found |= named
+    return frozenset(found)
+
+
 async def decode_upload(service: Service, attachment: discord.Attachment) -> DecodedPicture:
     """The uploaded file as a picture. Raises Rejected with the sentence for the member, RetryLater, LinkExpired."""
-    async with asyncio.timeout(ANSWER_S):
-        data = await service.fetcher.fetch(
-            attachment.url, proxy_url=attachment.proxy_url, width=attachment.width, height=attachment.height
-        )
-        return await service.decoder.decode(data)
+    return await _decode(service, attachment.url, attachment.proxy_url, attachment.width, attachment.height)
 
 
 async def decode_reference(service: Service, picture: PictureRef) -> DecodedPicture:
     """The same for a picture that a message shows."""
-    async with asyncio.timeout(ANSWER_S):
-        data = await service.fetcher.fetch(
-            picture.url, proxy_url=picture.proxy_url, width=picture.width, height=picture.height
-        )
-        return await service.decoder.decode(data)
+    return await _decode(service, picture.url, picture.proxy_url, picture.width, picture.height)
+
+
+async def _decode(
+    service: Service, url: str, proxy_url: str | None, width: int | None, height: int | None
+) -> DecodedPicture:
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            data = await service.fetcher.fetch(
+                url, proxy_url=proxy_url, width=width, height=height, priority=Priority.QUERY
+            )
+            return await service.decoder.decode(data, Priority.QUERY)
+    except TimeoutError:
+        raise RetryLater(f"the picture of a question was not there within {ANSWER_S:g} s") from None

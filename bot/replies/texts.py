@@ -66,11 +66,14 @@ _ENGLISH: Mapping[str, str] = {
     "error.rate": "That was a lot at once: please try again in {seconds} s.",
     "error.nothing_asked": "Give a picture, words, or both: /similar image: … or /similar text: ….",
     "error.channel": "{channel} has no indexed picture that you may see; choose another channel or leave it out.",
+    "error.author": "Nobody named {name} has posted a picture that you may see; check the name, or mention them.",
     "error.no_picture": "That message shows no picture; use Find similar on one that does.",
     "error.no_hit": "This picture is no longer there or no longer yours to see; ask again with /similar.",
     "error.timeout": "The search took too long: try again in a moment, or with a narrower filter.",
     "error.nothing_to_share": "Not one of these hits may be seen by everyone in this channel, so nothing was shared.",
     "error.cannot_send": "I may not post in this channel; someone who manages it can grant Send Messages.",
+    "sheet.asked": "Asked",
+    "sheet.heading": "Like the picture on the left",
     "done.shared": "Shared below: {count} hits that everyone here may see.",
 }
 
@@ -119,11 +122,14 @@ _GERMAN: Mapping[str, str] = {
     "error.rate": "Das war viel auf einmal: bitte in {seconds} s noch einmal.",
     "error.nothing_asked": "Gib ein Bild, Wörter oder beides an: /similar image: … oder /similar text: ….",
     "error.channel": "In {channel} ist kein Bild erfasst, das du sehen darfst; wähle einen anderen oder lass ihn weg.",
+    "error.author": "Niemand namens {name} hat ein Bild gezeigt, das du sehen darfst; prüf den Namen.",
     "error.no_picture": "Diese Nachricht zeigt kein Bild; nimm „Ähnliche finden“ bei einer, die eines zeigt.",
     "error.no_hit": "Dieses Bild ist nicht mehr da oder nicht mehr für dich sichtbar; frag noch einmal mit /similar.",
     "error.timeout": "Die Suche hat zu lange gedauert: versuch es gleich noch einmal oder mit engerem Filter.",
     "error.nothing_to_share": "Von diesen Treffern darf keinen jeder in diesem Kanal sehen; nichts wurde geteilt.",
     "error.cannot_send": "Ich darf hier nicht schreiben; wer den Kanal verwaltet, kann „Nachrichten senden“ erlauben.",
+    "sheet.asked": "Gefragt",
+    "sheet.heading": "Wie das Bild links",
     "done.shared": "Unten geteilt: {count} Treffer, die alle hier sehen dürfen.",
 }
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from bot.contact_sheet import CELL
 from bot.replies.pages import PAGE_HITS
 from sandbox.members import Person
 from sandbox.permissions import Permission
 from sandbox.reply import Reply
-from sandbox.world import File
+from sandbox.world import File, Message
+from sandbox.world.events import Event, MessageCreated
 from tests.bot.running import Running, Town, noise, running, town, until, with_auto_start
 
 
@@ -155,3 +159,92 @@ async def test_a_bad_date_says_how_dates_are_written(shop: tuple[Running, Town])
     bot, place = shop
     reply = await similar(bot.person(place.member), place.talk.id, text="cat", after="next tuesday")
     assert "3 weeks ago" in reply.text()
+
+
+async def test_a_message_that_went_unnoticed_is_not_shown_but_replaced_and_purged(shop: tuple[Running, Town]) -> None:
+    bot, place = shop
+    wanted = next(m for m in place.pictures.messages() if m.content == "picture number 3")
+    place.pictures._messages.pop(wanted.id)  # gone from Discord, and no event came
+    place.pictures._ids.remove(wanted.id)
+    reply = await similar(bot.person(place.member), place.talk.id, image=noise(3).data, text="min:-1")
+    assert wanted.id not in shown(reply)
+    assert len(shown(reply)) == PAGE_HITS
+    async with bot.service.db.reader() as connection:
+        rows = await connection.execute_fetchall("SELECT 1 FROM messages WHERE message_id = ?", (wanted.id,))
+    assert list(rows) == []
+
+
+async def test_a_shared_reply_shows_only_what_everybody_in_the_channel_may_see(shop: tuple[Running, Town]) -> None:
+    bot, place = shop
+    owner = bot.person(place.owner)
+    posted: list[Message] = []
+
+    def heard(event: Event) -> None:
+        if isinstance(event, MessageCreated) and event.message.author == bot.sandbox.world.bot:
+            posted.append(event.message)
+
+    bot.sandbox.world.listen(heard)
+    reply = await similar(owner, place.talk.id, image=noise(1000).data, text="min:-1", count=20, share=True)
+    assert reply.ephemeral
+    assert "Shared below: 20 hits" in reply.text()
+
+    async def arrived() -> bool:
+        return bool(posted)
+
+    await until(arrived)
+    (shared,) = posted
+    assert shared.channel.id == place.talk.id
+    text = str(shared.components)
+    assert str(place.pictures.id) in text
+    assert str(place.secret.id) not in text
+    assert f"shared by <@{place.owner.id}>" in text
+    turned = await owner.press(shared, "Next")
+    assert str(place.secret.id) not in str(turned.message.components)
+    refused = await bot.person(place.member).press(shared, "Next")
+    assert "Only who asked" in refused.text()
+    nothing = await similar(owner, place.talk.id, image=noise(1000).data, channel=place.secret.id, share=True)
+    assert "nothing was shared" in nothing.text()
+
+
+async def test_a_reply_can_be_shared_afterwards(shop: tuple[Running, Town]) -> None:
+    bot, place = shop
+    asker = bot.person(place.member)
+    reply = await similar(asker, place.talk.id, image=noise(3).data)
+    done = await asker.press(reply, "Share here")
+    assert "Shared" in done.interaction.original.content  # type: ignore[union-attr]
+
+
+async def test_a_contact_sheet_is_one_picture_for_the_asker_alone(shop: tuple[Running, Town]) -> None:
+    bot, place = shop
+    asker = bot.person(place.member)
+    reply = await similar(asker, place.talk.id, image=noise(3).data, text="min:-1", count=7)
+    sent = await asker.press(reply, "Contact sheet")
+    assert sent.ephemeral
+    (attachment,) = sent.message.attachments
+    with Image.open(io.BytesIO(attachment.file.data)) as image:
+        assert image.format == "PNG"
+        assert image.width > 5 * CELL
+        assert len(image.getcolors(1 << 20) or ()) > 20
+
+
+async def test_explain_tells_how_each_hit_got_its_place(shop: tuple[Running, Town]) -> None:
+    bot, place = shop
+    reply = await similar(bot.person(place.member), place.talk.id, text="picture number 3 min:-1", explain=True)
+    assert "cosine" in reply.text()
+    assert "BM25" in reply.text()
+    assert "vectors" in reply.text()
+    assert "floor: index" in reply.text()
+
+
+async def test_the_footer_says_how_much_is_searched_and_indexed(shop: tuple[Running, Town]) -> None:
+    bot, place = shop
+    reply = await similar(bot.person(place.member), place.talk.id, image=noise(3).data, channel=place.pictures.id)
+    assert f"24 pictures searched · 100 % of <#{place.pictures.id}> indexed" in reply.text()
+
+
+async def test_a_german_member_is_answered_in_german(shop: tuple[Running, Town]) -> None:
+    bot, place = shop
+    place.guild.locale = "de"
+    reply = await similar(bot.person(place.member), place.talk.id, image=noise(3).data)
+    assert "Dasselbe Bild" in reply.text()
+    assert "24 Bilder durchsucht" in reply.text()

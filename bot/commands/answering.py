@@ -1,0 +1,258 @@
+"""Answers to /similar and what their buttons do. Whatever is shown is searched anew, with the rights of that moment."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import time
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import discord
+
+from bot.audience import shared_channels
+from bot.commands import NO_MENTIONS, CommandContext
+from bot.commands.asking import ANSWER_S, Asker, Scope, asker
+from bot.commands.open_replies import OpenReplies
+from bot.commands.sheets import sheet
+from bot.contact_sheet import shrunk
+from bot.replies.pages import PAGE_HITS, Asked, Coverage, Dress, page, page_count
+from bot.replies.texts import Language, say
+from indexer.errors import TellPerson
+from indexer.model import ChannelId, DecodedPicture, Hit, MessageId, PictureId, Pixels, SearchResult, UserId
+from indexer.search.cache import Recent
+from indexer.search.coverage import coverage
+from indexer.search.grammar import Wish
+from indexer.search.query import Query
+
+if TYPE_CHECKING:
+    from indexer.service import Service
+
+# Before a page is shown, its messages are looked up in Discord, all at once, for no longer than this together.
+VERIFY_S = 1.0
+# A message that was there a minute ago is not looked up again: deletions that happen now arrive as events.
+VERIFIED_S = 60.0
+COVERAGE_S = 60.0
+REMEMBERED = 4_096
+
+
+@dataclass(slots=True)
+class SimilarReply:
+    """One answer that can still be turned, followed and shared. `shared`: the channel sees it, not its owner alone."""
+
+    owner_id: int
+    query: Query
+    scope: Scope
+    asked: Asked
+    explain: bool
+    answers: Answers
+    pictures: tuple[Pixels, ...] = ()
+    shared: bool = False
+    token: str = ""
+    index: int = 0
+
+    async def press(self, interaction: discord.Interaction[Any], action: str, values: Sequence[str]) -> None:
+        answers = self.answers
+        name, _, target = action.partition("-")
+        if name == "page":
+            await interaction.response.defer()
+            self.index = int(target)
+            await answers.show(interaction, await asker(interaction, answers.service), self)
+            return
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        who = await asker(interaction, answers.service)
+        match name:
+            case "more":
+                await answers.more_like(interaction, who, self, PictureId(int(values[0])))
+            case "share":
+                await answers.share(interaction, who, self)
+            case "sheet":
+                await answers.contact_sheet(interaction, who, self)
+            case _:
+                raise TellPerson(say(who.language, "error.too_old"))
+
+
+class Answers:
+    """What the commands and their buttons share."""
+
+    def __init__(self, context: CommandContext) -> None:
+        self.service: Service = context.service
+        self.settings = context.config.settings.search
+        self.replies = OpenReplies("similar")
+        self._verified: Recent[MessageId, float] = Recent(REMEMBERED)
+        self._coverage: Recent[tuple[int, frozenset[ChannelId]], tuple[float, int]] = Recent(REMEMBERED)
+
+    async def answer(
+        self,
+        interaction: discord.Interaction[Any],
+        who: Asker,
+        wish: Wish,
+        pictures: Sequence[DecodedPicture],
+        scope: Scope,
+        *,
+        explain: bool = False,
+        share: bool = False,
+    ) -> None:
+        """Searches and replies to an interaction that is deferred for the asker's eyes only."""
+        if not (pictures or wish.words.strip()):
+            raise TellPerson(say(who.language, "error.nothing_asked"))
+        count = min(wish.count or self.settings.default_count, self.settings.max_count)
+        query = replace(
+            Query.for_pictures(who.guild_id, scope.filter(who.visible), tuple(pictures), wish.words, count),
+            phrases=wish.phrases,
+            without=wish.without,
+            min_score=wish.min_score,
+        )
+        query = await self.service.searcher.prepare(query)
+        asked = Asked(len(pictures), wish.words, wish.without)
+        kept = tuple(shrunk(picture.frames[0]) for picture in pictures)
+        reply = SimilarReply(interaction.user.id, query, scope, asked, explain, self, kept)
+        if share:
+            await self.share(interaction, who, reply)
+            return
+        reply.token = self.replies.remember(reply)
+        await self.show(interaction, who, reply)
+
+    async def show(self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply) -> None:
+        """Edits the reply to its current page, searched with what `who` may see now."""
+        view = await self._page(interaction, who, reply)
+        await interaction.edit_original_response(view=view, allowed_mentions=NO_MENTIONS)
+
+    async def share(self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply) -> None:
+        """Posts the reply's first page in the channel, as far as everybody who can read the channel may see it."""
+        public = replace_reply(reply, shared=True, index=0)
+        visible = self._visible(interaction, who, public)
+        result = await self.search(public.query.within(public.scope.filter(visible)), who.language)
+        if not result.hits:
+            raise TellPerson(say(who.language, "error.nothing_to_share"))
+        public.token = self.replies.remember(public)
+        view = await self._page(interaction, who, public)
+        done = say(who.language, "done.shared", count=len(result.hits))
+        await interaction.edit_original_response(content=done, allowed_mentions=NO_MENTIONS)
+        await interaction.followup.send(view=view, ephemeral=False, allowed_mentions=NO_MENTIONS)
+
+    async def more_like(
+        self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply, picture_id: PictureId
+    ) -> None:
+        """A reply of its own with pictures like one of the hits; the picture must be one that `who` may see."""
+        visible = self._visible(interaction, who, reply)
+        query = Query(who.guild_id, reply.scope.filter(visible), like=(picture_id,), count=reply.query.count)
+        query = await self.service.searcher.prepare(query)
+        following = SimilarReply(interaction.user.id, query, reply.scope, Asked(1), reply.explain, self)
+        following.token = self.replies.remember(following)
+        await self.show(interaction, who, following)
+
+    async def contact_sheet(self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply) -> None:
+        """Sends the reply's hits as one picture, for the asker's eyes only."""
+        result = await self._verified_search(interaction, who, reply, everything=True)
+        if not result.hits:
+            raise TellPerson(say(who.language, "error.no_hit"))
+        names = {channel.id: channel.name for channel in who.stored}
+        png = await sheet(self.service, interaction.client.http, reply.asked, reply.pictures, result, names, who)
+        file = discord.File(io.BytesIO(png), "contact-sheet.png")
+        await interaction.edit_original_response(attachments=[file], allowed_mentions=NO_MENTIONS)
+
+    async def search(self, query: Query, language: Language) -> SearchResult:
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                return await self.service.searcher.search(query)
+        except TimeoutError:
+            raise TellPerson(say(language, "error.timeout")) from None
+
+    async def _page(
+        self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply
+    ) -> discord.ui.LayoutView:
+        result, percent = await self._with_coverage(interaction, who, reply)
+        chosen = reply.scope.channels
+        only = next(iter(chosen)) if chosen is not None and len(chosen) == 1 else None
+        language = Language.of(interaction.guild_locale) if reply.shared else who.language
+        dress = Dress(
+            language,
+            reply.token,
+            reply.explain,
+            shareable=not reply.shared,
+            coverage=Coverage(percent, only),
+            shared_by=UserId(reply.owner_id) if reply.shared else None,
+        )
+        reply.index = min(max(reply.index, 0), page_count(result) - 1)
+        return page(who.guild_id, reply.asked, result, reply.index, dress)
+
+    async def _with_coverage(
+        self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply
+    ) -> tuple[SearchResult, int]:
+        channels = reply.scope.filter(self._visible(interaction, who, reply)).channels
+        known = self._coverage.get((who.guild_id, channels))
+        if known is not None and time.monotonic() - known[0] < COVERAGE_S:
+            return await self._verified_search(interaction, who, reply), known[1]
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                searching = tasks.create_task(self._verified_search(interaction, who, reply))
+                counting = tasks.create_task(self._count(who, channels))
+        except ExceptionGroup as group:  # whichever failed first says what happened
+            raise group.exceptions[0] from group
+        self._coverage.put((who.guild_id, channels), (time.monotonic(), counting.result()))
+        return searching.result(), counting.result()
+
+    async def _count(self, who: Asker, channels: Collection[ChannelId]) -> int:
+        async with self.service.db.reader() as connection:
+            return await coverage(connection, who.guild_id, channels, round(time.time() * 1000))
+
+    def _visible(self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply) -> frozenset[ChannelId]:
+        if not reply.shared:
+            return who.visible
+        return who.visible & shared_channels(who.guild, interaction.channel, who.stored)
+
+    async def _verified_search(
+        self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply, *, everything: bool = False
+    ) -> SearchResult:
+        """The result, without hits whose message is gone from Discord: those are purged, and others take their place.
+
+        Looks up what is about to be shown (the current page, or `everything`), for at most VERIFY_S seconds; what could
+        not be looked up in that time is shown.
+        """
+        query = reply.query.within(reply.scope.filter(self._visible(interaction, who, reply)))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(VERIFY_S + ANSWER_S):
+                deadline = asyncio.get_running_loop().time() + VERIFY_S
+                while True:
+                    result = await self.search(query, who.language)
+                    first = 0 if everything else min(reply.index, page_count(result) - 1) * PAGE_HITS
+                    shown = result.hits[first : None if everything else first + PAGE_HITS]
+                    gone = await self._gone(interaction, shown, deadline)
+                    if not gone:
+                        return result
+                    await self.service.live.on_delete(gone)
+        raise TellPerson(say(who.language, "error.timeout"))
+
+    async def _gone(
+        self, interaction: discord.Interaction[Any], hits: Iterable[Hit], deadline: float
+    ) -> frozenset[MessageId]:
+        """The messages of `hits` that Discord says are not there; asks until `deadline`, in the loop's time."""
+        gone: set[MessageId] = set()
+        now = time.monotonic()
+
+        async def look(hit: Hit) -> None:
+            message_id = hit.place.message_id
+            try:
+                await interaction.client.http.get_message(hit.place.channel_id, message_id)
+            except discord.NotFound:
+                gone.add(message_id)
+            except (discord.DiscordException, aiohttp.ClientError, OSError):
+                return  # nobody knows: an event or the sweep will tell
+            else:
+                self._verified.put(message_id, now)
+
+        asking = [hit for hit in hits if now - (self._verified.get(hit.place.message_id) or -VERIFIED_S) >= VERIFIED_S]
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(deadline), asyncio.TaskGroup() as tasks:
+                for hit in asking:
+                    tasks.create_task(look(hit))
+        return frozenset(gone)
+
+
+def replace_reply(reply: SimilarReply, *, shared: bool, index: int) -> SimilarReply:
+    """A reply of its own to the same question."""
+    return replace(reply, shared=shared, index=index, token="")

@@ -1,0 +1,79 @@
+"""The pictures of some hits, fetched again for a contact sheet: nothing of them is kept on disk."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import aiohttp
+import discord
+from discord.http import HTTPClient
+
+from bot.commands.asking import Asker
+from bot.contact_sheet import MAX_HITS, Cell, contact_sheet
+from bot.parse import parse_message
+from bot.replies.escape import plain
+from bot.replies.pages import Asked
+from bot.replies.texts import say
+from indexer.errors import AfterimageError
+from indexer.model import ChannelId, Hit, Pixels, PlaceFlag, SearchResult
+from indexer.ports import Priority
+
+if TYPE_CHECKING:
+    from indexer.service import Service
+
+FETCH_S = 12.0  # seconds for all pictures together; those that are late are drawn as empty boxes
+AT_ONCE = 6
+
+
+async def sheet(
+    service: Service,
+    http: HTTPClient,
+    asked: Asked,
+    pictures: Sequence[Pixels],
+    result: SearchResult,
+    names: Mapping[ChannelId, str],
+    who: Asker,
+) -> bytes:
+    """A PNG of the result's first hits. Spoilers stay hidden."""
+    hits = result.hits[:MAX_HITS]
+    found: dict[int, Pixels] = {}
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def get(number: int, hit: Hit) -> None:
+        async with gate:
+            with suppress(AfterimageError, discord.DiscordException, aiohttp.ClientError, OSError):
+                found[number] = await _pixels(service, http, hit, who)
+
+    with suppress(TimeoutError):
+        async with asyncio.timeout(FETCH_S), asyncio.TaskGroup() as tasks:
+            for number, hit in enumerate(hits):
+                if not hit.place.flags & PlaceFlag.SPOILER:
+                    tasks.create_task(get(number, hit))
+    cells = [
+        Cell(
+            found.get(number),
+            f"{number + 1} · {say(who.language, f'band.{hit.band}')}",
+            f"{hit.score:.2f} · #{plain(names.get(hit.place.channel_id, ''), 40)}",
+        )
+        for number, hit in enumerate(hits)
+    ]
+    left = [Cell(picture, say(who.language, "sheet.asked")) for picture in pictures]
+    heading = plain(asked.words, 100) if asked.words.strip() else say(who.language, "sheet.heading")
+    return await asyncio.to_thread(contact_sheet, left, cells, heading)
+
+
+async def _pixels(service: Service, http: HTTPClient, hit: Hit, who: Asker) -> Pixels:
+    """The hit's picture through its message: only a message asked for anew has links that work."""
+    payload = await http.get_message(hit.place.channel_id, hit.place.message_id)
+    message = parse_message(payload, who.guild_id, stickers=True)
+    shown = next((picture for picture in message.pictures if picture.link == hit.link), None)
+    if shown is None:
+        raise AfterimageError(f"message {hit.place.message_id} does not show the picture any more")
+    data = await service.fetcher.fetch(
+        shown.url, proxy_url=shown.proxy_url, width=shown.width, height=shown.height, priority=Priority.QUERY
+    )
+    decoded = await service.decoder.decode(data, Priority.QUERY)
+    return decoded.frames[0]
