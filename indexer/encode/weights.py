@@ -8,11 +8,6 @@ import json
 import logging
 import os
 import pickle  # only for the name of its error
-import socket
-import urllib.parse
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +16,7 @@ import open_clip
 import torch
 from safetensors import SafetensorError
 
+from indexer.encode.hub import bounded_network, one_voice
 from indexer.encode.network import Network
 from indexer.errors import ModelUnavailable
 from indexer.model import ModelSpec, PixelSpec, ResizeMode
@@ -28,8 +24,6 @@ from indexer.settings import ModelSettings
 
 log = logging.getLogger(__name__)
 
-_REACH_S = 5.0  # seconds to find out whether the hub can be reached; its own client tries for 46 s a file
-_STALL_S = 60.0  # seconds without a byte after which a download counts as broken
 _SCHEMES = ("hf-hub:", "local-dir:")
 _CHECKPOINTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".npz", ".npy")
 _WAYS_OUT = (
@@ -56,7 +50,7 @@ def load(settings: ModelSettings, device: torch.device) -> Loaded:
         _check_tag(settings)
     cache_dir = str(settings.cache_dir) if settings.cache_dir else None
     from_hub = checkpoint is None and not name.startswith("local-dir:")
-    with _bounded_network(needed=from_hub) as unreachable, _one_voice():
+    with bounded_network(needed=from_hub) as unreachable, one_voice():
         try:
             model = open_clip.create_model(
                 name,
@@ -154,60 +148,6 @@ def _preprocessing(settings: ModelSettings, checkpoint: Path | None) -> dict[str
     if settings.resize_mode != "auto":
         chosen["resize_mode"] = settings.resize_mode
     return chosen
-
-
-@contextmanager
-def _bounded_network(*, needed: bool) -> Iterator[str]:
-    """Bounds what a download may hang for. Yields why the hub cannot be reached, or "" where it can or need not be.
-
-    Without network the hub's client is told so: it then looks only into its cache, at once.
-    """
-    from huggingface_hub import constants
-
-    before, stall = constants.HF_HUB_OFFLINE, socket.getdefaulttimeout()
-    unreachable = _why_unreachable(constants.ENDPOINT) if needed and not before else ""
-    if unreachable:
-        log.info(
-            "%s cannot be reached (%s): looking for the weights in the cache only", constants.ENDPOINT, unreachable
-        )
-    constants.HF_HUB_OFFLINE = before or bool(unreachable)
-    socket.setdefaulttimeout(_STALL_S)
-    try:
-        yield unreachable or ("HF_HUB_OFFLINE is set" if before else "")
-    finally:
-        constants.HF_HUB_OFFLINE = before
-        socket.setdefaulttimeout(stall)
-
-
-@contextmanager
-def _one_voice() -> Iterator[None]:
-    """open_clip logs its every step, and each failure that it also raises, to the root logger: to our debug log
-    instead, so that a failure is told once."""
-
-    def divert(record: logging.LogRecord) -> bool:
-        if "open_clip" not in record.pathname:
-            return True
-        log.debug("open_clip: %s", record.getMessage())
-        return False
-
-    root = logging.getLogger()
-    root.addFilter(divert)  # a logger's filter sees only what is logged to that very logger
-    try:
-        yield
-    finally:
-        root.removeFilter(divert)
-
-
-def _why_unreachable(endpoint: str) -> str:
-    if urllib.request.getproxies():  # then only the proxy can tell
-        return ""
-    parts = urllib.parse.urlsplit(endpoint)
-    try:
-        address = (parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
-        socket.create_connection(address, _REACH_S).close()
-    except OSError as error:
-        return error.strerror or str(error) or type(error).__name__
-    return ""
 
 
 def _explained(
