@@ -10,7 +10,7 @@ from typing import Any
 
 import discord
 
-from bot.parse import STICKER_CDN, Payload, parse_message, shows_nothing
+from bot.parse import Payload, parse_message, shows_nothing
 from bot.rest import UNKNOWN_MESSAGE, RequestBudget, Rest
 from indexer.errors import ChannelClosed, RetryLater, TellPerson
 from indexer.model import Channel, ChannelId, ChannelKind, Guild, GuildId, Message, MessageId, UserId
@@ -62,11 +62,11 @@ class DiscordHistory:
         *,
         stickers: bool = False,
         budget: RequestBudget | None = None,
-        sticker_cdn: str = STICKER_CDN,
+        sticker_cdn: str | None = None,
     ) -> None:
         self._client = client
         self._stickers = stickers
-        self._sticker_cdn = sticker_cdn
+        self._sticker_cdn = sticker_cdn or discord.Asset.BASE
         self._threads: OrderedDict[int, _Thread] = OrderedDict()
         self.rest = Rest(client, budget)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 import re
 import socket
 import struct
@@ -139,7 +140,8 @@ class Faults:
         headers = VIA | {"Retry-After": f"{self.retry_after_s}", "X-RateLimit-Scope": scope}
         if scope == "global":
             headers["X-RateLimit-Global"] = "true"
-        return web.json_response(body, status=429, headers=headers)
+        # Discord names no charset, and discord.py takes nothing but the bare type for JSON.
+        return web.Response(body=json.dumps(body), status=429, headers=headers | {"Content-Type": "application/json"})
 
 
 def _reset(request: web.Request) -> None:

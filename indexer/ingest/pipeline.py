@@ -105,8 +105,8 @@ class Pipeline:
     async def run_guild(self, guild_id: GuildId, only: frozenset[ChannelId] | None = None) -> Progress:
         """Reads the guild's history to its end and embeds every picture in it.
 
-        `only` limits it to these channels and their threads. Goes on where an earlier run ended; nothing that is known
-        is fetched or embedded again. Returns when all is done (DONE), or all but some channels (INCOMPLETE). Cancelling
+        `only` limits the reading to these channels and their threads (none: what is pending is fetched, nothing read).
+        Goes on where an earlier run ended; nothing that is known is fetched or embedded again. Returns when all is done (DONE), or all but some channels (INCOMPLETE). Cancelling
         it at any point loses nothing. Raises TellPerson where a person must put something right (a missing intent),
         ChannelClosed where the guild cannot be read, RetryLater where its channels cannot be listed for a long time,
         Stop; RuntimeError when the guild runs already.
@@ -131,7 +131,8 @@ class Pipeline:
                 only=only,
             )
             async with asyncio.TaskGroup() as group:
-                group.create_task(reader.run())
+                if only is None or only:
+                    group.create_task(reader.run())
                 group.create_task(self._take_up(guild_id, lane, tally))
             await tally.settled()
             tally.state = State.INCOMPLETE if reader.postponed else State.DONE
