@@ -9,13 +9,13 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 from bot.client import Client
 from bot.config import Config
 from bot.health import keep_beating
 from bot.log import logging_to
-from indexer.errors import Stop
+from indexer.errors import AfterimageError, Stop
 from indexer.service import Service, open_service
 
 logger = logging.getLogger(__name__)
@@ -96,6 +96,13 @@ async def _serve(config: Config, client: Client, service: Service, shutdown: Shu
             signalled.cancel()
 
 
+def _version() -> str:
+    try:
+        return version("afterimage")
+    except PackageNotFoundError:
+        return "(from a folder, not installed)"
+
+
 def _one_reason(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """The one error to tell of: a Stop if there is any, else the first."""
     error: BaseException = group.subgroup(Stop) or group
@@ -111,7 +118,7 @@ async def _run(config: Config, prepare: Prepare, watchdog: Watchdog) -> None:
             async with prepare(config) as ready:
                 for warning in ready.warnings:
                     logger.warning("%s", warning)
-                logger.info("afterimage %s, data in %s", version("afterimage"), ready.settings.data_dir.absolute())
+                logger.info("afterimage %s, data in %s", _version(), ready.settings.data_dir.absolute())
                 client = Client(ready)
                 async with open_service(ready.settings, client.history) as service:
                     shutdown.serving = True
@@ -133,6 +140,12 @@ def run(config: Config, prepare: Prepare = nullcontext) -> None:
     watchdog = Watchdog(config.discord.shutdown_s)
     try:
         with logging_to(config.log, secrets):
-            asyncio.run(_run(config, prepare, watchdog))
+            try:
+                asyncio.run(_run(config, prepare, watchdog))
+            except (AfterimageError, KeyboardInterrupt):
+                raise
+            except Exception as error:  # the log takes tokens out, the interpreter's own traceback would not
+                logger.critical("the bot failed", exc_info=error)
+                raise Stop("The bot failed; the log says where. Please report it.") from None
     finally:
         watchdog.stand_down()

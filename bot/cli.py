@@ -39,7 +39,10 @@ def _parser() -> argparse.ArgumentParser:
         "running:run",
         "Run the bot. Without a token it starts the sandbox, a Discord on this machine, and joins it.",
     )
-    add("sandbox", "running:sandbox", "Start the sandbox alone: a Discord on this machine with a demo server in it.")
+    made_up = add(
+        "sandbox", "running:sandbox", "Start the sandbox alone: a Discord on this machine with a demo server."
+    )
+    made_up.add_argument("--port", type=int, default=0, metavar="N", help="its port on 127.0.0.1 (default: a free one)")
 
     check = add("check-config", "configuration:check", "Check the configuration and show what is in force and why.")
     check.add_argument("--example", action="store_true", help="print a documented config.toml with every key instead")

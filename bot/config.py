@@ -145,19 +145,28 @@ def _flat(path: Path, parsed: Mapping[str, Any], keys: Mapping[str, Key]) -> dic
     return flat
 
 
-def _overrides(environ: Mapping[str, str], keys: Mapping[str, Key]) -> dict[str, str]:
-    """The environment's values by dotted name. Raises ConfigError for an AFTERIMAGE_ variable that sets nothing."""
+def _overrides(environ: Mapping[str, str], keys: Mapping[str, Key]) -> tuple[dict[str, str], list[str]]:
+    """The environment's values by dotted name, and warnings of variables that set nothing and resemble none that do.
+
+    Raises ConfigError for an AFTERIMAGE_ variable that was meant to set something and does not.
+    """
     by_variable = {key.variable: key.dotted for key in keys.values()}
+    tables = tuple(f"{PREFIX}{key.table.upper()}_" for key in keys.values() if key.table)
     found: dict[str, str] = {}
+    warnings: list[str] = []
     for variable, text in environ.items():
         if variable in by_variable:
             found[by_variable[variable]] = text
         elif variable.startswith(PREFIX) and variable not in (CONFIG_VARIABLE, TOKEN_VARIABLE):
-            raise ConfigError(
-                f"{variable}: this environment variable sets nothing{suggest(variable, by_variable)};"
+            meant = suggest(variable, by_variable, 0.8)  # they all begin alike
+            message = (
+                f"{variable}: this environment variable sets nothing{meant};"
                 f" variables are {PREFIX}<TABLE>_<KEY>, as in {keys['model.name'].variable}"
             )
-    return found
+            if meant or variable.startswith(tables):
+                raise ConfigError(message)
+            warnings.append(message)
+    return found, warnings
 
 
 def _check_token(token: str, origin: str) -> Secret:
@@ -226,7 +235,8 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
         for dotted, value in _flat(path, _parse(path), keys).items():
             values[dotted] = convert(keys[dotted], value, str(path), path.parent)
             origins[dotted] = str(path)
-    for dotted, text in _overrides(environ, keys).items():
+    overrides, strange = _overrides(environ, keys)
+    for dotted, text in overrides.items():
         key = keys[dotted]
         values[dotted] = convert(key, from_text(key, text), key.variable, Path())
         origins[dotted] = key.variable
@@ -234,6 +244,8 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     token, origin, warnings = _read_token(tables["discord"], environ)
     tables["discord"] = replace(tables["discord"], token=token)
     origins["discord.token"] = origin
-    config = Config(settings=build(Settings, values), path=path, origins=origins, warnings=tuple(warnings), **tables)
+    config = Config(
+        settings=build(Settings, values), path=path, origins=origins, warnings=(*strange, *warnings), **tables
+    )
     _check_together(config)
     return config

@@ -75,10 +75,10 @@ def keys_of(settings: type[Any], table: str = "") -> Iterator[Key]:
             yield Key(table, one.name, kind, default, about)
 
 
-def suggest(word: str, known: Iterable[str]) -> str:
+def suggest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     """` (did you mean …?)`, or nothing where nothing is near."""
     names = list(known)
-    near = difflib.get_close_matches(word.lower(), [name.lower() for name in names], n=1, cutoff=0.6)
+    near = difflib.get_close_matches(word.lower(), [name.lower() for name in names], n=1, cutoff=cutoff)
     found = [name for name in names if near and name.lower() == near[0]]
     return f" (did you mean {found[0]}?)" if found else ""
 

@@ -61,7 +61,7 @@ def progress_text(job: Job, progress: Progress | None, language: Language) -> st
     if progress is not None:
         lines += _counts(progress, language, running=running)
     elif running:
-        lines.append(tell(language, "starting"))
+        lines += [f"`{bar(0)}` 0 %", tell(language, "starting")]
     return "\n".join(line for line in lines if line)
 
 

@@ -66,8 +66,8 @@ def test_each_key_says_what_it_means_and_in_which_unit(dotted: str) -> None:
     key = all_keys()[dotted]
     assert key.about.text.endswith("."), "a sentence for the example file"
     if key.kind in (int, float):
-        assert key.about.unit
         assert key.about.low is not None
+        assert key.about.unit or key.dotted == "search.words_weight"  # a ratio has none
     if key.about.choices:
         assert key.default in key.about.choices
 
@@ -132,9 +132,16 @@ def test_what_is_wrong_is_named_with_file_key_value_and_what_is_allowed(
 
 
 def test_a_variable_that_sets_nothing_is_an_error(tmp_path: Path) -> None:
-    message = refusal(tmp_path, "", {"AFTERIMAGE_MODEL_NAM": "x"})
-    assert "AFTERIMAGE_MODEL_NAM" in message
-    assert "did you mean AFTERIMAGE_MODEL_NAME?" in message
+    for meant in ("AFTERIMAGE_MODEL_NAM", "AFTERIMAGE_MODLE_NAME"):
+        message = refusal(tmp_path, "", {meant: "x"})
+        assert meant in message
+        assert "did you mean AFTERIMAGE_MODEL_NAME?" in message
+    assert "sets nothing" in refusal(tmp_path, "", {"AFTERIMAGE_MODEL_COLOUR": "x"})
+
+
+def test_a_variable_of_somebody_elses_is_warned_of_only() -> None:
+    (warning,) = load(None, {"AFTERIMAGE_BACKUP_HOST": "x"}).warnings
+    assert "AFTERIMAGE_BACKUP_HOST" in warning
 
 
 def test_a_bad_value_in_the_environment_names_the_variable(tmp_path: Path) -> None:
