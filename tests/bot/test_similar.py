@@ -14,9 +14,11 @@ from bot.replies.pages import PAGE_HITS
 from sandbox.members import Person
 from sandbox.permissions import Permission
 from sandbox.reply import Reply
+from sandbox.server import open_sandbox
 from sandbox.world import File, Message
 from sandbox.world.events import Event, MessageCreated
 from tests.bot.running import Running, Town, noise, running, town, until, with_auto_start
+from tests.openapi import description
 
 
 @pytest.fixture
@@ -248,3 +250,22 @@ async def test_a_german_member_is_answered_in_german(shop: tuple[Running, Town])
     reply = await similar(bot.person(place.member), place.talk.id, image=noise(3).data)
     assert "Dasselbe Bild" in reply.text()
     assert "24 Bilder durchsucht" in reply.text()
+
+
+async def test_every_request_of_a_whole_conversation_is_one_that_discord_describes(tmp_path: Path) -> None:
+    rules = description()
+    place = town(pictures=12, secrets=1)
+    async with (
+        open_sandbox(place.world, keep=2_000) as sandbox,
+        running(sandbox, tmp_path / "data", with_auto_start) as bot,
+    ):
+        await bot.indexed(place.guild)
+        sandbox.record.clear()
+        asker = bot.person(place.member)
+        reply = await similar(asker, place.talk.id, image=noise(3).data, text="picture min:-1", count=12, explain=True)
+        await asker.press(reply, "Next")
+        await asker.press(reply, "Contact sheet")
+        await asker.press(reply, "Share here")
+        await asker.select(reply, "More like …", ["More like picture 1"])
+        await similar(asker, place.talk.id)
+        assert rules.check(sandbox.record.exchanges) >= 10

@@ -80,9 +80,10 @@ def _direction(word: str) -> Vectors:
 
 
 def _meaning(text: str) -> Vectors:
-    return np.sum(
-        [_direction(word) for word in text.lower().split()] or [np.zeros(DIMENSION)], axis=0, dtype=np.float32
-    )
+    total = np.zeros(DIMENSION, np.float32)
+    for word in text.lower().split():
+        total += _direction(word)
+    return total
 
 
 def _unit(vector: Vectors) -> Vectors:
