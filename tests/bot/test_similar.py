@@ -266,6 +266,6 @@ async def test_every_request_of_a_whole_conversation_is_one_that_discord_describ
         await asker.press(reply, "Next")
         await asker.press(reply, "Contact sheet")
         await asker.press(reply, "Share here")
-        await asker.select(reply, "More like …", ["More like picture 1"])
+        await asker.select(reply, "More like …", ["More like picture 6"])
         await similar(asker, place.talk.id)
         assert rules.check(sandbox.record.exchanges) >= 10
