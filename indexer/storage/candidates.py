@@ -10,6 +10,7 @@ import numpy as np
 from indexer.model import Candidate, ChannelId, MessageId, PictureId, Place, PlaceFlag, PlaceId, UserId
 from indexer.storage.block import Floats, Ints, Part
 from indexer.storage.filter import Terms, shown
+from indexer.storage.scan import Best
 
 _FLAGS = {bits: PlaceFlag(bits) for bits in range(64)}  # PlaceFlag(…) costs a microsecond a call
 
@@ -25,11 +26,12 @@ def ranked(pictures: Ints, scores: Floats, places: Mapping[int, Iterable[Place]]
     return tuple(found[:k])
 
 
-def places_in(parts: Sequence[tuple[Part, Terms]], pictures: Ints) -> dict[int, list[Place]]:
-    """For each picture its living places inside the filter, over all parts."""
+def places_in(parts: Sequence[tuple[Part, Terms]], top: Best) -> dict[int, list[Place]]:
+    """For each picture of `top` its living places inside the filter, over all parts."""
+    pictures = top.pictures
     found: defaultdict[int, list[Place]] = defaultdict(list)
     for part, terms in parts:
-        rows = part.block.vector_rows(pictures)
+        rows = top.rows if len(parts) == 1 else part.block.vector_rows(pictures)
         held = np.flatnonzero(rows >= 0)
         if not len(held):
             continue

@@ -197,20 +197,20 @@ def _runs(block: Block, terms: Terms) -> tuple[list[tuple[int, int]], bool, bool
     timed = terms.low > 0 or terms.high < MESSAGE_MAX
     if block.starts is None:
         return ([(0, len(block.pictures))] if len(block.pictures) else []), not terms.every_channel, timed
-    starts = block.starts
-    narrow = timed and len(terms.channel_codes) <= BISECTED_CHANNELS
-    runs: list[tuple[int, int]] = []
-    for start, stop in zip(starts[terms.channel_codes].tolist(), starts[terms.channel_codes + 1].tolist(), strict=True):
-        if narrow:
-            messages = block.primary.message
-            start, stop = bisect_left(messages, terms.low, start, stop), bisect_left(messages, terms.high, start, stop)
-        if start == stop:
-            continue
-        if runs and runs[-1][1] == start:
-            runs[-1] = (runs[-1][0], stop)
-        else:
-            runs.append((start, stop))
-    return runs, False, timed and not narrow
+    first, last = block.starts[terms.channel_codes], block.starts[terms.channel_codes + 1]
+    narrow = timed and len(first) <= BISECTED_CHANNELS
+    if narrow:
+        message = block.primary.message
+        spans = [
+            (bisect_left(message, terms.low, start, stop), bisect_left(message, terms.high, start, stop))
+            for start, stop in zip(first.tolist(), last.tolist(), strict=True)
+        ]
+        first, last = np.array(spans, np.int64).T
+    some = first < last
+    first, last = first[some], last[some]
+    apart = first[1:] != last[:-1]
+    firsts, lasts = first[:1].tolist() + first[1:][apart].tolist(), last[:-1][apart].tolist() + last[-1:].tolist()
+    return list(zip(firsts, lasts, strict=True)), False, timed and not narrow
 
 
 def _covering(runs: list[tuple[int, int]]) -> Bools:

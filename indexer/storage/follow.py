@@ -20,13 +20,14 @@ TAIL_ROWS = 65_536  # a tail of more (64 MB at 512 dimensions) is not held: SQLi
 
 _COLUMNS = "p.place_id, p.picture_id, m.channel_id, m.author_id, m.message_id, p.flags"
 _FRESH = f"""
-    SELECT {_COLUMNS}, e.vector FROM places p JOIN messages m USING (message_id)
-    JOIN embeddings e ON e.picture_id = p.picture_id AND e.model_id = :model AND length(e.vector) = :bytes
-    WHERE p.guild_id = :guild AND p.place_id IN (SELECT value FROM json_each(:places))
-"""  # noqa: S608  only the constant above is put in
+    SELECT {_COLUMNS}, e.vector FROM json_each(:places) j CROSS JOIN places p ON p.place_id = j.value
+    CROSS JOIN messages m USING (message_id)
+    CROSS JOIN embeddings e ON e.picture_id = p.picture_id AND e.model_id = :model AND length(e.vector) = :bytes
+    WHERE m.guild_id = :guild
+"""  # noqa: S608  only the constant above is put in; CROSS JOIN: in this order, whatever the planner guesses
 _EVERY = f"""
-    SELECT {_COLUMNS}, e.vector FROM messages m JOIN places p USING (message_id)
-    JOIN embeddings e ON e.picture_id = p.picture_id AND e.model_id = :model AND length(e.vector) = :bytes
+    SELECT {_COLUMNS}, e.vector FROM messages m CROSS JOIN places p USING (message_id)
+    CROSS JOIN embeddings e ON e.picture_id = p.picture_id AND e.model_id = :model AND length(e.vector) = :bytes
     WHERE m.guild_id = :guild
 """  # noqa: S608  as above
 
@@ -60,6 +61,12 @@ def head(connection: sqlite3.Connection) -> int:
     """The number of the log's newest line ever."""
     row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'index_log'").fetchone()
     return 0 if row is None else int(row[0])
+
+
+def newest(connection: sqlite3.Connection, guild_id: GuildId) -> int:
+    """The number of the newest line about this guild that is still there; 0 where none is."""
+    (seq,) = connection.execute("SELECT max(seq) FROM index_log WHERE guild_id = ?", (guild_id,)).fetchone()
+    return int(seq or 0)
 
 
 def coverage(connection: sqlite3.Connection, guild_id: GuildId, model_id: ModelId) -> tuple[int, int] | None:
@@ -116,6 +123,29 @@ def fresh(
     columns = np.array([row[:6] for row in rows], np.int64).reshape(-1, 6).T
     vectors = np.frombuffer(b"".join(row[6] for row in rows), np.uint8).reshape(-1, 2 * dimension)
     return Listing(*columns), vectors
+
+
+def serving_model(connection: sqlite3.Connection, guild_id: GuildId, wanted: ModelId) -> int:
+    """`wanted`, unless a picture of the guild has only other models' embeddings; then the fullest other model."""
+    (others,) = connection.execute("SELECT count(*) FROM models WHERE model_id != ?", (wanted,)).fetchone()
+    if not others:
+        return wanted
+    parameters = {"guild": guild_id, "wanted": wanted}
+    lacking = connection.execute(
+        "SELECT 1 FROM messages m JOIN places p USING (message_id) JOIN embeddings e USING (picture_id)"
+        " WHERE m.guild_id = :guild AND NOT EXISTS (SELECT 1 FROM embeddings n"
+        "   WHERE n.picture_id = p.picture_id AND n.model_id = :wanted) LIMIT 1",
+        parameters,
+    ).fetchone()
+    if lacking is None:
+        return wanted
+    (fullest,) = connection.execute(
+        "SELECT e.model_id FROM messages m JOIN places p USING (message_id) JOIN embeddings e USING (picture_id)"
+        " WHERE m.guild_id = :guild AND e.model_id != :wanted"
+        " GROUP BY e.model_id ORDER BY count(DISTINCT e.picture_id) DESC, e.model_id DESC LIMIT 1",
+        parameters,
+    ).fetchone()
+    return int(fullest)
 
 
 class Follower:

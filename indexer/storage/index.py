@@ -75,9 +75,9 @@ class VectorIndex:
         Equal scores: newest message first. Raises ValueError where the query does not fit the model.
         """
         values = np.ascontiguousarray(query, np.float32)
-        dimension = self._dimension(model_id)
-        if values.shape != (dimension,) or not np.isfinite(values).all():
-            raise ValueError(f"a query of shape {values.shape} for model {model_id}, which has {dimension} dimensions")
+        dimension = self.dimension(model_id)
+        if values.shape != (dimension,) or not 0 < float(np.linalg.norm(values)) < np.inf:
+            raise ValueError(f"not a query of {dimension} finite values, not all zero: {values.shape}, {values}")
         if k < 1 or not allowed.channels:
             return IndexAnswer((), 0, Floor.INDEX if self._kernels else Floor.DIRECT)
         view = self._follow(guild_id, model_id, dimension) if self._kernels else None
@@ -88,7 +88,7 @@ class VectorIndex:
         parts = [(part, terms) for part in view.parts if (terms := compile_filter(part.block, allowed)) is not None]
         plans = [plan(part, terms) for part, terms in parts]
         top = best(self._kernels, [part.block for part, _ in parts], plans, values, k, self._spread, self._threads)
-        found = ranked(top.pictures, top.scores, places_in(parts, top.pictures), k)
+        found = ranked(top.pictures, top.scores, places_in(parts, top), k)
         return IndexAnswer(found, sum(one.places for one in plans), Floor.INDEX)
 
     def serving_model(self, guild_id: GuildId, wanted: ModelId) -> ModelId:
@@ -101,14 +101,7 @@ class VectorIndex:
         if known is not None and (known[0] == wanted or time.monotonic() < known[1]):
             return known[0]
         with self._connection() as connection:
-            row = connection.execute(
-                "SELECT e.model_id FROM messages m JOIN places p USING (message_id)"
-                " JOIN embeddings e ON e.picture_id = p.picture_id AND e.model_id != :wanted"
-                " WHERE m.guild_id = :guild AND NOT EXISTS (SELECT 1 FROM embeddings n"
-                "   WHERE n.picture_id = p.picture_id AND n.model_id = :wanted) LIMIT 1",
-                {"guild": guild_id, "wanted": wanted},
-            ).fetchone()
-        serving = wanted if row is None else ModelId(row[0])
+            serving = ModelId(follow.serving_model(connection, guild_id, wanted))
         self._serving[key] = (serving, time.monotonic() + SERVING_S)
         return serving
 
@@ -175,6 +168,23 @@ class VectorIndex:
     def path_of(self, guild_id: GuildId, model_id: ModelId, name: str) -> Path:
         return self.folder / str(guild_id) / str(model_id) / f"{name}{SUFFIX}"
 
+    def dimension(self, model_id: ModelId) -> int:
+        """Of the model's vectors. Raises ValueError for an unknown model."""
+        with self._lock:
+            for (_, model), (_, follower) in self._followers.items():
+                if model == model_id:
+                    return follower.dimension
+        with self._connection() as connection:
+            row = connection.execute("SELECT dimension FROM models WHERE model_id = ?", (model_id,)).fetchone()
+        if row is None:
+            raise ValueError(f"model {model_id} is unknown")
+        return int(row[0])
+
+    @property
+    def mapped(self) -> bool:
+        """Whether segments are of use here: FAISS is there and wanted."""
+        return self._kernels is not None
+
     @contextmanager
     def connection(self) -> Iterator[sqlite3.Connection]:
         """A read-only connection of the index's own, in autocommit."""
@@ -216,17 +226,6 @@ class VectorIndex:
             self._watch = follow.connect(self._path)
         (version,) = self._watch.execute("PRAGMA data_version").fetchone()
         return int(version)
-
-    def _dimension(self, model_id: ModelId) -> int:
-        with self._lock:
-            for (_, model), (_, follower) in self._followers.items():
-                if model == model_id:
-                    return follower.dimension
-        with self._connection() as connection:
-            row = connection.execute("SELECT dimension FROM models WHERE model_id = ?", (model_id,)).fetchone()
-        if row is None:
-            raise ValueError(f"model {model_id} is unknown")
-        return int(row[0])
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from indexer.storage.block import Bools, Bytes, Codes, Floats, Ints
+from indexer.storage.block import Bools, Bytes, Codes, Floats, Ints, slack
 
 _loading = threading.Lock()
 _kernels: list[Kernels | None] = []
@@ -52,7 +52,8 @@ class Kernels:
         scores, at = self._search(self._byte, rows, len(query), whole, count, mask)
         scores *= np.float32(unit)
         scores += np.float32(query @ codes.centre)
-        return scores, at, lost + codes.residual * float(np.linalg.norm(query)) * 1.001 + 1e-4
+        length = float(np.linalg.norm(query))
+        return scores, at, lost + codes.residual * length + 4 * slack(len(query), length)
 
     def _search(
         self, kind: int, rows: Bytes, dimension: int, query: Floats, count: int, mask: Bools | None

@@ -13,19 +13,25 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from sys import maxsize
 from typing import TYPE_CHECKING, TypeVar
 
 from indexer.model import GuildId, ModelId
-from indexer.storage import draft
+from indexer.storage import draft, follow
 from indexer.storage.database import Database, to_the_end
-from indexer.storage.draft import Draft
+from indexer.storage.draft import Draft, Files
 from indexer.storage.segment import SUFFIX
+from indexer.storage.sources import Snapshot
 
 if TYPE_CHECKING:
     from indexer.storage.index import VectorIndex
 
 T = TypeVar("T")
+
+
+ROUNDS = 4  # publications of one index in a row: what is written meanwhile may wait for the next call
 
 
 class _Stopped(Exception):
@@ -38,13 +44,15 @@ class Maintenance:
     def __init__(self, index: VectorIndex) -> None:
         self._index = index
         self._turn = asyncio.Lock()
+        self._small: dict[tuple[int, int], int] = {}  # guilds below the seal, and the log's end when that was seen
 
     async def run(self, db: Database, guild_id: GuildId | None, *, everything: bool) -> None:
         async with self._turn:
             await self._in_thread(lambda _: self._remove_orphans())
             for guild, model in await self._in_thread(lambda _: self._indexes(guild_id)):
-                while await self._step(db, guild, model, everything=everything):
-                    pass
+                for _ in range(ROUNDS):
+                    if not await self._step(db, guild, model, everything=everything):
+                        break
 
     async def _step(self, db: Database, guild_id: GuildId, model_id: ModelId, *, everything: bool) -> bool:
         """One publication; whether another look is worth it."""
@@ -66,20 +74,23 @@ class Maintenance:
         self, guild_id: GuildId, model_id: ModelId, everything: bool, check: Callable[[], None]
     ) -> Draft | None:
         index = self._index
+        files = Files(
+            lambda record, dimension: index.open_segment(guild_id, model_id, record, dimension),
+            lambda record: index.set_aside(guild_id, model_id, record),
+            lambda name: index.path_of(guild_id, model_id, name),
+        )
+        settings = index.settings if index.mapped else replace(index.settings, seal_rows=maxsize)
         with index.connection() as connection:
             connection.execute("BEGIN")
             try:
-                return draft.make(
-                    connection,
-                    guild_id,
-                    model_id,
-                    index.settings,
-                    lambda record, dimension: index.open_segment(guild_id, model_id, record, dimension),
-                    lambda record: index.set_aside(guild_id, model_id, record),
-                    lambda name: index.path_of(guild_id, model_id, name),
-                    everything=everything,
-                    check=check,
-                )
+                newest = follow.newest(connection, guild_id)
+                if not everything and self._small.get((guild_id, model_id)) == newest:
+                    return None
+                snapshot = Snapshot(connection, guild_id, model_id, index.dimension(model_id), check)
+                work = draft.make(snapshot, settings, files, everything=everything)
+                if work is None and follow.coverage(connection, guild_id, model_id) is None:
+                    self._small[guild_id, model_id] = newest
+                return work
             finally:
                 connection.execute("ROLLBACK")
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from indexer.storage.kernels import Kernels
 # From so many rows on, one byte a dimension and a second look at 64 + 16·k of them is faster than two bytes a
 # dimension (measured by benchmarks/index.py).
 FIRST_PASS_ROWS = 12_288
+FIRST_PASS_SHARE = 64  # and only while fewer than one row in so many is to be found
 THREADED_ROWS = 65_536  # from so many rows on, a scan is cut for the threads; a thread's start costs 50 µs
 GATHER_ROWS = 4096  # gathered at once: 4 MB of float16 rows, so that the scan finds them in the cache
 
@@ -97,30 +98,44 @@ def _merge(
     blocks: Sequence[Block], tasks: Sequence[_Task], found: Sequence[Found], query: Floats, k: int, tolerance: float
 ) -> tuple[Best, float]:
     """What the finds amount to, and the k-th score (−inf while there are fewer)."""
-    scores = np.concatenate([one.scores for one in found]) if found else np.empty(0, np.float32)
-    rows = np.concatenate([one.rows for one in found]) if found else np.empty(0, np.int64)
-    which = np.repeat(np.arange(len(found)), [len(one.rows) for one in found])
-    pictures = np.concatenate(
-        [blocks[task.part].pictures[one.rows].astype(np.int64) for task, one in zip(tasks, found, strict=True)]
-        or [np.empty(0, np.int64)]
-    )
+    if not found:
+        nothing = np.empty(0, np.int64)
+        return Best(nothing, np.empty(0, np.float32), nothing, nothing), -np.inf
+    scores, rows = _joined([one.scores for one in found]), _joined([one.rows for one in found])
+    parts = np.repeat([task.part for task in tasks], [len(one.rows) for one in found])
+    pictures = _joined([blocks[task.part].pictures[one.rows] for task, one in zip(tasks, found, strict=True)])
     order = np.argsort(-scores, kind="stable")
-    if len(found) > 1:  # the same picture may lie in two segments, with the same bytes
+    if not np.isfinite(scores).all():  # only a damaged file, not yet found out, holds such rows
+        order = order[np.isfinite(scores[order])]
+    if len(blocks) > 1:  # the same picture may lie in two segments, with the same bytes
         _, first = np.unique(pictures[order], return_index=True)
         order = order[np.sort(first)]
     if len(order) > k:  # only what can still reach the k-th place is worth the final score
-        order = order[: int(np.searchsorted(-scores[order], -(scores[order[k - 1]] - 2 * tolerance), "right"))]
-    vectors = [tasks[which[at]].block.vectors[rows[at]] for at in order.tolist()]
-    final = score(np.stack(vectors), query) if vectors else np.empty(0, np.float32)
+        ranked = scores[order]
+        order = order[: int(np.searchsorted(-ranked, 2 * tolerance - ranked[k - 1], "right"))]
+    final = score(_gathered(blocks, parts[order], rows[order]), query)
     by_score = np.argsort(-final, kind="stable")
-    by_score = by_score[: int(np.count_nonzero(np.isfinite(final)))]  # NaN sorts last; only a damaged file holds one
     floor = -np.inf
     if len(by_score) >= k:
         floor = float(final[by_score[k - 1]])
         by_score = by_score[: int(np.searchsorted(-final[by_score], -np.float32(floor), "right"))]
-    order, final = order[by_score], final[by_score]
-    parts = np.array([tasks[at].part for at in which[order]], np.int64)
-    return Best(pictures[order], final, parts, rows[order]), floor
+    order = order[by_score]
+    return Best(pictures[order].astype(np.int64), final[by_score], parts[order], rows[order]), floor
+
+
+def _joined(arrays: list[Any]) -> Any:
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+
+
+def _gathered(blocks: Sequence[Block], parts: Ints, rows: Ints) -> Bytes:
+    """The vectors of these rows of these blocks."""
+    if len(blocks) == 1:
+        return blocks[0].vectors.take(rows, axis=0)
+    gathered = np.empty((len(rows), 2 * blocks[0].dimension), np.uint8)
+    for part in np.unique(parts):
+        here = parts == part
+        gathered[here] = blocks[part].vectors.take(rows[here], axis=0)
+    return gathered
 
 
 def _scan(kernels: Kernels, task: _Task, query: Floats, tolerance: float) -> Found:
@@ -128,10 +143,11 @@ def _scan(kernels: Kernels, task: _Task, query: Floats, tolerance: float) -> Fou
     size = _size(piece)
     first_pass_depth = 64 + 4 * depth
     # A scan that has to go deeper had too many rows within the first pass's error: float16 settles it.
-    coarse = block.codes if size >= FIRST_PASS_ROWS and depth * 64 < size and depth <= 1024 else None
+    coarse = block.codes if size >= FIRST_PASS_ROWS and depth * FIRST_PASS_SHARE < size and depth <= 1024 else None
     if coarse is None:
         scores, rows = _pass(piece, block.vectors, depth, lambda data, mask: kernels.half(data, query, depth, mask))
-        ceiling = -np.inf if len(rows) >= size else float(scores[-1]) + tolerance
+        # Deep enough is all of them, also where a damaged file's NaN never comes back.
+        ceiling = -np.inf if depth >= size else float(scores[-1]) + tolerance if len(scores) else np.inf
         return Found(rows, scores, ceiling)
     error = 0.0
 

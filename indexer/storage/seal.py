@@ -191,7 +191,7 @@ def _table(
         "place": _narrow(place),
         "channel": _narrow(channel, np.uint16),
         "author": _narrow(author, np.uint16),
-        "flags": _narrow(np.concatenate([primary.flags, extra.flags]), np.uint8),
+        "flags": _narrow(np.concatenate([primary.flags, extra.flags])),
         "picture": _narrow(primary.picture),
         "owner": _narrow(arranged.owner),
         "pictures_sorted": _narrow(primary.picture[by_picture]),
@@ -225,7 +225,7 @@ def _coded(primary: Long, extra: Long) -> tuple[Long, Long]:
 def _narrow(values: Ints, smallest: type[np.unsignedinteger[Any]] = np.uint32) -> Ints:
     """`values` (none negative) in `smallest` where they fit, else twice as wide, and so on up to int64."""
     top = int(values.max()) if len(values) else 0
-    for kind in (np.uint8, np.uint16, np.uint32):
+    for kind in (np.uint16, np.uint32):
         if np.dtype(kind).itemsize >= np.dtype(smallest).itemsize and top <= np.iinfo(kind).max:
             return values.astype(kind)
     return values.astype(np.int64)

@@ -53,7 +53,7 @@ class Record:
 def header(count: int, dimension: int) -> bytes:
     """FAISS's header of `count` float16 rows under inner product (index_write.cpp: IxSQ, then the quantizer)."""
     index = struct.pack("<4siqqqBi", b"IxSQ", dimension, count, 1 << 20, 1 << 20, 1, 0)
-    quantizer = struct.pack("<iifQQQ", 3, 0, 0.0, dimension, 2 * dimension, 0)  # 3: QT_fp16
+    quantizer = struct.pack("<iifQQQ", 4, 0, 0.0, dimension, 2 * dimension, 0)  # 4: QT_fp16
     return index + quantizer + struct.pack("<Q", count * 2 * dimension)
 
 

@@ -52,7 +52,8 @@ class Shown:
 def unit(rng: np.random.Generator, count: int, dimension: int = DIMENSION) -> Vectors:
     vectors = rng.standard_normal((count, dimension)).astype(np.float32)
     vectors[:, 0] += 1.5  # a common direction, as real embeddings have
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    result: Vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return result
 
 
 def half(vector: Vectors) -> bytes:
@@ -174,7 +175,8 @@ class World:
     async def fill(self, rng: np.random.Generator, count: int, *, channels: int = 6, authors: int = 9) -> None:
         """`count` more places; every eighth shows an older picture again, every sixteenth vector equals another."""
         first = max(self.places, default=0) + 1
-        places, vectors = [], {}
+        places: list[Shown] = []
+        vectors: dict[int, Vectors] = {}
         fresh = unit(rng, count)
         for number in range(first, first + count):
             known = list(self.vectors) + list(vectors)
@@ -217,7 +219,7 @@ async def open_world(
     async with open_database(data_dir) as database:
         async with database.transaction() as tx:
             await write_models(tx, dimension)
-            await write_guild(tx, GUILD, [100], [])
+            await write_guild(tx, GUILD, range(100, 107), [])
         folder = data_dir / "segments"
         index = VectorIndex(data_dir / FILE_NAME, folder, settings or IndexSettings())
         try:
