@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     add("health", "health:check", "Exit with 0 when the bot on this data folder is connected and answers, else with 1.")
 
     search = add("search", "searching:search", "Search from here: everything in a server, without Discord. Reads only.")
-    search.add_argument("words", nargs="?", default="", metavar="WORDS", help='what to look for, as in "a red bicycle"')
+    search.add_argument("words", nargs="?", default="", metavar="WORDS", help='as in "a red bicycle"; -- before -this')
     search.add_argument("--image", type=Path, metavar="FILE", help="a picture to look for, with or without words")
     search.add_argument("--guild", type=int, metavar="ID", help="the server (may be left out where there is only one)")
     search.add_argument("--count", type=int, metavar="N", help="how many hits (default: search.default_count)")

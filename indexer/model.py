@@ -35,8 +35,8 @@ def snowflake_ms(snowflake: int) -> int:
 
 
 def ms_snowflake(unix_ms: int) -> int:
-    """The smallest snowflake of that millisecond (0 before Discord's epoch)."""
-    return max(unix_ms - DISCORD_EPOCH_MS, 0) << 22
+    """The smallest snowflake of that millisecond: 0 before Discord's epoch, SQLite's largest integer from 2084 on."""
+    return min(max(unix_ms - DISCORD_EPOCH_MS, 0) << 22, 2**63 - 1)
 
 
 class ChannelKind(StrEnum):
