@@ -12,9 +12,9 @@ import pytest
 from indexer.errors import ChannelClosed, TellPerson
 from indexer.ingest import crawl, pipeline
 from indexer.ingest.patience import Patience
-from indexer.ingest.progress import State
+from indexer.ingest.progress import Progress, State
 from indexer.model import ChannelId, GuildId, MessageId
-from tests.ingest.world import GUILD, World, busy, open_world, picture
+from tests.ingest.world import GUILD, World, busy, open_world, picture, until
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         yield opened
 
 
-async def index(world: World) -> pipeline.Progress:
+async def index(world: World) -> Progress:
     async with world.pipeline() as running:
         return await running.run_guild(GUILD)
 
@@ -84,9 +84,7 @@ async def test_an_expired_link_is_replaced_by_asking_for_the_message_anew(world:
     world.cdn.held = asyncio.Event()
     async with world.pipeline() as running:
         task = asyncio.create_task(running.run_guild(GUILD))
-        async with asyncio.timeout(20):
-            while not world.cdn.open_requests:
-                await asyncio.sleep(0.01)
+        await until(lambda: world.cdn.open_requests)
         world.cdn.revoke()
         world.cdn.held.set()
         await task
@@ -100,9 +98,7 @@ async def test_a_picture_whose_message_vanished_before_the_download_leaves_nothi
     world.cdn.held = asyncio.Event()
     async with world.pipeline() as running:
         task = asyncio.create_task(running.run_guild(GUILD))
-        async with asyncio.timeout(20):
-            while not world.cdn.open_requests:
-                await asyncio.sleep(0.01)
+        await until(lambda: world.cdn.open_requests)
         world.cdn.revoke()
         del world.history.messages[message.channel_id][message.id]
         world.cdn.held.set()
@@ -209,9 +205,7 @@ async def test_places_left_by_a_killed_run_are_taken_up_with_fresh_links(world: 
     world.encoder.gate = asyncio.Event()
     async with world.pipeline() as running:
         task = asyncio.create_task(running.run_guild(GUILD))
-        async with asyncio.timeout(30):
-            while await world.count("SELECT count(*) FROM places") < pictures:
-                await asyncio.sleep(0.02)
+        await until(lambda: world.count("SELECT count(*) = ? FROM places", pictures))
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
@@ -257,16 +251,11 @@ async def test_a_live_message_overtakes_the_backlog(world: World) -> None:
     async with world.pipeline() as running:
         live = world.live(running)
         task = asyncio.create_task(running.run_guild(GUILD))
-        async with asyncio.timeout(30):
-            while await world.count("SELECT count(*) FROM embeddings") < 10:
-                await asyncio.sleep(0.01)
+        await until(lambda: world.count("SELECT count(*) > 10 FROM embeddings"))
         message = world.history.post(1, 1_000_000, world.cdn.add("live.png", picture(999)))
         await live.on_message(world.history._shown(message), channel)
-        async with asyncio.timeout(30):
-            while not await world.count(
-                "SELECT count(*) FROM places WHERE message_id = ? AND state = 'ready'", message.id
-            ):
-                await asyncio.sleep(0.01)
+        ready = "SELECT count(*) FROM places WHERE message_id = ? AND state = 'ready'"
+        await until(lambda: world.count(ready, message.id))
         assert await world.count("SELECT count(*) FROM places WHERE state = 'pending'") > 100
         await task
 
@@ -302,7 +291,5 @@ async def test_housekeeping_takes_up_what_is_due_without_being_asked(
         assert await world.count("SELECT count(*) FROM embeddings") == 0
         async with world.db.transaction() as tx:
             await tx.execute_fetchall("UPDATE places SET next_attempt_ms = 1")
-        async with asyncio.timeout(20):
-            while not await world.count("SELECT count(*) FROM embeddings"):
-                await asyncio.sleep(0.02)
+        await until(lambda: world.count("SELECT count(*) FROM embeddings"))
     assert MessageId(message.id) in world.history.messages[ChannelId(1)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -202,11 +202,12 @@ class World:
     cdn: Cdn
     encoder: Encoder
     fetcher: Fetcher
-    decoder: Decoder
+    decoder: Decoder | None
     model_id: ModelId
     settings: Settings
 
     def pipeline(self, history: FakeHistory | None = None) -> Pipeline:
+        assert self.decoder is not None
         return Pipeline(
             self.db, history or self.history, self.fetcher, self.decoder, self.encoder, self.model_id, self.settings
         )
@@ -277,8 +278,8 @@ async def open_cdn() -> AsyncIterator[Cdn]:
 
 
 @asynccontextmanager
-async def open_world(data_dir: Path) -> AsyncIterator[World]:
-    """A fresh world on `data_dir` (which may hold an earlier run's database)."""
+async def open_world(data_dir: Path, *, decodes: bool = True) -> AsyncIterator[World]:
+    """A fresh world on `data_dir` (which may hold an earlier run's database); `decodes=False` starts no workers."""
     async with AsyncExitStack() as stack:
         cdn = await stack.enter_async_context(open_cdn())
         settings = Settings(
@@ -290,12 +291,22 @@ async def open_world(data_dir: Path) -> AsyncIterator[World]:
         db = await stack.enter_async_context(open_database(data_dir))
         encoder = Encoder()
         fetcher = await stack.enter_async_context(open_fetcher(settings.fetch, SPEC.size))
-        decoder = await stack.enter_async_context(open_decoder(settings.decode, SPEC))
+        decoder = await stack.enter_async_context(open_decoder(settings.decode, SPEC)) if decodes else None
         async with db.transaction() as tx:
             model_id = await embeddings.model_id(tx, encoder.spec)
         world = World(db, FakeHistory(cdn=cdn), cdn, encoder, fetcher, decoder, model_id, settings)
         await world.consent()
         yield world
+
+
+async def until(holds: Callable[[], Awaitable[object] | object], deadline_s: float = 30.0) -> None:
+    """Waits for what no event tells: asks every 10 ms. Raises TimeoutError."""
+    async with asyncio.timeout(deadline_s):
+        while True:
+            answer = holds()
+            if await answer if isinstance(answer, Awaitable) else answer:
+                return
+            await asyncio.sleep(0.01)
 
 
 def busy(message: str = "busy") -> RetryLater:
