@@ -14,7 +14,7 @@ from bot.parse import Payload, parse_message, shows_nothing
 from bot.rest import UNKNOWN_MESSAGE, RequestBudget, Rest
 from indexer.errors import ChannelClosed, RetryLater, TellPerson
 from indexer.model import Channel, ChannelId, ChannelKind, Guild, GuildId, Message, MessageId, UserId
-from indexer.ports import PAGE
+from indexer.ports import PAGE, SearchPage
 
 log = logging.getLogger(__name__)
 
@@ -139,6 +139,50 @@ class DiscordHistory:
             message_id=message_id,
         )
         return None if raw is None else self._message(raw, channel_id, guild_id)
+
+    async def search(
+        self,
+        guild_id: GuildId,
+        channel_id: ChannelId | None,
+        *,
+        has: Sequence[str] = (),
+        before: MessageId | None = None,
+        limit: int = 25,
+    ) -> SearchPage | None:
+        """See `SearchableHistory.search`. Not to be had while Discord goes through the server's old messages itself."""
+        params: list[tuple[str, str]] = [
+            ("sort_by", "timestamp"),
+            ("sort_order", "desc"),
+            ("include_nsfw", "true"),
+            ("limit", str(limit)),
+            *(("has", word) for word in has),
+        ]
+        if channel_id is not None:
+            await self._require_open(channel_id)
+            params.append(("channel_id", str(channel_id)))
+        if before is not None:
+            params.append(("max_id", str(before)))
+        answer = await self.rest.get(
+            "/guilds/{guild_id}/messages/search",
+            params,
+            about=f"Search of server {guild_id}",
+            optional=True,
+            guild_id=guild_id,
+        )
+        if answer is None or answer.get("doing_deep_historical_index") or "messages" not in answer:
+            return None
+        raws = [raw for group in answer["messages"] for raw in group]
+        ids = [int(raw["id"]) for raw in raws]
+        if before is not None and any(one > before for one in ids):
+            raise RetryLater(f"Search of server {guild_id}: Discord answered with a page that was not asked for.")
+        messages = [
+            self._message(raw, ChannelId(int(raw["channel_id"])), guild_id)
+            for raw in raws
+            if channel_id is None or int(raw["channel_id"]) == channel_id
+        ]
+        messages.sort(key=lambda message: message.id, reverse=True)
+        lowest = MessageId(min(ids)) if ids else None
+        return SearchPage(tuple(messages), int(answer.get("total_results") or 0), lowest)
 
     def parse(self, payload: Payload, guild_id: GuildId) -> Message:
         """A live payload as a Message, by the same options as history."""

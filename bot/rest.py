@@ -12,7 +12,8 @@ one of the indexer's errors:
 | 404 of any other kind (a proxy, a route in maintenance) | RetryLater: it proves nothing |
 | 429 with `Via`: route, shared or global | discord.py waits as told and repeats |
 | 429 without `Via` (Cloudflare) | RetryLater after `Retry-After`, else CLOUDFLARE_S |
-| 202: Discord builds its search index | RetryLater after `retry_after` |
+| 202, 403, 404 of something that is only an opportunity (search) | None |
+| 202 elsewhere | RetryLater after `retry_after` |
 | 500, 502, 504, 524 | discord.py repeats up to 5 times, then RetryLater |
 | 503 and other 5xx | RetryLater |
 | reset, refused, half-sent body, no JSON, silence | RetryLater |
@@ -32,6 +33,8 @@ import discord
 from discord.http import Route
 
 from indexer.errors import ChannelClosed, ChannelGone, ConfigError, RetryLater
+
+Params = dict[str, Any] | list[tuple[str, str]]  # a list where a name comes several times
 
 UNKNOWN_CHANNEL, UNKNOWN_GUILD, UNKNOWN_MESSAGE = 10003, 10004, 10008
 INDEXING = 110000  # guild search: Discord's index is not ready
@@ -107,11 +110,19 @@ class Rest:
             client.http.http_trace = self.budget.trace()  # takes effect at login
 
     async def get(
-        self, path: str, params: dict[str, Any] | None = None, *, about: str, absent: int | None = None, **parts: Any
+        self,
+        path: str,
+        params: Params | None = None,
+        *,
+        about: str,
+        absent: int | None = None,
+        optional: bool = False,
+        **parts: Any,
     ) -> Any:
         """The JSON answer of GET `path`, its `{parts}` filled in; `about` names the thing in errors.
 
-        None where Discord answers 404 with the code `absent`. Errors: see the table above.
+        None where Discord answers 404 with the code `absent`, or, where it is `optional`, 202, 403 or 404. Errors: see
+        the table above.
         """
         self.budget.check()
         route = Route("GET", path, **parts)
@@ -126,6 +137,8 @@ class Rest:
         except discord.HTTPException as error:
             if error.status == 404 and absent is not None and error.code == absent:
                 return None
+            if error.status in (403, 404) and optional:
+                return None
             raise self._meaning(error, about) from error
         except discord.RateLimited as error:
             raise RetryLater(
@@ -138,6 +151,8 @@ class Rest:
         if not isinstance(answer, dict | list):
             raise RetryLater(f"{about}: the answer was not JSON, so not from Discord itself.")
         if isinstance(answer, dict) and answer.get("code") == INDEXING:
+            if optional:
+                return None
             raise RetryLater(
                 f"{about}: Discord is still building its search index.", retry_after=_seconds(answer.get("retry_after"))
             )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from enum import IntEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from indexer.model import (
     Channel,
@@ -68,6 +69,40 @@ class History(Protocol):
 
     async def message(self, channel_id: ChannelId, message_id: MessageId) -> Message | None:
         """The message as it is now, with fresh links; None when it is gone."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPage:
+    """One answer of a server's own search: messages of one channel, newest first.
+
+    `total` counts the matches that are left, these included. `lowest` is the oldest match of the page, whatever channel
+    it stands in: the next page lies before it; None: the page is empty. A short page is no end.
+    """
+
+    messages: tuple[Message, ...]
+    total: int
+    lowest: MessageId | None
+
+
+@runtime_checkable
+class SearchableHistory(Protocol):
+    """A History that can also be asked for those messages alone which have something."""
+
+    async def search(
+        self,
+        guild_id: GuildId,
+        channel_id: ChannelId | None,
+        *,
+        has: Sequence[str] = (),
+        before: MessageId | None = None,
+        limit: int = 25,
+    ) -> SearchPage | None:
+        """Up to `limit` (≤ 25) messages older than `before` that have all of `has` (Discord's words: "image", "-file").
+
+        `channel_id` None: of the whole guild. None where search is not to be had now (its index is being built, or the
+        bot may not use it): read the history instead. No answer proves that nothing else is there. Raises RetryLater.
+        """
         ...
 
 

@@ -114,6 +114,23 @@ class CrawlSettings:
     ] = "pictures"
     concurrency: Annotated[int, About("Channels read at once, over all servers.", "channels", low=1, high=64)] = 4
     stickers: Annotated[bool, About("Index stickers too.")] = False
+    use_search: Annotated[
+        bool,
+        About(
+            "Find pictures by Discord's own search in channels where few messages show any: several times fewer"
+            " requests, checked against samples of the history."
+        ),
+    ] = True
+    sweep_per_minute: Annotated[
+        float,
+        About(
+            "Pages of history looked at again to find what was deleted or edited while the bot was away; 0: never.",
+            "requests a minute",
+            low=0,
+            high=300,
+        ),
+    ] = 6.0
+    sweep_again_days: Annotated[float, About("How long a message counts as checked.", "days", low=0.01, high=365)] = 7.0
 
 
 @dataclass(frozen=True, slots=True)
