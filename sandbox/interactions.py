@@ -95,7 +95,6 @@ class Interactions:
         self._by_id: dict[int, Interaction] = {}
         self._by_token: dict[str, Interaction] = {}
         self._watched: dict[int, list[Interaction]] = {}
-        world.listen(self._heard)
 
     @property
     def _clock(self) -> Clock:
@@ -249,7 +248,8 @@ class Interactions:
             message.channel.touched()
             self.world.tell(MessageEdited(message))
 
-    def _heard(self, event: Event) -> None:
+    def heard(self, event: Event) -> None:
+        """The world's listener: replies whose message changed are told."""
         if isinstance(event, MessageEdited):
             self._fire(event.message.id)
         elif isinstance(event, MessagesDeleted):

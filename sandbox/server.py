@@ -100,11 +100,13 @@ async def open_sandbox(
     app.router.add_get(_GATEWAY, sandbox.gateway.handle)
     app.router.add_get(_GATEWAY + "/", sandbox.gateway.handle)
     world.listen(sandbox.dispatch.heard)
+    world.listen(sandbox.interactions.heard)
     await runner.setup()
     try:
         await web.SockSite(runner, listening).start()
         yield sandbox
     finally:
         world.unlisten(sandbox.dispatch.heard)
+        world.unlisten(sandbox.interactions.heard)
         await sandbox.gateway.drop()
         await runner.cleanup()

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from sandbox import permissions, snowflakes
+from sandbox import mentions, permissions, snowflakes
 from sandbox.permissions import Overwrite, OverwriteKind, Permission
 from sandbox.world import events
 from sandbox.world.messages import Embed, Message, MessageFlag, MessageKind, Sticker
@@ -237,6 +237,7 @@ class Channel:
                 id=world.ids.make(at_ms), channel=self, author=author, content=content, attachments=attachments,
                 embeds=list(embeds), components=list(components), stickers=tuple(stickers), flags=flags,
                 kind=MessageKind.REPLY if reply_to else MessageKind.DEFAULT, reply_to=reply_to, snapshot=forward,
+                mentions=mentions.find(content),
             )
         )  # fmt: skip
 

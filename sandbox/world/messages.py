@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
 from typing import TYPE_CHECKING, Any
 
+from sandbox import mentions
 from sandbox.world import events
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ class Message:
         """Change text and/or replace the files, as its author would."""
         world = self.channel.guild.world
         if content is not None:
-            self.content = content
+            self.content, self.mentions = content, mentions.find(content)
         if files is not None:
             world.forget_attachments(self)
             self.attachments = world.attach(self.channel.id, files)
