@@ -1,0 +1,266 @@
+"""The service: everything opens, everything closes, whatever happens in between; promises to people are kept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from indexer import service as service_module
+from indexer.errors import RetryLater, StorageError, TellPerson
+from indexer.jobs import JobRefused, Why
+from indexer.model import Channel, ChannelId, ChannelKind, Guild, GuildId, Message, MessageId, UserId, ms_snowflake
+from indexer.service import Service, compact_index, open_search, open_service, retry_failed
+from indexer.settings import DecodeSettings, Settings
+from indexer.storage import audit, guilds, jobs, opt_outs
+from indexer.storage.index import VectorIndex
+from indexer.storage.jobs import JobState, Scope, ScopeKind
+from tests.bot.running import Encoder, until
+
+GUILD = Guild(GuildId(ms_snowflake(1_600_000_000_000)), "Town")
+CHANNEL = Channel(ChannelId(GUILD.id + 1), GUILD.id, ChannelKind.TEXT, "pictures")
+
+
+class Quiet:
+    """A History (a port) of one server with one channel. `fault` is raised instead of the channels."""
+
+    def __init__(self) -> None:
+        self.fault: Exception | None = None
+        self.gate: asyncio.Event | None = None
+        self.asked = 0
+
+    async def guild(self, guild_id: GuildId) -> Guild:
+        return GUILD
+
+    async def channels(self, guild_id: GuildId) -> AsyncIterator[Channel]:
+        self.asked += 1
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.fault is not None:
+            raise self.fault
+        yield CHANNEL
+
+    async def page(
+        self, channel_id: ChannelId, *, before: MessageId | None = None, after: MessageId | None = None
+    ) -> Sequence[Message]:
+        return []
+
+    async def message(self, channel_id: ChannelId, message_id: MessageId) -> Message | None:
+        return None
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data_dir=tmp_path / "data", decode=DecodeSettings(workers=1))
+
+
+@pytest.fixture
+def history() -> Quiet:
+    return Quiet()
+
+
+@pytest.fixture
+async def service(settings: Settings, history: Quiet) -> AsyncIterator[Service]:
+    async with open_service(settings, history, Encoder()) as opened:
+        await opened.live.on_guild_join(GUILD)
+        yield opened
+
+
+async def state(service: Service) -> JobState | None:
+    job = await service.jobs.newest(GUILD.id)
+    return job.state if job else None
+
+
+async def ended(service: Service) -> None:
+    async def holds() -> bool:
+        return await state(service) is not JobState.RUNNING
+
+    await until(holds)
+
+
+async def test_closing_gives_the_folder_free_for_the_next_writer(settings: Settings, history: Quiet) -> None:
+    async with open_service(settings, history, Encoder()):
+        with pytest.raises(StorageError, match="being written by"):
+            async with open_service(settings, history, Encoder()):
+                pass
+    async with open_service(settings, history, Encoder()):
+        pass
+
+
+async def test_it_closes_also_when_its_user_fails(settings: Settings, history: Quiet) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with open_service(settings, history, Encoder()):
+            raise ZeroDivisionError
+    async with open_service(settings, history, Encoder()):
+        pass
+
+
+async def test_a_start_gives_consent_and_leaves_a_line_in_the_audit_log(service: Service) -> None:
+    assert await service.consented() == frozenset()
+    await service.jobs.start(GUILD.id, by=UserId(7))
+    assert await service.consented() == {GUILD.id}
+    await ended(service)
+    assert await state(service) is JobState.DONE
+    async with service.db.reader() as connection:
+        (line,) = await audit.recent(connection, 5)
+    assert (line.action, line.actor_id, line.detail["scope"]) == ("reindex.start", 7, "server")
+
+
+async def test_a_job_is_refused_in_a_state_that_does_not_fit(service: Service, history: Quiet) -> None:
+    history.gate = asyncio.Event()
+    for change, why in (
+        (service.jobs.pause, Why.NONE),
+        (service.jobs.resume, Why.NONE),
+        (service.jobs.cancel, Why.NONE),
+    ):
+        with pytest.raises(JobRefused) as refused:
+            await change(GUILD.id)
+        assert refused.value.why is why
+    await service.jobs.start(GUILD.id)
+    with pytest.raises(JobRefused) as refused:
+        await service.jobs.resume(GUILD.id)
+    assert refused.value.why is Why.RUNNING
+    await service.jobs.pause(GUILD.id)
+    with pytest.raises(JobRefused) as refused:
+        await service.jobs.pause(GUILD.id)
+    assert refused.value.why is Why.PAUSED
+    await service.jobs.cancel(GUILD.id)
+    assert await state(service) is JobState.CANCELLED
+
+
+async def test_a_job_that_cannot_be_done_ends_as_failed_with_the_reason(service: Service, history: Quiet) -> None:
+    history.fault = TellPerson("Switch the intent on.")
+    await service.jobs.start(GUILD.id)
+    await ended(service)
+    job = await service.jobs.newest(GUILD.id)
+    assert job is not None
+    assert (job.state, job.reason) == (JobState.FAILED, "Switch the intent on.")
+    history.fault = None
+    await service.jobs.start(GUILD.id)
+    await ended(service)
+    assert await state(service) is JobState.DONE
+
+
+async def test_a_job_with_a_fault_of_ours_ends_as_failed_and_the_service_goes_on(
+    service: Service, history: Quiet
+) -> None:
+    history.fault = ZeroDivisionError("ours")
+    await service.jobs.start(GUILD.id)
+    await ended(service)
+    job = await service.jobs.newest(GUILD.id)
+    assert job is not None
+    assert job.state is JobState.FAILED
+    assert "its log says where" in (job.reason or "")
+
+
+async def test_what_nobody_can_go_on_with_ends_the_service(settings: Settings, history: Quiet) -> None:
+    history.fault = StorageError("the disk is full")
+    with pytest.raises((StorageError, BaseExceptionGroup)) as caught:
+        async with open_service(settings, history, Encoder()) as service:
+            await service.live.on_guild_join(GUILD)
+            await service.jobs.start(GUILD.id)
+            await asyncio.sleep(30)
+    text = str(caught.value.exceptions if isinstance(caught.value, BaseExceptionGroup) else caught.value)
+    assert "the disk is full" in text
+
+
+async def test_a_paused_job_stays_paused_over_a_restart_and_a_running_one_goes_on(
+    settings: Settings, history: Quiet
+) -> None:
+    other = Guild(GuildId(GUILD.id + 100), "Other")
+    history.gate = asyncio.Event()
+    async with open_service(settings, history, Encoder()) as service:
+        for guild in (GUILD, other):
+            await service.live.on_guild_join(guild)
+            await service.jobs.start(guild.id)
+        await service.jobs.pause(other.id)
+    history.gate = None
+    async with open_service(settings, history, Encoder()) as service:
+        going = await service.jobs.go_on(frozenset({GUILD.id, other.id}))
+        assert [job.guild_id for job in going] == [GUILD.id]
+        assert await service.jobs.go_on(frozenset({GUILD.id, other.id})) == []  # connected anew: it is at work already
+        await ended(service)
+        assert await state(service) is JobState.DONE
+        paused = await service.jobs.newest(other.id)
+        assert paused is not None
+        assert paused.state is JobState.PAUSED
+
+
+async def test_catching_up_waits_for_what_runs_and_rests_while_paused(service: Service, history: Quiet) -> None:
+    history.gate = asyncio.Event()
+    await service.jobs.start(GUILD.id)
+    await service.jobs.catch_up(GUILD.id, frozenset({CHANNEL.id}))
+    await service.jobs.catch_up(GUILD.id, frozenset({ChannelId(5)}))
+    await until(lambda: _reached(history, 1))
+    history.gate.set()
+    await until(lambda: _reached(history, 2))
+    await ended(service)
+    await service.jobs.drop(GUILD.id)
+    asked = history.asked
+    await service.jobs.start(GUILD.id)
+    await service.jobs.pause(GUILD.id)
+    await service.jobs.catch_up(GUILD.id)
+    await asyncio.sleep(0)
+    assert history.asked <= asked + 1
+
+
+async def _reached(history: Quiet, count: int) -> bool:
+    return history.asked >= count
+
+
+async def test_a_guild_that_was_left_is_gone_and_its_opt_outs_stay(service: Service) -> None:
+    await service.jobs.start(GUILD.id)
+    await ended(service)
+    await service.forget_user(UserId(9), GUILD.id)
+    await service.forget_guild(GUILD.id)
+    async with service.db.reader() as connection:
+        assert await guilds.known(connection) == []
+        assert await jobs.of_guild(connection, GUILD.id) == []
+        assert await opt_outs.of_user(connection, UserId(9)) == [GUILD.id]
+        actions = [line.action for line in await audit.recent(connection, 10)]
+    assert actions[:2] == ["guild.forget", "privacy.forget"]
+
+
+async def test_the_index_is_looked_after_and_a_fault_there_ends_nothing(
+    settings: Settings, history: Quiet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_module, "MAINTAIN_S", 0.01)
+    looked: list[Exception | None] = [RetryLater("busy"), ZeroDivisionError("ours"), None, None]
+    done = asyncio.Event()
+
+    async def maintain(*_: object) -> None:
+        fault = looked.pop(0) if looked else None
+        if not looked:
+            done.set()
+        if fault is not None:
+            raise fault
+
+    monkeypatch.setattr(VectorIndex, "maintain", maintain)
+    async with open_service(settings, history, Encoder()), asyncio.timeout(20):
+        await done.wait()
+
+
+async def test_a_search_of_an_index_without_this_model_says_what_to_do(settings: Settings, history: Quiet) -> None:
+    async with open_service(settings, history, Encoder()):
+        pass
+    with pytest.raises(TellPerson, match="Nothing was embedded with"):
+        async with open_search(settings, Encoder(dimension=8)):
+            pass
+    async with open_search(settings, Encoder()) as reader:
+        assert reader.searcher is not None
+
+
+async def test_compact_and_retry_work_on_an_empty_folder(settings: Settings, history: Quiet) -> None:
+    async with open_service(settings, history, Encoder()) as service:
+        await compact_index(service.db, settings)
+        assert await retry_failed(service.db) == 0
+        direct = replace(settings, index=replace(settings.index, engine="direct"))
+        await compact_index(service.db, direct)
+
+
+def test_a_scope_names_a_channel_exactly_where_it_is_one() -> None:
+    with pytest.raises(ValueError, match="scope"):
+        Scope(ScopeKind.CHANNEL)
