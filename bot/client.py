@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import aiohttp
@@ -15,20 +16,34 @@ from discord import app_commands
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
-from bot.commands import NO_MENTIONS, CommandContext, answer_error, privacy, reindex, similar, stats
+from bot.commands import (
+    NO_MENTIONS,
+    CommandContext,
+    answer_error,
+    duplicates,
+    privacy,
+    random,
+    reindex,
+    similar,
+    stats,
+)
 from bot.commands import help as help_command
 from bot.commands.limits import TokenBuckets
 from bot.commands.sync import sync_if_changed
+from bot.commands.translator import Translator
+from bot.commands.words import tell
 from bot.config import Config, Secret
 from bot.events import Events
 from bot.history import DiscordHistory
+from bot.replies.texts import Language
 from indexer.errors import Stop
+from indexer.jobs import JobRefused
 from indexer.model import Guild, GuildId
 from indexer.service import Service
 
 logger = logging.getLogger(__name__)
 
-COMMANDS = (similar, reindex, stats, privacy, help_command)
+COMMANDS = (similar, duplicates, random, reindex, stats, privacy, help_command)
 
 NO_MESSAGE_CONTENT = (
     "Discord does not give this bot the content of messages, so it would see no picture. Open"
@@ -60,10 +75,10 @@ class Commands(app_commands.CommandTree["Client"]):
         asking = interaction.type is discord.InteractionType.application_command
         if self.stopping:
             if asking:
-                await _whisper(interaction, "I am just being restarted: please ask again in a minute.")
+                await _whisper(interaction, "restarting")
             return False
         if asking and (wait := self._buckets.take(interaction.user.id)):
-            await _whisper(interaction, f"That was a lot at once: please ask again in {max(1, round(wait))} s.")
+            await _whisper(interaction, "rate", seconds=max(1, round(wait)))
             return False
         if task := asyncio.current_task():  # discord.py runs each command in a task of its own, and forgets it
             self.in_hand.add(task)
@@ -74,7 +89,8 @@ class Commands(app_commands.CommandTree["Client"]):
         await answer_error(interaction, error)
 
 
-async def _whisper(interaction: discord.Interaction[Any], text: str) -> None:
+async def _whisper(interaction: discord.Interaction[Any], key: str, **values: object) -> None:
+    text = tell(Language.of(interaction.locale), key, **values)
     await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NO_MENTIONS)
 
 
@@ -173,6 +189,7 @@ class Client(discord.AutoShardedClient):
         # After an invalidated session discord.py goes to this address whatever server it came from.
         _, gateway, _ = await self.http.get_bot_gateway()
         DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway)
+        await self.tree.set_translator(Translator())
         await sync_if_changed(self.tree)
 
     async def _stay_connected(self, token: Secret) -> None:
@@ -207,7 +224,8 @@ class Client(discord.AutoShardedClient):
         service, guild_id = self._context.service, GuildId(guild.id)
         await service.live.on_guild_join(Guild(guild_id, guild.name))
         if self._config.settings.crawl.start == "auto" and await service.jobs.newest(guild_id) is None:
-            await service.jobs.start(guild_id)
+            with suppress(JobRefused):  # being available and being ready may be told at once
+                await service.jobs.start(guild_id)
 
     async def on_guild_join(self, guild: discord.Guild) -> None:
         logger.info("joined guild %d; nothing is read until /reindex start, or with crawl.start = auto", guild.id)
@@ -265,4 +283,11 @@ class Client(discord.AutoShardedClient):
             await self._events.permissions(after.guild)
 
     async def on_error(self, event_method: str, /, *args: Any, **kwargs: Any) -> None:
+        error = sys.exc_info()[1]
         logger.exception("an event (%s) failed", event_method)
+        if isinstance(error, Stop):
+            self._tasks.create_task(_raise(error), name="stop")  # its parent ends everything, and says why
+
+
+async def _raise(error: Stop) -> None:
+    raise error

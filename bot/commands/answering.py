@@ -66,7 +66,9 @@ class SimilarReply:
         who = await asker(interaction, answers.service)
         match name:
             case "more":
-                await answers.more_like(interaction, who, self, PictureId(int(values[0])))
+                like = PictureId(int(values[0]))
+                count = self.query.count
+                await answers.answer_like(interaction, who, like, self.scope, count=count, explain=self.explain)
             case "share":
                 await answers.share(interaction, who, self)
             case "sheet":
@@ -78,10 +80,10 @@ class SimilarReply:
 class Answers:
     """What the commands and their buttons share."""
 
-    def __init__(self, context: CommandContext) -> None:
+    def __init__(self, context: CommandContext, kind: str = "similar") -> None:
         self.service: Service = context.service
         self.settings = context.config.settings.search
-        self.replies = OpenReplies("similar")
+        self.replies = OpenReplies(kind)
         self._verified: Recent[MessageId, float] = Recent(REMEMBERED)
         self._coverage: Recent[tuple[int, frozenset[ChannelId]], tuple[float, int]] = Recent(REMEMBERED)
 
@@ -134,16 +136,23 @@ class Answers:
         await interaction.edit_original_response(content=done, allowed_mentions=NO_MENTIONS)
         await interaction.followup.send(view=view, ephemeral=False, allowed_mentions=NO_MENTIONS)
 
-    async def more_like(
-        self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply, picture_id: PictureId
+    async def answer_like(
+        self,
+        interaction: discord.Interaction[Any],
+        who: Asker,
+        picture_id: PictureId,
+        scope: Scope,
+        *,
+        count: int | None = None,
+        explain: bool = False,
     ) -> None:
-        """A reply of its own with pictures like one of the hits; the picture must be one that `who` may see."""
-        visible = self._visible(interaction, who, reply)
-        query = Query(who.guild_id, reply.scope.filter(visible), like=(picture_id,), count=reply.query.count)
+        """Answers with pictures like one of the index, which must be one that `who` may see."""
+        count = count or self.settings.default_count
+        query = Query(who.guild_id, scope.filter(who.visible), like=(picture_id,), count=count)
         query = await self.service.searcher.prepare(query)
-        following = SimilarReply(interaction.user.id, query, reply.scope, Asked(1), reply.explain, self)
-        following.token = self.replies.remember(following)
-        await self.show(interaction, who, following)
+        reply = SimilarReply(interaction.user.id, query, scope, Asked(1), explain, self)
+        reply.token = self.replies.remember(reply)
+        await self.show(interaction, who, reply)
 
     async def contact_sheet(self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply) -> None:
         """Sends the reply's hits as one picture, for the asker's eyes only."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import discord
+from discord import app_commands
 
 from bot import access
 from bot.replies.escape import escaped
@@ -26,7 +28,8 @@ from indexer.model import (
     UserId,
 )
 from indexer.ports import Priority
-from indexer.search.grammar import Reference
+from indexer.search.grammar import Reference, Wish
+from indexer.search.moments import parse_moment
 from indexer.search.names import authors_named
 from indexer.storage import channels
 
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
 
 # A reply that comes later than this is worth nothing to who waits; the interaction itself would live 15 minutes.
 ANSWER_S = 30.0
+
+SearchableChannel = app_commands.AppCommandChannel | app_commands.AppCommandThread
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +142,39 @@ async def named_authors(service: Service, references: Sequence[Reference], who: 
                 raise TellPerson(say(who.language, "error.author", name=escaped(reference.name, 40)))
             found |= named
     return frozenset(found)
+
+
+async def scope_of(
+    service: Service,
+    wish: Wish,
+    who: Asker,
+    channel: SearchableChannel | None,
+    author: discord.Member | discord.User | None,
+    after: str | None,
+    before: str | None,
+) -> Scope:
+    """The options of a command and the filters of its text, together. Raises TellPerson where they cannot be met."""
+    now_ms = round(time.time() * 1000)
+    chosen = named_channels(wish.channels, who) if wish.channels else None
+    if channel is not None:
+        inside = who.guild.get_channel(channel.id)
+        named = [one.id for one in inside.channels] if isinstance(inside, discord.CategoryChannel) else [channel.id]
+        below = with_threads(named, who.stored)
+        if not below & who.visible:
+            raise TellPerson(say(who.language, "error.channel", channel=f"<#{channel.id}>"))
+        chosen = below if chosen is None else chosen & below
+    authors = await named_authors(service, wish.authors, who)
+    if author is not None:
+        authors = authors & {UserId(author.id)} if wish.authors else frozenset({UserId(author.id)})
+    return Scope(
+        channels=chosen,
+        not_channels=named_channels(wish.not_channels, who) if wish.not_channels else frozenset(),
+        authors=authors if author is not None or wish.authors else None,
+        after_ms=parse_moment(after, now_ms) if after else wish.after_ms,
+        before_ms=parse_moment(before, now_ms) if before else wish.before_ms,
+        require=wish.require,
+        exclude=wish.exclude,
+    )
 
 
 async def decode_upload(service: Service, attachment: discord.Attachment) -> DecodedPicture:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import discord
 from discord import app_commands
@@ -13,61 +13,14 @@ from discord.app_commands import locale_str
 
 from bot.commands import CommandContext, Tree
 from bot.commands.answering import Answers
-from bot.commands.asking import (
-    Asker,
-    Scope,
-    asker,
-    decode_reference,
-    decode_upload,
-    named_authors,
-    named_channels,
-    with_threads,
-)
+from bot.commands.asking import Scope, SearchableChannel, asker, decode_reference, decode_upload, scope_of
 from bot.parse import parse_message
 from bot.replies.texts import say
 from indexer.errors import TellPerson
-from indexer.model import MessageId, UserId
+from indexer.model import MessageId
 from indexer.search.grammar import Wish, parse
-from indexer.search.moments import parse_moment
-
-if TYPE_CHECKING:
-    from indexer.service import Service
 
 TEXT_CHARACTERS = 300
-SearchableChannel = app_commands.AppCommandChannel | app_commands.AppCommandThread
-
-
-async def scope_of(
-    service: Service,
-    wish: Wish,
-    who: Asker,
-    channel: SearchableChannel | None,
-    author: discord.Member | discord.User | None,
-    after: str | None,
-    before: str | None,
-) -> Scope:
-    """The options of a command and the filters of its text, together. Raises TellPerson where they cannot be met."""
-    now_ms = round(time.time() * 1000)
-    chosen = named_channels(wish.channels, who) if wish.channels else None
-    if channel is not None:
-        inside = who.guild.get_channel(channel.id)
-        named = [one.id for one in inside.channels] if isinstance(inside, discord.CategoryChannel) else [channel.id]
-        below = with_threads(named, who.stored)
-        if not below & who.visible:
-            raise TellPerson(say(who.language, "error.channel", channel=f"<#{channel.id}>"))
-        chosen = below if chosen is None else chosen & below
-    authors = await named_authors(service, wish.authors, who)
-    if author is not None:
-        authors = authors & {UserId(author.id)} if wish.authors else frozenset({UserId(author.id)})
-    return Scope(
-        channels=chosen,
-        not_channels=named_channels(wish.not_channels, who) if wish.not_channels else frozenset(),
-        authors=authors if author is not None or wish.authors else None,
-        after_ms=parse_moment(after, now_ms) if after else wish.after_ms,
-        before_ms=parse_moment(before, now_ms) if before else wish.before_ms,
-        require=wish.require,
-        exclude=wish.exclude,
-    )
 
 
 def register(tree: Tree, context: CommandContext) -> None:

@@ -16,7 +16,7 @@ import discord
 
 from bot.replies.escape import escaped, excerpt, plain
 from bot.replies.texts import Language, number, say
-from indexer.model import Band, Floor, GuildId, Hit, PlaceFlag, SearchResult, UserId
+from indexer.model import Floor, GuildId, Hit, PlaceFlag, SearchResult, UserId, snowflake_ms
 
 PAGE_HITS = 5
 MAX_COMPONENTS = 40
@@ -27,7 +27,7 @@ EXCERPT_CHARACTERS = 110
 FILE_CHARACTERS = 40
 ALT_CHARACTERS = 250
 
-_ACCENT = discord.Colour(0x5B8DEF)
+ACCENT = discord.Colour(0x5B8DEF)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def page(guild_id: GuildId, asked: Asked, result: SearchResult, index: int, dres
     last = page_count(result) - 1
     index = min(max(index, 0), last)
     shown = result.hits[index * PAGE_HITS : (index + 1) * PAGE_HITS]
-    container: discord.ui.Container[Any] = discord.ui.Container(accent_colour=_ACCENT)
+    container: discord.ui.Container[Any] = discord.ui.Container(accent_colour=ACCENT)
     container.add_item(discord.ui.TextDisplay(f"### {title(asked, language)}"))
     if not shown:
         container.add_item(discord.ui.TextDisplay(_nothing(result, language)))
@@ -120,7 +120,7 @@ def title(asked: Asked, language: Language) -> str:
 
 def _section(guild_id: GuildId, place: int, hit: Hit, dress: Dress) -> discord.ui.Item[Any]:
     text = "\n".join(_lines(guild_id, place, hit, dress))
-    if not _showable(hit.link):
+    if not showable(hit.link):
         return discord.ui.TextDisplay(text)
     hidden = bool(hit.place.flags & PlaceFlag.SPOILER)
     description = None if hidden else plain(hit.alt_text or hit.file_name, ALT_CHARACTERS) or None
@@ -139,7 +139,7 @@ def _lines(guild_id: GuildId, place: int, hit: Hit, dress: Dress) -> list[str]:
             "hit.where",
             author=f"<@{where.author_id}>",
             channel=f"<#{where.channel_id}>",
-            age=f"<t:{hit.created_ms // 1000}:R>",
+            age=stamp(where.message_id, "R"),
             link=jump_link(guild_id, where.channel_id, where.message_id),
         )
     )
@@ -154,7 +154,7 @@ def _lines(guild_id: GuildId, place: int, hit: Hit, dress: Dress) -> list[str]:
                 language,
                 "hit.first",
                 author=f"<@{first.author_id}>",
-                age=f"<t:{_seconds(first.message_id)}:R>",
+                age=stamp(first.message_id, "R"),
                 count=len(hit.other_places) + 1,
             )
         )
@@ -248,13 +248,11 @@ def _button(token: str, action: str, language: Language) -> discord.ui.Button[An
     )
 
 
-def _showable(link: str) -> bool:
+def showable(link: str) -> bool:
     """Whether Discord takes the link for a thumbnail: absolute http(s), at most 2,048 characters."""
     return urlsplit(link).scheme in ("http", "https") and len(link) <= 2048
 
 
-def _seconds(snowflake: int) -> int:
-    return discord.Object(snowflake).created_at.timestamp().__trunc__()
-
-
-__all__ = ["MAX_CHARACTERS", "MAX_COMPONENTS", "PAGE_HITS", "Asked", "Band", "Coverage", "Dress", "page", "title"]
+def stamp(snowflake: int, style: str) -> str:
+    """The time of a message as Discord shows it to each reader: `style` R is relative, D a date, d a short one."""
+    return f"<t:{snowflake_ms(snowflake) // 1000}:{style}>"

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from indexer.model import Band, Vectors
 
@@ -20,6 +21,11 @@ SAME_COSINE = 0.97
 EDITED_CLOSENESS = 0.80
 VERY_SIMILAR_CLOSENESS = 0.55
 RELATED_STANDING = 3.5
+# Hashes that agree count only where the model does not object: flat pictures, and all captions on white, have much the
+# same hash.
+HASH_NEEDS_COSINE = 0.80
+# What an agreeing hash is worth: 1 - bits / 64 is 0.95 at three bits.
+HASH_BITS = 64
 # Below this spread every picture of the sample scores the same, and a standing would be noise.
 LEAST_SPREAD = 1e-3
 # With fewer pictures than this a guild has no distribution: everything asked for is shown, and called related.
@@ -78,3 +84,9 @@ def band_for_words(cosine: float, background: Background) -> Band:
     if standing >= 2 * RELATED_STANDING:
         return Band.VERY_SIMILAR
     return Band.RELATED if standing >= RELATED_STANDING else Band.FAR
+
+
+def confidences(cosines: npt.NDArray[np.float32], bits: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    """How sure it is (0–1) that two pictures are one, edited or not; [n] each, `bits` of 64 that differ."""
+    by_hash = np.where(cosines >= HASH_NEEDS_COSINE, 1.0 - bits / HASH_BITS, 0.0)
+    return np.clip(np.maximum(cosines, by_hash), 0.0, 1.0).astype(np.float32)

@@ -126,3 +126,20 @@ async def version(connection: aiosqlite.Connection, guild_id: GuildId) -> tuple[
     )
     ((seq, edits),) = rows
     return int(seq), int(edits)
+
+
+async def random_places(
+    connection: aiosqlite.Connection, guild_id: GuildId, filter: Filter, count: int
+) -> list[PlaceId]:
+    """Up to `count` places inside the filter, each with the same chance, of different messages."""
+    rows = await connection.execute_fetchall(
+        "SELECT min(p.place_id) FROM messages m JOIN places p USING (message_id)"
+        " WHERE m.guild_id = :guild AND p.state = 'ready'"
+        " AND m.channel_id IN (SELECT value FROM json_each(:channels))"
+        " AND (:authors IS NULL OR m.author_id IN (SELECT value FROM json_each(:authors)))"
+        " AND p.message_id >= :low AND p.message_id < :high AND p.message_id IS NOT :not_message"
+        " AND (p.flags & :require) = :require AND (p.flags & :exclude) = 0"
+        " GROUP BY p.message_id ORDER BY random() LIMIT :count",
+        {"guild": guild_id, "count": count, **filter_values(filter)},
+    )
+    return [PlaceId(place_id) for (place_id,) in rows]

@@ -1,0 +1,104 @@
+"""/duplicates: which pictures were posted more than once, by whom first."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import discord
+from discord import app_commands
+from discord.app_commands import locale_str
+
+from bot.commands import NO_MENTIONS, CommandContext, Tree
+from bot.commands.asking import Asker, Scope, SearchableChannel, asker, scope_of
+from bot.commands.open_replies import OpenReplies
+from bot.replies.reposts import repost_page
+from bot.replies.texts import say
+from indexer.errors import TellPerson
+from indexer.search.grammar import Wish
+from indexer.search.reposts import find_reposts
+
+if TYPE_CHECKING:
+    from indexer.service import Service
+
+THRESHOLD = 0.95
+# Comparing the most pictures that are compared takes a few seconds; two members at once must not take all processors.
+AT_ONCE = 1
+WAIT_S = 60.0
+
+
+class Duplicates:
+    """What the command and its buttons share."""
+
+    def __init__(self, context: CommandContext) -> None:
+        self.service: Service = context.service
+        self.replies = OpenReplies("duplicates")
+        self._turn = asyncio.Semaphore(AT_ONCE)
+
+    async def show(self, interaction: discord.Interaction[Any], who: Asker, reply: DuplicatesReply) -> None:
+        try:
+            async with asyncio.timeout(WAIT_S), self._turn:
+                found = await find_reposts(
+                    self.service.db,
+                    who.guild_id,
+                    self.service.model_id,
+                    reply.scope.filter(who.visible),
+                    reply.threshold,
+                )
+        except TimeoutError:
+            raise TellPerson(say(who.language, "error.timeout")) from None
+        view = repost_page(who.guild_id, found, reply.index, who.language, reply.token, reply.threshold)
+        await interaction.edit_original_response(view=view, allowed_mentions=NO_MENTIONS)
+
+
+@dataclass(slots=True)
+class DuplicatesReply:
+    """One answer that can still be turned."""
+
+    owner_id: int
+    scope: Scope
+    threshold: float
+    duplicates: Duplicates
+    token: str = ""
+    index: int = 0
+
+    async def press(self, interaction: discord.Interaction[Any], action: str, values: Sequence[str]) -> None:
+        await interaction.response.defer()
+        self.index = int(action.partition("-")[2])
+        await self.duplicates.show(interaction, await asker(interaction, self.duplicates.service), self)
+
+
+def register(tree: Tree, context: CommandContext) -> None:
+    """Adds the command and listens for its buttons."""
+    duplicates = Duplicates(context)
+    duplicates.replies.listen(tree)
+
+    @app_commands.command(
+        name=locale_str("duplicates"), description=locale_str("Find pictures that were posted more than once")
+    )
+    @app_commands.describe(
+        channel=locale_str("Only in this channel or category, threads included"),
+        author=locale_str("Only what this member posted"),
+        after=locale_str("Only from this day on: 2024-05-01, yesterday, 3 weeks ago"),
+        before=locale_str("Only before this day: 2024-05-01, yesterday, 3 weeks ago"),
+        threshold=locale_str("How sure I must be, from 0.5 to 1; 0.95 if you do not say"),
+    )
+    @app_commands.guild_only()
+    async def duplicates_command(
+        interaction: discord.Interaction[Any],
+        channel: SearchableChannel | None = None,
+        author: discord.User | None = None,
+        after: app_commands.Range[str, 1, 40] | None = None,
+        before: app_commands.Range[str, 1, 40] | None = None,
+        threshold: app_commands.Range[float, 0.5, 1.0] = THRESHOLD,
+    ) -> None:
+        await interaction.response.defer(ephemeral=True)
+        who = await asker(interaction, context.service)
+        scope = await scope_of(context.service, Wish(), who, channel, author, after, before)
+        reply = DuplicatesReply(interaction.user.id, scope, threshold, duplicates)
+        reply.token = duplicates.replies.remember(reply)
+        await duplicates.show(interaction, who, reply)
+
+    tree.add_command(duplicates_command)

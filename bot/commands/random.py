@@ -1,0 +1,103 @@
+"""/random: any picture of this server's history, each with the same chance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import discord
+from discord import app_commands
+from discord.app_commands import locale_str
+
+from bot.commands import NO_MENTIONS, CommandContext, Tree
+from bot.commands.answering import Answers
+from bot.commands.asking import Asker, Scope, SearchableChannel, asker, scope_of
+from bot.commands.open_replies import OpenReplies
+from bot.replies.single import single
+from bot.replies.texts import say
+from indexer.errors import TellPerson
+from indexer.model import PictureId
+from indexer.search import lookup
+from indexer.search.grammar import Wish
+from indexer.storage import places
+
+if TYPE_CHECKING:
+    from indexer.service import Service
+
+
+class Random:
+    """What the command and its buttons share. `answers` shows what is like the picture."""
+
+    def __init__(self, context: CommandContext, answers: Answers) -> None:
+        self.service: Service = context.service
+        self.answers = answers
+        self.replies = OpenReplies("random")
+
+    async def show(self, interaction: discord.Interaction[Any], who: Asker, reply: RandomReply) -> None:
+        async with self.service.db.reader() as connection:
+            filter_ = reply.scope.filter(who.visible)
+            chosen = await lookup.random_places(connection, who.guild_id, filter_, 1)
+            details = await places.describe(connection, chosen)
+        if not details:
+            raise TellPerson(say(who.language, "random.none"))
+        (detail,) = details.values()
+        reply.picture_id = detail.picture_id
+        view = single(detail, who.language, reply.token)
+        await interaction.edit_original_response(view=view, allowed_mentions=NO_MENTIONS)
+
+
+@dataclass(slots=True)
+class RandomReply:
+    """One answer that can be asked for another."""
+
+    owner_id: int
+    scope: Scope
+    random: Random
+    token: str = ""
+    picture_id: PictureId | None = None
+
+    async def press(self, interaction: discord.Interaction[Any], action: str, values: Sequence[str]) -> None:
+        if action == "another":
+            await interaction.response.defer()
+            await self.random.show(interaction, await asker(interaction, self.random.service), self)
+            return
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        who = await asker(interaction, self.random.service)
+        if self.picture_id is None:
+            raise TellPerson(say(who.language, "error.no_hit"))
+        await self.random.answers.answer_like(interaction, who, self.picture_id, self.scope)
+
+
+def register(tree: Tree, context: CommandContext) -> None:
+    """Adds the command and listens for its buttons."""
+    answers = Answers(context, "random-like")
+    answers.replies.listen(tree)
+    random = Random(context, answers)
+    random.replies.listen(tree)
+
+    @app_commands.command(
+        name=locale_str("random"), description=locale_str("Show any picture of this server's history")
+    )
+    @app_commands.describe(
+        channel=locale_str("Only in this channel or category, threads included"),
+        author=locale_str("Only what this member posted"),
+        after=locale_str("Only from this day on: 2024-05-01, yesterday, 3 weeks ago"),
+        before=locale_str("Only before this day: 2024-05-01, yesterday, 3 weeks ago"),
+    )
+    @app_commands.guild_only()
+    async def random_command(
+        interaction: discord.Interaction[Any],
+        channel: SearchableChannel | None = None,
+        author: discord.User | None = None,
+        after: app_commands.Range[str, 1, 40] | None = None,
+        before: app_commands.Range[str, 1, 40] | None = None,
+    ) -> None:
+        await interaction.response.defer(ephemeral=True)
+        who = await asker(interaction, context.service)
+        scope = await scope_of(context.service, Wish(), who, channel, author, after, before)
+        reply = RandomReply(interaction.user.id, scope, random)
+        reply.token = random.replies.remember(reply)
+        await random.show(interaction, who, reply)
+
+    tree.add_command(random_command)

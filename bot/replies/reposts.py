@@ -1,0 +1,118 @@
+"""Groups of re-posts as pages of Components V2. A group needs three components and about 600 characters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import discord
+
+from bot.replies.escape import escaped, excerpt, plain
+from bot.replies.pages import (
+    ACCENT,
+    ALT_CHARACTERS,
+    EXCERPT_CHARACTERS,
+    FILE_CHARACTERS,
+    custom_id,
+    jump_link,
+    showable,
+    stamp,
+)
+from bot.replies.texts import Language, number, say
+from indexer.model import GuildId, PlaceFlag
+from indexer.search.reposts import RepostGroup, Reposts
+
+PAGE_GROUPS = 5
+LINKS = 4  # further posts that a group links to; the others are counted
+
+
+def repost_pages(found: Reposts) -> int:
+    """At least 1: no group is a page that says so."""
+    return max(1, -(-len(found.groups) // PAGE_GROUPS))
+
+
+def repost_page(
+    guild_id: GuildId, found: Reposts, index: int, language: Language, token: str | None, threshold: float
+) -> discord.ui.LayoutView:
+    """Page `index` (from 0, clamped to those there are)."""
+    last = repost_pages(found) - 1
+    index = min(max(index, 0), last)
+    shown = found.groups[index * PAGE_GROUPS : (index + 1) * PAGE_GROUPS]
+    container: discord.ui.Container[Any] = discord.ui.Container(accent_colour=ACCENT)
+    container.add_item(discord.ui.TextDisplay(f"### {say(language, 'reposts.title')}"))
+    percent = int(threshold * 100)
+    if not shown:
+        container.add_item(discord.ui.TextDisplay(say(language, "reposts.none", percent=percent)))
+    for place, group in enumerate(shown, start=index * PAGE_GROUPS + 1):
+        container.add_item(_section(guild_id, place, group, language))
+    container.add_item(discord.ui.Separator())
+    container.add_item(discord.ui.TextDisplay(_footer(found, index, last, language, percent)))
+    view = discord.ui.LayoutView(timeout=None)
+    view.add_item(container)
+    if last and token is not None:
+        row: discord.ui.ActionRow[Any] = discord.ui.ActionRow()
+        for action, target, off in (("previous", index - 1, index == 0), ("next", index + 1, index == last)):
+            row.add_item(
+                discord.ui.Button(
+                    label=say(language, f"button.{action}"),
+                    custom_id=custom_id(token, f"page-{target}"),
+                    disabled=off,
+                    style=discord.ButtonStyle.secondary,
+                )
+            )
+        view.add_item(row)
+    view.stop()  # as in pages.py
+    return view
+
+
+def _section(guild_id: GuildId, place: int, group: RepostGroup, language: Language) -> discord.ui.Item[Any]:
+    detail, first = group.detail, group.first
+    lines = [
+        say(
+            language,
+            "reposts.line",
+            number=place,
+            count=len(group.others) + 1,
+            percent=int(group.confidence * 100),
+        ),
+        say(
+            language,
+            "reposts.first",
+            author=f"<@{first.author_id}>",
+            channel=f"<#{first.channel_id}>",
+            age=stamp(first.message_id, "D"),
+            link=jump_link(guild_id, first.channel_id, first.message_id),
+        ),
+        say(
+            language,
+            "reposts.then",
+            links=" · ".join(
+                f"[{stamp(one.message_id, 'd')}]({jump_link(guild_id, one.channel_id, one.message_id)})"
+                f" <@{one.author_id}>"
+                for one in group.others[:LINKS]
+            ),
+        ),
+    ]
+    if len(group.others) > LINKS:
+        lines[-1] += " " + say(language, "reposts.more", count=len(group.others) - LINKS)
+    hidden = bool(first.flags & PlaceFlag.SPOILER)
+    words = excerpt(detail.content, EXCERPT_CHARACTERS) or (
+        "" if hidden else escaped(detail.file_name, FILE_CHARACTERS)
+    )
+    if words:
+        lines.append(f"> {words}")
+    text: discord.ui.TextDisplay[Any] = discord.ui.TextDisplay("\n".join(lines))
+    if not showable(detail.link):
+        return text
+    description = None if hidden else plain(detail.alt_text or detail.file_name, ALT_CHARACTERS) or None
+    thumbnail: discord.ui.Thumbnail[Any] = discord.ui.Thumbnail(detail.link, description=description, spoiler=hidden)
+    return discord.ui.Section(text, accessory=thumbnail)
+
+
+def _footer(found: Reposts, index: int, last: int, language: Language, percent: int) -> str:
+    parts = []
+    if last:
+        parts.append(say(language, "footer.page", page=index + 1, pages=last + 1))
+    parts.append(say(language, "reposts.compared", count=number(found.compared, language), percent=percent))
+    if found.compared < found.total:
+        parts.append(say(language, "reposts.newest", total=number(found.total, language)))
+    return "-# " + " · ".join(parts)

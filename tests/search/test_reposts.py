@@ -1,0 +1,111 @@
+"""What was posted again: groups led by the first post, and nothing from outside the filter."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from indexer.model import PlaceFlag
+from indexer.search import lookup
+from indexer.search.bands import confidences
+from indexer.search.reposts import Reposts, find_reposts
+from tests.search.library import BEN, DAY_MS, GUILD, PETS, SECRET, START_MS, Library, decoded, everywhere
+
+
+async def find(library: Library, threshold: float = 0.95, **narrowed: object) -> Reposts:
+    return await find_reposts(library.db, GUILD, library.model_id, everywhere(**narrowed), threshold)
+
+
+async def test_a_picture_posted_three_times_is_one_group_led_by_the_first(library: Library) -> None:
+    await library.noise(10)
+    posts = [await library.post("cat", say=f"post {n}", channel=PETS) for n in range(3)]
+    found = await find(library)
+    (group,) = found.groups
+    assert group.first.message_id == posts[0]
+    assert [place.message_id for place in group.others] == posts[1:]
+    assert group.detail.content == "post 0"
+    assert group.confidence == 1.0
+    assert (found.compared, found.total) == (11, 11)
+
+
+async def test_another_encoding_of_a_picture_joins_its_group(library: Library) -> None:
+    await library.noise(10)
+    first = await library.post(decoded("cat #png", perceptual_hash=0b1111))
+    again = await library.post(decoded("cat #jpeg", perceptual_hash=0b0111))
+    (group,) = (await find(library)).groups
+    assert (group.first.message_id, [place.message_id for place in group.others]) == (first, [again])
+
+
+async def test_what_is_only_similar_is_no_repost_until_the_threshold_says_so(library: Library) -> None:
+    await library.noise(10)
+    await library.post("cat rain tree")
+    await library.post("cat rain hill")
+    assert (await find(library)).groups == ()
+    assert len((await find(library, 0.7)).groups) == 1
+
+
+async def test_one_message_that_shows_a_picture_twice_is_no_repost(library: Library) -> None:
+    await library.post(decoded("cat #1", perceptual_hash=1), decoded("cat #2", perceptual_hash=1))
+    assert (await find(library)).groups == ()
+
+
+async def test_only_the_filter_is_compared(library: Library) -> None:
+    await library.post("cat", channel=SECRET, day=0)
+    await library.post("cat", day=1)
+    await library.post("cat", day=5, author=BEN)
+    (group,) = (await find(library)).groups
+    assert SECRET not in {place.channel_id for place in (group.first, *group.others)}
+    assert (await find(library, authors=frozenset({BEN}))).groups == ()
+    assert (await find(library, after_ms=START_MS + 3 * DAY_MS)).groups == ()
+    nowhere = await find_reposts(library.db, GUILD, library.model_id, replace(everywhere(), channels=frozenset()), 0.95)
+    assert (nowhere.groups, nowhere.total) == ((), 0)
+
+
+async def test_larger_groups_come_first(library: Library) -> None:
+    for _ in range(2):
+        await library.post("cat")
+    dogs = [await library.post("dog") for _ in range(3)]
+    groups = (await find(library)).groups
+    assert [len(group.others) for group in groups] == [2, 1]
+    assert groups[0].first.message_id == dogs[0]
+
+
+async def test_of_too_many_pictures_the_newest_are_compared(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("indexer.search.reposts.MAX_PICTURES", 5)
+    await library.noise(10)
+    found = await find(library)
+    assert (found.compared, found.total) == (5, 10)
+
+
+async def test_blocks_of_comparison_have_no_seams(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(12):
+        await library.post(decoded(f"{'cat' if number % 5 == 0 else f'thing{number}'} #{number}", perceptual_hash=7))
+    whole = await find(library)
+    monkeypatch.setattr("indexer.search.reposts._BLOCK", 2)
+    assert await find(library) == whole
+    assert len(whole.groups) == 1
+
+
+@given(st.floats(-1, 1, width=32), st.integers(0, 64))
+def test_confidence_grows_with_likeness_and_stays_between_0_and_1(cosine: float, bits: int) -> None:
+    cosines = np.array([cosine, min(cosine + 0.1, 1)], np.float32)
+    lower, higher = confidences(cosines, np.array([bits, bits]))
+    assert 0 <= lower <= higher <= 1
+    fewer = confidences(cosines[:1], np.array([max(bits - 5, 0)]))[0]
+    assert fewer >= lower
+
+
+async def test_random_places_lie_inside_the_filter_and_differ(library: Library) -> None:
+    await library.noise(12)
+    await library.post("cat", channel=SECRET)
+    gif = await library.post("cat", flags=PlaceFlag.ANIMATED)
+    async with library.db.reader() as connection:
+        some = await lookup.random_places(connection, GUILD, everywhere(), 13)
+        assert len(set(some)) == 13
+        (only,) = await lookup.random_places(connection, GUILD, everywhere(require=PlaceFlag.ANIMATED), 5)
+        rows = await connection.execute_fetchall("SELECT message_id FROM places WHERE place_id = ?", (only,))
+    assert list(rows) == [(gif,)]
