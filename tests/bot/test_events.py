@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bot import events
+from bot.config import Config
+from indexer.errors import StorageError
 from indexer.model import GuildId
+from indexer.settings import IndexSettings
 from indexer.storage import channels
 from sandbox.permissions import Permission
 from sandbox.server import open_sandbox
@@ -101,7 +105,14 @@ async def test_a_channel_that_closes_to_the_bot_is_parked_and_read_when_it_opens
 
 async def test_a_server_that_removes_the_bot_is_forgotten(tmp_path: Path) -> None:
     place = town()
-    async with indexed(tmp_path, place) as bot:
+
+    def sealing_soon(config: Config) -> Config:
+        return replace(config, settings=replace(config.settings, index=IndexSettings(seal_rows=2)))
+
+    async with running(place.world, tmp_path, lambda config: sealing_soon(with_auto_start(config))) as bot:
+        await bot.indexed(place.guild)
+        await bot.service.index.maintain(bot.service.db)
+        assert (await bot.service.status()).total.segments > 0
         place.guild.remove_bot()
 
         async def forgotten() -> bool:
@@ -110,7 +121,27 @@ async def test_a_server_that_removes_the_bot_is_forgotten(tmp_path: Path) -> Non
         await until(forgotten)
         await bot.client._events.settled()
         assert (await bot.service.status()).total.embeddings == 0
-        assert not list((tmp_path / "segments").rglob("*.faiss"))
+        left = [path for path in (tmp_path / "segments").rglob("*") if path.is_file()]
+        assert left == []
+
+
+async def test_what_nobody_can_go_on_with_ends_the_bot_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = town()
+
+    async def full(*_: object) -> None:
+        raise StorageError("no room left")
+
+    with pytest.raises(StorageError, match="no room left"):
+        async with running(place.world, tmp_path) as bot:
+            monkeypatch.setattr(bot.service.live, "on_guild_join", full)
+            place.guild.rename("Village")
+            await until(lambda: _never())
+
+
+async def _never() -> bool:
+    return False
 
 
 async def test_a_server_that_removed_the_bot_while_it_was_away_is_forgotten_at_start(tmp_path: Path) -> None:
