@@ -7,7 +7,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import discord
 import pytest
+import yarl
 from discord import app_commands
+from discord.gateway import DiscordWebSocket
 from PIL import Image
 
 from sandbox.server import Sandbox
@@ -55,6 +57,8 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Connect:
         sandbox: Sandbox, setup: Callable[[Bot], None] | None = None, intents: discord.Intents | None = None
     ) -> AsyncIterator[Bot]:
         monkeypatch.setattr(discord.http.Route, "BASE", sandbox.api_base)
+        # After an invalidated session discord.py goes to this address whatever server it came from.
+        monkeypatch.setattr(DiscordWebSocket, "DEFAULT_GATEWAY", yarl.URL(sandbox.gateway.url))
         wanted = intents or discord.Intents(guilds=True, guild_messages=True, message_content=True)
         async with Bot(wanted) as bot:
             if setup is not None:
