@@ -53,7 +53,7 @@ class VectorIndex:
 
     def __init__(self, database_path: Path, folder: Path, settings: IndexSettings) -> None:
         """`folder` holds the segments, a folder a guild; it need not exist. Opens nothing yet."""
-        self._path, self.folder, self.settings = database_path, folder, settings
+        self.database_path, self.folder, self.settings = database_path, folder, settings
         self._kernels = kernels.load() if settings.engine != "direct" else None
         self._threads = settings.threads or min(cpu_count() or 1, 4)
         self._scanners = ThreadPoolExecutor(max(self._threads - 1, 1), "scan")
@@ -159,11 +159,13 @@ class VectorIndex:
         with self._lock:
             self._damaged.add(record.name)
             self._segments.pop(record.name, None)
-            self._seen.pop((guild_id, model_id), None)
             held = self._followers.get((guild_id, model_id))
-        if held is not None:
-            with held[0]:
-                held[1].forget()
+        if held is None:
+            return
+        with held[0]:  # a search that is opening this very segment notes its view first, and loses it then
+            held[1].forget()
+            with self._lock:
+                self._seen.pop((guild_id, model_id), None)
 
     def path_of(self, guild_id: GuildId, model_id: ModelId, name: str) -> Path:
         return self.folder / str(guild_id) / str(model_id) / f"{name}{SUFFIX}"
@@ -223,7 +225,7 @@ class VectorIndex:
         if self._watch is None:
             if self._closing.is_set():
                 raise RuntimeError("the index is closed")
-            self._watch = follow.connect(self._path)
+            self._watch = follow.connect(self.database_path)
         (version,) = self._watch.execute("PRAGMA data_version").fetchone()
         return int(version)
 
@@ -234,7 +236,7 @@ class VectorIndex:
         if connection is None:
             if self._closing.is_set():
                 raise RuntimeError("the index is closed")
-            connection = follow.connect(self._path)
+            connection = follow.connect(self.database_path)
         try:
             yield connection
         finally:

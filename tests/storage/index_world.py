@@ -208,8 +208,8 @@ class World:
         """Asserts that the index answers as brute force does."""
         answer = self.index.search(GUILD, MODEL, query, k, allowed)
         candidates, searched = brute_force(self.places.values(), self.vectors, query, k, allowed)
-        assert answer.searched == searched
         assert answer.candidates == candidates
+        assert answer.searched == searched
 
 
 @asynccontextmanager
