@@ -44,7 +44,7 @@ def cpu_has_bfloat16() -> bool:
     try:
         known = torch.cpu.get_capabilities()
         return any(known.get(flag, False) for flag in _CPU_FLAGS) or bool(known.get("bf16", False))  # bf16: Arm's name
-    except (AttributeError, RuntimeError):  # a torch older than 2.9
+    except (AttributeError, RuntimeError):  # a torch that cannot tell
         cpuinfo = Path("/proc/cpuinfo")
         return cpuinfo.exists() and any(flag in cpuinfo.read_text() for flag in _CPU_FLAGS)
 

@@ -141,6 +141,33 @@ async def test_a_folder_in_open_clips_own_form_is_loaded_with_its_preprocessing(
         assert not np.allclose(await squashing.encode_pixels(picture), await plain.encode_pixels(picture), atol=1e-3)
 
 
+async def test_a_tokenizer_of_transformers_serves_as_siglip_models_need_it(tiny: TinyModel, tmp_path: Path) -> None:
+    import json
+    import shutil
+
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    def prepare() -> None:
+        known = {"[PAD]": 0, "[UNK]": 1, "a": 2, "cat": 3, "dog": 4}
+        words = Tokenizer(models.WordLevel(known, unk_token="[UNK]"))
+        words.pre_tokenizer = pre_tokenizers.Whitespace()
+        words.save(str(tmp_path / "tokenizer.json"))
+        kind = {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "[PAD]", "unk_token": "[UNK]"}
+        (tmp_path / "tokenizer_config.json").write_text(json.dumps(kind))
+        text = {**CONFIG["text_cfg"], "hf_tokenizer_name": "someone/tokenizer", "pool_type": "last"}
+        config = {"model_cfg": {**CONFIG, "text_cfg": text}, "preprocess_cfg": {}}
+        (tmp_path / "open_clip_config.json").write_text(json.dumps(config))
+        shutil.copy(tiny.checkpoint, tmp_path / "open_clip_model.safetensors")
+
+    await asyncio.to_thread(prepare)
+    settings = tiny.settings(name=f"local-dir:{tmp_path}", pretrained="", config_file=None)
+    async with open_encoder(settings) as encoder:
+        cat, again, dog, long = await encoder.encode_words(["a cat", " a   cat ", "a dog", "cat " * 1000])
+        assert np.isfinite(long).all()
+        assert np.allclose(cat, again, atol=1e-5)
+        assert not np.allclose(cat, dog, atol=1e-4)
+
+
 async def test_the_fingerprint_names_weights_and_config_but_not_the_precision(tiny: TinyModel, tmp_path: Path) -> None:
     async with open_encoder(tiny.settings()) as encoder:
         spec = encoder.spec
