@@ -9,20 +9,20 @@ over, so a second run costs one page a channel, and the same walk fills the gap 
 from __future__ import annotations
 
 import asyncio
-import heapq
 import logging
-import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 
 import aiosqlite
 
 from indexer.errors import ChannelClosed, ChannelGone, RetryLater
+from indexer.ingest.backfill import SearchFailed, SparseWalk, Stretch, missed, sample_points
 from indexer.ingest.patience import Patience, patiently
 from indexer.ingest.progress import Tally, now_ms
 from indexer.ingest.slots import FairSlots
+from indexer.ingest.turns import FIRST, Turn, Turns
 from indexer.model import Channel, ChannelId, GuildId, Message, MessageId, PlaceId, ms_snowflake, snowflake_ms
-from indexer.ports import PAGE, History
+from indexer.ports import PAGE, History, SearchableHistory, SearchPage
 from indexer.storage import channels, guilds, messages, spans
 from indexer.storage.database import Database
 
@@ -35,21 +35,16 @@ PAGE_PATIENCE = Patience(tries=20, first_s=1.0, longest_s=120.0)
 # just lost Read Message History; by then the change has arrived and the request says that the channel is closed.
 CONFIRM_S = 2.0
 
+# Pages of a channel that are read before search is considered: they say how many of its messages show pictures.
+PAGES_BEFORE_SEARCH = 2
+
+# Channels in a row for which search was not to be had, after which this run no longer asks.
+SEARCH_REFUSALS = 3
+
 # A message that is missing from a page read anew was deleted, but Discord may show one late that was just posted.
 SETTLED_MS = 60_000
 
 Sink = Callable[[Sequence[Message], Sequence[PlaceId]], Awaitable[None]]
-
-
-@dataclass(order=True)
-class _Turn:
-    """A channel that waits for its next page; the newest unread history sorts first."""
-
-    sort_key: int
-    channel: Channel = field(compare=False)
-    before: MessageId | None = field(compare=False, default=None)
-    failures: int = field(compare=False, default=0)
-    was_empty: bool = field(compare=False, default=False)
 
 
 class GuildCrawl:
@@ -67,12 +62,15 @@ class GuildCrawl:
         tally: Tally,
         sink: Sink,
         only: frozenset[ChannelId] | None = None,
+        use_search: bool = True,
+        stickers: bool = False,
         patience: Patience = PAGE_PATIENCE,
         confirm_s: float | None = None,
     ) -> None:
         """`keep` is "pictures" or "all" (see CrawlSettings.messages). `sink` gets each page's messages and the new
         places among them once they are stored; while it waits, no further page is asked for. `only` limits the crawl
-        to these channels and their threads. `slots` are shared by all guilds.
+        to these channels and their threads. `slots` are shared by all guilds. `use_search` lets channels with few
+        pictures be read by Discord's search (never with keep="all"); `stickers` counts stickers as pictures there.
         """
         self._db = db
         self._history = history
@@ -85,12 +83,13 @@ class GuildCrawl:
         self._only = only
         self._patience = patience
         self._confirm_s = CONFIRM_S if confirm_s is None else confirm_s
-        self._ready: list[_Turn] = []
-        self._resting: list[tuple[float, _Turn]] = []
+        searchable = use_search and keep == "pictures" and isinstance(history, SearchableHistory)
+        self._searchable: SearchableHistory | None = history if searchable else None  # type: ignore[assignment]
+        self._stickers = stickers
+        self._not_by_search: set[ChannelId] = set()
+        self._refusals = 0
+        self._turns = Turns()
         self._started: set[ChannelId] = set()
-        self._under_way = 0
-        self._discovering = True
-        self._changed = asyncio.Condition()
         self.postponed: dict[ChannelId, str] = {}
 
     async def run(self) -> None:
@@ -103,6 +102,7 @@ class GuildCrawl:
         guild = await patiently(lambda: self._history.guild(self._guild_id), self._patience)
         async with self._db.transaction() as tx:
             await guilds.upsert(tx, guild)
+        await self._expect()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._discover())
             for _ in range(self._concurrency):
@@ -117,9 +117,7 @@ class GuildCrawl:
             for channel in known:
                 await self._start(channel)
         finally:
-            async with self._changed:
-                self._discovering = False
-                self._changed.notify_all()
+            await self._turns.close()
 
     async def _list(self) -> None:
         async for channel in self._history.channels(self._guild_id):
@@ -136,95 +134,143 @@ class GuildCrawl:
             return
         self._started.add(channel.id)
         self._tally.channels_total += 1
-        async with self._changed:
-            # Nothing is known yet about a channel's age: its first page comes before everything.
-            heapq.heappush(self._ready, _Turn(-(1 << 63), channel))
-            self._changed.notify()
+        await self._turns.put(Turn(FIRST, channel))
+
+    async def _expect(self) -> None:
+        """Asks Discord how many messages there are in all, for an honest progress bar; only before a first reading."""
+        if self._searchable is None or self._only is not None:
+            return
+        async with self._db.reader() as connection:
+            if await spans.of_guild(connection, self._guild_id):
+                return
+        searchable = self._searchable
+        try:
+            page = await self._ask(lambda: searchable.search(self._guild_id, None, limit=1))
+        except (RetryLater, ChannelClosed) as error:
+            log.info("no total before the start: %s", error)
+            return
+        if page is not None and page.total > 0:
+            self._tally.messages_expected = page.total
 
     async def _read(self) -> None:
-        while (turn := await self._next()) is not None:
-            going_on = True
+        while (turn := await self._turns.next()) is not None:
             try:
-                going_on = await self._page(turn)
+                following = await self._serve(turn)
+                if following is None:
+                    self._tally.channels_done += 1
+                elif following is not turn:
+                    await self._turns.put(following)
             finally:
-                await self._ended(finished=not going_on)
+                await self._turns.ended()
+            unread = self._turns.newest_unread
+            self._tally.read_back_to_ms = snowflake_ms(unread) if unread is not None else None
 
-    async def _next(self) -> _Turn | None:
-        """The next channel's turn; None once nothing is left."""
-        async with self._changed:
-            while True:
-                now = time.monotonic()
-                while self._resting and self._resting[0][0] <= now:
-                    heapq.heappush(self._ready, heapq.heappop(self._resting)[1])
-                if self._ready:
-                    turn = heapq.heappop(self._ready)
-                    self._under_way += 1
-                    return turn
-                if not (self._discovering or self._under_way or self._resting):
-                    self._changed.notify_all()
-                    return None
-                wait = self._resting[0][0] - now if self._resting else None
-                try:
-                    async with asyncio.timeout(wait):
-                        await self._changed.wait()
-                except TimeoutError:
-                    continue
-
-    async def _ended(self, *, finished: bool) -> None:
-        async with self._changed:
-            self._under_way -= 1
-            self._tally.channels_done += finished
-            self._note_depth()
-            self._changed.notify_all()
-
-    def _note_depth(self) -> None:
-        unread = [turn.before for turn in self._ready] + [turn.before for _, turn in self._resting]
-        cursors = [before for before in unread if before is not None]
-        if cursors and len(cursors) == len(unread) and not self._discovering:
-            self._tally.read_back_to_ms = snowflake_ms(max(cursors))
-
-    async def _page(self, turn: _Turn) -> bool:
-        """Reads and stores one page; whether the channel has another turn."""
+    async def _serve(self, turn: Turn) -> Turn | None:
+        """One turn of a channel: the next one, None when it is finished; `turn` itself where it rests already."""
         channel = turn.channel
         try:
-            async with self._slots.hold(self._guild_id):
-                self._tally.requests += 1
-                page = await self._history.page(channel.id, before=turn.before)
-            if not page and not turn.was_empty:
-                self._rest(_Turn(turn.sort_key, channel, turn.before, was_empty=True), self._confirm_s)
-                return True
-            before = await self._store(channel, turn.before, page)
+            return await (self._search(turn) if self._by_search(turn) else self._page(turn))
         except ChannelGone:
             log.info("channel %s does not exist any more: deleting what was read of it", channel.id)
             async with self._db.transaction() as tx:
                 await channels.delete(tx, [channel.id])
-            return False
+            return None
         except ChannelClosed as error:
             log.info("parked: %s", error)
             self._tally.channels_parked += 1
             async with self._db.transaction() as tx:
                 await channels.park(tx, channel.id, str(error))
-            return False
+            return None
         except RetryLater as error:
-            return self._again(turn, error)
-        if before is None:
-            return False
-        heapq.heappush(self._ready, _Turn(-before, channel, before))
-        return True
+            again = turn.again()
+            if again.failures >= self._patience.tries:
+                log.warning("left for the next run after %d tries: %s", again.failures, error)
+                self.postponed[channel.id] = str(error)
+                return None
+            wait_s = self._patience.wait_s(again.failures, error.retry_after)
+            log.info("again in %.1f s: %s", wait_s, error)
+            await self._turns.rest(again, wait_s)
+            return turn
 
-    def _again(self, turn: _Turn, error: RetryLater) -> bool:
-        failures = turn.failures + 1
-        if failures >= self._patience.tries:
-            log.warning("left for the next run after %d tries: %s", failures, error)
-            self.postponed[turn.channel.id] = str(error)
-            return False
-        wait_s = self._patience.wait_s(failures, error.retry_after)
-        log.info("again in %.1f s: %s", wait_s, error)
-        self._rest(_Turn(turn.sort_key, turn.channel, turn.before, failures, turn.was_empty), wait_s)
-        return True
+    async def _page(self, turn: Turn) -> Turn | None:
+        """Reads and stores one page of history."""
+        async with self._slots.hold(self._guild_id):
+            self._tally.requests += 1
+            page = await self._history.page(turn.channel.id, before=turn.before)
+        if not page and not turn.was_empty:
+            await self._turns.rest(replace(turn, failures=0, was_empty=True), self._confirm_s)
+            return turn
+        before = await self._store(turn.channel, turn.before, page)
+        shown = sum(bool(message.pictures) for message in page)
+        return None if before is None else turn.onward(before, pages=1, shown=shown)
 
-    def _rest(self, turn: _Turn, wait_s: float) -> None:
-        heapq.heappush(self._resting, (time.monotonic() + wait_s, turn))
+    def _by_search(self, turn: Turn) -> bool:
+        if self._searchable is None or turn.before is None or turn.was_empty:
+            return False
+        return turn.pages >= PAGES_BEFORE_SEARCH and turn.channel.id not in self._not_by_search
+
+    async def _search(self, turn: Turn) -> Turn | None:
+        """Reads a stretch of a channel by search, or decides that it is not worth it."""
+        channel, before = turn.channel, turn.before
+        assert self._searchable is not None, "see _by_search"
+        assert before is not None, "see _by_search"
+        try:
+            walk = turn.walk
+            if walk is None:
+                walk = SparseWalk(
+                    self._searchable, self._guild_id, channel.id, before, stickers=self._stickers, ask=self._ask
+                )
+                worth = await walk.worth_it(turn.shown / (turn.pages * PAGE))
+                self._refusals = 0
+                if not worth:
+                    self._not_by_search.add(channel.id)
+                    return replace(turn, failures=0)
+            stretch = await walk.stretch()
+            reached = await self._store_stretch(channel, stretch, walk.samples)
+        except SearchFailed as error:
+            log.info("channel %s is read page by page: %s", channel.id, error)
+            self._not_by_search.add(channel.id)
+            self._refusals += 1
+            if self._refusals >= SEARCH_REFUSALS:
+                self._searchable = None
+            return replace(turn, failures=0, walk=None)
+        self._tally.messages += walk.passed()
+        if reached is None:
+            return None
+        return turn.onward(reached, walk=walk if reached == stretch.low else None)
+
+    async def _ask(self, request: Callable[[], Awaitable[SearchPage | None]]) -> SearchPage | None:
+        async with self._slots.hold(self._guild_id):
+            self._tally.requests += 1
+            return await request()
+
+    async def _store_stretch(self, channel: Channel, stretch: Stretch, samples: int) -> MessageId | None:
+        """Stores what search found, holds it against pages of history, and then counts the stretch as read.
+
+        Returns where unread history goes on, None at its end. Raises SearchFailed when search had missed something.
+        """
+        for at in range(0, len(stretch.messages), PAGE):
+            await self._store_found(channel, stretch.messages[at : at + PAGE])
+        for point in sample_points(stretch, samples):
+            async with self._slots.hold(self._guild_id):
+                self._tally.requests += 1
+                page = await self._history.page(channel.id, before=point)
+            if overlooked := missed(stretch, page):
+                await self._store_found(channel, overlooked)
+                raise SearchFailed(f"search did not find message {overlooked[0].id}, which shows a picture")
+        async with self._db.transaction() as tx:
+            if await channels.get(tx, channel.id) is None:
+                return None
+            await spans.cover(tx, channel.id, stretch.low, max(stretch.high, stretch.low))
+            ranges = await spans.of_channel(tx, channel.id)
+        return _reached(ranges, stretch.low)
+
+    async def _store_found(self, channel: Channel, found: Sequence[Message]) -> None:
+        async with self._db.transaction() as tx:
+            if await channels.get(tx, channel.id) is None:
+                return
+            stored = await messages.store(tx, found, keep=self._keep, now_ms=now_ms())
+        await self._sink(found, stored.new_places)
 
     async def _store(self, channel: Channel, before: MessageId | None, page: Sequence[Message]) -> MessageId | None:
         """Stores a page with the span it covers; where the channel's unread history goes on, None at its end."""
@@ -239,8 +285,7 @@ class GuildCrawl:
             ranges = await spans.of_channel(tx, channel.id)
         self._tally.messages += len(page)
         await self._sink(page, stored.new_places)
-        reached = next(first for first, last in ranges if first <= low <= last)
-        return MessageId(reached) if reached > 0 else None
+        return _reached(ranges, low)
 
     @staticmethod
     async def _forget_missing(
@@ -258,3 +303,9 @@ class GuildCrawl:
         missing = [message_id for message_id in stored if message_id not in shown]
         if missing:
             await messages.delete(tx, missing)
+
+
+def _reached(ranges: Sequence[spans.Span], low: int) -> MessageId | None:
+    """Where unread history goes on below `low`, which has just been covered; None at the channel's beginning."""
+    first = next(first for first, last in ranges if first <= low <= last)
+    return MessageId(first) if first > 0 else None

@@ -32,6 +32,7 @@ from indexer.ingest.prepare import FETCH_PATIENCE, Decodes, Fetches, PlaceGone, 
 from indexer.ingest.progress import Progress, State, Tally, now_ms
 from indexer.ingest.shelf import Shelf, mean_vector
 from indexer.ingest.slots import FairSlots
+from indexer.ingest.sweep import Sweep
 from indexer.ingest.work import BACKLOG, LIVE, Content, Item, Prepared
 from indexer.model import ChannelId, DecodedPicture, GuildId, Message, ModelId, PlaceId
 from indexer.ports import Encoder, History, Priority
@@ -74,6 +75,14 @@ class Pipeline:
         self._pixels: Lanes[Prepared] = Lanes(PIXEL_LANE)
         self._slots = FairSlots(settings.crawl.concurrency)
         self._leftovers = Leftovers(db, history, self._keep, model_id, self._shelf, self._admit, self._slots)
+        self._sweep = Sweep(
+            db,
+            history,
+            keep=self._keep,
+            slots=self._slots,
+            again_days=settings.crawl.sweep_again_days,
+            busy=self.runs,
+        )
         self._tallies: dict[GuildId, Tally] = {}
         self._running: set[GuildId] = set()
         self._group: asyncio.TaskGroup | None = None
@@ -85,7 +94,7 @@ class Pipeline:
         await self._group.__aenter__()
         stages = [self._prepare_forever() for _ in range(self._workers)]
         stages += [self._embed_forever() for _ in range(ENCODERS)]
-        stages.append(self._housekeep())
+        stages += [self._housekeep(), self._sweep.forever(self._settings.crawl.sweep_per_minute)]
         self._stages = [self._group.create_task(stage) for stage in stages]
         return self
 
@@ -106,10 +115,10 @@ class Pipeline:
         """Reads the guild's history to its end and embeds every picture in it.
 
         `only` limits the reading to these channels and their threads (none: what is pending is fetched, nothing read).
-        Goes on where an earlier run ended; nothing that is known is fetched or embedded again. Returns when all is done (DONE), or all but some channels (INCOMPLETE). Cancelling
-        it at any point loses nothing. Raises TellPerson where a person must put something right (a missing intent),
-        ChannelClosed where the guild cannot be read, RetryLater where its channels cannot be listed for a long time,
-        Stop; RuntimeError when the guild runs already.
+        Goes on where an earlier run ended; nothing that is known is fetched or embedded again. Returns when all is done
+        (DONE), or all but some channels (INCOMPLETE). Cancelling it at any point loses nothing. Raises TellPerson where
+        a person must put something right (a missing intent), ChannelClosed where the guild cannot be read, RetryLater
+        where its channels cannot be listed for a long time, Stop; RuntimeError when the guild runs already.
         """
         if self._group is None:
             raise RuntimeError("enter the pipeline first: `async with pipeline:`")
@@ -129,6 +138,8 @@ class Pipeline:
                 tally=tally,
                 sink=lambda page, fresh: self._queue(page, fresh, lane, tally),
                 only=only,
+                use_search=self._settings.crawl.use_search,
+                stickers=self._settings.crawl.stickers,
             )
             async with asyncio.TaskGroup() as group:
                 if only is None or only:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import discord
 import pytest
@@ -20,10 +21,22 @@ from indexer.model import Channel, Guild, GuildId
 from indexer.settings import CrawlSettings, DecodeSettings, FetchSettings, Settings
 from indexer.storage import embeddings, guilds
 from indexer.storage.database import Database, open_database
-from sandbox.server import Sandbox
 from tests.ingest.world import SPEC, Encoder
 
 DEADLINE_S = 30.0
+
+
+class Address(Protocol):
+    """Where a sandbox is reached: a `Sandbox`, or what another process was told of one."""
+
+    @property
+    def base_url(self) -> str: ...
+    @property
+    def api_base(self) -> str: ...
+    @property
+    def cdn_host(self) -> str: ...
+    @property
+    def token(self) -> str: ...
 
 
 class Bot(discord.AutoShardedClient):
@@ -40,7 +53,7 @@ class Bot(discord.AutoShardedClient):
 
 @asynccontextmanager
 async def logged_in(
-    sandbox: Sandbox,
+    sandbox: Address,
     monkeypatch: pytest.MonkeyPatch,
     *,
     budget: RequestBudget | None = None,
@@ -103,7 +116,7 @@ class Index:
 
 @asynccontextmanager
 async def open_index(
-    sandbox: Sandbox, history: DiscordHistory, data_dir: Path, guild_id: int, crawl: CrawlSettings | None = None
+    sandbox: Address, history: DiscordHistory, data_dir: Path, guild_id: int, crawl: CrawlSettings | None = None
 ) -> AsyncIterator[Index]:
     """An index in `data_dir` of a guild that consented."""
     async with AsyncExitStack() as stack:
