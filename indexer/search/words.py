@@ -24,13 +24,16 @@ from indexer.model import (
     PlaceFlag,
     PlaceId,
     UserId,
-    ms_snowflake,
 )
+from indexer.search.lookup import filter_values
 
 # Terms of one search; what stands behind them says little more, and each costs a walk through its list of messages.
 MAX_TERMS = 12
-# Of a common word only its newest messages are ranked: at 2 µs each this bounds the search.
-MAX_RANKED = 4_000
+# A word that everybody says must not make a search slow. Of the messages that say it, the newest MAX_WALKED inside the
+# time span are held against the other filters (0.3 µs each), and of what is left the newest MAX_RANKED are ranked
+# (1.2 µs each): measured at most 6 ms over 100,000 messages, against 80 ms for ranking all.
+MAX_WALKED = 10_000
+MAX_RANKED = 2_000
 # A word in more than one message in twenty (and in more than this many) is left out where rarer words are asked for.
 COMMON_SHARE = 0.05
 COMMON_LEAST = 2_000
@@ -150,12 +153,13 @@ async def saying_all(
 async def _among(
     connection: aiosqlite.Connection, table: str, match: str, message_ids: frozenset[int]
 ) -> frozenset[int]:
-    if not match:
+    if not (match and message_ids):
         return frozenset()
     rows = await connection.execute_fetchall(
         f"SELECT rowid FROM {table} WHERE {table} MATCH ?"  # noqa: S608 -- one of two constants
-        " AND rowid IN (SELECT value FROM json_each(?))",
-        (match, json.dumps(sorted(message_ids))),
+        # The plus keeps FTS5 from starting the query anew for each id: 0.3 to 5 ms instead of 13.
+        " AND rowid >= ? AND rowid <= ? AND +rowid IN (SELECT value FROM json_each(?))",
+        (match, min(message_ids), max(message_ids), json.dumps(sorted(message_ids))),
     )
     return frozenset(message_id for (message_id,) in rows)
 
@@ -169,18 +173,17 @@ async def _match(
     weights = ", ".join(map(str, WEIGHTS)) if table == "words" else "1.0"
     rows = await connection.execute_fetchall(
         f"SELECT w.rowid, -bm25({table}, {weights}) FROM {table} w CROSS JOIN messages m ON m.message_id = w.rowid"  # noqa: S608
-        f" WHERE {table} MATCH :match AND w.rowid >= :low AND w.rowid < :high AND m.guild_id = :guild"
-        " AND m.channel_id IN (SELECT value FROM json_each(:channels))"
+        f" WHERE {table} MATCH :match AND w.rowid < :high AND w.rowid >= (SELECT min(rowid) FROM ("
+        f"   SELECT rowid FROM {table} WHERE {table} MATCH :match AND rowid >= :low AND rowid < :high"
+        "    ORDER BY rowid DESC LIMIT :walked))"
+        " AND m.guild_id = :guild AND m.channel_id IN (SELECT value FROM json_each(:channels))"
         " AND (:authors IS NULL OR m.author_id IN (SELECT value FROM json_each(:authors)))"
         " AND m.message_id IS NOT :not_message ORDER BY w.rowid DESC LIMIT :limit",
         {
+            **filter_values(filter),
             "match": match,
-            "low": 0 if filter.after_ms is None else ms_snowflake(filter.after_ms),
-            "high": 2**63 - 1 if filter.before_ms is None else min(ms_snowflake(filter.before_ms), 2**63 - 1),
             "guild": guild_id,
-            "channels": json.dumps(sorted(filter.channels)),
-            "authors": None if filter.authors is None else json.dumps(sorted(filter.authors)),
-            "not_message": filter.not_message,
+            "walked": MAX_WALKED,
             "limit": MAX_RANKED,
         },
     )
