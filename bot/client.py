@@ -203,12 +203,21 @@ class Client(discord.AutoShardedClient):
             raise DiscordRefused(
                 f"{self._config.discord.api_base} cannot be reached ({error}). Check the network, and discord.api_base."
             ) from error
+        except discord.ConnectionClosed as error:
+            raise DiscordRefused(
+                f"Discord closed the connection for good (code {error.code}). Start the bot again; if that does not"
+                " help, look the code up among Discord's gateway close codes."
+            ) from error
+        except (discord.HTTPException, discord.GatewayNotFound) as error:
+            raise DiscordRefused(
+                f"Discord does not work as it should ({error}). Look at its status page, and start the bot again later."
+            ) from error
 
     async def on_ready(self) -> None:
         """Connected, or connected anew: forgets servers that were left meanwhile, and goes on where it was."""
         service = self._context.service
         present = frozenset(GuildId(guild.id) for guild in self.guilds)
-        logger.info("connected as %s to %d servers", self.user, len(present))
+        logger.info("connected as %s; servers: %d", self.user, len(present))
         for gone in await service.live.on_guilds_present(present):
             logger.info("guild %d was left while away: it is forgotten", gone)
         for guild in self.guilds:

@@ -13,6 +13,8 @@ from typing import TextIO
 from bot.config import LogSettings, Secret
 from bot.config_values import TOKEN_SHAPE
 
+# faiss tells at info level which of its builds it could not find.
+_WORDY = ("faiss.loader",)
 # Libraries that log every statement or chunk at debug level: their noise hides the bot's own lines.
 _CHATTY = ("aiosqlite", "asyncio", "PIL", "httpcore", "httpx", "urllib3", "filelock", "fsspec", "matplotlib")
 
@@ -58,11 +60,12 @@ def logging_to(settings: LogSettings, secrets: Sequence[Secret] = (), stream: Te
     level = logging.getLevelNamesMapping()[settings.level.upper()]
     root = logging.getLogger()
     before_handlers, before_level = root.handlers[:], root.level
-    before_chatty = {name: logging.getLogger(name).level for name in _CHATTY}
+    quiet = dict.fromkeys(_CHATTY, logging.INFO) | dict.fromkeys(_WORDY, logging.WARNING)
+    before_quiet = {name: logging.getLogger(name).level for name in quiet}
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for name in _CHATTY:
-        logging.getLogger(name).setLevel(max(level, logging.INFO))
+    for name, least in quiet.items():
+        logging.getLogger(name).setLevel(max(level, least))
     logging.captureWarnings(True)
     try:
         yield
@@ -71,5 +74,5 @@ def logging_to(settings: LogSettings, secrets: Sequence[Secret] = (), stream: Te
         handler.flush()
         root.handlers[:] = before_handlers
         root.setLevel(before_level)
-        for name, chatty_level in before_chatty.items():
-            logging.getLogger(name).setLevel(chatty_level)
+        for name, before in before_quiet.items():
+            logging.getLogger(name).setLevel(before)

@@ -10,6 +10,7 @@ import discord
 from discord import app_commands
 from discord.app_commands import locale_str
 
+from bot.access import can_read
 from bot.commands import NO_MENTIONS, CommandContext, Tree
 from bot.commands.progress import ProgressMessage, follow, progress_text
 from bot.commands.words import tell
@@ -21,10 +22,8 @@ from indexer.storage.jobs import Job, Scope, ScopeKind
 
 Interaction = discord.Interaction[Any]
 
-# What holds messages or threads of messages; the others (categories, stages without text) have no history to read.
-ChannelOption = (
-    discord.TextChannel | discord.VoiceChannel | discord.StageChannel | discord.ForumChannel | discord.Thread
-)
+# What Discord resolved, in the cache or not: a channel that the bot cannot see is in none.
+ChannelOption = app_commands.AppCommandChannel | app_commands.AppCommandThread
 
 
 def who_may(interaction: Interaction) -> tuple[GuildId, UserId, Language]:
@@ -46,6 +45,18 @@ def refusals_in(language: Language) -> Iterator[None]:
         yield
     except JobRefused as refused:
         raise TellPerson(tell(language, f"job.{refused.why.value}")) from refused
+
+
+def _readable(interaction: Interaction, channel: ChannelOption, language: Language) -> ChannelId:
+    """Raises TellPerson for a channel whose history the bot may not read, or that holds none (a category)."""
+    guild = interaction.guild
+    here = guild.get_channel_or_thread(channel.id) if guild is not None else None
+    holder = here.parent if isinstance(here, discord.Thread) else here
+    if here is None and isinstance(channel, app_commands.AppCommandThread) and guild is not None:
+        holder = guild.get_channel(channel.parent_id)  # an archived thread is in no cache
+    if guild is None or holder is None or not can_read(holder, guild.me):
+        raise TellPerson(tell(language, "channel.closed", channel=f"<#{channel.id}>"))
+    return ChannelId(channel.id)
 
 
 class Reindex(app_commands.Group):
@@ -77,7 +88,7 @@ class Reindex(app_commands.Group):
             raise TellPerson(tell(language, "job.either"))
         scope = SERVER
         if channel is not None:
-            scope = Scope(ScopeKind.CHANNEL, ChannelId(channel.id))
+            scope = Scope(ScopeKind.CHANNEL, _readable(interaction, channel, language))
         elif failed:
             scope = Scope(ScopeKind.FAILED)
         with refusals_in(language):

@@ -19,6 +19,8 @@ _ENGLISH: Mapping[str, str] = {
     "missing": "I need the permission {permissions} here; someone who manages the server can grant it.",
     "rate": "That was a lot at once: please ask again in {seconds} s.",
     "restarting": "I am just being restarted: please ask again in a minute.",
+    "channel.closed": "I may not read the history of {channel}: give me View Channel and Read Message History there, or"
+    " choose another channel.",
     "job.running": "This server is already being indexed: /reindex status shows how far it is.",
     "job.paused": "Indexing is paused here: /reindex resume goes on with it, /reindex cancel ends it.",
     "job.none": "Nothing is being indexed here: /reindex start begins.",
@@ -103,6 +105,8 @@ _GERMAN: Mapping[str, str] = {
     "missing": "Mir fehlt hier das Recht {permissions}; wer den Server verwaltet, kann es geben.",
     "rate": "Das war viel auf einmal: bitte in {seconds} s noch einmal.",
     "restarting": "Ich werde gerade neu gestartet: bitte in einer Minute noch einmal.",
+    "channel.closed": "Den Verlauf von {channel} darf ich nicht lesen: gib mir dort „Kanal anzeigen“ und"
+    " „Nachrichtenverlauf anzeigen“, oder wähle einen anderen Kanal.",
     "job.running": "Dieser Server wird schon erfasst: /reindex status zeigt, wie weit.",
     "job.paused": "Das Erfassen pausiert: /reindex resume setzt es fort, /reindex cancel beendet es.",
     "job.none": "Hier wird gerade nichts erfasst: /reindex start beginnt damit.",

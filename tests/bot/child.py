@@ -1,7 +1,7 @@
 """`afterimage` as a process of its own, with the small stand-in for the model: `python -m tests.bot.child run …`.
 
 AFTERIMAGE's own variables configure it; CHILD_HANGS makes it hang while it closes, CHILD_WAITS keeps pictures waiting
-for the model for ever.
+for the model for ever, CHILD_LOADS lets the model load for ever.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ from tests.bot.running import Encoder
 
 @asynccontextmanager
 async def opened(settings: ModelSettings) -> AsyncIterator[Encoder]:
+    if "CHILD_LOADS" in os.environ:
+        print("loading", flush=True)
+        await asyncio.sleep(3600)
     encoder = Encoder()
     if "CHILD_WAITS" in os.environ:
         encoder.gate = asyncio.Event()

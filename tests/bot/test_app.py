@@ -147,6 +147,28 @@ async def test_a_signal_while_it_still_connects_ends_it_with_0(tmp_path: Path) -
             assert await bot.ended() == 0
 
 
+async def test_a_signal_while_the_model_loads_ends_it_with_0(tmp_path: Path) -> None:
+    async with (
+        open_sandbox(town().world) as sandbox,
+        child(tmp_path, "run", **joining(sandbox, CHILD_LOADS="1")) as bot,
+    ):
+        await bot.says("loading")
+        bot.process.send_signal(signal.SIGTERM)
+        assert await bot.ended() == 0
+        assert "Traceback" not in bot.said
+
+
+async def test_discord_in_trouble_at_the_login_is_said_in_one_line(tmp_path: Path) -> None:
+    async with (
+        open_sandbox(town().world) as sandbox,
+        child(tmp_path, "run", **joining(sandbox, AFTERIMAGE_LOG_LEVEL="critical")) as bot,
+    ):
+        sandbox.faults.rates, sandbox.faults.in_a_row = {"503": 1.0}, 1000
+        assert await bot.ended() == 1
+    assert "Look at its status page" in bot.said
+    assert len(bot.said.splitlines()) == 1
+
+
 async def test_a_refused_token_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
     async with open_sandbox(town().world) as sandbox:
         wrong = "MTIzNDU2Nzg5MDEyMzQ1Njc4OTA.GabcdE.abcdefghijklmnopqrstuvwxyz-123456"

@@ -18,6 +18,7 @@ from indexer.storage.jobs import Job, JobState, Scope, ScopeKind
 from sandbox.options import NotAllowed
 from sandbox.permissions import Permission
 from sandbox.server import open_sandbox
+from sandbox.world import ChannelKind
 from tests.bot.running import DEADLINE_S, Encoder, Running, Town, noise, running, town, until, with_auto_start
 
 
@@ -135,6 +136,32 @@ async def test_one_channel_can_be_indexed_alone(tmp_path: Path) -> None:
         await reply.until(lambda shown: "Done" in shown.content, DEADLINE_S)
         assert f"<#{place.pictures.id}>" in reply.content
         assert (await bot.service.status()).total.messages == 6
+
+
+async def test_a_channel_that_the_bot_may_not_read_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    place = town()
+    category = place.guild.channel("a category", ChannelKind.CATEGORY)
+    place.pictures.allow(place.guild.me, deny=Permission.READ_MESSAGE_HISTORY)
+    place.secret.allow(place.guild.me, deny=Permission.VIEW_CHANNEL)
+    async with running(place.world, tmp_path) as bot:
+        owner = bot.person(place.owner)
+        for channel in (place.pictures, place.secret, category):
+            reply = await owner.slash(place.talk.id, "reindex start", {"channel": channel.id})
+            assert reply.ephemeral
+            assert f"<#{channel.id}>" in reply.content
+            assert "Read Message History" in reply.content
+        assert await bot.service.jobs.newest(GuildId(place.guild.id)) is None
+
+
+async def test_an_archived_thread_can_be_indexed_alone(tmp_path: Path) -> None:
+    place = town()
+    thread = place.pictures.thread("old", place.member.user)
+    thread.post(place.member.user, "in the thread", files=[noise(60)])
+    thread.archive()
+    async with running(place.world, tmp_path) as bot:
+        reply = await bot.person(place.owner).slash(place.talk.id, "reindex start", {"channel": thread.id})
+        await reply.until(lambda shown: "Done" in shown.content, DEADLINE_S)
+        assert (await bot.service.status()).total.messages == 1
 
 
 async def test_what_failed_can_be_tried_again(tmp_path: Path) -> None:
