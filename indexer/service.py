@@ -14,6 +14,7 @@ from indexer.ingest.decode import Decoder, open_decoder
 from indexer.ingest.fetch import Fetcher, open_fetcher
 from indexer.ingest.live import Live
 from indexer.ingest.pipeline import Pipeline, open_pipeline
+from indexer.ingest.verify import Verifier
 from indexer.jobs import Jobs
 from indexer.model import GuildId, ModelId, UserId
 from indexer.ports import Encoder, History
@@ -47,6 +48,7 @@ class Service:
     pipeline: Pipeline
     live: Live
     searcher: Searcher
+    verifier: Verifier
     jobs: Jobs
     model_id: ModelId
 
@@ -140,6 +142,7 @@ async def open_service(settings: Settings, history: History, encoder: Encoder | 
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         jobs = Jobs(db, pipeline, tasks)
         upkeep = tasks.create_task(_keep_up(db, index), name="upkeep")
+        keep: messages.Keep = "all" if settings.crawl.messages == "all" else "pictures"
         try:
             yield Service(
                 settings=settings,
@@ -149,8 +152,9 @@ async def open_service(settings: Settings, history: History, encoder: Encoder | 
                 decoder=decoder,
                 fetcher=fetcher,
                 pipeline=pipeline,
-                live=Live(db, pipeline, "all" if settings.crawl.messages == "all" else "pictures"),
+                live=Live(db, pipeline, keep),
                 searcher=Searcher(db, index, encoder, model_id, settings.search),
+                verifier=Verifier(db, history, keep),
                 jobs=jobs,
                 model_id=model_id,
             )

@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import io
 import time
-from collections.abc import Collection, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import discord
 
 from bot.audience import shared_channels
@@ -22,7 +20,7 @@ from bot.contact_sheet import shrunk
 from bot.replies.pages import PAGE_HITS, Asked, Coverage, Dress, page, page_count
 from bot.replies.texts import Language, say
 from indexer.errors import TellPerson
-from indexer.model import ChannelId, DecodedPicture, Hit, MessageId, PictureId, Pixels, SearchResult, UserId
+from indexer.model import ChannelId, DecodedPicture, MessageId, PictureId, Pixels, SearchResult, UserId
 from indexer.search.cache import Recent
 from indexer.search.coverage import coverage
 from indexer.search.grammar import Wish
@@ -33,8 +31,6 @@ if TYPE_CHECKING:
 
 # Before a page is shown, its messages are looked up in Discord, all at once, for no longer than this together.
 VERIFY_S = 1.0
-# A message that was there a minute ago is not looked up again: deletions that happen now arrive as events.
-VERIFIED_S = 60.0
 COVERAGE_S = 60.0
 REMEMBERED = 4_096
 
@@ -84,7 +80,6 @@ class Answers:
         self.service: Service = context.service
         self.settings = context.config.settings.search
         self.replies = OpenReplies(kind)
-        self._verified: Recent[MessageId, float] = Recent(REMEMBERED)
         self._coverage: Recent[tuple[int, frozenset[ChannelId]], tuple[float, int]] = Recent(REMEMBERED)
 
     async def answer(
@@ -217,49 +212,27 @@ class Answers:
     async def _verified_search(
         self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply, *, everything: bool = False
     ) -> SearchResult:
-        """The result, without hits whose message is gone from Discord: those are purged, and others take their place.
+        """The result without hits that are gone from Discord: those are purged, and others take their place.
 
         Looks up what is about to be shown (the current page, or `everything`), for at most VERIFY_S seconds; what could
         not be looked up in that time is shown.
         """
         query = reply.query.within(reply.scope.filter(self._visible(interaction, who, reply)))
-        with suppress(TimeoutError):
-            async with asyncio.timeout(VERIFY_S + ANSWER_S):
-                deadline = asyncio.get_running_loop().time() + VERIFY_S
-                while True:
-                    result = await self.search(query, who.language)
-                    first = 0 if everything else min(reply.index, page_count(result) - 1) * PAGE_HITS
-                    shown = result.hits[first : None if everything else first + PAGE_HITS]
-                    gone = await self._gone(interaction, shown, deadline)
-                    if not gone:
-                        return result
-                    await self.service.live.on_delete(gone)
-        raise TellPerson(say(who.language, "error.timeout"))
-
-    async def _gone(
-        self, interaction: discord.Interaction[Any], hits: Iterable[Hit], deadline: float
-    ) -> frozenset[MessageId]:
-        """The messages of `hits` that Discord says are not there; asks until `deadline`, in the loop's time."""
-        gone: set[MessageId] = set()
-        now = time.monotonic()
-
-        async def look(hit: Hit) -> None:
-            message_id = hit.place.message_id
-            try:
-                await interaction.client.http.get_message(hit.place.channel_id, message_id)
-            except discord.NotFound:
-                gone.add(message_id)
-            except (discord.DiscordException, aiohttp.ClientError, OSError):
-                return  # nobody knows: an event or the sweep will tell
-            else:
-                self._verified.put(message_id, now)
-
-        asking = [hit for hit in hits if now - (self._verified.get(hit.place.message_id) or -VERIFIED_S) >= VERIFIED_S]
-        with suppress(TimeoutError):
-            async with asyncio.timeout_at(deadline), asyncio.TaskGroup() as tasks:
-                for hit in asking:
-                    tasks.create_task(look(hit))
-        return frozenset(gone)
+        deadline = time.monotonic() + VERIFY_S
+        closed: set[MessageId] = set()
+        while True:
+            result = await self.search(query, who.language)
+            hits = tuple(hit for hit in result.hits if hit.place.message_id not in closed)
+            result = replace(result, hits=hits)
+            first = 0 if everything else min(reply.index, page_count(result) - 1) * PAGE_HITS
+            shown = hits[first : None if everything else first + PAGE_HITS]
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return result
+            verified = await self.service.verifier.verify(shown, left)
+            closed |= verified.closed
+            if not verified.gone and not verified.closed:
+                return result
 
 
 def replace_reply(reply: SimilarReply, *, shared: bool, index: int) -> SimilarReply:
