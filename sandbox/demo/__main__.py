@@ -7,12 +7,13 @@ import argparse
 import asyncio
 import re
 import shutil
+import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 from rich.console import Console
@@ -81,13 +82,19 @@ async def _index(sandbox: Sandbox, demo: DemoWorld, console: Console) -> None:
     )
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("indexing", total=100)
+        told = 0
 
         def done(current: Reply) -> bool:
-            lines = current.text().splitlines()
+            nonlocal told
             found = _PERCENT.search(current.text())
-            if found:
-                progress.update(task, completed=int(found.group(1)))
-            return not found and len(lines) > 1
+            if found is None:
+                return len(current.text().splitlines()) > 1
+            percent = int(found.group(1))
+            progress.update(task, completed=percent)
+            if not console.is_terminal and percent >= told + 10:
+                told = percent
+                console.print(f"indexing: {percent} %")
+            return False
 
         await reply.until(done, _INDEX_S)
         progress.update(task, completed=100)
@@ -165,6 +172,13 @@ async def _row(
     return Row(title, question.words, picture.image() if picture else None, well, shown, note)
 
 
+async def _until_terminated(demo: Coroutine[Any, Any, bool]) -> bool:
+    """The demo's outcome. SIGTERM ends it as Ctrl-C does: the bot is stopped first."""
+    running = asyncio.ensure_future(demo)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
+    return await running
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit code."""
     given = _arguments(argv)
@@ -175,11 +189,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         return 1
     try:
-        return 0 if asyncio.run(run(given.data, given.sheet, given.weights, given.seed, console)) else 1
+        demo = run(given.data, given.sheet, given.weights, given.seed, console)
+        return 0 if asyncio.run(_until_terminated(demo)) else 1
     except (BotFailed, NoAnswer, NotAllowed) as error:
         console.print(f"demo: {error}", markup=False)
         return 1
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         return 130
 
 
