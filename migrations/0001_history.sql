@@ -45,7 +45,15 @@ CREATE INDEX messages_by_check ON messages (guild_id, checked_ms);
 CREATE TRIGGER messages_delete AFTER DELETE ON messages BEGIN
     DELETE FROM users
     WHERE user_id = old.author_id AND NOT EXISTS (SELECT 1 FROM messages WHERE author_id = old.author_id);
+    INSERT INTO residue (since_s) SELECT unixepoch() WHERE NOT EXISTS (SELECT 1 FROM residue WHERE taken = 0);
 END;
+
+-- A row while the files may still hold bytes of what was deleted: since when. A purge marks the rows it takes on and
+-- deletes them when the files are written anew; what is deleted meanwhile leaves a row of its own.
+CREATE TABLE residue (
+    since_s INTEGER NOT NULL, -- Unix seconds
+    taken   INTEGER NOT NULL DEFAULT 0 CHECK (taken IN (0, 1))
+) STRICT;
 
 -- Ids that Discord said are gone, kept for a day: a page that was read before and is stored after must not bring a
 -- deleted message back.
@@ -79,6 +87,7 @@ CREATE TRIGGER texts_update AFTER UPDATE ON texts BEGIN
     VALUES ('delete', old.message_id, old.content, old.file_names, old.alt_texts);
     INSERT INTO words (rowid, content, file_names, alt_texts)
     VALUES (new.message_id, new.content, new.file_names, new.alt_texts);
+    INSERT INTO residue (since_s) SELECT unixepoch() WHERE NOT EXISTS (SELECT 1 FROM residue WHERE taken = 0);
 END;
 
 CREATE TABLE pictures (
@@ -123,9 +132,10 @@ CREATE INDEX places_by_picture ON places (picture_id, guild_id);
 CREATE INDEX places_pending ON places (guild_id, message_id) WHERE state = 'pending';
 CREATE INDEX places_failed ON places (guild_id, next_attempt_ms, reason) WHERE state = 'failed';
 -- A picture stays only as long as a place shows it, whoever removes the place: an edit, a delete, a cascade.
-CREATE TRIGGER places_delete AFTER DELETE ON places WHEN old.picture_id IS NOT NULL BEGIN
+CREATE TRIGGER places_delete AFTER DELETE ON places BEGIN
     DELETE FROM pictures
     WHERE picture_id = old.picture_id AND NOT EXISTS (SELECT 1 FROM places WHERE picture_id = old.picture_id);
+    INSERT INTO residue (since_s) SELECT unixepoch() WHERE NOT EXISTS (SELECT 1 FROM residue WHERE taken = 0);
 END;
 CREATE TRIGGER places_detach AFTER UPDATE OF picture_id ON places
 WHEN old.picture_id IS NOT NULL AND old.picture_id IS NOT new.picture_id BEGIN
