@@ -1,6 +1,6 @@
 """SIGKILL at random moments of writing, sealing, publishing and compacting: what was acknowledged stays true.
 
-A few kills in every run; AFTERIMAGE_KILLS=200 for the long one.
+A few kills in every run, 200 with AFTERIMAGE_SOAK=1 (`make soak`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from indexer.storage.index import VectorIndex
 from tests.storage import index_victim
 from tests.storage.index_world import GUILD, MODEL, unit, write_guild, write_models
 
-KILLS = int(os.environ.get("AFTERIMAGE_KILLS", "12"))
+KILLS = 200 if os.environ.get("AFTERIMAGE_SOAK") else 12
 LONGEST_S = 0.4  # a victim's life, at most; it needs about 0.05 s to get to work
 
 
