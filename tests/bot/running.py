@@ -29,7 +29,7 @@ from sandbox.members import Person
 from sandbox.server import Sandbox, open_sandbox
 from sandbox.world import Channel, File, Guild, Member, User, World
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0  # never reached on a machine that is not overloaded
 SIZE = 16
 
 
