@@ -2,7 +2,10 @@
 
 One line of JSON on standard output says where it is, once it can be used:
 
-    {"api_base": "http://127.0.0.1:4821/api/v10", "token": "…", "cdn_host": "127.0.0.1:4821", "guild_id": "…", "pid": 7}
+    {"api_base": "http://127.0.0.1:4821/api/v10", "token": "…", "cdn_host": "127.0.0.1:4821",
+     "page": "http://127.0.0.1:4821/", "guild_id": "…", "pid": 7}
+
+`page` is for people: be any member of the guild in a browser, write, ask the bot and press its buttons.
 
 The bot's configuration for it: discord.api_base = api_base, fetch.insecure_hosts = [cdn_host], and the token in the
 environment. With --ready-file the same line is written to that file too (renamed into place, so it is never half
@@ -38,7 +41,7 @@ def address(sandbox: Sandbox) -> str:
     return json.dumps(
         {
             "api_base": sandbox.api_base, "token": sandbox.token, "cdn_host": sandbox.cdn_host,
-            "guild_id": str(guild_id), "pid": os.getpid(),
+            "page": sandbox.base_url + "/", "guild_id": str(guild_id), "pid": os.getpid(),
         }
     )  # fmt: skip
 
@@ -52,7 +55,7 @@ async def serve(port: int, seed: int, token: str, ready_file: Path | None, *, wh
     demo = build(seed)
     if token:
         demo.world.application.token = token
-    async with open_sandbox(demo.world, port=port) as sandbox:
+    async with open_sandbox(demo.world, port=port, page=True) as sandbox:
         line = address(sandbox)
         print(line, flush=True)
         if ready_file is not None:

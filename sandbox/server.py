@@ -16,6 +16,7 @@ from sandbox.interactions import Interactions
 from sandbox.limits import Limits
 from sandbox.links import DAY_S, Links
 from sandbox.members import Person
+from sandbox.page.routes import Page
 from sandbox.record import Record
 from sandbox.rest.api import PREFIX, Api
 from sandbox.world import Guild, Member, User, World
@@ -78,13 +79,14 @@ async def open_sandbox(
     limits: Limits | None = None,
     faults: Faults | None = None,
     keep: int = 0,
+    page: bool = False,
     link_ttl_s: float = DAY_S,
 ) -> AsyncIterator[Sandbox]:
     """Serve `world` until the context ends.
 
     `port` 0 takes a free one. `limits` (default: generous) and `faults` (default: none) may be changed while it runs.
-    `keep`: how many REST exchanges `sandbox.record` keeps whole. `link_ttl_s`: seconds until a CDN link expires.
-    Raises OSError when the port is taken.
+    `keep`: how many REST exchanges `sandbox.record` keeps whole. `page`: serve the page for people at /. `link_ttl_s`:
+    seconds until a CDN link expires. Raises OSError when the port is taken.
     """
     app = web.Application(client_max_size=_MOST_BODY)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
@@ -97,6 +99,8 @@ async def open_sandbox(
     )  # fmt: skip
     sandbox.api.add_to(app)
     sandbox.cdn.add_to(app)
+    if page:
+        Page(sandbox).add_to(app)
     app.router.add_get(_GATEWAY, sandbox.gateway.handle)
     app.router.add_get(_GATEWAY + "/", sandbox.gateway.handle)
     world.listen(sandbox.dispatch.heard)
