@@ -218,6 +218,8 @@ class Client(discord.AutoShardedClient):
         service = self._context.service
         present = frozenset(GuildId(guild.id) for guild in self.guilds)
         logger.info("connected as %s; servers: %d", self.user, len(present))
+        if not present:
+            logger.info("to invite it to a server, open %s", invitation(self.application_id))
         for gone in await service.live.on_guilds_present(present):
             logger.info("guild %d was left while away: it is forgotten", gone)
         for guild in self.guilds:
@@ -296,6 +298,15 @@ class Client(discord.AutoShardedClient):
         logger.exception("an event (%s) failed", event_method)
         if isinstance(error, Stop):
             self._tasks.create_task(_raise(error), name="stop")  # its parent ends everything, and says why
+
+
+def invitation(application_id: int | None) -> str:
+    """The address at which someone who manages a server lets the bot in, with no more rights than it uses."""
+    assert application_id is not None, "known from the login on"
+    rights = discord.Permissions(
+        view_channel=True, read_message_history=True, send_messages=True, send_messages_in_threads=True
+    )
+    return discord.utils.oauth_url(application_id, permissions=rights, scopes=("bot", "applications.commands"))
 
 
 async def _raise(error: Stop) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from bot.config import Config, LimitSettings
 from bot.replies.texts import Language
 from indexer.errors import SENTENCES, ChannelClosed, LinkExpired, Reason, Rejected, RetryLater, TellPerson
 from sandbox.server import open_sandbox
+from sandbox.world import World
 from tests.bot.running import running, town
 
 
@@ -39,6 +41,16 @@ async def test_commands_are_registered_once_and_not_again_at_the_next_start(tmp_
 async def test_the_bot_asks_for_no_intent_that_it_does_not_need() -> None:
     intents = Client(Config()).intents
     assert {name for name, on in intents if on} == {"guilds", "guild_messages", "message_content"}
+
+
+async def test_a_bot_in_no_server_says_where_it_is_invited(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    world = World()
+    with caplog.at_level(logging.INFO, "bot.client"):
+        async with running(world, tmp_path) as bot:
+            address = f"client_id={bot.client.application_id}"
+    (line,) = [record.getMessage() for record in caplog.records if "invite" in record.getMessage()]
+    assert address in line
+    assert "scope=bot+applications.commands" in line
 
 
 async def test_whoever_asks_too_often_is_told_when_to_come_back(tmp_path: Path) -> None:
