@@ -177,12 +177,11 @@ def _shrink(image: Image.Image, spec: PixelSpec, extent: tuple[float, float]) ->
     """
     profile = image.info.get("icc_profile")
     factor = max(_side(*image.size, spec) // (spec.size * _HEADROOM), 1)
-    picture = _plain(image)
-    if factor > 1:
-        picture = picture.reduce(factor)
+    if image.mode in ("I", "F"):
+        picture = _levels(image.reduce(factor))  # averaged first: several copies of 4 bytes a pixel are much
+    else:
+        picture = _plain(image).reduce(factor)
     picture = _to_srgb(_on_white(picture), profile if isinstance(profile, bytes) else None)
-    if picture is image:
-        picture = image.copy()  # an animation's next frame is drawn into the same image
     return _Shrunk(picture, extent[0] / factor, extent[1] / factor)
 
 
@@ -194,8 +193,6 @@ def _plain(image: Image.Image) -> Image.Image:
         return image.convert("L")
     if image.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    if image.mode in ("I", "F"):
-        return _levels(image)
     if image.mode in ("L", "RGB") and "transparency" in image.info:  # one colour of a PNG is said to be clear
         return image.convert("RGBA")
     if image.mode in ("L", "LA", "RGB", "RGBA", "CMYK", "LAB"):
