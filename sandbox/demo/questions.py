@@ -1,13 +1,11 @@
 """What the demo's members ask, and which message must come first."""
 
-from dataclasses import dataclass
-from random import Random
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sandbox.demo.pictures import Edit, Picture, captioned, cropped, smaller
 from sandbox.demo.world import DemoWorld
 from sandbox.drawing import edits
-from sandbox.drawing.scene import random_scene
 from sandbox.members import Person
 from sandbox.reply import Reply
 from sandbox.world import File
@@ -53,7 +51,7 @@ def questions(demo: DemoWorld) -> list[Question]:
     def copy(key: str, edit: Edit) -> Picture:
         return demo.pictures[key].edited(edit)
 
-    castle = _another(demo, "castle", 41)
+    castle = _without(demo, "castle", "rocket")
     cats = demo.channel("Show your desk")
     return [
         Question("a crop of an old photo, uploaded", "ben_okafor", "lounge", "crop", copy("crop", cropped(0.8, 5))),
@@ -89,7 +87,8 @@ def questions(demo: DemoWorld) -> list[Question]:
     ]  # fmt: skip
 
 
-def _another(demo: DemoWorld, key: str, seed: int) -> Picture:
-    """Another drawing of a landmark's first thing, on another ground: what a member might have at hand."""
-    concept = demo.pictures[key].scene.placed[0].concept
-    return Picture(random_scene(Random(seed), [concept], 1), (480, 480), "jpg")
+def _without(demo: DemoWorld, key: str, concept: str) -> Picture:
+    """The landmark's place as it is without one of its things: close to it, and nowhere in the guild."""
+    picture = demo.pictures[key]
+    left = tuple(placed for placed in picture.scene.placed if placed.concept.id != concept)
+    return Picture(replace(picture.scene, placed=left), picture.size, "jpg")
