@@ -24,7 +24,7 @@ from indexer.storage.candidates import places_in, ranked
 from indexer.storage.database import Database
 from indexer.storage.filter import compile_filter, plan
 from indexer.storage.follow import Follower, View
-from indexer.storage.scan import best
+from indexer.storage.scan import Accelerator, Tools, best
 from indexer.storage.segment import SUFFIX, Damaged, Record, Segment
 
 log = getLogger(__name__)
@@ -51,12 +51,18 @@ class VectorIndex:
     process that holds the writer lock also calls `maintain` now and then; readers need nothing.
     """
 
-    def __init__(self, database_path: Path, folder: Path, settings: IndexSettings) -> None:
-        """`folder` holds the segments, a folder a guild; it need not exist. Opens nothing yet."""
+    def __init__(
+        self, database_path: Path, folder: Path, settings: IndexSettings, accelerator: Accelerator | None = None
+    ) -> None:
+        """`folder` holds the segments, a folder a guild; it need not exist. Opens nothing yet.
+
+        `accelerator` takes the first pass of wide scans where it can; the answers are the same without it.
+        """
         self.database_path, self.folder, self.settings = database_path, folder, settings
-        self._kernels = kernels.load() if settings.engine != "direct" else None
-        self._threads = settings.threads or min(cpu_count() or 1, 4)
-        self._scanners = ThreadPoolExecutor(max(self._threads - 1, 1), "scan")
+        found = kernels.load() if settings.engine != "direct" else None
+        threads = settings.threads or min(cpu_count() or 1, 4)
+        self._tools = Tools(found, threads, accelerator) if found else None
+        self._scanners = ThreadPoolExecutor(max(threads - 1, 1), "scan")
         self._checker = ThreadPoolExecutor(1, "segment-check")
         self._closing = threading.Event()
         self._lock = threading.Lock()  # guards what follows; held for microseconds
@@ -79,15 +85,15 @@ class VectorIndex:
         if values.shape != (dimension,) or not 0 < float(np.linalg.norm(values)) < np.inf:
             raise ValueError(f"not a query of {dimension} finite values, not all zero: {values.shape}, {values}")
         if k < 1 or not allowed.channels:
-            return IndexAnswer((), 0, Floor.INDEX if self._kernels else Floor.DIRECT)
-        view = self._follow(guild_id, model_id, dimension) if self._kernels else None
-        if view is None or not view.whole or self._kernels is None:
+            return IndexAnswer((), 0, Floor.INDEX if self._tools else Floor.DIRECT)
+        view = self._follow(guild_id, model_id, dimension) if self._tools else None
+        if view is None or not view.whole or self._tools is None:
             with self._connection() as connection:
                 found, searched = direct.search(connection, guild_id, model_id, values, k, allowed)
             return IndexAnswer(found, searched, Floor.DIRECT)
         parts = [(part, terms) for part in view.parts if (terms := compile_filter(part.block, allowed)) is not None]
         plans = [plan(part, terms) for part, terms in parts]
-        top = best(self._kernels, [part.block for part, _ in parts], plans, values, k, self._spread, self._threads)
+        top = best(self._tools, [part.block for part, _ in parts], plans, values, k, self._spread)
         found = ranked(top.pictures, top.scores, places_in(parts, top), k)
         return IndexAnswer(found, sum(one.places for one in plans), Floor.INDEX)
 
@@ -185,7 +191,7 @@ class VectorIndex:
     @property
     def mapped(self) -> bool:
         """Whether segments are of use here: FAISS is there and wanted."""
-        return self._kernels is not None
+        return self._tools is not None
 
     @contextmanager
     def connection(self) -> Iterator[sqlite3.Connection]:

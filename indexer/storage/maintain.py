@@ -177,8 +177,10 @@ class Maintenance:
             return await asyncio.shield(thread)
         except asyncio.CancelledError:
             stop.set()
-            with suppress(_Stopped):  # a draft finished at the last moment is an orphan: the next run removes it
-                await to_the_end(_result(thread))
+            with suppress(_Stopped):
+                done = await to_the_end(_result(thread))
+                if isinstance(done, Draft):
+                    self._unlink(done.paths)
             raise
 
 

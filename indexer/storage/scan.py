@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -49,6 +49,27 @@ class Best:
     rows: Ints
 
 
+class Accelerator(Protocol):
+    """Another place where a first pass over a segment can run; see encode/gpu_scan.py."""
+
+    def top(
+        self, rows: Bytes, start: int, stop: int, query: Floats, count: int, mask: Bools | None = None
+    ) -> tuple[Floats, Ints, float] | None:
+        """The best `count` of rows start ≤ i < stop, or of those in `mask`: scores (descending), positions counted from
+        `start`, and how far a score can be from the true one. None where it cannot help with these rows.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What scans: FAISS, something faster for the first pass of wide scans if there is, and how many threads."""
+
+    kernels: Kernels
+    threads: int = 1
+    accelerator: Accelerator | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class _Task:
     part: int
@@ -58,17 +79,16 @@ class _Task:
 
 
 def best(
-    kernels: Kernels,
+    tools: Tools,
     blocks: Sequence[Block],
     plans: Sequence[Plan],
     query: Floats,
     k: int,
     spread: Callable[[Callable[[_Task], Found], Sequence[_Task]], Iterable[Found]],
-    threads: int,
 ) -> Best:
     """The k best pictures of all plans, and any that tie with the k-th. `spread` maps a function over tasks."""
     total = sum(_size(piece) for plan in plans for piece in plan.pieces)
-    limit = total if total < THREADED_ROWS or threads < 2 else max(-(-total // threads), THREADED_ROWS // 4)
+    limit = total if total < THREADED_ROWS or tools.threads < 2 else max(-(-total // tools.threads), THREADED_ROWS // 4)
     depth = 4 * k + 16
     tasks = [
         _Task(number, block, piece, depth)
@@ -79,9 +99,9 @@ def best(
     tolerance = 2 * slack(len(query), float(np.linalg.norm(query)))
 
     def look(task: _Task) -> Found:
-        return _scan(kernels, task, query, tolerance)
+        return _scan(tools, task, query, tolerance)
 
-    parallel = total >= THREADED_ROWS and threads >= 2 and len(tasks) > 1
+    parallel = total >= THREADED_ROWS and tools.threads >= 2 and len(tasks) > 1
     found = list(spread(look, tasks) if parallel else map(look, tasks))
     while True:
         result, floor = _merge(blocks, tasks, found, query, k, tolerance)
@@ -138,29 +158,46 @@ def _gathered(blocks: Sequence[Block], parts: Ints, rows: Ints) -> Bytes:
     return gathered
 
 
-def _scan(kernels: Kernels, task: _Task, query: Floats, tolerance: float) -> Found:
-    piece, block, depth = task.piece, task.block, task.depth
-    size = _size(piece)
-    first_pass_depth = 64 + 4 * depth
+def _scan(tools: Tools, task: _Task, query: Floats, tolerance: float) -> Found:
+    piece, block, depth, size = task.piece, task.block, task.depth, _size(task.piece)
+    rough = None
     # A scan that has to go deeper had too many rows within the first pass's error: float16 settles it.
-    coarse = block.codes if size >= FIRST_PASS_ROWS and depth * FIRST_PASS_SHARE < size and depth <= 1024 else None
-    if coarse is None:
-        scores, rows = _pass(piece, block.vectors, depth, lambda data, mask: kernels.half(data, query, depth, mask))
+    if size >= FIRST_PASS_ROWS and depth * FIRST_PASS_SHARE < size and depth <= 1024:
+        rough = _first_pass(tools, task, query, 64 + 4 * depth)
+    if rough is None:
+        scores, rows = _pass(
+            piece, block.vectors, depth, lambda data, mask: tools.kernels.half(data, query, depth, mask)
+        )
         # Deep enough is all of them, also where a damaged file's NaN never comes back.
         ceiling = -np.inf if depth >= size else float(scores[-1]) + tolerance if len(scores) else np.inf
         return Found(rows, scores, ceiling)
+    scores, rows, error = rough
+    ceiling = float(scores[-1]) + error + tolerance if len(scores) else np.inf
+    rows = np.sort(rows)
+    scores, at = tools.kernels.half(block.vectors.take(rows, axis=0), query, len(rows))
+    return Found(rows[at], scores, ceiling)
+
+
+def _first_pass(tools: Tools, task: _Task, query: Floats, depth: int) -> tuple[Floats, Ints, float] | None:
+    """Approximate scores (descending), block rows, and how far a score can be off; None where there are no codes."""
+    piece, block = task.piece, task.block
+    codes = block.codes
+    if codes is None:
+        return None
+    if tools.accelerator is not None and not isinstance(piece, Picked):
+        mask = None if isinstance(piece, Run) else piece.mask
+        found = tools.accelerator.top(block.vectors, piece.start, piece.stop, query, depth, mask)
+        if found is not None:
+            return found[0], found[1] + piece.start, found[2]
     error = 0.0
 
-    def coarse_pass(data: Bytes, mask: Bools | None) -> tuple[Floats, Ints]:
+    def coarse(data: Bytes, mask: Bools | None) -> tuple[Floats, Ints]:
         nonlocal error
-        scores, at, error = kernels.first_pass(coarse, data, query, first_pass_depth, mask)
+        scores, at, error = tools.kernels.first_pass(codes, data, query, depth, mask)
         return scores, at
 
-    rough, rows = _pass(piece, coarse.bytes, first_pass_depth, coarse_pass)
-    ceiling = float(rough[-1]) + error + tolerance
-    rows = np.sort(rows)
-    scores, at = kernels.half(block.vectors.take(rows, axis=0), query, len(rows))
-    return Found(rows[at], scores, ceiling)
+    scores, rows = _pass(piece, codes.bytes, depth, coarse)
+    return scores, rows, error
 
 
 def _pass(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -203,6 +204,10 @@ class World:
     def everything(self, **more: object) -> Filter:
         base = Filter(frozenset(ChannelId(one.channel) for one in self.places.values()) | {ChannelId(100)})
         return replace(base, **more)  # type: ignore[arg-type]  # field names of Filter, checked at run time
+
+    async def check(self, query: Vectors, k: int, allowed: Filter) -> None:
+        """`expect`, in a thread: searching blocks."""
+        await asyncio.to_thread(self.expect, query, k, allowed)
 
     def expect(self, query: Vectors, k: int, allowed: Filter) -> None:
         """Asserts that the index answers as brute force does."""

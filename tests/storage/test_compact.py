@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -54,7 +55,7 @@ async def test_compact_removes_the_bytes_of_everything_deleted_at_once(world: Wo
     assert all(holds(world, vector) for vector in gone), "a day is allowed for it"
     await world.index.compact(world.database)
     assert not any(holds(world, vector) for vector in gone)
-    world.expect(unit(np.random.default_rng(2), 1)[0], 1000, world.everything())
+    await world.check(unit(np.random.default_rng(2), 1)[0], 1000, world.everything())
 
 
 async def test_deleted_bytes_leave_by_themselves_when_their_time_is_up(world: World) -> None:
@@ -81,7 +82,7 @@ async def test_a_deletion_keeps_its_time_when_the_tail_is_sealed(world: World) -
         ((count,),) = await connection.execute_fetchall("SELECT count(*) FROM tombstones")
         ((lines,),) = await connection.execute_fetchall("SELECT count(*) FROM index_log")
     assert (count, lines) == (1, 0)
-    world.expect(unit(np.random.default_rng(4), 1)[0], 1000, world.everything())
+    await world.check(unit(np.random.default_rng(4), 1)[0], 1000, world.everything())
     async with world.database.transaction() as tx:
         await tx.execute_fetchall("UPDATE tombstones SET at_s = at_s - 36000")
     await world.index.maintain(world.database)
@@ -96,7 +97,7 @@ async def test_a_segment_with_many_dead_rows_does_not_wait(world: World) -> None
     before = files(world)
     await world.index.maintain(world.database)
     assert not files(world) & before
-    world.expect(unit(np.random.default_rng(5), 1)[0], 1000, world.everything())
+    await world.check(unit(np.random.default_rng(5), 1)[0], 1000, world.everything())
 
 
 async def test_a_segment_in_which_nothing_lives_is_only_removed(world: World) -> None:
@@ -106,7 +107,7 @@ async def test_a_segment_in_which_nothing_lives_is_only_removed(world: World) ->
     assert world.index.search(GUILD, MODEL, unit(np.random.default_rng(6), 1)[0], 5, world.everything()).searched == 0
     await world.fill(np.random.default_rng(7), 80)
     await world.index.maintain(world.database)
-    world.expect(unit(np.random.default_rng(8), 1)[0], 10, world.everything())
+    await world.check(unit(np.random.default_rng(8), 1)[0], 10, world.everything())
 
 
 async def test_maintenance_with_nothing_to_do_changes_nothing(world: World) -> None:
@@ -137,7 +138,7 @@ async def test_segments_stay_few_and_each_row_is_copied_few_times(
             await world.index.maintain(world.database)
         assert len(files(world)) <= 6
         assert written <= 8 * len(world.vectors)
-        world.expect(unit(rng, 1)[0], 50, world.everything())
+        await world.check(unit(rng, 1)[0], 50, world.everything())
 
 
 async def test_a_reader_keeps_what_it_opened_while_the_files_are_replaced(world: World) -> None:
@@ -176,27 +177,27 @@ async def test_searches_go_on_while_a_segment_is_written(world: World, monkeypat
         tasks.create_task(world.index.compact(world.database))
         async with asyncio.timeout(20):
             await begun.wait()
-        world.expect(unit(rng, 1)[0], 20, world.everything())
+        await world.check(unit(rng, 1)[0], 20, world.everything())
         await world.fill(rng, 30)
         await world.delete(list(world.places)[5:9])
-        world.expect(unit(rng, 1)[0], 20, world.everything())
+        await world.check(unit(rng, 1)[0], 20, world.everything())
         go_on.set()
-    world.expect(unit(rng, 1)[0], 1000, world.everything())
+    await world.check(unit(rng, 1)[0], 1000, world.everything())
 
 
 async def test_maintenance_that_is_cancelled_leaves_nothing_behind(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(seal, "CHUNK_ROWS", 8)
     begun = asyncio.Event()
     loop = asyncio.get_running_loop()
-    vectors = seal._write_vectors
 
-    def slowly(*args: object) -> object:
+    def forever(*args: Any) -> None:
         loop.call_soon_threadsafe(begun.set)
-        return vectors(*args)  # type: ignore[arg-type]  # passed through as it came
+        check = args[-1]
+        while True:
+            check()
 
-    monkeypatch.setattr(seal, "_write_vectors", slowly)
+    monkeypatch.setattr(seal, "_write_vectors", forever)
     await world.delete(list(world.places)[:3])
     before = files(world)
     task = asyncio.ensure_future(world.index.compact(world.database))
@@ -205,11 +206,12 @@ async def test_maintenance_that_is_cancelled_leaves_nothing_behind(
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+    monkeypatch.undo()
     assert set(world.folder.glob("*/*/*")) == before
-    world.expect(unit(np.random.default_rng(12), 1)[0], 20, world.everything())
+    await world.check(unit(np.random.default_rng(12), 1)[0], 20, world.everything())
     await world.index.compact(world.database)
     assert len(files(world)) == 1
-    world.expect(unit(np.random.default_rng(12), 1)[0], 20, world.everything())
+    await world.check(unit(np.random.default_rng(12), 1)[0], 20, world.everything())
 
 
 async def test_a_full_disk_is_no_end_of_searching(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,7 +225,7 @@ async def test_a_full_disk_is_no_end_of_searching(world: World, monkeypatch: pyt
         await world.index.compact(world.database)
     monkeypatch.undo()
     assert set(world.folder.glob("*/*/*")) == before
-    world.expect(unit(np.random.default_rng(13), 1)[0], 20, world.everything())
+    await world.check(unit(np.random.default_rng(13), 1)[0], 20, world.everything())
 
 
 async def test_files_that_a_killed_process_left_are_removed(world: World) -> None:
@@ -274,4 +276,4 @@ async def test_no_file_is_ever_larger_than_one_step_may_copy(tmp_path: Path, mon
         assert sum(count for (count,) in rows) == len(world.vectors)
         await world.delete(list(world.places)[:20])
         await world.index.compact(world.database)
-        world.expect(unit(rng, 1)[0], 1000, world.everything())
+        await world.check(unit(rng, 1)[0], 1000, world.everything())

@@ -69,7 +69,7 @@ async def test_every_filter_agrees_with_brute_force_in_tail_and_segments(world: 
         await world.delete(rng.choice(list(world.places), 5, replace=False).tolist())
         for k in (1, 10, 1000):
             for allowed in filters(world, rng):
-                world.expect(unit(rng, 1)[0], k, allowed)
+                await world.check(unit(rng, 1)[0], k, allowed)
     assert list(world.folder.glob("*/*/*.segment"))
 
 
@@ -80,7 +80,7 @@ async def test_a_deleted_message_is_not_found_by_the_very_next_search(world: Wor
     query = unit(rng, 1)[0]
     best = world.index.search(GUILD, MODEL, query, 1, world.everything()).candidates[0]
     await world.delete([place.place_id for place in best.places])
-    world.expect(query, 5, world.everything())
+    await world.check(query, 5, world.everything())
     assert best.picture_id not in {
         one.picture_id for one in world.index.search(GUILD, MODEL, query, 1000, world.everything()).candidates
     }
@@ -107,7 +107,7 @@ async def test_one_picture_posted_nine_times_is_one_hit_with_nine_places_newest_
     best = answer.candidates[0]
     assert best.picture_id == 900
     assert [place.place_id for place in best.places] == [one.place for one in nine]
-    world.expect(vector, 3, world.everything())
+    await world.check(vector, 3, world.everything())
 
 
 async def test_a_picture_is_shown_with_only_those_places_that_the_filter_allows(world: World) -> None:
@@ -115,9 +115,9 @@ async def test_a_picture_is_shown_with_only_those_places_that_the_filter_allows(
     places = [Shown(n, 1, 100 + n % 3, 500 + n % 2, message_id(n)) for n in range(1, 13)]
     await world.add(places, {1: vector})
     for allowed in (Filter(frozenset({ChannelId(101)})), world.everything(authors=frozenset({UserId(501)}))):
-        world.expect(vector, 1, allowed)
+        await world.check(vector, 1, allowed)
     await world.index.compact(world.database)
-    world.expect(vector, 1, Filter(frozenset({ChannelId(101)}), not_message=MessageId(places[0].message)))
+    await world.check(vector, 1, Filter(frozenset({ChannelId(101)}), not_message=MessageId(places[0].message)))
 
 
 async def test_nothing_of_another_guild_is_ever_found(world: World) -> None:
@@ -132,7 +132,7 @@ async def test_nothing_of_another_guild_is_ever_found(world: World) -> None:
         await write_places(tx, 2, [shared])
     every = Filter(frozenset(ChannelId(one) for one in [*range(100, 107), 200]))
     for _ in range(2):
-        world.expect(unit(rng, 1)[0], 1000, every)
+        await world.check(unit(rng, 1)[0], 1000, every)
         answer = world.index.search(GuildId(2), MODEL, unit(rng, 1)[0], 1000, every)
         assert {place.channel_id for one in answer.candidates for place in one.places} == {200}
         assert answer.searched == 101
@@ -156,7 +156,7 @@ async def test_a_guild_that_left_is_gone_and_so_are_its_files(world: World) -> N
     async with world.database.transaction() as tx:  # and it may come back
         await write_guild(tx, GUILD, range(100, 107), [])
     await world.fill(rng, 100)
-    world.expect(query, 10, allowed)
+    await world.check(query, 10, allowed)
 
 
 async def test_a_small_guild_that_left_is_gone_from_memory(world: World) -> None:
@@ -179,7 +179,7 @@ async def test_embeddings_of_two_models_never_mix(world: World) -> None:
         theirs = unit(rng, 50)
         await write_embeddings(tx, half_done, theirs, other)
     for _ in range(2):
-        world.expect(unit(rng, 1)[0], 1000, world.everything())
+        await world.check(unit(rng, 1)[0], 1000, world.everything())
         answer = world.index.search(GUILD, other, unit(rng, 1)[0], 1000, world.everything())
         assert {one.picture_id for one in answer.candidates} == set(half_done)
         await world.index.maintain(world.database)
@@ -282,7 +282,7 @@ async def test_searches_from_many_threads_beside_writing_and_maintenance_are_nev
         finally:
             done = True
     assert all(thread.result() for thread in threads)
-    world.expect(query, 10, world.everything())
+    await world.check(query, 10, world.everything())
 
 
 async def test_a_closed_index_says_so(tmp_path: Path) -> None:
@@ -302,7 +302,7 @@ async def test_many_segments_of_all_sizes_answer_as_one(tmp_path: Path, monkeypa
             await world.index.maintain(world.database)
             for k in (1, 20, 1000):
                 for allowed in filters(world, rng):
-                    world.expect(unit(rng, 1)[0], k, allowed)
+                    await world.check(unit(rng, 1)[0], k, allowed)
         async with world.database.reader() as connection:
             sizes = [n for (n,) in await connection.execute_fetchall("SELECT vectors FROM segments")]
         assert len(sizes) > 4

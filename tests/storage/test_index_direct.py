@@ -50,7 +50,7 @@ async def test_the_direct_scan_agrees_under_every_filter(world: World) -> None:
     assert floor(world) is Floor.DIRECT
     for k in (1, 10, 1000):
         for allowed in filters(world, rng):
-            world.expect(unit(rng, 1)[0], k, allowed)
+            await world.check(unit(rng, 1)[0], k, allowed)
 
 
 WITHOUT_FAISS = """
@@ -100,11 +100,11 @@ async def test_damage_found_at_opening_is_answered_around_and_mended(world: Worl
     reopened(world)
     assert floor(world) is Floor.DIRECT
     for allowed in filters(world, rng):
-        world.expect(unit(rng, 1)[0], 10, allowed)
+        await world.check(unit(rng, 1)[0], 10, allowed)
     await world.index.maintain(world.database)
     assert floor(world) is Floor.INDEX
     for allowed in filters(world, rng):
-        world.expect(unit(rng, 1)[0], 10, allowed)
+        await world.check(unit(rng, 1)[0], 10, allowed)
 
 
 async def test_a_flip_anywhere_is_never_a_crash_nor_a_leak_and_is_noticed(world: World) -> None:
@@ -120,11 +120,11 @@ async def test_a_flip_anywhere_is_never_a_crash_nor_a_leak_and_is_noticed(world:
             answer = world.index.search(GUILD, MODEL, unit(rng, 1)[0], 20, allowed)
             assert {place.channel_id for one in answer.candidates for place in one.places} <= allowed.channels
         await asyncio.to_thread(world.index.wait_for_checks)
-        world.expect(unit(rng, 1)[0], 20, world.everything())
+        await world.check(unit(rng, 1)[0], 20, world.everything())
         assert floor(world) is Floor.DIRECT
     await world.index.maintain(world.database)
     assert floor(world) is Floor.INDEX
-    world.expect(unit(rng, 1)[0], 20, world.everything())
+    await world.check(unit(rng, 1)[0], 20, world.everything())
     assert not path.exists()
 
 
@@ -144,7 +144,7 @@ async def test_only_the_damaged_segment_is_rebuilt(tmp_path: Path) -> None:
         assert before[1] in after
         assert len(after) == 2
         assert floor(world) is Floor.INDEX
-        world.expect(unit(rng, 1)[0], 30, world.everything())
+        await world.check(unit(rng, 1)[0], 30, world.everything())
 
 
 async def test_rot_is_found_before_it_is_copied_into_a_new_segment(world: World) -> None:
@@ -155,7 +155,7 @@ async def test_rot_is_found_before_it_is_copied_into_a_new_segment(world: World)
         file.write(bytes([data[1_000] ^ 16]))
     await world.index.compact(world.database)
     assert floor(world) is Floor.INDEX
-    world.expect(unit(np.random.default_rng(7), 1)[0], 1000, world.everything())
+    await world.check(unit(np.random.default_rng(7), 1)[0], 1000, world.everything())
 
 
 async def test_a_backlog_too_long_for_memory_is_searched_in_sqlite_until_it_is_sealed(
@@ -165,12 +165,12 @@ async def test_a_backlog_too_long_for_memory_is_searched_in_sqlite_until_it_is_s
     monkeypatch.setattr(follow, "TAIL_ROWS", 100)
     await world.fill(rng, 120)
     assert floor(world) is Floor.DIRECT
-    world.expect(unit(rng, 1)[0], 10, world.everything())
+    await world.check(unit(rng, 1)[0], 10, world.everything())
     await world.fill(rng, 5)
-    world.expect(unit(rng, 1)[0], 10, world.everything())
+    await world.check(unit(rng, 1)[0], 10, world.everything())
     await world.index.maintain(world.database)
     assert floor(world) is Floor.INDEX
-    world.expect(unit(rng, 1)[0], 10, world.everything())
+    await world.check(unit(rng, 1)[0], 10, world.everything())
 
 
 async def test_without_faiss_nothing_is_sealed_but_what_was_deleted_still_leaves_the_files(
@@ -190,4 +190,4 @@ async def test_without_faiss_nothing_is_sealed_but_what_was_deleted_still_leaves
     after = set(world.folder.glob("*/*/*.segment"))
     assert after
     assert not any(gone in path.read_bytes() for path in after)
-    world.expect(unit(rng, 1)[0], 10, world.everything())
+    await world.check(unit(rng, 1)[0], 10, world.everything())

@@ -203,7 +203,7 @@ def test_every_path_finds_exactly_the_best_and_all_that_tie(
         for name, value in COSTS[costs].items():
             patch.setattr(filtering, name, value)
         plans = [plan(part, terms) for part, terms in pairs]
-        top = scan.best(loaded, [part.block for part, _ in pairs], plans, query, k, map, 2)
+        top = scan.best(scan.Tools(loaded, 2), [part.block for part, _ in pairs], plans, query, k, map)
     pictures = np.unique(listing.picture[inside(listing, allowed)])
     scores = score(as_bytes(vectors[pictures]), query) if len(pictures) else np.empty(0, np.float32)
     floor = np.sort(scores)[-k] if len(scores) >= k else -np.inf
@@ -280,10 +280,10 @@ def test_rows_that_a_damaged_file_turned_into_nonsense_are_no_answer(kernels: Ke
     part = tail.part()
     terms = compile_filter(part.block, Filter(frozenset(ChannelId(one) for one in range(100, 107))))
     assert terms is not None
-    top = scan.best(kernels, [part.block], [plan(part, terms)], unit_rows(rng, 1)[0], 100, map, 1)
+    top = scan.best(scan.Tools(kernels), [part.block], [plan(part, terms)], unit_rows(rng, 1)[0], 100, map)
     assert sorted(top.pictures.tolist()) == sorted(set(range(1, 40)) - {7, 9})
 
 
 def test_nothing_to_scan_is_nothing_found(kernels: Kernels) -> None:
-    top = scan.best(kernels, [], [], np.ones(4, np.float32), 3, map, 2)
+    top = scan.best(scan.Tools(kernels), [], [], np.ones(4, np.float32), 3, map)
     assert len(top.pictures) == len(top.scores) == len(top.rows) == 0
