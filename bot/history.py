@@ -11,7 +11,7 @@ from typing import Any
 import discord
 
 from bot.parse import Payload, parse_message, shows_nothing
-from bot.rest import UNKNOWN_MESSAGE, RequestBudget, Rest
+from bot.rest import UNKNOWN_MESSAGE, Pace, RequestBudget, Rest
 from indexer.errors import ChannelClosed, RetryLater, TellPerson
 from indexer.model import Channel, ChannelId, ChannelKind, Guild, GuildId, Message, MessageId, UserId
 from indexer.ports import PAGE, SearchPage
@@ -62,13 +62,14 @@ class DiscordHistory:
         *,
         stickers: bool = False,
         budget: RequestBudget | None = None,
+        pace: Pace | None = None,
         sticker_cdn: str | None = None,
     ) -> None:
         self._client = client
         self._stickers = stickers
         self._sticker_cdn = sticker_cdn or discord.Asset.BASE
         self._threads: OrderedDict[int, _Thread] = OrderedDict()
-        self.rest = Rest(client, budget)
+        self.rest = Rest(client, budget, pace=pace)
 
     async def guild(self, guild_id: GuildId) -> Guild:
         """The guild as the gateway shows it. ChannelClosed where the bot is not in it, RetryLater in an outage."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bot.history import DiscordHistory
-from bot.rest import RequestBudget
+from bot.rest import Pace, RequestBudget
 from indexer.errors import ChannelClosed, ChannelGone, ConfigError, RetryLater, TellPerson
 from indexer.ingest.progress import State
 from indexer.model import ChannelId, ChannelKind, GuildId, MessageId
@@ -278,3 +281,13 @@ async def test_a_server_is_indexed_whole_and_the_second_run_downloads_nothing(
         media = {route: n for route, n in sandbox.record.counts.items() if "channels" not in route}
         assert not [route for route in media if "attachments" in route or "media" in route or "external" in route]
         assert index.encoder.encoded == 35
+
+
+@given(st.lists(st.floats(0, 0.2), min_size=50, max_size=300))
+def test_reading_history_leaves_room_for_commands_in_any_second(pauses: list[float]) -> None:
+    pace = Pace(per_second=35, burst=10)
+    arrivals = [1000.0 + passed for passed in accumulate(pauses)]
+    turns = [now + pace.wait_s(now) for now in arrivals]
+    assert turns == sorted(turns)
+    for first, later in zip(turns, turns[46:], strict=False):
+        assert later - first > 0.999  # at most 46 in any second, of Discord's 50

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from indexer.errors import ChannelClosed, TellPerson
+from indexer.errors import ChannelClosed, ModelUnavailable, TellPerson
 from indexer.ingest import crawl, pipeline
 from indexer.ingest.patience import Patience
 from indexer.ingest.progress import Progress, State
-from indexer.model import ChannelId, GuildId, MessageId
+from indexer.model import ChannelId, GuildId, MessageId, Vectors
+from indexer.storage import places
 from tests.ingest.world import GUILD, World, busy, open_world, picture, until
 
 
@@ -293,3 +294,57 @@ async def test_housekeeping_takes_up_what_is_due_without_being_asked(
             await tx.execute_fetchall("UPDATE places SET next_attempt_ms = 1")
         await until(lambda: world.count("SELECT count(*) FROM embeddings"))
     assert MessageId(message.id) in world.history.messages[ChannelId(1)]
+
+
+async def test_what_stops_a_stage_stops_the_pipeline_and_says_why(world: World) -> None:
+    world.fill(channels=1, messages=10, every=1)
+
+    async def gone(*_: object) -> Vectors:
+        raise ModelUnavailable("the weights are gone")
+
+    world.encoder.encode_pixels = gone  # type: ignore[assignment, method-assign]
+    with pytest.raises(ModelUnavailable, match="weights"):
+        await index(world)
+    assert await world.count("SELECT count(*) FROM places WHERE state = 'pending'") == 10
+
+
+async def test_an_error_in_the_block_comes_out_as_it_is(world: World) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with world.pipeline():
+            _ = 1 / 0
+
+
+async def test_progress_tells_how_far_a_run_is(world: World) -> None:
+    world.fill(channels=3, messages=400, every=2)
+    seen: list[Progress] = []
+    async with world.pipeline() as running:
+        assert running.progress(GUILD) is None
+        task = asyncio.create_task(running.run_guild(GUILD))
+        while not task.done():
+            if (now := running.progress(GUILD)) is not None:
+                seen.append(now)
+            await asyncio.sleep(0.01)
+        await task
+        last = running.progress(GUILD)
+    assert last is not None
+    assert (last.fraction, last.seconds_left, last.state) == (1.0, None, State.DONE)
+    assert all(0 <= now.fraction < 1 for now in seen if now.state is State.RUNNING)
+    assert [now.messages for now in seen] == sorted(now.messages for now in seen)
+    assert any(now.seconds_left for now in seen)
+
+
+async def test_a_retry_of_what_failed_reads_no_history_beyond_the_messages_concerned(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "FETCH_PATIENCE", Patience(1, 0.01, 0.02))
+    world.fill(channels=3, messages=50)
+    world.history.post(1, 60_000, world.cdn.add("bad.png", picture(5)))
+    world.cdn.statuses["bad.png"] = [503]
+    await index(world)
+    async with world.db.transaction() as tx:
+        assert await places.retry(tx, GUILD) == 1
+    world.history.pages.clear()
+    async with world.pipeline() as running:
+        progress = await running.run_guild(GUILD, frozenset())
+    assert (progress.places_done, progress.failed) == (1, 0)
+    assert world.history.pages.total() == 1
