@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 _CHUNK = 256 * 1024  # bytes handed to a pipe at once, so that a large file never holds the loop for long
 _START_S = 30.0  # a worker starts in 0.2 s; a machine so busy that it takes longer than this is broken
+# By the clock a picture may take three times the processor time it is allowed: that much a busy machine may slow it.
+_PATIENCE = 3
 _RECYCLE = 1000  # pictures after which a worker is replaced: whatever a C library leaks goes with it
 _MAX_HEADER = 64 * 1024  # bytes; a header is some 300
 _MAX_WORKERS = 4  # beyond that the encoder is the bottleneck on every machine we measured
@@ -196,7 +198,7 @@ class Decoder:
             await self._end(worker)
             raise _closed()
         try:
-            async with asyncio.timeout(self._settings.timeout_s):
+            async with asyncio.timeout(self._settings.timeout_s * _PATIENCE):
                 picture = await worker.decode(data)
         except Rejected as rejected:
             # A worker that ran out of memory may be left with a broken library inside.
@@ -204,9 +206,12 @@ class Decoder:
             raise
         except TimeoutError:
             await self._put_back(worker, sound=False)
-            raise Rejected(Reason.TOO_SLOW, f"over {self._settings.timeout_s:g} s") from None
+            raise Rejected(Reason.TOO_SLOW, f"over {self._settings.timeout_s * _PATIENCE:g} s") from None
         except _WorkerDied as died:
-            raise _WorkerDied(f"{await self._end(worker)}; {died}") from died
+            ended = await self._end(worker)
+            if ended == "SIGPROF":
+                raise Rejected(Reason.TOO_SLOW, f"over {self._settings.timeout_s:g} s of processor time") from died
+            raise _WorkerDied(f"{ended}; {died}") from died
         except BaseException:  # cancelled in the middle of a picture: its answer would go to the next one
             await self._put_back(worker, sound=False)
             raise
@@ -268,8 +273,8 @@ def _closed() -> Stop:
 async def open_decoder(settings: DecodeSettings, spec: PixelSpec) -> AsyncIterator[Decoder]:
     """A pool of decode workers for a model's input. Starts one at once, so that a broken set-up shows at start.
 
-    At most `settings.workers` pictures are in flight; each costs at most `settings.memory_bytes` and
-    `settings.timeout_s`. Raises Stop when none can be started.
+    At most `settings.workers` pictures are in flight; each costs at most `settings.memory_bytes`, and
+    `settings.timeout_s` of processor time or three times that by the clock. Raises Stop when none can be started.
     """
     try:
         first = await _Worker.start(settings, spec)

@@ -177,10 +177,9 @@ def _shrink(image: Image.Image, spec: PixelSpec, extent: tuple[float, float]) ->
     """
     profile = image.info.get("icc_profile")
     factor = max(_side(*image.size, spec) // (spec.size * _HEADROOM), 1)
-    if image.mode in ("I", "F"):
-        picture = _levels(image.reduce(factor))  # averaged first: several copies of 4 bytes a pixel are much
-    else:
-        picture = _plain(image).reduce(factor)
+    # Deep greys are averaged first: their levelling takes several copies of 4 bytes a pixel.
+    deep = image.mode in ("I", "F")
+    picture = _levels(image.reduce(factor)) if deep else _plain(image).reduce(factor)
     picture = _to_srgb(_on_white(picture), profile if isinstance(profile, bytes) else None)
     return _Shrunk(picture, extent[0] / factor, extent[1] / factor)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -51,8 +52,9 @@ def serve(requests: BinaryIO, answers: BinaryIO, spec: PixelSpec, limits: Limits
         data = requests.read(length)
         if len(data) < length:
             return
-        _limit_cpu(timeout_s)
+        _limit_time(timeout_s)
         header, frames = answer_to(data, spec, limits)
+        _limit_time(0)
         del data
         answers.write(ANSWER.pack(len(header)))
         answers.write(header)
@@ -76,14 +78,14 @@ def _limit_memory(beyond_bytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _limit_cpu(seconds: float) -> None:
-    """Should the bot be gone and nobody left to kill us, the system does, some time after the picture's limit."""
-    with suppress(ImportError, ValueError, OSError):
-        import resource
+def _limit_time(seconds: float) -> None:
+    """Let the system end this process after so much processor time (SIGPROF); 0: no limit.
 
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        soft = int(used.ru_utime + used.ru_stime + seconds) + 5
-        resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.RLIM_INFINITY))
+    Processor time, since a picture must not be called slow because the machine is busy. It also ends a worker whose bot
+    is gone in the middle of a picture.
+    """
+    with suppress(AttributeError):  # Windows has none
+        signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
 def main(arguments: str) -> None:

@@ -115,13 +115,23 @@ async def test_a_picture_that_kills_every_reader_is_rejected_and_the_others_live
     assert [picture.width for picture in await asyncio.gather(*others)] == [640] * 10
 
 
-async def test_a_picture_that_takes_too_long_is_stopped() -> None:
+async def test_a_picture_that_takes_too_much_work_is_stopped() -> None:
     async with open_decoder(DecodeSettings(workers=2, timeout_s=0.1), SPEC) as pool:
         before = {child.pid for child in children()}
         with pytest.raises(Rejected) as caught:
             await pool.decode(LONG)
         assert caught.value.reason is Reason.TOO_SLOW
         assert not before & {child.pid for child in children()}
+
+
+async def test_a_reader_that_stands_still_is_stopped() -> None:
+    async with open_decoder(DecodeSettings(workers=1, timeout_s=0.2), SPEC) as pool:
+        for child in children():
+            child.suspend()
+        with pytest.raises(Rejected) as caught:
+            await pool.decode(KINDS["png bits"])
+        assert caught.value.reason is Reason.TOO_SLOW
+        assert not children()
 
 
 async def test_a_picture_that_needs_too_much_memory_is_rejected() -> None:
