@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import types
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +15,7 @@ from hypothesis import strategies as st
 
 from indexer.model import ChannelId, Filter, MessageId, PlaceFlag, UserId, ms_snowflake, snowflake_ms
 from indexer.storage import filter as filtering
+from indexer.storage import kernels as kernel_module
 from indexer.storage import scan, seal
 from indexer.storage.block import Floats, Ints, Part, as_vectors, score, slack
 from indexer.storage.filter import Picked, Run, compile_filter, plan
@@ -287,3 +292,30 @@ def test_rows_that_a_damaged_file_turned_into_nonsense_are_no_answer(kernels: Ke
 def test_nothing_to_scan_is_nothing_found(kernels: Kernels) -> None:
     top = scan.best(scan.Tools(kernels), [], [], np.ones(4, np.float32), 3, map)
     assert len(top.pictures) == len(top.scores) == len(top.rows) == 0
+
+
+@pytest.mark.parametrize("scan_of", ["half", "first_pass"])
+def test_a_faiss_that_scans_otherwise_is_not_used(monkeypatch: pytest.MonkeyPatch, scan_of: str) -> None:
+    assert kernel_module._load() is not None
+    right = getattr(Kernels, scan_of)
+
+    def wrong(*args: Any) -> Any:
+        scores, *rest = right(*args)
+        return scores[::-1] + 1, *rest
+
+    monkeypatch.setattr(Kernels, scan_of, wrong)
+    assert kernel_module._load() is None
+
+
+def test_a_faiss_without_views_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "faiss", types.ModuleType("faiss"))
+    assert kernel_module._load() is None
+
+
+def test_loading_faiss_leaves_the_environment_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    kernel_module._load()
+    assert os.environ["OMP_NUM_THREADS"] == "7"
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    kernel_module._load()
+    assert "OMP_NUM_THREADS" not in os.environ
