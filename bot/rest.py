@@ -157,6 +157,8 @@ class Rest:
         None where Discord answers 404 with the code `absent`, or, where it is `optional`, 202, 403 or 404. Errors: see
         the table above.
         """
+        if not self._client.is_ready() or self._client.is_closed():
+            raise RetryLater(f"{about}: the bot is not connected to Discord.")
         await self._pace.turn()
         self.budget.check()
         route = Route("GET", path, **parts)
@@ -180,6 +182,10 @@ class Rest:
             ) from error
         except TimeoutError as error:
             raise RetryLater(f"{about}: no answer from Discord within {self._timeout_s:.0f} s.") from error
+        except RuntimeError as error:  # aiohttp's word for a session that was closed meanwhile
+            if not self._client.is_closed():
+                raise
+            raise RetryLater(f"{about}: the bot was disconnected from Discord.") from error
         except (OSError, aiohttp.ClientError, ValueError) as error:
             raise RetryLater(f"{about}: the connection to Discord broke ({type(error).__name__}: {error}).") from error
         if not isinstance(answer, dict | list):

@@ -17,7 +17,7 @@ from indexer.ingest.progress import Tally, now_ms
 from indexer.ingest.shelf import Shelf
 from indexer.ingest.slots import FairSlots
 from indexer.ingest.work import Item
-from indexer.model import ChannelId, GuildId, Message, MessageId, ModelId, PictureId
+from indexer.model import ChannelId, GuildId, Message, MessageId, ModelId, PictureId, PlaceId
 from indexer.ports import History
 from indexer.storage import channels, embeddings, guilds, jobs, messages, places
 from indexer.storage.database import Database
@@ -27,6 +27,9 @@ AT_ONCE = 400  # places looked at a time: about what a page of 100 messages with
 log = logging.getLogger(__name__)
 
 PATIENCE = Patience(tries=6, first_s=1.0, longest_s=30.0)
+
+# Places of silent channels that are stepped over in one go; where there are more, Discord is not there at all.
+MOST_SILENT = 4000
 
 
 class Leftovers:
@@ -39,7 +42,7 @@ class Leftovers:
         keep: messages.Keep,
         model_id: ModelId,
         shelf: Shelf,
-        admit: Callable[[Item], Awaitable[None]],
+        admit: Callable[[Sequence[Item]], Awaitable[None]],
         slots: FairSlots,
     ) -> None:
         self._db = db
@@ -62,15 +65,19 @@ class Leftovers:
     async def take_up(self, guild_id: GuildId, lane: Lane, tally: Tally | None) -> None:
         """Hands every place of the guild that is due to the pipeline; waits while its lane is full.
 
-        Places whose message Discord does not show now are recorded as failed, with a next attempt.
+        Places of channels that Discord does not answer for now are left as they are, for another time.
         """
-        while True:
+        silent: set[PlaceId] = set()
+        while len(silent) < MOST_SILENT:
             async with self._db.reader() as connection:
-                due = await places.pending(connection, AT_ONCE, now_ms(), guild_id, exclude=self._shelf.claimed)
+                exclude = self._shelf.claimed | silent
+                due = await places.pending(connection, AT_ONCE, now_ms(), guild_id, exclude=exclude)
             if not due:
                 return
             channel_id = due[0].channel_id
-            await self._hand_over(channel_id, [one for one in due if one.channel_id == channel_id], lane, tally)
+            together = [one for one in due if one.channel_id == channel_id]
+            if await self._hand_over(channel_id, together, lane, tally) is None:
+                silent.update(one.place_id for one in together)
 
     async def take_up_unembedded(self, guild_id: GuildId, lane: Lane, tally: Tally | None) -> None:
         """Hands over one place of each picture of the guild that has no embedding of the model in use.
@@ -90,14 +97,14 @@ class Leftovers:
                 if place.guild_id == guild_id and place.place_id not in self._shelf.claimed:
                     by_channel[place.channel_id].append(place)
             for channel_id, found in by_channel.items():
-                left = sorted(found, key=lambda place: -place.message_id)
+                left: list[PendingPlace] | None = found
                 while left:
                     left = await self._hand_over(channel_id, left, lane, tally)
 
     async def _hand_over(
         self, channel_id: ChannelId, due: Sequence[PendingPlace], lane: Lane, tally: Tally | None
-    ) -> list[PendingPlace]:
-        """Hands over those of a channel's places that one page shows; returns the others."""
+    ) -> list[PendingPlace] | None:
+        """Hands over those of a channel's places that one page shows; returns the others, None where nobody answers."""
         newest = max(place.message_id for place in due)
         try:
             shown = await patiently(lambda: self._ask(due[0].guild_id, channel_id, newest), PATIENCE)
@@ -105,12 +112,14 @@ class Leftovers:
             async with self._db.transaction() as tx:
                 await channels.delete(tx, [channel_id])
             return []
-        except (ChannelClosed, RetryLater) as error:
-            reason = Reason.FORBIDDEN if isinstance(error, ChannelClosed) else Reason.UNREACHABLE
+        except ChannelClosed as error:
             log.info("%d places wait for another time: %s", len(due), error)
             for place in due:
-                await self._shelf.postponed(place.place_id, place.attempts, reason)
+                await self._shelf.postponed(place.place_id, place.attempts, Reason.FORBIDDEN)
             return []
+        except RetryLater as error:
+            log.info("%d places wait for another time: %s", len(due), error)
+            return None
         oldest = min(shown, default=newest)
         covered = [place for place in due if place.message_id >= oldest]
         wanted = {place.message_id for place in covered}
@@ -118,24 +127,16 @@ class Leftovers:
             await messages.delete(tx, [message_id for message_id in wanted if message_id not in shown])
             current = [message for message_id, message in shown.items() if message_id in wanted]
             await messages.store(tx, current, keep=self._keep, now_ms=now_ms())
+        items: list[Item] = []
         for place in sorted(covered, key=lambda place: (-place.message_id, place.ordinal)):
             message = shown.get(place.message_id)
             ref = next((ref for ref in message.pictures if ref.link == place.link), None) if message else None
-            if ref is None:  # an edit took it away, and `store` the place; if not, it must not come up at once again
+            if ref is not None:
+                where = (place.place_id, place.guild_id, place.channel_id, place.message_id)
+                items.append(Item(*where, ref, lane, place.attempts, tally))
+            else:  # an edit took it away, and `store` the place; if not, it must not come up at once again
                 await self._shelf.postponed(place.place_id, place.attempts, Reason.GONE)
-            else:
-                await self._admit(
-                    Item(
-                        place.place_id,
-                        place.guild_id,
-                        place.channel_id,
-                        place.message_id,
-                        ref,
-                        lane,
-                        place.attempts,
-                        tally,
-                    )
-                )
+        await self._admit(items)
         return [place for place in due if place.message_id < oldest]
 
     async def _ask(self, guild_id: GuildId, channel_id: ChannelId, newest: MessageId) -> dict[MessageId, Message]:

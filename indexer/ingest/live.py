@@ -53,13 +53,16 @@ class Live:
         Not for channels that Discord hides from the bot.
         """
         async with self._db.transaction() as tx:
-            if channel.guild_id not in await guilds.consented(tx):
+            if not await guilds.has_consented(tx, channel.guild_id):
                 return
-            inheriting = [
-                replace(thread, age_restricted=channel.age_restricted)
-                for thread in await channels.of_guild(tx, channel.guild_id)
-                if thread.parent_id == channel.id and thread.age_restricted != channel.age_restricted
-            ]
+            before = await channels.get(tx, channel.id)
+            inheriting: list[Channel] = []
+            if before is not None and before.age_restricted != channel.age_restricted:
+                inheriting = [
+                    replace(thread, age_restricted=channel.age_restricted)
+                    for thread in await channels.of_guild(tx, channel.guild_id)
+                    if thread.parent_id == channel.id
+                ]
             await channels.upsert(tx, [channel, *inheriting])
 
     async def on_channel_delete(self, channel_id: ChannelId) -> None:
@@ -123,9 +126,7 @@ class Live:
 
     async def _store(self, message: Message, channel: Channel) -> None:
         async with self._db.transaction() as tx:
-            if message.guild_id not in await guilds.consented(tx):
-                return
-            if channel.id in await channels.parked(tx, message.guild_id):
+            if not await guilds.has_consented(tx, message.guild_id) or await channels.is_parked(tx, channel.id):
                 return
             if await channels.get(tx, channel.id) is None:
                 await channels.upsert(tx, [channel])

@@ -186,20 +186,24 @@ class Pipeline:
         await self._leftovers.take_up_unembedded(guild_id, lane, tally)
 
     async def _queue(self, page: Sequence[Message], fresh: Sequence[PlaceId], lane: Lane, tally: Tally) -> None:
-        for item in await self._items(page, fresh, lane, tally):
-            await self._admit(item)
+        await self._admit(await self._items(page, fresh, lane, tally))
 
-    async def _admit(self, item: Item) -> None:
-        """Puts an item into its lane, waiting for room; nothing where another item has its place already."""
-        if not self._shelf.claim(item.place_id):
-            return
-        if item.tally is not None:
-            item.tally.began()
-        try:
-            await self._links.put(item.lane, item)
-        except BaseException:
-            self._shelf.withdraw(item)
-            raise
+    async def _admit(self, items: Sequence[Item]) -> None:
+        """Puts items into their lane, waiting for room. Those whose place another item has already are left out.
+
+        All are claimed before the first one waits, so that nobody else takes them up meanwhile.
+        """
+        mine = [item for item in items if self._shelf.claim(item.place_id)]
+        for item in mine:
+            if item.tally is not None:
+                item.tally.began()
+        for number, item in enumerate(mine):
+            try:
+                await self._links.put(item.lane, item)
+            except BaseException:
+                for left in mine[number:]:
+                    self._shelf.withdraw(left)
+                raise
 
     async def _items(
         self, page: Sequence[Message], fresh: Sequence[PlaceId], lane: Lane, tally: Tally | None

@@ -15,8 +15,9 @@ from indexer.model import Message, ModelId, PictureId, PlaceId, Vectors
 from indexer.storage import embeddings, messages, pictures, places
 from indexer.storage.database import Database
 
-# A failed place is tried again after 1 minute, 2, 4, … at most a day, eight times in all; then only on request.
-PLACE_PATIENCE = Patience(tries=8, first_s=60.0, longest_s=86_400.0)
+# A failed place is tried again after 1 minute, 2, 4, … at most a day, 12 times in all, over some two days; then only
+# on request.
+PLACE_PATIENCE = Patience(tries=12, first_s=60.0, longest_s=86_400.0)
 
 # What a file's bytes are guilty of themselves: the same bytes are never opened again. The other reasons may be the
 # machine's fault or the network's.

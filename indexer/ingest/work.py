@@ -43,7 +43,3 @@ class Content:
 
     sha256: bytes
     items: list[Item] = field(default_factory=list)
-
-    @property
-    def lane(self) -> Lane:
-        return min(item.lane for item in self.items)

@@ -58,6 +58,12 @@ async def parked(connection: aiosqlite.Connection, guild_id: GuildId) -> dict[Ch
     return {ChannelId(channel_id): reason for channel_id, reason in rows}
 
 
+async def is_parked(connection: aiosqlite.Connection, channel_id: ChannelId) -> bool:
+    """Whether the channel is known and cannot be read at present."""
+    sql = "SELECT 1 FROM channels WHERE channel_id = ? AND parked_reason IS NOT NULL"
+    return await first(connection, sql, (channel_id,)) is not None
+
+
 async def delete(tx: aiosqlite.Connection, channel_ids: Collection[ChannelId]) -> int:
     """Deletes channels and their threads with all that was read of them; returns how many channels and threads went.
 

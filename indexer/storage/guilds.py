@@ -28,6 +28,11 @@ async def consented(connection: aiosqlite.Connection) -> list[GuildId]:
     return [GuildId(guild_id) for (guild_id,) in rows]
 
 
+async def has_consented(connection: aiosqlite.Connection, guild_id: GuildId) -> bool:
+    """Whether this guild is known and may be read."""
+    return await first(connection, "SELECT 1 FROM guilds WHERE guild_id = ? AND consent = 1", (guild_id,)) is not None
+
+
 async def get(connection: aiosqlite.Connection, guild_id: GuildId) -> Guild | None:
     row = await first(connection, "SELECT guild_id, name FROM guilds WHERE guild_id = ?", (guild_id,))
     return Guild(GuildId(row[0]), row[1]) if row else None

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from indexer.errors import ChannelClosed, ModelUnavailable, TellPerson
-from indexer.ingest import crawl, pipeline
+from indexer.ingest import crawl, leftovers, pipeline
 from indexer.ingest.patience import Patience
 from indexer.ingest.progress import Progress, State
 from indexer.model import ChannelId, GuildId, MessageId, Vectors
@@ -348,3 +348,26 @@ async def test_a_retry_of_what_failed_reads_no_history_beyond_the_messages_conce
         progress = await running.run_guild(GUILD, frozenset())
     assert (progress.places_done, progress.failed) == (1, 0)
     assert world.history.pages.total() == 1
+
+
+async def test_an_outage_of_discord_uses_up_no_attempts_of_what_is_left_over(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leftovers, "PATIENCE", Patience(2, 0.001, 0.002))
+    pictures = world.fill(channels=2, messages=30)
+    world.encoder.gate = asyncio.Event()
+    async with world.pipeline() as running:
+        task = asyncio.create_task(running.run_guild(GUILD))
+        await until(lambda: world.count("SELECT count(*) = ? FROM places", pictures))
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+    world.encoder.gate = None
+    world.history.closed = {ChannelId(1): busy(), ChannelId(2): busy()}
+    async with world.pipeline() as running:
+        await running.run_guild(GUILD, frozenset())
+    assert await world.count("SELECT count(*) FROM places WHERE state = 'pending' AND attempts = 0") == pictures
+    world.history.closed = {}
+    async with world.pipeline() as running:
+        await running.run_guild(GUILD, frozenset())
+    assert await world.count("SELECT count(*) FROM places WHERE state = 'ready'") == pictures
