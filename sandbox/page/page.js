@@ -94,6 +94,7 @@ async function show(target = null) {
   $("messages").replaceChildren(...all.map(([m, key, ephemeral, ms]) => message(m, key, ephemeral, ms)));
   $("older").hidden = page.length < 40;
   $("older").onclick = () => older(page.at(-1).id);
+  $("newer").hidden = true;
   const found = target && document.getElementById(`m${target}`);
   if (found) { found.classList.add("target"); found.scrollIntoView({ block: "center" }); } else $("messages").lastElementChild?.scrollIntoView();
 }
@@ -132,8 +133,10 @@ function message(m, key, ephemeral, ms) {
   return item;
 }
 
-function image(url, alt, spoiler, size) {
+function image(url, alt, spoiler, size, like = {}) {
   const shown = make("img");
+  // The sizes are known before the picture is: nothing moves when it comes.
+  if (like.width) { shown.width = like.width; shown.height = like.height; }
   const external = !url.includes("?");
   shown.src = `${url}${external ? "?" : "&"}width=${size}&height=${size}&format=webp`;
   shown.alt = alt ?? "";
@@ -146,9 +149,16 @@ function image(url, alt, spoiler, size) {
   return cover;
 }
 
+// As large as page.css lets a picture be.
+function fitted({ width, height }) {
+  if (!width) return {};
+  const scale = Math.min(1, 360 / width, 260 / height);
+  return { width: Math.round(width * scale), height: Math.round(height * scale) };
+}
+
 function pictures(attachments) {
   return make("div", "pictures", ...attachments.map((a) => {
-    if (a.width) return image(a.proxy_url, a.description ?? a.filename, a.flags & 8, 720);
+    if (a.width) return image(a.proxy_url, a.description ?? a.filename, a.flags & 8, 720, fitted(a));
     const file = make("a", "file", `${a.filename} (${a.size} bytes)`);
     file.href = a.url;
     return file;
@@ -172,7 +182,7 @@ function component(c, key) {
     case 9: return make("div", "section", make("div", "", ...children()), component(c.accessory, key));
     case 10: return markdown(c.content, names);
     case 11: return image(c.media.proxy_url, c.description, c.spoiler, 176);
-    case 12: return make("div", "pictures", ...c.items.map((i) => image(i.media.proxy_url, i.description, i.spoiler, 720)));
+    case 12: return make("div", "pictures", ...c.items.map((i) => image(i.media.proxy_url, i.description, i.spoiler, 720, fitted(i.media))));
     case 13: { const file = make("a", "file", c.name ?? "file"); file.href = c.file.url; return file; }
     case 14: return make("hr", "separator");
     case 17: return make("div", "container", ...children());
@@ -221,7 +231,7 @@ function fillCommands() {
   all.sort(([a], [b]) => (a === "similar" ? -1 : b === "similar" ? 1 : a.localeCompare(b)));
   const option = (value, label) => { const made = make("option", "", label); made.value = value; return made; };
   $("command").replaceChildren(...all.map(([path]) => option(path, `/${path}`)), option("", "message"));
-  if ([...$("command").options].some((o) => o.value === before)) $("command").value = before;
+  if (before && all.some(([path]) => path === before)) $("command").value = before;
   $("command").onchange = () => fillOptions(all);
   fillOptions(all);
 }
@@ -292,6 +302,8 @@ $("member").addEventListener("change", async () => {
   await show();
 });
 
+$("newer").addEventListener("click", () => show());
+
 async function follow() {
   for (;;) {
     const { member, channel, version } = state;
@@ -305,6 +317,7 @@ async function follow() {
         if (commands) await load();
         const list = $("messages");
         if (list.scrollHeight - list.scrollTop - list.clientHeight < 200) await show();
+        else $("newer").hidden = version === "";
       }
     } catch {
       await new Promise((resolve) => setTimeout(resolve, 1000));

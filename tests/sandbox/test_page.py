@@ -40,7 +40,7 @@ async def browser(sandbox: Sandbox) -> AsyncIterator[Browser]:
         yield Browser(session, sandbox.base_url)
 
 
-def _commands(bot: Bot) -> None:
+def show_commands(bot: Bot) -> None:
     @bot.tree.command(description="Show")
     async def show(interaction: discord.Interaction, image: discord.Attachment | None = None, text: str = "") -> None:
         view = ui.LayoutView()
@@ -69,6 +69,17 @@ def _commands(bot: Bot) -> None:
         await interaction.response.send_message(f"{len(message.attachments)} files", ephemeral=True)
 
 
+@asynccontextmanager
+async def asked(rich: Rich, connect: Connect) -> AsyncIterator[Browser]:
+    """A browser at the page of a sandbox with the bot above in it."""
+    async with (
+        open_sandbox(rich.world, page=True) as sandbox,
+        connect(sandbox, show_commands),
+        browser(sandbox) as page,
+    ):
+        yield page
+
+
 def _as(rich: Rich, **extra: Any) -> dict[str, Any]:
     return {"member": str(rich.member.id), "channel": str(rich.chat.id), **extra}
 
@@ -86,7 +97,11 @@ async def test_the_page_and_its_parts_are_served() -> None:
 
 async def test_a_member_sees_their_own_channels_and_commands(connect: Connect) -> None:
     rich = rich_world()
-    async with open_sandbox(rich.world, page=True) as sandbox, connect(sandbox, _commands), browser(sandbox) as page:
+    async with (
+        open_sandbox(rich.world, page=True) as sandbox,
+        connect(sandbox, show_commands),
+        browser(sandbox) as page,
+    ):
         _, member = await page.get("state", member=str(rich.member.id))
         _, owner = await page.get("state")
         rooms = {room["name"]: room for room in member["channels"]}
@@ -103,7 +118,11 @@ async def test_a_member_sees_their_own_channels_and_commands(connect: Connect) -
 
 async def test_a_member_asks_presses_and_writes_through_the_page(connect: Connect) -> None:
     rich = rich_world()
-    async with open_sandbox(rich.world, page=True) as sandbox, connect(sandbox, _commands), browser(sandbox) as page:
+    async with (
+        open_sandbox(rich.world, page=True) as sandbox,
+        connect(sandbox, show_commands),
+        browser(sandbox) as page,
+    ):
         ask = _as(rich, name="show", options={"text": "hello"})
         _, reply = await page.act("slash", ask, {"image": picture()})
         assert reply["message"]["components"][0]["content"] == f"hello {len(picture())}"
@@ -122,7 +141,11 @@ async def test_a_member_asks_presses_and_writes_through_the_page(connect: Connec
 
 async def test_what_a_member_may_not_is_said_in_a_sentence(connect: Connect) -> None:
     rich = rich_world()
-    async with open_sandbox(rich.world, page=True) as sandbox, connect(sandbox, _commands), browser(sandbox) as page:
+    async with (
+        open_sandbox(rich.world, page=True) as sandbox,
+        connect(sandbox, show_commands),
+        browser(sandbox) as page,
+    ):
         for path, ask in (
             ("slash", _as(rich, name="manage", options={})),
             ("press", _as(rich, message="5", custom_id="turn")),

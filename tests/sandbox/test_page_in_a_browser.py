@@ -1,0 +1,48 @@
+"""The page in a real browser: look, ask, press, follow a link."""
+
+from pathlib import Path
+
+import pytest
+
+from sandbox.server import open_sandbox
+from tests.sandbox.chromium import open_tab
+from tests.sandbox.conftest import Connect
+from tests.sandbox.rich_world import rich_world
+from tests.sandbox.test_page import show_commands
+
+pytestmark = pytest.mark.browser
+
+CHOOSE = """(() => {
+  const command = document.getElementById("command");
+  command.value = "show";
+  command.dispatchEvent(new Event("change"));
+  document.querySelector("#options input[name=text]").value = "**bold** <#CHANNEL> <script>alert(1)</script>";
+  document.getElementById("ask").requestSubmit();
+})()"""
+
+
+async def test_a_person_looks_asks_presses_and_follows_a_link(connect: Connect, tmp_path: Path) -> None:
+    rich = rich_world()
+    rich.chat.post(rich.member, f"see {rich.picture.jump_url}")
+    async with (
+        open_sandbox(rich.world, page=True) as sandbox,
+        connect(sandbox, show_commands),
+        open_tab(sandbox.base_url, tmp_path) as tab,
+    ):
+        await tab.until("document.querySelectorAll('.message').length > 5")
+        await tab.until("[...document.images].some(image => image.naturalWidth > 0)")
+        await tab.until("[...document.querySelectorAll('#command option')].some(o => o.value === 'show')")
+        await tab.run(CHOOSE.replace("CHANNEL", str(rich.chat.id)))
+        await tab.until("document.querySelector('.message.ephemeral button')")
+        assert await tab.run("document.querySelector('.ephemeral strong').textContent") == "bold"
+        assert await tab.run("document.querySelector('.ephemeral .mention').textContent") == "#chat"
+        assert await tab.run("document.querySelectorAll('.ephemeral script').length") == 0
+        await tab.run("document.querySelector('.message.ephemeral button').click()")
+        await tab.until("document.querySelector('.message.ephemeral').innerText.includes('turned')")
+        await tab.run("[...document.links].find(link => link.href.includes('discord.com')).click()")
+        await tab.until(f"document.querySelector('#m{rich.picture.id}.target')")
+        rich.chat.post(rich.owner, "just now")
+        await tab.until("!document.getElementById('newer').hidden || document.body.innerText.includes('just now')")
+        await tab.run("document.getElementById('newer').click()")
+        await tab.until("document.body.innerText.includes('just now')")
+        assert tab.errors == []
