@@ -15,12 +15,15 @@ from bot.rest import Pace, RequestBudget
 from indexer.errors import ChannelClosed, ChannelGone, ConfigError, RetryLater, TellPerson
 from indexer.ingest.progress import State
 from indexer.model import ChannelId, ChannelKind, GuildId, MessageId
+from indexer.settings import CrawlSettings
 from sandbox.permissions import Permission
 from sandbox.server import open_sandbox
 from sandbox.world import ChannelKind as Kind
 from sandbox.world import Embed, File, Guild, User, World
 from tests.bot.crawling import listed, logged_in, open_index
 from tests.ingest.world import picture
+from tests.openapi import description
+from tests.sandbox.rich_world import rich_world
 
 HISTORY = "GET /channels/{channel_id}/messages"
 
@@ -291,3 +294,25 @@ def test_reading_history_leaves_room_for_commands_in_any_second(pauses: list[flo
     assert turns == sorted(turns)
     for first, later in zip(turns, turns[46:], strict=False):
         assert later - first > 0.999  # at most 46 in any second, of Discord's 50
+
+
+async def test_a_whole_crawl_asks_nothing_that_discord_does_not_describe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    described = description()
+    rich = rich_world()
+    for number in range(2500):  # enough for search to be worth asking
+        rich.chat.post(rich.member, f"message {number}")
+    async with (
+        open_sandbox(rich.world, keep=1000) as sandbox,
+        logged_in(sandbox, monkeypatch, stickers=True) as history,
+        open_index(sandbox, history, tmp_path, rich.guild.id, CrawlSettings(stickers=True)) as index,
+    ):
+        progress = await index.pipeline.run_guild(GuildId(rich.guild.id))
+        assert (progress.state, progress.channels_parked) == (State.DONE, 0)
+        first = await history.message(ChannelId(rich.chat.id), MessageId(rich.picture.id))
+        assert first is not None
+        sources = await index.rows()
+    assert described.check(sandbox.record.exchanges) > 30
+    assert any("search" in exchange.route for exchange in sandbox.record.exchanges)
+    assert {state for _, _, state, _, _, _ in sources["places"]} == {"ready"}

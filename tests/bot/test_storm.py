@@ -77,6 +77,7 @@ async def test_a_crawl_through_a_storm_ends_like_a_calm_one(
     assert stormy == calm
 
 
+@pytest.mark.timeout(60 * KILLS)
 async def test_a_crawl_that_is_killed_again_and_again_ends_like_one_that_was_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
