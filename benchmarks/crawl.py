@@ -167,6 +167,7 @@ async def _messages(report: Report, folder: Path) -> None:
         report.row(
             f"{count:,} messages without pictures, crawl to SQLite", speed, "messages/s", "≥ 5000", speed >= 5000
         )
+        report.row(f"{count:,} messages, for each second of processor time", progress.messages / worked, "messages/s")
 
 
 async def _queries(report: Report, folder: Path, encoder: Encoder, host: str) -> None:
