@@ -7,8 +7,10 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import discord
+from discord.http import Route
 
 from bot.parse import Payload, parse_message, shows_nothing
 from bot.rest import UNKNOWN_MESSAGE, Pace, RequestBudget, Rest
@@ -67,7 +69,7 @@ class DiscordHistory:
     ) -> None:
         self._client = client
         self._stickers = stickers
-        self._sticker_cdn = sticker_cdn or discord.Asset.BASE
+        self._sticker_cdn = sticker_cdn or _sticker_cdn(Route.BASE)
         self._threads: OrderedDict[int, _Thread] = OrderedDict()
         self.rest = Rest(client, budget, pace=pace)
 
@@ -329,6 +331,12 @@ class DiscordHistory:
         except (KeyError, TypeError, ValueError, AttributeError):
             log.warning("message %s of channel %s has a shape this bot does not know", raw.get("id"), channel_id)
             return Message(MessageId(int(raw["id"])), channel_id, guild_id, UserId(0), "")
+
+
+def _sticker_cdn(api_base: str) -> str:
+    """Where stickers lie: at Discord's CDN, or at the sandbox that `api_base` leads to. Messages name no address."""
+    parts = urlsplit(api_base)
+    return discord.Asset.BASE if parts.hostname == "discord.com" else f"{parts.scheme}://{parts.netloc}"
 
 
 def _channel(raw: Payload, guild_id: GuildId, parents: Mapping[int, Channel] | None = None) -> Channel | None:

@@ -62,7 +62,6 @@ async def logged_in(
 ) -> AsyncIterator[DiscordHistory]:
     """The history that a bot sees which is connected to `sandbox`."""
     monkeypatch.setattr(discord.http.Route, "BASE", sandbox.api_base)
-    monkeypatch.setattr(discord.Asset, "BASE", sandbox.base_url)
     budget = budget or RequestBudget()
     async with Bot(budget=budget, intents=intents) as bot:
         running = asyncio.create_task(bot.start(sandbox.token))

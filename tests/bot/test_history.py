@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.history import DiscordHistory
+from bot.history import DiscordHistory, _sticker_cdn
 from bot.rest import Pace, RequestBudget
 from indexer.errors import ChannelClosed, ChannelGone, ConfigError, RetryLater, TellPerson
 from indexer.ingest.progress import State
@@ -242,6 +242,11 @@ async def test_a_crawl_cancelled_in_a_global_rate_limit_does_not_lock_the_bot(mo
         await asyncio.gather(asking, return_exceptions=True)
         async with asyncio.timeout(10):
             assert await history.page(ChannelId(chat.id)) == []
+
+
+def test_stickers_come_from_where_messages_come_from() -> None:
+    assert _sticker_cdn("https://discord.com/api/v10") == "https://cdn.discordapp.com"
+    assert _sticker_cdn("http://127.0.0.1:5/api/v10") == "http://127.0.0.1:5"
 
 
 async def test_a_guild_the_bot_was_removed_from_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
