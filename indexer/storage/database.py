@@ -87,9 +87,9 @@ class Database:
         writer = await self._take_turn()
         try:
             with _translated(self.path):
-                if durable:
-                    await to_the_end(writer.execute_fetchall("PRAGMA synchronous = FULL"))
                 try:
+                    if durable:
+                        await writer.execute_fetchall("PRAGMA synchronous = FULL")
                     await writer.execute_fetchall("BEGIN IMMEDIATE")
                     yield writer
                     if not writer.in_transaction:

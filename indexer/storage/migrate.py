@@ -64,15 +64,17 @@ def statements(script: str) -> Iterator[str]:
 def schema_version(connection: sqlite3.Connection, path: Path) -> int:
     """How many migrations the file has had: 0 for an empty one.
 
-    Raises StorageError for a file that is not ours.
+    Raises StorageError for a file that is not ours, sqlite3.Error for one that cannot be opened.
     """
     try:
         (application_id,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+            raise
         raise StorageError(
-            f"{path} is not a database that can be read ({error}). Move it away, or restore a backup beside it "
+            f"{path} is not a database, or a damaged one ({error}). Move it away, or restore a backup beside it "
             f"(*.backup.sqlite3) under this name."
         ) from error
     if application_id == APPLICATION_ID:
@@ -87,8 +89,11 @@ def check(path: Path, migrations: Sequence[Migration] | None = None) -> None:
     newest = len(shipped() if migrations is None else migrations)
     if not path.exists():
         raise StorageError(f"There is no database at {path}. Start the bot once, or check data_dir.")
-    with contextlib.closing(_connect(path, "ro")) as connection:
-        version = schema_version(connection, path)
+    try:
+        with contextlib.closing(_connect(path, "ro")) as connection:
+            version = schema_version(connection, path)
+    except sqlite3.Error as error:
+        raise StorageError(f"{path} cannot be read ({error}). Check the permissions of it and its folder.") from error
     _refuse_newer(path, version, newest)
     if version < newest:
         raise StorageError(

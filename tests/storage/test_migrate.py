@@ -142,9 +142,16 @@ def test_a_database_of_another_program_is_refused_and_untouched(path: Path) -> N
 @pytest.mark.parametrize("content", [b"not a database at all, but long enough to look like one " * 40, b"\0" * 4096])
 def test_a_file_that_is_no_database_is_refused_and_untouched(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-    with pytest.raises(StorageError, match="not a database"):
+    with pytest.raises(StorageError, match="not a database, or a damaged one"):
         migrate.migrate(path)
     assert path.read_bytes() == content
+
+
+def test_a_path_that_cannot_be_opened_is_not_called_damaged(path: Path) -> None:
+    path.mkdir()
+    for use in (migrate.migrate, migrate.check):
+        with pytest.raises(StorageError, match="permissions"):
+            use(path)
 
 
 def test_an_empty_file_becomes_a_database(path: Path) -> None:
