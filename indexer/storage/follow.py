@@ -6,7 +6,9 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import starmap
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -41,8 +43,7 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A place to look at again, and when (Unix seconds) that was first said."""
 
     place: int
@@ -80,11 +81,12 @@ def coverage(connection: sqlite3.Connection, guild_id: GuildId, model_id: ModelI
 def lines(connection: sqlite3.Connection, guild_id: GuildId, model_id: ModelId, after: int) -> tuple[list[Line], int]:
     """The places to look at again since line `after`, each once, and the last line's number."""
     rows = connection.execute(
-        "SELECT place_id, min(at_s), max(seq) FROM index_log"
-        " WHERE guild_id = ? AND seq > ? AND model_id IN (0, ?) GROUP BY place_id",
+        "SELECT place_id, at_s, seq FROM index_log"
+        " WHERE guild_id = ? AND seq > ? AND model_id IN (0, ?) ORDER BY seq DESC",
         (guild_id, after, model_id),
     ).fetchall()
-    return [Line(place, at_s) for place, at_s, _ in rows], max((seq for *_, seq in rows), default=after)
+    first = {place: at_s for place, at_s, _ in rows}  # the earliest line of a place comes last and stays
+    return list(starmap(Line, first.items())), rows[0][2] if rows else after
 
 
 def records(connection: sqlite3.Connection, guild_id: GuildId, model_id: ModelId) -> list[Record]:
@@ -120,9 +122,11 @@ def fresh(
             "places": None if places is None else json.dumps(list(places)),
         },
     ).fetchall()
-    columns = np.array([row[:6] for row in rows], np.int64).reshape(-1, 6).T
-    vectors = np.frombuffer(b"".join(row[6] for row in rows), np.uint8).reshape(-1, 2 * dimension)
-    return Listing(*columns), vectors
+    if not rows:
+        return Listing.joined([]), np.empty((0, 2 * dimension), np.uint8)
+    *columns, vectors = zip(*rows, strict=True)
+    listing = Listing(*(np.array(column, np.int64) for column in columns))
+    return listing, np.frombuffer(b"".join(vectors), np.uint8).reshape(-1, 2 * dimension)
 
 
 def serving_model(connection: sqlite3.Connection, guild_id: GuildId, wanted: ModelId) -> int:

@@ -30,11 +30,15 @@ class GrowingIds:
     def ids(self, codes: Ints) -> Ints:
         return np.array([self._ids[code] for code in codes.tolist()], np.int64)
 
-    def code(self, one: int) -> int:
-        if one not in self._codes:
-            self._ids.append(one)
-            self._codes[one] = len(self._ids) - 1
-        return self._codes[one]
+    def add(self, ids: Ints) -> Ints:
+        """[n] the codes of `ids`, new ones for those that are new."""
+        distinct, inverse = np.unique(ids, return_inverse=True)
+        for one in distinct.tolist():
+            if one not in self._codes:
+                self._ids.append(one)
+                self._codes[one] = len(self._ids) - 1
+        codes: Ints = np.array([self._codes[one] for one in distinct.tolist()], np.int32)[inverse]
+        return codes
 
 
 class _Column:
@@ -166,22 +170,27 @@ class Tail:
             else:
                 self._row_of_picture[picture] = count + len(first)
                 first.append(at)
-        channel = np.fromiter(map(self._channels.code, listing.channel.tolist()), np.int32, len(listing))
-        author = np.fromiter(map(self._authors.code, listing.author.tolist()), np.int32, len(listing))
-        columns = (listing.message, listing.place, channel, author, listing.flags)
+        columns = (
+            listing.message,
+            listing.place,
+            self._channels.add(listing.channel),
+            self._authors.add(listing.author),
+            listing.flags,
+        )
+        places = listing.place.tolist()
+        start = len(self._owner.view())
+        self._at.update((places[at], (False, count + number)) for number, at in enumerate(first))
+        self._at.update((places[at], (True, start + number)) for number, (at, _) in enumerate(owned))
         chosen = np.array(first, np.int64)
-        self._vectors.extend(vectors[chosen])
+        self._vectors.extend(vectors if len(first) == len(places) else vectors[chosen])
         self._pictures.extend(listing.picture[chosen])
         self._primary.extend(*(column[chosen] for column in columns))
         self._alive.extend(np.ones(len(first), np.bool_))
-        more = np.array([at for at, _ in owned], np.int64)
-        start = len(self._owner.view())
-        self._owner.extend(np.array([row for _, row in owned], np.int64))
-        self._extra.extend(*(column[more] for column in columns))
-        self._extra_alive.extend(np.ones(len(more), np.bool_))
-        places = listing.place.tolist()
-        self._at.update((places[at], (False, count + number)) for number, at in enumerate(first))
-        self._at.update((places[at], (True, start + number)) for number, (at, _) in enumerate(owned))
+        if owned:
+            more = np.array([at for at, _ in owned], np.int64)
+            self._owner.extend(np.array([row for _, row in owned], np.int64))
+            self._extra.extend(*(column[more] for column in columns))
+            self._extra_alive.extend(np.ones(len(more), np.bool_))
 
     def _same(self, row: int, at: int, first: list[int], vectors: Bytes) -> bool:
         count = self.rows
