@@ -48,13 +48,21 @@ async def add(tx: aiosqlite.Connection, model_id: ModelId, embeddings: Sequence[
     if row is None:
         raise ValueError(f"model {model_id} is unknown: ask embeddings.model_id for its id first")
     for picture_id, vector in embeddings:
-        if vector.shape != row or not abs(float(np.linalg.norm(vector)) - 1.0) < _LENGTH_TOLERANCE:
+        if vector.shape != row:
             raise ValueError(f"picture {picture_id}: not a vector of unit length and shape {row}: {vector.shape}")
+    vectors = np.array([vector for _, vector in embeddings], np.float32).reshape(-1, *row)
+    unit = np.abs(np.linalg.norm(vectors, axis=1) - 1.0) < _LENGTH_TOLERANCE
+    if not unit.all():
+        picture_id = embeddings[int(np.argmin(unit))][0]
+        raise ValueError(f"picture {picture_id}: not a vector of unit length and shape {row}")
     cursor = await tx.executemany(
         "INSERT INTO embeddings (picture_id, model_id, vector)"
         " SELECT picture_id, ?, ? FROM pictures WHERE picture_id = ?"
         " ON CONFLICT (picture_id, model_id) DO UPDATE SET vector = excluded.vector WHERE vector != excluded.vector",
-        [(model_id, vector.astype(_FLOAT16).tobytes(), picture_id) for picture_id, vector in embeddings],
+        [
+            (model_id, half.tobytes(), picture_id)
+            for (picture_id, _), half in zip(embeddings, vectors.astype(_FLOAT16), strict=True)
+        ],
     )
     return cursor.rowcount
 
