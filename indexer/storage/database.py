@@ -11,6 +11,7 @@ import json
 import os
 import sqlite3
 import time
+import weakref
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
@@ -62,6 +63,44 @@ def connect_readonly(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+class _Connection(sqlite3.Connection):
+    """Ends its cursors with its transaction.
+
+    A cursor left half-read would keep the old snapshot for whoever uses the connection next, and would let an interrupt
+    hit the ROLLBACK instead of the statement that it was meant for.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._cursors: weakref.WeakSet[sqlite3.Cursor] = weakref.WeakSet()
+
+    def cursor(self, *args: Any, **kwargs: Any) -> Any:
+        return self._remembered(super().cursor(*args, **kwargs))
+
+    def execute(self, *args: Any) -> sqlite3.Cursor:
+        return self._remembered(super().execute(*args))
+
+    def executemany(self, *args: Any) -> sqlite3.Cursor:
+        return self._remembered(super().executemany(*args))
+
+    def _remembered(self, cursor: sqlite3.Cursor) -> sqlite3.Cursor:
+        self._cursors.add(cursor)
+        return cursor
+
+    def commit(self) -> None:
+        self._close_cursors()
+        super().commit()
+
+    def rollback(self) -> None:
+        self._close_cursors()
+        super().rollback()
+
+    def _close_cursors(self) -> None:
+        for cursor in list(self._cursors):
+            cursor.close()
+        self._cursors.clear()
 
 
 class Database:
@@ -241,7 +280,7 @@ async def _open_reader(path: Path) -> aiosqlite.Connection:
 
 
 async def _open(uri: str, pragmas: tuple[str, ...]) -> aiosqlite.Connection:
-    connection = await aiosqlite.connect(uri, uri=True, isolation_level=None)
+    connection = await aiosqlite.connect(uri, uri=True, isolation_level=None, factory=_Connection)
     try:
         for pragma in pragmas:
             await connection.execute_fetchall(pragma)

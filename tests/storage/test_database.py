@@ -282,3 +282,28 @@ async def test_a_connection_that_is_dropped_unclosed_warns(database: Database) -
     with pytest.warns(ResourceWarning, match="before being closed"):
         drop()
     assert connection_threads() == 1  # the fixture's writer
+
+
+@pytest.mark.parametrize("end", [asyncio.CancelledError, LookupError])
+async def test_a_cursor_left_half_read_does_not_keep_a_transaction_or_a_reader_open(
+    database: Database, end: type[BaseException]
+) -> None:
+    async with database.transaction() as tx:
+        await tx.executemany(GUILD_ROW, [(number,) for number in range(500)])
+
+    left = []
+    for use in (database.transaction, database.reader):
+        with pytest.raises(end):
+            async with use() as connection:
+                cursor = await connection.execute("SELECT * FROM guilds")
+                assert await cursor.fetchone() is not None
+                left.append(cursor)
+                raise end
+    for cursor in left:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed cursor"):
+            await cursor.fetchone()
+
+    async with database.transaction() as tx:
+        await tx.execute(GUILD_ROW, (500,))
+    assert await guilds_seen(database) == 501
+    assert await database.checkpoint()
