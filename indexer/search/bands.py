@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from indexer.model import Band, Vectors
+from indexer.search.rank import cosines
 
 # Bits of 64 by which the perceptual hashes of one picture in two encodings differ at most.
 SAME_BITS = 4
@@ -49,7 +50,7 @@ class Background:
         """`query` [d] and `sample` [n, d] of unit length; n may be 0."""
         if len(sample) == 0:
             return cls(0.0, 1.0, 0)
-        low, middle, high = np.quantile(sample @ query, (0.25, 0.5, 0.75))
+        low, middle, high = np.quantile(cosines(sample, query), (0.25, 0.5, 0.75))
         return cls(float(middle), max(0.7413 * float(high - low), LEAST_SPREAD), len(sample))
 
     def standing(self, cosine: float) -> float:
@@ -86,7 +87,7 @@ def band_for_words(cosine: float, background: Background) -> Band:
     return Band.RELATED if standing >= RELATED_STANDING else Band.FAR
 
 
-def confidences(cosines: npt.NDArray[np.float32], bits: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+def confidences(scores: npt.NDArray[np.float32], bits: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
     """How sure it is (0–1) that two pictures are one, edited or not; [n] each, `bits` of 64 that differ."""
-    by_hash = np.where(cosines >= HASH_NEEDS_COSINE, 1.0 - bits / HASH_BITS, 0.0)
-    return np.clip(np.maximum(cosines, by_hash), 0.0, 1.0).astype(np.float32)
+    by_hash = np.where(scores >= HASH_NEEDS_COSINE, 1.0 - bits / HASH_BITS, 0.0)
+    return np.clip(np.maximum(scores, by_hash), 0.0, 1.0).astype(np.float32)

@@ -59,8 +59,10 @@ async def places(
 ) -> dict[PictureId, tuple[Place, ...]]:
     """Every place inside the filter that shows one of the pictures, newest first."""
     rows = await connection.execute_fetchall(
+        # CROSS: from the few pictures to their messages; the planner would go through every message of the channels
+        # (101 ms against 0.13 over 100,000).
         "SELECT p.picture_id, p.message_id, p.place_id, m.channel_id, m.author_id, p.flags"
-        " FROM places p JOIN messages m USING (message_id)"
+        " FROM places p CROSS JOIN messages m USING (message_id)"
         " WHERE p.picture_id IN (SELECT value FROM json_each(:pictures)) AND p.guild_id = :guild AND p.state = 'ready'"
         " AND m.channel_id IN (SELECT value FROM json_each(:channels))"
         " AND (:authors IS NULL OR m.author_id IN (SELECT value FROM json_each(:authors)))"

@@ -44,7 +44,7 @@ def diverse(relevance: Sequence[float], vectors: Vectors, count: int, diversity:
         gains = (1 - diversity) * worth[left] - (diversity * closest[left] if taken else 0)
         best = left.pop(int(np.argmax(gains)))
         taken.append(best)
-        closest = np.maximum(closest, vectors @ vectors[best])
+        closest = np.maximum(closest, cosines(vectors, vectors[best]))
     return taken
 
 
@@ -70,6 +70,16 @@ def groups_of_alike(pairs: Sequence[tuple[int, int]], size: int) -> list[list[in
     for item in range(size):
         members.setdefault(root(item), []).append(item)
     return list(members.values())
+
+
+def cosines(rows: Vectors, vectors: Vectors) -> Vectors:
+    """[n] for one vector [d], [n, m] for several [m, d]; `rows` [n, d], all of unit length.
+
+    Through einsum, not BLAS: these are a few hundred rows, and BLAS would wake a thread a core for them. Measured
+    0.1 ms against 200 ms while the model keeps the cores busy.
+    """
+    found: Vectors = np.einsum("nd,d->n" if vectors.ndim == 1 else "nd,md->nm", rows, vectors)
+    return found
 
 
 def normalised(vector: Vectors) -> Vectors:

@@ -32,7 +32,7 @@ from indexer.search.bands import Background, band_for_pictures, band_for_words
 from indexer.search.cache import Recent
 from indexer.search.lookup import PictureFacts
 from indexer.search.query import Query
-from indexer.search.rank import diverse, groups_of_alike, hamming, reciprocal_rank_fusion
+from indexer.search.rank import cosines, diverse, groups_of_alike, hamming, reciprocal_rank_fusion
 from indexer.settings import SearchSettings
 from indexer.storage import places
 from indexer.storage.database import Database
@@ -41,6 +41,9 @@ from indexer.storage.index import IndexAnswer, VectorIndex
 # Candidates from each side: enough that what collapses, is excluded or too far off leaves a full answer.
 CANDIDATES = 100
 CANDIDATES_A_HIT = 4
+# Of the fused list so many are looked at closely: what collapses into another hit must not leave the answer short.
+RANKED = 40
+RANKED_A_HIT = 4
 REMEMBERED_ANSWERS = 256
 REMEMBERED_TEXTS = 2_048
 # A guild's sample is drawn anew after this many seconds: pictures come, and deleted ones must not live on in it.
@@ -225,12 +228,12 @@ class Searcher:
         near = [one for one in answer.candidates if one.picture_id not in query.not_pictures]
         async with self._db.reader() as connection:
             near_ids = await self._spoken_of(connection, query, [(one.picture_id, one.places) for one in near])
-            cosines = {one.picture_id: one.score for one in near}
-            close = [picture_id for picture_id in near_ids if _worth_showing(query, cosines[picture_id], background)]
+            score = {one.picture_id: one.score for one in near}
+            close = [picture_id for picture_id in near_ids if _worth_showing(query, score[picture_id], background)]
             spoken = [hit.picture_id for hit in said if hit.picture_id not in query.not_pictures]
             words_weight = self._settings.words_weight * (0.5 if query.has_pictures else 1.0)
             fused = reciprocal_rank_fusion([(1.0, close), (words_weight, spoken)])
-            top = list(fused)[: max(CANDIDATES, CANDIDATES_A_HIT * query.count)]
+            top = list(fused)[: max(RANKED, RANKED_A_HIT * query.count)]
             facts = await lookup.facts(connection, self._model_id, top)
             shown = await lookup.places(connection, query.guild_id, top, query.filter)
             found = _describe_parts(query, target, facts, close, said, [one for one in top if one in shown])
@@ -354,11 +357,11 @@ def _choose(
         return []
     order = sorted(found, key=lambda one: (-fused[one.picture_id], -shown[one.picture_id][0].message_id))
     vectors = np.stack([facts[one.picture_id].vector for one in order])
-    cosines = vectors @ vectors.T
+    likeness = cosines(vectors, vectors)
     hashes = [facts[one.picture_id].perceptual_hash for one in order]
     pairs = [
         (left, right)
-        for left, right in zip(*np.nonzero(np.triu(cosines >= ALIKE_COSINE, 1)), strict=True)
+        for left, right in zip(*np.nonzero(np.triu(likeness >= ALIKE_COSINE, 1)), strict=True)
         if _hashes_agree(hashes[left], hashes[right])
     ]
     groups = groups_of_alike([(int(left), int(right)) for left, right in pairs], len(order))

@@ -146,7 +146,7 @@ def test_a_quoted_term_has_no_open_end(text: str) -> None:
 async def test_common_words_are_left_out_where_rarer_ones_are_asked_for(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(words, "COMMON_LEAST", 5)
+    monkeypatch.setattr(words, "COMMON", 5)
     for number in range(12):
         await library.post(str(number), say="the usual words")
     rare = await library.post("r", say="the zeppelin")
