@@ -46,6 +46,7 @@ def timed(took: list[float]) -> Iterator[None]:
 
 
 async def main() -> None:
+    os.environ["LANCE_LOG"] = "error"  # it warns of a coming change at every search
     report = Report("index")
     wanted = [int(one) for one in os.environ.get("AFTERIMAGE_BENCH_ROWS", "100000,1000000").split(",")]
     bandwidth = _bandwidth()
