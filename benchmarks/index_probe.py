@@ -54,7 +54,7 @@ def main(data_dir: Path) -> None:
         records = follow.records(connection, GuildId(GUILD), ModelId(MODEL))
     mapping = time.perf_counter()
     for record in records:
-        Segment(index.path_of(GuildId(GUILD), ModelId(MODEL), record.name), record, DIMENSION)
+        Segment(index.files(GuildId(GUILD), ModelId(MODEL)).path_of(record.name), record, DIMENSION)
     mapped = time.perf_counter()
     print(
         json.dumps(

@@ -16,7 +16,7 @@ from indexer.model import GuildId, ModelId
 from indexer.settings import IndexSettings
 from indexer.storage import follow, seal
 from indexer.storage.seal import Listing
-from indexer.storage.segment import Damaged, Record, Segment
+from indexer.storage.segment import Damaged, Record
 from indexer.storage.sources import Old, Snapshot, Vectors
 
 MAX_ROWS = 262_144  # vectors a segment: 400 MB at 512 dimensions, the most that one step ever has to copy
@@ -39,16 +39,7 @@ class Draft:
     tombstones: tuple[tuple[int, int, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Files:
-    """How a draft reaches segment files. `open` raises Damaged, also for what `set_aside` was told."""
-
-    open: Callable[[Record, int], Segment]
-    set_aside: Callable[[Record], None]
-    path_of: Callable[[str], Path]
-
-
-def make(snapshot: Snapshot, settings: IndexSettings, files: Files, *, everything: bool) -> Draft | None:
+def make(snapshot: Snapshot, settings: IndexSettings, files: follow.Files, *, everything: bool) -> Draft | None:
     """The draft that is due, its files written and on the disk; None when nothing is due.
 
     `everything`: purge now what is deleted. Where the snapshot's `check` stops it, and where the disk refuses
@@ -62,7 +53,8 @@ def make(snapshot: Snapshot, settings: IndexSettings, files: Files, *, everythin
     inputs: list[Old] = []
     if covered is None or damaged:
         listing = _absent(snapshot, olds)
-        if not damaged and len(listing) < max(settings.seal_rows, 1):
+        # A guild too small for a segment is sealed all the same once its log has grown as long as one.
+        if not damaged and max(len(listing), follow.backlog(connection, guild_id, model_id)) < settings.seal_rows:
             return None
     else:
         purge = _to_purge(olds, settings, everything)
@@ -72,7 +64,7 @@ def make(snapshot: Snapshot, settings: IndexSettings, files: Files, *, everythin
         inputs = _with_small_ones(olds, purge, len(listing))
     for old in inputs:  # rot must not be copied into a file with a good checksum
         if not old.segment.verify(lambda: _stopped(snapshot.check)):
-            files.set_aside(old.record)
+            files.set_aside(old.record, "its checksum is wrong")
             return make(snapshot, settings, files, everything=everything)
     survivors = [old.survivors() for old in inputs]
     arranged = seal.arrange(Listing.joined([listing, *survivors]))
@@ -103,7 +95,7 @@ def _stopped(check: Callable[[], None]) -> bool:
 
 
 def _open(
-    snapshot: Snapshot, records: list[Record], changed: list[follow.Line], files: Files
+    snapshot: Snapshot, records: list[Record], changed: list[follow.Line], files: follow.Files
 ) -> tuple[list[Old], list[Record]]:
     """The healthy segments, and the others."""
     olds, damaged = [], []
@@ -112,7 +104,8 @@ def _open(
     for record in records:
         try:
             segment = files.open(record, snapshot.dimension)
-        except Damaged:
+        except Damaged as error:
+            files.set_aside(record, str(error))
             damaged.append(record)
             continue
         dead = dict(follow.tombstones(snapshot.connection, record.id))

@@ -43,6 +43,15 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
+@dataclass(frozen=True, slots=True)
+class Files:
+    """How an index reaches its segments. `open` raises Damaged, also for what `set_aside` was told (and why)."""
+
+    open: Callable[[Record, int], Segment]
+    set_aside: Callable[[Record, str], None]
+    path_of: Callable[[str], Path]
+
+
 class Line(NamedTuple):
     """A place to look at again, and when (Unix seconds) that was first said."""
 
@@ -87,6 +96,14 @@ def lines(connection: sqlite3.Connection, guild_id: GuildId, model_id: ModelId, 
     ).fetchall()
     first = {place: at_s for place, at_s, _ in rows}  # the earliest line of a place comes last and stays
     return list(starmap(Line, first.items())), rows[0][2] if rows else after
+
+
+def backlog(connection: sqlite3.Connection, guild_id: GuildId, model_id: ModelId) -> int:
+    """How many lines about this index the log holds."""
+    (count,) = connection.execute(
+        "SELECT count(*) FROM index_log WHERE guild_id = ? AND model_id IN (0, ?)", (guild_id, model_id)
+    ).fetchone()
+    return int(count)
 
 
 def records(connection: sqlite3.Connection, guild_id: GuildId, model_id: ModelId) -> list[Record]:
@@ -155,33 +172,42 @@ def serving_model(connection: sqlite3.Connection, guild_id: GuildId, wanted: Mod
 class Follower:
     """One guild's index for one model, brought up to the log before each search. Callers serialise `follow`."""
 
-    def __init__(
-        self, guild_id: GuildId, model_id: ModelId, dimension: int, open_segment: Callable[[Record, int], Segment]
-    ) -> None:
-        """`open_segment` raises Damaged."""
+    def __init__(self, guild_id: GuildId, model_id: ModelId, dimension: int, files: Files) -> None:
         self._guild, self._model, self.dimension = guild_id, model_id, dimension
-        self._open_segment = open_segment
+        self._files = files
         self._segments: list[Part] = []
         self._tail = Tail(dimension)
         self._generation: int | None = None
         self._seq = -1
         self._whole = False
         self.view = View((), False)
-
-    def forget(self) -> None:
-        """Opens everything anew with the next `follow`: a segment was found damaged."""
-        self._seq = -1
+        self.stale = False  # set by anyone: a segment was found damaged, all is to be opened anew
 
     def follow(self, connection: sqlite3.Connection) -> View:
         """The index as of now, in one snapshot of SQLite."""
+        try:
+            return self._follow(connection)
+        except Damaged as error:
+            now = coverage(connection, self._guild, self._model)
+            if now is not None and now[1] != self._generation:  # replaced, and unlinked, while we were about to open it
+                return self.follow(connection)
+            self._files.set_aside(error.record, str(error))
+            self.stale = False  # that was us
+            self._segments, self._tail, self._whole = [], Tail(self.dimension), False
+            self.view = View((), False)
+            return self.view
+
+    def _follow(self, connection: sqlite3.Connection) -> View:
+        if self.stale:
+            self.stale, self._seq = False, -1
         connection.execute("BEGIN")
         try:
             covered = coverage(connection, self._guild, self._model)
             generation = None if covered is None else covered[1]
             changed, last = ([], -1) if self._seq < 0 else lines(connection, self._guild, self._model, self._seq)
             if self._seq < 0 or generation != self._generation or self._left_behind(connection, covered, changed):
-                self._load(connection, covered)
                 self._generation = generation
+                self._load(connection, covered)
             elif changed and self._whole:
                 self._apply(connection, changed)
                 self._seq = last
@@ -221,15 +247,10 @@ class Follower:
             if self._whole:
                 self._tail.add(*fresh(connection, self._guild, self._model, self.dimension, None))
             return
-        try:
-            for record in records(connection, self._guild, self._model):
-                part = Part(self._open_segment(record, self.dimension))
-                dead = np.array([row for row, _ in tombstones(connection, record.id)], np.int64)
-                self._segments.append(part.without(dead))
-        except Damaged:
-            self._whole = False
-            self._segments = []
-            return
+        for record in records(connection, self._guild, self._model):
+            part = Part(self._files.open(record, self.dimension))
+            dead = np.array([row for row, _ in tombstones(connection, record.id)], np.int64)
+            self._segments.append(part.without(dead))
         self._apply(connection, lines(connection, self._guild, self._model, covered[0])[0])
 
     def _apply(self, connection: sqlite3.Connection, changed: list[Line]) -> None:

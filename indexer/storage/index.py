@@ -23,12 +23,13 @@ from indexer.storage import direct, follow, kernels, maintain
 from indexer.storage.candidates import places_in, ranked
 from indexer.storage.database import Database
 from indexer.storage.filter import compile_filter, plan
-from indexer.storage.follow import Follower, View
+from indexer.storage.follow import Files, Follower, View
 from indexer.storage.scan import Accelerator, Tools, best
 from indexer.storage.segment import SUFFIX, Damaged, Record, Segment
 
 log = getLogger(__name__)
 
+IDLE_S = 900.0  # seconds without a search after which a guild's tail and mappings are let go
 SERVING_S = 15.0  # seconds for which the answer "the new model does not cover this guild yet" is believed
 
 T = TypeVar("T")
@@ -70,6 +71,7 @@ class VectorIndex:
         self._idle: list[sqlite3.Connection] = []
         self._followers: dict[tuple[int, int], tuple[threading.Lock, Follower]] = {}
         self._seen: dict[tuple[int, int], int] = {}
+        self._used: dict[tuple[int, int], float] = {}
         self._segments: WeakValueDictionary[str, Segment] = WeakValueDictionary()
         self._damaged: set[str] = set()
         self._serving: dict[tuple[int, int], tuple[ModelId, float]] = {}
@@ -131,6 +133,7 @@ class VectorIndex:
             connections = [*self._idle, *([self._watch] if self._watch else [])]
             self._idle, self._watch = [], None
             self._followers.clear()
+            self._used.clear()
         for connection in connections:
             connection.close()
 
@@ -138,42 +141,56 @@ class VectorIndex:
         """Returns when every segment opened so far has been checked in full. Blocks."""
         self._checker.submit(lambda: None).result()
 
-    def open_segment(self, guild_id: GuildId, model_id: ModelId, record: Record, dimension: int) -> Segment:
-        """The segment of this record, opened once and shared; its full check runs in the background. Raises Damaged."""
+    def files(self, guild_id: GuildId, model_id: ModelId) -> Files:
+        """This index's segments: each opened once and shared, its full check running in the background."""
+        return Files(
+            lambda record, dimension: self._open_segment(guild_id, model_id, record, dimension),
+            lambda record, why: self._set_aside(guild_id, model_id, record, why),
+            lambda name: self._path_of(guild_id, model_id, name),
+        )
+
+    def let_go_of_idle(self) -> None:
+        """Closes the indexes that nobody has searched for IDLE_S; the next search opens them again."""
+        with self._lock:
+            for key in [key for key, used in self._used.items() if used < time.monotonic() - IDLE_S]:
+                del self._followers[key], self._used[key]
+                self._seen.pop(key, None)
+
+    def _open_segment(self, guild_id: GuildId, model_id: ModelId, record: Record, dimension: int) -> Segment:
+        """Raises Damaged."""
         with self._lock:
             segment = self._segments.get(record.name)
             damaged = record.name in self._damaged
+        path = self._path_of(guild_id, model_id, record.name)
         if damaged:
-            raise Damaged(f"{record.name}: its checksum is wrong")
+            raise Damaged(record, f"{path}: found damaged before")
         if segment is not None and segment.record.id == record.id:
             return segment
-        try:
-            segment = Segment(self.path_of(guild_id, model_id, record.name), record, dimension)
-        except Damaged as error:
-            log.warning("%s: set aside, SQLite answers until it is rebuilt", error)
-            with self._lock:
-                self._damaged.add(record.name)
-            raise
+        segment = Segment(path, record, dimension)
         with self._lock:
             self._segments[record.name] = segment
         segment.prefetch()
         self._checker.submit(self._check, guild_id, model_id, segment)
         return segment
 
-    def set_aside(self, guild_id: GuildId, model_id: ModelId, record: Record) -> None:
+    def _check(self, guild_id: GuildId, model_id: ModelId, segment: Segment) -> None:
+        if not segment.verify(self._closing.is_set):
+            self._set_aside(guild_id, model_id, segment.record, "its checksum is wrong")
+
+    def _set_aside(self, guild_id: GuildId, model_id: ModelId, record: Record, why: str) -> None:
         """No search uses this segment any more; the next `maintain` replaces it."""
         with self._lock:
+            known = record.name in self._damaged
             self._damaged.add(record.name)
             self._segments.pop(record.name, None)
             held = self._followers.get((guild_id, model_id))
-        if held is None:
-            return
-        with held[0]:  # a search that is opening this very segment notes its view first, and loses it then
-            held[1].forget()
-            with self._lock:
-                self._seen.pop((guild_id, model_id), None)
+        if held is not None:
+            held[1].stale = True
+        if not known:
+            name = f"{guild_id}/{model_id}/{record.name}"
+            log.warning("segment %s is set aside, SQLite answers until it is rebuilt: %s", name, why)
 
-    def path_of(self, guild_id: GuildId, model_id: ModelId, name: str) -> Path:
+    def _path_of(self, guild_id: GuildId, model_id: ModelId, name: str) -> Path:
         return self.folder / str(guild_id) / str(model_id) / f"{name}{SUFFIX}"
 
     def dimension(self, model_id: ModelId) -> int:
@@ -199,25 +216,16 @@ class VectorIndex:
         with self._connection() as connection:
             yield connection
 
-    def _check(self, guild_id: GuildId, model_id: ModelId, segment: Segment) -> None:
-        if segment.verify(self._closing.is_set):
-            return
-        log.warning(
-            "segment %s has a wrong checksum: set aside, SQLite answers until it is rebuilt", segment.record.name
-        )
-        self.set_aside(guild_id, model_id, segment.record)
-
     def _follow(self, guild_id: GuildId, model_id: ModelId, dimension: int) -> View:
         key = (guild_id, model_id)
         with self._lock:
             version = self._version()
             if key not in self._followers:
-                follower = Follower(
-                    guild_id, model_id, dimension, lambda record, d: self.open_segment(guild_id, model_id, record, d)
-                )
+                follower = Follower(guild_id, model_id, dimension, self.files(guild_id, model_id))
                 self._followers[key] = (threading.Lock(), follower)
             turn, follower = self._followers[key]
-            if self._seen.get(key) == version:
+            self._used[key] = time.monotonic()
+            if self._seen.get(key) == version and not follower.stale:
                 return follower.view
         with turn:
             with self._connection() as connection:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, TypeVar
 from indexer.model import GuildId, ModelId
 from indexer.storage import draft, follow
 from indexer.storage.database import Database, to_the_end
-from indexer.storage.draft import Draft, Files
+from indexer.storage.draft import Draft
 from indexer.storage.segment import SUFFIX
 from indexer.storage.sources import Snapshot
 
@@ -48,6 +48,7 @@ class Maintenance:
 
     async def run(self, db: Database, guild_id: GuildId | None, *, everything: bool) -> None:
         async with self._turn:
+            self._index.let_go_of_idle()
             await self._in_thread(lambda _: self._remove_orphans())
             for guild, model in await self._in_thread(lambda _: self._indexes(guild_id)):
                 for _ in range(ROUNDS):
@@ -74,11 +75,6 @@ class Maintenance:
         self, guild_id: GuildId, model_id: ModelId, everything: bool, check: Callable[[], None]
     ) -> Draft | None:
         index = self._index
-        files = Files(
-            lambda record, dimension: index.open_segment(guild_id, model_id, record, dimension),
-            lambda record: index.set_aside(guild_id, model_id, record),
-            lambda name: index.path_of(guild_id, model_id, name),
-        )
         settings = index.settings if index.mapped else replace(index.settings, seal_rows=maxsize)
         with index.connection() as connection:
             connection.execute("BEGIN")
@@ -87,7 +83,7 @@ class Maintenance:
                 if not everything and self._small.get((guild_id, model_id)) == newest:
                     return None
                 snapshot = Snapshot(connection, guild_id, model_id, index.dimension(model_id), check)
-                work = draft.make(snapshot, settings, files, everything=everything)
+                work = draft.make(snapshot, settings, index.files(guild_id, model_id), everything=everything)
                 if work is None and follow.coverage(connection, guild_id, model_id) is None:
                     self._small[guild_id, model_id] = newest
                 return work

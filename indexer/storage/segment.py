@@ -33,10 +33,6 @@ HEADER_BYTES = 81
 CHECK_BYTES = 4 * 1024 * 1024  # a step of the background check: 0.6 ms of work between two looks at the clock
 
 
-class Damaged(Exception):
-    """The file is not what its row in `segments` says: missing, cut, of another format, or with bits flipped."""
-
-
 @dataclass(frozen=True, slots=True)
 class Record:
     """A segment's row in SQLite. `places` includes the `vectors` primaries."""
@@ -48,6 +44,14 @@ class Record:
     byte_count: int
     table_crc: int
     vectors_crc: int
+
+
+class Damaged(Exception):
+    """The file is not what its `record` says: missing, cut, of another format, or with bits flipped."""
+
+    def __init__(self, record: Record, message: str) -> None:
+        super().__init__(message)
+        self.record = record
 
 
 def header(count: int, dimension: int) -> bytes:
@@ -98,12 +102,12 @@ class Segment:
         self._table_start = _aligned(vectors_end + dimension * count)
         meta_start = len(data) - 16 - length
         if magic != MAGIC or meta_start < self._table_start:
-            raise Damaged(f"{path}: not a segment of this version")
+            raise Damaged(record, f"{path}: not a segment of this version")
         head = data[:HEADER_BYTES].tobytes()
         if head != header(count, dimension):
-            raise Damaged(f"{path}: its header is not of {count} float16 vectors of {dimension} dimensions")
+            raise Damaged(record, f"{path}: its header is not of {count} float16 vectors of {dimension} dimensions")
         if zlib.crc32(data[self._table_start :].data, zlib.crc32(head)) != record.table_crc:
-            raise Damaged(f"{path}: the checksum of its row table is wrong")
+            raise Damaged(record, f"{path}: the checksum of its row table is wrong")
         self._data = data
         self._meta: dict[str, Any] = json.loads(data[meta_start:-16].tobytes())
         self._bind(vectors_end)
@@ -174,12 +178,12 @@ def _map(path: Path, record: Record) -> mmap.mmap:
         try:
             size = os.fstat(handle).st_size
             if size != record.byte_count or size < HEADER_BYTES + 16:
-                raise Damaged(f"{path}: {size} bytes instead of {record.byte_count}")
+                raise Damaged(record, f"{path}: {size} bytes instead of {record.byte_count}")
             return mmap.mmap(handle, size, mmap.MAP_SHARED, mmap.PROT_READ)
         finally:
             os.close(handle)
     except OSError as error:
-        raise Damaged(f"{path}: {error.strerror}") from error
+        raise Damaged(record, f"{path}: {error.strerror}") from error
 
 
 def _aligned(offset: int) -> int:
