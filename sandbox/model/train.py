@@ -57,7 +57,7 @@ class Plan:
 class HalfCopy:
     """bfloat16 working copy of a float32 model: forward and backward at half the cost, the optimizer at full precision.
 
-    (Autocast falls into a slow path of attention on processors: a seventh of this speed.)
+    (Autocast would do with less code, but falls into a slow path of attention on processors.)
     """
 
     def __init__(self, full: nn.Module, twin: Any) -> None:
