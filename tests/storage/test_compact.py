@@ -15,7 +15,7 @@ import pytest
 from indexer.errors import RetryLater
 from indexer.model import Floor
 from indexer.settings import IndexSettings
-from indexer.storage import draft, seal
+from indexer.storage import draft, index, seal
 from indexer.storage.draft import PARTIAL
 from indexer.storage.index import VectorIndex
 from tests.storage.index_world import GUILD, MODEL, World, half, open_world, unit
@@ -277,3 +277,61 @@ async def test_no_file_is_ever_larger_than_one_step_may_copy(tmp_path: Path, mon
         await world.delete(list(world.places)[:20])
         await world.index.compact(world.database)
         await world.check(unit(rng, 1)[0], 1000, world.everything())
+
+
+async def test_a_segment_replaced_while_a_reader_was_about_to_open_it_is_no_damage(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    loop = asyncio.get_running_loop()
+    reader = VectorIndex(world.index.database_path, world.folder, SETTINGS)
+    opened = VectorIndex._open_segment
+    replaced = 0
+
+    def too_late(self: VectorIndex, *args: Any) -> Any:
+        nonlocal replaced
+        if self is reader and replaced < 2:  # twice in a row, even
+            replaced += 1
+            asyncio.run_coroutine_threadsafe(replace(), loop).result(20)
+        return opened(self, *args)
+
+    async def replace() -> None:
+        await world.delete(list(world.places)[:2])
+        await world.index.compact(world.database)
+
+    monkeypatch.setattr(VectorIndex, "_open_segment", too_late)
+    try:
+        query = unit(np.random.default_rng(15), 1)[0]
+        answer = await asyncio.to_thread(reader.search, GUILD, MODEL, query, 1000, world.everything())
+    finally:
+        reader.close()
+    assert replaced == 2
+    assert answer.floor is Floor.INDEX
+    assert {place.place_id for one in answer.candidates for place in one.places} == set(world.places)
+    assert "set aside" not in caplog.text
+
+
+async def test_a_guild_that_nobody_searches_is_let_go_and_opened_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = unit(np.random.default_rng(16), 1)[0]
+    await world.check(query, 5, world.everything())
+    assert world.index._followers
+    await world.index.maintain(world.database)
+    assert world.index._followers
+    monkeypatch.setattr(index, "IDLE_S", -1.0)
+    await world.index.maintain(world.database)
+    assert not world.index._followers
+    await world.check(query, 5, world.everything())
+
+
+async def test_the_log_of_a_small_guild_does_not_grow_for_ever(tmp_path: Path) -> None:
+    rng = np.random.default_rng(17)
+    async with open_world(tmp_path / "data", SETTINGS) as world:
+        for _ in range(12):
+            await world.fill(rng, 10)
+            await world.delete(list(world.places)[:9])
+            await world.index.maintain(world.database)
+            await world.check(unit(rng, 1)[0], 100, world.everything())
+        async with world.database.reader() as connection:
+            ((lines,),) = await connection.execute_fetchall("SELECT count(*) FROM index_log")
+        assert lines < 2 * SETTINGS.seal_rows
