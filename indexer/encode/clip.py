@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _PROGRESS_S = 10.0  # seconds between two lines in the log while a model loads
+_LAST_BATCH_S = 10.0  # seconds for the batch in hand at the end; it takes one
 
 
 class ClipEncoder:
@@ -77,8 +78,10 @@ async def open_encoder(settings: ModelSettings) -> AsyncIterator[ClipEncoder]:
     Raises ModelUnavailable: which model, from where, and the ways out. At the end whoever still waits gets RetryLater.
     """
     thread = ModelThread()
+    wait_s = 0.0  # nobody waits for a download that was interrupted
     try:
         loaded = await _load(thread, settings)
+        wait_s = _LAST_BATCH_S
 
         def run(kind: Kind, payloads: Sequence[Payload]) -> Vectors:
             if kind is Kind.PIXELS:
@@ -95,7 +98,7 @@ async def open_encoder(settings: ModelSettings) -> AsyncIterator[ClipEncoder]:
                 await pump
             batches.close()
     finally:
-        await thread.close()
+        await thread.close(wait_s)
 
 
 async def _load(thread: ModelThread, settings: ModelSettings) -> Loaded:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import TypeVar
 
 _Result = TypeVar("_Result")
-_CLOSE_S = 10.0  # a batch takes under a second; a download may take hours, and nobody waits for it at shut-down
 
 
 class ModelThread:
@@ -56,7 +55,7 @@ class ModelThread:
         self._jobs.put(job)
         return await answer
 
-    async def close(self) -> None:
-        """Let what is running finish, for a while; nothing new begins."""
+    async def close(self, wait_s: float) -> None:
+        """Nothing new begins; what is running has `wait_s` seconds to finish before it is left to itself."""
         self._jobs.put(None)
-        await asyncio.to_thread(self._thread.join, _CLOSE_S)
+        await asyncio.to_thread(self._thread.join, wait_s)

@@ -7,15 +7,14 @@ import hashlib
 import json
 import logging
 import os
-import pickle  # only for the name of its error
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import open_clip
 import torch
-from safetensors import SafetensorError
 
+from indexer.encode.explain import SCHEMES, WAYS_OUT, explained, no_tokenizer
 from indexer.encode.hub import bounded_network, one_voice
 from indexer.encode.network import Network
 from indexer.errors import ModelUnavailable
@@ -24,13 +23,7 @@ from indexer.settings import ModelSettings
 
 log = logging.getLogger(__name__)
 
-_SCHEMES = ("hf-hub:", "local-dir:")
 _CHECKPOINTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".npz", ".npy")
-_WAYS_OUT = (
-    "Ways out: let this machine reach the network once; or copy the checkpoint here and set model.pretrained to its "
-    "path; or point model.cache_dir (or HF_HOME) at a folder that already holds it; or try the small model of the demo "
-    "(`afterimage sandbox`), which needs no download."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +42,8 @@ def load(settings: ModelSettings, device: torch.device) -> Loaded:
     if checkpoint is None and not name.startswith("local-dir:"):
         _check_tag(settings)
     cache_dir = str(settings.cache_dir) if settings.cache_dir else None
-    from_hub = checkpoint is None and not name.startswith("local-dir:")
-    with bounded_network(needed=from_hub) as unreachable, one_voice():
+    from_files = checkpoint is not None or name.startswith("local-dir:")
+    with bounded_network(needed=not from_files or _tokenizer_on_hub(name)) as unreachable, one_voice():
         try:
             model = open_clip.create_model(
                 name,
@@ -63,19 +56,24 @@ def load(settings: ModelSettings, device: torch.device) -> Loaded:
                 and bool(open_clip.get_pretrained_cfg(name, settings.pretrained).get("quick_gelu")),
                 device=device,
             )
-            tokenizer = open_clip.get_tokenizer(name, cache_dir=cache_dir)
+            config = open_clip.get_model_config(name)
         except Exception as error:  # open_clip, torch, safetensors and the hub share no error type; all mean one thing
-            raise _explained(error, settings, checkpoint, unreachable) from error
+            raise explained(error, settings, checkpoint, unreachable) from error
+        try:
+            tokenizer = open_clip.get_tokenizer(name, cache_dir=cache_dir)
+        except Exception as error:  # likewise, and transformers' own
+            raise no_tokenizer(error, name, unreachable) from error
     model.eval()
     model.requires_grad_(requires_grad=False)
     preprocess = dict(model.visual.preprocess_cfg)
     network = Network(model, tokenizer, device, preprocess["mean"], preprocess["std"])
-    identity = _sha256(checkpoint) if checkpoint else _remote_identity(settings)
+    identity = _identity(settings, checkpoint)
     spec = ModelSpec(
-        name=name,
-        pretrained=checkpoint.name if checkpoint else settings.pretrained,
+        # Of files the content counts, not where they lie: moving or renaming them re-embeds nothing.
+        name=Path(name).name if name.startswith("local-dir:") else name,
+        pretrained=f"sha256:{identity[:12]}" if from_files else settings.pretrained,
         dimension=int(network.words(["a"]).shape[1]),
-        fingerprint=_fingerprint(name, preprocess, identity),
+        fingerprint=_fingerprint([config, preprocess, identity]),
     )
     return Loaded(network, spec, _pixel_spec(preprocess, name))
 
@@ -98,18 +96,18 @@ def _add_config(config_file: Path, name: str) -> None:
 def _local_checkpoint(settings: ModelSettings) -> Path | None:
     """The checkpoint file that `pretrained` names; None where it names a tag. Raises when the file is not there."""
     path = Path(settings.pretrained).expanduser()
-    if settings.name.startswith(_SCHEMES):
+    if settings.name.startswith(SCHEMES):
         return None
     if settings.pretrained and path.is_file():
         return path
     if path.suffix in _CHECKPOINTS or os.sep in settings.pretrained:
-        raise ModelUnavailable(f"model.pretrained: there is no file {path.absolute()}. {_WAYS_OUT}")
+        raise ModelUnavailable(f"model.pretrained: there is no file {path.absolute()}. {WAYS_OUT}")
     return None
 
 
 def _check_tag(settings: ModelSettings) -> None:
     """Names before downloads: a wrong one is told with the right ones."""
-    if settings.name.startswith(_SCHEMES):
+    if settings.name.startswith(SCHEMES):
         return
     if settings.name not in open_clip.list_models():
         near = difflib.get_close_matches(settings.name, open_clip.list_models(), n=3, cutoff=0.5)
@@ -150,43 +148,10 @@ def _preprocessing(settings: ModelSettings, checkpoint: Path | None) -> dict[str
     return chosen
 
 
-def _explained(
-    error: Exception, settings: ModelSettings, checkpoint: Path | None, unreachable: str
-) -> ModelUnavailable:
-    first = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
-    if isinstance(error, ModuleNotFoundError):
-        return ModelUnavailable(f"{settings.name} needs the Python package {error.name}: install it beside Afterimage.")
-    if checkpoint is not None:
-        if _is_damage(error):
-            return ModelUnavailable(
-                f"The checkpoint {checkpoint} cannot be read: damaged or incomplete ({first}). Copy it here again."
-            )
-        return ModelUnavailable(
-            f"The checkpoint {checkpoint} does not fit the architecture {settings.name}: {_mismatch(str(error))}. "
-            "Set model.name to the architecture it was made for, or model.pretrained to a checkpoint of this one."
-        )
-    what = f"The weights {settings.pretrained!r} of {settings.name}"
-    if settings.name.startswith(_SCHEMES):
-        what = f"The weights of {settings.name}"
-    if unreachable:
-        from huggingface_hub import constants
-
-        return ModelUnavailable(
-            f"{what} are not on this machine, and {constants.ENDPOINT} cannot be reached ({unreachable}). {_WAYS_OUT}"
-        )
-    return ModelUnavailable(f"{what} could not be loaded ({first}). {_WAYS_OUT}")
-
-
-def _is_damage(error: Exception) -> bool:
-    """Whether a checkpoint could not even be read, as opposed to not fitting."""
-    damage = (SafetensorError, pickle.UnpicklingError, EOFError, OSError, StopIteration)
-    return isinstance(error, damage) or any(word in str(error) for word in ("PytorchStreamReader", "zip archive"))
-
-
-def _mismatch(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines()]
-    telling = [line for line in lines if "size mismatch" in line] or [line for line in lines if " key" in line] or lines
-    return telling[0][:200].rstrip(".:")
+def _tokenizer_on_hub(name: str) -> bool:
+    """Whether an architecture's tokenizer comes from the hub, also where its weights are a file: SigLIP's does."""
+    config = {} if name.startswith(SCHEMES) else open_clip.get_model_config(name)
+    return bool((config or {}).get("text_cfg", {}).get("hf_tokenizer_name"))
 
 
 def _pixel_spec(preprocess: dict[str, Any], name: str) -> PixelSpec:
@@ -208,18 +173,20 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _remote_identity(settings: ModelSettings) -> str:
-    """Weights that the hub or a folder names: a folder's files by content, a tag by its name."""
+def _identity(settings: ModelSettings, checkpoint: Path | None) -> str:
+    """What tells these weights from others: files by their content, what the hub holds by its name."""
+    if checkpoint is not None:
+        return _sha256(checkpoint)
     if settings.name.startswith("local-dir:"):
         folder = Path(settings.name.removeprefix("local-dir:"))
-        return ",".join(_sha256(path) for path in sorted(folder.iterdir()) if path.suffix in _CHECKPOINTS)
+        sums = [_sha256(path) for path in sorted(folder.iterdir()) if path.suffix in _CHECKPOINTS]
+        return hashlib.sha256("".join(sums).encode()).hexdigest()
     if settings.name.startswith("hf-hub:"):
         return settings.name
     source = open_clip.get_pretrained_cfg(settings.name, settings.pretrained)
     return str(source.get("hf_hub") or source.get("url") or settings.pretrained)
 
 
-def _fingerprint(name: str, preprocess: dict[str, Any], identity: str) -> str:
-    """What an embedding depends on: architecture, preprocessing, weights. Not the precision, nor the device."""
-    known = [open_clip.get_model_config(name), preprocess, identity]
+def _fingerprint(known: list[Any]) -> str:
+    """Of what an embedding depends on: architecture, preprocessing, weights. Not the precision, nor the device."""
     return hashlib.sha256(json.dumps(known, sort_keys=True, default=list).encode()).hexdigest()[:32]

@@ -115,7 +115,7 @@ def test_a_torch_checkpoint_loads_like_a_safetensors_one(tiny: TinyModel, tmp_pa
     other = load(tiny.settings(pretrained=str(tmp_path / "same.pt")), CPU)
     assert (one.network.words(["a cat"]) == other.network.words(["a cat"])).all()
     assert one.spec.dimension == 24
-    assert one.spec.pretrained == "tiny-encode.safetensors"
+    assert one.spec.pretrained.startswith("sha256:")
 
 
 @pytest.mark.parametrize(
@@ -137,12 +137,27 @@ def test_a_config_file_must_be_the_named_models(tiny: TinyModel, tmp_path: Path)
     assert 'describes "other"' in message_of(tiny.settings(config_file=renamed))
 
 
-def test_a_missing_package_is_named(tiny: TinyModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def borrows_a_tokenizer(tiny: TinyModel, tmp_path: Path) -> ModelSettings:
+    """Weights in a file, tokenizer on the hub: what a SigLIP checkpoint is."""
     config = {**CONFIG, "text_cfg": {**CONFIG["text_cfg"], "hf_tokenizer_name": "someone/tokenizer"}}
-    (tmp_path / "tiny-needs.json").write_text(json.dumps(config))
+    file = tmp_path / "tiny-borrows.json"
+    file.write_text(json.dumps(config))
+    return tiny.settings(name="tiny-borrows", config_file=file, cache_dir=tmp_path)
+
+
+@pytest.mark.usefixtures("closed_hub")
+def test_a_tokenizer_out_of_reach_is_told_apart_from_the_weights(borrows_a_tokenizer: ModelSettings) -> None:
+    told = message_of(borrows_a_tokenizer)
+    assert "The tokenizer of tiny-borrows is not on this machine" in told
+    assert "cannot be reached (Connection refused)" in told
+    assert "local-dir:" in told
+
+
+@pytest.mark.usefixtures("closed_hub")
+def test_a_missing_package_is_named(borrows_a_tokenizer: ModelSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "transformers", None)
-    told = message_of(tiny.settings(name="tiny-needs", config_file=tmp_path / "tiny-needs.json"))
-    assert "needs the Python package transformers" in told
+    assert "needs the Python package transformers" in message_of(borrows_a_tokenizer)
 
 
 def test_weights_given_as_a_file_see_what_the_same_weights_see_as_a_tag() -> None:
@@ -157,6 +172,14 @@ def test_a_file_whose_architecture_was_trained_in_several_ways_is_warned_of(capl
     assert seen["resize_mode"] == "shortest"
     assert "mean" not in seen
     assert "differ in mean" in caplog.text
+
+
+def test_moving_and_renaming_a_checkpoint_changes_nothing(tiny: TinyModel, tmp_path: Path) -> None:
+    shutil.copy(tiny.checkpoint, tmp_path / "renamed.safetensors")
+    assert (
+        load(tiny.settings(pretrained=str(tmp_path / "renamed.safetensors")), CPU).spec
+        == load(tiny.settings(), CPU).spec
+    )
 
 
 def test_the_resize_mode_can_be_told(tiny: TinyModel) -> None:
