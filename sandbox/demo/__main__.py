@@ -9,7 +9,6 @@ import re
 import shutil
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
@@ -20,11 +19,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from sandbox.demo.bot import MODEL, BotFailed, running_bot
+from sandbox.demo.bot import BotFailed, running_bot
 from sandbox.demo.contact_sheet import Row, Shown, contact_sheet
 from sandbox.demo.hits import Hit, hits
 from sandbox.demo.questions import Question, questions
 from sandbox.demo.world import SEED, DemoWorld, build
+from sandbox.model import WEIGHTS
 from sandbox.options import NotAllowed
 from sandbox.reply import NoAnswer, Reply
 from sandbox.server import Sandbox, open_sandbox
@@ -38,7 +38,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m sandbox.demo", description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("data/demo"), help="the bot's data folder, made anew")
     parser.add_argument("--sheet", type=Path, default=Path("demo/contact-sheet.png"), help="where the sheet is written")
-    parser.add_argument("--weights", type=Path, default=MODEL / "weights.safetensors", help="the model's weights")
+    parser.add_argument("--weights", type=Path, default=WEIGHTS, help="the model's weights")
     parser.add_argument("--seed", type=int, default=SEED, help="another guild")
     return parser.parse_args(argv)
 
@@ -53,10 +53,9 @@ async def run(data: Path, sheet: Path, weights: Path, seed: int, console: Consol
     await asyncio.to_thread(_empty, data)
     async with open_sandbox(demo.world) as sandbox:
         console.print(f"Discord stands at {sandbox.base_url}; starting the bot …")
-        with tempfile.TemporaryDirectory(prefix="afterimage-demo-") as folder:
-            async with running_bot(sandbox, demo.guild, Path(folder), data, weights):
-                await _index(sandbox, demo, console)
-                rows, right, asked, well = await _ask_all(sandbox, demo, console)
+        async with running_bot(sandbox, demo.guild, data, weights):
+            await _index(sandbox, demo, console)
+            rows, right, asked, well = await _ask_all(sandbox, demo, console)
         await asyncio.to_thread(contact_sheet, rows, sheet, title=f"{demo.guild.name}, asked", subtitle=held)
     console.print(f"\ncontact sheet: {sheet}   ({time.monotonic() - started:.0f} s in all)")
     console.print(f"demo: {right}/{asked} queries found their message", highlight=False)
@@ -88,7 +87,7 @@ async def _index(sandbox: Sandbox, demo: DemoWorld, console: Console) -> None:
             nonlocal told
             found = _PERCENT.search(current.text())
             if found is None:
-                return len(current.text().splitlines()) > 1
+                return True
             percent = int(found.group(1))
             progress.update(task, completed=percent)
             if not console.is_terminal and percent >= told + 10:
@@ -100,6 +99,8 @@ async def _index(sandbox: Sandbox, demo: DemoWorld, console: Console) -> None:
         progress.update(task, completed=100)
     for line in reply.text().replace("*", "").splitlines():
         console.print(f"  {line}", markup=False)
+    if len(reply.texts()) == 1 and "\n" not in reply.text():
+        raise BotFailed("it did not index the guild; its log is beside its data")
 
 
 async def _ask_all(sandbox: Sandbox, demo: DemoWorld, console: Console) -> tuple[list[Row], int, int, bool]:

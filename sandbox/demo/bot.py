@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+from sandbox.model import CONFIG, NAME, RESIZE_MODE
 from sandbox.server import Sandbox
 from sandbox.world import Guild
 
-MODEL: Final = Path(__file__).parents[1] / "model"
-_READY_S: Final = 90.0  # from process start to commands registered; importing torch on a cold disk takes most of it
+_READY_S: Final = 150.0  # from process start; importing torch from a cold, busy disk takes most of it
 _STOP_S: Final = 20.0
 
 
@@ -27,9 +27,10 @@ def config_text(sandbox: Sandbox, data_dir: Path, weights: Path) -> str:
         "data_dir": str(data_dir),
         "discord.api_base": sandbox.api_base,
         "fetch.insecure_hosts": [sandbox.cdn_host],
-        "model.name": "afterimage-demo",
+        "model.name": NAME,
         "model.pretrained": str(weights),
-        "model.config_file": str(MODEL / "afterimage-demo.json"),
+        "model.config_file": str(CONFIG),
+        "model.resize_mode": RESIZE_MODE,
         "limits.per_minute": 600.0,
         "limits.burst": 100,
     }
@@ -38,14 +39,13 @@ def config_text(sandbox: Sandbox, data_dir: Path, weights: Path) -> str:
 
 
 @asynccontextmanager
-async def running_bot(
-    sandbox: Sandbox, guild: Guild, folder: Path, data_dir: Path, weights: Path
-) -> AsyncIterator[None]:
+async def running_bot(sandbox: Sandbox, guild: Guild, data_dir: Path, weights: Path) -> AsyncIterator[None]:
     """Start `python -m bot run` and wait until members can use it; SIGTERM at the end.
 
-    `folder` gets config.toml and bot.log. Raises BotFailed when the bot ends early or does not become ready.
+    `data_dir`, which must be there, gets config.toml and bot.log too. Raises BotFailed when the bot ends early or does
+    not become ready.
     """
-    config, log = folder / "config.toml", folder / "bot.log"
+    config, log = data_dir / "config.toml", data_dir / "bot.log"
     config.write_text(config_text(sandbox, data_dir, weights))
     environ = {key: value for key, value in os.environ.items() if not key.startswith("AFTERIMAGE_")}
     environ |= {"AFTERIMAGE_DISCORD_TOKEN": sandbox.token}
@@ -54,20 +54,29 @@ async def running_bot(
             sys.executable, "-m", "bot", "run", "--config", str(config), stdout=output, stderr=output, env=environ
         )
         try:
-            await _ready(process, sandbox, guild, log)
+            await _ready(process, sandbox, guild, config, log)
             yield
         finally:
             await _stop(process)
 
 
-async def _ready(process: asyncio.subprocess.Process, sandbox: Sandbox, guild: Guild, log: Path) -> None:
+async def _ready(process: asyncio.subprocess.Process, sandbox: Sandbox, guild: Guild, config: Path, log: Path) -> None:
+    """Connected is not enough: `afterimage health` says when the bot knows its servers."""
     deadline = asyncio.get_running_loop().time() + _READY_S
-    while not (sandbox.api.commands[None] and sandbox.gateway.connected(guild)):
+    while not (sandbox.gateway.connected(guild) and await _healthy(config)):
         if process.returncode is not None:
             raise BotFailed(f"the bot ended with {process.returncode}:\n{_tail(log)}")
         if asyncio.get_running_loop().time() > deadline:
             raise BotFailed(f"the bot was not ready after {_READY_S:.0f} s:\n{_tail(log)}")
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.25)
+
+
+async def _healthy(config: Path) -> bool:
+    asked = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bot", "health", "--config", str(config),
+        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    return await asked.wait() == 0
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:
