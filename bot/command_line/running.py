@@ -93,7 +93,7 @@ def joining(config: Config, address: Address, weights: Path | None) -> Config:
     model = settings.model
     if weights is not None:
         named = weights.with_name("afterimage-demo.json")
-        model = replace(model, name=named.stem, pretrained=str(weights), config_file=named)
+        model = replace(model, name=named.stem, pretrained=str(weights), config_file=named, resize_mode="squash")
     hosts = (*settings.fetch.insecure_hosts, address.cdn_host)
     settings = replace(
         settings,
@@ -153,6 +153,7 @@ def _write_config(file: Path, config: Config) -> None:
         "model.name": settings.model.name,
         "model.pretrained": settings.model.pretrained,
         "model.config_file": settings.model.config_file,
+        "model.resize_mode": settings.model.resize_mode,
     }
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     lines = [f"{key} = {written(value)}" for key, value in values.items()]
