@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-import numpy as np
-
 from indexer.model import Candidate, ChannelId, MessageId, PictureId, Place, PlaceFlag, PlaceId, UserId
 from indexer.storage.block import Floats, Ints, Part
 from indexer.storage.filter import Terms, shown
@@ -32,7 +30,7 @@ def places_in(parts: Sequence[tuple[Part, Terms]], top: Best) -> dict[int, list[
     found: defaultdict[int, list[Place]] = defaultdict(list)
     for part, terms in parts:
         rows = top.rows if len(parts) == 1 else part.block.vector_rows(pictures)
-        held = np.flatnonzero(rows >= 0)
+        held = (rows >= 0).nonzero()[0]
         if not len(held):
             continue
         for at, columns in shown(part, terms, rows[held]):

@@ -177,7 +177,7 @@ def shown(part: Part, terms: Terms, rows: Ints) -> list[tuple[Ints, Rows]]:
     block = part.block
     at = np.arange(len(rows))
     if (mask := _and(terms.passes(first := block.primary.take(rows)), _taken(part.alive, rows))) is not None:
-        at, first = at[mask], first.take(np.flatnonzero(mask))
+        at, first = at[mask], first.take(mask.nonzero()[0])
     found = [(at, first)]
     more, which = block.extras_of(rows)
     if len(more):
@@ -227,7 +227,7 @@ def _piece(start: int, mask: Bools) -> Piece:
     if count == len(mask):
         return Run(start, start + count)
     if STRETCH_ROW_NS * len(mask) + MASKED_ROW_NS * count > PICKED_ROW_NS * count:
-        return Picked(start + np.flatnonzero(mask))
+        return Picked(start + mask.nonzero()[0])
     return Masked(start, start + len(mask), mask, count)
 
 

@@ -84,7 +84,7 @@ class VectorIndex:
         """
         values = np.ascontiguousarray(query, np.float32)
         dimension = self.dimension(model_id)
-        if values.shape != (dimension,) or not 0 < float(np.linalg.norm(values)) < np.inf:
+        if values.shape != (dimension,) or not 0 < float(values @ values) < np.inf:
             raise ValueError(f"not a query of {dimension} finite values, not all zero: {values.shape}, {values}")
         if k < 1 or not allowed.channels:
             return IndexAnswer((), 0, Floor.INDEX if self._tools else Floor.DIRECT)

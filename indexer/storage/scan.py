@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from math import sqrt
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -96,7 +97,7 @@ def best(
         for whole in plan.pieces
         for piece in _cut(whole, limit)
     ]
-    tolerance = 2 * slack(len(query), float(np.linalg.norm(query)))
+    tolerance = 2 * slack(len(query), sqrt(float(query @ query)))
 
     def look(task: _Task) -> Found:
         return _scan(tools, task, query, tolerance)
@@ -122,9 +123,12 @@ def _merge(
         nothing = np.empty(0, np.int64)
         return Best(nothing, np.empty(0, np.float32), nothing, nothing), -np.inf
     scores, rows = _joined([one.scores for one in found]), _joined([one.rows for one in found])
-    parts = np.repeat([task.part for task in tasks], [len(one.rows) for one in found])
+    if len(blocks) == 1:
+        parts = np.zeros(len(rows), np.int64)
+    else:
+        parts = np.repeat([task.part for task in tasks], [len(one.rows) for one in found])
     pictures = _joined([blocks[task.part].pictures[one.rows] for task, one in zip(tasks, found, strict=True)])
-    order = np.argsort(-scores, kind="stable")
+    order = (-scores).argsort(kind="stable")
     if not np.isfinite(scores).all():  # only a damaged file, not yet found out, holds such rows
         order = order[np.isfinite(scores[order])]
     if len(blocks) > 1:  # the same picture may lie in two segments, with the same bytes
@@ -132,13 +136,13 @@ def _merge(
         order = order[np.sort(first)]
     if len(order) > k:  # only what can still reach the k-th place is worth the final score
         ranked = scores[order]
-        order = order[: int(np.searchsorted(-ranked, 2 * tolerance - ranked[k - 1], "right"))]
+        order = order[: int((-ranked).searchsorted(2 * tolerance - ranked[k - 1], "right"))]
     final = score(_gathered(blocks, parts[order], rows[order]), query)
-    by_score = np.argsort(-final, kind="stable")
+    by_score = (-final).argsort(kind="stable")
     floor = -np.inf
     if len(by_score) >= k:
         floor = float(final[by_score[k - 1]])
-        by_score = by_score[: int(np.searchsorted(-final[by_score], -np.float32(floor), "right"))]
+        by_score = by_score[: int((-final[by_score]).searchsorted(-np.float32(floor), "right"))]
     order = order[by_score]
     return Best(pictures[order].astype(np.int64), final[by_score], parts[order], rows[order]), floor
 

@@ -71,11 +71,12 @@ class SortedIds:
         return len(self._ids)
 
     def codes(self, ids: Iterable[int]) -> Ints:
-        known = self._ids
-        wanted = np.sort(np.fromiter(ids, np.int64))
-        at = np.searchsorted(known, wanted)
-        inside = at < len(known)
-        at, wanted = at[inside], wanted[inside]
+        known, wanted = self._ids, np.fromiter(ids, np.int64)
+        wanted.sort()
+        at = known.searchsorted(wanted)
+        if len(at) and at[-1] == len(known):
+            inside = at < len(known)
+            at, wanted = at[inside], wanted[inside]
         found: Ints = at[known[at] == wanted]
         return found
 
@@ -197,7 +198,7 @@ def _find(values: Ints, order: Ints, wanted: Ints) -> Ints:
         return rows
     fits = (wanted >= 0) & (wanted <= np.iinfo(values.dtype).max)
     keys = np.where(fits, wanted, 0).astype(values.dtype)
-    at = np.searchsorted(values, keys)
+    at = values.searchsorted(keys)
     at[at == len(values)] = 0
     hit = fits & (values[at] == keys)
     rows[hit] = order[at[hit]]
