@@ -1,18 +1,21 @@
-"""One picture of the whole demo: each question on the left, what was found on the right."""
+"""One picture of the whole demo: each question on the left of its card, what was found on the right."""
 
 import io
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
 
-_CELL: Final = 168  # side of a thumbnail, in pixels
-_GAP: Final = 20
-_LEFT: Final = 300
-_TEXT: Final = 46  # room for two lines under a thumbnail
-_ROW: Final = _CELL + _TEXT + 2 * _GAP
+Colour: TypeAlias = tuple[int, int, int]
+_ACROSS: Final = 2  # cards side by side
+_CELL: Final = 150  # side of a thumbnail, in pixels
+_GAP: Final = 16
+_LEFT: Final = 262  # where the hits begin in a card
+_FULL: Final = _CELL + 46 + 2 * _GAP  # a card with pictures: room for two lines below them
+_SMALL: Final = 92  # a card without
 _HEAD: Final = 96
 _PAPER: Final = (49, 51, 56)
 _CARD: Final = (43, 45, 49)
@@ -21,6 +24,7 @@ _SOFT: Final = (164, 168, 176)
 _FOUND: Final = (87, 242, 135)
 _MISSED: Final = (237, 66, 69)
 _FRAME: Final = 4
+_SIGNS: Final = "“”…·–"  # what Pillow's own font has beyond ASCII
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,36 +48,50 @@ class Row:
     hits: Sequence[Shown] = field(default_factory=tuple)
     note: str = ""
 
+    @property
+    def height(self) -> int:
+        """Of its card, in pixels."""
+        return _FULL if self.hits or self.picture else _SMALL
 
-def contact_sheet(rows: Sequence[Row], path: Path, *, title: str, subtitle: str, columns: int = 5) -> None:
-    """Write the sheet as PNG to `path` (its folder is made)."""
-    width = _LEFT + columns * (_CELL + _GAP) + 2 * _GAP
-    sheet = Image.new("RGB", (width, _HEAD + len(rows) * _ROW + _GAP), _PAPER)
+
+def contact_sheet(rows: Sequence[Row], path: Path, *, title: str, subtitle: str, most: int = 5) -> None:
+    """Write the sheet as PNG to `path` (its folder is made). `most`: hits a card has room for."""
+    wide = _LEFT + most * (_CELL + _GAP) + _GAP
+    lines = [rows[i : i + _ACROSS] for i in range(0, len(rows), _ACROSS)]
+    heights = [max(row.height for row in line) for line in lines]
+    size = (_ACROSS * (wide + _GAP) + _GAP, _HEAD + sum(heights) + len(lines) * _GAP)
+    sheet = Image.new("RGB", size, _PAPER)
     pen = ImageDraw.Draw(sheet)
-    pen.text((_GAP, 22), title, font=_font(30), fill=_INK)
-    pen.text((_GAP, 60), subtitle, font=_font(16), fill=_SOFT)
-    for i, row in enumerate(rows):
-        _draw_row(sheet, pen, row, _HEAD + i * _ROW)
+    pen.text((_GAP, 20), _plain(title), font=_font(30), fill=_INK)
+    pen.text((_GAP, 60), _plain(subtitle), font=_font(16), fill=_SOFT)
+    top = _HEAD
+    for line, height in zip(lines, heights, strict=True):
+        for i, row in enumerate(line):
+            _draw_card(sheet, pen, row, (_GAP + i * (wide + _GAP), top), (wide, height))
+        top += height + _GAP
     path.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(path, optimize=True)
 
 
-def _draw_row(sheet: Image.Image, pen: ImageDraw.ImageDraw, row: Row, top: int) -> None:
-    pen.rounded_rectangle((_GAP // 2, top, sheet.width - _GAP // 2, top + _ROW - 10), 12, fill=_CARD)
-    pen.rounded_rectangle((_GAP // 2, top, _GAP // 2 + 5, top + _ROW - 10), 2, fill=_FOUND if row.well else _MISSED)
-    y = top + _GAP // 2
-    y = _paragraph(pen, row.title, (_GAP + 6, y), _LEFT - 2 * _GAP, 16, _SOFT)
+def _draw_card(
+    sheet: Image.Image, pen: ImageDraw.ImageDraw, row: Row, corner: tuple[int, int], size: tuple[int, int]
+) -> None:
+    left, top = corner
+    wide, height = size
+    pen.rounded_rectangle((left, top, left + wide, top + height), 12, fill=_CARD)
+    pen.rounded_rectangle((left, top, left + 6, top + height), 3, fill=_FOUND if row.well else _MISSED)
+    room = _LEFT - 2 * _GAP
+    y = _paragraph(pen, row.title, (left + _GAP, top + 10), room, 15, _SOFT)
     if row.words:
-        y = _paragraph(pen, f"“{row.words}”", (_GAP + 6, y + 4), _LEFT - 2 * _GAP, 24, _INK)
+        y = _paragraph(pen, f"“{row.words}”", (left + _GAP, y + 4), room, 22, _INK)
     if row.picture is not None:
-        room = (_LEFT - 3 * _GAP, top + _ROW - 24 - y)
-        query = row.picture.convert("RGB")
-        query.thumbnail(room)
-        sheet.paste(query, (_GAP + 6, y + 8))
+        asked = row.picture.convert("RGB")
+        asked.thumbnail((room, top + height - 12 - y - 8))
+        sheet.paste(asked, (left + _GAP, y + 8))
     for i, hit in enumerate(row.hits):
-        _draw_hit(sheet, pen, hit, _LEFT + i * (_CELL + _GAP), top + _GAP // 2)
+        _draw_hit(sheet, pen, hit, left + _LEFT + i * (_CELL + _GAP), top + _GAP)
     if row.note:
-        _paragraph(pen, row.note, (_LEFT, top + _GAP), sheet.width - _LEFT - 2 * _GAP, 18, _SOFT)
+        pen.text((left + _LEFT, top + _GAP), _plain(row.note), font=_font(18), fill=_SOFT)
 
 
 def _draw_hit(sheet: Image.Image, pen: ImageDraw.ImageDraw, hit: Shown, left: int, top: int) -> None:
@@ -88,8 +106,8 @@ def _draw_hit(sheet: Image.Image, pen: ImageDraw.ImageDraw, hit: Shown, left: in
     if hit.expected:
         edge = tuple(side + shift * _FRAME for side, shift in zip(box, (-1, -1, 1, 1), strict=True))
         pen.rounded_rectangle(edge, 10, outline=_FOUND, width=_FRAME)
-    pen.text((left, top + _CELL + 8), _fitted(hit.first_line, _CELL, 15), font=_font(15), fill=_INK)
-    pen.text((left, top + _CELL + 28), _fitted(hit.second_line, _CELL, 13), font=_font(13), fill=_SOFT)
+    pen.text((left, top + _CELL + 10), _fitted(hit.first_line, _CELL, 15), font=_font(15), fill=_INK)
+    pen.text((left, top + _CELL + 30), _fitted(hit.second_line, _CELL, 12), font=_font(12), fill=_SOFT)
 
 
 def _opened(data: bytes | None) -> Image.Image | None:
@@ -106,23 +124,27 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
+def _plain(text: str) -> str:
+    """`text` without the accents that Pillow's own font does not have."""
+    parts = (c if c in _SIGNS else unicodedata.normalize("NFKD", c) for c in text)
+    return "".join(c for part in parts for c in part if c.isascii() or c in _SIGNS)
+
+
 def _fitted(text: str, width: int, size: int) -> str:
     """`text`, cut with an ellipsis where it is wider than `width` pixels."""
-    font = _font(size)
+    font, text = _font(size), _plain(text)
     if font.getlength(text) <= width:
         return text
     while text and font.getlength(text + "…") > width:
         text = text[:-1]
-    return text.rstrip() + "…"
+    return text.rstrip(" ·") + "…"
 
 
-def _paragraph(
-    pen: ImageDraw.ImageDraw, text: str, at: tuple[int, int], width: int, size: int, ink: tuple[int, int, int]
-) -> int:
+def _paragraph(pen: ImageDraw.ImageDraw, text: str, at: tuple[int, int], width: int, size: int, ink: Colour) -> int:
     """Write `text` in lines of at most `width` pixels; returns where the next line would begin."""
     font = _font(size)
     lines = [""]
-    for word in text.split():
+    for word in _plain(text).split():
         longer = f"{lines[-1]} {word}".strip()
         if font.getlength(longer) <= width or not lines[-1]:
             lines[-1] = longer
