@@ -88,7 +88,7 @@ def page(guild_id: GuildId, asked: Asked, result: SearchResult, index: int, dres
     if not shown:
         container.add_item(discord.ui.TextDisplay(_nothing(result, language)))
     for place, hit in enumerate(shown, start=index * PAGE_HITS + 1):
-        container.add_item(_section(guild_id, place, hit, dress))
+        container.add_item(_section(guild_id, place, hit, dress, "band" if asked.pictures else "words"))
     container.add_item(discord.ui.Separator())
     container.add_item(discord.ui.TextDisplay(_footer(result, index, last, dress)))
     view = discord.ui.LayoutView(timeout=None)
@@ -118,8 +118,8 @@ def title(asked: Asked, language: Language) -> str:
     return text
 
 
-def _section(guild_id: GuildId, place: int, hit: Hit, dress: Dress) -> discord.ui.Item[Any]:
-    text = "\n".join(_lines(guild_id, place, hit, dress))
+def _section(guild_id: GuildId, place: int, hit: Hit, dress: Dress, bands: str) -> discord.ui.Item[Any]:
+    text = "\n".join(_lines(guild_id, place, hit, dress, bands))
     if not showable(hit.link):
         return discord.ui.TextDisplay(text)
     hidden = bool(hit.place.flags & PlaceFlag.SPOILER)
@@ -128,9 +128,9 @@ def _section(guild_id: GuildId, place: int, hit: Hit, dress: Dress) -> discord.u
     return discord.ui.Section(discord.ui.TextDisplay(text), accessory=thumbnail)
 
 
-def _lines(guild_id: GuildId, place: int, hit: Hit, dress: Dress) -> list[str]:
+def _lines(guild_id: GuildId, place: int, hit: Hit, dress: Dress, bands: str) -> list[str]:
     language = dress.language
-    band = say(language, f"band.{hit.band}")
+    band = say(language, f"{bands}.{hit.band}")
     lines = [say(language, "hit.line", number=place, band=band, score=f"{hit.score:.2f}")]
     where = hit.place
     lines.append(

@@ -37,6 +37,11 @@ _ENGLISH: Mapping[str, str] = {
     f"band.{Band.VERY_SIMILAR}": "Very similar",
     f"band.{Band.RELATED}": "Related",
     f"band.{Band.FAR}": "Far off",
+    f"words.{Band.SAME}": "Same picture",
+    f"words.{Band.EDITED}": "Edited copy",
+    f"words.{Band.VERY_SIMILAR}": "Fits well",
+    f"words.{Band.RELATED}": "Fits",
+    f"words.{Band.FAR}": "Far off",
     "none.title": "Nothing close enough",
     "none.found": "None of the {searched} pictures that you may see here comes close. Try other words, another picture,"
     " or fewer filters.",
@@ -105,6 +110,11 @@ _GERMAN: Mapping[str, str] = {
     f"band.{Band.VERY_SIMILAR}": "Sehr ähnlich",
     f"band.{Band.RELATED}": "Verwandt",
     f"band.{Band.FAR}": "Weit entfernt",
+    f"words.{Band.SAME}": "Dasselbe Bild",
+    f"words.{Band.EDITED}": "Bearbeitete Kopie",
+    f"words.{Band.VERY_SIMILAR}": "Passt gut",
+    f"words.{Band.RELATED}": "Passt",
+    f"words.{Band.FAR}": "Weit entfernt",
     "none.title": "Nichts nah genug",
     "none.found": "Keines der {searched} Bilder, die du hier sehen darfst, kommt nahe heran. Versuch andere Wörter, ein"
     " anderes Bild oder weniger Filter.",

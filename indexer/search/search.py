@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import aiosqlite
 import numpy as np
 
 from indexer.errors import TellPerson
 from indexer.model import (
-    Band,
     Floor,
     GuildId,
     Hit,
-    MessageId,
     ModelId,
-    Parts,
     PictureId,
     Place,
     SearchResult,
@@ -28,11 +25,13 @@ from indexer.model import (
 from indexer.ports import Encoder, Priority
 from indexer.search import lookup, words
 from indexer.search.aim import Target, aim
-from indexer.search.bands import Background, band_for_pictures, band_for_words
+from indexer.search.bands import Calibration
 from indexer.search.cache import Recent
+from indexer.search.judge import Judged, judge
 from indexer.search.lookup import PictureFacts
 from indexer.search.query import Query
 from indexer.search.rank import cosines, diverse, groups_of_alike, hamming, reciprocal_rank_fusion
+from indexer.search.references import REFERENCE_TEXTS
 from indexer.settings import SearchSettings
 from indexer.storage import places
 from indexer.storage.database import Database
@@ -46,22 +45,13 @@ RANKED = 40
 RANKED_A_HIT = 4
 REMEMBERED_ANSWERS = 256
 REMEMBERED_TEXTS = 2_048
-# A guild's sample is drawn anew after this many seconds: pictures come, and deleted ones must not live on in it.
-SAMPLE_S = 600.0
+# A guild is measured anew after this many seconds: pictures come, and deleted ones must not live on in the sample.
+CALIBRATION_S = 600.0
+REFERENCES_AT_ONCE = 16
 # Two pictures are shown as one hit when they are this close: hashes of two encodings of one picture differ by a few
 # bits, and a cosine this high is the same picture to the model.
 ALIKE_BITS = 6
 ALIKE_COSINE = 0.985
-
-
-@dataclass(slots=True)
-class _Found:
-    """A picture on its way to becoming a hit."""
-
-    picture_id: PictureId
-    parts: Parts
-    best_message: MessageId | None = None  # the one whose words matched
-    band: Band = Band.FAR
 
 
 class _Stages:
@@ -96,7 +86,9 @@ class Searcher:
         self._settings = settings
         self._answers: Recent[tuple[bytes, tuple[int, int]], SearchResult] = Recent(REMEMBERED_ANSWERS)
         self._texts: Recent[str, Vectors] = Recent(REMEMBERED_TEXTS)
-        self._samples: Recent[GuildId, tuple[float, Vectors]] = Recent(REMEMBERED_ANSWERS)
+        self._calibrations: Recent[GuildId, tuple[float, Calibration]] = Recent(REMEMBERED_ANSWERS)
+        self._references: Vectors | None = None
+        self._measuring = asyncio.Lock()
 
     async def prepare(self, query: Query) -> Query:
         """The same query with its pictures embedded, so that asking it again costs no model.
@@ -141,25 +133,28 @@ class Searcher:
         if (known := self._answers.get(key)) is not None:
             return replace(known, stage_ms={"remembered": stages.finished()["total"], **stages.finished()})
         with stages.stage("text"):
-            target = await self._aim(query)
+            calibration = await self._calibration(query.guild_id)
+            target = await self._aim(query, calibration)
         answer, said = await self._look(query, target, stages)
         with stages.stage("rank"):
-            hits = await self._hits(query, target, answer, said)
+            hits = await self._hits(query, target, calibration, answer, said)
         result = SearchResult(hits, answer.searched, answer.floor, stages.finished())
         self._answers.put(key, result)
         return result
 
-    async def _aim(self, query: Query) -> Target | None:
+    async def _aim(self, query: Query, calibration: Calibration) -> Target:
         spoken = [query.words] if query.words.strip() else []
         vectors = await self._encode(spoken + list(query.without))
-        sample = await self._sample(query.guild_id)
-        return aim(
+        target = aim(
             query.vectors,
             vectors[0] if spoken else None,
             vectors[len(spoken) :],
-            sample,
+            calibration.sample,
             query.picture_weight,
         )
+        if target is None:
+            raise TellPerson("Say what to look for: a picture, words, or both.")
+        return target
 
     async def _encode(self, texts: Sequence[str]) -> list[Vectors]:
         """Vectors of the texts, from memory where they were asked for before."""
@@ -174,25 +169,35 @@ class Searcher:
         assert vector is not None, "it was there before the model was asked, and the memory holds far more"
         return vector
 
-    async def _sample(self, guild_id: GuildId) -> Vectors:
-        known = self._samples.get(guild_id)
-        if known is not None and time.monotonic() - known[0] < SAMPLE_S:
+    async def _calibration(self, guild_id: GuildId) -> Calibration:
+        """Of the guild as it was at most CALIBRATION_S seconds ago; of a guild that has just begun, as it is now."""
+        known = self._calibrations.get(guild_id)
+        if known is not None and time.monotonic() - known[0] < CALIBRATION_S:
             return known[1]
+        references = await self._reference_vectors()
         async with self._db.reader() as connection:
             sample = await lookup.sample(connection, guild_id, self._model_id, self._encoder.spec.dimension)
-        # A guild that has just begun doubles within seconds: its sample is worth remembering once it is whole.
+        calibration = await asyncio.to_thread(Calibration.measured, sample, references)
         if len(sample) >= lookup.SAMPLE // 2:
-            self._samples.put(guild_id, (time.monotonic(), sample))
-        return sample
+            self._calibrations.put(guild_id, (time.monotonic(), calibration))
+        return calibration
 
-    async def _look(
-        self, query: Query, target: Target | None, stages: _Stages
-    ) -> tuple[IndexAnswer, list[words.WordHit]]:
+    async def _reference_vectors(self) -> Vectors:
+        """[m, d]: embedded once, a few at a time, so that a member's own words never wait for all of them."""
+        async with self._measuring:
+            if self._references is None:
+                parts = [
+                    await self._encoder.encode_words(REFERENCE_TEXTS[start : start + REFERENCES_AT_ONCE])
+                    for start in range(0, len(REFERENCE_TEXTS), REFERENCES_AT_ONCE)
+                ]
+                self._references = np.concatenate(parts)
+            return self._references
+
+    async def _look(self, query: Query, target: Target, stages: _Stages) -> tuple[IndexAnswer, list[words.WordHit]]:
         """Both indexes at once: vectors in a thread, words in SQLite."""
         limit = max(CANDIDATES, CANDIDATES_A_HIT * query.count)
 
         async def vectors() -> IndexAnswer:
-            assert target is not None, "the commands refuse an empty question"
             with stages.stage("vectors"):
                 return await asyncio.to_thread(
                     self._index.search, query.guild_id, self._model_id, target.vector, limit, query.filter
@@ -222,22 +227,29 @@ class Searcher:
         return looking.result(), reading.result()
 
     async def _hits(
-        self, query: Query, target: Target | None, answer: IndexAnswer, said: Sequence[words.WordHit]
+        self,
+        query: Query,
+        target: Target,
+        calibration: Calibration,
+        answer: IndexAnswer,
+        said: Sequence[words.WordHit],
     ) -> tuple[Hit, ...]:
-        background = target.background if target else Background(0.0, 1.0, 0)
-        near = [one for one in answer.candidates if one.picture_id not in query.not_pictures]
+        found = [(one.picture_id, one.places) for one in answer.candidates if one.picture_id not in query.not_pictures]
+        said = [hit for hit in said if hit.picture_id not in query.not_pictures]
         async with self._db.reader() as connection:
-            near_ids = await self._spoken_of(connection, query, [(one.picture_id, one.places) for one in near])
-            score = {one.picture_id: one.score for one in near}
-            close = [picture_id for picture_id in near_ids if _worth_showing(query, score[picture_id], background)]
-            spoken = [hit.picture_id for hit in said if hit.picture_id not in query.not_pictures]
+            near = await self._spoken_of(connection, query, found)
+            facts = await lookup.facts(connection, self._model_id, [*near, *(hit.picture_id for hit in said)])
+            judged = judge(query, target, calibration, near, said, facts, answer.searched)
             words_weight = self._settings.words_weight * (0.5 if query.has_pictures else 1.0)
-            fused = reciprocal_rank_fusion([(1.0, close), (words_weight, spoken)])
+            fused = reciprocal_rank_fusion(
+                [
+                    (1.0, [one for one in near if one in judged]),
+                    (words_weight, [hit.picture_id for hit in said if hit.picture_id in judged]),
+                ]
+            )
             top = list(fused)[: max(RANKED, RANKED_A_HIT * query.count)]
-            facts = await lookup.facts(connection, self._model_id, top)
             shown = await lookup.places(connection, query.guild_id, top, query.filter)
-            found = _describe_parts(query, target, facts, close, said, [one for one in top if one in shown])
-            chosen = _choose(query, found, facts, fused, shown)
+            chosen = _choose(query, [judged[one] for one in top if one in shown], facts, fused, shown)
             return await self._complete(connection, query, chosen, shown)
 
     async def _spoken_of(
@@ -260,7 +272,7 @@ class Searcher:
         self,
         connection: aiosqlite.Connection,
         query: Query,
-        chosen: Sequence[tuple[_Found, Sequence[PictureId]]],
+        chosen: Sequence[tuple[Judged, Sequence[PictureId]]],
         shown: Mapping[PictureId, tuple[Place, ...]],
     ) -> tuple[Hit, ...]:
         """Hits with all that a reply shows, as SQLite has it at this moment."""
@@ -295,63 +307,13 @@ class Searcher:
         return tuple(hits)
 
 
-def _worth_showing(query: Query, cosine: float, background: Background) -> bool:
-    """A least score that was asked for decides alone; otherwise what is no nearer than chance is left out."""
-    if query.min_score is not None:
-        return cosine >= query.min_score
-    if query.has_pictures:
-        return band_for_pictures(cosine, background, hash_distance=None, same_bytes=False) is not Band.FAR
-    return band_for_words(cosine, background) is not Band.FAR
-
-
-def _describe_parts(
-    query: Query,
-    target: Target | None,
-    facts: Mapping[PictureId, PictureFacts],
-    close: Sequence[PictureId],
-    said: Sequence[words.WordHit],
-    top: Iterable[PictureId],
-) -> list[_Found]:
-    ranks = {picture_id: rank for rank, picture_id in enumerate(close, start=1)}
-    spoken = {hit.picture_id: (rank, hit) for rank, hit in enumerate(said, start=1)}
-    found = []
-    for picture_id in top:
-        known = facts.get(picture_id)
-        if known is None or target is None:
-            continue
-        cosine = float(known.vector @ target.vector)
-        if query.min_score is not None and cosine < query.min_score:
-            continue
-        words_rank, word_hit = spoken.get(picture_id, (None, None))
-        distance = None
-        if query.hashes and known.perceptual_hash is not None:
-            distance = min(hamming(asked, known.perceptual_hash) for asked in query.hashes)
-        parts = Parts(
-            cosine=cosine,
-            vector_rank=ranks.get(picture_id),
-            bm25=word_hit.bm25 if word_hit else None,
-            words_rank=words_rank,
-            hash_distance=distance,
-            standing=target.background.standing(cosine),
-        )
-        if query.has_pictures:
-            same = known.sha256 in query.digests
-            band = band_for_pictures(cosine, target.background, hash_distance=distance, same_bytes=same)
-        else:
-            band = band_for_words(cosine, target.background)
-        if band is Band.FAR and word_hit is not None:
-            band = Band.RELATED  # its message says the words
-        found.append(_Found(picture_id, parts, word_hit.place.message_id if word_hit else None, band))
-    return found
-
-
 def _choose(
     query: Query,
-    found: Sequence[_Found],
+    found: Sequence[Judged],
     facts: Mapping[PictureId, PictureFacts],
     fused: Mapping[PictureId, float],
     shown: Mapping[PictureId, tuple[Place, ...]],
-) -> list[tuple[_Found, list[PictureId]]]:
+) -> list[tuple[Judged, list[PictureId]]]:
     """The hits in their order, each with the pictures that are one with it (itself first)."""
     if not found:
         return []
@@ -376,7 +338,7 @@ def _hashes_agree(left: int | None, right: int | None) -> bool:
     return left is not None and right is not None and hamming(left, right) <= ALIKE_BITS
 
 
-def _leading(found: _Found, everywhere: Sequence[Place], shown: Mapping[PictureId, tuple[Place, ...]]) -> Place:
+def _leading(found: Judged, everywhere: Sequence[Place], shown: Mapping[PictureId, tuple[Place, ...]]) -> Place:
     """The place that stands for the hit: the message whose words matched, else the newest of the picture itself."""
     own = shown[found.picture_id]
     return next((place for place in own if place.message_id == found.best_message), own[0])

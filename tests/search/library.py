@@ -34,6 +34,7 @@ from indexer.model import (
 )
 from indexer.ports import Priority
 from indexer.search.query import Query
+from indexer.search.references import REFERENCE_TEXTS
 from indexer.search.search import Searcher
 from indexer.settings import IndexSettings, SearchSettings
 from indexer.storage import channels, embeddings, guilds, messages, pictures, places
@@ -179,9 +180,10 @@ class Library:
         return PictureId(picture_id)
 
     async def noise(self, count: int, channel: ChannelId = PETS) -> None:
-        """Pictures of nothing that any test asks for, so that the guild has a distribution."""
+        """Pictures of things that no test asks for, so that the guild has a distribution."""
         for number in range(count):
-            await self.post(f"noise{number} clutter{number % 7}", channel=channel)
+            thing = REFERENCE_TEXTS[-1 - number % 60]
+            await self.post(f"{thing} clutter{number}", channel=channel)
 
 
 def everywhere(**narrowed: object) -> Filter:

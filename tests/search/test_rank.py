@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from indexer.model import Band, Vectors
 from indexer.search.aim import aim
-from indexer.search.bands import Background, band_for_pictures, band_for_words
+from indexer.search.bands import LEAST_SAMPLE, Background, Calibration
 from indexer.search.rank import (
     diverse,
     groups_of_alike,
@@ -121,38 +121,90 @@ def test_all_weight_on_one_side_leaves_the_other_without_a_say() -> None:
         np.testing.assert_allclose(target.vector, wanted, atol=1e-6)
 
 
-BACKGROUND = Background(middle=0.5, spread=0.1, sampled=500)
+BACKGROUND = Background(middle=0.5, spread=0.05)
+REFERENCES = np.stack([unit(0, 0, 1), unit(0, 1, 1)])
+
+
+def calibration(size: int = 40) -> Calibration:
+    """Of pictures whose nearest neighbours stand at 0.9987 (a quarter of 0.1 apart)."""
+    return Calibration.measured(SAMPLE[:size], REFERENCES)
 
 
 def test_the_same_bytes_are_the_same_picture_whatever_the_model_thinks() -> None:
-    assert band_for_pictures(0.1, BACKGROUND, hash_distance=64, same_bytes=True) is Band.SAME
+    assert calibration().picture_band(0.1, BACKGROUND, hash_distance=64, same_bytes=True) is Band.SAME
 
 
 def test_a_recompressed_picture_is_the_same_only_if_hash_and_model_agree() -> None:
-    assert band_for_pictures(0.99, BACKGROUND, hash_distance=2, same_bytes=False) is Band.SAME
-    assert band_for_pictures(0.99, BACKGROUND, hash_distance=30, same_bytes=False) is Band.EDITED
-    assert band_for_pictures(0.99, BACKGROUND, hash_distance=None, same_bytes=False) is Band.EDITED
+    held = calibration()
+    assert held.picture_band(0.99, BACKGROUND, hash_distance=2, same_bytes=False) is Band.SAME
+    assert held.picture_band(0.99, BACKGROUND, hash_distance=30, same_bytes=False) is Band.EDITED
+    assert held.picture_band(0.99, BACKGROUND, hash_distance=None, same_bytes=False) is Band.EDITED
+    assert held.picture_band(0.90, BACKGROUND, hash_distance=2, same_bytes=False) is not Band.SAME
 
 
 @given(st.floats(-1, 1), st.floats(-1, 1))
 def test_a_higher_cosine_is_never_in_a_farther_band(one: float, other: float) -> None:
     order = list(Band)
     low, high = sorted((one, other))
-    assert order.index(band_for_words(high, BACKGROUND)) <= order.index(band_for_words(low, BACKGROUND))
-    near = band_for_pictures(high, BACKGROUND, hash_distance=3, same_bytes=False)
-    far = band_for_pictures(low, BACKGROUND, hash_distance=3, same_bytes=False)
-    assert order.index(near) <= order.index(far)
+    held = calibration()
+    for near, far in (
+        (held.words_band(10 * high, 5.0), held.words_band(10 * low, 5.0)),
+        (held.both_band(10 * high, 5.0), held.both_band(10 * low, 5.0)),
+        (
+            held.picture_band(high, BACKGROUND, hash_distance=3, same_bytes=False),
+            held.picture_band(low, BACKGROUND, hash_distance=3, same_bytes=False),
+        ),
+    ):
+        assert order.index(near) <= order.index(far)
 
 
 def test_what_scores_like_any_picture_of_the_guild_is_far_off() -> None:
-    assert band_for_pictures(0.55, BACKGROUND, hash_distance=30, same_bytes=False) is Band.FAR
-    assert band_for_words(0.55, BACKGROUND) is Band.FAR
+    held = calibration()
+    assert held.picture_band(0.55, BACKGROUND, hash_distance=30, same_bytes=False) is Band.FAR
+    assert not held.picture_enough(0.55)
+    assert held.words_band(0.0, 3.0) is Band.FAR
+    assert not held.words_enough(0.0, 700)
 
 
 def test_a_guild_with_a_handful_of_pictures_has_no_distribution_to_judge_by() -> None:
-    few = Background(middle=0.5, spread=0.1, sampled=3)
-    assert band_for_words(0.4, few) is Band.RELATED
+    few = calibration(LEAST_SAMPLE - 1)
+    assert few.words_band(-1.0, 3.0) is Band.RELATED
+    assert few.words_enough(-1.0, 700)
+    assert few.picture_enough(-1.0)
+    assert few.picture_band(-1.0, BACKGROUND, hash_distance=None, same_bytes=False) is Band.RELATED
+
+
+def test_the_best_of_more_pictures_must_stand_higher() -> None:
+    held = calibration()
+    assert held.words_enough(2.55, 700)
+    assert not held.words_enough(2.55, 100_000)
+    assert held.words_enough(2.3, 50)
+
+
+def test_beside_a_very_good_hit_a_weak_one_is_far_off() -> None:
+    held = calibration()
+    assert held.words_band(2.0, 3.0) is Band.RELATED
+    assert held.words_band(2.0, 6.0) is Band.FAR
+
+
+def test_reposts_in_the_sample_do_not_raise_the_bar() -> None:
+    rng = np.random.default_rng(0)
+    pictures = rng.normal(size=(40, 64)).astype(np.float32)
+    pictures /= np.linalg.norm(pictures, axis=1, keepdims=True)
+    references = np.stack([pictures[0], pictures[1]])
+    once = Calibration.measured(pictures, references)
+    twice = Calibration.measured(np.concatenate([pictures, pictures]), references)
+    assert twice.typical == pytest.approx(once.typical)
+
+
+def test_a_sentence_stands_as_high_as_it_beats_sentences_taken_at_random() -> None:
+    held = calibration()
+    fits = SAMPLE @ REFERENCES.T
+    average = float(np.median(fits))
+    assert held.words_standing(average, average) == pytest.approx(0.0, abs=1e-5)
+    assert held.words_standing(average + 0.1, average) > held.words_standing(average + 0.05, average) > 0
+    assert held.words_standing(average + 0.1, average) > held.words_standing(average + 0.1, average + 0.05)
 
 
 def test_an_empty_sample_has_a_background_all_the_same() -> None:
-    assert Background.of(unit(1, 0), np.empty((0, 2), np.float32)).sampled == 0
+    assert Background.of(unit(1, 0), np.empty((0, 2), np.float32)) == Background(0.0, 1.0)
