@@ -91,6 +91,10 @@ def single_words(model: Model, report: Report) -> None:
     for top, goal in ((1, 0.97), (5, 0.995)):
         share = recall(queries, gallery, targets, top)
         report.row(f"{what}: recall@{top}", share, "share", f"≥ {goal}", share >= goal)
+    for kind, shapes in (("emoji glyphs", False), ("coloured shapes", True)):
+        chosen = [n for n, target in enumerate(targets) if bool(CONCEPTS[target].shape) == shapes]
+        share = recall(queries[chosen], gallery, [targets[n] for n in chosen], 1)
+        report.row(f"of these, {len(chosen)} words for {kind}: recall@1", share, "share")
 
 
 def several_concepts(model: Model, report: Report) -> None:
