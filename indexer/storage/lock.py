@@ -63,7 +63,11 @@ def hold(folder: Path) -> Iterator[Holder]:
                 f"{path} cannot be locked ({error.strerror}). Choose a data_dir on a local disk: SQLite locks too."
             ) from error
         _held.add(handle)
-        me = Holder(os.getpid(), " ".join(sys.orig_argv)[:500], datetime.now(UTC).isoformat(timespec="seconds"))
+        me = Holder(
+            os.getpid(),
+            " ".join(" ".join(sys.orig_argv).split())[:200],
+            datetime.now(UTC).isoformat(timespec="seconds"),
+        )
         os.ftruncate(handle, 0)
         os.pwrite(handle, json.dumps(asdict(me)).encode(), 0)
         yield me

@@ -6,12 +6,14 @@ import asyncio
 import gc
 import sqlite3
 import threading
+from contextlib import AsyncExitStack, closing
 from pathlib import Path
 
 import pytest
 
 from indexer.errors import RetryLater, StorageError
 from indexer.storage import database as database_module
+from indexer.storage.connections import open_reader
 from indexer.storage.database import Database, connect_readonly, open_database
 from tests.storage.made import count
 
@@ -273,7 +275,7 @@ async def test_the_files_are_for_the_bots_own_user_only(database: Database, data
 
 
 async def test_a_connection_that_is_dropped_unclosed_warns(database: Database) -> None:
-    connections = [await database_module._open_reader(database.path)]
+    connections = [await open_reader(database.path)]
 
     def drop() -> None:
         connections.clear()
@@ -307,3 +309,54 @@ async def test_a_cursor_left_half_read_does_not_keep_a_transaction_or_a_reader_o
         await tx.execute(GUILD_ROW, (500,))
     assert await guilds_seen(database) == 501
     assert await database.checkpoint()
+
+
+async def test_a_mistake_in_our_own_sql_is_shown_as_it_is(database: Database) -> None:
+    for wrong in ("SELECT nothing FROM nowhere", "INSERT INTO guilds (guild_id) VALUES (?)"):
+        with pytest.raises(sqlite3.Error) as raised:
+            async with database.transaction() as tx:
+                await tx.execute(wrong)
+        assert isinstance(raised.value, sqlite3.OperationalError | sqlite3.ProgrammingError)
+
+
+async def test_another_program_that_holds_the_database_is_waited_for_and_then_named(database: Database) -> None:
+    async with database.transaction() as tx:
+        await tx.execute_fetchall("PRAGMA busy_timeout = 50")
+
+    def hold() -> sqlite3.Connection:
+        connection = sqlite3.connect(database.path, isolation_level=None, check_same_thread=False)
+        connection.execute("BEGIN IMMEDIATE")
+        return connection
+
+    with closing(await asyncio.to_thread(hold)), pytest.raises(RetryLater, match="busy in another process"):
+        async with database.transaction():
+            pass
+    async with database.transaction() as tx:
+        await tx.execute(GUILD_ROW, (1,))
+
+
+async def test_a_damaged_page_is_named_with_the_way_out(data_dir: Path) -> None:
+    async with open_database(data_dir) as database:
+        async with database.transaction() as tx:
+            await tx.executemany("INSERT INTO guilds VALUES (?, ?, 0, 0)", [(n, "x" * 500) for n in range(2_000)])
+        path = database.path
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 16 * 4096] = b"\xa5" * (16 * 4096)
+    path.write_bytes(content)
+    with pytest.raises(StorageError, match="damaged"):
+        async with open_database(data_dir) as database, database.reader() as reader:
+            await reader.execute_fetchall("SELECT sum(length(name)) FROM guilds")
+
+
+async def test_readers_are_opened_up_to_their_number_and_waited_for_beyond(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "TURN_S", 0.05)
+    async with AsyncExitStack() as stack:
+        for _ in range(database_module.READERS):
+            await stack.enter_async_context(database.reader())
+        with pytest.raises(RetryLater, match="readers were busy"):
+            async with database.reader():
+                pass
+    assert await guilds_seen(database) == 0

@@ -59,9 +59,9 @@ from indexer.storage import lock
 with lock.hold(Path(sys.argv[1])):
     child = os.fork()
     if child == 0:
+        print(os.getpid(), flush=True)  # the child itself: it has let go by now
         time.sleep(60)
         os._exit(0)
-    print(child, flush=True)
     time.sleep(60)
 """
 

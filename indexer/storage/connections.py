@@ -1,0 +1,167 @@
+"""Connections to the one SQLite file: how each kind is opened, ends its work, and says what went wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import weakref
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiosqlite
+
+from indexer.errors import RetryLater, StorageError
+
+T = TypeVar("T")
+
+BUSY_MS = 10_000  # milliseconds that SQLite waits for a lock of another connection (a checkpoint, a reader's recovery)
+CACHE_KIB = 16 * 1024  # page cache of the writer; the readers live on the kernel's
+WAL_BYTES = 64 * 1024 * 1024  # a WAL that grew past this under a long reader is cut back after its checkpoint
+
+# NORMAL: measured 0.01 ms a commit against 4 ms of FULL (docs/adr/0001-sqlite-is-the-truth.md). A killed process loses
+# nothing; a power cut may lose the last seconds, as whole transactions. What a person was promised is `durable`.
+_WRITER = (
+    f"PRAGMA busy_timeout = {BUSY_MS}",
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = NORMAL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA recursive_triggers = ON",  # so that INSERT OR REPLACE fires the delete triggers too
+    "PRAGMA secure_delete = ON",
+    f"PRAGMA cache_size = -{CACHE_KIB}",
+    f"PRAGMA journal_size_limit = {WAL_BYTES}",
+    "PRAGMA temp_store = FILE",  # the copy that VACUUM makes has the size of the database
+)
+# No mmap_size: reading 100,000 embeddings took as long with it as without, and a failing disk would be a SIGBUS.
+_READER = (
+    f"PRAGMA busy_timeout = {BUSY_MS}",
+    "PRAGMA query_only = ON",
+    "PRAGMA temp_store = MEMORY",
+)
+
+
+def connect_readonly(path: Path) -> sqlite3.Connection:
+    """A plain read-only connection in autocommit mode, for use inside the thread that opens it. Blocks."""
+    connection = sqlite3.connect(_uri(path, "ro"), uri=True, isolation_level=None, timeout=BUSY_MS / 1000)
+    try:
+        for pragma in _READER:
+            connection.execute(pragma).fetchall()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+async def open_writer(path: Path) -> aiosqlite.Connection:
+    """A connection that writes, in autocommit mode, in a thread of its own."""
+    return await _open(_uri(path, "rw"), _WRITER)
+
+
+async def open_reader(path: Path) -> aiosqlite.Connection:
+    """A connection that only reads, in autocommit mode, in a thread of its own."""
+    return await _open(_uri(path, "ro"), _READER)
+
+
+async def close(connection: aiosqlite.Connection) -> None:
+    """Closes it, also while this task is being cancelled."""
+    await to_the_end(connection.close())
+
+
+async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
+    """Awaits `work` to its end even if this task is cancelled meanwhile; the cancellation then goes on from here."""
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait((task,))
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        if not task.cancelled() and (failure := task.exception()) is not None:
+            raise cancelled from failure
+        raise cancelled
+    return task.result()
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """SQLite's own refusals as the errors that say what to do; mistakes in our SQL pass as they are."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        code = error_code(error)
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise RetryLater(f"{path} is busy in another process ({error}).") from error
+        if code == sqlite3.SQLITE_FULL:
+            raise StorageError(f"No room left on the disk for {path}. Make room and start again.") from error
+        if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
+            raise StorageError(f"The disk refused {path} ({error}). Check the disk and the permissions.") from error
+        raise
+    except sqlite3.DatabaseError as error:
+        if error_code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise StorageError(
+                f"{path} is damaged ({error}). Restore a backup beside it, or move it away and crawl anew."
+            ) from error
+        raise
+
+
+def error_code(error: sqlite3.Error) -> int:
+    """SQLite's primary result code; 0 where the sqlite3 module itself complains, say of a closed cursor."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+class _EndingConnection(sqlite3.Connection):
+    """Ends its cursors with its transaction.
+
+    A cursor left half-read would keep the old snapshot for whoever uses the connection next, and would let an interrupt
+    hit the ROLLBACK instead of the statement that it was meant for.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._cursors: weakref.WeakSet[sqlite3.Cursor] = weakref.WeakSet()
+
+    def cursor(self, *args: Any, **kwargs: Any) -> Any:
+        return self._remembered(super().cursor(*args, **kwargs))
+
+    def execute(self, *args: Any) -> sqlite3.Cursor:
+        return self._remembered(super().execute(*args))
+
+    def executemany(self, *args: Any) -> sqlite3.Cursor:
+        return self._remembered(super().executemany(*args))
+
+    def _remembered(self, cursor: sqlite3.Cursor) -> sqlite3.Cursor:
+        self._cursors.add(cursor)
+        return cursor
+
+    def commit(self) -> None:
+        self._close_cursors()
+        super().commit()
+
+    def rollback(self) -> None:
+        self._close_cursors()
+        super().rollback()
+
+    def _close_cursors(self) -> None:
+        for cursor in list(self._cursors):
+            cursor.close()
+        self._cursors.clear()
+
+
+async def _open(uri: str, pragmas: tuple[str, ...]) -> aiosqlite.Connection:
+    connection = await aiosqlite.connect(uri, uri=True, isolation_level=None, factory=_EndingConnection)
+    try:
+        for pragma in pragmas:
+            await connection.execute_fetchall(pragma)
+        # Its thread keeps the last call, and a call of its own keeps the aiosqlite connection, alive: with SQLite's own
+        # method as the last call (here, and at the end of each use) a connection dropped unclosed can warn.
+        await connection.rollback()
+    except BaseException:
+        await to_the_end(connection.close())
+        raise
+    return connection
+
+
+def _uri(path: Path, mode: str) -> str:
+    return f"{path.absolute().as_uri()}?mode={mode}"
