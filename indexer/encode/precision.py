@@ -20,7 +20,8 @@ log = logging.getLogger(__name__)
 _MEAN_COSINE = 0.999  # below this the reduced precision is not the same model any more
 _FASTER = 1.1  # a gain of less is within the noise of so short a trial
 _TRIAL_S = 0.4  # seconds a precision is timed for
-_TRIAL_PICTURES = 8
+_TRIAL_PICTURES = 8  # at most; a large model on a small machine is tried on fewer
+_FEWEST_PICTURES = 2
 _TRIAL_TEXTS = ("a photo of a cat", "a screenshot of a chat", "ein rotes Auto im Schnee", "meme with two people")
 _CPU_FLAGS = ("avx512_bf16", "amx_bf16")
 
@@ -68,9 +69,10 @@ def settle_precision(network: Network, asked: str, size: int) -> None:
         return
     weights = {name: parameter.data for name, parameter in network.model.named_parameters()}
     buffers = {name: buffer.data for name, buffer in network.model.named_buffers()}
-    exact = _try(network, size)
+    pictures = trial_pictures(size, _affordable(network, size))
+    exact = _try(network, pictures)
     network.to(candidate)
-    reduced = _try(network, size)
+    reduced = _try(network, pictures)
     cosines = (exact.vectors * reduced.vectors).sum(axis=1)
     name = str(candidate).removeprefix("torch.")
     figures = (
@@ -104,10 +106,18 @@ def _candidate(device: str, asked: str) -> torch.dtype | None:
     return torch.bfloat16 if device == "cpu" and cpu_has_bfloat16() else None
 
 
-def _try(network: Network, size: int) -> Trial:
-    pictures = trial_pictures(size, _TRIAL_PICTURES)
+def _affordable(network: Network, size: int) -> int:
+    """How many pictures a batch of the trial has, so that one takes about as long as the trial may."""
+    picture = trial_pictures(size, 1)
+    network.pixels(picture)  # the first run warms up
+    start = time.perf_counter()
+    network.pixels(picture)
+    return int(min(max(_TRIAL_S / (time.perf_counter() - start), _FEWEST_PICTURES), _TRIAL_PICTURES))
+
+
+def _try(network: Network, pictures: list[Pixels]) -> Trial:
     vectors = np.concatenate([network.pixels(pictures), network.words(_TRIAL_TEXTS)])  # the first run warms up
-    return Trial(_TRIAL_PICTURES / _fastest(lambda: network.pixels(pictures)), vectors)
+    return Trial(len(pictures) / _fastest(lambda: network.pixels(pictures)), vectors)
 
 
 def _fastest(run: Callable[[], object]) -> float:
