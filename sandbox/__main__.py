@@ -17,6 +17,7 @@ import asyncio
 import json
 import os
 import signal
+import stat
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,8 +32,11 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=SEED, help="another guild")
     parser.add_argument("--token", default="", help="the bot's token (default: a new one)")
     parser.add_argument("--ready-file", type=Path, help="a file that gets the addresses once they can be used")
-    parser.add_argument("--while-stdin", action="store_true", help="end when standard input ends")
-    return parser.parse_args(argv)
+    parser.add_argument("--while-stdin", action="store_true", help="end when standard input (a pipe) ends")
+    given = parser.parse_args(argv)
+    if given.while_stdin and stat.S_ISREG(os.fstat(sys.stdin.fileno()).st_mode):
+        parser.error("--while-stdin needs a pipe or a terminal as standard input, not a file")
+    return given
 
 
 def address(sandbox: Sandbox) -> str:
@@ -61,7 +65,10 @@ async def serve(port: int, seed: int, token: str, ready_file: Path | None, *, wh
         if ready_file is not None:
             await asyncio.to_thread(_write, ready_file, line)
         if while_stdin:
-            loop.add_reader(sys.stdin, _drain, stop)
+            try:
+                loop.add_reader(sys.stdin, _drain, stop)
+            except PermissionError:  # /dev/null has nothing to wait for: it has ended already
+                stop.set()
         await stop.wait()
 
 

@@ -22,7 +22,10 @@ class BotFailed(Exception):
 
 
 def config_text(sandbox: Sandbox, data_dir: Path, weights: Path) -> str:
-    """A config.toml for the demo: everything else stays at its default."""
+    """A config.toml for the demo: everything else stays at its default.
+
+    Segments are sealed early, so that a few hundred pictures make some.
+    """
     text = {
         "data_dir": str(data_dir),
         "discord.api_base": sandbox.api_base,
@@ -31,6 +34,7 @@ def config_text(sandbox: Sandbox, data_dir: Path, weights: Path) -> str:
         "model.pretrained": str(weights),
         "model.config_file": str(CONFIG),
         "model.resize_mode": RESIZE_MODE,
+        "index.seal_rows": 128,
         "limits.per_minute": 600.0,
         "limits.burst": 100,
     }
