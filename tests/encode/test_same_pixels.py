@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
+from random import Random
 
 import numpy as np
 import open_clip
@@ -13,6 +14,9 @@ from PIL import Image
 from indexer.encode.weights import load
 from indexer.ingest.decode_picture import Limits, decode_picture
 from indexer.model import Pixels, PixelSpec, ResizeMode
+from indexer.settings import ModelSettings
+from sandbox.drawing.scene import draw, random_scene
+from sandbox.model import CONFIG, NAME, WEIGHTS
 from tests.encode.conftest import TinyModel
 from tests.ingest.decode_files import encoded, scene
 
@@ -69,3 +73,18 @@ def test_a_lossless_picture_near_the_models_size_is_the_same_to_a_rounding(size:
     image = scene(*size)
     ours = decode_picture(encoded(image, "PNG"), spec, Limits(10**8)).frames[0]
     assert np.abs(ours.astype(int) - theirs(image, spec).astype(int)).max() <= 2
+
+
+def test_a_trained_model_sees_the_same_in_drawn_pictures() -> None:
+    settings = ModelSettings(NAME, str(WEIGHTS), CONFIG, resize_mode="squash")
+    loaded = load(settings, torch.device("cpu"))
+    rng = Random(3)
+    ours, expected = [], []
+    for number in range(30):
+        size = ((640, 480), (900, 1200), (300, 300), (1600, 1200), (60, 45))[number % 5]
+        picture_format, options = FORMATS[number % 3]
+        data = encoded(draw(random_scene(rng), size), picture_format, **options)
+        ours.append(decode_picture(data, loaded.pixel_spec, Limits(10**8)).frames[0])
+        expected.append(theirs(Image.open(BytesIO(data)).convert("RGB"), loaded.pixel_spec))
+    cosines = (loaded.network.pixels(ours) * loaded.network.pixels(expected)).sum(axis=1)
+    assert cosines.min() >= 0.999
