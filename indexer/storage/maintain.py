@@ -123,10 +123,10 @@ class Maintenance:
                 " ON CONFLICT DO UPDATE SET covered_seq = excluded.covered_seq, generation = excluded.generation",
                 (work.guild_id, work.model_id, work.seq, secrets.randbits(62)),
             )
-            # A model's own lines are covered now; the lines of all models once every index of the guild covers them.
+            # The model's own lines are covered now; the others once every index of the guild covers them.
             await tx.execute_fetchall(
-                "DELETE FROM index_log WHERE guild_id = ?1 AND seq <= ?2 AND (model_id = ?3 OR model_id = 0"
-                " AND seq <= (SELECT min(covered_seq) FROM coverage WHERE guild_id = ?1))",
+                "DELETE FROM index_log WHERE guild_id = ?1 AND seq <= ?2 AND (model_id = ?3"
+                " OR seq <= (SELECT min(covered_seq) FROM coverage WHERE guild_id = ?1))",
                 (work.guild_id, work.seq, work.model_id),
             )
         return True
