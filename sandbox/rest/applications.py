@@ -83,10 +83,11 @@ async def create_command(api: "Api", call: Call) -> Status:
     command = call.json()
     commands.check(command, "")
     key = (command.get("type") or commands.CHAT_INPUT, command["name"])
-    others = [found for found in api.commands.get(scope, []) if (found["type"], found["name"]) != key]
+    before = api.commands.get(scope, [])
+    others = [found for found in before if (found["type"], found["name"]) != key]
     made = _registered(api, scope, command, None)
     api.commands[scope] = [*others, made]
-    return Status(201 if len(others) == len(api.commands.get(scope, [])) - 1 else 200, made)
+    return Status(201 if len(others) == len(before) else 200, made)
 
 
 def _registered(api: "Api", scope: int | None, command: Json, command_id: int | None) -> Json:
