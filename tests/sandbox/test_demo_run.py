@@ -1,4 +1,7 @@
-"""The demo as a user runs it, with the real bot and the demo model. Long, so only with AFTERIMAGE_SOAK=1 (`make soak`)."""
+"""The demo as a user runs it, with the real bot and the demo model: minutes, so only with AFTERIMAGE_SOAK=1.
+
+`make soak` sets it.
+"""
 
 import asyncio
 import json
