@@ -9,7 +9,7 @@ TORCH_INDEX ?=
 VENV        := .venv
 BIN         := $(VENV)/bin
 PIP         := $(BIN)/python -m pip --disable-pip-version-check
-BENCHES     := model encode index crawl answers
+BENCHES     := model encode storage index crawl answers
 
 .DEFAULT_GOAL := help
 .PHONY: help demo run test check fmt soak bench lock clean

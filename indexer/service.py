@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from indexer.model import GuildId, ModelId, UserId
 from indexer.ports import Encoder, History
 from indexer.search.search import Searcher
 from indexer.settings import Settings
-from indexer.storage import audit, embeddings, guilds, messages, opt_outs, places, status
+from indexer.storage import audit, embeddings, forget, guilds, messages, opt_outs, places, status
 from indexer.storage.database import Database, open_database
 from indexer.storage.index import VectorIndex
 from indexer.storage.opt_outs import EVERYWHERE
@@ -64,7 +65,7 @@ class Service:
         """The bot has left: all that was read there goes, from the database and from the sealed files."""
         await self.jobs.drop(guild_id)
         await self.live.on_guild_leave(guild_id)
-        async with self.db.transaction() as tx:
+        async with self.db.transaction(durable=True) as tx:
             await audit.add(tx, "guild.forget", guild_id=guild_id)
         await self.index.maintain(self.db, guild_id)
 
@@ -103,11 +104,14 @@ async def retry_failed(db: Database, guild_id: GuildId | None = None) -> int:
 
 
 async def compact_index(db: Database, settings: Settings) -> None:
-    """Rewrites now whatever sealed file or word index still holds what was deleted."""
+    """Rewrites now whatever file still holds what was deleted: sealed segments, word index, database, backups.
+
+    Raises RetryLater where another process reads an old snapshot, so that a few deleted bytes stay for the next time.
+    """
     async with open_index(db, settings) as index:
         await index.compact(db)
-    async with db.transaction() as tx:
-        await messages.purge_words(tx)
+    if not await forget.purge(db):
+        raise RetryLater(f"{db.path} is being read by another process: end that and give this command again.")
 
 
 @asynccontextmanager
@@ -141,7 +145,7 @@ async def open_service(settings: Settings, history: History, encoder: Encoder | 
         )
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         jobs = Jobs(db, pipeline, tasks)
-        upkeep = tasks.create_task(_keep_up(db, index), name="upkeep")
+        upkeep = tasks.create_task(_keep_up(db, index, settings.index.purge_after_s), name="upkeep")
         keep: messages.Keep = "all" if settings.crawl.messages == "all" else "pictures"
         try:
             yield Service(
@@ -193,15 +197,19 @@ async def open_search(settings: Settings, encoder: Encoder | None = None) -> Asy
         yield ReadOnly(db, encoder, Searcher(db, index, encoder, model_id, settings.search))
 
 
-async def _keep_up(db: Database, index: VectorIndex) -> None:
-    """Seals, compacts and purges the index whenever that is due, until cancelled."""
+async def _keep_up(db: Database, index: VectorIndex, purge_after_s: float) -> None:
+    """Seals, compacts and purges index and database whenever that is due, until cancelled."""
     while True:
         await asyncio.sleep(MAINTAIN_S)
         try:
             await index.maintain(db)
+            async with db.reader() as connection:
+                since_s = await forget.residue_since(connection)
+            if since_s is not None and time.time() - since_s > purge_after_s:
+                await forget.purge(db)  # False: a reader was in the way, the next round tries again
         except Stop:
             raise
         except RetryLater as error:
-            logger.info("the index is looked after later: %s", error)
+            logger.info("index and database are looked after later: %s", error)
         except Exception:
-            logger.exception("looking after the index failed; searches go on, and it is tried again")
+            logger.exception("looking after index and database failed; searches go on, and it is tried again")

@@ -15,7 +15,7 @@ from indexer.jobs import JobRefused, Why
 from indexer.model import Channel, ChannelId, ChannelKind, Guild, GuildId, Message, MessageId, UserId, ms_snowflake
 from indexer.service import Service, compact_index, open_search, open_service, retry_failed
 from indexer.settings import DecodeSettings, Settings
-from indexer.storage import audit, guilds, jobs, opt_outs
+from indexer.storage import audit, channels, guilds, jobs, messages, opt_outs
 from indexer.storage.index import VectorIndex
 from indexer.storage.jobs import JobState, Scope, ScopeKind
 from tests.bot.running import Encoder, until
@@ -259,6 +259,47 @@ async def test_compact_and_retry_work_on_an_empty_folder(settings: Settings, his
         assert await retry_failed(service.db) == 0
         direct = replace(settings, index=replace(settings.index, engine="direct"))
         await compact_index(service.db, direct)
+
+
+async def words_of_a_deleted_message(service: Service) -> bytes:
+    """A word that a message said and that is deleted by now, though its bytes still lie in the files."""
+    word = "quetzalcoatlus"
+    message = Message(MessageId(GUILD.id + 5), CHANNEL.id, GUILD.id, UserId(7), "Ada", f"a {word} at dawn")
+    async with service.db.transaction() as tx:
+        await channels.upsert(tx, [CHANNEL])
+        await messages.store(tx, [message], keep="all", now_ms=1)
+    await service.db.checkpoint()
+    async with service.db.transaction() as tx:
+        await messages.delete(tx, [message.id])
+    return word.encode()
+
+
+def lies_on_disk(data_dir: Path, text: bytes) -> bool:
+    return any(text in file.read_bytes() for file in data_dir.rglob("*") if file.is_file())
+
+
+async def test_compact_leaves_no_byte_of_a_deleted_message(settings: Settings, history: Quiet) -> None:
+    async with open_service(settings, history, Encoder()) as service:
+        await service.live.on_guild_join(GUILD)
+        word = await words_of_a_deleted_message(service)
+        assert await asyncio.to_thread(lies_on_disk, settings.data_dir, word)
+        await compact_index(service.db, settings)
+        assert not await asyncio.to_thread(lies_on_disk, settings.data_dir, word)
+
+
+async def test_a_running_bot_purges_what_was_deleted_by_itself(
+    settings: Settings, history: Quiet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_module, "MAINTAIN_S", 0.05)
+    soon = replace(settings, index=replace(settings.index, purge_after_s=0.0))
+    async with open_service(soon, history, Encoder()) as service:
+        await service.live.on_guild_join(GUILD)
+        word = await words_of_a_deleted_message(service)
+
+        async def gone() -> bool:
+            return not await asyncio.to_thread(lies_on_disk, settings.data_dir, word)
+
+        await until(gone)
 
 
 def test_a_scope_names_a_channel_exactly_where_it_is_one() -> None:
