@@ -15,14 +15,14 @@ Item = TypeVar("Item")
 RRF_K = 60
 
 
-def reciprocal_rank_fusion(lists: Sequence[tuple[float, Sequence[Item]]]) -> dict[Item, float]:
-    """Σ weight / (60 + rank) over the lists that hold the item, ranks from 1; a list is (weight, items best first).
+def reciprocal_rank_fusion(lists: Sequence[Sequence[tuple[Item, float]]]) -> dict[Item, float]:
+    """Σ weight / (60 + rank) over the lists that hold the item, ranks from 1; a list has (item, weight), best first.
 
     Keys come in descending order of their sum; equal sums keep the order in which the lists first named them.
     """
     total: dict[Item, float] = {}
-    for weight, items in lists:
-        for rank, item in enumerate(items, start=1):
+    for items in lists:
+        for rank, (item, weight) in enumerate(items, start=1):
             total[item] = total.get(item, 0.0) + weight / (RRF_K + rank)
     return dict(sorted(total.items(), key=lambda entry: -entry[1]))
 

@@ -48,6 +48,7 @@ REMEMBERED_TEXTS = 2_048
 # A guild is measured anew after this many seconds: pictures come, and deleted ones must not live on in the sample.
 CALIBRATION_S = 600.0
 REFERENCES_AT_ONCE = 16
+COUNTED_ANEW = 5_000  # messages up to which they are counted at each question
 # Two pictures are shown as one hit when they are this close: hashes of two encodings of one picture differ by a few
 # bits, and a cosine this high is the same picture to the model.
 ALIKE_BITS = 6
@@ -88,6 +89,7 @@ class Searcher:
         self._texts: Recent[str, Vectors] = Recent(REMEMBERED_TEXTS)
         self._calibrations: Recent[GuildId, tuple[float, Calibration]] = Recent(REMEMBERED_ANSWERS)
         self._references: Vectors | None = None
+        self._counted = (0.0, 0)
         self._measuring = asyncio.Lock()
 
     async def prepare(self, query: Query) -> Query:
@@ -204,7 +206,7 @@ class Searcher:
                 )
 
         async def said() -> list[words.WordHit]:
-            if not query.has_words:
+            if not query.has_words or not (self._settings.words_weight or query.phrases):
                 return []
             with stages.stage("words"):
                 async with self._db.reader() as connection:
@@ -216,6 +218,7 @@ class Searcher:
                         limit,
                         phrases=query.phrases,
                         without=query.without,
+                        documents=await self._documents(connection),
                     )
 
         try:
@@ -225,6 +228,14 @@ class Searcher:
         except ExceptionGroup as group:  # the two have no errors in common: the first says what happened
             raise group.exceptions[0] from group
         return looking.result(), reading.result()
+
+    async def _documents(self, connection: aiosqlite.Connection) -> int:
+        """About how many messages there are in all: counting 100,000 takes milliseconds, so not at every question."""
+        known, count = self._counted
+        if time.monotonic() - known > CALIBRATION_S or count < COUNTED_ANEW:
+            ((count,),) = await connection.execute_fetchall("SELECT count(*) FROM texts")
+            self._counted = (time.monotonic(), int(count))
+        return int(count)
 
     async def _hits(
         self,
@@ -243,8 +254,9 @@ class Searcher:
             words_weight = self._settings.words_weight * (0.5 if query.has_pictures else 1.0)
             fused = reciprocal_rank_fusion(
                 [
-                    (1.0, [one for one in near if one in judged]),
-                    (words_weight, [hit.picture_id for hit in said if hit.picture_id in judged]),
+                    [(one, 1.0) for one in near if one in judged],
+                    # Squared: a message that says half of the question hardly answers it.
+                    [(hit.picture_id, words_weight * hit.share**2) for hit in said if hit.picture_id in judged],
                 ]
             )
             top = list(fused)[: max(RANKED, RANKED_A_HIT * query.count)]

@@ -7,9 +7,10 @@ with its quotes doubled. Runs of letters of scripts that put no spaces between w
 from __future__ import annotations
 
 import json
+import math
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import aiosqlite
@@ -62,11 +63,15 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class WordHit:
-    """A picture whose message says the words. `bm25` is larger for better, unlike FTS5's own."""
+    """A picture whose message says the words. `bm25` is larger for better, unlike FTS5's own.
+
+    `share` (0–1] says how much of what was asked for the message says, rare words counting more than common ones.
+    """
 
     picture_id: PictureId
     place: Place
     bm25: float
+    share: float = 1.0
 
 
 def cut(text: str) -> Terms:
@@ -107,16 +112,19 @@ async def ranked(
     *,
     phrases: Sequence[str] = (),
     without: Sequence[str] = (),
+    documents: int = 0,
 ) -> list[WordHit]:
     """Pictures inside the filter whose messages say some of the words and all of the phrases, best first.
 
-    A picture comes once, with the place whose message ranks best; newer messages first where two rank the same.
+    `documents` is about how many messages there are. A picture comes once, with the place whose message ranks best;
+    newer messages first where two rank the same.
     """
     cut_phrases = [cut_phrase(phrase) for phrase in phrases]
     terms = cut(text)
     # bm25 adds up every term of the query that a text has, whatever stands between the terms: so a phrase that must be
     # there narrows the search, and the other words still count.
-    spaced = [_fts(word, prefix) for word, prefix in await _without_common(connection, terms.spaced)]
+    said_by = await _said_by(connection, terms.spaced)
+    spaced = [_fts(word, prefix) for word, prefix in _without_common(said_by)]
     must = [_fts(word, prefix) for phrase in cut_phrases for word, prefix in phrase.spaced]
     unspaced = [await _trigrams(connection, run) for run in terms.unspaced]
     scores: dict[int, float] = {}
@@ -132,7 +140,11 @@ async def ranked(
     for unwanted in without:
         saying = await saying_all(connection, cut_phrase(unwanted), order)
         order = [message_id for message_id in order if message_id not in saying]
-    return await _pictures(connection, order[: 2 * limit], scores, filter, limit)
+    order = order[: 2 * limit]
+    weighed = [("words", _fts(*term), count) for term, count in said_by.items()]
+    weighed += [("words_trigram", match, 1) for match in unspaced]
+    shares = await _shares(connection, weighed, order, documents)
+    return await _pictures(connection, order, scores, shares, filter, limit)
 
 
 async def saying_all(
@@ -190,7 +202,12 @@ async def _match(
 
 
 async def _pictures(
-    connection: aiosqlite.Connection, message_ids: Sequence[int], scores: dict[int, float], filter: Filter, limit: int
+    connection: aiosqlite.Connection,
+    message_ids: Sequence[int],
+    scores: Mapping[int, float],
+    shares: Mapping[int, float],
+    filter: Filter,
+    limit: int,
 ) -> list[WordHit]:
     rows = await connection.execute_fetchall(
         "SELECT p.picture_id, p.message_id, p.place_id, m.channel_id, m.author_id, p.flags"
@@ -208,22 +225,41 @@ async def _pictures(
     hits: dict[int, WordHit] = {}
     for message_id in message_ids:
         for picture_id, place in shown.get(message_id, ()):
-            hits.setdefault(picture_id, WordHit(PictureId(picture_id), place, scores[message_id]))
+            hits.setdefault(picture_id, WordHit(PictureId(picture_id), place, scores[message_id], shares[message_id]))
     return list(hits.values())[:limit]
 
 
-async def _without_common(
-    connection: aiosqlite.Connection, terms: Sequence[tuple[str, bool]]
-) -> list[tuple[str, bool]]:
-    """The terms without those that nearly every message says, unless nothing else is asked for."""
-    if len(terms) < 2:
-        return list(terms)
-    rare = []
+async def _said_by(connection: aiosqlite.Connection, terms: Sequence[tuple[str, bool]]) -> dict[tuple[str, bool], int]:
+    """In how many messages of all guilds each word stands; 1 where that is not known (a beginning, an unknown word)."""
+    counts = {}
     for word, prefix in terms:
         rows = list(await connection.execute_fetchall("SELECT doc FROM words_terms WHERE term = ?", (_folded(word),)))
-        if not rows or rows[0][0] <= COMMON:
-            rare.append((word, prefix))
-    return rare or list(terms)
+        counts[word, prefix] = int(rows[0][0]) if rows and not prefix else 1
+    return counts
+
+
+def _without_common(said_by: Mapping[tuple[str, bool], int]) -> list[tuple[str, bool]]:
+    """The terms without those that nearly every message says, unless nothing else is asked for."""
+    return [term for term, count in said_by.items() if count <= COMMON] or list(said_by)
+
+
+async def _shares(
+    connection: aiosqlite.Connection, terms: Sequence[tuple[str, str, int]], message_ids: Sequence[int], documents: int
+) -> dict[int, float]:
+    """How much of the question each message says: the sum of its words' inverse document frequencies, over all of them.
+
+    A term is (table, FTS5 expression, in how many messages it stands).
+    """
+    if len(terms) <= 1:
+        return dict.fromkeys(message_ids, 1.0)
+    total = 0.0
+    found = dict.fromkeys(message_ids, 0.0)
+    for table, match, count in terms:
+        worth = math.log(1 + max(documents, len(message_ids), count) / count)
+        total += worth
+        for message_id in await _among(connection, table, match, frozenset(message_ids)):
+            found[message_id] += worth
+    return {message_id: sum_ / total for message_id, sum_ in found.items()}
 
 
 async def _trigrams(connection: aiosqlite.Connection, run: str) -> str:

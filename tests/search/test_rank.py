@@ -26,18 +26,22 @@ def unit(*values: float) -> Vectors:
 
 
 def test_an_item_in_both_lists_goes_before_the_first_of_either() -> None:
-    fused = reciprocal_rank_fusion([(1.0, ["a", "b", "c"]), (1.0, ["d", "c"])])
+    fused = reciprocal_rank_fusion([[("a", 1.0), ("b", 1.0), ("c", 1.0)], [("d", 1.0), ("c", 1.0)]])
     assert list(fused) == ["c", "a", "d", "b"]
     assert fused["c"] == pytest.approx(1 / 63 + 1 / 62)
 
 
 def test_equal_sums_keep_the_order_of_the_lists() -> None:
-    assert list(reciprocal_rank_fusion([(1.0, ["x"]), (1.0, ["y"])])) == ["x", "y"]
+    assert list(reciprocal_rank_fusion([[("x", 1.0)], [("y", 1.0)]])) == ["x", "y"]
+
+
+def test_an_item_with_less_weight_goes_behind_one_of_a_lower_rank() -> None:
+    assert list(reciprocal_rank_fusion([[("x", 0.2), ("y", 1.0)]])) == ["y", "x"]
 
 
 @given(st.lists(st.integers(0, 20), unique=True, max_size=15))
 def test_one_list_alone_is_not_reordered(items: list[int]) -> None:
-    assert list(reciprocal_rank_fusion([(1.0, items), (1.0, [])])) == items
+    assert list(reciprocal_rank_fusion([[(item, 1.0) for item in items], []])) == items
 
 
 def test_without_diversity_nothing_moves() -> None:
@@ -163,22 +167,22 @@ def test_what_scores_like_any_picture_of_the_guild_is_far_off() -> None:
     assert held.picture_band(0.55, BACKGROUND, hash_distance=30, same_bytes=False) is Band.FAR
     assert not held.picture_enough(0.55)
     assert held.words_band(0.0, 3.0) is Band.FAR
-    assert not held.words_enough(0.0, 700)
+    assert not held.words_enough(0.0, 400)
 
 
 def test_a_guild_with_a_handful_of_pictures_has_no_distribution_to_judge_by() -> None:
     few = calibration(LEAST_SAMPLE - 1)
     assert few.words_band(-1.0, 3.0) is Band.RELATED
-    assert few.words_enough(-1.0, 700)
+    assert few.words_enough(-1.0, 400)
     assert few.picture_enough(-1.0)
     assert few.picture_band(-1.0, BACKGROUND, hash_distance=None, same_bytes=False) is Band.RELATED
 
 
 def test_the_best_of_more_pictures_must_stand_higher() -> None:
     held = calibration()
-    assert held.words_enough(2.55, 700)
-    assert not held.words_enough(2.55, 100_000)
-    assert held.words_enough(2.3, 50)
+    assert held.words_enough(2.15, 400)
+    assert not held.words_enough(2.15, 100_000)
+    assert held.words_enough(2.0, 50)
 
 
 def test_beside_a_very_good_hit_a_weak_one_is_far_off() -> None:

@@ -49,6 +49,19 @@ async def test_more_of_the_words_rank_higher(library: Library) -> None:
     assert await said(library, "red bicycle") == [both, one]
 
 
+async def test_a_message_that_says_half_of_the_question_has_a_smaller_share(library: Library) -> None:
+    for number in range(20):
+        await library.post(f"x{number}", say="cats and dogs")
+    await library.post("a", say="red bicycle and car")
+    await library.post("b", say="red")
+    async with library.db.reader() as connection:
+        hits = await words.ranked(connection, GUILD, "red and bicycle", everywhere(), 50, documents=22)
+    shares = {hit.picture_id: hit.share for hit in hits}
+    both, half, *common = sorted(shares.values(), reverse=True)
+    assert both == 1.0
+    assert half > 2 * common[0]
+
+
 async def test_equal_ranks_show_the_newest_first(library: Library) -> None:
     posted = [await library.post(str(n), say="the same words") for n in range(4)]
     assert await said(library, "same") == posted[::-1]
