@@ -55,6 +55,7 @@ class Jobs:
         self._tasks = tasks
         self._running: dict[GuildId, asyncio.Task[None]] = {}
         self._at_work: set[JobId] = set()  # jobs that run in this process
+        self._ends: dict[GuildId, tuple[JobId, Progress]] = {}  # how the guild's last job here ended
         self._afterwards: dict[GuildId, frozenset[ChannelId] | None] = {}  # what to catch up with then; None: all
         self._draining = False
 
@@ -76,6 +77,15 @@ class Jobs:
     def progress(self, guild_id: GuildId) -> Progress | None:
         """How far the guild's run is, or how it ended; None where none was in this process."""
         return self._pipeline.progress(guild_id)
+
+    def progress_of(self, job: Job) -> Progress | None:
+        """How far the job is, or how it ended, whatever has been caught up with since; None where it did not run in
+        this process.
+        """
+        end = self._ends.get(job.guild_id)
+        if end is not None and end[0] == job.id:
+            return end[1]
+        return self._pipeline.progress(job.guild_id) if job.id in self._at_work else None
 
     async def start(self, guild_id: GuildId, scope: Scope = SERVER, *, by: UserId | None = None) -> Job:
         """Gives the guild's consent and starts a job. Raises JobRefused where one is unfinished."""
@@ -133,6 +143,7 @@ class Jobs:
     async def drop(self, guild_id: GuildId) -> None:
         """Stops work for a guild that the bot has left; its job goes with the guild's rows."""
         await self._halt(guild_id)
+        self._ends.pop(guild_id, None)
 
     async def drain(self) -> None:
         """Stops everything at a safe point. The jobs stay as running, so that the next start goes on with them."""
@@ -157,6 +168,7 @@ class Jobs:
         await self._halt(job.guild_id)  # at most a catching up: a job of the guild would have refused this one
         self._afterwards.pop(job.guild_id, None)
         self._at_work.add(job.id)
+        self._ends.pop(job.guild_id, None)  # a resumed job has not ended after all
         self._run(job.guild_id, self._work(job), f"job {job.id}")
 
     def _run(self, guild_id: GuildId, work: Coroutine[Any, Any, None], name: str) -> None:
@@ -219,6 +231,8 @@ class Jobs:
                 if now is not None and now.state is JobState.RUNNING:
                     await jobs.set_state(tx, job.id, state, reason)
         finally:
+            if (end := self._pipeline.progress(job.guild_id)) is not None:
+                self._ends[job.guild_id] = (job.id, end)
             self._at_work.discard(job.id)
 
     async def _carry_out(self, job: Job) -> tuple[JobState, str | None]:

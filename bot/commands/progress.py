@@ -183,7 +183,7 @@ async def follow(jobs: Jobs, job_id: JobId, message: ProgressMessage, language: 
         job = await jobs.get(job_id)
         if job is None:
             return  # it went with its server
-        text = progress_text(job, jobs.progress(job.guild_id), language)
+        text = progress_text(job, jobs.progress_of(job), language)
         if text != shown:
             if not await message.show(text):
                 return

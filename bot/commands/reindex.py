@@ -17,7 +17,7 @@ from bot.commands.words import tell
 from bot.replies.texts import Language
 from indexer.errors import TellPerson
 from indexer.jobs import SERVER, JobRefused, Jobs
-from indexer.model import ChannelId, GuildId, UserId
+from indexer.model import ChannelId, Guild, GuildId, UserId
 from indexer.storage.jobs import Job, Scope, ScopeKind
 
 Interaction = discord.Interaction[Any]
@@ -91,6 +91,8 @@ class Reindex(app_commands.Group):
             scope = Scope(ScopeKind.CHANNEL, _readable(interaction, channel, language))
         elif failed:
             scope = Scope(ScopeKind.FAILED)
+        if interaction.guild is not None:  # so early after the start that the server is not stored yet
+            await self._context.service.live.on_guild_join(Guild(guild_id, interaction.guild.name))
         with refusals_in(language):
             job = await self.jobs.start(guild_id, scope, by=by)
         await self._show(interaction, job)
@@ -125,7 +127,7 @@ class Reindex(app_commands.Group):
         await self._whisper(interaction, job, language)
 
     async def _whisper(self, interaction: Interaction, job: Job, language: Language) -> None:
-        text = progress_text(job, self.jobs.progress(job.guild_id), language)
+        text = progress_text(job, self.jobs.progress_of(job), language)
         await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NO_MENTIONS)
 
     async def _show(self, interaction: Interaction, job: Job) -> None:

@@ -61,6 +61,35 @@ async def test_start_indexes_the_server_and_shows_its_progress_to_everyone(tmp_p
         assert [(line.action, line.actor_id) for line in lines] == [("reindex.start", place.owner.id)]
 
 
+async def test_a_start_before_the_server_is_stored_works_as_well(tmp_path: Path) -> None:
+    place = town()
+    async with running(place.world, tmp_path) as bot:
+        async with bot.service.db.transaction() as tx:
+            await guilds.forget(tx, GuildId(place.guild.id))
+        reply = await bot.person(place.owner).slash(place.talk.id, "reindex start")
+        await reply.until(lambda shown: "Done" in shown.content, DEADLINE_S)
+        assert "8 pictures" in reply.content
+
+
+async def test_catching_up_afterwards_does_not_change_what_came_of_a_job(tmp_path: Path) -> None:
+    place = town()
+    async with running(place.world, tmp_path) as bot:
+        reply = await bot.person(place.owner).slash(place.talk.id, "reindex start")
+        await reply.until(lambda shown: "Done" in shown.content, DEADLINE_S)
+        jobs, guild_id = bot.service.jobs, GuildId(place.guild.id)
+        job = await jobs.newest(guild_id)
+        assert job is not None
+        await jobs.catch_up(guild_id)
+
+        async def caught_up() -> bool:
+            now = jobs.progress(guild_id)
+            return now is not None and now.state is State.DONE and now.places_done == 0
+
+        await until(caught_up)
+        status = await bot.person(place.owner).slash(place.talk.id, "reindex status")
+        assert "8 pictures" in status.content
+
+
 async def test_a_member_without_manage_server_gets_no_reindex(tmp_path: Path) -> None:
     place = town()
     async with running(place.world, tmp_path) as bot:
