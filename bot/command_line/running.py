@@ -31,6 +31,7 @@ class Address:
     api_base: str
     token: str
     cdn_host: str
+    page: str
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -50,6 +51,7 @@ def sandbox(arguments: argparse.Namespace) -> int:
         async with open_sandbox_process("--port", str(arguments.port)) as (address, process):
             print(
                 f"A Discord with a demo server in it: {address.api_base}\n"
+                f"In a browser you can be any of its members: {address.page}\n"
                 "To let a bot join it:\n\n"
                 f"    AFTERIMAGE_DISCORD_API_BASE={address.api_base} \\\n"
                 f"    AFTERIMAGE_FETCH_INSECURE_HOSTS={address.cdn_host} \\\n"
@@ -75,8 +77,9 @@ async def in_sandbox(config: Config) -> AsyncIterator[Config]:
         file = joined.settings.data_dir / "config.toml"
         await asyncio.to_thread(_write_config, file, joined)
         print(
-            f"There is no Discord token, so the bot joins a made-up Discord on this machine ({address.api_base}),\n"
-            "indexes its demo server, and stays. In another terminal:\n\n"
+            "There is no Discord token, so the bot joins a made-up Discord on this machine, indexes its demo server,\n"
+            f"and stays. Be one of its members, and ask it, in a browser: {address.page}\n"
+            "Or in another terminal:\n\n"
             f'    afterimage search --config {file} "a red apple"\n'
             f"    afterimage status --config {file}\n\n"
             "For your own server: make a bot on https://discord.com/developers/applications, switch on Message\n"
@@ -125,7 +128,7 @@ async def open_sandbox_process(*options: str) -> AsyncIterator[tuple[Address, as
                 told: dict[str, Any] = json.loads(await process.stdout.readline())
         except (TimeoutError, ValueError) as error:
             raise Stop("The sandbox did not start; what it said stands above.") from error
-        yield Address(told["api_base"], told["token"], told["cdn_host"]), process
+        yield Address(told["api_base"], told["token"], told["cdn_host"], told["page"]), process
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)

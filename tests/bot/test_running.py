@@ -13,7 +13,7 @@ from bot.command_line.running import Address, in_sandbox, joining, open_sandbox_
 from bot.config import Config, load
 from indexer.errors import Stop
 
-ADDRESS = Address("http://127.0.0.1:1/api/v10", "a-token", "127.0.0.1:1")
+ADDRESS = Address("http://127.0.0.1:1/api/v10", "a-token", "127.0.0.1:1", "http://127.0.0.1:1/")
 
 
 def test_the_configuration_to_join_has_a_folder_of_its_own_and_the_demo_model(tmp_path: Path) -> None:
