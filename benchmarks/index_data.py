@@ -1,8 +1,8 @@
 """A guild's worth of vectors that behave like CLIP's, and the filters of a real guild.
 
-Vectors are clustered unit vectors with a common offset, 4 % of them near-duplicates of another; queries are half
-"image-like" (near a stored vector), half "text-like" (mean cosine 0.12, as words score against pictures). 50 channels
-and 2,000 authors of uneven size.
+Vectors are clustered unit vectors with a common offset that vary in few of their dimensions (image–image cosine
+0.56 ± 0.11), 4 % of them near-duplicates of another; queries are half "image-like" (near a stored vector), half
+"text-like" (mean cosine 0.12, as words score against pictures). 50 channels and 2,000 authors of uneven size.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ AUTHORS = 2_000
 GUILD, MODEL = 1, 1
 START_MS, SPAN_MS = 1_500_000_000_000, 5 * 365 * 86_400_000
 CHUNK = 10_000
+VARIED = 96  # dimensions in which rows of a cluster differ
 
 Vectors = npt.NDArray[np.float32]
 
@@ -48,13 +49,15 @@ def make(rows: int, queries: int = 40, seed: int = 7) -> Data:
     rng = np.random.default_rng(seed)
     offset = _unit(rng.standard_normal((1, DIMENSION), np.float32))[0]
     centres = _unit(rng.standard_normal((max(rows // 500, 50), DIMENSION), np.float32))
+    basis = _unit(rng.standard_normal((VARIED, DIMENSION), np.float32))
     vectors = np.empty((rows, DIMENSION), np.float16)
     for start in range(0, rows, CHUNK):
         count = min(CHUNK, rows - start)
         cluster = rng.zipf(1.3, count) % len(centres)
-        spread = rng.uniform(0.35, 0.75, (count, 1)).astype(np.float32)
+        spread = rng.uniform(0.5, 1.6, (count, 1)).astype(np.float32)
+        varied = _unit(rng.standard_normal((count, VARIED), np.float32) @ basis)
         noise = _unit(rng.standard_normal((count, DIMENSION), np.float32))
-        some = 0.7 * offset + 0.45 * centres[cluster] + spread * noise
+        some = 0.72 * offset + spread * (0.42 * centres[cluster] + 0.45 * varied) + 0.2 * noise
         again = np.flatnonzero(rng.random(count) < 0.04)
         again = again[again > 0]
         some[again] = some[again - 1] + 0.02 * noise[again]
@@ -64,15 +67,17 @@ def make(rows: int, queries: int = 40, seed: int = 7) -> Data:
     author = rng.zipf(1.25, rows) % AUTHORS + 500_000
     message = np.sort(rng.integers(0, SPAN_MS, rows)) + START_MS
     noise = _unit(rng.standard_normal((queries, DIMENSION), np.float32))
+    varied = _unit(rng.standard_normal((queries, VARIED), np.float32) @ basis)
     near = vectors[rng.integers(0, rows, queries)].astype(np.float32)
+    words = 0.155 * offset + 0.2 * centres[rng.integers(0, len(centres), queries)] + 0.15 * varied + 0.9 * noise
     return Data(
         vectors,
         channel.astype(np.int64),
         author.astype(np.int64),
         np.array([ms_snowflake(int(ms)) + number % 4096 for number, ms in enumerate(message)], np.int64),
         rng.random(rows) < 0.0018,
-        _unit(near + 0.5 * noise),
-        _unit(0.16 * offset + 0.25 * centres[rng.integers(0, len(centres), queries)] + 0.95 * noise),
+        _unit(near + 0.3 * varied + 0.2 * noise),
+        _unit(words),
     )
 
 
