@@ -7,11 +7,12 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from logging import getLogger
 from os import cpu_count
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
@@ -61,9 +62,9 @@ class VectorIndex:
         """
         self.database_path, self.folder, self.settings = database_path, folder, settings
         found = kernels.load() if settings.engine != "direct" else None
-        threads = settings.threads or min(cpu_count() or 1, 4)
-        self._tools = Tools(found, threads, accelerator) if found else None
-        self._scanners = ThreadPoolExecutor(max(threads - 1, 1), "scan")
+        self._threads = settings.threads or min(cpu_count() or 1, 4)
+        self._tools = Tools(found, self._threads, accelerator) if found else None
+        self._scanners = ThreadPoolExecutor(max(self._threads - 1, 1), "scan")
         self._checker = ThreadPoolExecutor(1, "segment-check")
         self._closing = threading.Event()
         self._lock = threading.Lock()  # guards what follows; held for microseconds
@@ -262,7 +263,22 @@ class VectorIndex:
                 connection.close()
 
     def _spread(self, function: Callable[[T], U], tasks: Sequence[T]) -> Iterable[U]:
-        """`function` over `tasks`, this thread taking part."""
-        futures = [self._scanners.submit(function, task) for task in tasks[1:]]
-        first = function(tasks[0])
-        return [first, *(future.result() for future in futures)]
+        """`function` over `tasks`: this thread and the scanners take one after the other until none is left."""
+        todo = SimpleQueue[int]()
+        for number in range(len(tasks)):
+            todo.put(number)
+        done: dict[int, U] = {}
+
+        def work() -> None:
+            with suppress(Empty):
+                while True:
+                    number = todo.get_nowait()
+                    done[number] = function(tasks[number])
+
+        helpers = min(self._threads, len(tasks)) - 1
+        others = [self._scanners.submit(work) for _ in range(helpers)]
+        work()
+        for other in others:  # one that has not begun, because another search keeps the scanners busy, need not
+            if not other.cancel():
+                other.result()
+        return [done[number] for number in range(len(tasks))]

@@ -23,7 +23,7 @@ from indexer.storage.kernels import Kernels
 # dimension (measured by benchmarks/index.py).
 FIRST_PASS_ROWS = 12_288
 FIRST_PASS_SHARE = 64  # and only while fewer than one row in so many is to be found
-THREADED_ROWS = 65_536  # from so many rows on, a scan is cut for the threads; a thread's start costs 50 µs
+THREADED_ROWS = 131_072  # from so many rows on, a scan is cut for the threads; below, the other core is the model's
 GATHER_ROWS = 4096  # gathered at once: 4 MB of float16 rows, so that the scan finds them in the cache
 
 T = TypeVar("T")
@@ -89,7 +89,8 @@ def best(
 ) -> Best:
     """The k best pictures of all plans, and any that tie with the k-th. `spread` maps a function over tasks."""
     total = sum(_size(piece) for plan in plans for piece in plan.pieces)
-    limit = total if total < THREADED_ROWS or tools.threads < 2 else max(-(-total // tools.threads), THREADED_ROWS // 4)
+    parallel = total >= THREADED_ROWS and tools.threads >= 2
+    limit = max(-(-total // (2 * tools.threads)), THREADED_ROWS // 8) if parallel else total
     depth = 4 * k + 16
     tasks = [
         _Task(number, block, piece, depth)
@@ -102,8 +103,7 @@ def best(
     def look(task: _Task) -> Found:
         return _scan(tools, task, query, tolerance)
 
-    parallel = total >= THREADED_ROWS and tools.threads >= 2 and len(tasks) > 1
-    found = list(spread(look, tasks) if parallel else map(look, tasks))
+    found = list(spread(look, tasks) if parallel and len(tasks) > 1 else map(look, tasks))
     while True:
         result, floor = _merge(blocks, tasks, found, query, k, tolerance)
         deeper = [number for number, one in enumerate(found) if one.ceiling > -np.inf and one.ceiling >= floor]

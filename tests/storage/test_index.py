@@ -11,7 +11,7 @@ import pytest
 
 from indexer.model import ChannelId, Filter, Floor, GuildId, MessageId, ModelId, PlaceFlag, UserId
 from indexer.settings import IndexSettings
-from indexer.storage import draft
+from indexer.storage import draft, scan
 from indexer.storage.index import VectorIndex
 from tests.storage.index_world import (
     DIMENSION,
@@ -307,3 +307,25 @@ async def test_many_segments_of_all_sizes_answer_as_one(tmp_path: Path, monkeypa
             sizes = [n for (n,) in await connection.execute_fetchall("SELECT vectors FROM segments")]
         assert len(sizes) > 4
         assert max(sizes) <= 40
+
+
+async def test_a_scan_is_shared_among_threads_and_each_piece_is_done_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scan, "THREADED_ROWS", 16)
+    rng = np.random.default_rng(18)
+    async with open_world(tmp_path / "data", IndexSettings(seal_rows=64, threads=3)) as world:
+        await world.fill(rng, 300)
+        await world.index.maintain(world.database)
+        await asyncio.gather(*(world.check(unit(rng, 1)[0], 20, world.everything()) for _ in range(12)))
+
+
+async def test_a_failing_scan_fails_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scan, "THREADED_ROWS", 16)
+    monkeypatch.setattr(scan, "_pass", lambda *_: 1 / 0)
+    async with open_world(tmp_path / "data", IndexSettings(threads=3)) as world:
+        await world.fill(np.random.default_rng(19), 100)
+        with pytest.raises(ZeroDivisionError):
+            await asyncio.to_thread(
+                world.index.search, GUILD, MODEL, np.ones(DIMENSION, np.float32), 1, world.everything()
+            )
