@@ -91,7 +91,7 @@ class VectorIndex:
             return IndexAnswer((), 0, Floor.INDEX if self._tools else Floor.DIRECT)
         view = self._follow(guild_id, model_id, dimension) if self._tools else None
         if view is None or not view.whole or self._tools is None:
-            with self._connection() as connection:
+            with self.connection() as connection:
                 found, searched = direct.search(connection, guild_id, model_id, values, k, allowed)
             return IndexAnswer(found, searched, Floor.DIRECT)
         parts = [(part, terms) for part in view.parts if (terms := compile_filter(part.block, allowed)) is not None]
@@ -109,7 +109,7 @@ class VectorIndex:
         known = self._serving.get(key)
         if known is not None and (known[0] == wanted or time.monotonic() < known[1]):
             return known[0]
-        with self._connection() as connection:
+        with self.connection() as connection:
             serving = ModelId(follow.serving_model(connection, guild_id, wanted))
         self._serving[key] = (serving, time.monotonic() + SERVING_S)
         return serving
@@ -200,7 +200,7 @@ class VectorIndex:
             for (_, model), (_, follower) in self._followers.items():
                 if model == model_id:
                     return follower.dimension
-        with self._connection() as connection:
+        with self.connection() as connection:
             row = connection.execute("SELECT dimension FROM models WHERE model_id = ?", (model_id,)).fetchone()
         if row is None:
             raise ValueError(f"model {model_id} is unknown")
@@ -213,39 +213,7 @@ class VectorIndex:
 
     @contextmanager
     def connection(self) -> Iterator[sqlite3.Connection]:
-        """A read-only connection of the index's own, in autocommit."""
-        with self._connection() as connection:
-            yield connection
-
-    def _follow(self, guild_id: GuildId, model_id: ModelId, dimension: int) -> View:
-        key = (guild_id, model_id)
-        with self._lock:
-            version = self._version()
-            if key not in self._followers:
-                follower = Follower(guild_id, model_id, dimension, self.files(guild_id, model_id))
-                self._followers[key] = (threading.Lock(), follower)
-            turn, follower = self._followers[key]
-            self._used[key] = time.monotonic()
-            if self._seen.get(key) == version and not follower.stale:
-                return follower.view
-        with turn:
-            with self._connection() as connection:
-                view = follower.follow(connection)
-            with self._lock:
-                self._seen[key] = version
-            return view
-
-    def _version(self) -> int:
-        """Changes whenever anybody commits anything (3 µs)."""
-        if self._watch is None:
-            if self._closing.is_set():
-                raise RuntimeError("the index is closed")
-            self._watch = follow.connect(self.database_path)
-        (version,) = self._watch.execute("PRAGMA data_version").fetchone()
-        return int(version)
-
-    @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """A read-only connection of the index's own, in autocommit. Raises RuntimeError once it is closed."""
         with self._lock:
             connection = self._idle.pop() if self._idle else None
         if connection is None:
@@ -261,6 +229,33 @@ class VectorIndex:
                     connection = None
             if connection is not None:
                 connection.close()
+
+    def _follow(self, guild_id: GuildId, model_id: ModelId, dimension: int) -> View:
+        key = (guild_id, model_id)
+        with self._lock:
+            version = self._version()
+            if key not in self._followers:
+                follower = Follower(guild_id, model_id, dimension, self.files(guild_id, model_id))
+                self._followers[key] = (threading.Lock(), follower)
+            turn, follower = self._followers[key]
+            self._used[key] = time.monotonic()
+            if self._seen.get(key) == version and not follower.stale:
+                return follower.view
+        with turn:
+            with self.connection() as connection:
+                view = follower.follow(connection)
+            with self._lock:
+                self._seen[key] = version
+            return view
+
+    def _version(self) -> int:
+        """Changes whenever anybody commits anything (3 µs)."""
+        if self._watch is None:
+            if self._closing.is_set():
+                raise RuntimeError("the index is closed")
+            self._watch = follow.connect(self.database_path)
+        (version,) = self._watch.execute("PRAGMA data_version").fetchone()
+        return int(version)
 
     def _spread(self, function: Callable[[T], U], tasks: Sequence[T]) -> Iterable[U]:
         """`function` over `tasks`: this thread and the scanners take one after the other until none is left."""

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-
 ROUNDS = 4  # publications of one index in a row: what is written meanwhile may wait for the next call
 
 
@@ -68,7 +67,7 @@ class Maintenance:
         if not published:
             self._unlink(work.paths)
             return False
-        self._unlink(work.retired)
+        await self._in_thread(lambda _: self._unlink(work.retired))  # 400 MB take the file system a while
         return bool(work.records)
 
     def _prepare(
@@ -84,6 +83,7 @@ class Maintenance:
                     return None
                 snapshot = Snapshot(connection, guild_id, model_id, index.dimension(model_id), check)
                 work = draft.make(snapshot, settings, index.files(guild_id, model_id), everything=everything)
+                self._small.pop((guild_id, model_id), None)
                 if work is None and follow.coverage(connection, guild_id, model_id) is None:
                     self._small[guild_id, model_id] = newest
                 return work

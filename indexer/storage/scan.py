@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import sqrt
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -25,10 +25,6 @@ FIRST_PASS_ROWS = 12_288
 FIRST_PASS_SHARE = 64  # and only while fewer than one row in so many is to be found
 THREADED_ROWS = 131_072  # from so many rows on, a scan is cut for the threads; below, the other core is the model's
 GATHER_ROWS = 4096  # gathered at once: 4 MB of float16 rows, so that the scan finds them in the cache
-
-T = TypeVar("T")
-U = TypeVar("U")
-Spread = Callable[[Callable[[T], U], Sequence[T]], Iterable[U]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from indexer.storage.block import Bytes, Ints, as_vectors
-from indexer.storage.segment import HEADER_BYTES, MAGIC, Record, _aligned, header
+from indexer.storage.segment import HEADER_BYTES, MAGIC, Record, aligned, header
 
 CHUNK_ROWS = 4096  # rows handled at once: 8 MB of float32 at 512 dimensions
 
@@ -108,7 +108,7 @@ def write(
         step: npt.NDArray[np.float32] = np.maximum((high - low) / np.float32(254), np.float32(1e-12))
         residual, reach, crc = _write_codes(file, count, dimension, centre, step, crc, check)
         end = HEADER_BYTES + 3 * dimension * count
-        start = _aligned(end)
+        start = aligned(end)
         file.write(bytes(start - end))
         crc = zlib.crc32(bytes(start - end), crc)
         table = _table(arranged, centre, step, {"residual": residual, "reach": reach}, start)

@@ -100,7 +100,7 @@ class Segment:
         count = record.vectors
         length, magic = struct.unpack("<Q8s", data[-16:].tobytes())
         vectors_end = HEADER_BYTES + 2 * dimension * count
-        self._table_start = _aligned(vectors_end + dimension * count)
+        self._table_start = aligned(vectors_end + dimension * count)
         meta_start = len(data) - 16 - length
         if magic != MAGIC or meta_start < self._table_start:
             raise Damaged(record, f"{path}: not a segment of this version")
@@ -187,7 +187,7 @@ def _map(path: Path, record: Record) -> mmap.mmap:
         raise Damaged(record, f"{path}: {error.strerror}") from error
 
 
-def _aligned(offset: int) -> int:
+def aligned(offset: int) -> int:
     return (offset + 63) // 64 * 64
 
 

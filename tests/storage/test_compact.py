@@ -26,6 +26,7 @@ SETTINGS = IndexSettings(seal_rows=64, threads=1, purge_after_s=86_400)
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     async with open_world(tmp_path / "data", SETTINGS) as opened:
+        await opened.index.maintain(opened.database)  # a guild with nothing yet
         await opened.fill(np.random.default_rng(1), 300)
         await opened.index.maintain(opened.database)
         yield opened
