@@ -255,7 +255,7 @@ class Searcher:
             fused = reciprocal_rank_fusion(
                 [
                     [(one, 1.0) for one in near if one in judged],
-                    # A message that says half of the question hardly answers it: MRR 0.95 with this power, 0.92 with 4, 0.85 with 2.
+                    # Half of the question said hardly answers it: MRR 0.95 with this power, 0.92 with 4, 0.85 with 2.
                     [(hit.picture_id, words_weight * hit.share**8) for hit in said if hit.picture_id in judged],
                 ]
             )
