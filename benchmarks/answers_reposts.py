@@ -27,7 +27,8 @@ from indexer.encode.clip import open_encoder
 from indexer.ingest.decode_picture import Limits, decode_picture
 from indexer.model import Pixels, PixelSpec, Vectors
 from indexer.ports import Encoder
-from indexer.search.bands import confidences
+from indexer.search.bands import copy_bits_of, copy_scores
+from indexer.search.middles import SHARES, middles
 from indexer.settings import ModelSettings
 from sandbox.drawing import edits
 from sandbox.drawing.scene import draw, random_scene
@@ -78,15 +79,16 @@ async def measure(report: Report, originals: int = ORIGINALS, weights: Path = WE
 class _Prints:
     """What each method knows of n pictures."""
 
-    def __init__(self, vectors: Vectors, hashes: dict[str, Bits]) -> None:
+    def __init__(self, vectors: Vectors, crops: Sequence[Vectors], hashes: dict[str, Bits]) -> None:
         self.vectors = vectors
+        self.crops = crops
         self.hashes = hashes
 
 
 async def _prints(encoder: Encoder, count: int, seed: int, wanted: Sequence[str]) -> dict[str, _Prints]:
     """Of `count` pictures after each edit of `wanted` ("": as they are)."""
     loop = asyncio.get_running_loop()
-    vectors: dict[str, list[Vectors]] = {edit: [] for edit in wanted}
+    vectors: dict[str, list[list[Vectors]]] = {edit: [] for edit in wanted}
     hashes: dict[str, list[dict[str, Bits]]] = {edit: [] for edit in wanted}
     with ProcessPoolExecutor() as pool:
         parts = [
@@ -97,11 +99,15 @@ async def _prints(encoder: Encoder, count: int, seed: int, wanted: Sequence[str]
         ]
         for part in parts:
             for edit, (frames, known) in (await part).items():
-                vectors[edit].append(await encoder.encode_pixels(frames))
+                cut = middles(frames)
+                sets = [frames, *(cut[number :: len(SHARES)] for number in range(len(SHARES)))]
+                vectors[edit].append([await encoder.encode_pixels(one) for one in sets])
                 hashes[edit].append(known)
+    whole = {edit: [np.concatenate(one) for one in zip(*vectors[edit], strict=True)] for edit in wanted}
     return {
         edit: _Prints(
-            np.concatenate(vectors[edit]),
+            whole[edit][0],
+            whole[edit][1:],
             {name: np.concatenate([one[name] for one in hashes[edit]]) for name in hashes[edit][0]},
         )
         for edit in wanted
@@ -143,9 +149,14 @@ def _made(
 
 def _scores(asked: _Prints, gallery: _Prints) -> dict[str, npt.NDArray[np.float32]]:
     """[asked, gallery] by method, larger for more alike."""
-    bits = {name: _differing(asked.hashes[name], gallery.hashes[name]) for name in gallery.hashes}
-    ours = confidences(asked.vectors @ gallery.vectors.T, bits.pop("ours").astype(np.int64))
-    return {"ours": ours, **{name: -differing.astype(np.float32) for name, differing in bits.items()}}
+    cosines = asked.vectors @ gallery.vectors.T
+    for cut in asked.crops:
+        cosines = np.maximum(cosines, cut @ gallery.vectors.T)
+    bits = copy_bits_of(asked.hashes["ours"][:, None, 0], gallery.hashes["ours"][None, :, 0])
+    scores = {"ours": copy_scores(cosines, bits)}
+    for name in HASHES:
+        scores[name] = -_differing(asked.hashes[name], gallery.hashes[name]).astype(np.float32)
+    return scores
 
 
 def _differing(left: Bits, right: Bits) -> npt.NDArray[np.int32]:

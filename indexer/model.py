@@ -263,6 +263,7 @@ class Parts:
     words_rank: int | None = None
     hash_distance: int | None = None  # differing bits of 64 between the perceptual hashes
     standing: float | None = None  # standard deviations above what this query scores on a picture taken at random
+    copy: float | None = None  # how alike as copies of one picture: cosine and hash together, 1 and above for sure
 
 
 class Floor(StrEnum):

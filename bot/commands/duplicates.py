@@ -46,6 +46,7 @@ class Duplicates:
                     self.service.model_id,
                     reply.scope.filter(who.visible),
                     reply.threshold,
+                    await self.service.searcher.calibration(who.guild_id),
                 )
         except TimeoutError:
             raise TellPerson(say(who.language, "error.timeout")) from None

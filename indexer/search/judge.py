@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from indexer.model import Band, MessageId, Parts, PictureId
 from indexer.search.aim import Target
-from indexer.search.bands import Calibration
+from indexer.search.bands import Calibration, copy_bits, copy_score
 from indexer.search.lookup import PictureFacts
 from indexer.search.query import Query
 from indexer.search.rank import hamming
@@ -82,6 +82,13 @@ def _parts(
     said: tuple[int, WordHit] | None,
 ) -> Parts:
     cosine = float(known.vector @ target.vector)
+    copy = None
+    if query.has_pictures and not query.has_words:
+        closest = max((float(known.vector @ crop) for crop in (*query.vectors, *query.crops)), default=cosine)
+        bits = None
+        if query.hashes and known.perceptual_hash is not None:
+            bits = min(copy_bits(asked, known.perceptual_hash) for asked in query.hashes)
+        copy = copy_score(closest, bits)
     if query.has_pictures:
         standing = target.background.standing(cosine)
     else:
@@ -90,7 +97,7 @@ def _parts(
     if query.hashes and known.perceptual_hash is not None:
         distance = min(hamming(asked, known.perceptual_hash) for asked in query.hashes)
     words_rank, hit = said if said is not None else (None, None)
-    return Parts(cosine, rank, hit.bm25 if hit else None, words_rank, distance, standing)
+    return Parts(cosine, rank, hit.bm25 if hit else None, words_rank, distance, standing, copy)
 
 
 def _band(
@@ -101,5 +108,15 @@ def _band(
         return calibration.words_band(standing, best)
     if query.has_words:
         return calibration.both_band(standing, best)
+    copy = cosine if parts.copy is None else parts.copy
     same = known.sha256 in query.digests
-    return calibration.picture_band(cosine, target.background, hash_distance=parts.hash_distance, same_bytes=same)
+    return calibration.picture_band(cosine, copy, target.background, hash_distance=parts.hash_distance, same_bytes=same)
+
+
+def copies_first(near: Sequence[PictureId], judged: Mapping[PictureId, Judged]) -> list[PictureId]:
+    """Those of `near` that are worth showing: copies of what was asked with by how sure that is, then as they were."""
+    shown = [one for one in near if one in judged]
+    copies = [one for one in shown if judged[one].band in (Band.SAME, Band.EDITED)]
+    copies.sort(key=lambda one: (judged[one].band is not Band.SAME, -(judged[one].parts.copy or 0.0)))
+    kept = set(copies)
+    return [*copies, *(one for one in shown if one not in kept)]

@@ -18,11 +18,12 @@ class Query:
     """One search. At least one of `frames`, `vectors`, `like` and `words` says what to look for.
 
     `frames` are pictures as the encoder takes them, `vectors` such pictures already embedded ([d], unit length),
-    `like` pictures of the index; `not_pictures` are never hits. `digests` (SHA-256) and `hashes` (64-bit perceptual)
-    name the pictures that were asked with, so that the very same picture can be told from a similar one. `without` are
-    words for what must not be in the picture or its text; `phrases` must stand in the message's text, file name or
-    alt text. `min_score` is a cosine; `diversity` goes from 0 (closest first) to 1 (as different from each other as
-    can be).
+    `crops` their middles: what is left of a copy when its caption or the app around it is cut away; they only judge.
+    `like` are pictures of the index; `not_pictures` are never hits. `digests` (SHA-256) and `hashes` (64-bit
+    perceptual) name the pictures that were asked with, so that the very same picture can be told from a similar one.
+    `without` are words for what must not be in the picture or its text; `phrases` must stand in the message's text,
+    file name or alt text. `min_score` is a cosine; `diversity` goes from 0 (closest first) to 1 (as different from each
+    other as can be).
     """
 
     guild_id: GuildId
@@ -32,6 +33,7 @@ class Query:
     phrases: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     vectors: tuple[Vectors, ...] = ()
+    crops: tuple[Vectors, ...] = ()
     like: tuple[PictureId, ...] = ()
     not_pictures: frozenset[PictureId] = frozenset()
     digests: frozenset[bytes] = frozenset()
@@ -81,9 +83,9 @@ class Query:
             sorted(self.not_pictures),
             (self.count, self.min_score, self.diversity, self.picture_weight),
             [frame.shape for frame in self.frames],
-            len(self.vectors),
+            (len(self.vectors), len(self.crops)),
         )
         digest.update(repr(plain).encode())
-        for array in (*self.frames, *self.vectors):
+        for array in (*self.frames, *self.vectors, *self.crops):
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.digest()

@@ -13,13 +13,15 @@ import numpy.typing as npt
 
 from indexer.model import Filter, GuildId, ModelId, PictureId, Place, Vectors
 from indexer.search import lookup
-from indexer.search.bands import HASH_BITS, HASH_NEEDS_COSINE, confidences
+from indexer.search.bands import HASH_BITS, LARGEST_HASH_PART, Calibration, copy_bits_of, copy_scores
 from indexer.storage import places
 from indexer.storage.database import Database
 from indexer.storage.places import PlaceDetail
 
 # Each picture is compared with each: 20,000 of 512 dimensions take 4 s on two cores and 120 MB. Of more, the newest.
 MAX_PICTURES = 20_000
+# Vectors are stored as float16: of two that are equal the cosine may be this much less than 1.
+ROUNDING = 1e-3
 _BLOCK = 512  # rows compared at once: 512 × 20,000 cosines are 40 MB
 
 
@@ -54,11 +56,16 @@ class _Loaded:
     total: int
 
 
-async def find_reposts(db: Database, guild_id: GuildId, model_id: ModelId, filter: Filter, threshold: float) -> Reposts:
-    """Groups of two messages and more inside the filter whose pictures are one, as sure as `threshold` (0–1)."""
+async def find_reposts(
+    db: Database, guild_id: GuildId, model_id: ModelId, filter: Filter, threshold: float, calibration: Calibration
+) -> Reposts:
+    """Groups of two messages and more inside the filter whose pictures are one, as sure as `threshold` (0–1).
+
+    How sure is the calibration's closeness of their copy score: 0 at the guild's typical neighbours, 1 at identity.
+    """
     async with db.reader() as connection:
         loaded = await _load(connection, guild_id, model_id, filter)
-    leads = await asyncio.to_thread(_leaders, loaded, threshold)
+    leads = await asyncio.to_thread(_leaders, loaded, threshold, calibration.typical)
     groups = _groups(loaded, leads)
     async with db.reader() as connection:  # a message that went meanwhile is not shown
         details = await places.describe(connection, [first.place_id for first, _, _ in groups])
@@ -106,7 +113,7 @@ async def _load(connection: aiosqlite.Connection, guild_id: GuildId, model_id: M
     )
 
 
-def _leaders(loaded: _Loaded, threshold: float) -> list[tuple[int, float]]:
+def _leaders(loaded: _Loaded, threshold: float, typical: float) -> list[tuple[int, float]]:
     """For each picture the one that it repeats (itself, if none) and how sure that is.
 
     A picture joins the earliest-posted leader's group that it is surest of; it never leads others then, so a chain of
@@ -115,20 +122,22 @@ def _leaders(loaded: _Loaded, threshold: float) -> list[tuple[int, float]]:
     count = len(loaded.ids)
     leads = [(one, 1.0) for one in range(count)]
     leading = np.ones(count, np.bool_)
+    least = typical + threshold * (1 - typical)
     for start in range(0, count, _BLOCK):
         stop = min(start + _BLOCK, count)
         cosines = loaded.vectors[start:stop] @ loaded.vectors[:stop].T
         for row in range(stop - start):
             own = start + row
-            near = np.flatnonzero((cosines[row, :own] >= min(threshold, HASH_NEEDS_COSINE)) & leading[:own])
+            near = np.flatnonzero((cosines[row, :own] >= least - LARGEST_HASH_PART) & leading[:own])
             if not len(near):
                 continue
-            bits = np.bitwise_count(loaded.hashes[near] ^ loaded.hashes[own]).astype(np.int64)
+            bits = copy_bits_of(loaded.hashes[near], loaded.hashes[own])
             bits[~(loaded.known[near] & loaded.known[own])] = HASH_BITS
-            sure = confidences(cosines[row, near], bits)
-            best = int(np.argmax(sure))
-            if sure[best] >= threshold:
-                leads[own] = (int(near[best]), float(sure[best]))
+            scores = copy_scores(cosines[row, near], bits)
+            best = int(np.argmax(scores))
+            if scores[best] >= least - ROUNDING:
+                sure = (float(scores[best]) - typical) / (1 - typical)
+                leads[own] = (int(near[best]), min(max(sure, threshold), 1.0))
                 leading[own] = False
     return leads
 

@@ -27,8 +27,9 @@ from indexer.search import lookup, words
 from indexer.search.aim import Target, aim
 from indexer.search.bands import Calibration
 from indexer.search.cache import Recent
-from indexer.search.judge import Judged, judge
+from indexer.search.judge import Judged, copies_first, judge
 from indexer.search.lookup import PictureFacts
+from indexer.search.middles import middles
 from indexer.search.query import Query
 from indexer.search.rank import cosines, diverse, groups_of_alike, hamming, reciprocal_rank_fusion
 from indexer.search.references import REFERENCE_TEXTS
@@ -97,11 +98,20 @@ class Searcher:
 
         Raises TellPerson when a picture of `like` is gone, or shown nowhere inside the filter's channels.
         """
-        vectors = list(query.vectors)
         if query.frames:
-            vectors += list(await self._encoder.encode_pixels(query.frames, Priority.QUERY))
+            frames = list(query.frames)
+            if not query.has_words:  # with words beside it, nobody looks for a copy
+                frames += await asyncio.to_thread(middles, query.frames)
+            embedded = tuple(await self._encoder.encode_pixels(frames, Priority.QUERY))
+            count = len(query.frames)
+            query = replace(
+                query,
+                frames=(),
+                vectors=(*query.vectors, *embedded[:count]),
+                crops=(*query.crops, *embedded[count:]),
+            )
         if not query.like:
-            return replace(query, frames=(), vectors=tuple(vectors)) if query.frames else query
+            return query
         async with self._db.reader() as connection:
             everywhere = replace(query.filter, authors=None, after_ms=None, before_ms=None, not_message=None)
             shown = await lookup.places(connection, query.guild_id, query.like, everywhere)
@@ -111,9 +121,8 @@ class Searcher:
         known = [facts[picture_id] for picture_id in query.like]
         return replace(
             query,
-            frames=(),
             like=(),
-            vectors=(*vectors, *(one.vector for one in known)),
+            vectors=(*query.vectors, *(one.vector for one in known)),
             digests=query.digests | {one.sha256 for one in known},
             hashes=(*query.hashes, *(one.perceptual_hash for one in known if one.perceptual_hash is not None)),
             not_pictures=query.not_pictures | set(query.like),
@@ -135,7 +144,7 @@ class Searcher:
         if (known := self._answers.get(key)) is not None:
             return replace(known, stage_ms={"remembered": stages.finished()["total"], **stages.finished()})
         with stages.stage("text"):
-            calibration = await self._calibration(query.guild_id)
+            calibration = await self.calibration(query.guild_id)
             target = await self._aim(query, calibration)
         answer, said = await self._look(query, target, stages)
         with stages.stage("rank"):
@@ -171,7 +180,7 @@ class Searcher:
         assert vector is not None, "it was there before the model was asked, and the memory holds far more"
         return vector
 
-    async def _calibration(self, guild_id: GuildId) -> Calibration:
+    async def calibration(self, guild_id: GuildId) -> Calibration:
         """Of the guild as it was at most CALIBRATION_S seconds ago; of a guild that has just begun, as it is now."""
         known = self._calibrations.get(guild_id)
         if known is not None and time.monotonic() - known[0] < CALIBRATION_S:
@@ -254,7 +263,7 @@ class Searcher:
             words_weight = self._settings.words_weight * (0.5 if query.has_pictures else 1.0)
             fused = reciprocal_rank_fusion(
                 [
-                    [(one, 1.0) for one in near if one in judged],
+                    [(one, 1.0) for one in copies_first(near, judged)],
                     # Half of the question said hardly answers it: MRR 0.95 with this power, 0.92 with 4, 0.85 with 2.
                     [(hit.picture_id, words_weight * hit.share**8) for hit in said if hit.picture_id in judged],
                 ]

@@ -68,11 +68,19 @@ class ConceptEncoder:
 
     async def encode_pixels(self, frames: Sequence[Pixels], priority: Priority = Priority.INDEXING) -> Vectors:
         self.asked += [("pixels", priority)] * len(frames)
-        return np.stack([seen(frame.tobytes().rstrip(b"\0").decode()) for frame in frames])
+        return np.stack([seen(_told(frame)) for frame in frames])
 
     async def encode_words(self, texts: Sequence[str], priority: Priority = Priority.QUERY) -> Vectors:
         self.asked += [(text, priority) for text in texts]
         return np.stack([_unit(_meaning(text) + 0.5 * _direction("(words)")) for text in texts])
+
+
+def _told(frame: Pixels) -> str:
+    """The words in a frame's pixels; a frame that was cut or scaled has none left."""
+    try:
+        return frame.tobytes().rstrip(b"\0").decode()
+    except UnicodeDecodeError:
+        return "(cut)"
 
 
 def _direction(word: str) -> Vectors:

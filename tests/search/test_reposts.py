@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
-from indexer.model import PlaceFlag
+from indexer.ingest.perceptual_hash import SIDE, perceptual_hash
+from indexer.model import Filter, PlaceFlag
 from indexer.search import lookup
-from indexer.search.bands import confidences
+from indexer.search.bands import MIRRORED_BITS, copy_bits, copy_bits_of, copy_score, copy_scores
+from indexer.search.rank import hamming
 from indexer.search.reposts import Reposts, find_reposts
 from tests.search.library import BEN, DAY_MS, GUILD, PETS, SECRET, START_MS, Library, decoded, everywhere
 
 
 async def find(library: Library, threshold: float = 0.95, **narrowed: object) -> Reposts:
-    return await find_reposts(library.db, GUILD, library.model_id, everywhere(**narrowed), threshold)
+    held = await library.searcher.calibration(GUILD)
+    return await find_reposts(library.db, GUILD, library.model_id, everywhere(**narrowed), threshold, held)
 
 
 async def test_a_picture_posted_three_times_is_one_group_led_by_the_first(library: Library) -> None:
@@ -45,7 +47,7 @@ async def test_what_is_only_similar_is_no_repost_until_the_threshold_says_so(lib
     await library.post("cat rain tree")
     await library.post("cat rain hill")
     assert (await find(library)).groups == ()
-    assert len((await find(library, 0.7)).groups) == 1
+    assert len((await find(library, 0.3)).groups) == 1
 
 
 async def test_one_message_that_shows_a_picture_twice_is_no_repost(library: Library) -> None:
@@ -61,7 +63,8 @@ async def test_only_the_filter_is_compared(library: Library) -> None:
     assert SECRET not in {place.channel_id for place in (group.first, *group.others)}
     assert (await find(library, authors=frozenset({BEN}))).groups == ()
     assert (await find(library, after_ms=START_MS + 3 * DAY_MS)).groups == ()
-    nowhere = await find_reposts(library.db, GUILD, library.model_id, replace(everywhere(), channels=frozenset()), 0.95)
+    held = await library.searcher.calibration(GUILD)
+    nowhere = await find_reposts(library.db, GUILD, library.model_id, Filter(frozenset()), 0.95, held)
     assert (nowhere.groups, nowhere.total) == ((), 0)
 
 
@@ -91,12 +94,25 @@ async def test_blocks_of_comparison_have_no_seams(library: Library, monkeypatch:
 
 
 @given(st.floats(-1, 1, width=32), st.integers(0, 64))
-def test_confidence_grows_with_likeness_and_stays_between_0_and_1(cosine: float, bits: int) -> None:
+def test_a_copy_score_grows_with_likeness_of_either_kind(cosine: float, bits: int) -> None:
     cosines = np.array([cosine, min(cosine + 0.1, 1)], np.float32)
-    lower, higher = confidences(cosines, np.array([bits, bits]))
-    assert 0 <= lower <= higher <= 1
-    fewer = confidences(cosines[:1], np.array([max(bits - 5, 0)]))[0]
+    lower, higher = copy_scores(cosines, np.array([bits, bits]))
+    assert lower <= higher
+    fewer = copy_scores(cosines[:1], np.array([max(bits - 5, 0)]))[0]
     assert fewer >= lower
+    assert lower == pytest.approx(copy_score(cosines[0], bits), abs=1e-6)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_the_hash_of_a_mirrored_picture_is_told_from_the_hash_alone(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    coarse = Image.fromarray(rng.integers(0, 255, (6, 6), dtype=np.uint8))
+    greys = np.asarray(coarse.resize((SIDE, SIDE), Image.Resampling.BICUBIC))
+    straight, mirrored = perceptual_hash(greys), perceptual_hash(greys[:, ::-1])
+    assert hamming(straight ^ MIRRORED_BITS, mirrored) <= 12
+    assert copy_bits(straight, mirrored) <= 12
+    pairs = copy_bits_of(np.array([straight], np.uint64), np.array([mirrored], np.uint64))
+    assert pairs.tolist() == [copy_bits(straight, mirrored)]
 
 
 async def test_random_places_lie_inside_the_filter_and_differ(library: Library) -> None:
