@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from importlib.metadata import PackageNotFoundError, version
@@ -22,6 +23,9 @@ logger = logging.getLogger(__name__)
 
 # The part of the deadline in which commands in hand may finish; the rest is for pipeline, workers and database.
 DRAIN_SHARE = 0.5
+
+# Seconds within which a second signal is the same one: `timeout`, for one, signals the process and its whole group.
+ECHO_S = 1.0
 
 
 Prepare = Callable[[Config], AbstractAsyncContextManager[Config]]
@@ -57,12 +61,16 @@ class Shutdown:
         self.serving = False
         self._watchdog = watchdog
         self._main = asyncio.current_task()
+        self._asked_s = 0.0
 
     def ask(self, number: signal.Signals) -> None:
         if self.requested.is_set():
+            if time.monotonic() - self._asked_s < ECHO_S:
+                return
             logger.warning("%s again: leaving at once", number.name)
             os._exit(128 + number)
         logger.info("%s: finishing what is in hand, at most %.0f s", number.name, self._watchdog.deadline_s)
+        self._asked_s = time.monotonic()
         self.requested.set()
         self._watchdog.arm()
         if not self.serving and self._main is not None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.app import ECHO_S
 from bot.health import STALE_S, ailment
 from indexer.model import GuildId
 from indexer.storage import jobs, status
@@ -123,9 +124,22 @@ async def test_a_second_signal_does_not_wait(tmp_path: Path) -> None:
         await bot.says("connected as")
         bot.process.send_signal(signal.SIGINT)
         await bot.says("finishing what is in hand")
+        await asyncio.sleep(1.2 * ECHO_S)
         bot.process.send_signal(signal.SIGINT)
         assert await bot.ended() == 130
         assert "leaving at once" in bot.said
+
+
+async def test_a_signal_that_comes_twice_at_once_is_one(tmp_path: Path) -> None:
+    async with (
+        open_sandbox(town().world) as sandbox,
+        child(tmp_path, "run", **joining(sandbox)) as bot,
+    ):
+        await bot.says("connected as")
+        bot.process.send_signal(signal.SIGTERM)
+        bot.process.send_signal(signal.SIGINT)
+        assert await bot.ended() == 0
+        assert "closed" in bot.said
 
 
 async def test_what_hangs_while_closing_is_left_at_the_deadline(tmp_path: Path) -> None:
