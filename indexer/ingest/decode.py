@@ -149,6 +149,11 @@ class _Worker:
         """End the process, whatever it does. Returns how it ended."""
         with suppress(ProcessLookupError):
             self._process.kill()
+        # asyncio tells of a process's end only once its pipes are at theirs, and a pipe whose reader was cancelled in
+        # the middle of a large answer is paused for good: without this the wait would never end.
+        with suppress(OSError, RuntimeError):  # RuntimeError: somebody else reads, and will come to the end
+            while await self._answers.read(_CHUNK):
+                pass
         status = await self._process.wait()
         self._requests.close()
         return signal.Signals(-status).name if status < 0 else f"exit status {status}"
