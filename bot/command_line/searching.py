@@ -48,12 +48,7 @@ async def _search(config: Config, arguments: argparse.Namespace) -> None:
         filter_ = await _filter(reader, guild_id, stored, wish)
         pictures = () if arguments.image is None else (await _picture(config, reader, arguments.image),)
         count = min(wish.count or config.settings.search.default_count, config.settings.search.max_count)
-        query = replace(
-            Query.for_pictures(guild_id, filter_, pictures, wish.words, count),
-            phrases=wish.phrases,
-            without=wish.without,
-            min_score=wish.min_score,
-        )
+        query = Query.for_pictures(guild_id, filter_, pictures, count=count).asked_by(wish)
         result = await reader.searcher.search(query)
     names = {channel.id: channel.name for channel in stored}
     if arguments.json:

@@ -79,7 +79,7 @@ class Answers:
     def __init__(self, context: CommandContext, kind: str = "similar") -> None:
         self.service: Service = context.service
         self.settings = context.config.settings.search
-        self.replies = OpenReplies(kind)
+        self.replies = OpenReplies(kind, context.config.limits)
         self._coverage: Recent[tuple[int, frozenset[ChannelId]], tuple[float, int]] = Recent(REMEMBERED)
 
     async def answer(
@@ -97,12 +97,8 @@ class Answers:
         if not (pictures or wish.words.strip()):
             raise TellPerson(say(who.language, "error.nothing_asked"))
         count = min(wish.count or self.settings.default_count, self.settings.max_count)
-        query = replace(
-            Query.for_pictures(who.guild_id, scope.filter(who.visible), tuple(pictures), wish.words, count),
-            phrases=wish.phrases,
-            without=wish.without,
-            min_score=wish.min_score,
-        )
+        scoped = scope.filter(who.visible)
+        query = Query.for_pictures(who.guild_id, scoped, tuple(pictures), count=count).asked_by(wish)
         query = await self.service.searcher.prepare(query)
         asked = Asked(len(pictures), wish.words, wish.without)
         kept = tuple(shrunk(picture.frames[0]) for picture in pictures)

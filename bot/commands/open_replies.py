@@ -16,12 +16,16 @@ from typing import Any, Protocol
 import discord
 
 from bot.commands import Tree, answer_error
+from bot.commands.limits import TokenBuckets
+from bot.config import LimitSettings
 from bot.replies.texts import Language, say
 from indexer.errors import TellPerson
 
 # An interaction's token, and with it an ephemeral reply, lives this long.
 LIFETIME_S = 15 * 60.0
 REMEMBERED = 500
+# A page is turned more often than a question is asked: so many presses where one command is allowed.
+PRESSES = 4
 
 
 class OpenReply(Protocol):
@@ -38,9 +42,11 @@ class OpenReply(Protocol):
 class OpenReplies:
     """The open replies of one command group. `kind` begins the names of its buttons."""
 
-    def __init__(self, kind: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, kind: str, limits: LimitSettings, clock: Callable[[], float] = time.monotonic) -> None:
         self._kind = kind
         self._clock = clock
+        often = LimitSettings(limits.per_minute * PRESSES, limits.burst * PRESSES)
+        self._buckets = TokenBuckets(often, clock)
         self._open: OrderedDict[str, tuple[float, OpenReply]] = OrderedDict()
 
     def __len__(self) -> int:
@@ -74,6 +80,8 @@ class OpenReplies:
                 raise TellPerson(say(language, "error.too_old"))
             if interaction.user.id != reply.owner_id:
                 raise TellPerson(say(language, "error.not_yours"))
+            if wait := self._buckets.take(interaction.user.id):
+                raise TellPerson(say(language, "error.rate", seconds=max(1, round(wait))))
             data: Mapping[str, Any] = interaction.data or {}
             await reply.press(interaction, action, data.get("values", ()))
         except Exception as error:  # noqa: BLE001 — discord.py would only log it: the person must be told too

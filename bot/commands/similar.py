@@ -35,6 +35,8 @@ def register(tree: Tree, context: CommandContext) -> None:
     )
     @app_commands.describe(
         image=locale_str("A picture to compare with"),
+        image2=locale_str("A second picture: hits are like both"),
+        image3=locale_str("A third picture: hits are like all three"),
         text=locale_str("What to look for, as in: cat in the rain -dog in:#memes has:gif"),
         channel=locale_str("Only in this channel or category, threads included"),
         author=locale_str("Only what this member posted"),
@@ -56,6 +58,8 @@ def register(tree: Tree, context: CommandContext) -> None:
         count: app_commands.Range[int, 1, 50] | None = None,
         share: bool = False,
         explain: bool = False,
+        image2: discord.Attachment | None = None,
+        image3: discord.Attachment | None = None,
     ) -> None:
         await interaction.response.defer(ephemeral=True)
         who = await asker(interaction, service)
@@ -63,7 +67,8 @@ def register(tree: Tree, context: CommandContext) -> None:
         if count is not None:
             wish = replace(wish, count=count)
         scope = await scope_of(service, wish, who, channel, author, after, before)
-        pictures = [await decode_upload(service, image)] if image is not None else []
+        given = [one for one in (image, image2, image3) if one is not None]
+        pictures = [await decode_upload(service, one) for one in given]
         await answers.answer(interaction, who, wish, pictures, scope, explain=explain, share=share)
 
     @app_commands.context_menu(name=locale_str("Find similar"))

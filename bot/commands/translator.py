@@ -17,6 +17,8 @@ _GERMAN: Mapping[str, str] = {
         "Findet Bilder in der Geschichte dieses Servers: nach Bild, Wörtern oder beidem"
     ),
     "A picture to compare with": "Ein Bild, mit dem verglichen wird",
+    "A second picture: hits are like both": "Ein zweites Bild: Treffer ähneln beiden",
+    "A third picture: hits are like all three": "Ein drittes Bild: Treffer ähneln allen dreien",
     "What to look for, as in: cat in the rain -dog in:#memes has:gif": (
         "Was gesucht wird, zum Beispiel: Katze im Regen -Hund in:#memes has:gif"
     ),

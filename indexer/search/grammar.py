@@ -3,9 +3,10 @@
     cat in the rain -dog "birthday party" in:#memes from:@anna after:2024-05-01 before:"3 weeks ago" has:gif count:10
 
 Words say what to look for; `-word` and `-"two words"` what must not be there; words in quotes must stand in the
-message's text, file name or alt text. `in: from: after: before: has: count: min:` narrow the search; a value with
-spaces stands in quotes, a space after the colon is allowed. in:, from: and has: may be repeated (any of the channels,
-any of the authors, all of the properties). A backslash before a word takes its meaning away: `\\-5` looks for "-5".
+message's text, file name or alt text. `in: from: after: before: has: count: min:` narrow the search, `weight:` sets
+pictures against words, `diverse:` asks for variety; a value with spaces stands in quotes, a space after the colon is
+allowed. in:, from: and has: may be repeated (any of the channels, any of the authors, all of the properties). A
+backslash before a word takes its meaning away: `\\-5` looks for "-5".
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ HAS: dict[str, PlaceFlag] = {
     "sticker": PlaceFlag.STICKER,
     "video": PlaceFlag.VIDEO,
 }
-_KEYS = ("in", "from", "after", "before", "has", "count", "min")
+_KEYS = ("in", "from", "after", "before", "has", "count", "min", "weight", "diverse")
 _CLOSING = {'"': '"', "“": "”", "„": "“", "«": "»", "”": "”"}
 _MENTION = re.compile(r"<(#|@!?|@&)(\d{1,20})>")
 _KEYED = re.compile(rf"({'|'.join(_KEYS)}):(.*)", re.IGNORECASE | re.DOTALL)
@@ -46,7 +47,10 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a text asks for. `words` are for the model (quoted ones included), `phrases` those that stood in quotes."""
+    """What a text asks for. `words` are for the model (quoted ones included), `phrases` those that stood in quotes.
+
+    `weight` is that of the pictures against the words, `diversity` as in Query, both 0–1.
+    """
 
     words: str = ""
     phrases: tuple[str, ...] = ()
@@ -60,6 +64,8 @@ class Wish:
     exclude: PlaceFlag = NO_FLAGS
     count: int | None = None
     min_score: float | None = None
+    weight: float | None = None
+    diversity: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +135,9 @@ def _with_filters(wish: Wish, keyed: list[_Token], now_ms: int) -> Wish:
         flags[False],
         flags[True],
         _count(once["count"].text) if "count" in once else None,
-        _score(once["min"].text) if "min" in once else None,
+        _share(once["min"], -1.0) if "min" in once else None,
+        _share(once["weight"], 0.0) if "weight" in once else None,
+        _share(once["diverse"], 0.0) if "diverse" in once else None,
     )
 
 
@@ -213,6 +221,8 @@ _EXAMPLES = {
     "has": "has:gif",
     "count": "count:10",
     "min": "min:0.8",
+    "weight": "weight:0.7",
+    "diverse": "diverse:0.5",
 }
 
 
@@ -234,13 +244,15 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _score(text: str) -> float:
-    """A cosine: 0.8, 0,8 or 80%."""
-    plain = text.replace(",", ".")
+def _share(token: _Token, least: float) -> float:
+    """0.8, 0,8 or 80%, from `least` to 1."""
+    plain = token.text.replace(",", ".")
     try:
         value = float(plain.removesuffix("%")) / (100 if plain.endswith("%") else 1)
     except ValueError:
         value = float("nan")
-    if not -1 <= value <= 1:
-        raise TellPerson(f"min: needs a score between 0 and 1, as in min:0.8, not “{text[:40]}”.")
+    if not least <= value <= 1:
+        raise TellPerson(
+            f"{token.key}: needs a number from 0 to 1, as in {_EXAMPLES[token.key]}, not “{token.text[:40]}”."
+        )
     return value

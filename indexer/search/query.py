@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from indexer.model import DecodedPicture, Filter, GuildId, PictureId, Pixels, Vectors
+from indexer.search.grammar import Wish
 
 # Weight of the pictures against the words where a query has both: 0 = words only, 1 = pictures only.
 BALANCED = 0.5
@@ -56,6 +57,18 @@ class Query:
             digests=frozenset(picture.sha256 for picture in pictures),
             hashes=tuple(picture.perceptual_hash for picture in pictures),
             count=count,
+        )
+
+    def asked_by(self, wish: Wish) -> Query:
+        """The same query with everything of `wish` that does not name channels, authors or times."""
+        return replace(
+            self,
+            words=wish.words,
+            phrases=wish.phrases,
+            without=wish.without,
+            min_score=wish.min_score,
+            picture_weight=self.picture_weight if wish.weight is None else wish.weight,
+            diversity=self.diversity if wish.diversity is None else wish.diversity,
         )
 
     @property

@@ -12,10 +12,13 @@ from discord.app_commands import locale_str
 
 from bot.client import COMMANDS
 from bot.commands.translator import LANGUAGES, Translator
+from bot.config import Config
 
 
 class _Context:
-    """What a command needs to be registered; none of it is used before somebody asks."""
+    """What a command needs to be registered; the service is not used before somebody asks."""
+
+    config = Config()
 
     def __getattr__(self, name: str) -> Any:
         return _Context()

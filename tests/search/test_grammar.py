@@ -46,7 +46,7 @@ def test_a_backslash_takes_a_words_meaning_away() -> None:
 def test_all_filters_at_once() -> None:
     wish = parse(
         "cat in:#memes in:<#123456789012345678> -in:spam from:@anna from:<@!234567890123456789> after:2024-05-01"
-        ' before:"2 days ago" has:gif -has:spoiler count:12 min:0,8',
+        ' before:"2 days ago" has:gif -has:spoiler count:12 min:0,8 weight:70% diverse:0.5',
         NOW,
     )
     assert wish == Wish(
@@ -60,6 +60,8 @@ def test_all_filters_at_once() -> None:
         exclude=PlaceFlag.SPOILER,
         count=12,
         min_score=0.8,
+        weight=0.7,
+        diversity=0.5,
     )
 
 
@@ -83,8 +85,10 @@ def test_what_only_looks_like_a_filter_is_a_word() -> None:
         ("count:0", "count: needs a whole number"),
         ("count:five", "count: needs a whole number"),
         ("count:٣", "count: needs a whole number"),
-        ("min:2", "min: needs a score"),
-        ("min:high", "min: needs a score"),
+        ("min:2", "min: needs a number"),
+        ("weight:-1", "weight: needs a number"),
+        ("diverse:very", "diverse: needs a number"),
+        ("min:high", "min: needs a number"),
         ("before:someday", "“someday” is not a date"),
         ("after:2024-02-30", "“2024-02-30” is not a date"),
         ("after:2024 before:2023", "after: is not earlier"),
