@@ -97,6 +97,7 @@ def _draw_cell(
 def _fitting(draw: ImageDraw.ImageDraw, text: str, width: int, size: int) -> str:
     """`text` in letters that the font has, cut with an ellipsis to `width` pixels."""
     font = _font(size)
+    text = " ".join(text.encode("utf-8", "ignore").decode().split())
     end = "…"
     if _face() is None:  # Pillow's own font has ASCII only
         text = unicodedata.normalize("NFKD", text.translate(_PLAIN)).encode("ascii", "ignore").decode()
