@@ -52,10 +52,11 @@ async def sheet(
             for number, hit in enumerate(hits):
                 if not hit.place.flags & PlaceFlag.SPOILER:
                     tasks.create_task(get(number, hit))
+    bands = "band" if asked.pictures else "words"
     cells = [
         Cell(
             found.get(number),
-            f"{number + 1} · {say(who.language, f'band.{hit.band}')}",
+            f"{number + 1} · {say(who.language, f'{bands}.{hit.band}')}",
             f"{hit.score:.2f} · #{plain(names.get(hit.place.channel_id, ''), 40)}",
         )
         for number, hit in enumerate(hits)
