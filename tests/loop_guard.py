@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-BOUND_S = 0.75  # seconds; what the bot itself must keep is far less (issue 4: 50 ms), measured by benchmarks
+BOUND_S = 0.75  # seconds; what the bot itself must keep is far less (50 ms), measured by benchmarks
 
 _SCHEDSTAT = Path("/proc/thread-self/schedstat")
 

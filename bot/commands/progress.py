@@ -27,7 +27,7 @@ from indexer.storage.jobs import Job, JobState, Scope, ScopeKind
 
 logger = logging.getLogger(__name__)
 
-# Discord allows about 5 edits in 5 s a channel; the issue asks for at most one in 2 s.
+# Discord allows about 5 edits in 5 s a channel; one in 2 s is as often as anybody reads it.
 EDIT_S = 2.0
 BAR_CELLS = 20
 
