@@ -38,8 +38,9 @@ PICTURES_RELATED = 3.0
 # The best of many pictures stands high by chance alone, about √(2 ln n) for n of them. Measured with the demo model, 60
 # to 5,000 pictures: what fits nothing rises by 0.37 of that.
 CHANCE_RISE, CHANCE_AT = 0.37, 400
-# Beside a hit that stands high, what stands at less than this share of it is not worth the room.
-BESIDE_BEST = 0.6
+# Beside a hit that stands high, what stands at less than this share of it is not worth the room: of words alone, and of
+# pictures with words.
+BESIDE_WORDS, BESIDE_BOTH = 0.6, 0.5
 # Hashes that differ in fewer than HASH_FROM bits speak for a copy, each bit less by HASH_WORTH / 64. Unrelated pictures
 # differ in 32 bits give or take 4; of 2,000 the nearest one in 16. Measured with 2,000 originals, at one false match in
 # 1,000: with the cosine alone 54 % of pictures turned by 5° are found, with the hash beside it 94 %
@@ -154,7 +155,7 @@ class Calibration:
 
     def words_band(self, standing: float, best: float) -> Band:
         """The band of a hit of words alone, of which the best one stands at `best`."""
-        return self._band(standing, WORDS_WELL, max(WORDS_RELATED, BESIDE_BEST * best))
+        return self._band(standing, WORDS_WELL, max(WORDS_RELATED, BESIDE_WORDS * best))
 
     def words_enough(self, standing: float, searched: int) -> bool:
         """Whether the best of `searched` pictures answers the question at all."""
@@ -162,7 +163,7 @@ class Calibration:
 
     def both_band(self, standing: float, best: float) -> Band:
         """The same for pictures and words together; `standing` is that of the whole question."""
-        return self._band(standing, BOTH_WELL, max(BOTH_RELATED, BESIDE_BEST * best))
+        return self._band(standing, BOTH_WELL, max(BOTH_RELATED, BESIDE_BOTH * best))
 
     def both_enough(self, standing: float, searched: int) -> bool:
         return not self.judges or standing >= BOTH_ENOUGH + _chance(searched)
