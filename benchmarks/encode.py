@@ -14,14 +14,11 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import open_clip
-import torch
 from PIL import Image
-from safetensors.torch import save_file
 
 from benchmarks.report import Report
 from indexer.encode.clip import ClipEncoder, open_encoder
-from indexer.encode.precision import trial_pictures
+from indexer.encode.openmp import spin_briefly
 from indexer.ingest.decode import open_decoder
 from indexer.ingest.decode_picture import Limits, decode_picture
 from indexer.model import Pixels, PixelSpec
@@ -36,6 +33,10 @@ _REPEATS: Final = 7  # of which the median counts
 
 
 def _checkpoint(folder: Path) -> Path:
+    import open_clip  # torch comes in here and below, after main() has said how its threads wait, as in the bot
+    import torch
+    from safetensors.torch import save_file
+
     torch.manual_seed(0)
     path = folder / f"{MODEL}.safetensors"
     save_file(open_clip.create_model(MODEL).state_dict(), path)
@@ -63,6 +64,8 @@ async def _query_ms(encoder: ClipEncoder) -> tuple[float, float]:
 
 
 async def _encoding(report: Report, checkpoint: Path) -> None:
+    from indexer.encode.precision import trial_pictures
+
     frames = trial_pictures(SIZE, 32)
     plain = 0.0
     for precision in ("float32", "bfloat16"):
@@ -149,6 +152,8 @@ def _median_ms(run: Callable[[], object]) -> float:
 
 
 async def _decoding(report: Report) -> None:
+    import open_clip
+
     spec, files = PixelSpec(SIZE), _files()
     transform = open_clip.image_transform(SIZE, is_train=False)
 
@@ -173,6 +178,7 @@ async def _decoding(report: Report) -> None:
 
 
 def main() -> None:
+    spin_briefly()
     report = Report("encode")
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(_decoding(report))

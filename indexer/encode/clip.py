@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from indexer.encode.batching import Batches, Kind, Payload
+from indexer.encode.openmp import spin_briefly
 from indexer.encode.thread import ModelThread
 from indexer.model import ModelSpec, Pixels, PixelSpec, Vectors
 from indexer.ports import Priority
@@ -119,6 +120,7 @@ async def _load(thread: ModelThread, settings: ModelSettings) -> Loaded:
 
 
 def _load_blocking(settings: ModelSettings) -> Loaded:
+    spin_briefly()
     import torch
 
     from indexer.encode.precision import choose_device, settle_precision

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -197,3 +198,13 @@ async def test_loading_and_precision_stand_in_the_log(tiny: TinyModel, caplog: p
 def test_torch_is_not_imported_before_a_model_is_opened() -> None:
     code = "import indexer.encode.clip, sys; sys.exit('torch' in sys.modules or 'open_clip' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "waiting"), [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "None")]
+)
+def test_torchs_threads_wait_briefly_unless_the_environment_says_otherwise(given: dict[str, str], waiting: str) -> None:
+    code = "import os, indexer.encode.openmp as o; o.spin_briefly(); print(os.environ.get('GOMP_SPINCOUNT'))"
+    kept = {key: value for key, value in os.environ.items() if key not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    shown = subprocess.run([sys.executable, "-c", code], env=kept | given, capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == waiting
