@@ -24,7 +24,7 @@ AUTHORS = 2_000
 GUILD, MODEL = 1, 1
 START_MS, SPAN_MS = 1_500_000_000_000, 5 * 365 * 86_400_000
 CHUNK = 10_000
-VARIED = 96  # dimensions in which rows of a cluster differ
+VARIED = 24  # dimensions in which rows of a cluster differ
 
 Vectors = npt.NDArray[np.float32]
 

@@ -88,16 +88,21 @@ def _sqlite_vec(data: Data, filters: dict[str, Filter], folder: Path, stack: Exi
     connection.enable_load_extension(True)
     vec.load(connection)
     connection.execute(
-        f"CREATE VIRTUAL TABLE v USING vec0(id INTEGER PRIMARY KEY, e FLOAT[{DIMENSION}] distance_metric=cosine,"
-        " channel INTEGER, author INTEGER)"
+        # Its L2 distance is twice as fast as its cosine, and puts unit vectors in the same order.
+        f"CREATE VIRTUAL TABLE v USING vec0"
+        f"(id INTEGER PRIMARY KEY, e FLOAT[{DIMENSION}], channel INTEGER, author INTEGER)"
     )
     for start in range(0, len(data), CHUNK):
-        rows = [row for row in range(start, min(start + CHUNK, len(data))) if not data.deleted[row]]
+        vectors = data.vectors[start : start + CHUNK].astype(np.float32)
+        vectors /= np.linalg.norm(
+            vectors, axis=1, keepdims=True
+        )  # float16's rounding made them a little longer or shorter
         connection.executemany(
             "INSERT INTO v (id, e, channel, author) VALUES (?, ?, ?, ?)",
             [
-                (row, data.vectors[row].astype(np.float32).tobytes(), int(data.channel[row]), int(data.author[row]))
-                for row in rows
+                (start + at, vector.tobytes(), int(data.channel[start + at]), int(data.author[start + at]))
+                for at, vector in enumerate(vectors)
+                if not data.deleted[start + at]
             ],
         )
         connection.commit()
