@@ -19,7 +19,7 @@ from typing import Any
 import imagehash
 import numpy as np
 import numpy.typing as npt
-import pdqhash  # type: ignore[import-untyped]  # it ships no types
+import pdqhash
 from PIL import Image
 
 from benchmarks.report import Report
