@@ -25,6 +25,7 @@ import discord
 from discord.abc import GuildChannel
 from discord.http import HTTPClient
 
+from bot.rest import Unbroken
 from indexer.model import Channel, ChannelId, ChannelKind
 
 # Asking for membership costs one request a private thread; the newest are asked first, the others stay hidden.
@@ -76,6 +77,7 @@ def visible_channels(
 
 async def look(
     http: HTTPClient,
+    unbroken: Unbroken,
     guild: discord.Guild,
     member: discord.Member,
     asking_channel: AskingChannel,
@@ -95,7 +97,7 @@ async def look(
     if not undecided:
         return open_without
     undecided.sort(reverse=True)
-    joined = await _joined(http, member, undecided[:MAX_THREADS_ASKED])
+    joined = await _joined(http, unbroken, member, undecided[:MAX_THREADS_ASKED])
     # Worked out anew: while Discord was asked, permissions may have changed.
     return visible_channels(guild, member, asking_channel, stored=stored, joined=joined)
 
@@ -147,7 +149,9 @@ def _manages_threads(guild: discord.Guild, parent_id: int, member: discord.Membe
     return parent is not None and parent.permissions_for(member).manage_threads
 
 
-async def _joined(http: HTTPClient, member: discord.Member, threads: Collection[ChannelId]) -> frozenset[ChannelId]:
+async def _joined(
+    http: HTTPClient, unbroken: Unbroken, member: discord.Member, threads: Collection[ChannelId]
+) -> frozenset[ChannelId]:
     """Those of `threads` that Discord says `member` is in, as far as it says so before the deadline."""
     joined: set[ChannelId] = set()
     gate = asyncio.Semaphore(ASK_AT_ONCE)
@@ -155,7 +159,7 @@ async def _joined(http: HTTPClient, member: discord.Member, threads: Collection[
     async def ask(thread_id: ChannelId) -> None:
         async with gate:
             with suppress(discord.DiscordException, aiohttp.ClientError, OSError):  # 404: no member; else unknown
-                await http.get_thread_member(thread_id, member.id)
+                await unbroken(http.get_thread_member(thread_id, member.id))
                 joined.add(thread_id)
 
     with suppress(TimeoutError):  # who answered in time counts, the others stay hidden

@@ -25,8 +25,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Coroutine
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 import discord
@@ -35,6 +36,7 @@ from discord.http import Route
 from indexer.errors import ChannelClosed, ChannelGone, ConfigError, RetryLater
 
 Params = dict[str, Any] | list[tuple[str, str]]  # a list where a name comes several times
+T = TypeVar("T")
 
 UNKNOWN_CHANNEL, UNKNOWN_GUILD, UNKNOWN_MESSAGE = 10003, 10004, 10008
 INDEXING = 110000  # guild search: Discord's index is not ready
@@ -122,6 +124,34 @@ class Pace:
         return max(self._next - now, 0.0)
 
 
+class Unbroken:
+    """Requests of discord.py that go on to their end when whoever waits for them is cancelled.
+
+    Cancelled inside a request during a global rate limit, discord.py would leave its gate closed for good, and the
+    whole bot with it.
+    """
+
+    def __init__(self) -> None:
+        self._running: set[asyncio.Task[Any]] = set()
+
+    async def __call__(self, request: Coroutine[Any, Any, T]) -> T:
+        """The answer of `request`, or its error."""
+        task = asyncio.ensure_future(request)
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+        return await asyncio.shield(task)
+
+    async def close(self, timeout_s: float) -> None:
+        """Waits for requests that nobody waits for any more, at most `timeout_s` seconds."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=timeout_s)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # read, or asyncio complains about an error that nobody waited for
+
+
 class Rest:
     """GET requests over a logged-in client. Safe to use from many tasks."""
 
@@ -136,7 +166,7 @@ class Rest:
         self._client = client
         self._pace = pace or Pace()
         self._timeout_s = timeout_s
-        self._loose: set[asyncio.Task[Any]] = set()
+        self.unbroken = Unbroken()
         self.budget = budget or RequestBudget()
         self._counted_by_trace = budget is not None or client.http.http_trace is None
         if budget is None and client.http.http_trace is None:
@@ -162,14 +192,9 @@ class Rest:
         await self._pace.turn()
         self.budget.check()
         route = Route("GET", path, **parts)
-        # discord.py must never be cancelled inside a request: during a global rate limit it would leave its gate
-        # closed for good, and the whole bot with it. So the request runs on its own and we only stop waiting for it.
-        request = asyncio.ensure_future(self._client.http.request(route, params=params or {}))
-        self._loose.add(request)
-        request.add_done_callback(self._finished)
         try:
             async with asyncio.timeout(self._timeout_s):
-                answer = await asyncio.shield(request)
+                answer = await self.unbroken(self._client.http.request(route, params=params or {}))
         except discord.HTTPException as error:
             if error.status == 404 and absent is not None and error.code == absent:
                 return None
@@ -200,13 +225,7 @@ class Rest:
 
     async def close(self) -> None:
         """Waits for requests whose callers have left, at most the time of one request."""
-        if self._loose:
-            await asyncio.wait(self._loose, timeout=self._timeout_s)
-
-    def _finished(self, request: asyncio.Task[Any]) -> None:
-        self._loose.discard(request)
-        if not request.cancelled():
-            request.exception()  # read, or asyncio complains about an error that nobody waited for
+        await self.unbroken.close(self._timeout_s)
 
     def _meaning(self, error: discord.HTTPException, about: str) -> Exception:
         status, code = error.status, error.code

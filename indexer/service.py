@@ -6,25 +6,27 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 
-from indexer.encode.clip import open_encoder
+from indexer.encode.clip import ClipEncoder, open_encoder
 from indexer.errors import RetryLater, Stop, TellPerson
 from indexer.ingest.decode import Decoder, open_decoder
 from indexer.ingest.fetch import Fetcher, open_fetcher
 from indexer.ingest.live import Live
+from indexer.ingest.newest import Newest
 from indexer.ingest.pipeline import Pipeline, open_pipeline
 from indexer.ingest.verify import Verifier
 from indexer.jobs import Jobs
-from indexer.model import GuildId, ModelId, UserId
+from indexer.model import GuildId, ModelId, ModelSpec, UserId
 from indexer.ports import Encoder, History
-from indexer.search.search import Searcher
+from indexer.search.serving import GuildSearcher, OpenModel, open_searcher
 from indexer.settings import Settings
 from indexer.storage import audit, embeddings, forget, guilds, messages, opt_outs, places, status
 from indexer.storage.database import Database, open_database
 from indexer.storage.index import VectorIndex
 from indexer.storage.opt_outs import EVERYWHERE
+from indexer.storage.scan import Accelerator
 from indexer.storage.status import Status
 
 logger = logging.getLogger(__name__)
@@ -48,7 +50,8 @@ class Service:
     fetcher: Fetcher
     pipeline: Pipeline
     live: Live
-    searcher: Searcher
+    newest: Newest
+    searcher: GuildSearcher
     verifier: Verifier
     jobs: Jobs
     model_id: ModelId
@@ -115,18 +118,42 @@ async def compact_index(db: Database, settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def open_index(db: Database, settings: Settings) -> AsyncIterator[VectorIndex]:
+async def open_index(
+    db: Database, settings: Settings, accelerator: Accelerator | None = None
+) -> AsyncIterator[VectorIndex]:
     """The vector index beside the database, closed when the block ends."""
-    index = await asyncio.to_thread(VectorIndex, db.path, settings.data_dir / SEGMENTS, settings.index)
+    folder = settings.data_dir / SEGMENTS
+    index = await asyncio.to_thread(VectorIndex, db.path, folder, settings.index, accelerator)
     try:
         yield index
     finally:
         await asyncio.to_thread(index.close)
 
 
+def _opener(settings: Settings) -> OpenModel:
+    """How a model that was used before is opened again: with the present settings, but for its name and weights."""
+
+    def open_model(spec: ModelSpec) -> AbstractAsyncContextManager[Encoder]:
+        return open_encoder(replace(settings.model, name=spec.name, pretrained=spec.pretrained))
+
+    return open_model
+
+
+def _accelerator(encoder: Encoder) -> Accelerator | None:
+    """The GPU that the model runs on, for wide scans; nothing of CUDA is touched where it runs on none."""
+    if not isinstance(encoder, ClipEncoder) or encoder.device != "cuda":
+        return None
+    from indexer.encode.gpu_scan import gpu_scan
+
+    return gpu_scan(encoder.device)
+
+
 @asynccontextmanager
-async def open_service(settings: Settings, history: History, encoder: Encoder | None = None) -> AsyncIterator[Service]:
-    """Everything, writing, until the block ends. `encoder` stands in for the configured model.
+async def open_service(
+    settings: Settings, history: History, encoder: Encoder | None = None, open_model: OpenModel | None = None
+) -> AsyncIterator[Service]:
+    """Everything, writing, until the block ends. `encoder` stands in for the configured model, `open_model` for the way
+    to those that were configured before.
 
     At the end, in this order: no more history is read, what is in the pipeline stays pending, the model and the workers
     go, the database closes. Raises Stop (ConfigError, StorageError, ModelUnavailable) where something cannot be opened.
@@ -137,7 +164,10 @@ async def open_service(settings: Settings, history: History, encoder: Encoder | 
             encoder = await stack.enter_async_context(open_encoder(settings.model))
         async with db.transaction() as tx:
             model_id = await embeddings.model_id(tx, encoder.spec)
-        index = await stack.enter_async_context(open_index(db, settings))
+        index = await stack.enter_async_context(open_index(db, settings, _accelerator(encoder)))
+        searcher = await stack.enter_async_context(
+            open_searcher(db, index, encoder, model_id, settings.search, open_model or _opener(settings))
+        )
         decoder = await stack.enter_async_context(open_decoder(settings.decode, encoder.pixel_spec))
         fetcher = await stack.enter_async_context(open_fetcher(settings.fetch, encoder.pixel_spec.size))
         pipeline = await stack.enter_async_context(
@@ -157,7 +187,8 @@ async def open_service(settings: Settings, history: History, encoder: Encoder | 
                 fetcher=fetcher,
                 pipeline=pipeline,
                 live=Live(db, pipeline, keep),
-                searcher=Searcher(db, index, encoder, model_id, settings.search),
+                newest=Newest(db, history, pipeline, model_id, keep),
+                searcher=searcher,
                 verifier=Verifier(db, history, keep),
                 jobs=jobs,
                 model_id=model_id,
@@ -173,7 +204,7 @@ class ReadOnly:
 
     db: Database
     encoder: Encoder
-    searcher: Searcher
+    searcher: GuildSearcher
 
 
 @asynccontextmanager
@@ -193,8 +224,11 @@ async def open_search(settings: Settings, encoder: Encoder | None = None) -> Asy
                 f"Nothing was embedded with {encoder.spec.name} ({encoder.spec.pretrained}) in {settings.data_dir}:"
                 " run the bot and give /reindex start, or configure the model that was used."
             )
-        index = await stack.enter_async_context(open_index(db, settings))
-        yield ReadOnly(db, encoder, Searcher(db, index, encoder, model_id, settings.search))
+        index = await stack.enter_async_context(open_index(db, settings, _accelerator(encoder)))
+        searcher = await stack.enter_async_context(
+            open_searcher(db, index, encoder, model_id, settings.search, _opener(settings))
+        )
+        yield ReadOnly(db, encoder, searcher)
 
 
 async def _keep_up(db: Database, index: VectorIndex, purge_after_s: float) -> None:

@@ -20,7 +20,7 @@ from bot.contact_sheet import shrunk
 from bot.replies.pages import PAGE_HITS, Asked, Coverage, Dress, page, page_count
 from bot.replies.texts import Language, say
 from indexer.errors import TellPerson
-from indexer.model import ChannelId, DecodedPicture, MessageId, PictureId, Pixels, SearchResult, UserId
+from indexer.model import ChannelId, DecodedPicture, Floor, MessageId, PictureId, Pixels, SearchResult, UserId
 from indexer.search.cache import Recent
 from indexer.search.coverage import coverage
 from indexer.search.grammar import Wish
@@ -151,14 +151,18 @@ class Answers:
         if not result.hits:
             raise TellPerson(say(who.language, "error.no_hit"))
         names = {channel.id: channel.name for channel in who.stored}
-        png = await sheet(self.service, interaction.client.http, reply.asked, reply.pictures, result, names, who)
+        png = await sheet(self.service, interaction.client.history, reply.asked, reply.pictures, result, names, who)
         file = discord.File(io.BytesIO(png), "contact-sheet.png")
         await interaction.edit_original_response(attachments=[file], allowed_mentions=NO_MENTIONS)
 
     async def search(self, query: Query, language: Language) -> SearchResult:
+        """The answer of the index; where nothing of what is asked about is in it yet, of the newest messages."""
         try:
             async with asyncio.timeout(ANSWER_S):
-                return await self.service.searcher.search(query)
+                result = await self.service.searcher.search(query)
+                if result.searched or not await self.service.newest.take_in(query.guild_id, query.filter.channels):
+                    return result
+                return replace(await self.service.searcher.search(query), floor=Floor.LIVE)
         except TimeoutError:
             raise TellPerson(say(language, "error.timeout")) from None
 

@@ -95,7 +95,9 @@ async def asker(interaction: discord.Interaction[Any], service: Service) -> Aske
         raise TellPerson("This works in a server only.")
     async with service.db.reader() as connection:
         stored = await channels.of_guild(connection, GuildId(guild.id))
-    visible = await access.look(interaction.client.http, guild, member, interaction.channel, stored)
+    client = interaction.client
+    unbroken = client.history.rest.unbroken
+    visible = await access.look(client.http, unbroken, guild, member, interaction.channel, stored)
     return Asker(guild, member, language, visible, stored)
 
 

@@ -40,13 +40,14 @@ class Duplicates:
     async def show(self, interaction: discord.Interaction[Any], who: Asker, reply: DuplicatesReply) -> None:
         try:
             async with asyncio.timeout(WAIT_S), self._turn:
+                searcher = await self.service.searcher.of(who.guild_id)
                 found = await find_reposts(
                     self.service.db,
                     who.guild_id,
-                    self.service.model_id,
+                    searcher.model_id,
                     reply.scope.filter(who.visible),
                     reply.threshold,
-                    await self.service.searcher.calibration(who.guild_id),
+                    await searcher.calibration(who.guild_id),
                 )
         except TimeoutError:
             raise TellPerson(say(who.language, "error.timeout")) from None

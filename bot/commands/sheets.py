@@ -7,19 +7,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import aiohttp
-import discord
-from discord.http import HTTPClient
-
 from bot.commands.asking import Asker
 from bot.contact_sheet import MAX_HITS, Cell, contact_sheet
-from bot.parse import parse_message
 from bot.replies.escape import plain
 from bot.replies.pages import Asked
 from bot.replies.texts import say
 from indexer.errors import AfterimageError
 from indexer.model import ChannelId, Hit, Pixels, PlaceFlag, SearchResult
-from indexer.ports import Priority
+from indexer.ports import History, Priority
 
 if TYPE_CHECKING:
     from indexer.service import Service
@@ -30,7 +25,7 @@ AT_ONCE = 6
 
 async def sheet(
     service: Service,
-    http: HTTPClient,
+    history: History,
     asked: Asked,
     pictures: Sequence[Pixels],
     result: SearchResult,
@@ -44,8 +39,8 @@ async def sheet(
 
     async def get(number: int, hit: Hit) -> None:
         async with gate:
-            with suppress(AfterimageError, discord.DiscordException, aiohttp.ClientError, OSError):
-                found[number] = await _pixels(service, http, hit, who)
+            with suppress(AfterimageError):
+                found[number] = await _pixels(service, history, hit)
 
     with suppress(TimeoutError):
         async with asyncio.timeout(FETCH_S), asyncio.TaskGroup() as tasks:
@@ -66,11 +61,11 @@ async def sheet(
     return await asyncio.to_thread(contact_sheet, left, cells, heading)
 
 
-async def _pixels(service: Service, http: HTTPClient, hit: Hit, who: Asker) -> Pixels:
+async def _pixels(service: Service, history: History, hit: Hit) -> Pixels:
     """The hit's picture through its message: only a message asked for anew has links that work."""
-    payload = await http.get_message(hit.place.channel_id, hit.place.message_id)
-    message = parse_message(payload, who.guild_id, stickers=True)
-    shown = next((picture for picture in message.pictures if picture.link == hit.link), None)
+    message = await history.message(hit.place.channel_id, hit.place.message_id)
+    pictures = message.pictures if message is not None else ()
+    shown = next((picture for picture in pictures if picture.link == hit.link), None)
     if shown is None:
         raise AfterimageError(f"message {hit.place.message_id} does not show the picture any more")
     data = await service.fetcher.fetch(

@@ -46,6 +46,11 @@ class ClipEncoder:
         return self._loaded.pixel_spec
 
     @property
+    def device(self) -> str:
+        """The kind of device it runs on: cpu, cuda or mps."""
+        return str(self._loaded.network.device.type)
+
+    @property
     def precision(self) -> str:
         """The precision that was settled on: float32, bfloat16 or float16."""
         return str(self._loaded.network.dtype).removeprefix("torch.")

@@ -37,7 +37,7 @@ from indexer.ingest.work import BACKLOG, LIVE, Content, Item, Prepared
 from indexer.model import ChannelId, DecodedPicture, GuildId, Message, ModelId, PlaceId
 from indexer.ports import Encoder, History, Priority
 from indexer.settings import Settings
-from indexer.storage import messages, places
+from indexer.storage import embeddings, messages, places
 from indexer.storage.database import Database
 
 log = logging.getLogger(__name__)
@@ -66,6 +66,7 @@ class Pipeline:
         self._fetcher = fetcher
         self._decoder = decoder
         self._encoder = encoder
+        self._model_id = model_id
         self._settings = settings
         decoders = settings.decode.workers or min(os.cpu_count() or 1, 4)
         self._workers = settings.fetch.concurrency + decoders
@@ -146,6 +147,9 @@ class Pipeline:
                     group.create_task(reader.run())
                 group.create_task(self._take_up(guild_id, lane, tally))
             await tally.settled()
+            if only is None and not reader.postponed:
+                async with self._db.transaction() as tx:
+                    await embeddings.tried_all(tx, guild_id, self._model_id)
             tally.state = State.INCOMPLETE if reader.postponed else State.DONE
             tally.reason = next(iter(reader.postponed.values()), None)
         except asyncio.CancelledError:
@@ -177,9 +181,15 @@ class Pipeline:
 
         Never waits for room: what does not fit stays pending and is taken up by housekeeping.
         """
-        for item in await self._items([message], fresh, Lane(LIVE, message.guild_id), None):
-            if self._shelf.claim(item.place_id) and not self._links.offer(item.lane, item):
-                self._shelf.withdraw(item)
+        await self.submit_page([message], fresh, Tally(message.guild_id))
+
+    async def submit_page(self, page: Sequence[Message], fresh: Sequence[PlaceId], tally: Tally) -> None:
+        """The same for several messages of one guild; `tally` counts what was taken, and what became of it."""
+        for item in await self._items(page, fresh, Lane(LIVE, tally.guild_id), tally):
+            if self._shelf.claim(item.place_id):
+                tally.began()
+                if not self._links.offer(item.lane, item):
+                    self._shelf.withdraw(item)
 
     async def _take_up(self, guild_id: GuildId, lane: Lane, tally: Tally) -> None:
         await self._leftovers.take_up(guild_id, lane, tally)

@@ -16,7 +16,7 @@ LIVE, BACKLOG = 0, 1
 class Item:
     """A place whose picture is to be fetched, with a link that was fresh when the item was made.
 
-    `attempts` counts its failures so far. `tally` belongs to the run that asked for it, None for live work.
+    `attempts` counts its failures so far. `tally` belongs to who asked for it, None where nobody waits.
     """
 
     place_id: PlaceId

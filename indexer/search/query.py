@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from indexer.model import DecodedPicture, Filter, GuildId, PictureId, Pixels, Vectors
+from indexer.model import DecodedPicture, Filter, GuildId, ModelId, PictureId, Pixels, Vectors
 from indexer.search.grammar import Wish
 
 # Weight of the pictures against the words where a query has both: 0 = words only, 1 = pictures only.
@@ -22,6 +22,7 @@ class Query:
     `crops` their middles: what is left of a copy when its caption or the app around it is cut away; they only judge.
     `like` are pictures of the index; `not_pictures` are never hits. `digests` (SHA-256) and `hashes` (64-bit
     perceptual) name the pictures that were asked with, so that the very same picture can be told from a similar one.
+    `model_id` is the model that embedded `vectors` and `crops`; None: none did yet.
     `without` are words for what must not be in the picture or its text; `phrases` must stand in the message's text,
     file name or alt text. `min_score` is a cosine; `diversity` goes from 0 (closest first) to 1 (as different from each
     other as can be).
@@ -43,6 +44,7 @@ class Query:
     min_score: float | None = None
     diversity: float = 0.0
     picture_weight: float = BALANCED
+    model_id: ModelId | None = None
 
     @classmethod
     def for_pictures(

@@ -18,6 +18,7 @@ from indexer.model import (
     Hit,
     ModelId,
     PictureId,
+    PixelSpec,
     Place,
     SearchResult,
     Vectors,
@@ -93,8 +94,18 @@ class Searcher:
         self._counted = (0.0, 0)
         self._measuring = asyncio.Lock()
 
+    @property
+    def model_id(self) -> ModelId:
+        """The model whose vectors are searched."""
+        return self._model_id
+
+    @property
+    def pixel_spec(self) -> PixelSpec:
+        """The frames that this searcher's queries hold."""
+        return self._encoder.pixel_spec
+
     async def prepare(self, query: Query) -> Query:
-        """The same query with its pictures embedded, so that asking it again costs no model.
+        """The same query with its pictures embedded and its model named, so that asking it again costs no model.
 
         Raises TellPerson when a picture of `like` is gone, or shown nowhere inside the filter's channels.
         """
@@ -110,6 +121,7 @@ class Searcher:
                 vectors=(*query.vectors, *embedded[:count]),
                 crops=(*query.crops, *embedded[count:]),
             )
+        query = replace(query, model_id=self._model_id)
         if not query.like:
             return query
         async with self._db.reader() as connection:

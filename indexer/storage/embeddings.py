@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import aiosqlite
 import numpy as np
 
-from indexer.model import ModelId, ModelSpec, PictureId, Vectors
-from indexer.storage.database import first
+from indexer.model import ChannelId, GuildId, MessageId, ModelId, ModelSpec, PictureId, PlaceId, Vectors
+from indexer.storage.database import as_json, first
 
 _FLOAT16 = np.dtype("<f2")
 _LENGTH_TOLERANCE = 1e-2  # a unit vector of any precision a model runs in; far from what is not normalised at all
@@ -67,6 +67,15 @@ async def add(tx: aiosqlite.Connection, model_id: ModelId, embeddings: Sequence[
     return cursor.rowcount
 
 
+async def tried_all(tx: aiosqlite.Connection, guild_id: GuildId, model_id: ModelId) -> None:
+    """Records that a run has tried every picture of the guild with this model: from now on it answers there."""
+    await tx.execute_fetchall(
+        "INSERT INTO tried_models (guild_id, model_id) SELECT guild_id, ? FROM guilds WHERE guild_id = ?"
+        " ON CONFLICT (guild_id) DO UPDATE SET model_id = excluded.model_id",
+        (model_id, guild_id),
+    )
+
+
 async def missing(
     connection: aiosqlite.Connection, model_id: ModelId, limit: int, *, below: PictureId | None = None
 ) -> list[PictureId]:
@@ -78,6 +87,43 @@ async def missing(
         (below, model_id, limit),
     )
     return [PictureId(picture_id) for (picture_id,) in rows]
+
+
+async def blank_channels(
+    connection: aiosqlite.Connection, guild_id: GuildId, model_id: ModelId, among: Collection[ChannelId], limit: int
+) -> list[ChannelId]:
+    """Channels and threads of `among` without any embedding of this model although they may hold pictures.
+
+    That is: not read to their beginning, or with a picture that waits. Youngest first, at most `limit`; none of a guild
+    that has not consented, and none that is closed to the bot.
+    """
+    rows = await connection.execute_fetchall(
+        "SELECT channel_id FROM channels c WHERE guild_id = :guild AND parked_reason IS NULL"
+        " AND kind NOT IN ('forum', 'media', 'category')"
+        " AND channel_id IN (SELECT value FROM json_each(:among))"
+        " AND EXISTS (SELECT 1 FROM guilds g WHERE g.guild_id = c.guild_id AND g.consent = 1)"
+        " AND NOT EXISTS (SELECT 1 FROM messages m JOIN places p USING (message_id)"
+        "   JOIN embeddings e USING (picture_id) WHERE m.channel_id = c.channel_id AND e.model_id = :model)"
+        " AND (NOT EXISTS (SELECT 1 FROM spans s WHERE s.channel_id = c.channel_id AND s.low = 0)"
+        "   OR EXISTS (SELECT 1 FROM messages m JOIN places p USING (message_id)"
+        "     WHERE m.channel_id = c.channel_id AND p.state != 'failed'))"
+        " ORDER BY channel_id DESC LIMIT :limit",
+        {"guild": guild_id, "model": model_id, "among": as_json(among), "limit": limit},
+    )
+    return [ChannelId(channel_id) for (channel_id,) in rows]
+
+
+async def lacking(
+    connection: aiosqlite.Connection, model_id: ModelId, message_ids: Collection[MessageId], limit: int
+) -> list[PlaceId]:
+    """Places of these messages whose picture has no embedding of this model and has not failed, newest first."""
+    rows = await connection.execute_fetchall(
+        "SELECT place_id FROM places p WHERE message_id IN (SELECT value FROM json_each(?)) AND state != 'failed'"
+        " AND NOT EXISTS (SELECT 1 FROM embeddings e WHERE e.picture_id = p.picture_id AND e.model_id = ?)"
+        " ORDER BY message_id DESC, ordinal LIMIT ?",
+        (as_json(message_ids), model_id, limit),
+    )
+    return [PlaceId(place_id) for (place_id,) in rows]
 
 
 async def vector(connection: aiosqlite.Connection, model_id: ModelId, picture_id: PictureId) -> Vectors | None:

@@ -147,11 +147,15 @@ def fresh(
 
 
 def serving_model(connection: sqlite3.Connection, guild_id: GuildId, wanted: ModelId) -> int:
-    """`wanted`, unless a picture of the guild has only other models' embeddings; then the fullest other model."""
+    """`wanted`, unless it was not tried yet with a picture of the guild that another has; then the fullest other."""
     (others,) = connection.execute("SELECT count(*) FROM models WHERE model_id != ?", (wanted,)).fetchone()
     if not others:
         return wanted
     parameters = {"guild": guild_id, "wanted": wanted}
+    if connection.execute(
+        "SELECT 1 FROM tried_models WHERE guild_id = :guild AND model_id = :wanted", parameters
+    ).fetchone():
+        return wanted
     lacking = connection.execute(
         "SELECT 1 FROM messages m JOIN places p USING (message_id) JOIN embeddings e USING (picture_id)"
         " WHERE m.guild_id = :guild AND NOT EXISTS (SELECT 1 FROM embeddings n"

@@ -101,7 +101,7 @@ class VectorIndex:
         return IndexAnswer(found, sum(one.places for one in plans), Floor.INDEX)
 
     def serving_model(self, guild_id: GuildId, wanted: ModelId) -> ModelId:
-        """`wanted`, once it has an embedding of every picture of the guild that another model has; else the other.
+        """`wanted`, once it was tried with every picture of the guild that another model has; else the fullest other.
 
         Blocks. A "yes" stays: what is posted later is embedded with `wanted` alone.
         """

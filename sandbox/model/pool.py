@@ -19,9 +19,12 @@ SIDE: Final = 80
 TRAITS: Final = tuple(sorted({*(c.id for c in CONCEPTS), *(c.shape or c.category for c in CONCEPTS), *STYLES}))
 """Everything a caption can say of a scene; a row of `Pool.traits` and `Pool.needs` marks some of it."""
 
+_WEIGHTS: Final = tuple(3 if concept.shape else 1 for concept in CONCEPTS)
+# Shapes are met three times as often as glyphs: a colour is soon learnt, and a shape of that colour much later.
 _CAPTIONS: Final = 4  # different wordings kept for each scene
 _SIZES: Final = ((128, 128), (160, 120), (160, 120), (120, 160), (160, 90))
 _CHUNK: Final = 500
+_OFFERED: Final = 6  # concepts drawn for a scene to take its one to three different ones from
 _TRAIN_SEED: Final = 1 << 40  # the seeds above are training's; tests and benchmarks stay below
 
 
@@ -60,7 +63,7 @@ def _chunk(job: tuple[int, int, int]) -> Pool:
     pixels, aspects, marks, captions, firsts = [], [], [], [], []
     for i in range(start, stop):
         rng = Random(_TRAIN_SEED + i)
-        scene = random_scene(rng)
+        scene = random_scene(rng, tuple(dict.fromkeys(rng.choices(CONCEPTS, _WEIGHTS, k=_OFFERED))))
         drawn, aspect = _draw(scene, rng)
         pixels.append(drawn)
         aspects.append(aspect)

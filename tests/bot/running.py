@@ -23,6 +23,7 @@ from bot.client import Client
 from bot.config import Config, DiscordSettings, LimitSettings, Secret
 from indexer.model import GuildId, ModelSpec, Pixels, PixelSpec, Vectors
 from indexer.ports import Priority
+from indexer.search.serving import OpenModel
 from indexer.service import Service, open_service
 from indexer.settings import CrawlSettings, DecodeSettings, FetchSettings, Settings
 from sandbox.members import Person
@@ -36,11 +37,11 @@ SIZE = 16
 class Encoder:
     """A port's stand-in: pictures by their own low-frequency part, words by their spelling."""
 
-    def __init__(self, dimension: int = 32) -> None:
+    def __init__(self, dimension: int = 32, size: int = SIZE) -> None:
         self.spec = ModelSpec("in-test", "none", dimension, "00")
-        self.pixel_spec = PixelSpec(size=SIZE)
+        self.pixel_spec = PixelSpec(size=size)
         self.gate: asyncio.Event | None = None  # where there is one, pictures wait for it
-        self._map = np.random.default_rng(0).standard_normal((SIZE * SIZE * 3, dimension)).astype(np.float32)
+        self._map = np.random.default_rng(0).standard_normal((size * size * 3, dimension)).astype(np.float32)
 
     async def encode_pixels(self, frames: Sequence[Pixels], priority: Priority = Priority.INDEXING) -> Vectors:
         if self.gate is not None:
@@ -149,6 +150,7 @@ async def running(
     data_dir: Path,
     change: Callable[[Config], Config] = lambda config: config,
     encoder: Encoder | None = None,
+    open_model: OpenModel | None = None,
 ) -> AsyncIterator[Running]:
     """The bot against `world` (a running sandbox serves on), until the block ends."""
     async with as_sandbox(world) as sandbox:
@@ -160,7 +162,7 @@ async def running(
             client = Client(config, ready_s=0.1)
             assert config.discord.token is not None
             async with (
-                open_service(config.settings, client.history, encoder or Encoder()) as service,
+                open_service(config.settings, client.history, encoder or Encoder(), open_model) as service,
                 client.serving(service, config.discord.token, DEADLINE_S) as connection,
             ):
                 await _ready(client, connection)
