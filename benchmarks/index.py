@@ -225,8 +225,20 @@ def _drop_from_cache(path: Path) -> None:
     os.close(handle)
 
 
+def _flush_ms(folder: Path) -> float:
+    """What this disk takes at least to put 4 KB beyond the reach of a power cut; it counts in all that survives one."""
+    took: list[float] = []
+    with (folder / "flushed").open("wb", buffering=0) as file:
+        for _ in range(50):
+            file.write(bytes(4096))
+            with timed(took):
+                os.fsync(file.fileno())
+    return median(took)
+
+
 async def _durable(report: Report, label: str, db: Database, index: VectorIndex, data: Data) -> None:
     """From "here is an embedding" to "it is committed and the next search finds it"; the same for one deletion."""
+    report.row("one fsync of 4 KB on this disk", _flush_ms(db.path.parent), "ms")
     rng = np.random.default_rng(1)
     number = len(data) + 1
     every = index_data.filters(data)["1 channel"]
