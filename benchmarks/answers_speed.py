@@ -23,7 +23,7 @@ from benchmarks.report import Report
 from bot.client import Client
 from bot.config import Config, DiscordSettings, LimitSettings, Secret
 from indexer.encode.clip import open_encoder
-from indexer.model import Filter, GuildId, ModelSpec, Pixels, PixelSpec, Vectors
+from indexer.model import ChannelId, Filter, GuildId, ModelSpec, Pixels, PixelSpec, Vectors
 from indexer.ports import Encoder, Priority
 from indexer.search.query import Query
 from indexer.service import Service, open_service
@@ -33,13 +33,14 @@ from indexer.storage.database import open_database
 from sandbox.members import Person
 from sandbox.reply import Reply
 from sandbox.server import Sandbox, open_sandbox
-from sandbox.world import File, World
+from sandbox.world import Channel, File, User, World
 
 MODEL = "ViT-B-32-256"
 ROWS = 100_000
 ASKED = 60  # questions a figure
 INDEXED = 1_500  # pictures that are indexed while members ask
 WARM = 5
+EVENTS = 20  # messages posted, and deleted again
 
 
 async def measure(report: Report, rows: int = ROWS) -> None:
@@ -168,6 +169,7 @@ async def _under_load(report: Report, data_dir: Path, encoder: Encoder) -> None:
         acknowledged, replied = await _while_indexing(service, person, talk.id, guild.id)
         await asyncio.sleep(3)  # until what is in hand has ended
         idle = [(await _ask(person, talk.id, number)).reply_ms for number in range(WARM + ASKED)]
+        await _events(report, service, room, owner, encoder)
     p99 = float(np.percentile(acknowledged, 99))
     report.row(f"questions asked while {INDEXED:,} pictures were indexed", len(acknowledged), "")
     report.row("interaction → acknowledged, while indexing flat out: p99", p99, "ms", "< 1,000", p99 < 1000)
@@ -177,6 +179,33 @@ async def _under_load(report: Report, data_dir: Path, encoder: Encoder) -> None:
     report.row(
         "interaction → reply, p95, indexing against idle", busy_p95 / idle_p95, "×", "≤ 2", busy_p95 / idle_p95 <= 2
     )
+
+
+async def _events(report: Report, service: Service, room: Channel, author: User, encoder: Encoder) -> None:
+    """From an event in Discord until a search finds the picture, or does not any more."""
+    (query,) = await encoder.encode_words(["picture"])
+    where = Filter(frozenset({ChannelId(room.id)}))
+
+    async def searched() -> int:
+        guild_id = GuildId(room.guild.id)
+        return (await asyncio.to_thread(service.index.search, guild_id, service.model_id, query, 1, where)).searched
+
+    async def took_ms(count: int) -> float:
+        began = time.perf_counter()
+        while await searched() != count:  # noqa: ASYNC110 -- what is waited for is what a search says
+            await asyncio.sleep(0.002)
+        return (time.perf_counter() - began) * 1e3
+
+    posted, deleted = [], []
+    before = await searched()
+    for number in range(EVENTS):
+        message = room.post(author, "new", files=[File.of("new.jpg", picture(20_000 + number))])
+        posted.append(await took_ms(before + 1))
+        message.delete()
+        deleted.append(await took_ms(before))
+    for what, took in (("posted → found by a search", posted), ("deleted → found no more", deleted)):
+        p95 = float(np.percentile(took, 95))
+        report.row(f"{what}: p95", p95, "ms", "≤ 2,000", p95 <= 2000)
 
 
 async def _while_indexing(
