@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Any, Protocol
 
@@ -24,6 +24,10 @@ from indexer.storage.kernels import Kernels
 FIRST_PASS_ROWS = 12_288
 FIRST_PASS_SHARE = 64  # and only while fewer than one row in so many is to be found
 THREADED_ROWS = 131_072  # from so many rows on, a scan is cut for the threads; below, the other core is the model's
+# A mask that lets so many of its rows through is no help to FAISS: a row of it costs three times one of a run (512
+# dimensions: 100,000 rows 1.6 ms without a mask, 4.3 with one that lets 70 % through, 1.7 at 99.8 %). The whole stretch is
+# scanned then, and what the mask forbids is dropped before anyone sees it.
+ALMOST_ALL = 0.6
 GATHER_ROWS = 4096  # gathered at once: 4 MB of float16 rows, so that the scan finds them in the cache
 
 
@@ -160,6 +164,10 @@ def _gathered(blocks: Sequence[Block], parts: Ints, rows: Ints) -> Bytes:
 
 def _scan(tools: Tools, task: _Task, query: Floats, tolerance: float) -> Found:
     piece, block, depth, size = task.piece, task.block, task.depth, _size(task.piece)
+    if isinstance(piece, Masked) and piece.count >= ALMOST_ALL * (piece.stop - piece.start):
+        every = _scan(tools, replace(task, piece=Run(piece.start, piece.stop)), query, tolerance)
+        kept = piece.mask[every.rows - piece.start]
+        return Found(every.rows[kept], every.scores[kept], every.ceiling)
     rough = None
     # A scan that has to go deeper had too many rows within the first pass's error: float16 settles it.
     if size >= FIRST_PASS_ROWS and depth * FIRST_PASS_SHARE < size and depth <= 1024:

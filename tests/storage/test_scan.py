@@ -163,6 +163,9 @@ PATHS: dict[str, dict[str, int]] = {
     "bytes first": {"FIRST_PASS_ROWS": 1, "FIRST_PASS_SHARE": 0},
     "threads": {"THREADED_ROWS": 8, "FIRST_PASS_ROWS": 10**9},
     "bytes first, threads": {"THREADED_ROWS": 8, "FIRST_PASS_ROWS": 1, "FIRST_PASS_SHARE": 0},
+    "all, then dropped": {"ALMOST_ALL": 0, "FIRST_PASS_ROWS": 10**9},
+    "bytes of all, then dropped": {"ALMOST_ALL": 0, "FIRST_PASS_ROWS": 1, "FIRST_PASS_SHARE": 0},
+    "bitmaps however full": {"ALMOST_ALL": 2},
     "gathered in bites": {"GATHER_ROWS": 7, "FIRST_PASS_ROWS": 40, "FIRST_PASS_SHARE": 1},
 }
 
