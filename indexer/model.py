@@ -244,12 +244,16 @@ class Candidate:
 
 
 class Band(StrEnum):
-    """How close a hit is, in words; closest first. Bands are measured on the guild's own pictures."""
+    """How close a hit is, in words; closest first. Bands are measured on the guild's own pictures.
+
+    SAID is of a hit whose message says what was asked for, while its picture alone would have been too far off.
+    """
 
     SAME = "same-picture"
     EDITED = "edited-copy"
     VERY_SIMILAR = "very-similar"
     RELATED = "related"
+    SAID = "said"
     FAR = "far"
 
 

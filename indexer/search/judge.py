@@ -55,7 +55,7 @@ def judge(
         enough = enough or band is Band.SAME
         hit = spoken[picture_id][1] if picture_id in spoken else None
         if band is Band.FAR and hit is not None:
-            band = Band.RELATED
+            band = Band.SAID
         everything[picture_id] = Judged(picture_id, band, one, hit.place.message_id if hit else None)
     if query.min_score is not None:
         least = query.min_score

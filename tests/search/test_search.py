@@ -74,7 +74,7 @@ async def test_what_a_message_says_is_found_though_its_picture_shows_something_e
     result = await library.searcher.search(ask("geburtstagsfeier"))
     assert found(result)[0] == party
     assert result.hits[0].parts.words_rank == 1
-    assert result.hits[0].band is Band.RELATED
+    assert result.hits[0].band is Band.SAID
 
 
 async def test_a_picture_is_shown_by_the_message_whose_words_matched(library: Library) -> None:
