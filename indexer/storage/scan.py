@@ -24,9 +24,9 @@ from indexer.storage.kernels import Kernels
 FIRST_PASS_ROWS = 12_288
 FIRST_PASS_SHARE = 64  # and only while fewer than one row in so many is to be found
 THREADED_ROWS = 131_072  # from so many rows on, a scan is cut for the threads; below, the other core is the model's
-# A mask that lets so many of its rows through is no help to FAISS: a row of it costs three times one of a run (512
-# dimensions: 100,000 rows 1.6 ms without a mask, 4.3 with one that lets 70 % through, 1.7 at 99.8 %). The whole stretch is
-# scanned then, and what the mask forbids is dropped before anyone sees it.
+# A mask that lets so many of its rows through is no help to FAISS: a row of it costs three times one of a run (100,000
+# rows of 512 dimensions take 1.6 ms without a mask, 4.3 with one that lets 70 % through, 1.7 at 99.8 %). The whole
+# stretch is scanned then, and what the mask forbids is dropped before anyone sees it.
 ALMOST_ALL = 0.6
 GATHER_ROWS = 4096  # gathered at once: 4 MB of float16 rows, so that the scan finds them in the cache
 
