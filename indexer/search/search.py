@@ -113,8 +113,14 @@ class Searcher:
             frames = list(query.frames)
             if not query.has_words:  # with words beside it, nobody looks for a copy
                 frames += await asyncio.to_thread(middles, query.frames)
-            embedded = tuple(await self._encoder.encode_pixels(frames, Priority.QUERY))
-            count = len(query.frames)
+            try:
+                # The words are embedded in the same breath and remembered, so that no batch of indexing comes between.
+                async with asyncio.TaskGroup() as tasks:
+                    encoding = tasks.create_task(self._encoder.encode_pixels(frames, Priority.QUERY))
+                    tasks.create_task(self._encode(_texts_of(query)))
+            except ExceptionGroup as group:  # both ask the same model: the first says what happened
+                raise group.exceptions[0] from group
+            embedded, count = tuple(encoding.result()), len(query.frames)
             query = replace(
                 query,
                 frames=(),
@@ -166,12 +172,12 @@ class Searcher:
         return result
 
     async def _aim(self, query: Query, calibration: Calibration) -> Target:
-        spoken = [query.words] if query.words.strip() else []
-        vectors = await self._encode(spoken + list(query.without))
+        vectors = await self._encode(_texts_of(query))
+        spoken = bool(query.words.strip())
         target = aim(
             query.vectors,
             vectors[0] if spoken else None,
-            vectors[len(spoken) :],
+            vectors[spoken:],
             calibration.sample,
             query.picture_weight,
         )
@@ -338,6 +344,11 @@ class Searcher:
                 )
             )
         return tuple(hits)
+
+
+def _texts_of(query: Query) -> list[str]:
+    """What of a query the model has to read: its words, if there are any, then what is excluded."""
+    return [*([query.words] if query.words.strip() else []), *query.without]
 
 
 def _choose(
