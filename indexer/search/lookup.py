@@ -48,9 +48,13 @@ async def facts(
         " WHERE p.picture_id IN (SELECT value FROM json_each(?))",
         (model_id, json.dumps(list(picture_ids))),
     )
+    found = list(rows)
+    if not found:
+        return {}
+    vectors = np.frombuffer(b"".join(row[1] for row in found), "<f2").astype(np.float32).reshape(len(found), -1)
     return {
-        PictureId(picture_id): PictureFacts(np.frombuffer(vector, "<f2").astype(np.float32), sha256, perceptual_hash)
-        for picture_id, vector, sha256, perceptual_hash in rows
+        PictureId(picture_id): PictureFacts(vector, sha256, perceptual_hash)
+        for (picture_id, _, sha256, perceptual_hash), vector in zip(found, vectors, strict=True)
     }
 
 

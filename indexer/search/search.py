@@ -50,7 +50,6 @@ REMEMBERED_TEXTS = 2_048
 # A guild is measured anew after this many seconds: pictures come, and deleted ones must not live on in the sample.
 CALIBRATION_S = 600.0
 REFERENCES_AT_ONCE = 16
-COUNTED_ANEW = 5_000  # messages up to which they are counted at each question
 # Two pictures are shown as one hit when they are this close: hashes of two encodings of one picture differ by a few
 # bits, and a cosine this high is the same picture to the model.
 ALIKE_BITS = 6
@@ -91,7 +90,7 @@ class Searcher:
         self._texts: Recent[str, Vectors] = Recent(REMEMBERED_TEXTS)
         self._calibrations: Recent[GuildId, tuple[float, Calibration]] = Recent(REMEMBERED_ANSWERS)
         self._references: Vectors | None = None
-        self._counted = (0.0, 0)
+        self._corpus = words.Corpus()
         self._measuring = asyncio.Lock()
 
     @property
@@ -245,7 +244,7 @@ class Searcher:
                         limit,
                         phrases=query.phrases,
                         without=query.without,
-                        documents=await self._documents(connection),
+                        corpus=self._corpus,
                     )
 
         try:
@@ -255,14 +254,6 @@ class Searcher:
         except ExceptionGroup as group:  # the two have no errors in common: the first says what happened
             raise group.exceptions[0] from group
         return looking.result(), reading.result()
-
-    async def _documents(self, connection: aiosqlite.Connection) -> int:
-        """About how many messages there are in all: counting 100,000 takes milliseconds, so not at every question."""
-        known, count = self._counted
-        if time.monotonic() - known > CALIBRATION_S or count < COUNTED_ANEW:
-            ((count,),) = await connection.execute_fetchall("SELECT count(*) FROM texts")
-            self._counted = (time.monotonic(), int(count))
-        return int(count)
 
     async def _hits(
         self,

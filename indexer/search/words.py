@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import time
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from indexer.model import (
     PlaceId,
     UserId,
 )
+from indexer.search.cache import Recent
 from indexer.search.lookup import filter_values
 
 # Terms of one search; what stands behind them says little more, and each costs a walk through its list of messages.
@@ -37,6 +39,9 @@ MAX_WALKED = 10_000
 MAX_RANKED = 2_000
 # A word in more messages than this is left out where rarer words are asked for: it would fill the walk with its own.
 COMMON = 5_000
+REMEMBERED_WORDS = 4_096
+REMEMBERED_S = 600.0
+COUNTED_ANEW = 1_000  # messages up to which they are counted at each question: under a millisecond
 # Trigrams that may stand for one or two letters.
 MAX_TRIGRAMS = 200
 # bm25() weights of content, file names, alt texts: who describes a picture in its alt text means the picture.
@@ -59,6 +64,36 @@ class Terms:
 
     def __bool__(self) -> bool:
         return bool(self.spaced or self.unspaced)
+
+
+class Corpus:
+    """How common words are among the messages of all guilds, remembered for a while: SQLite counts them one by one.
+
+    Only what a word is worth hangs on it, so an old count does no harm. Belongs to one database.
+    """
+
+    def __init__(self) -> None:
+        self._counts: Recent[str, tuple[float, int]] = Recent(REMEMBERED_WORDS)
+        self._messages = (-math.inf, 0)
+
+    async def messages(self, connection: aiosqlite.Connection) -> int:
+        """About how many messages there are; while they are few, exactly."""
+        known, count = self._messages
+        if time.monotonic() - known > REMEMBERED_S or count < COUNTED_ANEW:
+            ((count,),) = await connection.execute_fetchall("SELECT count(*) FROM texts")
+            self._messages = (time.monotonic(), int(count))
+        return int(count)
+
+    async def saying(self, connection: aiosqlite.Connection, word: str) -> int:
+        """About how many messages say the word; 1 where none does, or none is known to."""
+        term = _folded(word)
+        known = self._counts.get(term)
+        if known is None or time.monotonic() - known[0] > REMEMBERED_S:
+            rows = list(await connection.execute_fetchall("SELECT doc FROM words_terms WHERE term = ?", (term,)))
+            known = (time.monotonic(), int(rows[0][0]) if rows else 1)
+            if known[1] >= COUNTED_ANEW:  # a rare one is quickly counted, and quickly twice as common
+                self._counts.put(term, known)
+        return known[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,26 +147,30 @@ async def ranked(
     *,
     phrases: Sequence[str] = (),
     without: Sequence[str] = (),
-    documents: int = 0,
+    corpus: Corpus,
 ) -> list[WordHit]:
     """Pictures inside the filter whose messages say some of the words and all of the phrases, best first.
 
-    `documents` is about how many messages there are. A picture comes once, with the place whose message ranks best;
+    A picture comes once, with the place whose message ranks best;
     newer messages first where two rank the same.
     """
     cut_phrases = [cut_phrase(phrase) for phrase in phrases]
     terms = cut(text)
     # bm25 adds up every term of the query that a text has, whatever stands between the terms: so a phrase that must be
     # there narrows the search, and the other words still count.
-    said_by = await _said_by(connection, terms.spaced)
-    spaced = [_fts(word, prefix) for word, prefix in _without_common(said_by)]
+    said_by = {(word, prefix): 1 if prefix else await corpus.saying(connection, word) for word, prefix in terms.spaced}
+    rare = _without_common(said_by)
+    spaced = [_fts(word, prefix) for word, prefix in rare]
     must = [_fts(word, prefix) for phrase in cut_phrases for word, prefix in phrase.spaced]
     unspaced = [await _trigrams(connection, run) for run in terms.unspaced]
     scores: dict[int, float] = {}
     if match := _all_and_any(must, spaced):
-        scores.update(await _match(connection, "words", match, guild_id, filter))
+        # A beginning (`cat*`) was not counted, and a phrase is in no more messages than its rarest word: unknown.
+        counted = not any(prefix for _, prefix in rare) and not must
+        few = counted and sum(said_by[term] for term in rare) <= MAX_WALKED // 2
+        scores.update(await _match(connection, "words", match, guild_id, filter, few=few))
     if match := _or(unspaced):
-        for message_id, bm25 in await _match(connection, "words_trigram", match, guild_id, filter):
+        for message_id, bm25 in await _match(connection, "words_trigram", match, guild_id, filter, few=False):
             scores[message_id] = scores.get(message_id, 0.0) + bm25
     order = sorted(scores, key=lambda message_id: (-scores[message_id], -message_id))
     for phrase in cut_phrases:
@@ -141,9 +180,9 @@ async def ranked(
         saying = await saying_all(connection, cut_phrase(unwanted), order)
         order = [message_id for message_id in order if message_id not in saying]
     order = order[: 2 * limit]
-    weighed = [("words", _fts(*term), count) for term, count in said_by.items()]
+    weighed = [("words", _fts(*term), said_by[term]) for term in rare]
     weighed += [("words_trigram", match, 1) for match in unspaced]
-    shares = await _shares(connection, weighed, order, documents)
+    shares = await _shares(connection, weighed, order, await corpus.messages(connection))
     return await _pictures(connection, order, scores, shares, filter, limit)
 
 
@@ -176,17 +215,24 @@ async def _among(
 
 
 async def _match(
-    connection: aiosqlite.Connection, table: str, match: str, guild_id: GuildId, filter: Filter
+    connection: aiosqlite.Connection, table: str, match: str, guild_id: GuildId, filter: Filter, *, few: bool
 ) -> list[tuple[int, float]]:
-    """Messages inside the filter that match, with bm25 turned so that larger is better: the newest MAX_RANKED."""
+    """Messages inside the filter that match, with bm25 turned so that larger is better: the newest MAX_RANKED.
+
+    `few`: known to be fewer than MAX_WALKED, so that nobody has to look where those begin.
+    """
     if not match:
         return []
+    beginning = (
+        ":low"
+        if few
+        else f"(SELECT min(rowid) FROM (SELECT rowid FROM {table} WHERE {table} MATCH :match"  # noqa: S608 -- a constant
+        " AND rowid >= :low AND rowid < :high ORDER BY rowid DESC LIMIT :walked))"
+    )
     weights = ", ".join(map(str, WEIGHTS)) if table == "words" else "1.0"
     rows = await connection.execute_fetchall(
         f"SELECT w.rowid, -bm25({table}, {weights}) FROM {table} w CROSS JOIN messages m ON m.message_id = w.rowid"  # noqa: S608
-        f" WHERE {table} MATCH :match AND w.rowid < :high AND w.rowid >= (SELECT min(rowid) FROM ("
-        f"   SELECT rowid FROM {table} WHERE {table} MATCH :match AND rowid >= :low AND rowid < :high"
-        "    ORDER BY rowid DESC LIMIT :walked))"
+        f" WHERE {table} MATCH :match AND w.rowid < :high AND w.rowid >= {beginning}"
         " AND m.guild_id = :guild AND m.channel_id IN (SELECT value FROM json_each(:channels))"
         " AND (:authors IS NULL OR m.author_id IN (SELECT value FROM json_each(:authors)))"
         " AND m.message_id IS NOT :not_message ORDER BY w.rowid DESC LIMIT :limit",
@@ -227,15 +273,6 @@ async def _pictures(
         for picture_id, place in shown.get(message_id, ()):
             hits.setdefault(picture_id, WordHit(PictureId(picture_id), place, scores[message_id], shares[message_id]))
     return list(hits.values())[:limit]
-
-
-async def _said_by(connection: aiosqlite.Connection, terms: Sequence[tuple[str, bool]]) -> dict[tuple[str, bool], int]:
-    """In how many messages of all guilds each word stands; 1 where that is not known (a beginning, an unknown word)."""
-    counts = {}
-    for word, prefix in terms:
-        rows = list(await connection.execute_fetchall("SELECT doc FROM words_terms WHERE term = ?", (_folded(word),)))
-        counts[word, prefix] = int(rows[0][0]) if rows and not prefix else 1
-    return counts
 
 
 def _without_common(said_by: Mapping[tuple[str, bool], int]) -> list[tuple[str, bool]]:

@@ -19,7 +19,7 @@ from indexer.storage.block import Block, Bools, Bytes, Floats, Ints, score, slac
 from indexer.storage.filter import Masked, Picked, Piece, Plan, Run
 from indexer.storage.kernels import Kernels
 
-# From so many rows on, one byte a dimension and a second look at 64 + 16·k of them is faster than two bytes a
+# From so many rows on, one byte a dimension and a second look at 208 + 8·k of them is faster than two bytes a
 # dimension (measured by benchmarks/index.py).
 FIRST_PASS_ROWS = 12_288
 FIRST_PASS_SHARE = 64  # and only while fewer than one row in so many is to be found
@@ -91,7 +91,7 @@ def best(
     total = sum(_size(piece) for plan in plans for piece in plan.pieces)
     parallel = total >= THREADED_ROWS and tools.threads >= 2
     limit = max(-(-total // (2 * tools.threads)), THREADED_ROWS // 8) if parallel else total
-    depth = 4 * k + 16
+    depth = 2 * k + 36  # no search of benchmarks/index.py had to go deeper, with k of 10 and of 100
     tasks = [
         _Task(number, block, piece, depth)
         for number, (block, plan) in enumerate(zip(blocks, plans, strict=True))
