@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 IDLE_S = 900.0  # seconds without a question after which an old model is let go: it holds as much memory as the new one
 LOOK_S = 60.0
+OPEN_S = 20.0  # what a question waits for an old model; after that the new one answers with what it has
 
 OpenModel = Callable[[ModelSpec], AbstractAsyncContextManager[Encoder]]
 """Opens a model that was used before, by its spec. May raise ModelUnavailable."""
@@ -103,7 +104,11 @@ class GuildSearcher:
             self._holding.add(task)
             task.add_done_callback(self._holding.discard)
         old.used = time.monotonic()
-        return await asyncio.shield(old.searcher)  # whoever gives up waiting does not stop it from being opened
+        try:
+            async with asyncio.timeout(OPEN_S):
+                return await asyncio.shield(old.searcher)  # whoever gives up waiting does not stop it from being opened
+        except TimeoutError:
+            return None
 
     async def _hold(self, model_id: ModelId, old: _Old) -> None:
         """Keeps an old model open as long as it is asked."""
