@@ -58,6 +58,7 @@ class Jobs:
         self._ends: dict[GuildId, tuple[JobId, Progress]] = {}  # how the guild's last job here ended
         self._afterwards: dict[GuildId, frozenset[ChannelId] | None] = {}  # what to catch up with then; None: all
         self._draining = False
+        self.ended = asyncio.Event()  # set whenever some work has come to its end; whoever waits for it clears it
 
     async def unfinished(self, guild_id: GuildId) -> Job | None:
         """The guild's running or paused job."""
@@ -180,6 +181,7 @@ class Jobs:
         task.add_done_callback(lambda done: self._ended(guild_id, done))
 
     def _ended(self, guild_id: GuildId, done: asyncio.Task[None]) -> None:
+        self.ended.set()
         if self._running.get(guild_id) is not done:
             return
         del self._running[guild_id]

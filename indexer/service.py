@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 
 from indexer.encode.clip import ClipEncoder, open_encoder
@@ -175,7 +175,7 @@ async def open_service(
         )
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         jobs = Jobs(db, pipeline, tasks)
-        upkeep = tasks.create_task(_keep_up(db, index, settings.index.purge_after_s), name="upkeep")
+        upkeep = tasks.create_task(_keep_up(db, index, settings.index.purge_after_s, jobs.ended), name="upkeep")
         keep: messages.Keep = "all" if settings.crawl.messages == "all" else "pictures"
         try:
             yield Service(
@@ -231,10 +231,13 @@ async def open_search(settings: Settings, encoder: Encoder | None = None) -> Asy
         yield ReadOnly(db, encoder, searcher)
 
 
-async def _keep_up(db: Database, index: VectorIndex, purge_after_s: float) -> None:
-    """Seals, compacts and purges index and database whenever that is due, until cancelled."""
+async def _keep_up(db: Database, index: VectorIndex, purge_after_s: float, woken: asyncio.Event) -> None:
+    """Seals, compacts and purges index and database whenever that is due, until cancelled; at once when `woken`."""
     while True:
-        await asyncio.sleep(MAINTAIN_S)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(MAINTAIN_S):
+                await woken.wait()
+        woken.clear()
         try:
             await index.maintain(db)
             async with db.reader() as connection:

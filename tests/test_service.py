@@ -243,6 +243,24 @@ async def test_the_index_is_looked_after_and_a_fault_there_ends_nothing(
         await done.wait()
 
 
+async def test_the_index_is_looked_after_as_soon_as_a_job_ends(
+    settings: Settings, history: Quiet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_module, "MAINTAIN_S", 1_000.0)
+    looked = asyncio.Event()
+
+    async def maintain(*_: object) -> None:
+        looked.set()
+
+    monkeypatch.setattr(VectorIndex, "maintain", maintain)
+    async with open_service(settings, history, Encoder()) as service, asyncio.timeout(20):
+        await service.live.on_guild_join(GUILD)
+        assert not looked.is_set()
+        await service.jobs.start(GUILD.id)
+        await looked.wait()
+        assert await state(service) is JobState.DONE
+
+
 async def test_a_search_of_an_index_without_this_model_says_what_to_do(settings: Settings, history: Quiet) -> None:
     async with open_service(settings, history, Encoder()):
         pass
