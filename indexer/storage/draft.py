@@ -48,7 +48,7 @@ def make(snapshot: Snapshot, settings: IndexSettings, files: follow.Files, *, ev
     connection, guild_id, model_id = snapshot.connection, snapshot.guild_id, snapshot.model_id
     covered = follow.coverage(connection, guild_id, model_id)
     records = follow.records(connection, guild_id, model_id)
-    changed = [] if covered is None else follow.lines(connection, guild_id, model_id, covered[0])[0]
+    changed = [] if covered is None else follow.lines(connection, guild_id, model_id, covered[0])
     olds, damaged = _open(snapshot, records, changed, files) if covered else ([], records)
     inputs: list[Old] = []
     if covered is None or damaged:

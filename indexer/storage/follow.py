@@ -87,15 +87,24 @@ def coverage(connection: sqlite3.Connection, guild_id: GuildId, model_id: ModelI
     return None if row is None else (row[0], row[1])
 
 
-def lines(connection: sqlite3.Connection, guild_id: GuildId, model_id: ModelId, after: int) -> tuple[list[Line], int]:
-    """The places to look at again since line `after`, each once, and the last line's number."""
+def lines(connection: sqlite3.Connection, guild_id: GuildId, model_id: ModelId, after: int) -> list[Line]:
+    """The places to look at again since line `after`, each once."""
     rows = connection.execute(
-        "SELECT place_id, at_s, seq FROM index_log"
-        " WHERE guild_id = ? AND seq > ? AND model_id IN (0, ?) ORDER BY seq DESC",
+        "SELECT place_id, at_s FROM index_log WHERE guild_id = ? AND seq > ? AND model_id IN (0, ?) ORDER BY seq DESC",
         (guild_id, after, model_id),
     ).fetchall()
-    first = {place: at_s for place, at_s, _ in rows}  # the earliest line of a place comes last and stays
-    return list(starmap(Line, first.items())), rows[0][2] if rows else after
+    return list(starmap(Line, dict(rows).items()))  # the earliest line of a place comes last and stays
+
+
+def places_since(
+    connection: sqlite3.Connection, guild_id: GuildId, model_id: ModelId, after: int
+) -> tuple[list[int], int]:
+    """The places of the lines since `after`, each once, and the last line's number: all that a search has to know."""
+    rows = connection.execute(
+        "SELECT place_id, seq FROM index_log WHERE guild_id = ? AND seq > ? AND model_id IN (0, ?) ORDER BY seq",
+        (guild_id, after, model_id),
+    ).fetchall()
+    return list(dict(rows)), rows[-1][1] if rows else after
 
 
 def backlog(connection: sqlite3.Connection, guild_id: GuildId, model_id: ModelId) -> int:
@@ -208,7 +217,10 @@ class Follower:
         try:
             covered = coverage(connection, self._guild, self._model)
             generation = None if covered is None else covered[1]
-            changed, last = ([], -1) if self._seq < 0 else lines(connection, self._guild, self._model, self._seq)
+            changed: list[int] = []
+            last = -1
+            if self._seq >= 0:
+                changed, last = places_since(connection, self._guild, self._model, self._seq)
             if self._seq < 0 or generation != self._generation or self._left_behind(connection, covered, changed):
                 self._generation = generation
                 self._load(connection, covered)
@@ -223,11 +235,9 @@ class Follower:
         self.view = View((*self._segments, *tail), self._whole)
         return self.view
 
-    def _left_behind(
-        self, connection: sqlite3.Connection, covered: tuple[int, int] | None, changed: list[Line]
-    ) -> bool:
+    def _left_behind(self, connection: sqlite3.Connection, covered: tuple[int, int] | None, changed: list[int]) -> bool:
         """Whether lines that this index has not seen are gone from the log, or say that all is new."""
-        if any(line.place == 0 for line in changed):
+        if 0 in changed:
             return True
         if covered is not None:
             return False
@@ -255,10 +265,10 @@ class Follower:
             part = Part(self._files.open(record, self.dimension))
             dead = np.array([row for row, _ in tombstones(connection, record.id)], np.int64)
             self._segments.append(part.without(dead))
-        self._apply(connection, lines(connection, self._guild, self._model, covered[0])[0])
+        self._apply(connection, places_since(connection, self._guild, self._model, covered[0])[0])
 
-    def _apply(self, connection: sqlite3.Connection, changed: list[Line]) -> None:
-        places = [line.place for line in changed if line.place]
+    def _apply(self, connection: sqlite3.Connection, changed: list[int]) -> None:
+        places = [place for place in changed if place]
         if not places:
             return
         if self._tail.rows + len(places) > TAIL_ROWS:
