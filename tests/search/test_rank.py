@@ -187,7 +187,7 @@ def test_the_best_of_more_pictures_must_stand_higher() -> None:
 
 def test_beside_a_very_good_hit_a_weak_one_is_far_off() -> None:
     held = calibration()
-    assert held.words_band(2.0, 3.0) is Band.RELATED
+    assert held.words_band(2.2, 3.0) is Band.RELATED
     assert held.words_band(2.0, 6.0) is Band.FAR
 
 
