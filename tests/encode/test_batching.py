@@ -77,9 +77,9 @@ async def test_a_query_goes_next_and_alone() -> None:
 
 async def test_batches_are_small_while_members_search() -> None:
     model = Model()
-    async with running(model, batch_size=8) as batches:
+    async with running(model, batch_size=16) as batches:
         await pixels(batches, "query", priority=Priority.QUERY)
-        await pixels(batches, *(str(n) for n in range(16)))
+        await pixels(batches, *(str(n) for n in range(32)))
     assert max(len(batch) for batch in model.batches) == 2
 
 
