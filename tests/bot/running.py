@@ -117,11 +117,11 @@ class Running:
         return self.sandbox.member(who)
 
     async def indexed(self, guild: Guild) -> None:
-        """Waits until the guild's newest job has ended."""
+        """Waits until the guild's newest job has ended, and what is caught up with after it: nothing reads any more."""
 
         async def ended() -> bool:
             job = await self.service.jobs.newest(GuildId(guild.id))
-            return job is not None and job.state not in ("running", "paused")
+            return job is not None and job.state not in ("running", "paused") and not self.service.jobs._running
 
         await until(ended)
 
