@@ -28,11 +28,11 @@ from indexer.search import lookup, words
 from indexer.search.aim import Target, aim
 from indexer.search.bands import Calibration
 from indexer.search.cache import Recent
+from indexer.search.choose import choose
 from indexer.search.judge import Judged, copies_first, judge
-from indexer.search.lookup import PictureFacts
 from indexer.search.middles import middles
 from indexer.search.query import Query
-from indexer.search.rank import cosines, diverse, groups_of_alike, hamming, reciprocal_rank_fusion
+from indexer.search.rank import reciprocal_rank_fusion
 from indexer.search.references import REFERENCE_TEXTS
 from indexer.settings import SearchSettings
 from indexer.storage import places
@@ -50,10 +50,6 @@ REMEMBERED_TEXTS = 2_048
 # A guild is measured anew after this many seconds: pictures come, and deleted ones must not live on in the sample.
 CALIBRATION_S = 600.0
 REFERENCES_AT_ONCE = 16
-# Two pictures are shown as one hit when they are this close: hashes of two encodings of one picture differ by a few
-# bits, and a cosine this high is the same picture to the model.
-ALIKE_BITS = 6
-ALIKE_COSINE = 0.985
 
 
 class _Stages:
@@ -279,7 +275,7 @@ class Searcher:
             )
             top = list(fused)[: max(RANKED, RANKED_A_HIT * query.count)]
             shown = await lookup.places(connection, query.guild_id, top, query.filter)
-            chosen = _choose(query, [judged[one] for one in top if one in shown], facts, fused, shown)
+            chosen = choose(query, [judged[one] for one in top if one in shown], facts, fused, shown)
             return await self._complete(connection, query, chosen, shown)
 
     async def _spoken_of(
@@ -340,37 +336,6 @@ class Searcher:
 def _texts_of(query: Query) -> list[str]:
     """What of a query the model has to read: its words, if there are any, then what is excluded."""
     return [*([query.words] if query.words.strip() else []), *query.without]
-
-
-def _choose(
-    query: Query,
-    found: Sequence[Judged],
-    facts: Mapping[PictureId, PictureFacts],
-    fused: Mapping[PictureId, float],
-    shown: Mapping[PictureId, tuple[Place, ...]],
-) -> list[tuple[Judged, list[PictureId]]]:
-    """The hits in their order, each with the pictures that are one with it (itself first)."""
-    if not found:
-        return []
-    order = sorted(found, key=lambda one: (-fused[one.picture_id], -shown[one.picture_id][0].message_id))
-    vectors = np.stack([facts[one.picture_id].vector for one in order])
-    likeness = cosines(vectors, vectors)
-    hashes = [facts[one.picture_id].perceptual_hash for one in order]
-    pairs = [
-        (left, right)
-        for left, right in zip(*np.nonzero(np.triu(likeness >= ALIKE_COSINE, 1)), strict=True)
-        if _hashes_agree(hashes[left], hashes[right])
-    ]
-    groups = groups_of_alike([(int(left), int(right)) for left, right in pairs], len(order))
-    heads = [group[0] for group in groups]
-    relevance = [fused[order[head].picture_id] for head in heads]
-    best = max(relevance)
-    picked = diverse([one / best for one in relevance], vectors[heads], query.count, query.diversity)
-    return [(order[heads[one]], [order[member].picture_id for member in groups[one]]) for one in picked]
-
-
-def _hashes_agree(left: int | None, right: int | None) -> bool:
-    return left is not None and right is not None and hamming(left, right) <= ALIKE_BITS
 
 
 def _leading(found: Judged, everywhere: Sequence[Place], shown: Mapping[PictureId, tuple[Place, ...]]) -> Place:
