@@ -51,7 +51,8 @@ class Newest:
     async def take_in(self, guild_id: GuildId, among: Collection[ChannelId], wait_s: float = WAIT_S) -> bool:
         """Whether a picture of these channels became searchable, within about `wait_s` seconds.
 
-        Nothing happens in a guild that has not consented, and where the channels have pictures in the index.
+        Nothing happens in a guild that has not consented or where indexing is paused, and where the channels have
+        pictures in the index.
         """
         now = time.monotonic()
         asleep = {channel_id for channel_id, at in self._looked.items() if now - at < AGAIN_S}

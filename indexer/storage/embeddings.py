@@ -105,13 +105,14 @@ async def blank_channels(
     """Channels and threads of `among` without any embedding of this model although they may hold pictures.
 
     That is: not read to their beginning, or with a picture that waits. Youngest first, at most `limit`; none of a guild
-    that has not consented, and none that is closed to the bot.
+    that has not consented or whose job is paused, and none that is closed to the bot.
     """
     rows = await connection.execute_fetchall(
         "SELECT channel_id FROM channels c WHERE guild_id = :guild AND parked_reason IS NULL"
-        " AND kind NOT IN ('forum', 'media', 'category')"
+        " AND kind NOT IN ('forum', 'media')"
         " AND channel_id IN (SELECT value FROM json_each(:among))"
         " AND EXISTS (SELECT 1 FROM guilds g WHERE g.guild_id = c.guild_id AND g.consent = 1)"
+        " AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.guild_id = c.guild_id AND j.state = 'paused')"
         " AND NOT EXISTS (SELECT 1 FROM messages m JOIN places p USING (message_id)"
         "   JOIN embeddings e USING (picture_id) WHERE m.channel_id = c.channel_id AND e.model_id = :model)"
         " AND (NOT EXISTS (SELECT 1 FROM spans s WHERE s.channel_id = c.channel_id AND s.low = 0)"

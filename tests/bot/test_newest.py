@@ -13,7 +13,8 @@ from bot.config import Config
 from indexer.errors import RetryLater
 from indexer.ingest import newest
 from indexer.model import ChannelId, GuildId, Message, UserId
-from indexer.storage.jobs import Scope, ScopeKind
+from indexer.storage import jobs
+from indexer.storage.jobs import JobState, Scope, ScopeKind
 from sandbox.server import open_sandbox
 from tests.bot.running import Running, Town, noise, running, town
 from tests.bot.test_similar import shown, similar
@@ -83,6 +84,19 @@ async def test_nothing_is_read_in_a_server_that_did_not_agree(tmp_path: Path) ->
         reply = await similar(bot.person(place.owner), place.talk.id, image=noise(3).data)
         assert "no indexed picture" in reply.text()
         assert pages_read(bot, place.pictures.id) == 0
+
+
+async def test_nothing_is_read_while_indexing_is_paused(shop: tuple[Running, Town]) -> None:
+    bot, place = shop
+    guild_id, where = GuildId(place.guild.id), {ChannelId(place.pictures.id)}
+    async with bot.service.db.transaction() as tx:
+        paused = await jobs.create(tx, guild_id, Scope(ScopeKind.SERVER))
+        await jobs.set_state(tx, paused, JobState.PAUSED)
+    assert not await bot.service.newest.take_in(guild_id, where)
+    assert pages_read(bot, place.pictures.id) == 0
+    async with bot.service.db.transaction() as tx:
+        await jobs.set_state(tx, paused, JobState.CANCELLED)
+    assert await bot.service.newest.take_in(guild_id, where)
 
 
 async def test_an_author_who_opted_out_is_not_taken_in(shop: tuple[Running, Town]) -> None:
