@@ -83,8 +83,8 @@ class GuildCrawl:
         self._only = only
         self._patience = patience
         self._confirm_s = CONFIRM_S if confirm_s is None else confirm_s
-        searchable = use_search and keep == "pictures" and isinstance(history, SearchableHistory)
-        self._searchable: SearchableHistory | None = history if searchable else None  # type: ignore[assignment]
+        wanted = use_search and keep == "pictures"
+        self._searchable = history if wanted and isinstance(history, SearchableHistory) else None
         self._stickers = stickers
         self._not_by_search: set[ChannelId] = set()
         self._refusals = 0

@@ -79,18 +79,20 @@ class Leftovers:
             if await self._hand_over(channel_id, together, lane, tally) is None:
                 silent.update(one.place_id for one in together)
 
-    async def take_up_unembedded(self, guild_id: GuildId, lane: Lane, tally: Tally | None) -> None:
+    async def take_up_unembedded(self, guild_id: GuildId, lane: Lane, tally: Tally | None) -> bool:
         """Hands over one place of each picture of the guild that has no embedding of the model in use.
 
-        So an index grows anew after the model was changed. What the pipeline holds already is embedded anyway.
+        So an index grows anew after the model was changed. What the pipeline holds already is embedded anyway. False
+        where Discord did not answer for some of them.
         """
         below: PictureId | None = None
+        answered = True
         while True:
             async with self._db.reader() as connection:
                 missing = await embeddings.missing(connection, self._model_id, AT_ONCE, below=below)
                 shown = await places.showing(connection, missing)
             if not missing:
-                return
+                return answered
             below = missing[-1]
             by_channel: dict[ChannelId, list[PendingPlace]] = defaultdict(list)
             for place in shown.values():
@@ -100,6 +102,7 @@ class Leftovers:
                 left: list[PendingPlace] | None = found
                 while left:
                     left = await self._hand_over(channel_id, left, lane, tally)
+                answered = answered and left is not None
 
     async def _hand_over(
         self, channel_id: ChannelId, due: Sequence[PendingPlace], lane: Lane, tally: Tally | None

@@ -45,6 +45,9 @@ log = logging.getLogger(__name__)
 LINK_LANE = 128  # links that wait for a worker, a lane; a lane of live work and one of backlog for each guild
 PIXEL_LANE = 16  # decoded pictures that wait for the encoder, a lane; two batches of the default size
 ENCODERS = 2  # batches under way: one is embedded while the other is written down
+# Of a run's pictures so many may be out of reach (a few hosts always are) and it still counts as having tried them all.
+# Where more are, the CDN was away: the model before goes on answering.
+UNREACHED_SHARE = 0.01
 HOUSEKEEPING_S = 30.0  # seconds between looks for failed places that are due again
 
 
@@ -145,9 +148,10 @@ class Pipeline:
             async with asyncio.TaskGroup() as group:
                 if only is None or only:
                     group.create_task(reader.run())
-                group.create_task(self._take_up(guild_id, lane, tally))
+                taking_up = group.create_task(self._take_up(guild_id, lane, tally))
             await tally.settled()
-            if only is None and not reader.postponed:
+            reached = taking_up.result() and tally.unreachable <= UNREACHED_SHARE * tally.places_done
+            if only is None and reached and not reader.postponed:
                 async with self._db.transaction() as tx:
                     await embeddings.tried_all(tx, guild_id, self._model_id)
             tally.state = State.INCOMPLETE if reader.postponed else State.DONE
@@ -191,9 +195,10 @@ class Pipeline:
                 if not self._links.offer(item.lane, item):
                     self._shelf.withdraw(item)
 
-    async def _take_up(self, guild_id: GuildId, lane: Lane, tally: Tally) -> None:
+    async def _take_up(self, guild_id: GuildId, lane: Lane, tally: Tally) -> bool:
+        """Whether every picture that has no embedding of the model in use could be asked for."""
         await self._leftovers.take_up(guild_id, lane, tally)
-        await self._leftovers.take_up_unembedded(guild_id, lane, tally)
+        return await self._leftovers.take_up_unembedded(guild_id, lane, tally)
 
     async def _queue(self, page: Sequence[Message], fresh: Sequence[PlaceId], lane: Lane, tally: Tally) -> None:
         await self._admit(await self._items(page, fresh, lane, tally))

@@ -95,6 +95,7 @@ class Tally:
         self.places_total = 0
         self.places_done = 0
         self.failed = 0
+        self.unreachable = 0  # of the failed ones: those that another day may bring
         self.requests = 0
         self.read_back_to_ms: int | None = None
         self.reason: str | None = None

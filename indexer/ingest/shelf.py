@@ -166,6 +166,8 @@ class Shelf:
         async with self._db.transaction() as tx:
             for item in items:
                 await places.failed(tx, item.place_id, reason, self._next_attempt(item.attempts, reason))
+                if item.tally is not None and reason is Reason.UNREACHABLE:
+                    item.tally.unreachable += 1
 
     def _next_attempt(self, attempts: int, reason: Reason) -> int | None:
         """When a place that failed `attempts` times before is due again (Unix milliseconds); None: not by itself."""

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from indexer.errors import ModelUnavailable
+from indexer.errors import ModelUnavailable, Reason, Rejected, RetryLater
+from indexer.ingest import pipeline
+from indexer.ingest.patience import Patience
 from indexer.model import GuildId, ModelSpec, Pixels, PixelSpec, Vectors
 from indexer.ports import Encoder as EncoderPort
 from indexer.ports import Priority
@@ -138,3 +140,34 @@ async def test_an_old_model_that_nobody_asks_is_let_go_and_opened_again(
                 return opener.open == 0
 
             await until(closed)
+
+
+async def test_an_outage_is_no_trial_and_the_old_model_goes_on(
+    indexed: tuple[Town, Sandbox, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pictures that could not be reached come with another run; a picture whose link is dead does not hold it up."""
+    place, sandbox, folder = indexed
+    newer, opener = Newer(), Opener(Encoder())
+    newer.sees.set()
+    guild_id = GuildId(place.guild.id)
+    monkeypatch.setattr(pipeline, "FETCH_PATIENCE", Patience(1, 0.01, 0.02))
+    async with running(sandbox, folder, encoder=newer, open_model=opener) as bot:
+
+        async def away(*_: object, **__: object) -> bytes:
+            raise RetryLater("the CDN is away")
+
+        monkeypatch.setattr(bot.service.fetcher, "fetch", away)
+        await bot.service.jobs.start(guild_id)
+        await bot.indexed(place.guild)
+        searcher = await bot.service.searcher.of(guild_id)
+        assert searcher.model_id != bot.service.model_id
+
+        async def dead(*_: object, **__: object) -> bytes:
+            raise Rejected(Reason.GONE, "HTTP 404")
+
+        monkeypatch.setattr(bot.service.fetcher, "fetch", dead)
+        await bot.service.jobs.start(guild_id)
+        await bot.indexed(place.guild)
+        await asyncio.sleep(index.SERVING_S)  # for so long the answer from before is believed
+        searcher = await bot.service.searcher.of(guild_id)
+        assert searcher.model_id == bot.service.model_id
