@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from indexer import service as service_module
+from indexer.encode import gpu_scan
+from indexer.encode.clip import ClipEncoder
+from indexer.encode.gpu_scan import GpuScan
 from indexer.errors import RetryLater, StorageError, TellPerson
 from indexer.jobs import JobRefused, Why
 from indexer.model import Channel, ChannelId, ChannelKind, Guild, GuildId, Message, MessageId, UserId, ms_snowflake
@@ -323,3 +326,17 @@ async def test_a_running_bot_purges_what_was_deleted_by_itself(
 def test_a_scope_names_a_channel_exactly_where_it_is_one() -> None:
     with pytest.raises(ValueError, match="scope"):
         Scope(ScopeKind.CHANNEL)
+
+
+def test_scans_run_on_the_gpu_where_the_model_does_and_nothing_of_it_is_loaded_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scanner = GpuScan("cpu")
+    monkeypatch.setattr(gpu_scan, "gpu_scan", lambda device: scanner if device == "cuda" else None)
+    encoder = object.__new__(ClipEncoder)
+    monkeypatch.setattr(ClipEncoder, "device", "cuda")
+    assert service_module._accelerator(encoder) is scanner
+    monkeypatch.setattr(ClipEncoder, "device", "cpu")
+    monkeypatch.setattr(gpu_scan, "gpu_scan", lambda _: pytest.fail("asked for a GPU"))
+    assert service_module._accelerator(encoder) is None
+    assert service_module._accelerator(Encoder()) is None

@@ -231,7 +231,7 @@ async def _match(
     )
     weights = ", ".join(map(str, WEIGHTS)) if table == "words" else "1.0"
     rows = await connection.execute_fetchall(
-        f"SELECT w.rowid, -bm25({table}, {weights}) FROM {table} w CROSS JOIN messages m ON m.message_id = w.rowid"  # noqa: S608
+        f"SELECT w.rowid, -bm25({table}, {weights}) FROM {table} w CROSS JOIN messages m ON m.message_id = w.rowid"  # noqa: S608 -- constants
         f" WHERE {table} MATCH :match AND w.rowid < :high AND w.rowid >= {beginning}"
         " AND m.guild_id = :guild AND m.channel_id IN (SELECT value FROM json_each(:channels))"
         " AND (:authors IS NULL OR m.author_id IN (SELECT value FROM json_each(:authors)))"

@@ -23,14 +23,8 @@ from tests.bot.running import Running, Town, noise, running, town, until, with_a
 
 @asynccontextmanager
 async def indexed(tmp_path: Path, place: Town) -> AsyncIterator[Running]:
-    """Indexed, and nothing reads its history any more: what is posted now is heard of as an event, and only so."""
-
-    async def at_rest() -> bool:
-        return not bot.service.jobs._running
-
     async with running(place.world, tmp_path, with_auto_start) as bot:
         await bot.indexed(place.guild)
-        await until(at_rest)
         yield bot
 
 

@@ -66,11 +66,6 @@ async def test_who_was_forgotten_everywhere_can_come_back(tmp_path: Path) -> Non
     place = town()
     async with running(place.world, tmp_path, with_auto_start) as bot:
         await bot.indexed(place.guild)
-
-        async def at_rest() -> bool:
-            return not bot.service.jobs._running
-
-        await until(at_rest)  # a late catching up would find again what was forgotten in between
         member = bot.person(place.member)
         sure = await member.press(await member.slash(place.talk.id, "privacy"), "Forget me everywhere")
         await member.press(sure, "Yes, forget me")
