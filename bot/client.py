@@ -38,7 +38,7 @@ from bot.history import DiscordHistory
 from bot.replies.texts import Language
 from indexer.errors import Stop
 from indexer.jobs import JobRefused
-from indexer.model import Guild, GuildId
+from indexer.model import Guild, GuildId, UserId
 from indexer.service import Service
 
 logger = logging.getLogger(__name__)
@@ -119,7 +119,8 @@ class Client(discord.AutoShardedClient):
         Route.BASE = config.discord.api_base.rstrip("/")  # discord.py has one address a process
         self._config = config
         self.tree = Commands(self, TokenBuckets(config.limits))
-        self.history = DiscordHistory(self, stickers=config.settings.crawl.stickers)
+        crawl = config.settings.crawl
+        self.history = DiscordHistory(self, stickers=crawl.stickers, bots=crawl.bots)
         self._context: CommandContext
         self._events: Events
         self._tasks: asyncio.TaskGroup
@@ -186,6 +187,9 @@ class Client(discord.AutoShardedClient):
         flags = self.application_flags
         if not (flags.gateway_message_content or flags.gateway_message_content_limited):
             raise DiscordRefused(NO_MESSAGE_CONTENT)
+        assert self.user is not None, "known from the login on"
+        if gone := await self._context.service.forget_own(UserId(self.user.id)):
+            logger.info("%d messages of the bot's own are out of the index", gone)
         # After an invalidated session discord.py goes to this address whatever server it came from.
         _, gateway, _ = await self.http.get_bot_gateway()
         DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway)

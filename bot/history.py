@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 import discord
 from discord.http import Route
 
-from bot.parse import Payload, parse_message, shows_nothing
+from bot.parse import Payload, is_by_bot, parse_message, shows_nothing
 from bot.rest import UNKNOWN_MESSAGE, Pace, RequestBudget, Rest
 from indexer.errors import ChannelClosed, RetryLater, TellPerson
 from indexer.model import Channel, ChannelId, ChannelKind, Guild, GuildId, Message, MessageId, UserId
@@ -63,12 +63,14 @@ class DiscordHistory:
         client: discord.Client,
         *,
         stickers: bool = False,
+        bots: bool = True,
         budget: RequestBudget | None = None,
         pace: Pace | None = None,
         sticker_cdn: str | None = None,
     ) -> None:
         self._client = client
         self._stickers = stickers
+        self._bots = bots
         self._sticker_cdn = sticker_cdn or _sticker_cdn(Route.BASE)
         self._threads: OrderedDict[int, _Thread] = OrderedDict()
         self.rest = Rest(client, budget, pace=pace)
@@ -188,8 +190,22 @@ class DiscordHistory:
         return SearchPage(tuple(messages), int(answer.get("total_results") or 0), lowest)
 
     def parse(self, payload: Payload, guild_id: GuildId) -> Message:
-        """A live payload as a Message, by the same options as history."""
-        return parse_message(payload, guild_id, stickers=self._stickers, sticker_cdn=self._sticker_cdn)
+        """A payload as a Message, the same whether it comes live or from history.
+
+        The bot's own messages, and those of other bots where these are not wanted, become ignored ones: a shared reply
+        shows other members' pictures and words, and must not keep them after they were forgotten.
+        """
+        message = parse_message(payload, guild_id, stickers=self._stickers, sticker_cdn=self._sticker_cdn)
+        if self._is_own(payload) or (not self._bots and is_by_bot(payload)):
+            return replace(message, author_name="", content="", pictures=(), ignored=True)
+        return message
+
+    def _is_own(self, payload: Payload) -> bool:
+        """Whether this bot, or a webhook of its application (an answer to a command), wrote the message."""
+        own = self._client.user
+        by_user = own is not None and int(payload["author"]["id"]) == own.id
+        application_id = payload.get("application_id")
+        return by_user or (application_id is not None and int(application_id) == self._client.application_id)
 
     async def close(self) -> None:
         """Lets requests end that nobody waits for any more."""

@@ -92,6 +92,11 @@ def parse_message(
     )
 
 
+def is_by_bot(payload: Payload) -> bool:
+    """Whether a bot or a webhook wrote the message. Discord marks the author of both as a bot."""
+    return bool(payload["author"].get("bot")) or payload.get("webhook_id") is not None
+
+
 def shows_nothing(payload: Payload) -> bool:
     """True where a message came with nothing at all in it, which Discord does not let a person post."""
     kept = ("content", "attachments", "embeds", "components", "sticker_items", "poll", "message_snapshots", "activity")

@@ -26,6 +26,7 @@ def payload_of(message: discord.Message) -> dict[str, Any]:
             "bot": author.bot,
         },
         "webhook_id": str(message.webhook_id) if message.webhook_id is not None else None,
+        "application_id": str(message.application_id) if message.application_id is not None else None,
         "edited_timestamp": message.edited_at.isoformat() if message.edited_at is not None else None,
         "poll": {} if message.poll is None else {"question": {"text": message.poll.question}},
         "activity": message.activity,

@@ -134,7 +134,11 @@ class PictureRef:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message, parsed at the edge. Its time is in its id. `pictures` have distinct ordinals."""
+    """A message, parsed at the edge. Its time is in its id. `pictures` have distinct ordinals.
+
+    `ignored`: it must not be stored, whoever brings it (the bot's own, or another bot's where `crawl.bots` is false);
+    where it is stored already, it is deleted. Such a message has no words and no pictures.
+    """
 
     id: MessageId
     channel_id: ChannelId
@@ -144,6 +148,7 @@ class Message:
     content: str = ""
     edited_ms: int | None = None
     pictures: tuple[PictureRef, ...] = ()
+    ignored: bool = False
 
     @property
     def created_ms(self) -> int:

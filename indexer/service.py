@@ -79,6 +79,17 @@ class Service:
         """
         return await forget_user(self.db, user_id, where, by=by)
 
+    async def forget_own(self, bot_id: UserId) -> int:
+        """Deletes the bot's own messages, which earlier versions stored; returns how many there were.
+
+        Shared replies among them show pictures and words of members who were forgotten since.
+        """
+        async with self.db.transaction(durable=True) as tx:
+            gone = await messages.delete_by_author(tx, bot_id, None)
+            if gone:
+                await audit.add(tx, "own.forget", actor_id=bot_id, detail={"messages": gone})
+        return gone
+
     async def welcome_back(self, user_id: UserId, guild_id: GuildId) -> None:
         """Takes back the author's opt-outs of this guild and of everywhere."""
         async with self.db.transaction(durable=True) as tx:

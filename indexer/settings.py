@@ -114,6 +114,9 @@ class CrawlSettings:
     ] = "pictures"
     concurrency: Annotated[int, About("Channels read at once, over all servers.", "channels", low=1, high=64)] = 4
     stickers: Annotated[bool, About("Index stickers too.")] = False
+    bots: Annotated[
+        bool, About("Index what other bots and webhooks post; this bot's own messages are never indexed.")
+    ] = True
     use_search: Annotated[
         bool,
         About(

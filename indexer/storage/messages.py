@@ -25,7 +25,7 @@ class Stored:
     """What `store` did. `new_places` are pending, in the order of their messages' ids.
 
     `refused` counts messages that must not be stored: an opted-out author, a channel that is gone, a message deleted
-    meanwhile, and under keep="pictures" those without a picture.
+    meanwhile, an ignored one, and under keep="pictures" those without a picture.
     """
 
     new_messages: int = 0
@@ -46,8 +46,8 @@ async def store(tx: aiosqlite.Connection, messages: Sequence[Message], *, keep: 
     """Stores new messages and brings stored ones up to date; the same page twice leaves the same rows.
 
     A message never goes back to an older edit. A picture that an edit took away is deleted, one that stayed keeps its
-    embedding wherever it moved. Under keep="pictures" a message that lost its last picture is deleted. The guilds of
-    the messages are known already.
+    embedding wherever it moved. Under keep="pictures" a message that lost its last picture is deleted, and an ignored
+    message always. The guilds of the messages are known already.
     """
     by_id = {message.id: message for message in messages}
     if not by_id:
@@ -55,9 +55,13 @@ async def store(tx: aiosqlite.Connection, messages: Sequence[Message], *, keep: 
     refused = await _refused(tx, by_id.values())
     wanted = [message for message_id, message in sorted(by_id.items()) if message_id not in refused]
     known = await _known(tx, wanted)
-    bare = [message for message in wanted if keep == "pictures" and not message.pictures]
-    lost = [message.id for message in bare if message.id in known and not _stale(message, known[message.id])]
-    kept = [message for message in wanted if keep == "all" or message.pictures]
+    bare = [message for message in wanted if message.ignored or (keep == "pictures" and not message.pictures)]
+    lost = [
+        message.id
+        for message in bare
+        if message.id in known and (message.ignored or not _stale(message, known[message.id]))
+    ]
+    kept = [message for message in wanted if not message.ignored and (keep == "all" or message.pictures)]
     new = [message for message in kept if message.id not in known]
     seen = [message for message in kept if message.id in known]
 

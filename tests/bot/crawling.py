@@ -59,6 +59,7 @@ async def logged_in(
     budget: RequestBudget | None = None,
     intents: discord.Intents | None = None,
     stickers: bool = False,
+    bots: bool = True,
 ) -> AsyncIterator[DiscordHistory]:
     """The history that a bot sees which is connected to `sandbox`."""
     monkeypatch.setattr(discord.http.Route, "BASE", sandbox.api_base)
@@ -66,7 +67,7 @@ async def logged_in(
     async with Bot(budget=budget, intents=intents) as bot:
         running = asyncio.create_task(bot.start(sandbox.token))
         ready = asyncio.create_task(bot.came.wait())
-        history = DiscordHistory(bot, stickers=stickers, budget=budget)
+        history = DiscordHistory(bot, stickers=stickers, bots=bots, budget=budget)
         try:
             await asyncio.wait({running, ready}, return_when=asyncio.FIRST_COMPLETED, timeout=DEADLINE_S)
             if running.done():
