@@ -15,9 +15,9 @@ from dataclasses import replace
 
 import aiosqlite
 
+from indexer.backoff import Backoff, with_retries
 from indexer.errors import ChannelClosed, ChannelGone, RetryLater
 from indexer.ingest.backfill import SearchFailed, SparseWalk, Stretch, missed, sample_points
-from indexer.ingest.patience import Patience, patiently
 from indexer.ingest.progress import Tally, now_ms
 from indexer.ingest.slots import FairSlots
 from indexer.ingest.turns import FIRST, Turn, Turns
@@ -29,7 +29,7 @@ from indexer.storage.database import Database
 log = logging.getLogger(__name__)
 
 # Passing faults in a row after which a channel is left for the next run: about half an hour.
-PAGE_PATIENCE = Patience(tries=20, first_s=1.0, longest_s=120.0)
+PAGE_BACKOFF = Backoff(tries=20, first_s=1.0, longest_s=120.0)
 
 # Seconds until an empty page is asked for again and believed. Discord answers an empty page, not an error, when the bot
 # just lost Read Message History; by then the change has arrived and the request says that the channel is closed.
@@ -64,7 +64,7 @@ class GuildCrawl:
         only: frozenset[ChannelId] | None = None,
         use_search: bool = True,
         stickers: bool = False,
-        patience: Patience = PAGE_PATIENCE,
+        backoff: Backoff = PAGE_BACKOFF,
         confirm_s: float | None = None,
     ) -> None:
         """`keep` is "pictures" or "all" (see CrawlSettings.messages). `sink` gets each page's messages and the new
@@ -81,7 +81,7 @@ class GuildCrawl:
         self._tally = tally
         self._sink = sink
         self._only = only
-        self._patience = patience
+        self._backoff = backoff
         self._confirm_s = CONFIRM_S if confirm_s is None else confirm_s
         wanted = use_search and keep == "pictures"
         self._searchable = history if wanted and isinstance(history, SearchableHistory) else None
@@ -99,7 +99,7 @@ class GuildCrawl:
         channels that passing faults kept from being finished, with the last fault. Raises ChannelClosed where the
         guild itself cannot be read, RetryLater where its channels cannot be listed, TellPerson and Stop as they come.
         """
-        guild = await patiently(lambda: self._history.guild(self._guild_id), self._patience)
+        guild = await with_retries(lambda: self._history.guild(self._guild_id), self._backoff)
         async with self._db.transaction() as tx:
             await guilds.upsert(tx, guild)
         await self._expect()
@@ -110,7 +110,7 @@ class GuildCrawl:
 
     async def _discover(self) -> None:
         try:
-            await patiently(self._list, self._patience)
+            await with_retries(self._list, self._backoff)
             async with self._db.reader() as connection:
                 known = await channels.of_guild(connection, self._guild_id)
             # What Discord no longer lists was deleted or closed while we were away: its next page says which.
@@ -183,11 +183,11 @@ class GuildCrawl:
             return None
         except RetryLater as error:
             again = turn.again()
-            if again.failures >= self._patience.tries:
+            if again.failures >= self._backoff.tries:
                 log.warning("left for the next run after %d tries: %s", again.failures, error)
                 self.postponed[channel.id] = str(error)
                 return None
-            wait_s = self._patience.wait_s(again.failures, error.retry_after)
+            wait_s = self._backoff.wait_s(again.failures, error.retry_after)
             log.info("again in %.1f s: %s", wait_s, error)
             await self._turns.rest(again, wait_s)
             return turn

@@ -10,9 +10,9 @@ import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 
+from indexer.backoff import Backoff, with_retries
 from indexer.errors import ChannelClosed, ChannelGone, Reason, RetryLater
 from indexer.ingest.lanes import Lane
-from indexer.ingest.patience import Patience, patiently
 from indexer.ingest.progress import Tally, now_ms
 from indexer.ingest.shelf import Shelf
 from indexer.ingest.slots import FairSlots
@@ -26,7 +26,7 @@ from indexer.storage.places import PendingPlace
 AT_ONCE = 400  # places looked at a time: about what a page of 100 messages with four pictures each holds
 log = logging.getLogger(__name__)
 
-PATIENCE = Patience(tries=6, first_s=1.0, longest_s=30.0)
+BACKOFF = Backoff(tries=6, first_s=1.0, longest_s=30.0)
 
 # Places of silent channels that are stepped over in one go; where there are more, Discord is not there at all.
 MOST_SILENT = 4000
@@ -110,7 +110,7 @@ class Leftovers:
         """Hands over those of a channel's places that one page shows; returns the others, None where nobody answers."""
         newest = max(place.message_id for place in due)
         try:
-            shown = await patiently(lambda: self._ask(due[0].guild_id, channel_id, newest), PATIENCE)
+            shown = await with_retries(lambda: self._ask(due[0].guild_id, channel_id, newest), BACKOFF)
         except ChannelGone:
             async with self._db.transaction() as tx:
                 await channels.delete(tx, [channel_id])

@@ -28,7 +28,7 @@ from indexer.errors import AfterimageError, ChannelClosed, Reason, Rejected, Ret
 from indexer.ingest import crawl
 from indexer.ingest.lanes import Lane, Lanes
 from indexer.ingest.leftovers import Leftovers
-from indexer.ingest.prepare import FETCH_PATIENCE, Decodes, Fetches, PlaceGone, download, failure_of, sha256_of
+from indexer.ingest.prepare import FETCH_BACKOFF, Decodes, Fetches, PlaceGone, download, failure_of, sha256_of
 from indexer.ingest.progress import Progress, State, Tally, now_ms
 from indexer.ingest.shelf import Shelf, mean_vector
 from indexer.ingest.slots import FairSlots
@@ -39,6 +39,7 @@ from indexer.ports import Encoder, History, Priority
 from indexer.settings import Settings
 from indexer.storage import embeddings, messages, places
 from indexer.storage.database import Database
+from indexer.supervisor import plainest
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +112,7 @@ class Pipeline:
         try:
             await self._group.__aexit__(kind, error, trace)
         except BaseExceptionGroup as group:
-            raise _plainest(group) from group
+            raise plainest(group) from group
         finally:
             self._group = None
 
@@ -161,7 +162,7 @@ class Pipeline:
             raise
         except BaseExceptionGroup as group_error:
             tally.state = State.FAILED
-            error = _plainest(group_error)
+            error = plainest(group_error)
             tally.reason = str(error)
             raise error from group_error
         finally:
@@ -251,7 +252,7 @@ class Pipeline:
     async def _prepare(self, item: Item) -> None:
         """Brings one item to the encoder's queue, or to its end."""
         try:
-            data = await download(item, self._fetcher, self._history, FETCH_PATIENCE)
+            data = await download(item, self._fetcher, self._history, FETCH_BACKOFF)
         except PlaceGone as gone:
             await self._shelf.gone(item, gone.message)
             return
@@ -347,12 +348,6 @@ def _reason(error: Exception, item: Item) -> Reason:
     else:
         log.error("place %d of message %d", item.place_id, item.message_id, exc_info=error)
     return failure_of(error)
-
-
-def _plainest(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The error that says most: a Stop before others, else the first."""
-    leaves = [_plainest(error) if isinstance(error, BaseExceptionGroup) else error for error in group.exceptions]
-    return next((leaf for leaf in leaves if isinstance(leaf, Stop)), leaves[0])
 
 
 @asynccontextmanager

@@ -6,14 +6,14 @@ import asyncio
 import hashlib
 from typing import Protocol
 
+from indexer.backoff import Backoff
 from indexer.errors import ChannelClosed, LinkExpired, Reason, Rejected, RetryLater
-from indexer.ingest.patience import Patience
 from indexer.ingest.work import Item
 from indexer.model import DecodedPicture, Message, PictureRef
 from indexer.ports import History
 
 # Tries for one file while its worker waits: 4 within about 5 s. What still fails is recorded, with a next attempt.
-FETCH_PATIENCE = Patience(tries=4, first_s=0.5, longest_s=4.0)
+FETCH_BACKOFF = Backoff(tries=4, first_s=0.5, longest_s=4.0)
 
 # Hashing 64 KiB takes 0.05 ms: above that it goes to a thread.
 HASH_INLINE_BYTES = 64 * 1024
@@ -41,34 +41,34 @@ class PlaceGone(Exception):
         self.message = message
 
 
-async def download(item: Item, fetcher: Fetches, history: History, patience: Patience) -> bytes:
+async def download(item: Item, fetcher: Fetches, history: History, backoff: Backoff) -> bytes:
     """The bytes of the item's picture.
 
     An expired link is replaced by asking for the message anew, once; a link that is expired from the start is GONE.
-    Raises Rejected, RetryLater when `patience` is at its end, ChannelClosed, or PlaceGone.
+    Raises Rejected, RetryLater when `backoff` is at its end, ChannelClosed, or PlaceGone.
     """
     try:
-        return await _patient_fetch(item.ref, fetcher, patience)
+        return await _fetch_with_retries(item.ref, fetcher, backoff)
     except LinkExpired:
         message = await history.message(item.channel_id, item.message_id)
     fresh = next((ref for ref in message.pictures if ref.link == item.ref.link), None) if message is not None else None
     if fresh is None:
         raise PlaceGone(message)
     try:
-        return await _patient_fetch(fresh, fetcher, patience)
+        return await _fetch_with_retries(fresh, fetcher, backoff)
     except LinkExpired as error:
         raise Rejected(Reason.GONE, f"a fresh link of message {item.message_id} does not work either") from error
 
 
-async def _patient_fetch(ref: PictureRef, fetcher: Fetches, patience: Patience) -> bytes:
+async def _fetch_with_retries(ref: PictureRef, fetcher: Fetches, backoff: Backoff) -> bytes:
     failures = 0
     while True:
         try:
             return await fetcher.fetch(ref.url, proxy_url=ref.proxy_url, width=ref.width, height=ref.height)
         except RetryLater as error:
             failures += 1
-            wait_s = patience.wait_s(failures, error.retry_after)
-            if failures >= patience.tries or wait_s > patience.longest_s:
+            wait_s = backoff.wait_s(failures, error.retry_after)
+            if failures >= backoff.tries or wait_s > backoff.longest_s:
                 raise
             await asyncio.sleep(wait_s)
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from indexer.backoff import Backoff
 from indexer.errors import Reason
-from indexer.ingest.patience import Patience
 from indexer.ingest.progress import now_ms
 from indexer.ingest.work import Content, Item, Prepared
 from indexer.model import Message, ModelId, PictureId, PlaceId, Vectors
@@ -17,7 +17,7 @@ from indexer.storage.database import Database
 
 # A failed place is tried again after 1 minute, 2, 4, … at most a day, 12 times in all, over some two days; then only
 # on request.
-PLACE_PATIENCE = Patience(tries=12, first_s=60.0, longest_s=86_400.0)
+PLACE_BACKOFF = Backoff(tries=12, first_s=60.0, longest_s=86_400.0)
 
 # What a file's bytes are guilty of themselves: the same bytes are never opened again. The other reasons may be the
 # machine's fault or the network's.
@@ -32,11 +32,11 @@ FINAL = OF_THE_BYTES | {Reason.TOO_MANY_BYTES, Reason.HOST_NOT_ALLOWED, Reason.T
 class Shelf:
     """Writes outcomes. Belongs to one event loop."""
 
-    def __init__(self, db: Database, model_id: ModelId, keep: messages.Keep, patience: Patience = PLACE_PATIENCE):
+    def __init__(self, db: Database, model_id: ModelId, keep: messages.Keep, backoff: Backoff = PLACE_BACKOFF):
         self._db = db
         self._keep = keep
         self._model_id = model_id
-        self._patience = patience
+        self._backoff = backoff
         self._contents: dict[bytes, Content] = {}
         self.claimed: set[PlaceId] = set()
 
@@ -171,9 +171,9 @@ class Shelf:
 
     def _next_attempt(self, attempts: int, reason: Reason) -> int | None:
         """When a place that failed `attempts` times before is due again (Unix milliseconds); None: not by itself."""
-        if reason in FINAL or attempts + 1 >= self._patience.tries:
+        if reason in FINAL or attempts + 1 >= self._backoff.tries:
             return None
-        return now_ms() + round(self._patience.wait_s(attempts + 1) * 1000)
+        return now_ms() + round(self._backoff.wait_s(attempts + 1) * 1000)
 
     def _end_all(self, content: Content, items: list[Item], *, failed: bool) -> None:
         del content.items[: len(items)]

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from indexer.backoff import Backoff
 from indexer.errors import ModelUnavailable, Reason, Rejected, RetryLater
 from indexer.ingest import pipeline
-from indexer.ingest.patience import Patience
 from indexer.model import GuildId, ModelSpec, Pixels, PixelSpec, Vectors
 from indexer.ports import Encoder as EncoderPort
 from indexer.ports import Priority
@@ -150,7 +150,7 @@ async def test_an_outage_is_no_trial_and_the_old_model_goes_on(
     newer, opener = Newer(), Opener(Encoder())
     newer.sees.set()
     guild_id = GuildId(place.guild.id)
-    monkeypatch.setattr(pipeline, "FETCH_PATIENCE", Patience(1, 0.01, 0.02))
+    monkeypatch.setattr(pipeline, "FETCH_BACKOFF", Backoff(1, 0.01, 0.02))
     async with running(sandbox, folder, encoder=newer, open_model=opener) as bot:
 
         async def away(*_: object, **__: object) -> bytes:

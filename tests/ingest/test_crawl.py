@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from indexer.backoff import Backoff
 from indexer.errors import ChannelClosed, ChannelGone
 from indexer.ingest import crawl
-from indexer.ingest.patience import Patience
 from indexer.ingest.progress import Progress, State, Tally
 from indexer.ingest.slots import FairSlots
 from indexer.model import ChannelId, ChannelKind, GuildId, Message, MessageId, PlaceId
@@ -45,7 +45,7 @@ async def read(
         tally=tally,
         sink=sink,
         only=None if only is None else frozenset(ChannelId(one) for one in only),
-        patience=Patience(tries, 0.001, 0.01),
+        backoff=Backoff(tries, 0.001, 0.01),
         confirm_s=0.01,
     )
     await reader.run()

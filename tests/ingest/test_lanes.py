@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from indexer.backoff import LONGEST_TOLD_S, Backoff, with_retries
 from indexer.errors import RetryLater
 from indexer.ingest.lanes import Lane, Lanes
-from indexer.ingest.patience import LONGEST_TOLD_S, Patience, patiently
 from indexer.model import GuildId
 
 ONE, TWO, LIVE = Lane(1, GuildId(1)), Lane(1, GuildId(2)), Lane(0, GuildId(2))
@@ -107,8 +107,8 @@ async def test_whatever_is_cancelled_each_item_is_got_once_and_the_bound_holds(
 
 @given(st.integers(1, 60), st.none() | st.floats(0, 1e6))
 def test_waits_grow_but_never_beyond_what_is_sensible(failures: int, told: float | None) -> None:
-    patience = Patience(tries=9, first_s=1.0, longest_s=120.0)
-    wait = patience.wait_s(failures, told)
+    backoff = Backoff(tries=9, first_s=1.0, longest_s=120.0)
+    wait = backoff.wait_s(failures, told)
     assert 0.5 <= wait <= max(120.0, LONGEST_TOLD_S)
     if told is not None:
         assert wait >= min(told, LONGEST_TOLD_S)
@@ -123,5 +123,5 @@ async def test_patience_ends() -> None:
         raise RetryLater("busy")
 
     with pytest.raises(RetryLater):
-        await patiently(work, Patience(tries=3, first_s=0.001, longest_s=0.002))
+        await with_retries(work, Backoff(tries=3, first_s=0.001, longest_s=0.002))
     assert tries == 3

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from indexer.backoff import Backoff
 from indexer.errors import ChannelClosed, ModelUnavailable, TellPerson
 from indexer.ingest import crawl, leftovers, pipeline
-from indexer.ingest.patience import Patience
 from indexer.ingest.progress import Progress, State
 from indexer.model import ChannelId, GuildId, MessageId, Vectors
 from indexer.storage import places
@@ -122,7 +122,7 @@ async def test_a_cdn_that_keeps_failing_is_recorded_with_a_next_attempt(
 ) -> None:
     world.history.channel(1)
     world.history.post(1, 1, world.cdn.add("a.png", picture(1)))
-    monkeypatch.setattr(pipeline, "FETCH_PATIENCE", Patience(2, 0.01, 0.02))
+    monkeypatch.setattr(pipeline, "FETCH_BACKOFF", Backoff(2, 0.01, 0.02))
     world.cdn.statuses["a.png"] = [503] * 2
     progress = await index(world)
     assert (progress.state, progress.failed) == (State.DONE, 1)
@@ -283,7 +283,7 @@ async def test_housekeeping_takes_up_what_is_due_without_being_asked(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pipeline, "HOUSEKEEPING_S", 0.05)
-    monkeypatch.setattr(pipeline, "FETCH_PATIENCE", Patience(1, 0.01, 0.02))
+    monkeypatch.setattr(pipeline, "FETCH_BACKOFF", Backoff(1, 0.01, 0.02))
     world.history.channel(1)
     message = world.history.post(1, 1, world.cdn.add("a.png", picture(1)))
     world.cdn.statuses["a.png"] = [503]
@@ -336,7 +336,7 @@ async def test_progress_tells_how_far_a_run_is(world: World) -> None:
 async def test_a_retry_of_what_failed_reads_no_history_beyond_the_messages_concerned(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "FETCH_PATIENCE", Patience(1, 0.01, 0.02))
+    monkeypatch.setattr(pipeline, "FETCH_BACKOFF", Backoff(1, 0.01, 0.02))
     world.fill(channels=3, messages=50)
     world.history.post(1, 60_000, world.cdn.add("bad.png", picture(5)))
     world.cdn.statuses["bad.png"] = [503]
@@ -353,7 +353,7 @@ async def test_a_retry_of_what_failed_reads_no_history_beyond_the_messages_conce
 async def test_an_outage_of_discord_uses_up_no_attempts_of_what_is_left_over(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leftovers, "PATIENCE", Patience(2, 0.001, 0.002))
+    monkeypatch.setattr(leftovers, "BACKOFF", Backoff(2, 0.001, 0.002))
     pictures = world.fill(channels=2, messages=30)
     world.encoder.gate = asyncio.Event()
     async with world.pipeline() as running:

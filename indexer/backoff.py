@@ -17,7 +17,7 @@ LONGEST_TOLD_S = 900.0
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class Backoff:
     """Exponential back-off: `first_s`, twice that, … up to `longest_s` seconds; `tries` tries in all."""
 
     tries: int
@@ -34,14 +34,14 @@ class Patience:
         return own if told_s is None else max(own, min(told_s, LONGEST_TOLD_S))
 
 
-async def patiently(work: Callable[[], Awaitable[T]], patience: Patience) -> T:
-    """Awaits `work()` until it does not raise RetryLater; raises the last RetryLater after `patience.tries` tries."""
+async def with_retries(work: Callable[[], Awaitable[T]], backoff: Backoff) -> T:
+    """Awaits `work()` until it does not raise RetryLater; raises the last RetryLater after `backoff.tries` tries."""
     failures = 0
     while True:
         try:
             return await work()
         except RetryLater as error:
             failures += 1
-            if failures >= patience.tries:
+            if failures >= backoff.tries:
                 raise
-            await asyncio.sleep(patience.wait_s(failures, error.retry_after))
+            await asyncio.sleep(backoff.wait_s(failures, error.retry_after))

@@ -1,0 +1,139 @@
+"""The one rule for background work: a Stop goes up, everything else is logged with its cause, counted, and tried again.
+
+Every loop and every background task of indexer/ and bot/ runs under one of these two:
+
+    tasks.create_task(supervised("upkeep", work, faults), name="upkeep")    # the whole loop: begun again after a fault
+    with contained("events", faults):                                       # one item of a loop: the loop goes on
+        await event()
+
+A queue's worker uses both: `contained` around each item, so that a bad one costs itself only, `supervised` around the
+loop. The caller makes the task, in its own TaskGroup, so that every task has a parent. Errors of asyncio's task groups
+are taken apart: a Stop among several errors goes up as that Stop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from indexer.backoff import Backoff
+from indexer.errors import AfterimageError, RetryLater, Stop
+
+log = logging.getLogger(__name__)
+
+# Restarts have no end (`tries` does not count here): 0.5 s at first, a minute in the long run.
+RESTARTS = Backoff(tries=0, first_s=1.0, longest_s=60.0)
+
+# Work that ran this long (seconds) before it failed was healthy: its next pause is the first one again.
+HEALTHY_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What went wrong in one kind of background work since the process started.
+
+    `count` is all of it, `in_a_row` since the work was last healthy, `last` a sentence, `at_ms` Unix milliseconds.
+    """
+
+    name: str
+    count: int
+    in_a_row: int
+    last: str
+    at_ms: int
+
+
+class Faults:
+    """The counts of all background work of one process, by name. Names are constants, never ids: there are few."""
+
+    def __init__(self) -> None:
+        self._faults: dict[str, Fault] = {}
+
+    def __iter__(self) -> Iterator[Fault]:
+        """Every kind of work in which something went wrong, by name."""
+        return iter(sorted(self._faults.values(), key=lambda fault: fault.name))
+
+    def count(self, name: str) -> int:
+        """How often this work failed."""
+        fault = self._faults.get(name)
+        return fault.count if fault is not None else 0
+
+    def in_a_row(self, name: str) -> int:
+        """How often this work failed since it was last healthy."""
+        fault = self._faults.get(name)
+        return fault.in_a_row if fault is not None else 0
+
+    def add(self, name: str, error: BaseException) -> None:
+        """Counts a failure and logs it: what was raised on purpose in one line, anything else with its traceback."""
+        before = self._faults.get(name, Fault(name, 0, 0, "", 0))
+        last = str(error) or type(error).__name__
+        at_ms = time.time_ns() // 1_000_000
+        self._faults[name] = Fault(name, before.count + 1, before.in_a_row + 1, last, at_ms)
+        if isinstance(error, AfterimageError):
+            log.warning("%s: %s", name, error)
+        else:
+            log.error("%s failed", name, exc_info=error)
+
+    def healthy(self, name: str) -> None:
+        """The work goes well again."""
+        fault = self._faults.get(name)
+        if fault is not None and fault.in_a_row:
+            self._faults[name] = replace(fault, in_a_row=0)
+
+
+async def supervised(
+    name: str,
+    work: Callable[[], Awaitable[None]],
+    faults: Faults,
+    *,
+    backoff: Backoff = RESTARTS,
+    healthy_s: float = HEALTHY_S,
+) -> None:
+    """Awaits `work()`; after any error but Stop begins it anew, later each time; ends when it returns.
+
+    A RetryLater is waited for as long as it says. Work that ran for `healthy_s` seconds before it failed begins anew
+    after the shortest pause. Raises Stop; a cancellation ends it.
+    """
+    while True:
+        began_s = time.monotonic()
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001 -- whatever it is, `faults` logs and counts it
+            cause = plainest(error)
+            if isinstance(cause, Stop):
+                raise cause from (error if cause is not error else None)
+            if time.monotonic() - began_s >= healthy_s:
+                faults.healthy(name)
+            faults.add(name, cause)
+            told_s = cause.retry_after if isinstance(cause, RetryLater) else None
+        else:
+            faults.healthy(name)
+            return
+        wait_s = backoff.wait_s(faults.in_a_row(name), told_s)
+        log.info("%s begins anew in %.1f s", name, wait_s)
+        await asyncio.sleep(wait_s)
+
+
+@contextmanager
+def contained(name: str, faults: Faults) -> Iterator[None]:
+    """One item of background work: its errors end here, logged and counted. Raises Stop; lets a cancellation pass."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 -- whatever it is, `faults` logs and counts it
+        cause = plainest(error)
+        if isinstance(cause, Stop):
+            raise cause from (error if cause is not error else None)
+        faults.add(name, cause)
+    else:
+        faults.healthy(name)
+
+
+def plainest(error: BaseException) -> BaseException:
+    """The one error that says most of a group of errors: a Stop before others, else the first; any other as it is."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    leaves = [plainest(one) for one in error.exceptions]
+    return next((leaf for leaf in leaves if isinstance(leaf, Stop)), leaves[0])
