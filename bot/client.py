@@ -28,7 +28,7 @@ from bot.commands import (
     stats,
 )
 from bot.commands import help as help_command
-from bot.commands.limits import TokenBuckets
+from bot.commands.open_replies import press_buckets
 from bot.commands.sync import sync_if_changed
 from bot.commands.translator import Translator
 from bot.commands.words import tell
@@ -36,6 +36,7 @@ from bot.config import Config, Secret
 from bot.events import Events
 from bot.history import DiscordHistory
 from bot.replies.texts import Language
+from bot.token_buckets import TokenBuckets
 from indexer.errors import Stop
 from indexer.jobs import JobRefused
 from indexer.model import Guild, GuildId, UserId
@@ -118,7 +119,7 @@ class Client(discord.AutoShardedClient):
         )
         Route.BASE = config.discord.api_base.rstrip("/")  # discord.py has one address a process
         self._config = config
-        self.tree = Commands(self, TokenBuckets(config.limits))
+        self.tree = Commands(self, TokenBuckets(config.limits.per_minute, config.limits.burst))
         crawl = config.settings.crawl
         self.history = DiscordHistory(self, stickers=crawl.stickers, bots=crawl.bots)
         self._context: CommandContext
@@ -135,7 +136,8 @@ class Client(discord.AutoShardedClient):
         spawned is cancelled. Raises DiscordRefused where Discord does not let the bot in, Stop where the indexer cannot
         go on (as an exception group).
         """
-        self._context = CommandContext(service=service, config=self._config, spawn=self._spawn)
+        presses = press_buckets(self._config.limits)
+        self._context = CommandContext(service=service, config=self._config, spawn=self._spawn, presses=presses)
         self._events = Events(self, service, self.history)
         for module in COMMANDS:
             module.register(self.tree, self._context)

@@ -18,6 +18,7 @@ from discord import app_commands
 
 from bot.commands.words import tell
 from bot.replies.texts import Language
+from bot.token_buckets import TokenBuckets
 from indexer.errors import SENTENCES, ChannelClosed, LinkExpired, Rejected, RetryLater, TellPerson
 
 if TYPE_CHECKING:
@@ -41,11 +42,15 @@ class Spawn(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CommandContext:
-    """What every command may use: the open indexer, what is configured, and a parent for what outlives an answer."""
+    """What every command may use: the open indexer, what is configured, and a parent for what outlives an answer.
+
+    `presses` are the buckets out of which each member presses buttons and menus, whichever they are.
+    """
 
     service: Service
     config: Config
     spawn: Spawn
+    presses: TokenBuckets
 
 
 def sentence_for(error: BaseException, error_id: str, language: Language = Language.ENGLISH) -> str:

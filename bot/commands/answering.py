@@ -79,7 +79,7 @@ class Answers:
     def __init__(self, context: CommandContext, kind: str = "similar") -> None:
         self.service: Service = context.service
         self.settings = context.config.settings.search
-        self.replies = OpenReplies(kind, context.config.limits)
+        self.replies = OpenReplies(kind, context.presses)
         self._coverage: Recent[tuple[int, frozenset[ChannelId]], tuple[float, int]] = Recent(REMEMBERED)
 
     async def answer(

@@ -34,7 +34,7 @@ class Duplicates:
 
     def __init__(self, context: CommandContext) -> None:
         self.service: Service = context.service
-        self.replies = OpenReplies("duplicates", context.config.limits)
+        self.replies = OpenReplies("duplicates", context.presses)
         self._turn = asyncio.Semaphore(AT_ONCE)
 
     async def show(self, interaction: discord.Interaction[Any], who: Asker, reply: DuplicatesReply) -> None:

@@ -2,6 +2,10 @@
 
 A button's name carries the token of its reply, nothing else: what it may show is worked out anew at each press. After a
 restart, or once a reply was forgotten, its buttons say so.
+
+Memory is bounded for each member and for all: a member's newest replies push out the same member's oldest, and where
+all members together keep too many, whoever keeps most loses the oldest. So nobody's questions close another's buttons,
+unless all keep equally few.
 """
 
 from __future__ import annotations
@@ -16,16 +20,25 @@ from typing import Any, Protocol
 import discord
 
 from bot.commands import Tree, answer_error
-from bot.commands.limits import TokenBuckets
 from bot.config import LimitSettings
 from bot.replies.texts import Language, say
+from bot.token_buckets import TokenBuckets
 from indexer.errors import TellPerson
 
 # An interaction's token, and with it an ephemeral reply, lives this long.
 LIFETIME_S = 15 * 60.0
+# One member's at most, and all members' together: each holds up to 300 KB (three pictures for a contact sheet).
+REMEMBERED_A_MEMBER = 20
 REMEMBERED = 500
-# A page is turned more often than a question is asked: so many presses where one command is allowed.
-PRESSES = 4
+# A page is turned more often than a question is asked: so many pages where one command is allowed. Whatever asks a new
+# question, draws or posts costs as much as a command.
+PAGES_A_COMMAND = 4
+_PAGES = {"page"}
+
+
+def press_buckets(limits: LimitSettings, clock: Callable[[], float] = time.monotonic) -> TokenBuckets:
+    """For all buttons and menus of the bot together: a member's presses come out of one bucket, whatever is pressed."""
+    return TokenBuckets(limits.per_minute * PAGES_A_COMMAND, limits.burst * PAGES_A_COMMAND, clock)
 
 
 class OpenReply(Protocol):
@@ -42,23 +55,30 @@ class OpenReply(Protocol):
 class OpenReplies:
     """The open replies of one command group. `kind` begins the names of its buttons."""
 
-    def __init__(self, kind: str, limits: LimitSettings, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, kind: str, presses: TokenBuckets, clock: Callable[[], float] = time.monotonic) -> None:
         self._kind = kind
         self._clock = clock
-        often = LimitSettings(limits.per_minute * PRESSES, limits.burst * PRESSES)
-        self._buckets = TokenBuckets(often, clock)
+        self._presses = presses
         self._open: OrderedDict[str, tuple[float, OpenReply]] = OrderedDict()
+        self._by_owner: dict[int, OrderedDict[str, None]] = {}  # each member's tokens, oldest first
 
     def __len__(self) -> int:
         return len(self._open)
 
     def remember(self, reply: OpenReply) -> str:
-        """The token for the reply's buttons. The oldest reply is forgotten when there are too many."""
+        """The token for the reply's buttons. Where there are too many, an older reply is forgotten: see above."""
         self._forget_old()
         token = f"{self._kind}-{secrets.token_urlsafe(9)}"
         self._open[token] = (self._clock(), reply)
-        if len(self._open) > REMEMBERED:
-            self._open.popitem(last=False)
+        own = self._by_owner.setdefault(reply.owner_id, OrderedDict())
+        own[token] = None
+        if len(own) > REMEMBERED_A_MEMBER:
+            self._forget(next(iter(own)))
+        elif len(self._open) > REMEMBERED:
+            most = max(len(tokens) for tokens in self._by_owner.values())
+            self._forget(
+                next(one for one, (_, kept) in self._open.items() if len(self._by_owner[kept.owner_id]) == most)
+            )
         return token
 
     def find(self, token: str) -> OpenReply | None:
@@ -66,22 +86,31 @@ class OpenReplies:
         found = self._open.get(token)
         return found[1] if found else None
 
+    def _forget(self, token: str) -> None:
+        _, reply = self._open.pop(token)
+        own = self._by_owner[reply.owner_id]
+        del own[token]
+        if not own:
+            del self._by_owner[reply.owner_id]
+
     def _forget_old(self) -> None:
         oldest_allowed = self._clock() - LIFETIME_S
         while self._open and next(iter(self._open.values()))[0] < oldest_allowed:
-            self._open.popitem(last=False)
+            self._forget(next(iter(self._open)))
 
     async def pressed(self, interaction: discord.Interaction[Any], token: str, action: str) -> None:
         """Leads a press to its reply; whatever goes wrong is told to who pressed, in one sentence."""
         language = Language.of(interaction.locale)
         try:
+            # Before anything else: a press on a button that is another's, too old or made up costs as much.
+            cost = 1 if action.partition("-")[0] in _PAGES else PAGES_A_COMMAND
+            if wait := self._presses.take(interaction.user.id, cost):
+                raise TellPerson(say(language, "error.rate", seconds=max(1, round(wait))))
             reply = self.find(token)
             if reply is None:
                 raise TellPerson(say(language, "error.too_old"))
             if interaction.user.id != reply.owner_id:
                 raise TellPerson(say(language, "error.not_yours"))
-            if wait := self._buckets.take(interaction.user.id):
-                raise TellPerson(say(language, "error.rate", seconds=max(1, round(wait))))
             data: Mapping[str, Any] = interaction.data or {}
             await reply.press(interaction, action, data.get("values", ()))
         except Exception as error:  # noqa: BLE001 — discord.py would only log it: the person must be told too

@@ -14,9 +14,11 @@ from discord import app_commands
 from discord.app_commands import locale_str
 
 from bot.commands import NO_MENTIONS, CommandContext, Tree, answer_error
+from bot.commands.open_replies import PAGES_A_COMMAND
 from bot.commands.stats import size_text
 from bot.commands.words import tell
-from bot.replies.texts import Language, number
+from bot.replies.texts import Language, number, say
+from bot.token_buckets import TokenBuckets
 from indexer.errors import TellPerson
 from indexer.model import GuildId, UserId, snowflake_ms
 from indexer.service import Service
@@ -27,6 +29,9 @@ Interaction = discord.Interaction[Any]
 
 # Discord's own default, where an interaction does not say what may be sent back.
 ATTACHMENT_BYTES = 10 * 1024 * 1024
+
+# An export reads every message of a member, in all servers. Kept in memory only: after a restart the hour begins anew.
+EXPORTS_A_MINUTE = 1 / 60
 
 _DANGER = {"sure-here", "sure-everywhere", "forget-here", "forget-everywhere"}
 
@@ -50,6 +55,8 @@ class Privacy:
     def __init__(self, context: CommandContext) -> None:
         self._service: Service = context.service
         self._keeps_all = context.config.settings.crawl.messages == "all"
+        self._presses = context.presses
+        self.exports = TokenBuckets(EXPORTS_A_MINUTE, 1)
 
     async def about(self, interaction: Interaction) -> None:
         guild_id, user_id, language = _who(interaction)
@@ -75,6 +82,10 @@ class Privacy:
 
     async def press(self, interaction: Interaction, action: str) -> None:
         guild_id, user_id, language = _who(interaction)
+        if wait := self._presses.take(user_id, PAGES_A_COMMAND):
+            raise TellPerson(say(language, "error.rate", seconds=max(1, round(wait))))
+        if action == "export" and (wait := self.exports.take(user_id)):
+            raise TellPerson(tell(language, "privacy.exported_before", minutes=max(1, round(wait / 60))))
         match action:
             case "sure-here" | "sure-everywhere":
                 view = buttons(language, action.replace("sure", "forget"), "no")

@@ -32,7 +32,7 @@ class Random:
     def __init__(self, context: CommandContext, answers: Answers) -> None:
         self.service: Service = context.service
         self.answers = answers
-        self.replies = OpenReplies("random", context.config.limits)
+        self.replies = OpenReplies("random", context.presses)
 
     async def show(self, interaction: discord.Interaction[Any], who: Asker, reply: RandomReply) -> None:
         async with self.service.db.reader() as connection:

@@ -72,10 +72,10 @@ _ENGLISH: Mapping[str, str] = {
     "privacy.forget_everywhere": "Forget me everywhere",
     "privacy.export": "Export what you hold of mine",
     "privacy.return": "Let me be found again",
-    "privacy.sure_here": "All that I hold of you in this server is deleted now, and nothing new by you is stored."
-    " Sure?",
-    "privacy.sure_everywhere": "All that I hold of you in every server is deleted now, and nothing new by you is"
-    " stored. Sure?",
+    "privacy.sure_here": "Shall I delete all that I hold of you in this server, and store nothing new by you? Until you"
+    " say yes, nothing changes.",
+    "privacy.sure_everywhere": "Shall I delete all that I hold of you in every server, and store nothing new by you?"
+    " Until you say yes, nothing changes.",
     "privacy.yes": "Yes, forget me",
     "privacy.no": "No",
     "privacy.kept_as_is": "Nothing was changed.",
@@ -83,13 +83,16 @@ _ENGLISH: Mapping[str, str] = {
     "privacy.back": "Done: what you post from now on can be found again. What I forgot comes back with the next"
     " /reindex start, if someone gives it.",
     "privacy.exported": "Everything that I hold of yours, in all servers: {messages} messages.",
+    "privacy.exported_before": "You asked for an export within the last hour; ask for the next one in {minutes} min.",
     "privacy.nothing": "I hold nothing of yours.",
     "privacy.too_large": "What I hold of yours is too large to send here ({size}): ask whoever runs me for it.",
     "help.text": "**I find pictures in this server's own history.** You see only hits from channels that you may"
     " read.\n"
     "- `/similar` with a picture, words, or both: `text: red bicycle -car in:#photos after:2024 has:gif`\n"
+    "- `/similar` with filters alone shows the newest: `text: in:#photos has:gif`\n"
     "- right-click (or hold) a message → Apps → **Find similar**\n"
-    "- `/stats`: what is indexed · `/privacy`: what I keep, forget me, export",
+    "- `/duplicates`: what was posted more than once · `/random`: any picture\n"
+    "- `/stats`: what is indexed · `/privacy`: what I keep, forget me, export · `/help`: this",
     "help.manager": "You manage this server:\n"
     "- `/reindex start` lets me read its history (newest first), `status`, `pause`, `resume`, `cancel`\n"
     "- I read channels where I have View Channel and Read Message History",
@@ -160,10 +163,10 @@ _GERMAN: Mapping[str, str] = {
     "privacy.forget_everywhere": "Vergiss mich überall",
     "privacy.export": "Gib mir, was du von mir hast",
     "privacy.return": "Ich will wieder gefunden werden",
-    "privacy.sure_here": "Alles, was ich auf diesem Server von dir habe, wird jetzt gelöscht, und nichts Neues von"
-    " dir wird gespeichert. Sicher?",
-    "privacy.sure_everywhere": "Alles, was ich auf allen Servern von dir habe, wird jetzt gelöscht, und nichts Neues"
-    " von dir wird gespeichert. Sicher?",
+    "privacy.sure_here": "Soll ich alles löschen, was ich auf diesem Server von dir habe, und nichts Neues von dir"
+    " speichern? Bis du ja sagst, ändert sich nichts.",
+    "privacy.sure_everywhere": "Soll ich alles löschen, was ich auf allen Servern von dir habe, und nichts Neues von"
+    " dir speichern? Bis du ja sagst, ändert sich nichts.",
     "privacy.yes": "Ja, vergiss mich",
     "privacy.no": "Nein",
     "privacy.kept_as_is": "Nichts wurde geändert.",
@@ -172,13 +175,17 @@ _GERMAN: Mapping[str, str] = {
     "privacy.back": "Erledigt: was du von nun an schreibst, kann wieder gefunden werden. Was ich vergaß, kommt mit"
     " dem nächsten /reindex start zurück, falls jemand es gibt.",
     "privacy.exported": "Alles, was ich auf allen Servern von dir habe: {messages} Nachrichten.",
+    "privacy.exported_before": "Du hast in der letzten Stunde schon um einen Export gebeten; der nächste geht in"
+    " {minutes} min.",
     "privacy.nothing": "Ich habe nichts von dir.",
     "privacy.too_large": "Was ich von dir habe, ist zu groß zum Senden ({size}): frag, wer mich betreibt.",
     "help.text": "**Ich finde Bilder in der Geschichte dieses Servers.** Du siehst nur Treffer aus Kanälen, die du"
     " lesen darfst.\n"
     "- `/similar` mit Bild, Wörtern oder beidem: `text: red bicycle -car in:#fotos after:2024 has:gif`\n"
+    "- `/similar` nur mit Filtern zeigt das Neueste: `text: in:#fotos has:gif`\n"
     "- Rechtsklick auf eine Nachricht (oder gedrückt halten) → Apps → **Ähnliche finden**\n"
-    "- `/stats`: was erfasst ist · `/privacy`: was ich speichere, vergiss mich, Export",
+    "- `/duplicates`: was mehrmals gezeigt wurde · `/random`: irgendein Bild\n"
+    "- `/stats`: was erfasst ist · `/privacy`: was ich speichere, vergiss mich, Export · `/help`: dies",
     "help.manager": "Du verwaltest diesen Server:\n"
     "- `/reindex start` lässt mich seine Geschichte lesen (Neuestes zuerst), `status`, `pause`, `resume`, `cancel`\n"
     "- ich lese Kanäle, in denen ich „Kanal anzeigen“ und „Nachrichtenverlauf anzeigen“ habe",

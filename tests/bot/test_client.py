@@ -14,10 +14,10 @@ from discord import app_commands
 
 from bot.client import Client
 from bot.commands import answer_error, sentence_for
-from bot.commands.limits import REMEMBERED, TokenBuckets
 from bot.commands.sync import same
 from bot.config import Config, LimitSettings
 from bot.replies.texts import Language
+from bot.token_buckets import REMEMBERED, TokenBuckets
 from indexer.errors import SENTENCES, ChannelClosed, LinkExpired, Reason, Rejected, RetryLater, TellPerson
 from sandbox.server import open_sandbox
 from sandbox.world import World
@@ -163,7 +163,7 @@ def test_a_rejected_picture_is_told_by_its_reason() -> None:
 
 def test_a_bucket_gives_its_burst_at_once_and_then_its_rate() -> None:
     now = [0.0]
-    buckets = TokenBuckets(LimitSettings(per_minute=6, burst=3), lambda: now[0])
+    buckets = TokenBuckets(per_minute=6, burst=3, clock=lambda: now[0])
     assert [buckets.take(1) for _ in range(3)] == [0.0] * 3
     assert buckets.take(1) == pytest.approx(10.0)
     assert buckets.take(2) == 0.0
@@ -173,10 +173,30 @@ def test_a_bucket_gives_its_burst_at_once_and_then_its_rate() -> None:
 
 
 def test_buckets_keep_a_bounded_number_of_members() -> None:
-    buckets = TokenBuckets(LimitSettings())
+    buckets = TokenBuckets(per_minute=20, burst=6, clock=lambda: 0.0)
     for user in range(REMEMBERED + 100):
         buckets.take(user)
-    assert len(buckets._buckets) == REMEMBERED
+    assert len(buckets) == REMEMBERED
+
+
+def test_a_bucket_that_is_full_again_is_forgotten() -> None:
+    now = [0.0]
+    buckets = TokenBuckets(per_minute=60, burst=3, clock=lambda: now[0])
+    buckets.take(1)
+    now[0] = 0.5
+    buckets.take(2)
+    assert len(buckets) == 2
+    now[0] = 1.0
+    buckets.take(3)
+    assert len(buckets) == 2  # the first has its token back
+
+
+def test_what_costs_more_takes_more() -> None:
+    now = [0.0]
+    buckets = TokenBuckets(per_minute=60, burst=4, clock=lambda: now[0])
+    assert buckets.take(1, 3) == 0.0
+    assert buckets.take(1, 3) == pytest.approx(2.0)
+    assert buckets.take(1, 1) == 0.0
 
 
 THERE: dict[str, Any] = {

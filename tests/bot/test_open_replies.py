@@ -10,7 +10,13 @@ from typing import Any
 import pytest
 
 from bot.commands import open_replies
-from bot.commands.open_replies import LIFETIME_S, PRESSES, OpenReplies
+from bot.commands.open_replies import (
+    LIFETIME_S,
+    PAGES_A_COMMAND,
+    REMEMBERED_A_MEMBER,
+    OpenReplies,
+    press_buckets,
+)
 from bot.config import LimitSettings
 
 
@@ -57,7 +63,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def replies(clock: Clock) -> OpenReplies:
-    return OpenReplies("similar", LimitSettings(per_minute=60.0, burst=5), clock)
+    return OpenReplies("similar", press_buckets(LimitSettings(per_minute=60.0, burst=5), clock), clock)
 
 
 async def test_a_press_reaches_the_reply_with_what_was_chosen(replies: OpenReplies) -> None:
@@ -87,26 +93,80 @@ async def test_after_fifteen_minutes_or_a_restart_the_buttons_say_so(replies: Op
     assert len(replies) == 0
 
 
-async def test_the_oldest_reply_is_forgotten_when_there_are_too_many(
+async def test_a_member_who_asks_a_lot_loses_their_own_oldest_replies_and_nobody_elses(replies: OpenReplies) -> None:
+    stranger = replies.remember(Reply(owner_id=2))
+    tokens = [replies.remember(Reply(owner_id=1)) for _ in range(REMEMBERED_A_MEMBER + 600)]
+    assert replies.find(stranger) is not None
+    kept = [replies.find(token) is not None for token in tokens]
+    assert kept == [False] * 600 + [True] * REMEMBERED_A_MEMBER
+    assert len(replies) == REMEMBERED_A_MEMBER + 1
+
+
+async def test_where_all_keep_too_many_those_who_keep_most_lose_theirs(
+    replies: OpenReplies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(open_replies, "REMEMBERED", 40)
+    modest = [replies.remember(Reply(owner_id=member)) for member in range(100, 110)]
+    for _ in range(REMEMBERED_A_MEMBER):
+        for hoarder in range(1, 10):
+            replies.remember(Reply(owner_id=hoarder))
+    assert len(replies) == 40
+    assert all(replies.find(token) is not None for token in modest)
+
+
+async def test_where_all_keep_equally_many_the_oldest_goes(
     replies: OpenReplies, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(open_replies, "REMEMBERED", 3)
-    tokens = [replies.remember(Reply()) for _ in range(5)]
+    tokens = [replies.remember(Reply(owner_id=member)) for member in range(5)]
     assert [replies.find(token) is not None for token in tokens] == [False, False, True, True, True]
+
+
+async def test_after_fifteen_minutes_nothing_of_a_member_is_left(replies: OpenReplies, clock: Clock) -> None:
+    for member in range(30):
+        replies.remember(Reply(owner_id=member))
+    clock.now += LIFETIME_S + 1
+    assert replies.find("similar-AAAAAAAAAAAA") is None
+    assert (len(replies), replies._by_owner) == (0, {})
+
+
+async def test_presses_on_made_up_buttons_are_counted_too(replies: OpenReplies) -> None:
+    for _ in range(5 * PAGES_A_COMMAND):
+        await replies.pressed(interaction(), "similar-AAAAAAAAAAAA", "page-1")
+    refused = interaction()
+    await replies.pressed(refused, "similar-AAAAAAAAAAAA", "page-1")
+    assert "try again in" in refused.response.said[0]
+
+
+async def test_what_asks_a_new_question_costs_as_much_as_a_command(replies: OpenReplies) -> None:
+    reply = Reply()
+    token = replies.remember(reply)
+    for action in ("more", "sheet", "share", "like", "another", "more"):
+        await replies.pressed(interaction(), token, action)
+    assert [action for action, _ in reply.pressed] == ["more", "sheet", "share", "like", "another"]
+
+
+async def test_all_kinds_of_buttons_share_one_bucket(clock: Clock) -> None:
+    presses = press_buckets(LimitSettings(per_minute=60.0, burst=1), clock)
+    similar, duplicates = OpenReplies("similar", presses, clock), OpenReplies("duplicates", presses, clock)
+    first, second = Reply(), Reply()
+    await similar.pressed(interaction(), similar.remember(first), "more")
+    await duplicates.pressed(interaction(), duplicates.remember(second), "page-1")
+    assert (len(first.pressed), len(second.pressed)) == (1, 0)
 
 
 async def test_too_many_presses_are_refused_politely_and_allowed_again(replies: OpenReplies, clock: Clock) -> None:
     reply = Reply()
     token = replies.remember(reply)
-    for _ in range(5 * PRESSES):
+    for _ in range(5 * PAGES_A_COMMAND):
         await replies.pressed(interaction(), token, "page-1")
     refused = interaction()
     await replies.pressed(refused, token, "page-1")
-    assert len(reply.pressed) == 5 * PRESSES
+    assert len(reply.pressed) == 5 * PAGES_A_COMMAND
     assert "try again in 1 s" in refused.response.said[0]
     clock.now += 1
     await replies.pressed(interaction(), token, "page-1")
-    assert len(reply.pressed) == 5 * PRESSES + 1
+    assert len(reply.pressed) == 5 * PAGES_A_COMMAND + 1
 
 
 async def test_what_goes_wrong_in_a_press_is_told_with_an_id_that_stands_in_the_log(

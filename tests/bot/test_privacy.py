@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from bot.commands.privacy import _pack
+from bot.config import Config, LimitSettings
 from indexer.model import GuildId
 from indexer.storage import audit
 from sandbox.reply import Reply
@@ -38,6 +40,7 @@ async def test_forget_me_asks_first_then_deletes_and_stores_nothing_again(tmp_pa
         shown = await member.slash(place.talk.id, "privacy")
         sure = await member.press(shown, "Forget me in this server")
         assert labels(sure) == ["Yes, forget me", "No"]
+        assert sure.content.startswith("Shall I delete")  # a question, before anything is done
         assert (await bot.service.status()).total.messages == 8
         done = await member.press(sure, "Yes, forget me")
         assert "6 messages" in done.content
@@ -94,6 +97,37 @@ async def test_the_export_holds_everything_of_mine_and_nothing_of_others(tmp_pat
         first = held["messages"][0]
         assert first["link"].endswith(f"/{place.guild.id}/{place.pictures.id}/{first['message']}")
         assert first["pictures"][0]["file_name"].startswith("noise-")
+
+
+async def test_an_export_is_given_once_an_hour_to_each_member(tmp_path: Path) -> None:
+    place = town()
+    async with running(place.world, tmp_path, with_auto_start) as bot:
+        await bot.indexed(place.guild)
+        for who in (place.member, place.owner):
+            person = bot.person(who)
+            shown = await person.slash(place.talk.id, "privacy")
+            assert (await person.press(shown, "Export what you hold of mine")).files()
+            again = await person.press(shown, "Export what you hold of mine")
+            assert not again.files()
+            assert "the next one in 60 min" in again.text()
+        place.guild.locale = "de"
+        shown = await bot.person(place.member).slash(place.talk.id, "privacy")
+        german = await bot.person(place.member).press(shown, "Gib mir, was du von mir hast")
+        assert "der nächste geht in 60 min" in german.text()
+
+
+async def test_buttons_of_privacy_cannot_be_pressed_without_end(tmp_path: Path) -> None:
+    place = town()
+
+    def strict(config: Config) -> Config:
+        return replace(config, limits=LimitSettings(per_minute=1, burst=2))
+
+    async with running(place.world, tmp_path, strict) as bot:
+        member = bot.person(place.member)
+        first, second = [await member.slash(place.talk.id, "privacy") for _ in range(2)]
+        await member.press(await member.press(first, "Forget me in this server"), "No")
+        refused = await member.press(second, "Forget me everywhere")
+        assert "try again in" in refused.text()
 
 
 async def test_an_export_of_nothing_says_so(tmp_path: Path) -> None:
