@@ -2,11 +2,10 @@
 
 from functools import singledispatchmethod
 
-from sandbox.gateway import Gateway, Intent, Session
+from sandbox.gateway import Gateway, Intent, Session, viewable
 from sandbox.links import Links
-from sandbox.permissions import Permission
 from sandbox.wire import Json, guilds, messages
-from sandbox.world import Channel, Guild, Member, Message, Thread, World, events
+from sandbox.world import Channel, ChannelKind, Guild, Member, Message, Thread, World, events
 from sandbox.world.events import Event
 
 
@@ -77,7 +76,11 @@ class Dispatch:
                 data = guilds.channel(channel, channel.guild.me) | {"newly_created": True}
                 self._push(channel.guild, "THREAD_CREATE", data)
         else:
-            self._push(channel.guild, "CHANNEL_CREATE", self._channel(channel))
+            self._push(channel.guild, "CHANNEL_CREATE", guilds.told_channel(channel))
+            if channel.viewable_by(channel.guild.me):
+                for session in self.gateway.sessions_of(channel.guild):
+                    session.viewable.setdefault(channel.guild.id, set()).add(channel.id)
+            self._tell_what_opened(channel.guild, told=channel)
 
     @_tell.register
     def _(self, event: events.ChannelUpdated) -> None:
@@ -88,9 +91,8 @@ class Dispatch:
             if channel.seen_by(guild.me):
                 self._push(guild, "THREAD_UPDATE", guilds.channel(channel, guild.me))
             return
-        self._push(guild, "CHANNEL_UPDATE", self._channel(channel))
-        if channel.seen_by(guild.me) and not event.bot_before & Permission.VIEW_CHANNEL:
-            self._sync_threads(channel)
+        self._push(guild, "CHANNEL_UPDATE", guilds.told_channel(channel))
+        self._tell_what_opened(guild, told=channel)
 
     @_tell.register
     def _(self, event: events.ChannelDeleted) -> None:
@@ -103,7 +105,8 @@ class Dispatch:
                 }  # fmt: skip
                 self._push(channel.guild, "THREAD_DELETE", about)
         elif channel.guild.has_bot:
-            self._push(channel.guild, "CHANNEL_DELETE", self._channel(channel))
+            self._push(channel.guild, "CHANNEL_DELETE", guilds.told_channel(channel))
+            self._tell_what_opened(channel.guild)
 
     @_tell.register
     def _(self, event: events.ThreadMembersChanged) -> None:
@@ -131,20 +134,34 @@ class Dispatch:
             data["removed_member_ids"] = [str(i) for i in event.removed]
         session.push("THREAD_MEMBERS_UPDATE", data)
 
-    def _sync_threads(self, channel: Channel) -> None:
+    def _tell_what_opened(self, guild: Guild, told: Channel | None = None) -> None:
+        """CHANNEL_UPDATE for every channel that the bot may view now and could not before, or the other way round.
+
+        With everything in it, or reduced. The threads of what opened follow. `told`: its event was sent already.
+        """
+        for session in self.gateway.sessions_of(guild):
+            now = viewable(guild)
+            before = session.viewable.get(guild.id, now)
+            session.viewable[guild.id] = now
+            if not session.intents & Intent.GUILDS:
+                continue
+            changed = [channel for channel in guild.channels.values() if channel.id in before ^ now]
+            for channel in changed:
+                if channel is not told:
+                    session.push("CHANNEL_UPDATE", guilds.told_channel(channel))
+            for channel in changed:
+                if channel.id in now and channel.kind is not ChannelKind.CATEGORY:
+                    session.push("THREAD_LIST_SYNC", self._threads_of(channel))
+
+    def _threads_of(self, channel: Channel) -> Json:
         me = channel.guild.me
         threads = [t for t in channel.threads() if not t.archived and t.seen_by(me)]
-        data: Json = {
+        return {
             "guild_id": str(channel.guild.id),
             "channel_ids": [str(channel.id)],
             "threads": [guilds.channel(t, me) for t in threads],
             "members": [guilds.thread_member(t, me.id) for t in threads if me.id in t.member_ids],
         }
-        self._push(channel.guild, "THREAD_LIST_SYNC", data)
-
-    def _channel(self, channel: Channel) -> Json:
-        hide = not channel.allows(channel.guild.me) & Permission.VIEW_CHANNEL
-        return guilds.channel(channel, hide=hide)
 
     # Members, roles, guilds
 
@@ -161,6 +178,8 @@ class Dispatch:
     @_tell.register
     def _(self, event: events.MemberUpdated) -> None:
         self._member(event.member, "GUILD_MEMBER_UPDATE", guilds.member(event.member))
+        if event.member.id == self.world.bot.id:
+            self._tell_what_opened(event.member.guild)
 
     @_tell.register
     def _(self, event: events.MemberLeft) -> None:
@@ -175,11 +194,17 @@ class Dispatch:
     def _(self, event: events.RoleUpdated) -> None:
         guild = event.role.guild
         self._push(guild, "GUILD_ROLE_UPDATE", {"guild_id": str(guild.id), "role": guilds.role(event.role)})
+        self._roles_changed(guild)
 
     @_tell.register
     def _(self, event: events.RoleDeleted) -> None:
         guild = event.role.guild
         self._push(guild, "GUILD_ROLE_DELETE", {"guild_id": str(guild.id), "role_id": str(event.role.id)})
+        self._roles_changed(guild)
+
+    def _roles_changed(self, guild: Guild) -> None:
+        if guild.has_bot:
+            self._tell_what_opened(guild)
 
     @_tell.register
     def _(self, event: events.GuildUpdated) -> None:
@@ -193,4 +218,5 @@ class Dispatch:
     @_tell.register
     def _(self, event: events.BotRemoved) -> None:
         for session in self.gateway.sessions_of(event.guild):
+            session.viewable.pop(event.guild.id, None)
             session.push("GUILD_DELETE", {"id": str(event.guild.id)})

@@ -78,6 +78,8 @@ class Session:
         self.events: deque[tuple[int, str]] = deque(maxlen=_REPLAYED)
         self.woken = asyncio.Event()
         self.connection: Connection | None = None
+        self.viewable: dict[int, set[int]] = {}
+        """The channels that the session was told of in full, by guild."""
 
     def serves(self, guild: Guild) -> bool:
         """Whether the guild belongs to this shard."""
@@ -127,6 +129,11 @@ class Connection:
 
     async def op(self, op: Op, data: Any = None) -> None:
         await self.send(json.dumps({"op": op, "d": data, "s": None, "t": None}))
+
+
+def viewable(guild: Guild) -> set[int]:
+    """The channels of a guild that the bot may view."""
+    return {channel.id for channel in guild.channels.values() if channel.viewable_by(guild.me)}
 
 
 class Gateway:
@@ -291,6 +298,7 @@ class Gateway:
     def introduce(self, session: Session, guild: Guild) -> None:
         """GUILD_CREATE."""
         members = bool(session.intents & Intent.GUILD_MEMBERS)
+        session.viewable[guild.id] = viewable(guild)
         session.push("GUILD_CREATE", wire.guild_create(guild, members=members, large_threshold=session.large_threshold))
 
     async def _resume(self, connection: Connection, data: Json) -> None:

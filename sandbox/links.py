@@ -5,7 +5,7 @@ import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import quote, unquote
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from sandbox.world import Attachment, Sticker
 
@@ -14,12 +14,17 @@ DAY_S: Final = 86_400.0
 
 @dataclass(slots=True)
 class Links:
-    """Makes and checks links below `base` (scheme, host and port). `ttl_s`: seconds until a link expires."""
+    """Makes and checks links below `base` (scheme, host and port).
+
+    `ttl_s`: seconds until a link expires. `strict`: a component does not resolve a link to a file here that is not
+    signed. Discord documents for other fields only that it signs such links itself.
+    """
 
     base: str
     secret: bytes
     now_ms: Callable[[], int]
     ttl_s: float = DAY_S
+    strict: bool = False
 
     def bare(self, attachment: Attachment) -> str:
         """The link without its signature: what identifies the file."""
@@ -49,13 +54,17 @@ class Links:
         extension = {1: "png", 2: "png", 3: "json", 4: "gif"}[sticker.format]
         return f"{self.base}/stickers/{sticker.id}.{extension}"
 
-    def valid(self, attachment: Attachment, query: Mapping[str, str]) -> bool:
-        """Whether a query's signature was made here for this file and has not expired."""
+    def valid(self, attachment: Attachment, query: Mapping[str, str], at_ms: int | None = None) -> bool:
+        """Whether a query's signature was made here for this file and has not expired (`at_ms`: had not then)."""
         path = self._path(attachment)
         expires, issued, given = query.get("ex", ""), query.get("is", ""), query.get("hm", "")
         if not hmac.compare_digest(given, self._digest(f"{path}?ex={expires}&is={issued}".encode())):
             return False
-        return int(expires, 16) * 1000 > self.now_ms()
+        return int(expires, 16) * 1000 > (self.now_ms() if at_ms is None else at_ms)
+
+    def resolves(self, url: str, attachment: Attachment, at_ms: int) -> bool:
+        """Whether a component that was sent at `at_ms` may show the file by this link."""
+        return not self.strict or self.valid(attachment, dict(parse_qsl(urlsplit(url).query)), at_ms)
 
     def attachment_id(self, url: str) -> int | None:
         """Which attachment a link of ours names, whatever its query; None for any other address."""

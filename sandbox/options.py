@@ -135,7 +135,8 @@ class Values:
         kinds = option.get("channel_types") or list(ChannelKind)
         if channel.kind not in kinds:
             raise NotAllowed(f"option {option['name']!r} does not take a {channel.kind.name.lower()} channel")
-        self.resolved.setdefault("channels", {})[str(number)] = wire.channel(channel, self.member)
+        about = {"app_permissions": str(int(channel.allows(self.guild.me)))}
+        self.resolved.setdefault("channels", {})[str(number)] = wire.channel(channel, self.member) | about
 
     def _role(self, number: int) -> None:
         if number not in self.guild.roles:

@@ -29,14 +29,15 @@ class Sandbox:
     """A running sandbox. `open_sandbox` makes one."""
 
     def __init__(
-        self, world: World, base: str, *, limits: Limits, faults: Faults, record: Record, link_ttl_s: float
-    ) -> None:
+        self, world: World, base: str, *,
+        limits: Limits, faults: Faults, record: Record, link_ttl_s: float, strict_media: bool,
+    ) -> None:  # fmt: skip
         self.world = world
         self.base_url = base
         self.limits = limits
         self.faults = faults
         self.record = record
-        self.links = Links(base, secrets.token_bytes(32), world.clock.now_ms, link_ttl_s)
+        self.links = Links(base, secrets.token_bytes(32), world.clock.now_ms, link_ttl_s, strict_media)
         self.gateway = Gateway(world)
         self.gateway.url = base.replace("http", "ws", 1) + _GATEWAY
         self.interactions = Interactions(world)
@@ -81,12 +82,14 @@ async def open_sandbox(
     keep: int = 0,
     page: bool = False,
     link_ttl_s: float = DAY_S,
+    strict_media: bool = False,
 ) -> AsyncIterator[Sandbox]:
     """Serve `world` until the context ends.
 
     `port` 0 takes a free one. `limits` (default: generous) and `faults` (default: none) may be changed while it runs.
     `keep`: how many REST exchanges `sandbox.record` keeps whole. `page`: serve the page for people at /. `link_ttl_s`:
-    seconds until a CDN link expires. Raises OSError when the port is taken.
+    seconds until a CDN link expires. `strict_media`: components do not resolve unsigned links. Raises OSError when the
+    port is taken.
     """
     app = web.Application(client_max_size=_MOST_BODY)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
@@ -96,6 +99,7 @@ async def open_sandbox(
     sandbox = Sandbox(
         world, f"http://{host}:{taken}",
         limits=limits or Limits(), faults=faults or Faults(), record=Record(keep), link_ttl_s=link_ttl_s,
+        strict_media=strict_media,
     )  # fmt: skip
     sandbox.api.add_to(app)
     sandbox.cdn.add_to(app)

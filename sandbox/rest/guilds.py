@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING, Final
 
 from sandbox import errors
-from sandbox.permissions import Permission
 from sandbox.rest.call import Call, Route, guild_of, member_of
 from sandbox.wire import Json
 from sandbox.wire import guilds as wire
@@ -19,13 +18,9 @@ async def guild(api: "Api", call: Call) -> Json:
 
 
 async def channels(api: "Api", call: Call) -> list[Json]:
-    """Every channel but threads; those that the bot may not view without their names."""
+    """Every channel that the bot may view, threads apart."""
     found = guild_of(api.world, call)
-    me = found.me
-    return [
-        wire.channel(channel, hide=not channel.allows(me) & Permission.VIEW_CHANNEL)
-        for channel in found.channels.values()
-    ]
+    return [wire.channel(channel) for channel in found.channels.values() if channel.viewable_by(found.me)]
 
 
 async def roles(api: "Api", call: Call) -> list[Json]:

@@ -1,12 +1,12 @@
 """Users, members, roles, channels and guilds in Discord's JSON."""
 
-from sandbox.permissions import Permission
+from sandbox.permissions import Overwrite, Permission
 from sandbox.snowflakes import iso
 from sandbox.wire import Json
 from sandbox.world import Application, Channel, ChannelKind, Guild, Member, Role, Thread, User
 
-HIDDEN_NAME = "___hidden___"
-HIDDEN_FLAG = 1 << 17
+_HIDDEN_NAME = "___hidden___"
+_HIDDEN_FLAG = 1 << 17  # CHANNEL_OBFUSCATED
 _FLAG_MEMBERS = 1 << 15  # GATEWAY_GUILD_MEMBERS_LIMITED: switched on, app in fewer than 100 guilds
 _FLAG_CONTENT = 1 << 19  # GATEWAY_MESSAGE_CONTENT_LIMITED
 _FLAG_COMMANDS = 1 << 23  # APPLICATION_COMMAND_BADGE
@@ -86,18 +86,15 @@ def role(subject: Role) -> Json:
     return found
 
 
-def channel(subject: Channel, viewer: Member | None = None, *, hide: bool = False) -> Json:
-    """A channel or thread.
-
-    `viewer`: say what they may do there. `hide`: the viewer may not see it, so neither its name.
-    """
+def channel(subject: Channel, viewer: Member | None = None) -> Json:
+    """A channel or thread. `viewer`: say what they may do there."""
     found: Json = {
         "id": str(subject.id),
         "type": int(subject.kind),
         "guild_id": str(subject.guild.id),
-        "name": HIDDEN_NAME if hide else subject.name,
+        "name": subject.name,
         "parent_id": str(subject.parent.id) if subject.parent else None,
-        "flags": HIDDEN_FLAG if hide else 0,
+        "flags": 0,
         "rate_limit_per_user": 0,
     }
     if subject.kind is not ChannelKind.CATEGORY:
@@ -109,11 +106,8 @@ def channel(subject: Channel, viewer: Member | None = None, *, hide: bool = Fals
     found |= {
         "position": subject.position,
         "nsfw": subject.age_restricted,
-        "topic": None if hide else subject.topic or None,
-        "permission_overwrites": [
-            {"id": str(o.id), "type": int(o.kind), "allow": str(int(o.allow)), "deny": str(int(o.deny))}
-            for o in subject.overwrites.values()
-        ],
+        "topic": subject.topic or None,
+        "permission_overwrites": [_overwrite(found) for found in subject.overwrites.values()],
     }
     if subject.kind in (ChannelKind.VOICE, ChannelKind.STAGE):
         found |= {"bitrate": 64_000, "user_limit": 0, "rtc_region": None}
@@ -122,6 +116,33 @@ def channel(subject: Channel, viewer: Member | None = None, *, hide: bool = Fals
             "available_tags": [], "default_reaction_emoji": None, "default_sort_order": None, "default_forum_layout": 0,
         }  # fmt: skip
     return found
+
+
+def told_channel(subject: Channel) -> Json:
+    """A channel as the gateway tells the bot of it.
+
+    One that the bot may not view is reduced: id, type, position and category stay true.
+    """
+    found = channel(subject)
+    if subject.viewable_by(subject.guild.me):
+        return found
+    found |= {
+        "name": _HIDDEN_NAME,
+        "flags": _HIDDEN_FLAG,
+        "topic": None,
+        "nsfw": False,
+        "permission_overwrites": [_overwrite(subject.guild.everyone.overwrite(deny=Permission.VIEW_CHANNEL))],
+    }
+    if "last_message_id" in found:
+        found["last_message_id"] = None
+    return found
+
+
+def _overwrite(subject: Overwrite) -> Json:
+    return {
+        "id": str(subject.id), "type": int(subject.kind),
+        "allow": str(int(subject.allow)), "deny": str(int(subject.deny)),
+    }  # fmt: skip
 
 
 def _thread(subject: Thread, viewer: Member | None) -> Json:
@@ -201,9 +222,7 @@ def guild_create(subject: Guild, *, members: bool, large_threshold: int) -> Json
         "member_count": len(subject.members),
         "voice_states": [],
         "members": [member(found) for found in shown],
-        "channels": [
-            channel(found, hide=not found.allows(me) & Permission.VIEW_CHANNEL) for found in subject.channels.values()
-        ],
+        "channels": [told_channel(found) for found in subject.channels.values()],
         "threads": [channel(found, me) for found in threads],
         "presences": [],
         "stage_instances": [],

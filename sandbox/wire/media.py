@@ -4,6 +4,7 @@ import hashlib
 from typing import Any, Final
 
 from sandbox.links import Links
+from sandbox.snowflakes import ms
 from sandbox.wire import Json
 from sandbox.world import Attachment, Embed, Hosted, Message
 
@@ -43,7 +44,7 @@ def media(url: str, message: Message, links: Links) -> Json:
     An own file (`attachment://name`), a link to a file here, or an address outside.
     """
     subject = find(url, message, links)
-    if subject is None:
+    if subject is None or not (url.startswith(_OWN_FILE) or links.resolves(url, subject, _sent_ms(message))):
         number = int.from_bytes(hashlib.sha256(url.encode()).digest()[:7])
         return {"id": str(number), "url": url, "proxy_url": links.external(url)}
     found: Json = {
@@ -56,6 +57,11 @@ def media(url: str, message: Message, links: Links) -> Json:
         "content_type": subject.file.content_type,
     }
     return found
+
+
+def _sent_ms(message: Message) -> int:
+    """When its components were sent: Discord looks at their links once, and signs them anew ever after."""
+    return max(ms(message.id), message.edited_ms or 0)
 
 
 def find(url: str, message: Message, links: Links) -> Attachment | None:

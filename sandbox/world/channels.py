@@ -74,10 +74,18 @@ class Channel:
             timed_out=member.timed_out,
         )
 
+    def viewable_by(self, member: Member) -> bool:
+        """Whether Discord shows `member` that it is there. A category is shown where one of its channels is."""
+        if self.allows(member) & Permission.VIEW_CHANNEL:
+            return True
+        children = (child for child in self.guild.channels.values() if child.parent is self)
+        return self.kind is ChannelKind.CATEGORY and any(child.viewable_by(member) for child in children)
+
     def seen_by(self, member: Member) -> bool:
-        """Whether `member` may view it (voice and stage channels also need CONNECT)."""
-        need = Permission.VIEW_CHANNEL | (Permission.CONNECT if self.kind in _SPOKEN else Permission.NONE)
-        return self.allows(member) & need == need
+        """Whether `member` may enter it: `viewable_by`, and CONNECT for voice and stage channels."""
+        if self.kind in _SPOKEN and not self.allows(member) & Permission.CONNECT:
+            return False
+        return self.viewable_by(member)
 
     def read_by(self, member: Member) -> bool:
         """Whether `member` may view it and read what was written before."""
@@ -95,25 +103,23 @@ class Channel:
         parent: Channel | None = None,
     ) -> None:  # fmt: skip
         """Change what is given (None: leave it)."""
-        before = self.allows(self.guild.me) if self.guild.has_bot else Permission.NONE
         self.name = self.name if name is None else name
         self.age_restricted = self.age_restricted if age_restricted is None else age_restricted
         self.topic = self.topic if topic is None else topic
         self.parent = self.parent if parent is None else parent
-        self.guild.world.tell(events.ChannelUpdated(self, before))
+        self.guild.world.tell(events.ChannelUpdated(self))
 
     def allow(
         self, who: Role | Member, allow: Permission = Permission.NONE, deny: Permission = Permission.NONE
     ) -> None:
         """Set the overwrite for a role or a member; allowing and denying nothing removes it."""
-        before = self.allows(self.guild.me) if self.guild.has_bot else Permission.NONE
         overwrite = who.overwrite(allow=allow, deny=deny)
         key = (overwrite.kind, overwrite.id)
         if allow or deny:
             self.overwrites[key] = overwrite
         else:
             self.overwrites.pop(key, None)
-        self.guild.world.tell(events.ChannelUpdated(self, before))
+        self.guild.world.tell(events.ChannelUpdated(self))
 
     def delete(self) -> None:
         """Remove the channel with its threads and messages."""
@@ -290,9 +296,8 @@ class Thread(Channel):
 
     def archive(self, archived: bool = True) -> None:
         """Archive it, or bring it back."""
-        before = self.allows(self.guild.me)
         self.archived, self.archived_ms = archived, self.guild.world.clock.now_ms()
-        self.guild.world.tell(events.ChannelUpdated(self, before))
+        self.guild.world.tell(events.ChannelUpdated(self))
 
     def add_member(self, user: User) -> None:
         self.member_ids[user.id] = self.guild.world.clock.now_ms()

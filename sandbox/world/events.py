@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from sandbox.permissions import Permission
     from sandbox.world.channels import Channel, Thread
     from sandbox.world.guilds import Guild, Member, Role
     from sandbox.world.messages import Message
@@ -38,10 +37,7 @@ class ChannelCreated:
 
 @dataclass(frozen=True, slots=True)
 class ChannelUpdated:
-    """`bot_before`: what the bot was allowed there before the change."""
-
     channel: Channel
-    bot_before: Permission
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,3 +128,40 @@ async def test_a_file_name_with_odd_signs_keeps_its_link() -> None:
     message = guild.channel("chat").post(guild.owner, files=[File.of("süß & (1) #2 100%.png", picture())])
     async with open_sandbox(world) as sandbox, raw_client(sandbox) as api:
         assert (await api.read(sandbox.links.signed(message.attachments[0])))[0] == 200
+
+
+async def _shown(api: Raw, rich: Rich, link: str) -> str:
+    """The proxied address of a component that shows `link`, posted and read back."""
+    gallery = {"type": 12, "items": [{"media": {"url": link}}]}
+    path = f"/channels/{rich.chat.id}/messages"
+    sent = (await api.post(path, {"flags": 1 << 15, "components": [gallery]})).body
+    message = (await api.get(f"{path}/{sent['id']}")).body
+    found: str = message["components"][0]["items"][0]["media"]["proxy_url"]
+    return found
+
+
+async def test_strict_components_resolve_signed_links_only() -> None:
+    rich = rich_world()
+    async with open_sandbox(rich.world, link_ttl_s=60) as sandbox, raw_client(sandbox) as api:
+        bare = sandbox.links.bare(rich.picture.attachments[0])
+        assert (await api.read(await _shown(api, rich, bare)))[0] == 200
+        sandbox.links.strict = True
+        assert (await api.read(await _shown(api, rich, bare)))[0] == 404
+        signed = (await _first(api, rich))["url"]
+        assert (await api.read(await _shown(api, rich, signed)))[0] == 200
+        assert (await api.read(await _shown(api, rich, signed.replace("hm=", "hm=0"))))[0] == 404
+        rich.world.clock.advance(61)
+        assert (await api.read(await _shown(api, rich, signed)))[0] == 404
+
+
+async def test_a_signed_link_in_a_component_is_signed_anew_when_the_message_is_read_later() -> None:
+    rich = rich_world()
+    world = open_sandbox(rich.world, link_ttl_s=60, strict_media=True)
+    async with world as sandbox, raw_client(sandbox) as api:
+        signed = (await _first(api, rich))["url"]
+        path = f"/channels/{rich.chat.id}/messages"
+        gallery = {"type": 12, "items": [{"media": {"url": signed}}]}
+        sent = (await api.post(path, {"flags": 1 << 15, "components": [gallery]})).body
+        rich.world.clock.advance(3600)
+        (item,) = (await api.get(f"{path}/{sent['id']}")).body["components"][0]["items"]
+        assert (await api.read(item["media"]["url"]))[0] == 200

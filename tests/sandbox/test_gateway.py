@@ -1,70 +1,18 @@
 """The gateway: who is let in, what is told to whom, and how a broken connection goes on."""
 
 import asyncio
-import json
-import zlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
-import aiohttp
 import discord
 import pytest
 
 from sandbox.gateway import Close, Intent
 from sandbox.permissions import Permission
-from sandbox.server import Sandbox, open_sandbox
+from sandbox.server import open_sandbox
 from sandbox.world import ChannelKind
 from tests.sandbox.conftest import Connect
+from tests.sandbox.gateway_client import identify, wire
 from tests.sandbox.rich_world import rich_world
-
-ALL = Intent.GUILDS | Intent.GUILD_MESSAGES | Intent.MESSAGE_CONTENT
-
-
-class Wire:
-    """A WebSocket that speaks zlib-stream as discord.py does."""
-
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse, compressed: bool) -> None:
-        self.socket = socket
-        self._inflate = zlib.decompressobj() if compressed else None
-        self.sequence = 0
-
-    async def send(self, op: int, data: Any = None) -> None:
-        await self.socket.send_str(json.dumps({"op": op, "d": data}))
-
-    async def next(self) -> dict[str, Any]:
-        message = await self.socket.receive(timeout=10)
-        if message.type is not (aiohttp.WSMsgType.BINARY if self._inflate else aiohttp.WSMsgType.TEXT):
-            raise ConnectionError(self.socket.close_code)
-        text = self._inflate.decompress(message.data).decode() if self._inflate else message.data
-        found: dict[str, Any] = json.loads(text)
-        self.sequence = found["s"] or self.sequence
-        return found
-
-    async def until(self, name: str) -> Any:
-        while (found := await self.next())["t"] != name:
-            pass
-        return found["d"]
-
-    async def closed(self) -> int | None:
-        """The code the other side closed with."""
-        while not self.socket.closed:
-            await self.socket.receive(timeout=10)
-        return self.socket.close_code
-
-
-@asynccontextmanager
-async def wire(sandbox: Sandbox, *, compressed: bool = True) -> AsyncIterator[Wire]:
-    query = "?v=10&encoding=json" + ("&compress=zlib-stream" if compressed else "")
-    async with aiohttp.ClientSession() as session, session.ws_connect(sandbox.gateway.url + query) as socket:
-        found = Wire(socket, compressed)
-        hello = await found.next()
-        assert (hello["op"], hello["d"]["heartbeat_interval"]) == (10, 41_250)
-        yield found
-
-
-def _identify(sandbox: Sandbox, **extra: Any) -> dict[str, Any]:
-    return {"token": sandbox.token, "intents": int(ALL), "properties": {}, **extra}
 
 
 @pytest.mark.parametrize("compressed", [True, False])
@@ -73,7 +21,7 @@ async def test_identify_brings_ready_and_every_guild(compressed: bool) -> None:
     async with open_sandbox(rich.world) as sandbox, wire(sandbox, compressed=compressed) as bot:
         await bot.send(1, None)
         assert (await bot.next())["op"] == 11
-        await bot.send(2, _identify(sandbox))
+        await bot.send(2, identify(sandbox))
         ready = await bot.until("READY")
         assert ready["guilds"] == [{"id": str(rich.guild.id), "unavailable": True}]
         guild = await bot.until("GUILD_CREATE")
@@ -94,7 +42,7 @@ async def test_identify_brings_ready_and_every_guild(compressed: bool) -> None:
 )
 async def test_a_wrong_identify_is_closed_with_its_code(change: dict[str, Any], code: Close) -> None:
     async with open_sandbox(rich_world().world) as sandbox, wire(sandbox) as bot:
-        await bot.send(2, _identify(sandbox) | change)
+        await bot.send(2, identify(sandbox) | change)
         assert await bot.closed() == code
 
 
@@ -102,7 +50,7 @@ async def test_a_privileged_intent_that_is_switched_off_is_closed_with_4014() ->
     rich = rich_world()
     rich.world.application.message_content = False
     async with open_sandbox(rich.world) as sandbox, wire(sandbox) as bot:
-        await bot.send(2, _identify(sandbox))
+        await bot.send(2, identify(sandbox))
         assert await bot.closed() == 4014
 
 
@@ -117,7 +65,7 @@ async def test_a_resume_brings_what_was_missed_once_and_in_order() -> None:
     rich = rich_world()
     async with open_sandbox(rich.world) as sandbox:
         async with wire(sandbox) as bot:
-            await bot.send(2, _identify(sandbox))
+            await bot.send(2, identify(sandbox))
             session = (await bot.until("READY"))["session_id"]
             await bot.until("GUILD_CREATE")
             rich.chat.post(rich.member, "seen")
@@ -142,7 +90,7 @@ async def test_a_session_that_is_gone_cannot_be_resumed() -> None:
 async def test_without_the_content_intent_events_are_hollow() -> None:
     rich = rich_world()
     async with open_sandbox(rich.world) as sandbox, wire(sandbox) as bot:
-        await bot.send(2, _identify(sandbox, intents=int(Intent.GUILDS | Intent.GUILD_MESSAGES)))
+        await bot.send(2, identify(sandbox, intents=int(Intent.GUILDS | Intent.GUILD_MESSAGES)))
         await bot.until("GUILD_CREATE")
         rich.chat.post(rich.member, "words")
         assert (await bot.until("MESSAGE_CREATE"))["content"] == ""
@@ -151,7 +99,7 @@ async def test_without_the_content_intent_events_are_hollow() -> None:
 async def test_what_the_bot_may_not_see_it_does_not_hear() -> None:
     rich = rich_world()
     async with open_sandbox(rich.world) as sandbox, wire(sandbox) as bot:
-        await bot.send(2, _identify(sandbox))
+        await bot.send(2, identify(sandbox))
         await bot.until("GUILD_CREATE")
         rich.secret.post(rich.owner, "hidden")
         rich.secret.update(name="vault")
@@ -163,22 +111,10 @@ async def test_what_the_bot_may_not_see_it_does_not_hear() -> None:
         assert (await bot.next())["d"]["content"] == "shown"
 
 
-async def test_a_channel_that_opens_brings_its_threads() -> None:
-    rich = rich_world()
-    thread = rich.secret.thread("inside", rich.owner)
-    async with open_sandbox(rich.world) as sandbox, wire(sandbox) as bot:
-        await bot.send(2, _identify(sandbox))
-        await bot.until("GUILD_CREATE")
-        rich.secret.allow(rich.guild.everyone)
-        assert (await bot.until("CHANNEL_UPDATE"))["name"] == "secret"
-        synced = await bot.until("THREAD_LIST_SYNC")
-        assert [t["id"] for t in synced["threads"]] == [str(thread.id)]
-
-
 async def test_members_are_told_only_to_those_with_the_intent_and_asked_for_by_anyone() -> None:
     rich = rich_world()
     async with open_sandbox(rich.world) as sandbox, wire(sandbox) as bot:
-        await bot.send(2, _identify(sandbox))
+        await bot.send(2, identify(sandbox))
         await bot.until("GUILD_CREATE")
         rich.guild.members[rich.member.id].update(nick="Ben")
         rich.guild.me.update(nick="Finder")
@@ -222,7 +158,7 @@ async def test_two_shards_hear_of_their_own_guilds_only() -> None:
     async with open_sandbox(rich.world) as sandbox, wire(sandbox) as one, wire(sandbox) as two:
         shards = [(one, 0), (two, 1)]
         for bot, number in shards:
-            await bot.send(2, _identify(sandbox, shard=[number, 2]))
+            await bot.send(2, identify(sandbox, shard=[number, 2]))
         ready = [await bot.until("READY") for bot, _ in shards]
         mine = (rich.guild.id >> 22) % 2
         assert [len(found["guilds"]) for found in ready] == [1 - mine, mine]
@@ -231,7 +167,7 @@ async def test_two_shards_hear_of_their_own_guilds_only() -> None:
 async def test_many_events_at_once_arrive_whole_and_in_order() -> None:
     rich = rich_world()
     async with open_sandbox(rich.world) as sandbox, wire(sandbox) as bot:
-        await bot.send(2, _identify(sandbox))
+        await bot.send(2, identify(sandbox))
         await bot.until("GUILD_CREATE")
         for i in range(300):
             rich.chat.post(rich.member, str(i))
