@@ -5,8 +5,9 @@ A channel is visible when the member may view it AND read its history at this mo
 - owner and administrators see everything; otherwise roles, then the channel's overwrites for @everyone, for roles, for
   the member (discord.py's `permissions_for`, which also masks members in time-out down to viewing and reading);
 - voice and stage channels need Connect as well, which a time-out takes away;
-- a thread has no permissions of its own: its channel's count, and a private thread needs membership or Manage Threads
-  too (`Thread.permissions_for` knows nothing of that, so it is never asked);
+- a thread has no permissions of its own: its channel's count, and a private thread needs Manage Threads or membership
+  (as Discord told it within the last seconds, see `thread_members`) too (`Thread.permissions_for` knows nothing of
+  that, so it is never asked);
 - an age-restricted channel, or a thread in one, only when the question is asked from an age-restricted channel;
 - a channel that the bot itself cannot view is hidden from everybody: Discord no longer tells the bot who may see it.
 
@@ -15,23 +16,14 @@ What cannot be decided is not visible. The answer is an explicit set of ids, nev
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 
-import aiohttp
 import discord
 from discord.abc import GuildChannel
-from discord.http import HTTPClient
 
-from bot.rest import Unbroken
+from bot.thread_members import ThreadMembers
 from indexer.model import Channel, ChannelId, ChannelKind
-
-# Asking for membership costs one request a private thread; the newest are asked first, the others stay hidden.
-MAX_THREADS_ASKED = 50
-ASK_AT_ONCE = 10
-ASK_DEADLINE_S = 1.5
 
 # Why an asking channel may be missing: an interaction can come from a channel the cache does not hold.
 AskingChannel = discord.abc.Snowflake | None
@@ -51,13 +43,16 @@ def visible_channels(
     *,
     stored: Iterable[Channel] = (),
     joined: Collection[int] = (),
+    restricted_too: bool | None = None,
 ) -> frozenset[ChannelId]:
     """The channels and threads of `guild` that `member` may read, asked from `asking_channel`. Pure.
 
     `stored` are the channels that the index knows: archived threads are in no cache, so only storage can name them.
-    `joined` are the private threads that the member is known, as of now, to be in.
+    `joined` are the private threads that the member is known, as of now, to be in. `restricted_too` says whether
+    age-restricted channels count; None: where the asking channel is age-restricted.
     """
-    restricted_too = is_age_restricted(guild, asking_channel)
+    if restricted_too is None:
+        restricted_too = is_age_restricted(guild, asking_channel)
     bot: discord.Member | None = guild.me  # None until GUILD_CREATE, whatever its type says
     if bot is None:
         return frozenset()
@@ -76,17 +71,15 @@ def visible_channels(
 
 
 async def look(
-    http: HTTPClient,
-    unbroken: Unbroken,
+    thread_members: ThreadMembers,
     guild: discord.Guild,
     member: discord.Member,
     asking_channel: AskingChannel,
     stored: Collection[Channel],
 ) -> frozenset[ChannelId]:
-    """`visible_channels`, with Discord asked about private threads where only membership decides.
+    """`visible_channels`, with Discord asked about private threads where only membership decides, the newest first.
 
-    At most `MAX_THREADS_ASKED` threads are asked about, for at most `ASK_DEADLINE_S` seconds; a thread whose answer is
-    missing stays hidden.
+    A thread whose membership is not known in time, or not within the member's budget, stays hidden.
     """
     open_without = visible_channels(guild, member, asking_channel, stored=stored)
     undecided = [
@@ -97,9 +90,21 @@ async def look(
     if not undecided:
         return open_without
     undecided.sort(reverse=True)
-    joined = await _joined(http, unbroken, member, undecided[:MAX_THREADS_ASKED])
+    joined = await thread_members.joined(member.id, undecided)
     # Worked out anew: while Discord was asked, permissions may have changed.
     return visible_channels(guild, member, asking_channel, stored=stored, joined=joined)
+
+
+def hidden_for_age(
+    guild: discord.Guild, member: discord.Member, asking_channel: AskingChannel, stored: Iterable[Channel]
+) -> frozenset[ChannelId]:
+    """What `member` may read and is not shown only because `asking_channel` is not age-restricted.
+
+    Private threads that membership alone opens are left out.
+    """
+    stored = list(stored)
+    shown = visible_channels(guild, member, asking_channel, stored=stored)
+    return visible_channels(guild, member, asking_channel, stored=stored, restricted_too=True) - shown
 
 
 def can_read(channel: GuildChannel, member: discord.Member) -> bool:
@@ -147,23 +152,3 @@ def _threads(guild: discord.Guild, stored: Iterable[Channel]) -> Iterator[_Threa
 def _manages_threads(guild: discord.Guild, parent_id: int, member: discord.Member) -> bool:
     parent = guild.get_channel(parent_id)
     return parent is not None and parent.permissions_for(member).manage_threads
-
-
-async def _joined(
-    http: HTTPClient, unbroken: Unbroken, member: discord.Member, threads: Collection[ChannelId]
-) -> frozenset[ChannelId]:
-    """Those of `threads` that Discord says `member` is in, as far as it says so before the deadline."""
-    joined: set[ChannelId] = set()
-    gate = asyncio.Semaphore(ASK_AT_ONCE)
-
-    async def ask(thread_id: ChannelId) -> None:
-        async with gate:
-            with suppress(discord.DiscordException, aiohttp.ClientError, OSError):  # 404: no member; else unknown
-                await unbroken(http.get_thread_member(thread_id, member.id))
-                joined.add(thread_id)
-
-    with suppress(TimeoutError):  # who answered in time counts, the others stay hidden
-        async with asyncio.timeout(ASK_DEADLINE_S), asyncio.TaskGroup() as tasks:
-            for thread_id in threads:
-                tasks.create_task(ask(thread_id))
-    return frozenset(joined)

@@ -36,6 +36,7 @@ from bot.config import Config, Secret
 from bot.events import Events
 from bot.history import DiscordHistory
 from bot.replies.texts import Language
+from bot.thread_members import ThreadMembers
 from bot.token_buckets import TokenBuckets
 from indexer.errors import Stop
 from indexer.jobs import JobRefused
@@ -122,6 +123,7 @@ class Client(discord.AutoShardedClient):
         self.tree = Commands(self, TokenBuckets(config.limits.per_minute, config.limits.burst))
         crawl = config.settings.crawl
         self.history = DiscordHistory(self, stickers=crawl.stickers, bots=crawl.bots)
+        self.thread_members = ThreadMembers(self.http, self.history.rest.unbroken)
         self._context: CommandContext
         self._events: Events
         self._tasks: asyncio.TaskGroup
@@ -150,6 +152,7 @@ class Client(discord.AutoShardedClient):
             finally:
                 await self._drain(drain_s)
                 await self.close()
+                await self.thread_members.close()
                 await self.history.close()
                 for task in (connection, events, *self._spawned):
                     task.cancel()

@@ -95,9 +95,8 @@ async def asker(interaction: discord.Interaction[Any], service: Service) -> Aske
         raise TellPerson("This works in a server only.")
     async with service.db.reader() as connection:
         stored = await channels.of_guild(connection, GuildId(guild.id))
-    client = interaction.client
-    unbroken = client.history.rest.unbroken
-    visible = await access.look(client.http, unbroken, guild, member, interaction.channel, stored)
+    members = interaction.client.thread_members
+    visible = await access.look(members, guild, member, interaction.channel, stored)
     return Asker(guild, member, language, visible, stored)
 
 

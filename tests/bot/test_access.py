@@ -10,8 +10,9 @@ from typing import Any
 import discord
 import pytest
 
-from bot import access
+from bot import access, thread_members
 from bot.rest import Unbroken
+from bot.thread_members import ThreadMembers
 from indexer.model import ChannelKind
 from sandbox.permissions import Overwrite, OverwriteKind, Permission
 from tests.bot.worlds import BOT, GUILD, Member, Role, Room, World, discord_guild, discord_member, random_world
@@ -40,7 +41,7 @@ async def seen(world: World, member_id: int, asking: Room) -> frozenset[int]:
     member = discord_member(guild, world.members[member_id])
     channel = guild.get_channel_or_thread(asking.id) or discord.Object(asking.id)
     http: Any = Threads(world)
-    return frozenset(await access.look(http, Unbroken(), guild, member, channel, world.stored()))
+    return frozenset(await access.look(ThreadMembers(http, Unbroken()), guild, member, channel, world.stored()))
 
 
 @pytest.mark.timeout(1200 if SOAK else 120)
@@ -56,7 +57,7 @@ async def test_in_thousands_of_random_guilds_every_member_sees_exactly_what_disc
             joined = discord_member(guild, member)
             for asking in list(world.rooms.values())[:: 1 if SOAK else 3]:
                 channel = guild.get_channel_or_thread(asking.id) or discord.Object(asking.id)
-                found = await access.look(http, Unbroken(), guild, joined, channel, world.stored())
+                found = await access.look(ThreadMembers(http, Unbroken()), guild, joined, channel, world.stored())
                 restricted_thread_unknown = asking.parent is not None and not asking.cached
                 expected = world.may_find(member.id, asking)
                 assert found <= expected, f"LEAK in world {seed}: {member} from {asking} sees {found - expected}"
@@ -155,7 +156,7 @@ async def test_a_thread_whose_membership_discord_does_not_tell_in_time_stays_hid
         return {}
 
     monkeypatch.setattr(Threads, "get_thread_member", slow)
-    monkeypatch.setattr(access, "ASK_DEADLINE_S", 0.02)
+    monkeypatch.setattr(thread_members, "ANSWER_S", 0.02)
     assert await seen(world, MEMBER, lobby) == {lobby.id}
     late.set()  # the request itself is never cut off: cut off in a global rate limit, it would lock discord.py
     async with asyncio.timeout(5):
@@ -172,21 +173,6 @@ async def test_a_thread_that_discord_fails_to_tell_about_stays_hidden(monkeypatc
 
     monkeypatch.setattr(Threads, "get_thread_member", broken)
     assert await seen(world, MEMBER, lobby) == {lobby.id}
-
-
-async def test_no_more_private_threads_are_asked_about_than_the_bound_newest_first() -> None:
-    lobby = Room(GUILD + 10, ChannelKind.TEXT)
-    threads = {
-        f"t{number}": Room(GUILD + 100 + number, ChannelKind.PRIVATE_THREAD, parent=lobby.id, joined={MEMBER})
-        for number in range(access.MAX_THREADS_ASKED + 5)
-    }
-    world, _ = small_world(lobby=lobby, **threads)
-    guild = discord_guild(world)
-    http: Any = Threads(world)
-    member = discord_member(guild, world.members[MEMBER])
-    found = await access.look(http, Unbroken(), guild, member, guild.get_channel(lobby.id), world.stored())
-    assert len(http.asked) == access.MAX_THREADS_ASKED
-    assert found == {lobby.id} | set(sorted(world.rooms)[-access.MAX_THREADS_ASKED :])
 
 
 async def test_before_the_guild_has_arrived_nothing_is_visible() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.thread_members import JOINED_S
 from indexer.model import UserId
 from sandbox.members import Person
 from sandbox.permissions import MEMBER, Permission
@@ -158,13 +159,16 @@ async def test_a_time_out_leaves_what_can_be_read_and_takes_what_needs_more(plac
     assert not expected & {"voice", "private", "buried"}
 
 
-async def test_leaving_a_private_thread_hides_it_at_once(place: tuple[Running, City]) -> None:
+async def test_leaving_a_private_thread_hides_it_within_seconds(place: tuple[Running, City]) -> None:
     bot, made = place
+    now = 1000.0
+    bot.client.thread_members.clock = lambda: now
     person = bot.person(made.people["chosen"])
     assert "private" in (await rooms_shown(made, person, made.rooms["lobby"]))[0]
     thread = made.rooms["private"]
     assert isinstance(thread, Thread)
     thread.member_ids.pop(made.people["chosen"].id)
+    now += JOINED_S
     assert "private" not in (await rooms_shown(made, person, made.rooms["lobby"]))[0]
 
 
