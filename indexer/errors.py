@@ -2,6 +2,7 @@
 
 AfterimageError
 ├── RetryLater        the item is fine, the moment is not: try again, after `retry_after` seconds if given
+│   └── ReadersBusy       the processes that open pictures have no time for it
 ├── Rejected          this item will never work: record `reason`, skip it, go on
 ├── LinkExpired       a signed link no longer works: fetch the message anew and use its fresh link
 ├── ChannelClosed     the channel cannot be read (any more): park it with the message as reason, go on with others
@@ -32,15 +33,22 @@ class RetryLater(AfterimageError):
         self.retry_after = retry_after
 
 
+class ReadersBusy(RetryLater):
+    """No process that opens pictures is free in time, or none can be started now."""
+
+
 class Reason(StrEnum):
-    """Why a picture is not searchable. Stored, counted in `status`, shown to members as `SENTENCES[reason]`."""
+    """Why a picture is not searchable. Stored, counted in `status`; the edge has a sentence for each."""
 
     EMPTY = "empty"
     NOT_A_PICTURE = "not-a-picture"
+    VIDEO = "video"
+    DOCUMENT = "document"
     CORRUPT = "corrupt"
     TRUNCATED = "truncated"
     UNSUPPORTED = "unsupported-format"
     TOO_MANY_PIXELS = "too-many-pixels"
+    TOO_MANY_PARTS = "too-many-parts"
     TOO_MANY_BYTES = "too-many-bytes"
     TOO_SLOW = "too-slow"
     TOO_MUCH_MEMORY = "too-much-memory"
@@ -52,32 +60,17 @@ class Reason(StrEnum):
     INTERNAL = "internal"
 
 
-SENTENCES: dict[Reason, str] = {
-    Reason.EMPTY: "The file is empty (0 bytes).",
-    Reason.NOT_A_PICTURE: "The file is not a picture, whatever its name says.",
-    Reason.CORRUPT: "The picture is damaged and cannot be read.",
-    Reason.TRUNCATED: "The picture breaks off in the middle: its file is incomplete.",
-    Reason.UNSUPPORTED: "This picture format is not supported; PNG, JPEG, WebP, GIF, AVIF, BMP and TIFF are.",
-    Reason.TOO_MANY_PIXELS: "The picture has too many pixels to be opened safely.",
-    Reason.TOO_MANY_BYTES: "The file is larger than this bot is allowed to download.",
-    Reason.TOO_SLOW: "Reading the picture took too long.",
-    Reason.TOO_MUCH_MEMORY: "Reading the picture needed too much memory.",
-    Reason.WORKER_DIED: "Reading the picture crashed the reader; the bot goes on without it.",
-    Reason.HOST_NOT_ALLOWED: "The picture lies on a host this bot does not contact.",
-    Reason.GONE: "The picture is no longer there.",
-    Reason.FORBIDDEN: "Discord does not let this bot read the picture.",
-    Reason.UNREACHABLE: "The picture could not be downloaded after several tries.",
-    Reason.INTERNAL: "This bot failed on the picture; its log says where.",
-}
-
-
 class Rejected(AfterimageError):
-    """This item will never work. `reason` is stored with it; `detail` goes to the log."""
+    """This item will never work. `reason` is stored with it; `detail` goes to the log.
 
-    def __init__(self, reason: Reason, detail: str = "") -> None:
-        super().__init__(f"{SENTENCES[reason]} ({detail})" if detail else SENTENCES[reason])
+    `file_format` names the format of a file that is not opened ("TGA", "MP4"), and is empty for every other reason.
+    """
+
+    def __init__(self, reason: Reason, detail: str = "", *, file_format: str = "") -> None:
+        super().__init__(f"{reason.value}: {detail}" if detail else reason.value)
         self.reason = reason
         self.detail = detail
+        self.file_format = file_format
 
 
 class LinkExpired(AfterimageError):

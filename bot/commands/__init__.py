@@ -19,7 +19,7 @@ from discord import app_commands
 from bot.commands.words import tell
 from bot.replies.texts import Language
 from bot.token_buckets import TokenBuckets
-from indexer.errors import SENTENCES, ChannelClosed, LinkExpired, Rejected, RetryLater, TellPerson
+from indexer.errors import ChannelClosed, LinkExpired, ReadersBusy, Rejected, RetryLater, TellPerson
 
 if TYPE_CHECKING:
     from bot.config import Config
@@ -59,7 +59,8 @@ def sentence_for(error: BaseException, error_id: str, language: Language = Langu
         case TellPerson():
             return str(error)
         case Rejected():
-            return SENTENCES[error.reason]
+            named = f" ({error.file_format})" if error.file_format else ""
+            return tell(language, f"reason.{error.reason}", format=named)
         case app_commands.NoPrivateMessage():
             return tell(language, "server_only")
         case app_commands.MissingPermissions():
@@ -68,6 +69,8 @@ def sentence_for(error: BaseException, error_id: str, language: Language = Langu
             return tell(language, "missing", permissions=", ".join(missing).replace("_", " "))
         case app_commands.CommandNotFound() | app_commands.CommandSignatureMismatch():
             return tell(language, "changed")
+        case ReadersBusy():
+            return tell(language, "readers_busy")
         case LinkExpired() | RetryLater() | TimeoutError():
             return tell(language, "busy", error_id=error_id)
         case ChannelClosed():

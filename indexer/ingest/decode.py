@@ -20,8 +20,9 @@ from pathlib import Path
 
 import numpy as np
 
-from indexer.errors import Reason, Rejected, RetryLater, Stop
+from indexer.errors import ReadersBusy, Reason, Rejected, Stop
 from indexer.ingest.decode_protocol import ANSWER, READY, REQUEST
+from indexer.ingest.decode_sniff import picture_format
 from indexer.model import DecodedPicture, PixelSpec
 from indexer.ports import Priority
 from indexer.settings import DecodeSettings
@@ -176,9 +177,10 @@ class Decoder:
         """Decode a file's bytes into the model's input.
 
         Raises Rejected when the picture cannot be read, whatever the cause: damaged, too large, too slow, or deadly to
-        its reader. Raises RetryLater when the machine starts no reader just now, Stop when the pool is closed
+        its reader. Raises ReadersBusy when the machine starts no reader just now, Stop when the pool is closed
         meanwhile. Cancelling frees the worker at once.
         """
+        picture_format(data)  # what is no picture that can be opened takes no turn from one that is
         await self._take_slot(priority)
         try:
             ended = ""
@@ -186,7 +188,7 @@ class Decoder:
                 try:
                     return await self._attempt(data)
                 except _CannotStart as error:
-                    raise RetryLater(f"No picture reader could be started ({error}).") from error
+                    raise ReadersBusy(f"No picture reader could be started ({error}).") from error
                 except _WorkerDied as died:
                     if self._closed:
                         raise _closed() from died

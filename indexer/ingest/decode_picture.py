@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from indexer.errors import Reason, Rejected
-from indexer.ingest.decode_sniff import FORMATS, breaks_off, known_format, other_picture
+from indexer.ingest.decode_sniff import FORMATS, breaks_off, picture_format
 from indexer.ingest.perceptual_hash import SIDE, perceptual_hash
 from indexer.model import DecodedPicture, Pixels, PixelSpec, ResizeMode
 
@@ -47,12 +47,7 @@ class Limits:
 
 def decode_picture(data: bytes, spec: PixelSpec, limits: Limits) -> DecodedPicture:
     """Decode a file. Raises Rejected with the reason, and nothing else, whatever the bytes are."""
-    if not data:
-        raise Rejected(Reason.EMPTY)
-    picture_format = known_format(data)
-    if picture_format is None:
-        other = other_picture(data)
-        raise Rejected(Reason.UNSUPPORTED, other) if other else Rejected(Reason.NOT_A_PICTURE)
+    file_format = picture_format(data)
     Image.MAX_IMAGE_PIXELS = limits.max_pixels
     try:
         with warnings.catch_warnings():
@@ -65,10 +60,10 @@ def decode_picture(data: bytes, spec: PixelSpec, limits: Limits) -> DecodedPictu
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise Rejected(Reason.TOO_MANY_PIXELS, str(error)) from error
     except MemoryError as error:
-        raise Rejected(Reason.TOO_MUCH_MEMORY, f"{len(data)} bytes of {picture_format}") from error
+        raise Rejected(Reason.TOO_MUCH_MEMORY, f"{len(data)} bytes of {file_format}") from error
     except Exception as error:  # Pillow's plugins raise nearly any type on hostile bytes; each means the same here
-        text = f"{picture_format}: {type(error).__name__}: {error}"[:300]
-        early = breaks_off(data, picture_format) or any(word in text.lower() for word in _EARLY)
+        text = f"{file_format}: {type(error).__name__}: {error}"[:300]
+        early = breaks_off(data, file_format) or any(word in text.lower() for word in _EARLY)
         raise Rejected(Reason.TRUNCATED if early else Reason.CORRUPT, text) from error
 
 
@@ -86,19 +81,19 @@ def _decode_open(image: Image.Image, data: bytes, spec: PixelSpec, limits: Limit
     width, height = image.size
     if width * height > limits.max_pixels:
         raise Rejected(Reason.TOO_MANY_PIXELS, f"{width} × {height}")
-    picture_format = "JPEG" if image.format == "MPO" else str(image.format)
+    file_format = "JPEG" if image.format == "MPO" else str(image.format)
     # A TIFF's pages and a JPEG's second view are not an animation.
-    animates = picture_format in ("PNG", "WEBP", "GIF", "AVIF")
+    animates = file_format in ("PNG", "WEBP", "GIF", "AVIF")
     frame_count = max(int(getattr(image, "n_frames", 1)), 1) if animates else 1
     if frame_count > 1:
         pictures = _frames(image, data, frame_count, spec, limits)
     else:
-        scale = _draft(image, spec) if picture_format == "JPEG" else 1
+        scale = _draft(image, spec) if file_format == "JPEG" else 1
         image.load()
         pictures = [_shrink(image, spec, (width / scale, height / scale))]
     # TIFF is turned upright by Pillow itself as it loads; the others only say how they lie. Asked after loading: a
     # PNG may carry EXIF behind its pixels, and Pillow would load it, and swallow its damage, just to look.
-    orientation = 1 if picture_format == "TIFF" else _orientation(image)
+    orientation = 1 if file_format == "TIFF" else _orientation(image)
     if orientation >= 5:
         width, height = height, width
     return DecodedPicture(
@@ -106,7 +101,7 @@ def _decode_open(image: Image.Image, data: bytes, spec: PixelSpec, limits: Limit
         frames=tuple(_square(picture, (width, height), orientation, spec) for picture in pictures),
         width=width,
         height=height,
-        format=picture_format,
+        format=file_format,
         frame_count=frame_count,
         byte_count=len(data),
         perceptual_hash=perceptual_hash(_greys(pictures[0], orientation)),

@@ -1,35 +1,61 @@
-"""What a file is, told by its bytes and never by its name (pure; imported by the decode workers)."""
+"""What a file is, told by its bytes and never by its name (pure; imported by the bot and by the decode workers)."""
 
 from __future__ import annotations
 
 import struct
 
+from indexer.errors import Reason, Rejected
+
 # What Pillow may be asked to open. Everything here is decoded by a maintained C library or by Pillow's own bounded
 # code; EPS (runs Ghostscript), PSD, WMF, FITS and the like stay shut.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "AVIF", "BMP", "TIFF")
 
-_AVIF_BRANDS = (b"avif", b"avis", b"mif1", b"msf1")
 _BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # sizes of the headers BMP has had; "BM" alone begins many a text
-# Pictures all right, but none that we open: these earn "unsupported" instead of "not a picture".
-_OTHER_PICTURES: tuple[tuple[int, bytes, str], ...] = (
-    (0, b"\x00\x00\x01\x00", "ICO"),
-    (0, b"8BPS", "PSD"),
-    (0, b"\xff\x0a", "JPEG XL"),
-    (0, b"\x00\x00\x00\x0cJXL ", "JPEG XL"),
-    (0, b"\x00\x00\x00\x0cjP  ", "JPEG 2000"),
-    (0, b"qoif", "QOI"),
-    (0, b"DDS ", "DDS"),
-    (0, b"II\x2b\x00", "BigTIFF"),
-    (0, b"MM\x00\x2b", "BigTIFF"),
-    (4, b"ftyphei", "HEIC"),
-    (4, b"ftyphev", "HEIC"),
-    (0, b"%!PS", "EPS"),
-    (0, b"v/1\x01", "OpenEXR"),
+# Files that members take for pictures, and what they are: offset, bytes there, reason, name.
+_NAMED: tuple[tuple[int, bytes, Reason, str], ...] = (
+    (0, b"\x00\x00\x01\x00", Reason.UNSUPPORTED, "ICO"),
+    (0, b"8BPS", Reason.UNSUPPORTED, "Photoshop"),
+    (0, b"gimp xcf ", Reason.UNSUPPORTED, "GIMP"),
+    (0, b"\xff\x0a", Reason.UNSUPPORTED, "JPEG XL"),
+    (0, b"\x00\x00\x00\x0cJXL ", Reason.UNSUPPORTED, "JPEG XL"),
+    (0, b"\x00\x00\x00\x0cjP  ", Reason.UNSUPPORTED, "JPEG 2000"),
+    (0, b"\xff\x4f\xff\x51", Reason.UNSUPPORTED, "JPEG 2000"),  # a codestream without the boxes around it (.j2k)
+    (0, b"qoif", Reason.UNSUPPORTED, "QOI"),
+    (0, b"DDS ", Reason.UNSUPPORTED, "DDS"),
+    (0, b"icns", Reason.UNSUPPORTED, "ICNS"),
+    (0, b"II\x2b\x00", Reason.UNSUPPORTED, "BigTIFF"),
+    (0, b"MM\x00\x2b", Reason.UNSUPPORTED, "BigTIFF"),
+    (0, b"%!PS", Reason.UNSUPPORTED, "EPS"),
+    (0, b"v/1\x01", Reason.UNSUPPORTED, "OpenEXR"),
+    (0, b"%PDF-", Reason.DOCUMENT, "PDF"),
+    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Reason.DOCUMENT, "Office"),
+    (0, b"\x1a\x45\xdf\xa3", Reason.VIDEO, "WebM"),
+    (0, b"FLV\x01", Reason.VIDEO, "FLV"),
+    (0, b"\x00\x00\x01\xba", Reason.VIDEO, "MPEG"),
+    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", Reason.VIDEO, "WMV"),
+    (4, b"moov", Reason.VIDEO, "QuickTime"),
+    (4, b"mdat", Reason.VIDEO, "QuickTime"),
+    (8, b"AVI LIST", Reason.VIDEO, "AVI"),
 )
+# ISO media files (ISO/IEC 14496-12): a brand says what is inside. mif1 and msf1 only say that it is a HEIF picture;
+# which codec it needs stands among the compatible brands.
+_AVIF = frozenset((b"avif", b"avis"))
+_HEIC = frozenset((b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs"))
+_HEIF = frozenset((b"mif1", b"mif2", b"msf1", b"miaf"))
 
 
-def known_format(data: bytes) -> str | None:
-    """The member of FORMATS that `data` begins like, or None."""
+def picture_format(data: bytes) -> str:
+    """The member of FORMATS that `data` begins like. Raises Rejected, with what the file is, for every other file."""
+    if not data:
+        raise Rejected(Reason.EMPTY)
+    known = _known(data)
+    if known is not None:
+        return known
+    reason, name = _other(data)
+    raise Rejected(reason, name, file_format=name)
+
+
+def _known(data: bytes) -> str | None:
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         return "PNG"
     if data.startswith(b"\xff\xd8\xff"):
@@ -38,43 +64,103 @@ def known_format(data: bytes) -> str | None:
         return "WEBP"
     if data.startswith((b"GIF87a", b"GIF89a")):
         return "GIF"
-    if data[4:8] == b"ftyp" and data[8:12] in _AVIF_BRANDS:
+    if data[4:8] == b"ftyp" and _iso_media(data)[1] == "AVIF":
         return "AVIF"
-    if (
-        data.startswith(b"BM")
-        and len(data) > 18
-        and struct.unpack_from("<I", data, 14)[0] in (12, 40, 52, 56, 64, 108, 124)
-    ):
+    if data.startswith(b"BM") and len(data) > 18 and struct.unpack_from("<I", data, 14)[0] in _BMP_HEADERS:
         return "BMP"
     if data.startswith((b"II\x2a\x00", b"MM\x00\x2a")):
         return "TIFF"
     return None
 
 
-def other_picture(data: bytes) -> str | None:
-    """The name of a picture format that is recognised but not opened, or None."""
-    for offset, magic, name in _OTHER_PICTURES:
+def _other(data: bytes) -> tuple[Reason, str]:
+    """What a file is that is not opened, and its format's name ("" where nobody knows it)."""
+    if data[4:8] == b"ftyp":
+        return _iso_media(data)
+    for offset, magic, reason, name in _NAMED:
         if data.startswith(magic, offset):
-            return name
+            return reason, name
+    if _is_netpbm(data):
+        return Reason.UNSUPPORTED, "Netpbm (PPM, PGM, PBM)"
+    if _is_pcx(data):
+        return Reason.UNSUPPORTED, "PCX"
+    if _is_tga(data):
+        return Reason.UNSUPPORTED, "TGA"
     head = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if head.startswith(b"<svg") or (head.startswith(b"<?xml") and b"<svg" in head):
-        return "SVG"
-    return None
+        return Reason.UNSUPPORTED, "SVG"
+    return Reason.NOT_A_PICTURE, ""
 
 
-def breaks_off(data: bytes, picture_format: str) -> bool:
+def _iso_media(data: bytes) -> tuple[Reason, str]:
+    """An ISO media file by its brands: (any reason, "AVIF") for the one that is opened."""
+    end = min(int(struct.unpack_from(">I", data)[0]), len(data), 256)
+    major, compatible = data[8:12], {data[at : at + 4] for at in range(16, end - 3, 4)}
+    for brands in ({major}, compatible):
+        if brands & _AVIF:
+            return Reason.UNSUPPORTED, "AVIF"
+        if brands & _HEIC:
+            return Reason.UNSUPPORTED, "HEIC"
+    if {major, *compatible} & _HEIF:
+        return Reason.UNSUPPORTED, "HEIF"
+    if major == b"crx ":
+        return Reason.UNSUPPORTED, "Canon raw"
+    if major in (b"M4A ", b"M4B ", b"f4a "):
+        return Reason.NOT_A_PICTURE, ""
+    return Reason.VIDEO, "QuickTime" if major == b"qt  " else "MP4"
+
+
+def _is_netpbm(data: bytes) -> bool:
+    """P1 to P7, PF or Pf, a blank, and a number or comment (P7: a word)."""
+    if data[:2] in (b"P7", b"PF", b"Pf"):
+        return data[2:3] == b"\n"
+    return data[:1] == b"P" and data[1:2] in b"123456" and data[2:3] in b" \t\r\n" and data[3:4] in b"#0123456789 \n"
+
+
+def _is_pcx(data: bytes) -> bool:
+    """Byte by byte: maker, version, run-length encoding, bits a pixel; byte 64 is reserved and 0."""
+    return (
+        len(data) > 128
+        and data[0] == 0x0A
+        and data[1] in (0, 2, 3, 4, 5)
+        and data[2] == 1
+        and data[3] in (1, 2, 4, 8)
+        and data[64] == 0
+    )
+
+
+def _is_tga(data: bytes) -> bool:
+    """By its signature at the end; the first version has none, so its header must make sense in every field."""
+    if data[-18:] == b"TRUEVISION-XFILE.\x00":
+        return True
+    if len(data) < 18:
+        return False
+    skipped, palette, kind, first, colours, entry, _, _, width, height, depth, _ = struct.unpack_from(
+        "<BBBHHBHHHHBB", data
+    )
+    if kind not in (1, 2, 3, 9, 10, 11) or not width or not height or depth not in (8, 15, 16, 24, 32):
+        return False
+    if palette != (kind in (1, 9)) or (not palette and (first or colours or entry)):
+        return False
+    if kind >= 9:  # run-length encoded
+        return True
+    pixels: int = 18 + skipped + colours * ((entry + 7) // 8) + width * height * ((depth + 7) // 8)
+    return len(data) >= pixels
+
+
+def breaks_off(data: bytes, file_format: str) -> bool:
     """Whether the file ends before its own structure says it should. Only asked once decoding has failed."""
-    if picture_format == "PNG":
+    if file_format == "PNG":
         return b"IEND" not in data[-64:]
-    if picture_format == "JPEG":
+    if file_format == "JPEG":
         return b"\xff\xd9" not in data[-4096:]  # cameras append a little after the end marker
-    if picture_format == "WEBP":
+    if file_format == "WEBP":
         return len(data) < 12 or int(struct.unpack_from("<I", data, 4)[0]) + 8 > len(data)
-    if picture_format == "GIF":
+    if file_format == "GIF":
         return b"\x3b" not in data[-8:]
-    if picture_format == "BMP":
+    if file_format == "BMP":
         return int(struct.unpack_from("<I", data, 2)[0]) > len(data)
-    if picture_format == "AVIF":
+    if file_format == "AVIF":
         return _boxes_break_off(data)
     order = "<" if data.startswith(b"II") else ">"  # TIFF: its directory, which most writers put last, must lie inside
     return len(data) < 8 or int(struct.unpack_from(f"{order}I", data, 4)[0]) >= len(data)

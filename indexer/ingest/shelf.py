@@ -22,8 +22,9 @@ PLACE_BACKOFF = Backoff(tries=12, first_s=60.0, longest_s=86_400.0)
 # What a file's bytes are guilty of themselves: the same bytes are never opened again. The other reasons may be the
 # machine's fault or the network's.
 OF_THE_BYTES = frozenset(
-    {Reason.EMPTY, Reason.NOT_A_PICTURE, Reason.CORRUPT, Reason.UNSUPPORTED, Reason.TOO_MANY_PIXELS, Reason.TRUNCATED}
-)
+    {Reason.EMPTY, Reason.NOT_A_PICTURE, Reason.VIDEO, Reason.DOCUMENT, Reason.CORRUPT, Reason.TRUNCATED,
+     Reason.UNSUPPORTED, Reason.TOO_MANY_PIXELS, Reason.TOO_MANY_PARTS}
+)  # fmt: skip
 # What no later try will change by itself.
 FINAL = OF_THE_BYTES | {Reason.TOO_MANY_BYTES, Reason.HOST_NOT_ALLOWED, Reason.TOO_SLOW, Reason.TOO_MUCH_MEMORY,
                         Reason.WORKER_DIED}  # fmt: skip

@@ -18,7 +18,7 @@ from bot.commands.sync import same
 from bot.config import Config, LimitSettings
 from bot.replies.texts import Language
 from bot.token_buckets import REMEMBERED, TokenBuckets
-from indexer.errors import SENTENCES, ChannelClosed, LinkExpired, Reason, Rejected, RetryLater, TellPerson
+from indexer.errors import ChannelClosed, LinkExpired, ReadersBusy, Reason, Rejected, RetryLater, TellPerson
 from sandbox.server import open_sandbox
 from sandbox.world import World
 from tests.bot.running import running, town
@@ -141,6 +141,7 @@ async def test_an_error_after_the_answer_is_told_in_a_message_of_its_own(tmp_pat
         (app_commands.MissingPermissions(["manage_guild"]), False),
         (app_commands.BotMissingPermissions(["send_messages"]), False),
         (app_commands.CommandNotFound("gone", []), False),
+        (ReadersBusy("x"), False),
         (RetryLater("x"), True),
         (LinkExpired("x"), True),
         (TimeoutError(), True),
@@ -157,8 +158,27 @@ def test_every_error_is_one_sentence_and_those_of_ours_carry_their_id(
     assert "detail for the log" not in sentence
 
 
-def test_a_rejected_picture_is_told_by_its_reason() -> None:
-    assert sentence_for(Rejected(Reason.EMPTY, "0 bytes"), "x") == SENTENCES[Reason.EMPTY]
+@pytest.mark.parametrize("language", list(Language))
+@pytest.mark.parametrize("reason", list(Reason))
+def test_every_reason_has_a_sentence_of_its_own(reason: Reason, language: Language) -> None:
+    sentence = sentence_for(Rejected(reason, "detail for the log"), "x", language)
+    others = {sentence_for(Rejected(other), "x", language) for other in Reason if other is not reason}
+    assert sentence.endswith(".")
+    assert sentence not in others
+    assert "detail" not in sentence
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_a_file_that_is_not_opened_is_told_by_its_format(language: Language) -> None:
+    for reason in (Reason.UNSUPPORTED, Reason.VIDEO, Reason.DOCUMENT):
+        assert "(TGA)" in sentence_for(Rejected(reason, file_format="TGA"), "x", language)
+        assert "(" not in sentence_for(Rejected(reason), "x", language)
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_readers_that_are_busy_are_never_blamed_on_discord(language: Language) -> None:
+    assert "Discord" not in sentence_for(ReadersBusy("no reader is free"), "x", language)
+    assert "Discord" in sentence_for(RetryLater("HTTP 503"), "x", language)
 
 
 def test_a_bucket_gives_its_burst_at_once_and_then_its_rate() -> None:
