@@ -16,6 +16,8 @@ from indexer.ingest.fetch import Fetcher, open_fetcher
 from indexer.ingest.live import Live
 from indexer.ingest.newest import Newest
 from indexer.ingest.pipeline import Pipeline, open_pipeline
+from indexer.ingest.removals import NAME as REMOVALS
+from indexer.ingest.removals import GuildLeft, OptedOut, Removals, opt_out
 from indexer.ingest.verify import Verifier
 from indexer.jobs import Jobs
 from indexer.model import GuildId, ModelId, ModelSpec, UserId
@@ -25,9 +27,12 @@ from indexer.settings import Settings
 from indexer.storage import audit, embeddings, forget, guilds, messages, opt_outs, places, status
 from indexer.storage.database import Database, open_database
 from indexer.storage.index import VectorIndex
+from indexer.storage.journal import FILE_NAME as JOURNAL
+from indexer.storage.journal import Journal
 from indexer.storage.opt_outs import EVERYWHERE
 from indexer.storage.scan import Accelerator
 from indexer.storage.status import Status
+from indexer.supervisor import Faults, supervised
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +59,8 @@ class Service:
     searcher: GuildSearcher
     verifier: Verifier
     jobs: Jobs
+    removals: Removals
+    faults: Faults  # of all background work, the bot's too
     model_id: ModelId
 
     async def status(self) -> Status:
@@ -65,19 +72,24 @@ class Service:
             return frozenset(await guilds.consented(connection))
 
     async def forget_guild(self, guild_id: GuildId) -> None:
-        """The bot has left: all that was read there goes, from the database and from the sealed files."""
-        await self.jobs.drop(guild_id)
-        await self.live.on_guild_leave(guild_id)
-        async with self.db.transaction(durable=True) as tx:
-            await audit.add(tx, "guild.forget", guild_id=guild_id)
-        await self.index.maintain(self.db, guild_id)
+        """The bot has left: all that was read there goes, from the database and from the sealed files.
 
-    async def forget_user(self, user_id: UserId, where: GuildId = EVERYWHERE, *, by: UserId | None = None) -> int:
+        Where the database is busy, that is written down and repeated until it is done.
+        """
+        await self.removals.write_down(GuildLeft(guild_id))
+        await self.jobs.drop(guild_id)
+        if await self.removals.carry_out(GuildLeft(guild_id)) is not None:
+            await self.index.maintain(self.db, guild_id)
+
+    async def forget_user(
+        self, user_id: UserId, where: GuildId = EVERYWHERE, *, by: UserId | None = None
+    ) -> int | None:
         """Deletes what is stored of this author there and never stores anything again; returns how many messages went.
 
-        Durable when it returns: this is a promise to a person.
+        Durable when it returns: this is a promise to a person. None where the database is busy: then it is written down
+        and repeated until it is done.
         """
-        return await forget_user(self.db, user_id, where, by=by)
+        return await self.removals.carry_out(OptedOut(user_id, where, by))
 
     async def forget_own(self, bot_id: UserId) -> int:
         """Deletes the bot's own messages, which earlier versions stored; returns how many there were.
@@ -91,7 +103,8 @@ class Service:
         return gone
 
     async def welcome_back(self, user_id: UserId, guild_id: GuildId) -> None:
-        """Takes back the author's opt-outs of this guild and of everywhere."""
+        """Takes back the author's opt-outs of this guild and of everywhere. Raises RetryLater."""
+        await self.removals.settle(lambda removal: isinstance(removal, OptedOut) and removal.user_id == user_id)
         async with self.db.transaction(durable=True) as tx:
             for where in (guild_id, EVERYWHERE):
                 await opt_outs.remove(tx, user_id, where)
@@ -99,14 +112,8 @@ class Service:
 
 
 async def forget_user(db: Database, user_id: UserId, where: GuildId, *, by: UserId | None = None) -> int:
-    """See `Service.forget_user`."""
-    async with db.transaction(durable=True) as tx:
-        gone = await opt_outs.add(tx, user_id, where)
-        guild_id = None if where == EVERYWHERE else where
-        await audit.add(
-            tx, "privacy.forget", guild_id=guild_id, actor_id=by, detail={"user": user_id, "messages": gone}
-        )
-    return gone
+    """See `Service.forget_user`: the same while no bot runs."""
+    return await opt_out(db, user_id, where, by)
 
 
 async def retry_failed(db: Database, guild_id: GuildId | None = None) -> int:
@@ -139,6 +146,15 @@ async def open_index(
         yield index
     finally:
         await asyncio.to_thread(index.close)
+
+
+@asynccontextmanager
+async def _open_journal(settings: Settings) -> AsyncIterator[Journal]:
+    journal = await asyncio.to_thread(Journal, settings.data_dir / JOURNAL)
+    try:
+        yield journal
+    finally:
+        await asyncio.to_thread(journal.close)
 
 
 def _opener(settings: Settings) -> OpenModel:
@@ -184,10 +200,14 @@ async def open_service(
         pipeline = await stack.enter_async_context(
             open_pipeline(db, history, fetcher, decoder, encoder, model_id, settings)
         )
+        journal = await stack.enter_async_context(_open_journal(settings))
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        faults = Faults()
+        keep: messages.Keep = "all" if settings.crawl.messages == "all" else "pictures"
+        removals = Removals(db, history, journal, keep, faults)
+        repeating = tasks.create_task(supervised(REMOVALS, removals.repeat, faults), name=REMOVALS)
         jobs = Jobs(db, pipeline, tasks)
         upkeep = tasks.create_task(_keep_up(db, index, settings.index.purge_after_s, jobs.ended), name="upkeep")
-        keep: messages.Keep = "all" if settings.crawl.messages == "all" else "pictures"
         try:
             yield Service(
                 settings=settings,
@@ -197,16 +217,19 @@ async def open_service(
                 decoder=decoder,
                 fetcher=fetcher,
                 pipeline=pipeline,
-                live=Live(db, pipeline, keep),
+                live=Live(db, pipeline, removals, keep),
                 newest=Newest(db, history, pipeline, model_id, keep),
                 searcher=searcher,
                 verifier=Verifier(db, history, keep),
                 jobs=jobs,
+                removals=removals,
+                faults=faults,
                 model_id=model_id,
             )
         finally:
             await jobs.drain()
             upkeep.cancel()
+            repeating.cancel()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from types import TracebackType
 
 from indexer.backoff import Backoff
 from indexer.errors import AfterimageError, RetryLater, Stop
@@ -117,18 +117,34 @@ async def supervised(
         await asyncio.sleep(wait_s)
 
 
-@contextmanager
-def contained(name: str, faults: Faults) -> Iterator[None]:
-    """One item of background work: its errors end here, logged and counted. Raises Stop; lets a cancellation pass."""
-    try:
-        yield
-    except Exception as error:  # noqa: BLE001 -- whatever it is, `faults` logs and counts it
+class contained:  # noqa: N801 -- it is used as contextlib.suppress is
+    """One item of background work: its errors end here, logged and counted; `failed` tells whether there was one.
+
+    Raises Stop; lets a cancellation pass.
+    """
+
+    def __init__(self, name: str, faults: Faults) -> None:
+        self._name = name
+        self._faults = faults
+        self.failed = False
+
+    def __enter__(self) -> contained:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if error is None:
+            self._faults.healthy(self._name)
+            return False
         cause = plainest(error)
+        if not isinstance(error, Exception) or isinstance(error, Stop):
+            return False
         if isinstance(cause, Stop):
-            raise cause from (error if cause is not error else None)
-        faults.add(name, cause)
-    else:
-        faults.healthy(name)
+            raise cause from error
+        self._faults.add(self._name, cause)
+        self.failed = True
+        return True
 
 
 def plainest(error: BaseException) -> BaseException:

@@ -98,7 +98,9 @@ class Privacy:
                 await interaction.response.defer()
                 where = guild_id if action == "forget-here" else EVERYWHERE
                 gone = await self._service.forget_user(user_id, where, by=user_id)
-                text = tell(language, "privacy.forgotten", messages=number(gone, language))
+                text = tell(language, "privacy.noted")
+                if gone is not None:
+                    text = tell(language, "privacy.forgotten", messages=number(gone, language))
                 await interaction.edit_original_response(content=text, view=None)
             case "return":
                 await interaction.response.defer()

@@ -100,6 +100,8 @@ _ENGLISH: Mapping[str, str] = {
     "privacy.no": "No",
     "privacy.kept_as_is": "Nothing was changed.",
     "privacy.forgotten": "Done: {messages} messages of yours are gone from my index, and nothing new by you is stored.",
+    "privacy.noted": "Your wish is written down and cannot be lost. My database is busy: it is carried out as soon as"
+    " that is free.",
     "privacy.back": "Done: what you post from now on can be found again. What I forgot comes back with the next"
     " /reindex start, if someone gives it.",
     "privacy.exported": "Everything that I hold of yours, in all servers: {messages} messages.",
@@ -214,6 +216,8 @@ _GERMAN: Mapping[str, str] = {
     "privacy.kept_as_is": "Nichts wurde geändert.",
     "privacy.forgotten": "Erledigt: {messages} Nachrichten von dir sind aus meinem Index verschwunden, und nichts"
     " Neues von dir wird gespeichert.",
+    "privacy.noted": "Dein Wunsch ist aufgeschrieben und kann nicht verloren gehen. Meine Datenbank ist beschäftigt: er"
+    " wird ausgeführt, sobald sie frei ist.",
     "privacy.back": "Erledigt: was du von nun an schreibst, kann wieder gefunden werden. Was ich vergaß, kommt mit"
     " dem nächsten /reindex start zurück, falls jemand es gibt.",
     "privacy.exported": "Alles, was ich auf allen Servern von dir habe: {messages} Nachrichten.",

@@ -80,6 +80,21 @@ async def store(tx: aiosqlite.Connection, messages: Sequence[Message], *, keep: 
     )
 
 
+async def takes_away(connection: aiosqlite.Connection, message: Message) -> bool:
+    """Whether storing this version would take away words or a picture of the version that is stored."""
+    known = await _known(connection, [message])
+    if message.id not in known:
+        return False
+    content, *before = known[message.id].words
+    shorter = any(
+        not set(old.split("\n")) <= {*new.split("\n"), ""} for old, new in zip(before, _words(message)[1:], strict=True)
+    )
+    if shorter or content not in ("", message.content):
+        return True
+    rows = await connection.execute_fetchall("SELECT link FROM places WHERE message_id = ?", (message.id,))
+    return not {link for (link,) in rows} <= {picture.link for picture in message.pictures}
+
+
 async def delete(tx: aiosqlite.Connection, message_ids: Collection[MessageId]) -> int:
     """Deletes messages that Discord says are gone; returns how many were stored.
 

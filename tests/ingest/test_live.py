@@ -11,6 +11,7 @@ import pytest
 
 from indexer.ingest import pipeline
 from indexer.ingest.live import Live
+from indexer.ingest.removals import OptedOut
 from indexer.model import Channel, ChannelId, ChannelKind, GuildId, Message, UserId
 from indexer.storage import channels, guilds
 from tests.ingest.world import GUILD, World, open_world, picture, until
@@ -180,7 +181,7 @@ async def test_who_opts_out_is_gone_at_once_and_stays_out(world: World, live: Li
     for message in (one, two):
         await live.on_message(shown(world, message), channel)
     await embedded(world, 2)
-    assert await live.on_opt_out(UserId(7), GUILD) == 1
+    assert await world.removals.carry_out(OptedOut(UserId(7), GUILD)) == 1
     assert await world.count("SELECT count(*) FROM embeddings") == 1
     await live.on_edit(shown(world, one), channel)
     async with world.pipeline() as second:

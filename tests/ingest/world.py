@@ -19,6 +19,7 @@ from indexer.ingest.decode import Decoder, open_decoder
 from indexer.ingest.fetch import Fetcher, open_fetcher
 from indexer.ingest.live import Live
 from indexer.ingest.pipeline import Pipeline
+from indexer.ingest.removals import Removals
 from indexer.model import (
     Channel,
     ChannelId,
@@ -41,6 +42,9 @@ from indexer.ports import PAGE, Priority
 from indexer.settings import CrawlSettings, DecodeSettings, FetchSettings, Settings
 from indexer.storage import embeddings, guilds
 from indexer.storage.database import Database, open_database
+from indexer.storage.journal import FILE_NAME as JOURNAL
+from indexer.storage.journal import Journal
+from indexer.supervisor import Faults
 
 GUILD = GuildId(ms_snowflake(1_600_000_000_000))
 SPEC = PixelSpec(size=16)
@@ -205,6 +209,8 @@ class World:
     decoder: Decoder | None
     model_id: ModelId
     settings: Settings
+    faults: Faults
+    removals: Removals
 
     def pipeline(self, history: FakeHistory | None = None) -> Pipeline:
         assert self.decoder is not None
@@ -213,7 +219,7 @@ class World:
         )
 
     def live(self, pipeline: Pipeline) -> Live:
-        return Live(self.db, pipeline, "pictures")
+        return Live(self.db, pipeline, self.removals, "pictures")
 
     def fill(self, channels: int, messages: int, every: int = 5, start: int = 0) -> int:
         """Channels 1…n with that many messages each, a picture of its own in every `every`-th; the pictures' number."""
@@ -294,7 +300,11 @@ async def open_world(data_dir: Path, *, decodes: bool = True) -> AsyncIterator[W
         decoder = await stack.enter_async_context(open_decoder(settings.decode, SPEC)) if decodes else None
         async with db.transaction() as tx:
             model_id = await embeddings.model_id(tx, encoder.spec)
-        world = World(db, FakeHistory(cdn=cdn), cdn, encoder, fetcher, decoder, model_id, settings)
+        faults, history = Faults(), FakeHistory(cdn=cdn)
+        journal = await asyncio.to_thread(Journal, data_dir / JOURNAL)
+        stack.callback(journal.close)
+        removals = Removals(db, history, journal, "pictures", faults)
+        world = World(db, history, cdn, encoder, fetcher, decoder, model_id, settings, faults, removals)
         await world.consent()
         yield world
 
