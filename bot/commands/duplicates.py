@@ -47,7 +47,7 @@ class Duplicates:
                     searcher.model_id,
                     reply.scope.filter(who.visible),
                     reply.threshold,
-                    await searcher.calibration(who.guild_id),
+                    await searcher.calibration(who.guild_id, who.visible),
                 )
         except TimeoutError:
             raise TellPerson(say(who.language, "error.timeout")) from None

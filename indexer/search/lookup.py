@@ -1,4 +1,4 @@
-"""What a search reads from SQLite beside the words: vectors, hashes and places of a few pictures, a guild's sample."""
+"""What a search reads from SQLite beside the words: vectors, hashes and places of a few pictures."""
 
 from __future__ import annotations
 
@@ -23,10 +23,6 @@ from indexer.model import (
     Vectors,
     ms_snowflake,
 )
-
-# Pictures that stand for all of a guild: the mean cosine to 512 of them is within ± 0.01 of the mean to all, at the
-# spread of 0.11 that real servers show (0.11 / √512 = 0.005).
-SAMPLE = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,27 +91,6 @@ def filter_values(filter: Filter) -> Mapping[str, object]:
         "require": int(filter.require),
         "exclude": int(filter.exclude),
     }
-
-
-async def sample(connection: aiosqlite.Connection, guild_id: GuildId, model_id: ModelId, dimension: int) -> Vectors:
-    """[n, d] vectors of about SAMPLE of the guild's pictures, the same ones each time as long as they are there.
-
-    A multiplicative hash of the picture's id chooses, so that neither time nor channel does.
-    """
-    ((ready,),) = await connection.execute_fetchall(
-        "SELECT count(DISTINCT picture_id) FROM places WHERE guild_id = ? AND state = 'ready'", (guild_id,)
-    )
-    share = min(SAMPLE / max(ready, 1), 1.0)
-    rows = await connection.execute_fetchall(
-        "SELECT e.vector FROM embeddings e WHERE e.model_id = ?"
-        " AND e.picture_id IN (SELECT picture_id FROM places WHERE guild_id = ? AND state = 'ready'"
-        "   AND (picture_id * 2654435761) % 1048576 < ?)"
-        " LIMIT ?",
-        (model_id, guild_id, int(share * 1048576) + 1, 2 * SAMPLE),
-    )
-    if not rows:
-        return np.empty((0, dimension), np.float32)
-    return np.stack([np.frombuffer(vector, "<f2") for (vector,) in rows]).astype(np.float32)
 
 
 async def version(connection: aiosqlite.Connection, guild_id: GuildId) -> tuple[int, int]:

@@ -18,7 +18,7 @@ from tests.search.library import BEN, DAY_MS, GUILD, PETS, SECRET, START_MS, Lib
 
 
 async def find(library: Library, threshold: float = 0.95, **narrowed: object) -> Reposts:
-    held = await library.searcher.calibration(GUILD)
+    held = await library.searcher.calibration(GUILD, everywhere().channels)
     return await find_reposts(library.db, GUILD, library.model_id, everywhere(**narrowed), threshold, held)
 
 
@@ -63,7 +63,7 @@ async def test_only_the_filter_is_compared(library: Library) -> None:
     assert SECRET not in {place.channel_id for place in (group.first, *group.others)}
     assert (await find(library, authors=frozenset({BEN}))).groups == ()
     assert (await find(library, after_ms=START_MS + 3 * DAY_MS)).groups == ()
-    held = await library.searcher.calibration(GUILD)
+    held = await library.searcher.calibration(GUILD, everywhere().channels)
     nowhere = await find_reposts(library.db, GUILD, library.model_id, Filter(frozenset()), 0.95, held)
     assert (nowhere.groups, nowhere.total) == ((), 0)
 
