@@ -81,13 +81,14 @@ async def _bot(sandbox: Sandbox, data_dir: Path, encoder: Encoder, start: str = 
         discord=DiscordSettings(token=token, api_base=sandbox.api_base),
         limits=LimitSettings(per_minute=60_000, burst=1_000),
     )
-    client = Client(config)
-    async with (
-        open_service(settings, client.history, encoder) as service,
-        client.serving(service, token, 20.0),
-    ):
-        await client.wait_until_serving()
-        yield service
+    async with Client(config) as client:
+        await client.log_in(token)
+        async with (
+            open_service(settings, client.history, encoder) as service,
+            client.serving(service, 20.0),
+        ):
+            await client.wait_until_serving()
+            yield service
 
 
 class _NoModel:

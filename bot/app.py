@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from importlib.metadata import PackageNotFoundError, version
 
-from bot.client import Client
+from bot.client import ABSENT_S, Client
 from bot.config import Config
 from bot.health import keep_beating
 from bot.log import logging_to
@@ -91,14 +91,12 @@ class Shutdown:
 
 async def _serve(config: Config, client: Client, service: Service, shutdown: Shutdown) -> None:
     """Connected until a signal comes. Raises what broke the connection for good."""
-    token = config.discord.token
-    assert token is not None, "the command line does not come here without one"
     drain_s = config.discord.shutdown_s * DRAIN_SHARE
     async with asyncio.TaskGroup() as tasks:
-        beat = tasks.create_task(keep_beating(config.settings.data_dir, client.is_serving), name="health")
+        beat = tasks.create_task(keep_beating(config.settings.data_dir, client.beat), name="health")
         signalled = tasks.create_task(shutdown.requested.wait(), name="signal")
         try:
-            async with client.serving(service, token, drain_s) as connection:
+            async with client.serving(service, drain_s) as connection:
                 await asyncio.wait({connection, signalled}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             beat.cancel()
@@ -120,7 +118,7 @@ def _one_reason(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return error
 
 
-async def _run(config: Config, prepare: Prepare, watchdog: Watchdog) -> None:
+async def _run(config: Config, prepare: Prepare, watchdog: Watchdog, adopt: bool, absent_s: float) -> None:
     shutdown = Shutdown(watchdog)
     with shutdown.listening():
         try:
@@ -128,14 +126,17 @@ async def _run(config: Config, prepare: Prepare, watchdog: Watchdog) -> None:
                 for warning in ready.warnings:
                     logger.warning("%s", warning)
                 logger.info("afterimage %s, data in %s", _version(), ready.settings.data_dir.absolute())
-                client = Client(ready)
-                async with open_service(ready.settings, client.history) as service:
-                    # What is loaded by now stays: looking through all of torch's objects again, as a full collection
-                    # does, would block the loop for 0.27 s each time.
-                    gc.collect()
-                    gc.freeze()
-                    shutdown.serving = True
-                    await _serve(ready, client, service, shutdown)
+                token = ready.discord.token
+                assert token is not None, "the command line does not come here without one"
+                async with Client(ready, adopt=adopt, absent_s=absent_s) as client:
+                    await client.log_in(token)  # before the model is loaded, or downloaded for minutes
+                    async with open_service(ready.settings, client.history) as service:
+                        # What is loaded by now stays: looking through all of torch's objects again, as a full
+                        # collection does, would block the loop for 0.27 s each time.
+                        gc.collect()
+                        gc.freeze()
+                        shutdown.serving = True
+                        await _serve(ready, client, service, shutdown)
                 logger.info("closed")
         except asyncio.CancelledError:
             if not shutdown.requested.is_set():
@@ -144,17 +145,18 @@ async def _run(config: Config, prepare: Prepare, watchdog: Watchdog) -> None:
             raise _one_reason(group) from group
 
 
-def run(config: Config, prepare: Prepare = nullcontext) -> None:
+def run(config: Config, prepare: Prepare = nullcontext, *, adopt: bool = False, absent_s: float = ABSENT_S) -> None:
     """Runs the bot until SIGTERM or SIGINT. Raises Stop for what whoever runs it must put right.
 
-    `prepare` may take and give back what must live around the bot, and change the configuration by that.
+    `prepare` may take and give back what must live around the bot, and change the configuration by that. `adopt` and
+    `absent_s`: see `Client`.
     """
     secrets = [config.discord.token] if config.discord.token is not None else []
     watchdog = Watchdog(config.discord.shutdown_s)
     try:
         with logging_to(config.log, secrets):
             try:
-                asyncio.run(_run(config, prepare, watchdog))
+                asyncio.run(_run(config, prepare, watchdog, adopt, absent_s))
             except (AfterimageError, KeyboardInterrupt):
                 raise
             except Exception as error:  # the log takes tokens out, the interpreter's own traceback would not

@@ -1,6 +1,8 @@
 """The command line: what there is, and what each exit code means.
 
-0: done. 1: it cannot be done, one line on standard error says why. 2: wrong usage. 130: interrupted with Ctrl-C.
+0: done (health: the bot answers and is connected). 1: it cannot be done, one line on standard error says why (health:
+no bot runs, it hangs, or Discord's gateway has been away for more than 30 s). 2: wrong usage. 130: interrupted with
+Ctrl-C.
 """
 
 from __future__ import annotations
@@ -34,11 +36,12 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--config", type=Path, metavar="FILE", help="the configuration (default: ./config.toml)")
         return one
 
-    add(
+    run = add(
         "run",
         "running:run",
         "Run the bot. Without a token it starts the sandbox, a Discord on this machine, and joins it.",
     )
+    run.add_argument("--adopt", action="store_true", help="take over the index that another bot left here")
     made_up = add(
         "sandbox", "running:sandbox", "Start the sandbox alone: a Discord on this machine with a demo server."
     )
@@ -49,7 +52,12 @@ def _parser() -> argparse.ArgumentParser:
 
     status = add("status", "status:show", "Show what is indexed. Works beside a running bot.")
     status.add_argument("--json", action="store_true", help="one JSON object, for programs")
-    add("health", "health:check", "Exit with 0 when the bot on this data folder is connected and answers, else with 1.")
+    add(
+        "health",
+        "health:check",
+        "Exit with 0 when the bot on this data folder answers and is connected (or lost Discord's gateway less than"
+        " 30 s ago and connects again), else with 1.",
+    )
 
     search = add("search", "searching:search", "Search from here: everything in a server, without Discord. Reads only.")
     search.add_argument("words", nargs="?", default="", metavar="WORDS", help='as in "a red bicycle"; -- before -this')

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import sys
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager, suppress
+import time
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import aiohttp
@@ -34,16 +36,25 @@ from bot.commands.translator import Translator
 from bot.commands.words import tell
 from bot.config import Config, Secret
 from bot.events import Events
-from bot.history import DiscordHistory
+from bot.health import Beat
+from bot.history import HIDDEN_NAME, DiscordHistory
 from bot.replies.texts import Language
+from bot.shards import SILENT_S, Shards
 from bot.thread_members import ThreadMembers
 from bot.token_buckets import TokenBuckets
+from bot.unparsed import UnparsedEvents
 from indexer.errors import Stop
 from indexer.jobs import JobRefused
 from indexer.model import Guild, GuildId, UserId
 from indexer.service import Service
+from indexer.storage import application
+from indexer.supervisor import supervised
 
 logger = logging.getLogger(__name__)
+
+# A server that Discord has not listed for so many seconds is forgotten, and how often that is looked at.
+ABSENT_S = 86_400.0
+LOOK_FOR_ABSENT_S = 3_600.0
 
 COMMANDS = (similar, duplicates, random, reindex, stats, privacy, help_command)
 
@@ -102,8 +113,14 @@ class Client(discord.AutoShardedClient):
     It keeps no messages and no members in memory: an interaction brings its member, and the index has the messages.
     """
 
-    def __init__(self, config: Config, *, ready_s: float = 2.0) -> None:
-        """`ready_s`: how long discord.py waits for one more server before it calls itself ready; its own default."""
+    def __init__(
+        self, config: Config, *, ready_s: float = 2.0, adopt: bool = False, absent_s: float = ABSENT_S
+    ) -> None:
+        """`ready_s`: how long discord.py waits for one more server before it calls itself ready; its own default.
+
+        `adopt`: the data folder may be another application's, and is this one's from now on. `absent_s`: a server that
+        Discord has not listed for so many seconds is forgotten.
+        """
         discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # voice and its libraries are not used
         intents = discord.Intents.none()
         intents.guilds = True
@@ -120,6 +137,11 @@ class Client(discord.AutoShardedClient):
         )
         Route.BASE = config.discord.api_base.rstrip("/")  # discord.py has one address a process
         self._config = config
+        self._adopt = adopt
+        self._absent_s = absent_s
+        self._shards = Shards()
+        self.unparsed = UnparsedEvents(self._read_again)
+        self.unparsed.wrap(self._connection.parsers)
         self.tree = Commands(self, TokenBuckets(config.limits.per_minute, config.limits.burst))
         crawl = config.settings.crawl
         self.history = DiscordHistory(self, stickers=crawl.stickers, bots=crawl.bots)
@@ -128,16 +150,27 @@ class Client(discord.AutoShardedClient):
         self._events: Events
         self._tasks: asyncio.TaskGroup
         self._spawned: set[asyncio.Task[None]] = set()
+        self._readied = asyncio.Event()
         self._started = asyncio.Event()
 
+    async def log_in(self, token: Secret) -> None:
+        """Shows Discord the token, over HTTP alone: comes before anything that takes long or much memory is opened.
+
+        Raises DiscordRefused where Discord does not let the bot in, or not to the content of messages.
+        """
+        with self._refusals():
+            await self.login(token.reveal())
+
     @asynccontextmanager
-    async def serving(self, service: Service, token: Secret, drain_s: float) -> AsyncIterator[asyncio.Task[None]]:
+    async def serving(self, service: Service, drain_s: float) -> AsyncIterator[asyncio.Task[None]]:
         """Connects, and serves until the block ends; gives the task that ends when the connection does, for good.
 
-        At the end no command is taken any more, those in hand may finish, for at most `drain_s` seconds, and what was
-        spawned is cancelled. Raises DiscordRefused where Discord does not let the bot in, Stop where the indexer cannot
-        go on (as an exception group).
+        Needs `log_in`. At the end no command is taken any more, those in hand may finish, for at most `drain_s`
+        seconds, and what was spawned is cancelled. Raises StorageError where the data folder is another application's,
+        DiscordRefused where Discord does not let the bot in, Stop where the indexer cannot go on (as an exception
+        group).
         """
+        await self._claim(service)
         presses = press_buckets(self._config.limits)
         self._context = CommandContext(service=service, config=self._config, spawn=self._spawn, presses=presses)
         self._events = Events(self, service, self.history)
@@ -145,8 +178,12 @@ class Client(discord.AutoShardedClient):
             module.register(self.tree, self._context)
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
-            events = tasks.create_task(self._events.run(), name="events")
-            connection = tasks.create_task(self._stay_connected(token), name="connection")
+            connection = tasks.create_task(self._stay_connected(), name="connection")
+            background = [
+                tasks.create_task(self._events.run(), name="events"),
+                tasks.create_task(self._settle(), name="settling in"),
+                tasks.create_task(supervised("absences", self._watch_absences, service.faults), name="absences"),
+            ]
             try:
                 yield connection
             finally:
@@ -154,7 +191,7 @@ class Client(discord.AutoShardedClient):
                 await self.close()
                 await self.thread_members.close()
                 await self.history.close()
-                for task in (connection, events, *self._spawned):
+                for task in (connection, *background, *self._spawned):
                     task.cancel()
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
@@ -187,23 +224,58 @@ class Client(discord.AutoShardedClient):
     async def wait_until_serving(self) -> None:
         await self._started.wait()
 
+    def beat(self) -> Beat:
+        """What the health file says."""
+        silent = {}
+        for shard_id, shard in self.shards.items():
+            keep_alive = shard._parent.ws._keep_alive  # what the last frame's time stands in: no public name has it
+            if keep_alive is not None:
+                silence_s = time.perf_counter() - keep_alive._last_recv
+                if silence_s > (keep_alive.interval or 0.0) + SILENT_S:
+                    silent[shard_id] = silence_s
+        away = self._shards.away(silent)
+        latencies = [shard.latency for shard in self.shards.values() if math.isfinite(shard.latency)]
+        return Beat(
+            serving=self.is_serving(),
+            shards=len(self.shards),
+            shards_away=len(away),
+            away_since=round(min(away.values()), 3) if away else None,
+            latency_ms=round(max(latencies) * 1000, 1) if latencies else None,
+            unparsed_events=self.unparsed.total,
+        )
+
     async def setup_hook(self) -> None:
-        """Between login and connection. Raises DiscordRefused where the intent for message content is missing."""
+        """The end of the login. Raises DiscordRefused where the intent for message content is missing."""
         flags = self.application_flags
         if not (flags.gateway_message_content or flags.gateway_message_content_limited):
             raise DiscordRefused(NO_MESSAGE_CONTENT)
-        assert self.user is not None, "known from the login on"
-        if gone := await self._context.service.forget_own(UserId(self.user.id)):
-            logger.info("%d messages of the bot's own are out of the index", gone)
-        # After an invalidated session discord.py goes to this address whatever server it came from.
-        _, gateway, _ = await self.http.get_bot_gateway()
-        DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway)
-        await self.tree.set_translator(Translator())
-        await sync_if_changed(self.tree)
+        logger.info("to invite the bot to a server, open %s", invitation(self.application_id))
 
-    async def _stay_connected(self, token: Secret) -> None:
+    async def _claim(self, service: Service) -> None:
+        """Raises StorageError where what is in the data folder was read by another application."""
+        assert self.application_id is not None, "known from the login on"
+        async with service.db.transaction(durable=True) as tx:
+            former = await application.claim(tx, self.application_id, adopt=self._adopt)
+        if former is not None:
+            logger.warning("application %d has taken over the index of application %d", self.application_id, former)
+        assert self.user is not None, "known from the login on"
+        if gone := await service.forget_own(UserId(self.user.id)):
+            logger.info("%d messages of the bot's own are out of the index", gone)
+
+    async def _stay_connected(self) -> None:
+        with self._refusals():
+            # After an invalidated session discord.py goes to this address whatever server it came from.
+            _, gateway, _ = await self.http.get_bot_gateway()
+            DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway)
+            await self.tree.set_translator(Translator())
+            await sync_if_changed(self.tree)
+            await self.connect()
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """Says in one sentence each why Discord does not let the bot in."""
         try:
-            await self.start(token.reveal())
+            yield
         except discord.LoginFailure as error:
             raise DiscordRefused(REFUSED_LOGIN) from error
         except discord.PrivilegedIntentsRequired as error:
@@ -223,24 +295,56 @@ class Client(discord.AutoShardedClient):
             ) from error
 
     async def on_ready(self) -> None:
-        """Connected, or connected anew: forgets servers that were left meanwhile, and goes on where it was."""
+        """Connected, or connected anew with all servers known."""
+        self._readied.set()
+
+    async def _settle(self) -> None:
+        """After each READY: notes which servers are there and goes on where it was. Runs until cancelled."""
+        while True:
+            await self._readied.wait()
+            await supervised("settling in", self._settle_in, self._context.service.faults)
+            self._started.set()
+
+    async def _settle_in(self) -> None:
+        self._readied.clear()
         service = self._context.service
+        await self._note_absent()
         present = frozenset(GuildId(guild.id) for guild in self.guilds)
-        logger.info("connected as %s; servers: %d", self.user, len(present))
-        if not present:
-            logger.info("to invite it to a server, open %s", invitation(self.application_id))
-        for gone in await service.live.on_guilds_present(present):
-            logger.info("guild %d was left while away: it is forgotten", gone)
         for guild in self.guilds:
             if not guild.unavailable:
-                await self.on_guild_available(guild)
+                await self._take_in(guild)
+                self._events.knows(guild)
         for job in await service.jobs.go_on(present):
             reindex.go_on_showing(self._context, self, job)
         for guild_id in await service.consented() & present:
             await service.jobs.catch_up(guild_id)
-        self._started.set()
+        logger.info("connected as %s; servers: %d", self.user, len(present))
+
+    async def _watch_absences(self) -> None:
+        """Forgets servers that stay away for long also where nothing is ever connected anew. Runs until cancelled."""
+        await self._started.wait()
+        while True:
+            await asyncio.sleep(LOOK_FOR_ABSENT_S)
+            if not self.beat().shards_away:
+                await self._note_absent()
+
+    async def _note_absent(self) -> None:
+        """Notes which servers Discord no longer lists, and forgets those that it has not listed for long enough.
+
+        Absence alone proves little: the token may be another bot's, or Discord's answer incomplete. An event that says
+        so (`on_guild_remove`) is acted on at once.
+        """
+        service = self._context.service
+        present = frozenset(GuildId(guild.id) for guild in self.guilds)
+        for guild_id in await service.live.on_guilds_present(present, self._absent_s):
+            logger.info("guild %d was left while the bot was away: all of it is forgotten", guild_id)
+            await service.forget_guild(guild_id)
 
     async def on_guild_available(self, guild: discord.Guild) -> None:
+        if self.is_ready():  # until then requests are refused; `_settle_in` takes in all that came before
+            self._events.guild(guild.id, lambda: self._take_in(guild))
+
+    async def _take_in(self, guild: discord.Guild) -> None:
         service, guild_id = self._context.service, GuildId(guild.id)
         await service.live.on_guild_join(Guild(guild_id, guild.name))
         if self._config.settings.crawl.start == "auto" and await service.jobs.newest(guild_id) is None:
@@ -249,15 +353,28 @@ class Client(discord.AutoShardedClient):
 
     async def on_guild_join(self, guild: discord.Guild) -> None:
         logger.info("joined guild %d; nothing is read until /reindex start, or with crawl.start = auto", guild.id)
-        await self.on_guild_available(guild)
+        self._events.guild(guild.id, lambda: self._take_in(guild))
 
     async def on_guild_update(self, before: discord.Guild, after: discord.Guild) -> None:
         if before.name != after.name:
-            await self._context.service.live.on_guild_join(Guild(GuildId(after.id), after.name))
+            renamed, live = Guild(GuildId(after.id), after.name), self._context.service.live
+            self._events.guild(after.id, lambda: live.on_guild_join(renamed))
 
     async def on_guild_remove(self, guild: discord.Guild) -> None:
         logger.info("removed from guild %d: all of it is forgotten", guild.id)
         await self._events.guild_gone(guild.id)
+
+    async def on_shard_disconnect(self, shard_id: int) -> None:
+        self._shards.lost(shard_id)
+
+    async def on_shard_connect(self, shard_id: int) -> None:
+        self._shards.back(shard_id)
+
+    async def on_shard_resumed(self, shard_id: int) -> None:
+        self._shards.back(shard_id)
+
+    def _read_again(self, guild_id: int) -> None:
+        self._events.lost(guild_id)
 
     async def on_message(self, message: discord.Message) -> None:
         self._events.message(message)
@@ -272,35 +389,35 @@ class Client(discord.AutoShardedClient):
         await self._events.delete(payload.guild_id, payload.message_ids)
 
     async def on_guild_channel_create(self, channel: discord.abc.GuildChannel) -> None:
-        await self._events.channel(channel)
+        self._events.channel(channel)
 
     async def on_guild_channel_update(self, before: discord.abc.GuildChannel, after: discord.abc.GuildChannel) -> None:
-        await self._events.channel(after)
-        if before.overwrites != after.overwrites:
-            await self._events.permissions(after.guild)
+        self._events.channel(after)
+        if before.overwrites != after.overwrites or before.name == HIDDEN_NAME:
+            self._events.permissions(after.guild)
 
     async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
         await self._events.channel_gone(channel.guild.id, channel.id)
 
     async def on_thread_create(self, thread: discord.Thread) -> None:
-        await self._events.channel(thread)
+        self._events.channel(thread)
 
     async def on_thread_update(self, before: discord.Thread, after: discord.Thread) -> None:
-        await self._events.channel(after)
+        self._events.channel(after)
 
     async def on_raw_thread_delete(self, payload: discord.RawThreadDeleteEvent) -> None:
         await self._events.channel_gone(payload.guild_id, payload.thread_id)
 
     async def on_guild_role_update(self, before: discord.Role, after: discord.Role) -> None:
         if before.permissions != after.permissions:
-            await self._events.permissions(after.guild)
+            self._events.permissions(after.guild)
 
     async def on_guild_role_delete(self, role: discord.Role) -> None:
-        await self._events.permissions(role.guild)
+        self._events.permissions(role.guild)
 
     async def on_member_update(self, before: discord.Member, after: discord.Member) -> None:
         if self.user is not None and after.id == self.user.id and before.roles != after.roles:
-            await self._events.permissions(after.guild)
+            self._events.permissions(after.guild)
 
     async def on_error(self, event_method: str, /, *args: Any, **kwargs: Any) -> None:
         error = sys.exc_info()[1]

@@ -1,33 +1,28 @@
-"""What the gateway tells, as the indexer's live events, in order and in bounded memory.
+"""What the gateway tells, as the indexer's live events: in order within a guild, in bounded memory.
 
-discord.py gives every event a task of its own and forgets it. Here they stand in one queue and are worked off by one
-task, so that memory is bounded and the database is asked once at a time. A flood that the queue cannot hold loses new
+discord.py gives every event a task of its own and forgets it. Here each guild's events stand in a queue of their own,
+so that a flood, or a slow answer of Discord, keeps nobody else's waiting. A flood that the queue cannot hold loses new
 messages only: the server is read again from where it was (`Jobs.catch_up`), which finds them.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import discord
 
 from bot.access import can_read
+from bot.guild_queue import Event, GuildQueues
 from bot.history import HIDDEN_FLAG, HIDDEN_NAME, KINDS, DiscordHistory
 from bot.payload import payload_of
-from indexer.errors import AfterimageError, Stop
+from indexer.ingest.removals import ChannelDeleted, GuildLeft, MessagesDeleted
 from indexer.model import Channel, ChannelId, GuildId, Message, MessageId
 from indexer.service import Service
 from indexer.storage import channels
 
 logger = logging.getLogger(__name__)
-
-# Events that wait: a minute of the busiest servers, about 20 MB if all were messages of usual size.
-QUEUED = 10_000
-
-Event = Callable[[], Awaitable[None]]
 
 CLOSED = "The bot lacks View Channel or Read Message History."
 
@@ -53,55 +48,35 @@ def channel_of(channel: object) -> Channel | None:
 
 
 class Events:
-    """The queue between gateway and indexer. `run` works it off until cancelled."""
+    """The queues between gateway and indexer. `run` works them off until cancelled."""
 
     def __init__(self, client: discord.Client, service: Service, history: DiscordHistory) -> None:
         self._client = client
         self._service = service
         self._history = history
-        self._queue: asyncio.Queue[tuple[GuildId, Event]] = asyncio.Queue(QUEUED)
-        self._missed: set[GuildId] = set()
+        self._queues = GuildQueues(service.faults, self._read_again)
+        self._readable: dict[int, frozenset[ChannelId]] = {}  # by guild, as the last event about it left it
+        self._judging: set[int] = set()  # guilds whose permissions wait to be looked at
 
     async def run(self) -> None:
-        """Works events off, one after the other. Raises Stop where nothing can go on; any other error is logged."""
-        while True:
-            guild_id, event = await self._queue.get()
-            try:
-                await event()
-            except Stop:
-                raise
-            except AfterimageError as error:
-                logger.warning("an event of guild %d is left to the next reading: %s", guild_id, error)
-                self._missed.add(guild_id)
-            except Exception:
-                logger.exception("an event of guild %d failed", guild_id)
-            finally:
-                self._queue.task_done()
-            if self._missed and self._queue.empty():
-                await self._read_again()
+        """Works events off. Raises Stop where nothing can go on; any other error is logged and counted."""
+        await self._queues.run()
 
     async def settled(self) -> None:
-        """Waits until all that stands in the queue is done."""
-        await self._queue.join()
+        """Waits until all that stands in the queues is done."""
+        await self._queues.settled()
 
-    async def _read_again(self) -> None:
-        while self._missed:
-            guild_id = self._missed.pop()
-            if guild_id in await self._service.consented():
-                await self._service.jobs.catch_up(guild_id)
+    async def _read_again(self, guild_id: GuildId) -> None:
+        if guild_id in await self._service.consented():
+            await self._service.jobs.catch_up(guild_id)
 
-    def _offer(self, guild_id: int, event: Event) -> None:
-        """For new messages and edits: a later reading finds what finds no room."""
-        try:
-            self._queue.put_nowait((GuildId(guild_id), event))
-        except asyncio.QueueFull:
-            if guild_id not in self._missed:
-                logger.warning("guild %d: more events than can be held; it is read again afterwards", guild_id)
-            self._missed.add(GuildId(guild_id))
+    def lost(self, guild_id: int) -> None:
+        """An event of the guild could not be understood."""
+        self._queues.lost(GuildId(guild_id))
 
-    async def _put(self, guild_id: int, event: Event) -> None:
-        """For what no later reading would tell, such as a deletion: waits for room."""
-        await self._queue.put((GuildId(guild_id), event))
+    def knows(self, guild: discord.Guild) -> None:
+        """The guild's channels are all read from here on: only what opens later has to be read for itself."""
+        self._readable[guild.id] = _readable(guild)
 
     def message(self, message: discord.Message) -> None:
         if message.guild is None:
@@ -113,7 +88,7 @@ class Events:
             if parsed is not None and channel is not None:
                 await self._service.live.on_message(parsed, channel)
 
-        self._offer(guild_id, event)
+        self._queues.offer(guild_id, event)
 
     def edit(self, edit: discord.RawMessageUpdateEvent) -> None:
         if edit.guild_id is None:
@@ -131,42 +106,59 @@ class Events:
             if parsed is not None:
                 await self._service.live.on_edit(parsed, channel)
 
-        self._offer(guild_id, event)
+        self._queues.offer(guild_id, event)
 
-    async def delete(self, guild_id: int | None, message_ids: set[int]) -> None:
+    async def delete(self, guild_id: int | None, message_ids: Collection[int]) -> None:
+        """Written down before its turn comes: Discord tells of it once, and the process may be killed until then."""
         if guild_id is not None:
-            ids = [MessageId(message_id) for message_id in message_ids]
-            await self._put(guild_id, lambda: self._service.live.on_delete(ids))
+            ids = tuple(sorted(map(MessageId, message_ids)))
+            await self._service.removals.write_down(MessagesDeleted(ids))
+            self._queues.put_first(GuildId(guild_id), lambda: self._service.live.on_delete(ids))
 
-    async def channel(self, channel: object) -> None:
+    def channel(self, channel: object) -> None:
         found = channel_of(channel)
         if found is not None:
-            await self._put(found.guild_id, lambda: self._service.live.on_channel(found))
+            self._queues.put(found.guild_id, lambda: self._service.live.on_channel(found))
 
     async def channel_gone(self, guild_id: int, channel_id: int) -> None:
-        await self._put(guild_id, lambda: self._service.live.on_channel_delete(ChannelId(channel_id)))
+        await self._service.removals.write_down(ChannelDeleted(ChannelId(channel_id)))
+        self._queues.put(GuildId(guild_id), lambda: self._service.live.on_channel_delete(ChannelId(channel_id)))
 
-    async def permissions(self, guild: discord.Guild) -> None:
-        """Roles, overwrites or the bot's own roles have changed: what closed is parked, what opened is read."""
+    def permissions(self, guild: discord.Guild) -> None:
+        """Roles, overwrites or the bot's own roles have changed: what closed is parked, what opened is read.
+
+        Discord may tell of a new role before or after the channels that it opens, so what the bot may read now is held
+        against what it could read before, whichever event comes last. Events that come together are one look.
+        """
 
         async def event() -> None:
-            guild_id = GuildId(guild.id)
+            self._judging.discard(guild.id)
+            guild_id, readable = GuildId(guild.id), _readable(guild)
             async with self._service.db.reader() as connection:
                 stored = await channels.of_guild(connection, guild_id)
             parents = {channel.id: channel.parent_id or channel.id for channel in stored}
 
             def why_closed(channel_id: ChannelId) -> str | None:
-                channel = guild.get_channel(parents.get(channel_id, channel_id))
-                return None if channel is not None and can_read(channel, guild.me) else CLOSED
+                return None if parents.get(channel_id, channel_id) in readable else CLOSED
 
             reopened = await self._service.live.on_permissions(guild_id, why_closed)
-            if reopened and guild_id in await self._service.consented():
-                await self._service.jobs.catch_up(guild_id, reopened)
+            opened = reopened | (readable - self._readable.get(guild.id, readable))
+            if opened and guild_id in await self._service.consented():
+                await self._service.jobs.catch_up(guild_id, opened)
+            self._readable[guild.id] = readable
 
-        await self._put(guild.id, event)
+        if guild.id not in self._judging:
+            self._judging.add(guild.id)
+            self._queues.put(GuildId(guild.id), event)
+
+    def guild(self, guild_id: int, work: Event) -> None:
+        """What is to be done about the guild itself, such as storing its new name."""
+        self._queues.put(GuildId(guild_id), work)
 
     async def guild_gone(self, guild_id: int) -> None:
-        await self._put(guild_id, lambda: self._service.forget_guild(GuildId(guild_id)))
+        await self._service.removals.write_down(GuildLeft(GuildId(guild_id)))
+        self._readable.pop(guild_id, None)
+        self._queues.put(GuildId(guild_id), lambda: self._service.forget_guild(GuildId(guild_id)))
 
     def _parse(self, payload: Mapping[str, Any], guild_id: GuildId) -> Message | None:
         try:
@@ -174,3 +166,9 @@ class Events:
         except (KeyError, TypeError, ValueError):
             logger.warning("message %s of guild %d has a shape this bot does not know", payload.get("id"), guild_id)
             return None
+
+
+def _readable(guild: discord.Guild) -> frozenset[ChannelId]:
+    """The channels, threads apart, whose history the bot may read now."""
+    me: discord.Member | None = guild.me  # None until GUILD_CREATE, whatever its type says
+    return frozenset() if me is None else frozenset(ChannelId(one.id) for one in guild.channels if can_read(one, me))

@@ -7,45 +7,82 @@ import json
 import os
 import time
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 FILE_NAME = "health.json"
 BEAT_S = 10.0
 # Three missed beats: the event loop hangs, or the process is gone.
 STALE_S = 35.0
+# Discord moves a connection to another node several times a day; a resume takes a few seconds.
+AWAY_S = 30.0
 
 
-async def keep_beating(data_dir: Path, connected: Callable[[], bool]) -> None:
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """What the bot says of itself. `serving`: it has been connected, knows its servers, and is not about to stop.
+
+    `away_since` (Unix seconds) is when the first of the `shards_away` gateway connections that are away now was lost.
+    `latency_ms` is the slowest heartbeat's. `unparsed_events` counts gateway events that could not be parsed.
+    """
+
+    serving: bool
+    shards: int = 0
+    shards_away: int = 0
+    away_since: float | None = None
+    latency_ms: float | None = None
+    unparsed_events: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """`sentence` says how the bot is; where it is not `healthy`, also what to do."""
+
+    healthy: bool
+    sentence: str
+
+
+async def keep_beating(data_dir: Path, beat: Callable[[], Beat]) -> None:
     """Writes the state every BEAT_S seconds until cancelled, then takes the file away."""
     path = data_dir / FILE_NAME
     try:
         while True:
-            await asyncio.to_thread(_write, path, connected())
-            await asyncio.sleep(BEAT_S if connected() else 1.0)
+            now = beat()
+            await asyncio.to_thread(_write, path, now)
+            await asyncio.sleep(BEAT_S if now.serving and not now.shards_away else 1.0)
     finally:
         path.unlink(missing_ok=True)
 
 
-def _write(path: Path, connected: bool) -> None:
-    text = json.dumps({"pid": os.getpid(), "connected": connected, "at": round(time.time(), 3)})
+def _write(path: Path, beat: Beat) -> None:
+    text = json.dumps({"pid": os.getpid(), "at": round(time.time(), 3), **asdict(beat)})
     draft = path.with_suffix(".new")
     draft.write_text(text, "utf-8")
     draft.replace(path)
 
 
-def ailment(data_dir: Path, now: float | None = None) -> str | None:
-    """What is wrong with the bot on this data folder, in one sentence; None when it is connected and answers."""
+def condition(data_dir: Path, now: float | None = None) -> Condition:
+    """How the bot on this data folder is, by what it last wrote. `now`: Unix seconds (None: the time now)."""
     path = data_dir / FILE_NAME
+    now = time.time() if now is None else now
     try:
-        beat = json.loads(path.read_text("utf-8"))
-        age = (time.time() if now is None else now) - float(beat["at"])
-        connected = bool(beat["connected"])
+        found = json.loads(path.read_text("utf-8"))
+        age = now - float(found["at"])
+        serving, shards, away = bool(found["serving"]), int(found["shards"]), int(found["shards_away"])
+        gone_s = now - float(found["away_since"]) if found["away_since"] is not None else 0.0
     except FileNotFoundError:
-        return f"no bot runs on {data_dir}; start it with `afterimage run`"
+        return Condition(False, f"no bot runs on {data_dir}; start it with `afterimage run`")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        return f"{path} cannot be read ({error}); look at the bot's log"
+        return Condition(False, f"{path} cannot be read ({error}); look at the bot's log")
     if age > STALE_S:
-        return f"the bot last gave a sign of life {age:.0f} s ago; look at its log and start it again"
-    if not connected:
-        return "the bot runs but is not connected to Discord; look at its log"
-    return None
+        sentence = f"the bot last gave a sign of life {age:.0f} s ago; look at its log and start it again"
+        return Condition(False, sentence)
+    if not serving:
+        return Condition(False, "the bot runs but is not connected to Discord; look at its log")
+    if not away:
+        return Condition(True, "connected")
+    which = "the gateway" if shards <= 1 else f"{away} of {shards} gateway connections"
+    sentence = f"Discord cut off {which} {gone_s:.0f} s ago, and the bot is connecting again"
+    if gone_s > AWAY_S:
+        return Condition(False, f"{sentence}; look at its log, the network, and Discord's status page")
+    return Condition(True, f"connected, but {sentence}")

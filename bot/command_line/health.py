@@ -6,14 +6,17 @@ import argparse
 import os
 
 from bot.config import load
-from bot.health import ailment
+from bot.health import condition
 from indexer.errors import Stop
 
 
 def check(arguments: argparse.Namespace) -> int:
-    """0 when a bot on this data folder is connected and answers. Raises Stop, saying what is wrong, where not."""
-    wrong = ailment(load(arguments.config, os.environ).settings.data_dir)
-    if wrong is not None:
-        raise Stop(wrong)
-    print("connected")
+    """0 when a bot on this data folder answers and is connected, or lost the gateway less than AWAY_S seconds ago.
+
+    Raises Stop (exit code 1), saying what is wrong and for how long, where not.
+    """
+    found = condition(load(arguments.config, os.environ).settings.data_dir)
+    if not found.healthy:
+        raise Stop(found.sentence)
+    print(found.sentence)
     return 0

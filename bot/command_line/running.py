@@ -38,9 +38,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Runs until SIGTERM or SIGINT. Raises Stop for what must be put right first."""
     config = load(arguments.config, os.environ)
     if config.discord.token is not None:
-        app.run(config)
-    else:
-        app.run(config, in_sandbox)
+        app.run(config, adopt=arguments.adopt)
+    else:  # each start makes another server up, and another bot: what was read in the one before is of no use
+        app.run(config, in_sandbox, adopt=True, absent_s=0.0)
     return 0
 
 

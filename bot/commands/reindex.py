@@ -12,7 +12,6 @@ from discord.app_commands import locale_str
 
 from bot.access import can_read
 from bot.commands import NO_MENTIONS, CommandContext, Tree
-from bot.commands.asking import manages
 from bot.commands.progress import ProgressMessage, follow, progress_text
 from bot.commands.words import tell
 from bot.replies.texts import Language
@@ -34,7 +33,7 @@ def who_may(interaction: Interaction) -> tuple[GuildId, UserId, Language]:
     language = Language.of(interaction.locale)
     if interaction.guild_id is None:
         raise TellPerson(tell(language, "server_only"))
-    if not manages(interaction):
+    if not (interaction.permissions.manage_guild or interaction.permissions.administrator):
         raise TellPerson(tell(language, "manage_only"))
     return GuildId(interaction.guild_id), UserId(interaction.user.id), language
 

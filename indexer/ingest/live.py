@@ -88,17 +88,13 @@ class Live:
         """The bot was removed from a guild, or left it: all of it goes."""
         await self._removals.carry_out(GuildLeft(guild_id))
 
-    async def on_guilds_present(self, present: Collection[GuildId]) -> list[GuildId]:
-        """At start: forgets the guilds that the bot was removed from while it was away; returns them.
+    async def on_guilds_present(self, present: Collection[GuildId], absent_s: float) -> list[GuildId]:
+        """Which guilds the bot is in, asked for anew; returns those that it has not been in for `absent_s` seconds.
 
         `present` are all guilds of all shards, also those that Discord calls unavailable.
         """
-        async with self._db.reader() as connection:
-            known = await guilds.known(connection)
-        gone = [guild.id for guild in known if guild.id not in present]
-        for guild_id in gone:
-            await self.on_guild_leave(guild_id)
-        return gone
+        async with self._db.transaction() as tx:
+            return await guilds.note_present(tx, present, now_ms(), round(absent_s * 1000))
 
     async def on_permissions(
         self, guild_id: GuildId, why_closed: Callable[[ChannelId], str | None]

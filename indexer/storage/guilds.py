@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import aiosqlite
 
 from indexer.model import Guild, GuildId
-from indexer.storage.database import first, now_ms
+from indexer.storage.database import as_json, first, now_ms
 
 
 async def upsert(tx: aiosqlite.Connection, guild: Guild) -> None:
@@ -42,6 +44,30 @@ async def known(connection: aiosqlite.Connection) -> list[Guild]:
     """Every guild, by id."""
     rows = await connection.execute_fetchall("SELECT guild_id, name FROM guilds ORDER BY guild_id")
     return [Guild(GuildId(guild_id), name) for guild_id, name in rows]
+
+
+async def note_present(
+    tx: aiosqlite.Connection, present: Collection[GuildId], at_ms: int, absent_ms: int
+) -> list[GuildId]:
+    """Records which guilds were there at `at_ms` (Unix milliseconds) and since when the others have not been.
+
+    Returns those that have now been absent for at least `absent_ms`, by id.
+    """
+    listed = as_json(present)
+    await tx.execute_fetchall(
+        "UPDATE guilds SET absent_since_ms = NULL"
+        " WHERE absent_since_ms IS NOT NULL AND guild_id IN (SELECT value FROM json_each(?))",
+        (listed,),
+    )
+    await tx.execute_fetchall(
+        "UPDATE guilds SET absent_since_ms = ?"
+        " WHERE absent_since_ms IS NULL AND guild_id NOT IN (SELECT value FROM json_each(?))",
+        (at_ms, listed),
+    )
+    rows = await tx.execute_fetchall(
+        "SELECT guild_id FROM guilds WHERE absent_since_ms <= ? ORDER BY guild_id", (at_ms - absent_ms,)
+    )
+    return [GuildId(guild_id) for (guild_id,) in rows]
 
 
 async def forget(tx: aiosqlite.Connection, guild_id: GuildId) -> None:

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import discord
@@ -151,22 +152,24 @@ async def running(
     change: Callable[[Config], Config] = lambda config: config,
     encoder: Encoder | None = None,
     open_model: OpenModel | None = None,
+    **options: Any,
 ) -> AsyncIterator[Running]:
-    """The bot against `world` (a running sandbox serves on), until the block ends."""
+    """The bot against `world` (a running sandbox serves on), until the block ends. `options` are the client's."""
     async with as_sandbox(world) as sandbox:
         config = change(config_for(sandbox, data_dir))
+        assert config.discord.token is not None
         with (  # discord.py keeps both for the whole process
             mock.patch.object(discord.http.Route, "BASE"),
             mock.patch.object(DiscordWebSocket, "DEFAULT_GATEWAY"),
         ):
-            client = Client(config, ready_s=0.1)
-            assert config.discord.token is not None
-            async with (
-                open_service(config.settings, client.history, encoder or Encoder(), open_model) as service,
-                client.serving(service, config.discord.token, DEADLINE_S) as connection,
-            ):
-                await _ready(client, connection)
-                yield Running(sandbox, client, service, data_dir)
+            async with Client(config, ready_s=0.1, **options) as client:
+                await client.log_in(config.discord.token)
+                async with (
+                    open_service(config.settings, client.history, encoder or Encoder(), open_model) as service,
+                    client.serving(service, DEADLINE_S) as connection,
+                ):
+                    await _ready(client, connection)
+                    yield Running(sandbox, client, service, data_dir)
 
 
 async def _ready(client: Client, connection: asyncio.Task[None]) -> None:

@@ -10,10 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-import pytest
-
 from bot.app import ECHO_S
-from bot.health import STALE_S, ailment
 from indexer.model import GuildId
 from indexer.storage import jobs, status
 from indexer.storage.database import open_database
@@ -224,20 +221,11 @@ async def test_a_second_bot_on_the_same_data_is_told_who_writes(tmp_path: Path) 
         assert len(second.said.splitlines()) == 1
 
 
-@pytest.mark.parametrize(
-    ("content", "now", "expected"),
-    [
-        (None, 0.0, "no bot runs"),
-        ('{"connected": true, "at": 100}', 101.0, None),
-        ('{"connected": false, "at": 100}', 101.0, "not connected"),
-        ('{"connected": true, "at": 100}', 100.0 + STALE_S + 1, "sign of life"),
-        ("half", 0.0, "cannot be read"),
-    ],
-)
-def test_health_is_what_the_bot_last_wrote(
-    tmp_path: Path, content: str | None, now: float, expected: str | None
-) -> None:
-    if content is not None:
-        (tmp_path / "health.json").write_text(content)
-    found = ailment(tmp_path, now)
-    assert found is None if expected is None else expected in (found or "")
+async def test_a_wrong_token_is_said_before_the_model_is_loaded(tmp_path: Path) -> None:
+    async with open_sandbox(town().world) as sandbox:
+        wrong = "MTIzNDU2Nzg5MDEyMzQ1Njc4OTA.GabcdE.abcdefghijklmnopqrstuvwxyz-123456"
+        more = joining(sandbox, AFTERIMAGE_DISCORD_TOKEN=wrong, CHILD_LOADS="1")
+        async with child(tmp_path, "run", **more) as bot:
+            assert await bot.ended() == 1
+    assert "Discord does not accept the token." in bot.said
+    assert "loading" not in bot.said

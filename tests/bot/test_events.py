@@ -9,14 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from bot import events
+from bot import guild_queue
 from bot.config import Config
 from indexer.errors import StorageError
 from indexer.model import GuildId
 from indexer.settings import IndexSettings
 from indexer.storage import channels
 from sandbox.permissions import Permission
-from sandbox.server import open_sandbox
 from sandbox.world import ChannelKind
 from tests.bot.running import Running, Town, noise, running, town, until, with_auto_start
 
@@ -144,17 +143,6 @@ async def _never() -> bool:
     return False
 
 
-async def test_a_server_that_removed_the_bot_while_it_was_away_is_forgotten_at_start(tmp_path: Path) -> None:
-    place = town()
-    other = place.world.guild("Other", place.owner.user)
-    async with open_sandbox(place.world) as sandbox:
-        async with running(sandbox, tmp_path, with_auto_start) as bot:
-            await bot.indexed(place.guild)
-        place.guild.remove_bot()
-        async with running(sandbox, tmp_path) as bot:
-            assert [guild.id for guild in (await bot.service.status()).guilds] == [other.id]
-
-
 async def test_joining_a_server_reads_nothing_of_it(tmp_path: Path) -> None:
     place = town()
     place.guild.remove_bot()
@@ -182,7 +170,7 @@ async def test_a_renamed_server_is_known_by_its_new_name(tmp_path: Path) -> None
 async def test_a_flood_that_the_queue_cannot_hold_is_read_afterwards(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(events, "QUEUED", 2)
+    monkeypatch.setattr(guild_queue, "QUEUED", 2)
     place = town()
     async with indexed(tmp_path, place) as bot:
         for seed in range(30):

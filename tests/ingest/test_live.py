@@ -155,10 +155,12 @@ async def test_a_guild_that_removes_the_bot_is_forgotten(world: World, live: Liv
         assert await world.count(f"SELECT count(*) FROM {table}") == 0, table
 
 
-async def test_guilds_that_removed_the_bot_while_it_was_away_are_forgotten_at_start(world: World, live: Live) -> None:
-    assert await live.on_guilds_present([GUILD, GuildId(5)]) == []
-    assert await live.on_guilds_present([GuildId(5)]) == [GUILD]
-    assert await world.count("SELECT count(*) FROM guilds") == 0
+async def test_guilds_that_have_been_absent_for_long_are_told(world: World, live: Live) -> None:
+    assert await live.on_guilds_present([GUILD, GuildId(5)], 0.0) == []
+    assert await live.on_guilds_present([GuildId(5)], 3600.0) == []
+    assert await live.on_guilds_present([GuildId(5)], 0.0) == [GUILD]
+    assert await live.on_guilds_present([GUILD], 0.0) == []
+    assert await world.count("SELECT count(*) FROM guilds") == 1
 
 
 async def test_channels_close_and_reopen_as_permissions_change(world: World, live: Live, channel: Channel) -> None:

@@ -1,0 +1,132 @@
+"""A queue a guild: the events of one guild in order, those of different guilds beside each other, in bounded memory."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from indexer.errors import AfterimageError, RetryLater
+from indexer.model import GuildId
+from indexer.supervisor import Faults, contained, supervised
+
+logger = logging.getLogger(__name__)
+
+# New messages and edits that may wait, about 2 kB each: of one guild a minute of the busiest, of all guilds 40 MB.
+QUEUED = 2_000
+QUEUED_IN_ALL = 20_000
+
+Event = Callable[[], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """One guild's share. `deletions` go first: a deletion that comes before its message still wins."""
+
+    deletions: deque[Event] = field(default_factory=deque)
+    events: deque[tuple[Event, bool]] = field(default_factory=deque)  # and whether it must not be lost
+    missed: bool = False
+
+
+class GuildQueues:
+    """Works off each guild's events by a task of its own, which ends when nothing waits. `run` is their parent."""
+
+    def __init__(self, faults: Faults, read_again: Callable[[GuildId], Awaitable[None]]) -> None:
+        """`read_again` catches up with a guild that has lost events."""
+        self._faults = faults
+        self._read_again = read_again
+        self._waiting: dict[GuildId, _Waiting] = {}
+        self._additions = 0
+        self._tasks: asyncio.TaskGroup | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def run(self) -> None:
+        """Until cancelled. Raises Stop where nothing can go on; any other error is logged and counted."""
+        async with asyncio.TaskGroup() as self._tasks:
+            for guild_id in self._waiting:
+                self._start(guild_id)
+            await asyncio.Event().wait()
+
+    async def settled(self) -> None:
+        """Waits until nothing waits any more."""
+        await self._idle.wait()
+
+    def offer(self, guild_id: GuildId, event: Event) -> None:
+        """A new message or an edit. Where there is no room it is left out, and the guild is read again afterwards."""
+        waiting = self._of(guild_id)
+        if len(waiting.events) >= QUEUED or self._additions >= QUEUED_IN_ALL:
+            if not waiting.missed:
+                logger.warning("guild %d: more events than can be held; it is read again afterwards", guild_id)
+            waiting.missed = True
+        else:
+            self._additions += 1
+            waiting.events.append((event, False))
+
+    def put(self, guild_id: GuildId, event: Event) -> None:
+        """What no later reading would tell: never left out, and repeated while the database is busy."""
+        self._of(guild_id).events.append((event, True))
+
+    def put_first(self, guild_id: GuildId, deletion: Event) -> None:
+        """As `put`, before all else that waits: for deleted messages, which no flood may delay."""
+        self._of(guild_id).deletions.append(deletion)
+
+    def lost(self, guild_id: GuildId) -> None:
+        """An event of the guild could not be understood: the guild is read again."""
+        self._of(guild_id).missed = True
+
+    def _of(self, guild_id: GuildId) -> _Waiting:
+        """The guild's share, for something that is put there now."""
+        if guild_id not in self._waiting:
+            self._waiting[guild_id] = _Waiting()
+            self._idle.clear()
+            if self._tasks is not None:
+                self._start(guild_id)
+        return self._waiting[guild_id]
+
+    def _start(self, guild_id: GuildId) -> None:
+        assert self._tasks is not None, "called below `run` only"
+        work = supervised("events", lambda: self._work(guild_id), self._faults)
+        self._tasks.create_task(work, name=f"events of guild {guild_id}")
+
+    async def _work(self, guild_id: GuildId) -> None:
+        """Until nothing of the guild waits. Raises RetryLater, to be called again: what it was at still waits."""
+        waiting = self._waiting[guild_id]
+        while waiting.deletions or waiting.events or waiting.missed:
+            if waiting.deletions:
+                await self._lasting(waiting.deletions[0]())
+                waiting.deletions.popleft()
+            elif waiting.events:
+                event, lasting = waiting.events[0]
+                if lasting:
+                    await self._lasting(event())
+                waiting.events.popleft()
+                if not lasting:
+                    self._additions -= 1
+                    await self._passing(waiting, event())
+            else:
+                await self._lasting(self._read_again(guild_id))
+                waiting.missed = False
+        del self._waiting[guild_id]
+        if not self._waiting:
+            self._idle.set()
+
+    async def _lasting(self, work: Awaitable[None]) -> None:
+        retry: RetryLater | None = None
+        with contained("events", self._faults):
+            try:
+                await work
+            except RetryLater as later:
+                retry = later
+        if retry is not None:
+            raise retry
+
+    async def _passing(self, waiting: _Waiting, work: Awaitable[None]) -> None:
+        with contained("events", self._faults):
+            try:
+                await work
+            except AfterimageError:
+                waiting.missed = True  # a later reading finds it
+                raise
