@@ -17,6 +17,7 @@ from bot.commands.asking import ANSWER_S, Asker, Scope, asker
 from bot.commands.open_replies import OpenReplies
 from bot.commands.sheets import sheet
 from bot.contact_sheet import shrunk
+from bot.posting import refusal
 from bot.replies.pages import PAGE_HITS, Asked, Coverage, Dress, page, page_count
 from bot.replies.texts import Language, say
 from indexer.errors import TellPerson
@@ -111,11 +112,17 @@ class Answers:
 
     async def show(self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply) -> None:
         """Edits the reply to its current page, searched with what `who` may see now."""
+        if reply.shared:
+            _check_posting(interaction, who)
         view = await self._page(interaction, who, reply)
         await interaction.edit_original_response(view=view, allowed_mentions=NO_MENTIONS)
 
     async def share(self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply) -> None:
-        """Posts the reply's first page in the channel, as far as everybody who can read the channel may see it."""
+        """Posts the reply's first page in the channel, as far as everybody who can read the channel may see it.
+
+        Raises TellPerson where the asker may not post such a message there, or the bot.
+        """
+        _check_posting(interaction, who)
         public = replace_reply(reply, shared=True, index=0)
         visible = self._visible(interaction, who, public)
         result = await self.search(public.query.within(public.scope.filter(visible)), who.language)
@@ -233,6 +240,14 @@ class Answers:
             closed |= verified.closed
             if not verified.gone and not verified.closed:
                 return result
+
+
+def _check_posting(interaction: discord.Interaction[Any], who: Asker) -> None:
+    """Raises TellPerson where the asker, or the bot, may not post in this channel now."""
+    refused = refusal(who.guild, who.member, interaction.channel)
+    if refused is not None:
+        missing = ", ".join(say(who.language, f"permission.{name}") for name in refused.missing)
+        raise TellPerson(say(who.language, refused.key, permissions=missing))
 
 
 def replace_reply(reply: SimilarReply, *, shared: bool, index: int) -> SimilarReply:

@@ -84,7 +84,7 @@ def page(guild_id: GuildId, asked: Asked, result: SearchResult, index: int, dres
     index = min(max(index, 0), last)
     shown = result.hits[index * PAGE_HITS : (index + 1) * PAGE_HITS]
     container: discord.ui.Container[Any] = discord.ui.Container(accent_colour=ACCENT)
-    container.add_item(discord.ui.TextDisplay(f"### {title(asked, language)}"))
+    container.add_item(discord.ui.TextDisplay(f"### {_heading(asked, dress)}"))
     if not shown:
         container.add_item(discord.ui.TextDisplay(_nothing(result, language)))
     for place, hit in enumerate(shown, start=index * PAGE_HITS + 1):
@@ -97,6 +97,13 @@ def page(guild_id: GuildId, asked: Asked, result: SearchResult, index: int, dres
         _add_buttons(view, dress.token, shown, index, last, dress)
     view.stop()  # discord.py need not remember it: the buttons' names say which open reply they belong to
     return view
+
+
+def _heading(asked: Asked, dress: Dress) -> str:
+    """The title; before a whole channel the words in it stand as the member's, not as the bot's."""
+    if dress.shared_by is None:
+        return title(asked, dress.language)
+    return say(dress.language, "title.asked", author=f"<@{dress.shared_by}>", what=title(asked, dress.language))
 
 
 def title(asked: Asked, language: Language) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -268,4 +269,4 @@ async def test_every_request_of_a_whole_conversation_is_one_that_discord_describ
         await asker.press(reply, "Share here")
         await asker.select(reply, "More like …", ["More like picture 6"])
         await similar(asker, place.talk.id)
-        assert rules.check(sandbox.record.exchanges) >= 10
+        assert await asyncio.to_thread(rules.check, sandbox.record.exchanges) >= 10
