@@ -24,10 +24,10 @@ class Invalid(ApiError):
 
     def __init__(self, field: str, code: str, reason: str) -> None:
         errors: dict[str, Any] = {"_errors": [{"code": code, "message": reason}]}
-        for part in reversed(field.split(".") if field else []):
+        for part in reversed([part for part in field.split(".") if part]):
             errors = {part: errors}
-        super().__init__(400, 50035, f"Invalid Form Body: {field}: {reason}", errors)
-        self.field = field
+        self.field = field.strip(".")
+        super().__init__(400, 50035, f"Invalid Form Body: {self.field}: {reason}", errors)
 
 
 def unauthorized() -> ApiError:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from sandbox.checks import commands
+from sandbox.checks import command_options, commands
 from sandbox.checks.components import walk
 from sandbox.interactions import Answer, Interaction, Kind
 from sandbox.options import NotAllowed, Values, leaf, permitted
@@ -214,7 +214,12 @@ class Person:
 
     def _chosen(self, menu: Json, value: Any, given: Values) -> str:
         if menu["type"] != kinds.STRING_SELECT:
-            kind = {5: commands.USER, 6: commands.ROLE, 7: commands.MENTIONABLE, 8: commands.CHANNEL}[menu["type"]]
+            kind = {
+                5: command_options.USER,
+                6: command_options.ROLE,
+                7: command_options.MENTIONABLE,
+                8: command_options.CHANNEL,
+            }[menu["type"]]
             option = {"name": menu["custom_id"], "type": kind, "channel_types": menu.get("channel_types")}
             entry = given.options({"name": "menu", "options": [option]}, {menu["custom_id"]: value})[0]
             return str(entry["value"])

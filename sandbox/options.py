@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sandbox.checks import commands
+from sandbox.checks import command_options
 from sandbox.links import Links
 from sandbox.permissions import Permission
 from sandbox.wire import Json
@@ -11,10 +11,11 @@ from sandbox.wire import guilds as wire
 from sandbox.wire.media import attachment
 from sandbox.world import Channel, ChannelKind, File, Guild, Member, Role, User
 
-_FOLDERS: Final = (commands.SUBCOMMAND, commands.GROUP)
-_ENTITIES: Final = (commands.USER, commands.CHANNEL, commands.ROLE, commands.MENTIONABLE)
+_FOLDERS: Final = (command_options.SUBCOMMAND, command_options.GROUP)
+_ENTITIES: Final = (command_options.USER, command_options.CHANNEL, command_options.ROLE, command_options.MENTIONABLE)
 _PYTHON: Final[dict[int, tuple[type, ...]]] = {
-    commands.STRING: (str,), commands.INTEGER: (int,), commands.BOOLEAN: (bool,), commands.NUMBER: (int, float),
+    command_options.STRING: (str,), command_options.INTEGER: (int,),
+    command_options.BOOLEAN: (bool,), command_options.NUMBER: (int, float),
 }  # fmt: skip
 
 
@@ -90,11 +91,11 @@ class Values:
 
     def _value(self, option: Json, value: Any) -> Any:
         kind, name = option["type"], option["name"]
-        if kind == commands.ATTACHMENT:
+        if kind == command_options.ATTACHMENT:
             return self.upload(value)
         if kind in _ENTITIES:
             return self._entity(option, value)
-        if not isinstance(value, _PYTHON[kind]) or (kind != commands.BOOLEAN and isinstance(value, bool)):
+        if not isinstance(value, _PYTHON[kind]) or (kind != command_options.BOOLEAN and isinstance(value, bool)):
             raise NotAllowed(f"option {name!r} does not take {value!r}")
         choices = [choice["value"] for choice in option.get("choices", [])]
         if choices and value not in choices:
@@ -120,9 +121,9 @@ class Values:
     def _entity(self, option: Json, value: Any) -> str:
         number = value.id if isinstance(value, Channel | Member | Role | User) else int(value)
         kind = option["type"]
-        if kind == commands.CHANNEL:
+        if kind == command_options.CHANNEL:
             self._channel(option, number)
-        elif kind == commands.ROLE or (kind == commands.MENTIONABLE and number in self.guild.roles):
+        elif kind == command_options.ROLE or (kind == command_options.MENTIONABLE and number in self.guild.roles):
             self._role(number)
         else:
             self._user(number)

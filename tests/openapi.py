@@ -67,6 +67,7 @@ class OpenApi:
             (uri, Resource.from_contents(contents, default_specification=DRAFT202012))
             for uri, contents in ((_ANSWERS, document), (_REQUESTS, asked))
         )
+        self._document = document
         self._paths: dict[str, Any] = document["paths"]
         self._validators: dict[str, Draft202012Validator] = {}
 
@@ -127,6 +128,11 @@ class OpenApi:
     def check_schema(self, name: str, value: Any) -> None:
         """A value against a schema of the description by its name. Raises Mismatch."""
         self._check(_ANSWERS, f"#/components/schemas/{name}", value, name)
+
+    def schema(self, name: str) -> dict[str, Any]:
+        """A schema of the description by its name. Raises KeyError."""
+        found: dict[str, Any] = self._document["components"]["schemas"][name]
+        return found
 
     def _operation(self, exchange: Exchange) -> tuple[str, dict[str, Any]]:
         """The JSON pointer of the operation, and the operation."""

@@ -62,6 +62,23 @@ def link(value: object, field: str, high: int = 2048, *, attachment: bool = Fals
 
 def choice(value: object, field: str, allowed: tuple[Any, ...]) -> Any:
     """`value`, which must be one of `allowed`. Raises Invalid."""
-    if value not in allowed:
+    if isinstance(value, bool) or value not in allowed:  # True is 1 to Python, but not to Discord
         raise Invalid(field, "BASE_TYPE_CHOICES", f"Value must be one of {allowed}.")
     return value
+
+
+def unique_choices(value: object, field: str, allowed: tuple[Any, ...], *, least: int = 0) -> None:
+    """`value` as a list of at least `least` different values of `allowed`, or None. Raises Invalid."""
+    if value is None:
+        return
+    found = items(value, field, least, len(allowed))
+    for i, entry in enumerate(found):
+        choice(entry, f"{field}.{i}", allowed)
+    if len(set(found)) != len(found):
+        raise Invalid(field, "SET_TYPE_CONTAINS_DUPLICATES", "The items of this list must be unique.")
+
+
+def optional_flag(value: object, field: str) -> None:
+    """`value` as true, false or None. Raises Invalid."""
+    if value is not None and not isinstance(value, bool):
+        raise Invalid(field, "BOOLEAN_TYPE_CONVERT", "Must be either true or false.")

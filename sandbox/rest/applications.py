@@ -67,33 +67,42 @@ async def list_commands(api: "Api", call: Call) -> list[Json]:
 
 
 async def set_commands(api: "Api", call: Call) -> list[Json]:
-    """Bulk overwrite. A command that keeps type and name keeps its id."""
+    """Bulk overwrite. A command keeps its id when type and name stay, or when the request names the id."""
     scope = _scope(api, call)
-    old = {(found["type"], found["name"]): int(found["id"]) for found in api.commands.get(scope, [])}
-    found = []
-    for command in commands.check_all(call.body):
-        key = (command.get("type") or commands.CHAT_INPUT, command["name"])
-        found.append(_registered(api, scope, command, old.get(key)))
-    api.commands[scope] = found
-    return found
+    wanted = commands.check_all(call.body)
+    before = api.commands.get(scope, [])
+    free = {found["id"] for found in before}
+    by_key = {commands.key(found): found["id"] for found in before}
+    made = []
+    for command in wanted:
+        named = str(command.get("id"))
+        command_id = named if named in free else by_key.get(commands.key(command))
+        made.append(_registered(api, scope, command, command_id if command_id in free else None))
+        free.discard(made[-1]["id"])
+    api.commands[scope] = made
+    return made
 
 
 async def create_command(api: "Api", call: Call) -> Status:
+    """A new command, or the one of that type and name made anew."""
     scope = _scope(api, call)
     command = call.json()
     commands.check(command, "")
-    key = (command.get("type") or commands.CHAT_INPUT, command["name"])
     before = api.commands.get(scope, [])
-    others = [found for found in before if (found["type"], found["name"]) != key]
-    made = _registered(api, scope, command, None)
+    same = [found for found in before if commands.key(found) == commands.key(command)]
+    others = [found for found in before if found not in same]
+    commands.check_all([*others, command])
+    made = _registered(api, scope, command, same[0]["id"] if same else None)
     api.commands[scope] = [*others, made]
-    return Status(201 if len(others) == len(before) else 200, made)
+    return Status(200 if same else 201, made)
 
 
-def _registered(api: "Api", scope: int | None, command: Json, command_id: int | None) -> Json:
+def _registered(api: "Api", scope: int | None, command: Json, command_id: str | None) -> Json:
+    version = api.world.ids.make()
     return commands.registered(
-        command, command_id=command_id or api.world.ids.make(), application_id=api.world.application.id, guild_id=scope
-    )
+        command, command_id=int(command_id or version), version=version,
+        application_id=api.world.application.id, guild_id=scope,
+    )  # fmt: skip
 
 
 def _find(api: "Api", call: Call) -> Json:
@@ -108,13 +117,14 @@ async def get_command(api: "Api", call: Call) -> Json:
 
 
 async def edit_command(api: "Api", call: Call) -> Json:
+    """What the request names is changed; a command never changes its type."""
     scope, command = _scope(api, call), _find(api, call)
-    changed = command | call.json()
+    changed = command | call.json() | {"type": command["type"]}
     commands.check(changed, "")
-    permissions = changed["default_member_permissions"]
-    changed["default_member_permissions"] = None if permissions is None else str(permissions)
-    api.commands[scope][api.commands[scope].index(command)] = changed
-    return changed
+    commands.check_all([changed if found is command else found for found in api.commands[scope]])
+    made = _registered(api, scope, changed, command["id"])
+    api.commands[scope] = [made if found is command else found for found in api.commands[scope]]
+    return made
 
 
 async def delete_command(api: "Api", call: Call) -> Any:

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.checks import commands, components, messages
+from sandbox.checks import commands, components, localizations, messages
 from sandbox.errors import ApiError, Invalid
 from sandbox.mentions import find
+from tests import openapi
 
 TEXT: dict[str, Any] = {"type": 10, "content": "hello"}
 PICTURE: dict[str, Any] = {"type": 11, "media": {"url": "https://pictures.example/a.png"}}
@@ -185,13 +186,65 @@ BAD_COMMANDS = {
             {"name": "x" * 98 + f"{j:02}", "value": "y" * 98 + f"{j:02}"} for j in range(4)]) for i in range(10)])
     ],
     "a localised name too long": [_command(name_localizations={"de": "x" * 33})],
+    "a localised name in upper case": [_command(name_localizations={"de": "Finden"})],
+    "a localised option name with a space": [_command(options=[_option(name_localizations={"de": "ein Wort"})])],
+    "an empty localised description": [_command(description_localizations={"de": ""})],
+    "a language Discord has not": [_command(name_localizations={"tlh": "tu"})],
+    "localisations in a list": [_command(name_localizations=["de"])],
+    "a localised choice too long": [
+        _command(options=[_option(choices=[{"name": "a", "value": "a", "name_localizations": {"de": "x" * 101}}])])
+    ],
+    "a name that is a number": [_command(name=5)],
+    "a name of signs": [_command(name="find!")],
+    "a command that is none": ["similar"],
+    "an option that is none": [_command(options=["text"])],
+    "options that are none": [_command(options="text")],
+    "an unknown type": [_command(type=9)],
+    "true for a type": [_command(type=True)],
+    "permissions that are no number": [_command(default_member_permissions="all")],
+    "permissions below nothing": [_command(default_member_permissions=-1)],
+    "no context at all": [_command(contexts=[])],
+    "one context twice": [_command(contexts=[0, 0])],
+    "an unknown context": [_command(contexts=[3])],
+    "an unknown integration type": [_command(integration_types=[2])],
+    "age restriction by words": [_command(nsfw="yes")],
+    "an option required by words": [_command(options=[_option(required="yes")])],
+    "a choice without value": [_command(options=[_option(choices=[{"name": "a"}])])],
+    "a choice that is none": [_command(options=[_option(choices=["a"])])],
+    "one choice twice": [
+        _command(options=[_option(choices=[{"name": "a", "value": "a"}, {"name": "a", "value": "b"}])])
+    ],
+    "a text among numbers": [_command(options=[_option(kind=4, choices=[{"name": "a", "value": "1"}])])],
+    "half a whole number": [_command(options=[_option(kind=4, choices=[{"name": "a", "value": 1.5}])])],
+    "a number too large": [_command(options=[_option(kind=4, max_value=1 << 53)])],
+    "a range the wrong way round": [_command(options=[_option(kind=10, min_value=2.5, max_value=1)])],
+    "a range of a text": [_command(options=[_option(min_value=1)])],
+    "a length of a number": [_command(options=[_option(kind=4, max_length=5)])],
+    "a length of nothing": [_command(options=[_option(max_length=0)])],
+    "a length of 6001": [_command(options=[_option(min_length=6001)])],
+    "lengths the wrong way round": [_command(options=[_option(min_length=9, max_length=3)])],
+    "an unknown channel type": [_command(options=[_option(kind=7, channel_types=[99])])],
+    "channel types of a text": [_command(options=[_option(channel_types=[0])])],
+    "an empty group": [_command(options=[_option("more", 2)])],
+    "an option in a group": [_command(options=[_option("more", 2, options=[_option()])])],
+    "a sub-command in a sub-command": [_command(options=[_option("more", 1, options=[_option("now", 1)])])],
+    "a group in a group": [
+        _command(options=[_option("more", 2, options=[_option("now", 2, options=[_option("go", 1)])])])
+    ],
+    "more than 8000 characters in another language": [
+        _command(options=[_option(f"o{i}", choices=[
+            {"name": "a" + str(j), "value": "y" * 98, "name_localizations": {"de": "x" * 98}} for j in range(4)])
+            for i in range(11)])
+    ],
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", BAD_COMMANDS)
 def test_bad_commands_are_refused(name: str) -> None:
-    with pytest.raises(ApiError):
+    with pytest.raises(ApiError) as caught:
         commands.check_all(BAD_COMMANDS[name])
+    assert (caught.value.status, caught.value.code) in ((400, 50035), (400, 30032))
+    assert caught.value.errors or caught.value.code == 30032
 
 
 def test_good_commands_pass() -> None:
@@ -200,6 +253,74 @@ def test_good_commands_pass() -> None:
         options=[_option("start", 1, options=[_option("channel", 7)]), _option("more", 2, options=[_option("now", 1)])],
     )
     assert commands.check_all([_command(options=[_option(required=True), _option("image", 11)]), group])
+
+
+def test_names_may_be_of_every_script() -> None:
+    for name in ("ähnlich", "похожее", "相似", "ค้นหา", "खोजें", "l'image", "find_it-2"):
+        commands.check(_command(name=name, name_localizations={"th": "ค้นหา"}), "")
+
+
+_ANY = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-2, 12)
+    | st.floats(allow_nan=False)
+    | st.sampled_from(["", "a", "de", "x" * 101]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["de", "name", "value", "type", "description", "options"]), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+def _mostly(good: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.one_of(good, good, good, _ANY)
+
+
+_TRANSLATED = {
+    "name_localizations": _mostly(st.dictionaries(st.sampled_from(["de", "fr", "tlh"]), st.sampled_from(["a", "B"]))),
+    "description_localizations": _mostly(st.just({"de": "Wort"})),
+}
+_CHOICE = st.fixed_dictionaries(
+    {"name": _mostly(st.sampled_from("ab")), "value": _mostly(st.sampled_from(["a", 1, 1.5]))},
+    optional={"name_localizations": _TRANSLATED["name_localizations"]},
+)
+_OPTION = st.fixed_dictionaries(
+    {
+        "name": _mostly(st.sampled_from("abc")), "description": _mostly(st.just("what")),
+        "type": _mostly(st.integers(1, 11)),
+    },
+    optional={
+        "choices": _mostly(st.lists(_CHOICE, max_size=2)), "min_value": _mostly(st.integers(0, 9)),
+        "max_value": _mostly(st.just(9)), "min_length": _mostly(st.just(1)), "max_length": _mostly(st.just(9)),
+        "channel_types": _mostly(st.lists(st.sampled_from([0, 5, 99]))), "required": _mostly(st.booleans()),
+        "autocomplete": _mostly(st.booleans()), "options": _mostly(st.just([_option("now", 1)])), **_TRANSLATED,
+    },
+)  # fmt: skip
+_COMMAND = st.fixed_dictionaries(
+    {"name": _mostly(st.sampled_from(["similar", "Similar"])), "description": _mostly(st.just("Find"))},
+    optional={
+        "type": _mostly(st.integers(1, 3)), "options": _mostly(st.lists(_OPTION, max_size=3)),
+        "contexts": _mostly(st.just([0])), "integration_types": _mostly(st.just([0, 1])),
+        "nsfw": _mostly(st.booleans()),
+        "default_member_permissions": _mostly(st.just(32)), "dm_permission": _mostly(st.booleans()), **_TRANSLATED,
+    },
+)  # fmt: skip
+
+
+@given(_mostly(_COMMAND))
+def test_what_is_accepted_is_as_discord_describes_it_and_nothing_makes_the_checks_stumble(command: Any) -> None:
+    try:
+        commands.check_all([command])
+    except ApiError:
+        return
+    openapi.description().check_schema("ApplicationCommandUpdateRequest", command)
+
+
+def test_the_languages_are_those_that_discord_describes() -> None:
+    described = openapi.description().schema("AvailableLocalesEnum")
+    assert [entry["const"] for entry in described["oneOf"]] == list(localizations.LOCALES)
 
 
 MODAL: dict[str, Any] = {

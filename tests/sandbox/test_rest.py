@@ -22,6 +22,7 @@ async def test_commands_are_made_changed_and_removed_one_at_a_time() -> None:
         assert (made.status, made.body["default_member_permissions"], made.body["type"]) == (201, "32", 1)
         again = await api.post(base, {"name": "similar", "description": "Find pictures"})
         assert (again.status, again.body["description"]) == (200, "Find pictures")
+        assert again.body["id"] == made.body["id"]
         path = f"{base}/{again.body['id']}"
         assert (await api.get(path)).body["name"] == "similar"
         assert (await api.request("PATCH", path, {"description": "Find more"})).body["description"] == "Find more"
@@ -42,6 +43,29 @@ async def test_a_guilds_own_commands_come_before_global_ones_and_keep_their_ids(
         other = rich.world.guild("Elsewhere", rich.owner, bot_allowed=None)
         assert (await api.get(base.replace(str(rich.guild.id), str(other.id)))).body["code"] == 50001
         assert (await api.get(f"/guilds/{other.id}")).body["code"] == 10004
+
+
+async def test_a_bulk_overwrite_keeps_ids_by_name_and_by_id_and_never_fails_inside() -> None:
+    rich = rich_world()
+    async with open_sandbox(rich.world) as sandbox, raw_client(sandbox) as api:
+        base = f"/applications/{rich.world.application.id}/commands"
+        similar, random = {"name": "similar", "description": "Find"}, {"name": "random", "description": "Any"}
+        first = (await api.request("PUT", base, [similar, random])).body
+        ids = {found["name"]: found["id"] for found in first}
+        renamed = random | {"name": "surprise", "id": ids["random"]}
+        second = (await api.request("PUT", base, [renamed, similar])).body
+        assert {found["name"]: found["id"] for found in second} == {
+            "surprise": ids["random"],
+            "similar": ids["similar"],
+        }
+        bad: list[Any] = [{}, [[]], [None], ["x"], [similar, similar], [similar | {"options": [None]}], "x", 5]
+        for body in bad:
+            answer = await api.request("PUT", base, body)
+            assert (answer.status, answer.body["code"]) == (400, 50035), body
+        path = f"{base}/{ids['similar']}"
+        assert (await api.request("PATCH", path, {"name": "surprise"})).body["code"] == 50035
+        assert (await api.request("PATCH", path, {"default_member_permissions": "all"})).body["code"] == 50035
+        assert (await api.request("POST", base, {"name": None})).body["errors"].keys() == {"name"}
 
 
 async def test_a_bots_embed_shows_its_pictures_resolved(connect: Connect) -> None:
