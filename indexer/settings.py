@@ -81,14 +81,36 @@ class FetchSettings:
 class DecodeSettings:
     """The limits of the processes that open pictures."""
 
-    workers: Annotated[int, About("Processes; 0: as many as cores, at most 4.", "processes", low=0, high=256)] = 0
+    workers: Annotated[
+        int,
+        About(
+            "Processes that open what is indexed; 0: as many as cores, at most 4. Two more are kept for questions.",
+            "processes",
+            low=0,
+            high=256,
+        ),
+    ] = 0
     max_pixels: Annotated[int, About("The largest picture that is opened, width × height.", "pixels", low=1)] = (
         100_000_000
     )
-    timeout_s: Annotated[float, About("The longest time for one picture.", "seconds", low=0.1, high=600)] = 20.0
+    timeout_s: Annotated[
+        float,
+        About(
+            "The longest processor time for one picture; for a question at most 3 seconds.",
+            "seconds",
+            low=0.1,
+            high=600,
+        ),
+    ] = 5.0
     memory_bytes: Annotated[
-        int, About("Address space of a process beyond what it starts with.", "bytes", low=64 * 1024**2)
-    ] = 2 * 1024**3
+        int,
+        About(
+            "Address space of a process beyond what it starts with; 0: so much that all of them together stay within a"
+            " quarter of the machine's memory.",
+            "bytes",
+            low=0,
+        ),
+    ] = 0
     frames: Annotated[
         int, About("Frames embedded of an animation; 1: the one that shows most.", "frames", low=1, high=16)
     ] = 1

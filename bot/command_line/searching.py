@@ -19,6 +19,7 @@ from bot.log import logging_to
 from indexer.errors import TellPerson
 from indexer.ingest.decode import open_decoder
 from indexer.model import Channel, ChannelId, DecodedPicture, Filter, GuildId, Hit, SearchResult, UserId
+from indexer.ports import Priority
 from indexer.search.grammar import Reference, Wish, parse
 from indexer.search.query import Query
 from indexer.service import ReadOnly, open_search
@@ -110,7 +111,7 @@ async def _picture(config: Config, reader: ReadOnly, path: Path) -> DecodedPictu
     data = await asyncio.to_thread(_bytes, path, config.settings.fetch.max_download_bytes)
     settings = replace(config.settings.decode, workers=1)
     async with open_decoder(settings, reader.encoder.pixel_spec) as decoder:
-        return await decoder.decode(data)
+        return await decoder.decode(data, Priority.QUERY)
 
 
 def _bytes(path: Path, most: int) -> bytes:

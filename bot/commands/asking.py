@@ -14,7 +14,7 @@ from discord import app_commands
 from bot import access
 from bot.replies.escape import escaped
 from bot.replies.texts import Language, say
-from indexer.errors import RetryLater, TellPerson
+from indexer.errors import ReadersBusy, RetryLater, TellPerson
 from indexer.model import (
     NO_FLAGS,
     Channel,
@@ -178,24 +178,32 @@ async def scope_of(
     )
 
 
-async def decode_upload(service: Service, attachment: discord.Attachment) -> DecodedPicture:
-    """The uploaded file as a picture. Raises Rejected with the sentence for the member, RetryLater, LinkExpired."""
-    return await _decode(service, attachment.url, attachment.proxy_url, attachment.width, attachment.height)
+async def decode_upload(service: Service, who: Asker, attachment: discord.Attachment) -> DecodedPicture:
+    """The uploaded file as a picture.
+
+    Raises Rejected with the sentence for the member, RetryLater, LinkExpired, ReadersBusy.
+    """
+    return await _decode(service, who, attachment.url, attachment.proxy_url, attachment.width, attachment.height)
 
 
-async def decode_reference(service: Service, picture: PictureRef) -> DecodedPicture:
+async def decode_reference(service: Service, who: Asker, picture: PictureRef) -> DecodedPicture:
     """The same for a picture that a message shows."""
-    return await _decode(service, picture.url, picture.proxy_url, picture.width, picture.height)
+    return await _decode(service, who, picture.url, picture.proxy_url, picture.width, picture.height)
 
 
 async def _decode(
-    service: Service, url: str, proxy_url: str | None, width: int | None, height: int | None
+    service: Service, who: Asker, url: str, proxy_url: str | None, width: int | None, height: int | None
 ) -> DecodedPicture:
+    """Downloads and opens one picture of the member at a time, in ANSWER_S in all."""
+    downloading = False
     try:
-        async with asyncio.timeout(ANSWER_S):
+        async with asyncio.timeout(ANSWER_S), service.decoder.turn_of(UserId(who.member.id)):
+            downloading = True
             data = await service.fetcher.fetch(
                 url, proxy_url=proxy_url, width=width, height=height, priority=Priority.QUERY
             )
+            downloading = False
             return await service.decoder.decode(data, Priority.QUERY)
     except TimeoutError:
-        raise RetryLater(f"the picture of a question was not there within {ANSWER_S:g} s") from None
+        late = f"the picture of a question was not there within {ANSWER_S:g} s"
+        raise (RetryLater if downloading else ReadersBusy)(late) from None

@@ -68,7 +68,7 @@ def register(tree: Tree, context: CommandContext) -> None:
             wish = replace(wish, count=count)
         scope = await scope_of(service, wish, who, channel, author, after, before)
         given = [one for one in (image, image2, image3) if one is not None]
-        pictures = [await decode_upload(service, one) for one in given]
+        pictures = [await decode_upload(service, who, one) for one in given]
         await answers.answer(interaction, who, wish, pictures, scope, explain=explain, share=share)
 
     @app_commands.context_menu(name=locale_str("Find similar"))
@@ -79,7 +79,7 @@ def register(tree: Tree, context: CommandContext) -> None:
         target = parse_message(_payload(interaction, message), who.guild_id, stickers=True)
         if not target.pictures:
             raise TellPerson(say(who.language, "error.no_picture"))
-        picture = await decode_reference(service, target.pictures[0])
+        picture = await decode_reference(service, who, target.pictures[0])
         await answers.answer(interaction, who, Wish(), [picture], Scope(not_message=MessageId(message.id)))
 
     tree.add_command(similar_command)

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from io import BytesIO
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, PngImagePlugin
 
 from indexer.errors import Reason, Rejected
+from indexer.ingest.decode_cost import check_frames, check_jpeg
+from indexer.ingest.decode_memory import picture_memory
+from indexer.ingest.decode_repair import MAX_PROFILE, ends_early, with_end, without_extras
 from indexer.ingest.decode_sniff import FORMATS, breaks_off, picture_format
+from indexer.ingest.decode_square import TRANSPOSE, Shrunk, square
 from indexer.ingest.perceptual_hash import SIDE, perceptual_hash
 from indexer.model import DecodedPicture, Pixels, PixelSpec, ResizeMode
+
+PngImagePlugin.MAX_TEXT_CHUNK = MAX_PROFILE  # Pillow allows a megabyte, less than a printer's profile unpacks to
 
 # Above this, shrinking by whole box filters first and interpolating only the rest keeps an embedding's cosine at
 # ≥ .99997 of the slow way; at 1 × it fell to .9975 (measured).
@@ -24,24 +30,16 @@ _HEADROOM = 2
 _MAX_ANIMATION_PIXELS = 100_000_000
 # A frame whose greys deviate less than this from their mean (of 255) shows nothing: a fade-in, a blank card.
 _BLANK = 6.0
-_TRANSPOSE: dict[int, Image.Transpose] = {  # EXIF orientation → what puts the picture upright
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 _ORIENTATION = 0x0112
 _EARLY = ("truncated", "not enough", "unexpected end", "premature")  # how the decoders say that bytes are missing
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one picture may cost. `frames` is how many frames of an animation are wanted."""
+    """What one picture may cost: pixels, and bytes of memory. `frames` of an animation are wanted."""
 
     max_pixels: int
+    memory_bytes: int = 2 * 1024**3
     frames: int = 1
 
 
@@ -53,8 +51,15 @@ def decode_picture(data: bytes, spec: PixelSpec, limits: Limits) -> DecodedPictu
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(BytesIO(data), formats=FORMATS) as image:
-                return _decode_open(image, data, spec, limits)
+            check_frames(data, file_format)
+            file = data
+            if file_format == "PNG":
+                file = without_extras(data)
+            elif file_format == "JPEG" and ends_early(data):
+                file = _with_end(data, spec, limits)
+            with Image.open(BytesIO(file), formats=FORMATS) as image:
+                decoded = _decode_open(image, file, spec, limits)
+            return replace(decoded, sha256=hashlib.sha256(data).digest(), byte_count=len(data))
     except Rejected:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -67,28 +72,49 @@ def decode_picture(data: bytes, spec: PixelSpec, limits: Limits) -> DecodedPictu
         raise Rejected(Reason.TRUNCATED if early else Reason.CORRUPT, text) from error
 
 
-@dataclass(frozen=True, slots=True)
-class _Shrunk:
-    """A picture made smaller by whole factors. `width` and `height` are its true extent in its own pixels: shrinking
-    17 pixels by 4 leaves 5, of which 4.25 are picture."""
+def _prepare(image: Image.Image, data: bytes, spec: PixelSpec, limits: Limits) -> tuple[str, int]:
+    """The format of an opened picture, and by how much it will be decoded smaller than it is.
 
-    picture: Image.Image
-    width: float
-    height: float
-
-
-def _decode_open(image: Image.Image, data: bytes, spec: PixelSpec, limits: Limits) -> DecodedPicture:
+    Raises Rejected where decoding would cost more than allowed.
+    """
     width, height = image.size
     if width * height > limits.max_pixels:
         raise Rejected(Reason.TOO_MANY_PIXELS, f"{width} × {height}")
     file_format = "JPEG" if image.format == "MPO" else str(image.format)
+    scale, scans = 1, 1
+    if file_format == "JPEG":
+        scans = check_jpeg(data, width * height)
+        scale = _draft(image, spec)
+    copies = 1 if _factor(image, spec) > 1 else 3  # where nothing is shrunk, every step makes a picture as large
+    needed = picture_memory(file_format, image.mode, *image.size, copies, width * height if scans > 1 else 0)
+    if needed > limits.memory_bytes:
+        raise Rejected(Reason.TOO_MUCH_MEMORY, f"{file_format}, {width} × {height}: about {needed:,} bytes")
+    return file_format, scale
+
+
+def _with_end(data: bytes, spec: PixelSpec, limits: Limits) -> bytes:
+    """A JPEG without its end marker, with one. Raises Rejected where pixels are missing too."""
+    ended, continued = with_end(data)
+    if _pixels(ended, spec, limits) != _pixels(continued, spec, limits):
+        raise Rejected(Reason.TRUNCATED, "JPEG without an end")
+    return ended
+
+
+def _pixels(data: bytes, spec: PixelSpec, limits: Limits) -> bytes:
+    with Image.open(BytesIO(data), formats=FORMATS) as image:
+        _prepare(image, data, spec, limits)
+        return image.tobytes()
+
+
+def _decode_open(image: Image.Image, data: bytes, spec: PixelSpec, limits: Limits) -> DecodedPicture:
+    width, height = image.size
+    file_format, scale = _prepare(image, data, spec, limits)
     # A TIFF's pages and a JPEG's second view are not an animation.
     animates = file_format in ("PNG", "WEBP", "GIF", "AVIF")
     frame_count = max(int(getattr(image, "n_frames", 1)), 1) if animates else 1
     if frame_count > 1:
         pictures = _frames(image, data, frame_count, spec, limits)
     else:
-        scale = _draft(image, spec) if file_format == "JPEG" else 1
         image.load()
         pictures = [_shrink(image, spec, (width / scale, height / scale))]
     # TIFF is turned upright by Pillow itself as it loads; the others only say how they lie. Asked after loading: a
@@ -98,7 +124,7 @@ def _decode_open(image: Image.Image, data: bytes, spec: PixelSpec, limits: Limit
         width, height = height, width
     return DecodedPicture(
         sha256=hashlib.sha256(data).digest(),
-        frames=tuple(_square(picture, (width, height), orientation, spec) for picture in pictures),
+        frames=tuple(square(picture, (width, height), orientation, spec) for picture in pictures),
         width=width,
         height=height,
         format=file_format,
@@ -130,7 +156,12 @@ def _side(width: int, height: int, spec: PixelSpec) -> int:
     return max(width, height) if spec.resize_mode is ResizeMode.LONGEST else min(width, height)
 
 
-def _frames(image: Image.Image, data: bytes, count: int, spec: PixelSpec, limits: Limits) -> list[_Shrunk]:
+def _factor(image: Image.Image, spec: PixelSpec) -> int:
+    """The whole factor by which a picture can be averaged and keep the headroom."""
+    return max(_side(*image.size, spec) // (spec.size * _HEADROOM), 1)
+
+
+def _frames(image: Image.Image, data: bytes, count: int, spec: PixelSpec, limits: Limits) -> list[Shrunk]:
     """The representative frame first, then (where more are asked for) others, evenly spread, in order of time.
 
     Representative is the frame a third in, unless it shows nothing: then the one of most detail among a few.
@@ -150,7 +181,7 @@ def _frames(image: Image.Image, data: bytes, count: int, spec: PixelSpec, limits
     return [shown[best], *(shown[index] for index in others)]
 
 
-def _look(image: Image.Image, indexes: set[int], spec: PixelSpec) -> dict[int, _Shrunk]:
+def _look(image: Image.Image, indexes: set[int], spec: PixelSpec) -> dict[int, Shrunk]:
     """These frames of an animation, none of which may lie before where it stands."""
     shown = {}
     for index in sorted(indexes):
@@ -160,23 +191,23 @@ def _look(image: Image.Image, indexes: set[int], spec: PixelSpec) -> dict[int, _
     return shown
 
 
-def _detail(shrunk: _Shrunk) -> float:
+def _detail(shrunk: Shrunk) -> float:
     """Standard deviation of the greys, 0–127."""
     return float(_greys(shrunk).std())
 
 
-def _shrink(image: Image.Image, spec: PixelSpec, extent: tuple[float, float]) -> _Shrunk:
+def _shrink(image: Image.Image, spec: PixelSpec, extent: tuple[float, float]) -> Shrunk:
     """A loaded picture as 8-bit RGB on white in sRGB, shrunk by a whole factor that leaves the headroom.
 
     `extent` is the picture's true size in the pixels of `image`.
     """
     profile = image.info.get("icc_profile")
-    factor = max(_side(*image.size, spec) // (spec.size * _HEADROOM), 1)
+    factor = _factor(image, spec)
     # Deep greys are averaged first: their levelling takes several copies of 4 bytes a pixel.
     deep = image.mode in ("I", "F")
     picture = _levels(image.reduce(factor)) if deep else _plain(image).reduce(factor)
     picture = _to_srgb(_on_white(picture), profile if isinstance(profile, bytes) else None)
-    return _Shrunk(picture, extent[0] / factor, extent[1] / factor)
+    return Shrunk(picture, extent[0] / factor, extent[1] / factor)
 
 
 def _plain(image: Image.Image) -> Image.Image:
@@ -246,63 +277,9 @@ def _transform(profile: bytes | None, mode: str) -> ImageCms.ImageCmsTransform |
         return None
 
 
-def _square(shrunk: _Shrunk, upright: tuple[int, int], orientation: int, spec: PixelSpec) -> Pixels:
-    """[size, size, 3]: resized, turned upright and cropped as open_clip's own transform does with the upright original.
-
-    One resize with a box does it: only pixels that stay are computed, so a strip of 10 × 1,000,000 costs no more
-    than a square. `upright` is the original's size once it is turned.
-    """
-    size = spec.size
-    width, height = upright
-    filters = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
-    resample = filters[spec.interpolation]
-    target, box = (size, size), (0.0, 0.0, 1.0, 1.0)  # box: upright, in fractions
-    if spec.resize_mode is ResizeMode.SHORTEST:
-        if width <= height:
-            scaled = max(int(size * height / width), size)
-            top = round((scaled - size) / 2.0)
-            box = (0.0, top / scaled, 1.0, (top + size) / scaled)
-        else:
-            scaled = max(int(size * width / height), size)
-            left = round((scaled - size) / 2.0)
-            box = (left / scaled, 0.0, (left + size) / scaled, 1.0)
-    elif spec.resize_mode is ResizeMode.LONGEST:
-        ratio = max(width, height) / size
-        target = (max(round(width / ratio), 1), max(round(height / ratio), 1))
-    lying = target[::-1] if orientation >= 5 else target
-    resized = shrunk.picture.resize(lying, resample, box=_lying_box(box, orientation, shrunk))
-    if orientation in _TRANSPOSE:
-        resized = resized.transpose(_TRANSPOSE[orientation])
-    if resized.size != (size, size):
-        padded = Image.new("RGB", (size, size), (spec.fill,) * 3)
-        padded.paste(resized, ((size - resized.width) // 2, (size - resized.height) // 2))
-        resized = padded
-    return np.asarray(resized)
-
-
-def _lying_box(
-    box: tuple[float, float, float, float], orientation: int, shrunk: _Shrunk
-) -> tuple[float, float, float, float]:
-    """An upright box in fractions → the same box in the pixels of a picture that lies as `orientation` says."""
-    left, top, right, bottom = box
-    if orientation >= 5:
-        left, top, right, bottom = top, left, bottom, right
-    if orientation in (2, 3, 7, 8):
-        left, right = 1.0 - right, 1.0 - left
-    if orientation in (3, 4, 6, 7):
-        top, bottom = 1.0 - bottom, 1.0 - top
-    pixels_wide, pixels_high = shrunk.picture.size  # rounding of fractions must not lead beyond them
-    return (
-        max(left * shrunk.width, 0.0),
-        max(top * shrunk.height, 0.0),
-        min(right * shrunk.width, pixels_wide),
-        min(bottom * shrunk.height, pixels_high),
-    )
-
-
-def _greys(shrunk: _Shrunk, orientation: int = 1) -> Pixels:
+def _greys(shrunk: Shrunk, orientation: int = 1) -> Pixels:
     """[SIDE, SIDE] greys of the whole picture, upright."""
     greys = shrunk.picture.convert("L").resize(
         (SIDE, SIDE), Image.Resampling.BOX, box=(0.0, 0.0, shrunk.width, shrunk.height)
     )
-    return np.asarray(greys.transpose(_TRANSPOSE[orientation]) if orientation in _TRANSPOSE else greys)
+    return np.asarray(greys.transpose(TRANSPOSE[orientation]) if orientation in TRANSPOSE else greys)

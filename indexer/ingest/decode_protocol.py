@@ -1,7 +1,7 @@
 """What the pool and its workers say to each other over pipes.
 
-    ready     READY, once, when a worker's imports are done and its limits stand
-    request   length u64 · file
+    ready     length u32 · JSON {part of the lock-down: why it is not in force, "" where it is}, once
+    request   length u64 · seconds of processor time f64 · file
     answer    length u32 · JSON header · frames, each size × size × 3 bytes
 
 The header is {"reason", "detail"} for a picture that was rejected, else the fields of DecodedPicture. JSON and raw
@@ -12,6 +12,5 @@ from __future__ import annotations
 
 import struct
 
-READY = b"R"
-REQUEST = struct.Struct("<Q")
+REQUEST = struct.Struct("<Qd")
 ANSWER = struct.Struct("<I")

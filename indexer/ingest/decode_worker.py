@@ -1,23 +1,34 @@
 """One decode worker: a process that reads pictures from its standard input and writes squares to its standard output.
 
-Imports only Pillow and numpy beside the standard library, so that it starts fast and stays small.
+Imports only Pillow and numpy beside the standard library, so that it starts fast and stays small. Everything that
+decoding may ever need is imported before the lock-down: afterwards no file can be opened.
 """
 
 from __future__ import annotations
 
+import codecs
+import copy  # noqa: F401 -- Pillow's reader of GIF imports it in the middle of a picture
 import json
 import os
 import signal
 import sys
 from contextlib import suppress
-from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from PIL import AvifImagePlugin
+from PIL import (
+    AvifImagePlugin,
+    Image,
+    ImageColor,  # noqa: F401 -- and so on: imported by the functions of PIL.Image that use them
+    ImageFilter,  # noqa: F401
+    MpoImagePlugin,  # noqa: F401
+    TiffImagePlugin,  # noqa: F401
+    WebPImagePlugin,  # noqa: F401
+)
 
 from indexer.errors import Rejected
 from indexer.ingest.decode_picture import Limits, decode_picture
-from indexer.ingest.decode_protocol import ANSWER, READY, REQUEST
+from indexer.ingest.decode_protocol import ANSWER, REQUEST
+from indexer.ingest.lockdown.apply import lock_down
 from indexer.model import DecodedPicture, PixelSpec, ResizeMode
 
 
@@ -45,14 +56,14 @@ def header_of(picture: DecodedPicture) -> bytes:
     ).encode()
 
 
-def serve(requests: BinaryIO, answers: BinaryIO, spec: PixelSpec, limits: Limits, timeout_s: float) -> None:
+def serve(requests: BinaryIO, answers: BinaryIO, spec: PixelSpec, limits: Limits) -> None:
     """Answer requests until their end."""
     while head := requests.read(REQUEST.size):
-        (length,) = REQUEST.unpack(head)
+        length, budget_s = REQUEST.unpack(head)
         data = requests.read(length)
         if len(data) < length:
             return
-        _limit_time(timeout_s)
+        _limit_time(budget_s)
         header, frames = answer_to(data, spec, limits)
         _limit_time(0)
         del data
@@ -61,21 +72,6 @@ def serve(requests: BinaryIO, answers: BinaryIO, spec: PixelSpec, limits: Limits
         for frame in frames:
             answers.write(frame)
         answers.flush()
-
-
-def _limit_memory(beyond_bytes: int) -> None:
-    """Cap the address space at what is mapped now plus `beyond_bytes`, where the system can; forbid files and cores."""
-    with suppress(ImportError, ValueError, OSError):
-        import resource
-
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-        cap = pages * resource.getpagesize() + beyond_bytes
-        resource.setrlimit(resource.RLIMIT_AS, (cap, cap))
-    with suppress(ImportError, ValueError, OSError):
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _limit_time(seconds: float) -> None:
@@ -88,19 +84,33 @@ def _limit_time(seconds: float) -> None:
         signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
-def main(arguments: str) -> None:
-    """Run until standard input ends. `arguments` is JSON, written by indexer.ingest.decode."""
-    settings = json.loads(arguments)
+def enter(settings: dict[str, Any]) -> BinaryIO:
+    """Gives up everything but the pipes, says so on standard output, and returns the way for answers.
+
+    Indexing gives way to questions and to the bot itself by a nice value.
+    """
+    with suppress(AttributeError):  # Windows has none
+        os.nice(settings["nice"])
+    Image.preinit()
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # a worker is one core's worth of work
-    spec = PixelSpec(settings["size"], ResizeMode(settings["resize_mode"]), settings["interpolation"], settings["fill"])
-    limits = Limits(max_pixels=settings["max_pixels"], frames=settings["frames"])
+    for codec in ("ascii", "latin-1", "utf-8", "utf-16"):
+        codecs.lookup(codec)
     # A library that prints must not print into an answer: answers go to a copy of standard output, which then
     # becomes standard error.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    _limit_memory(settings["memory_bytes"])
-    answers.write(READY)
+    ready = json.dumps(lock_down(settings["memory_bytes"]).parts).encode()
+    answers.write(ANSWER.pack(len(ready)) + ready)
     answers.flush()
+    return answers
+
+
+def main(arguments: str) -> None:
+    """Run until standard input ends. `arguments` is JSON, written by indexer.ingest.decode_process."""
+    settings = json.loads(arguments)
+    spec = PixelSpec(settings["size"], ResizeMode(settings["resize_mode"]), settings["interpolation"], settings["fill"])
+    limits = Limits(settings["max_pixels"], settings["memory_bytes"], settings["frames"])
+    answers = enter(settings)
     with suppress(BrokenPipeError):  # whoever asked is gone
-        serve(sys.stdin.buffer, answers, spec, limits, settings["timeout_s"])
+        serve(sys.stdin.buffer, answers, spec, limits)
     os._exit(0)  # nothing to clean up, and an interpreter's own farewell takes 20 ms

@@ -46,6 +46,24 @@ def png_header(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
 
 
+def jpeg_of_scans(repeats: int, side: int = 640) -> bytes:
+    """A progressive JPEG whose last scan comes so many times more: each costs a pass over the whole picture."""
+    data = encoded(scene(side, side), "JPEG", progressive=True, quality=30)
+    at = data.rindex(b"\xff\xda")
+    return data[:-2] + data[at:-2] * repeats + b"\xff\xd9"
+
+
+def png_chunk(kind: bytes, body: bytes, *, sound: bool = True) -> bytes:
+    """A chunk; where it is not sound, its checksum is wrong."""
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body) ^ (not sound))
+
+
+def png_with(*chunks: bytes, image: Image.Image | None = None) -> bytes:
+    """A PNG with these chunks behind its header."""
+    data = encoded(image or scene(), "PNG")
+    return data[:33] + b"".join(chunks) + data[33:]
+
+
 def every_kind() -> dict[str, bytes]:
     """One file of every format and of the odd modes, by name."""
     rgb = scene()

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 
-from indexer.ingest.decode import _Worker
+from indexer.ingest.decode_process import Worker, WorkerSettings
 from indexer.ingest.decode_protocol import REQUEST
 from indexer.model import PixelSpec
-from indexer.settings import DecodeSettings
 from tests.ingest.world import picture, until
 
 
 async def test_a_worker_ends_even_when_its_pipe_was_paused_in_the_middle_of_an_answer() -> None:
     """Its frame is larger than asyncio buffers, and whoever wanted it was cancelled."""
-    worker = await _Worker.start(DecodeSettings(workers=1), PixelSpec(size=512))
+    worker = await Worker.start(WorkerSettings(PixelSpec(size=512), 10**8, 1, 512 * 1024**2, nice=0))
     data = picture(1)
-    worker._requests.write(REQUEST.pack(len(data)) + data)
+    worker._requests.write(REQUEST.pack(len(data), 5.0) + data)
     await until(lambda: worker._answers._paused)  # type: ignore[attr-defined]
     async with asyncio.timeout(20):
         assert await worker.kill() == "SIGKILL"

@@ -8,6 +8,7 @@ import signal
 import struct
 import zlib
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import numpy as np
 import psutil
@@ -15,14 +16,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from indexer.errors import Reason, Rejected, RetryLater, Stop
+from indexer.errors import ReadersBusy, Reason, Rejected, Stop
 from indexer.ingest import decode as decode_module
+from indexer.ingest import decode_pool
 from indexer.ingest.decode import Decoder, open_decoder
 from indexer.ingest.decode_picture import Limits, decode_picture
-from indexer.model import PixelSpec
+from indexer.ingest.one_at_a_time import WAITING
+from indexer.model import PixelSpec, UserId
 from indexer.ports import Priority
 from indexer.settings import DecodeSettings
 from tests.ingest.decode_files import encoded, every_kind, moving, png_header, scene
+from tests.ingest.world import until
 
 SPEC = PixelSpec(64)
 KINDS = every_kind()
@@ -34,9 +38,19 @@ async def decoder() -> AsyncIterator[Decoder]:
         yield pool
 
 
-def children() -> list[psutil.Process]:
-    """The workers: this process's children that run one."""
-    return [child for child in psutil.Process().children() if "decode_worker" in " ".join(child.cmdline())]
+def children(nice: int | None = None) -> list[psutil.Process]:
+    """The workers: this process's children that run one, all or those of one nice value."""
+    found = []
+    for child in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):
+            if "decode_worker" in " ".join(child.cmdline()) and nice in (None, child.nice()):
+                found.append(child)
+    return found
+
+
+def indexing() -> list[psutil.Process]:
+    """The workers that open what is indexed."""
+    return children(psutil.Process().nice() + decode_module._INDEXING_NICE)
 
 
 def a_long_one() -> bytes:
@@ -86,7 +100,7 @@ async def test_a_rejected_picture_keeps_its_reason_and_the_worker_goes_on(decode
         with pytest.raises(Rejected) as caught:
             await decoder.decode(data)
         assert caught.value.reason is reason
-    assert len(children()) == 1
+    assert len(indexing()) == 1
     assert (await decoder.decode(KINDS["png"])).width == 640
 
 
@@ -116,22 +130,25 @@ async def test_a_picture_that_kills_every_reader_is_rejected_and_the_others_live
 
 
 async def test_a_picture_that_takes_too_much_work_is_stopped() -> None:
-    async with open_decoder(DecodeSettings(workers=2, timeout_s=0.1), SPEC) as pool:
-        before = {child.pid for child in children()}
+    async with open_decoder(DecodeSettings(workers=2, timeout_s=0.2), SPEC) as pool:
+        await pool.decode(KINDS["png bits"])
+        before = {child.pid for child in indexing()}
         with pytest.raises(Rejected) as caught:
             await pool.decode(LONG)
         assert caught.value.reason is Reason.TOO_SLOW
-        assert not before & {child.pid for child in children()}
+        assert before
+        assert not before & {child.pid for child in indexing()}
 
 
 async def test_a_reader_that_stands_still_is_stopped() -> None:
     async with open_decoder(DecodeSettings(workers=1, timeout_s=0.2), SPEC) as pool:
-        for child in children():
+        await pool.decode(KINDS["png bits"])
+        for child in indexing():
             child.suspend()
         with pytest.raises(Rejected) as caught:
             await pool.decode(KINDS["png bits"])
         assert caught.value.reason is Reason.TOO_SLOW
-        assert not children()
+        assert not indexing()
 
 
 async def test_a_picture_that_needs_too_much_memory_is_rejected() -> None:
@@ -160,31 +177,88 @@ async def test_cancelling_frees_the_worker_and_never_mixes_answers_up(decoder: D
 async def test_never_more_workers_than_asked_for(decoder: Decoder) -> None:
     pictures = await asyncio.gather(*(decoder.decode(KINDS["jpeg"]) for _ in range(40)))
     assert len(pictures) == 40
-    assert len(children()) <= 2
+    assert len(indexing()) == 2
 
 
-async def test_a_query_goes_before_what_is_indexed() -> None:
+async def test_a_question_is_served_while_posts_hold_every_worker_of_the_index() -> None:
     async with open_decoder(DecodeSettings(workers=1), SPEC) as pool:
-        finished: list[str] = []
+        posts = [asyncio.create_task(pool.decode(LONG)) for _ in range(20)]
+        await until(lambda: bool(indexing()))
+        picture = await pool.decode(KINDS["jpeg"], Priority.QUERY)
+        assert picture.width == 640
+        assert not any(post.done() for post in posts)
+        assert len(indexing()) == 1
+        for post in posts:
+            post.cancel()
+        await asyncio.gather(*posts, return_exceptions=True)
 
-        async def one(name: str, priority: Priority) -> None:
-            await pool.decode(KINDS["png"], priority)
-            finished.append(name)
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(5):
-                group.create_task(one("indexing", Priority.INDEXING))
+async def test_a_question_is_served_while_another_member_asks_with_slow_pictures() -> None:
+    async with open_decoder(DecodeSettings(workers=1), SPEC) as pool:
+
+        async def ask(member: int, data: bytes) -> int:
+            async with pool.turn_of(UserId(member)):
+                return (await pool.decode(data, Priority.QUERY)).width
+
+        slow = [asyncio.create_task(ask(1, LONG)) for _ in range(6)]
+        await until(lambda: len(children(psutil.Process().nice())) == 1)
+        assert await ask(2, KINDS["jpeg"]) == 640
+        assert sum(task.done() for task in slow) <= 1
+        for task in slow:
+            task.cancel()
+        await asyncio.gather(*slow, return_exceptions=True)
+
+
+async def test_a_member_has_one_picture_in_hand_and_a_few_that_wait(decoder: Decoder) -> None:
+    held, most = 0, 0
+
+    async def ask() -> None:
+        nonlocal held, most
+        async with decoder.turn_of(UserId(1)):
+            held += 1
+            most = max(most, held)
             await asyncio.sleep(0)
-            group.create_task(one("query", Priority.QUERY))
-        assert finished.index("query") <= 1  # one was under way
+            held -= 1
+
+    results = await asyncio.gather(*(ask() for _ in range(WAITING + 3)), return_exceptions=True)
+    assert most == 1
+    assert [type(result) for result in results if result is not None] == [ReadersBusy] * 2
+    async with decoder.turn_of(UserId(1)), decoder.turn_of(UserId(2)):
+        pass
+    assert not decoder._members._lines
+
+
+async def test_what_is_no_picture_takes_no_turn() -> None:
+    async with open_decoder(DecodeSettings(workers=1), SPEC) as pool:
+        posts = [asyncio.create_task(pool.decode(LONG)) for _ in range(2)]
+        await until(lambda: bool(indexing()))
+        for data in (b"", b"text", b"%PDF-1.7"):
+            with pytest.raises(Rejected):
+                await pool.decode(data)
+        assert not any(post.done() for post in posts)
+        for post in posts:
+            post.cancel()
+        await asyncio.gather(*posts, return_exceptions=True)
+
+
+async def test_more_than_can_wait_is_refused_as_busy() -> None:
+    async with open_decoder(DecodeSettings(workers=1), SPEC) as pool:
+        most = decode_module._QUESTIONS_WAITING + decode_module.QUESTION_WORKERS
+        asked = [asyncio.create_task(pool.decode(LONG, Priority.QUERY)) for _ in range(most)]
+        await asyncio.sleep(0)
+        with pytest.raises(ReadersBusy):
+            await pool.decode(KINDS["png"], Priority.QUERY)
+        for task in asked:
+            task.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)
 
 
 async def test_a_worker_is_replaced_after_its_share(decoder: Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decode_module, "_RECYCLE", 3)
+    monkeypatch.setattr(decode_pool, "RECYCLE", 3)
     seen = set[int]()
     for _ in range(8):
         await decoder.decode(KINDS["jpeg grey"])
-        seen |= {child.pid for child in children()}
+        seen |= {child.pid for child in indexing()}
     assert len(seen) == 3
 
 
@@ -216,7 +290,7 @@ async def test_a_machine_that_starts_no_more_workers_is_asked_again_later(
     await asyncio.sleep(0)
     with monkeypatch.context() as patch:
         patch.setattr("sys.executable", "/bin/false")
-        with pytest.raises(RetryLater):
+        with pytest.raises(ReadersBusy):
             await decoder.decode(KINDS["png"])
     assert (await running).width == 640
     pictures = await asyncio.gather(*(decoder.decode(KINDS["png"]) for _ in range(4)))

@@ -1,0 +1,84 @@
+"""A decoded picture → the model's square: shrunk, turned upright and cropped as open_clip's own transform does it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from indexer.model import Pixels, PixelSpec, ResizeMode
+
+TRANSPOSE: dict[int, Image.Transpose] = {  # EXIF orientation → what puts the picture upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shrunk:
+    """A picture made smaller by whole factors. `width` and `height` are its true extent in its own pixels: shrinking
+    17 pixels by 4 leaves 5, of which 4.25 are picture."""
+
+    picture: Image.Image
+    width: float
+    height: float
+
+
+def square(shrunk: Shrunk, upright: tuple[int, int], orientation: int, spec: PixelSpec) -> Pixels:
+    """[size, size, 3]: resized, turned upright and cropped as open_clip's own transform does with the upright original.
+
+    One resize with a box does it: only pixels that stay are computed, so a strip of 10 × 1,000,000 costs no more
+    than a square. `upright` is the original's size once it is turned.
+    """
+    size = spec.size
+    width, height = upright
+    filters = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+    resample = filters[spec.interpolation]
+    target, box = (size, size), (0.0, 0.0, 1.0, 1.0)  # box: upright, in fractions
+    if spec.resize_mode is ResizeMode.SHORTEST:
+        if width <= height:
+            scaled = max(int(size * height / width), size)
+            top = round((scaled - size) / 2.0)
+            box = (0.0, top / scaled, 1.0, (top + size) / scaled)
+        else:
+            scaled = max(int(size * width / height), size)
+            left = round((scaled - size) / 2.0)
+            box = (left / scaled, 0.0, (left + size) / scaled, 1.0)
+    elif spec.resize_mode is ResizeMode.LONGEST:
+        ratio = max(width, height) / size
+        target = (max(round(width / ratio), 1), max(round(height / ratio), 1))
+    lying = target[::-1] if orientation >= 5 else target
+    resized = shrunk.picture.resize(lying, resample, box=_lying_box(box, orientation, shrunk))
+    if orientation in TRANSPOSE:
+        resized = resized.transpose(TRANSPOSE[orientation])
+    if resized.size != (size, size):
+        padded = Image.new("RGB", (size, size), (spec.fill,) * 3)
+        padded.paste(resized, ((size - resized.width) // 2, (size - resized.height) // 2))
+        resized = padded
+    return np.asarray(resized)
+
+
+def _lying_box(
+    box: tuple[float, float, float, float], orientation: int, shrunk: Shrunk
+) -> tuple[float, float, float, float]:
+    """An upright box in fractions → the same box in the pixels of a picture that lies as `orientation` says."""
+    left, top, right, bottom = box
+    if orientation >= 5:
+        left, top, right, bottom = top, left, bottom, right
+    if orientation in (2, 3, 7, 8):
+        left, right = 1.0 - right, 1.0 - left
+    if orientation in (3, 4, 6, 7):
+        top, bottom = 1.0 - bottom, 1.0 - top
+    pixels_wide, pixels_high = shrunk.picture.size  # rounding of fractions must not lead beyond them
+    return (
+        max(left * shrunk.width, 0.0),
+        max(top * shrunk.height, 0.0),
+        min(right * shrunk.width, pixels_wide),
+        min(bottom * shrunk.height, pixels_high),
+    )
