@@ -106,6 +106,13 @@ def test_compose_locks_the_bot_in(service: dict[str, Any]) -> None:
     assert service["volumes"] == ["data:/data"]
 
 
+def test_compose_bounds_the_memory_and_the_documents_say_the_same(service: dict[str, Any]) -> None:
+    bound = re.fullmatch(r"\$\{MEMORY_LIMIT:-(\d+)g\}", service["mem_limit"])
+    assert bound is not None
+    assert f"gives the container {bound[1]} GB" in (ROOT / "docs" / "container.md").read_text()
+    assert f"{bound[1]} GB of memory" in (ROOT / "README.md").read_text()
+
+
 def test_compose_gives_the_token_as_a_secret_file(service: dict[str, Any]) -> None:
     assert service["secrets"] == ["discord_token"]
     assert service["environment"] == {"AFTERIMAGE_DISCORD_TOKEN_FILE": "/run/secrets/discord_token"}
