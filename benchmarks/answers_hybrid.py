@@ -100,7 +100,6 @@ async def _compare(
     guild_id = GuildId(demo.guild.id)
     async with db.reader() as connection:
         everywhere = Filter(frozenset(one.id for one in await channels.of_guild(connection, guild_id)))
-    corpus = words.Corpus()
     found: dict[str, list[list[PlaceId]]] = {"hybrid": [], "vectors alone": [], "words alone": []}
     for name, settings in (("hybrid", SearchSettings()), ("vectors alone", SearchSettings(words_weight=0.0))):
         searcher = Searcher(db, index, encoder, model_id, settings)
@@ -109,7 +108,7 @@ async def _compare(
             found[name].append([hit.place.place_id for hit in result.hits])
     for question in asked:
         async with db.reader() as connection:
-            hits = await words.ranked(connection, guild_id, question.words, everywhere, TOP, corpus=corpus)
+            hits = await words.ranked(connection, guild_id, question.words, everywhere, TOP)
         found["words alone"].append([hit.place.place_id for hit in hits])
     report.row("labelled questions on the demo guild", len(asked), "")
     scores = {name: _scores(asked, lists) for name, lists in found.items()}

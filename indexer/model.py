@@ -240,7 +240,7 @@ class Place:
 class Candidate:
     """One picture that the index found: its cosine and every place of it inside the filter, newest first.
 
-    Candidates are ordered by descending `score`, then by newest place first.
+    Candidates are ordered by descending `score`, then by newest message first, then as it shows them.
     """
 
     picture_id: PictureId

@@ -22,6 +22,7 @@ from indexer.ingest.verify import Verifier
 from indexer.jobs import Jobs
 from indexer.model import GuildId, ModelId, ModelSpec, UserId
 from indexer.ports import Encoder, History
+from indexer.search.long_work import LongWork, open_long_work
 from indexer.search.serving import GuildSearcher, OpenModel, open_searcher
 from indexer.settings import Settings
 from indexer.storage import audit, embeddings, forget, guilds, messages, opt_outs, places, status
@@ -58,6 +59,7 @@ class Service:
     newest: Newest
     searcher: GuildSearcher
     verifier: Verifier
+    long_work: LongWork
     jobs: Jobs
     removals: Removals
     faults: Faults  # of all background work, the bot's too
@@ -195,6 +197,7 @@ async def open_service(
         searcher = await stack.enter_async_context(
             open_searcher(db, index, encoder, model_id, settings.search, open_model or _opener(settings))
         )
+        long_work = await stack.enter_async_context(open_long_work())
         decoder = await stack.enter_async_context(open_decoder(settings.decode, encoder.pixel_spec))
         fetcher = await stack.enter_async_context(open_fetcher(settings.fetch, encoder.pixel_spec.size))
         pipeline = await stack.enter_async_context(
@@ -221,6 +224,7 @@ async def open_service(
                 newest=Newest(db, history, pipeline, model_id, keep),
                 searcher=searcher,
                 verifier=Verifier(db, history, keep),
+                long_work=long_work,
                 jobs=jobs,
                 removals=removals,
                 faults=faults,

@@ -1,28 +1,23 @@
 """Discord's CDN and media proxy: files behind signed links, and smaller copies of them."""
 
 import asyncio
-import io
-import warnings
+import re
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
 from aiohttp import web
-from PIL import Image, ImageOps
 
+from sandbox import smaller_copies
 from sandbox.faults import VIA, Faults
 from sandbox.links import Links
 from sandbox.record import Record
+from sandbox.smaller_copies import Unmeasured
 from sandbox.world import Attachment, File, World
 
 _CACHE_BYTES: Final = 192 * 1024 * 1024
 _GONE: Final = "This content is no longer available."
-_FORMATS: Final = {"webp": "WEBP", "jpeg": "JPEG", "jpg": "JPEG", "png": "PNG"}
-_MOST_PIXELS: Final = 178_956_970  # the proxy does not open what Pillow calls a bomb
-
-
-class Unmeasured(Exception):
-    """The proxy cannot make a picture of the file."""
+_RANGE: Final = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
 
 
 class Cache:
@@ -111,22 +106,19 @@ class Cdn:
 
     async def _smaller(self, route: str, request: web.Request, key: object, file: File) -> web.StreamResponse:
         """The file as the proxy gives it: scaled to fit into width × height, in the format asked for."""
-        wanted = _wanted(request)
-        if wanted is None:
+        copy = smaller_copies.asked(request.query)
+        if copy is None:
             return web.Response(status=400, text="Invalid resize parameters.", headers=VIA)
-        width, height, kind, quality = wanted
         if file.width is None or file.height is None:
             return self._unsupported(route)
         data = await self.cache.get((key,), file.make)
-        if (width, height, kind) == (None, None, None):
+        if copy.original:
             return await self._send(route, request, data, file.content_type)
         try:
-            copy = await self.cache.get(
-                (key, width, height, kind, quality), lambda: _resized(data, width, height, kind, quality)
-            )
+            made = await self.cache.get((key, copy), lambda: smaller_copies.made(data, copy))
         except Unmeasured:
             return self._unsupported(route)
-        return await self._send(route, request, copy, f"image/{_sniffed(copy)}")
+        return await self._send(route, request, made, smaller_copies.content_type(made))
 
     def _unsupported(self, route: str) -> web.Response:
         self.record.count(route, 415)
@@ -143,55 +135,31 @@ class Cdn:
         if data is None:
             self.record.count(route, 404)
             return web.Response(status=404, text=_GONE, headers=VIA)
-        self.record.count(route, 200)
-        headers = VIA | {"Content-Type": content_type or "application/octet-stream"}
-        return await self.faults.send(fault, request, data, 200, headers)
+        headers = VIA | {"Content-Type": content_type or "application/octet-stream", "Accept-Ranges": "bytes"}
+        span = _span(request.headers.get("Range", ""), len(data))
+        if span is None:
+            self.record.count(route, 200)
+            return await self.faults.send(fault, request, data, 200, headers)
+        if not span:
+            self.record.count(route, 416)
+            return web.Response(status=416, headers=VIA | {"Content-Range": f"bytes */{len(data)}"})
+        self.record.count(route, 206)
+        headers["Content-Range"] = f"bytes {span.start}-{span.stop - 1}/{len(data)}"
+        return await self.faults.send(fault, request, data[span.start : span.stop], 206, headers)
 
 
-def _wanted(request: web.Request) -> tuple[int | None, int | None, str | None, int] | None:
-    """(width, height, format, quality) of a query; None when it makes no sense."""
-    query = request.query
-    sizes = []
-    for key in ("width", "height"):
-        text = query.get(key)
-        if text is not None and (not text.isdecimal() or not 1 <= int(text) <= 4096):
-            return None
-        sizes.append(None if text is None else int(text))
-    kind = query.get("format")
-    if kind is not None and kind not in _FORMATS:
+def _span(header: str, size: int) -> range | None:
+    """The bytes that a Range header asks for, empty where there are none; None for all of them.
+
+    A header that is no range, or several at once, is as if it were not there (RFC 9110, 14.2).
+    """
+    found = _RANGE.fullmatch(header.strip())
+    if found is None or found.groups() == ("", ""):
         return None
-    quality = {"lossless": 100, "high": 90, "low": 50}.get(query.get("quality", ""), 80)
-    return sizes[0], sizes[1], kind, quality
-
-
-def _resized(data: bytes, width: int | None, height: int | None, kind: str | None, quality: int) -> bytes:
-    """A still copy that fits into width × height, never enlarged. Raises Unmeasured."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data)) as source:
-                if source.width * source.height > _MOST_PIXELS:
-                    raise Unmeasured
-                saved = _FORMATS[kind] if kind else (source.format or "PNG")
-                box = (width or source.width, height or source.height)
-                source.draft("RGB", box)
-                image = ImageOps.exif_transpose(source)
-                image.thumbnail(box, Image.Resampling.BICUBIC)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise Unmeasured from error
-    if image.mode not in ("RGB", "RGBA", "L"):
-        transparent = "transparency" in image.info or image.mode in ("LA", "PA")
-        image = image.convert("RGBA" if transparent else "RGB")
-    if saved == "JPEG":
-        image = image.convert("RGB")
-    made = io.BytesIO()
-    image.save(made, saved, quality=quality)
-    return made.getvalue()
-
-
-def _sniffed(data: bytes) -> str:
-    if data[:4] == b"RIFF":
-        return "webp"
-    if data[:3] == b"\xff\xd8\xff":
-        return "jpeg"
-    return "gif" if data[:3] == b"GIF" else "png"
+    first, last = found.groups()
+    if not first:
+        return range(max(0, size - int(last)), size)
+    end = min(size, int(last) + 1) if last else size
+    if last and int(last) < int(first):
+        return None
+    return range(int(first), end)

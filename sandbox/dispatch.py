@@ -4,6 +4,7 @@ from functools import singledispatchmethod
 
 from sandbox.gateway import Gateway, Intent, Session, viewable
 from sandbox.links import Links
+from sandbox.snowflakes import iso
 from sandbox.wire import Json, guilds, messages
 from sandbox.world import Channel, ChannelKind, Guild, Member, Message, Thread, World, events
 from sandbox.world.events import Event
@@ -63,6 +64,16 @@ class Dispatch:
         else:
             for message_id in event.ids:
                 self._push(guild, "MESSAGE_DELETE", {"id": str(message_id)} | where, Intent.GUILD_MESSAGES)
+
+    @_tell.register
+    def _(self, event: events.PinsChanged) -> None:
+        channel = event.channel
+        if channel.guild.has_bot and channel.seen_by(channel.guild.me):
+            newest = max((m.pinned_ms for m in channel.messages() if m.pinned_ms is not None), default=None)
+            data = {"guild_id": str(channel.guild.id), "channel_id": str(channel.id)}
+            self._push(
+                channel.guild, "CHANNEL_PINS_UPDATE", data | {"last_pin_timestamp": iso(newest) if newest else None}
+            )
 
     # Channels and threads
 

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from sandbox import gateway_payloads as payloads
+from sandbox.gateway_payloads import Identify, MembersWanted, Resume
 from sandbox.wire import Json
 from sandbox.wire import guilds as wire
 from sandbox.world import Guild, World
@@ -202,14 +204,15 @@ class Gateway:
                 session.connection = None
         return socket
 
-    async def _next(self, socket: web.WebSocketResponse) -> str | None:
+    async def _next(self, socket: web.WebSocketResponse) -> str | bytes | None:
         """The next message; None when the connection ends or falls silent for two heartbeats."""
         try:
             message = await socket.receive(timeout=2 * self.heartbeat_ms / 1000 + 5)
         except TimeoutError:
             await socket.close(code=Close.TIMED_OUT)
             return None
-        return str(message.data) if message.type is WSMsgType.TEXT else None
+        found: str | bytes | None = message.data if message.type in (WSMsgType.TEXT, WSMsgType.BINARY) else None
+        return found
 
     async def _write(self, connection: Connection) -> None:
         session = connection.session
@@ -223,40 +226,39 @@ class Gateway:
                     return
             await session.woken.wait()
 
-    async def _received(self, connection: Connection, text: str) -> bool:
+    async def _received(self, connection: Connection, text: str | bytes) -> bool:
         """Act on a message. True once the connection has a session."""
         try:
-            message = json.loads(text)
-            op = Op(message["op"])
-        except (json.JSONDecodeError, KeyError, TypeError):
+            number, data = payloads.message(text)
+            if number not in Op.__members__.values():
+                await connection.socket.close(code=Close.UNKNOWN_OPCODE)
+                return False
+            await self._act(connection, Op(number), data)
+        except payloads.Undecodable:
             await connection.socket.close(code=Close.DECODE_ERROR)
-            return False
-        except ValueError:
-            await connection.socket.close(code=Close.UNKNOWN_OPCODE)
-            return False
-        data = message.get("d")
+        return connection.session is not None
+
+    async def _act(self, connection: Connection, op: Op, data: Any) -> None:
+        """Raises Undecodable."""
         if op is Op.HEARTBEAT:
             await asyncio.sleep(_ACK_S)
             await connection.op(Op.ACK)
         elif op is Op.IDENTIFY:
-            await self._identify(connection, data)
+            await self._identify(connection, payloads.identify(data))
         elif op is Op.RESUME:
-            await self._resume(connection, data)
+            await self._resume(connection, payloads.resume(data))
         elif connection.session is None:
             await connection.socket.close(code=Close.NOT_AUTHENTICATED)
         elif op is Op.REQUEST_MEMBERS:
-            self._request_members(connection.session, data)
-        return connection.session is not None
+            self._request_members(connection.session, payloads.members_wanted(data))
 
-    async def _identify(self, connection: Connection, data: Json) -> None:
-        shard: tuple[int, int] = tuple(data.get("shard") or (0, 1))
-        intents = int(data.get("intents") or 0)
-        close = self._refused(connection, data, shard, intents)
+    async def _identify(self, connection: Connection, asked: Identify) -> None:
+        close = self._refused(connection, asked)
         if close is not None:
             await connection.socket.close(code=close)
             return
         self.identified += 1
-        session = Session(intents, shard, int(data.get("large_threshold") or 50))
+        session = Session(asked.intents, asked.shard, asked.large_threshold)
         # A shard that identifies anew replaces its old session.
         self.sessions = {key: old for key, old in self.sessions.items() if old.shard != session.shard}
         self.sessions[session.id] = session
@@ -266,7 +268,7 @@ class Gateway:
         for guild in guilds:
             self.introduce(session, guild)
 
-    def _refused(self, connection: Connection, data: Json, shard: tuple[int, int], intents: int) -> Close | None:
+    def _refused(self, connection: Connection, asked: Identify) -> Close | None:
         """The code that an identify is closed with; None when all is well."""
         app = self.world.application
         denied = Intent.GUILD_PRESENCES
@@ -274,13 +276,13 @@ class Gateway:
         denied |= Intent(0) if app.guild_members else Intent.GUILD_MEMBERS
         if connection.session is not None:
             return Close.ALREADY_AUTHENTICATED
-        if data.get("token") != app.token:
+        if asked.token != app.token:
             return Close.AUTHENTICATION_FAILED
-        if not 0 <= shard[0] < shard[1]:
+        if not 0 <= asked.shard[0] < asked.shard[1]:
             return Close.INVALID_SHARD
-        if not 0 <= intents < 1 << 26:
+        if not 0 <= asked.intents < 1 << 26:
             return Close.INVALID_INTENTS
-        return Close.DISALLOWED_INTENTS if intents & denied else None
+        return Close.DISALLOWED_INTENTS if asked.intents & denied else None
 
     def _ready(self, session: Session, guilds: list[Guild]) -> Json:
         app = self.world.application
@@ -301,21 +303,20 @@ class Gateway:
         session.viewable[guild.id] = viewable(guild)
         session.push("GUILD_CREATE", wire.guild_create(guild, members=members, large_threshold=session.large_threshold))
 
-    async def _resume(self, connection: Connection, data: Json) -> None:
-        session = self.sessions.get(str(data.get("session_id")))
-        sequence = int(data.get("seq") or 0)
-        if data.get("token") != self.world.application.token:
+    async def _resume(self, connection: Connection, asked: Resume) -> None:
+        session = self.sessions.get(asked.session_id)
+        if asked.token != self.world.application.token:
             await connection.socket.close(code=Close.AUTHENTICATION_FAILED)
             return
         oldest = session.events[0][0] if session and session.events else 1
-        if session is None or sequence < oldest - 1:
+        if session is None or asked.sequence < oldest - 1:
             await connection.op(Op.INVALID_SESSION, False)
             return
-        if sequence > session.sequence:
+        if asked.sequence > session.sequence:
             await connection.socket.close(code=Close.INVALID_SEQ)
             return
         self.resumed += 1
-        session.sent = sequence
+        session.sent = asked.sequence
         self._attach(connection, session)
         session.push("RESUMED", {"_trace": ["sandbox"]})
 
@@ -324,20 +325,16 @@ class Gateway:
         session.connection = connection
         session.woken.set()
 
-    def _request_members(self, session: Session, data: Json) -> None:
-        guild = self.world.guilds.get(int(data["guild_id"]))
+    def _request_members(self, session: Session, asked: MembersWanted) -> None:
+        guild = self.world.guilds.get(asked.guild_id)
         if guild is None or not guild.has_bot:
             return
-        wanted = data.get("user_ids")
         missing: list[str] = []
-        if wanted is not None:
-            ids = [int(found) for found in (wanted if isinstance(wanted, list) else [wanted])]
-            found = [guild.members[i] for i in ids if i in guild.members]
-            missing = [str(i) for i in ids if i not in guild.members]
+        if asked.user_ids is not None:
+            found = [guild.members[i] for i in asked.user_ids if i in guild.members]
+            missing = [str(i) for i in asked.user_ids if i not in guild.members]
         elif session.intents & Intent.GUILD_MEMBERS:
-            query = str(data.get("query") or "").lower()
-            found = [m for m in guild.members.values() if m.display_name.lower().startswith(query)]
-            found = found[: int(data.get("limit") or 0) or None]
+            found = guild.members_named(asked.query)[: asked.limit or None]
         else:
             return
         chunks = [found[i : i + _CHUNK] for i in range(0, len(found), _CHUNK)] or [[]]
@@ -348,6 +345,6 @@ class Gateway:
             }  # fmt: skip
             if missing:
                 reply["not_found"] = missing
-            if data.get("nonce"):
-                reply["nonce"] = data["nonce"]
+            if asked.nonce:
+                reply["nonce"] = asked.nonce
             session.push("GUILD_MEMBERS_CHUNK", reply)

@@ -21,7 +21,7 @@ from bot.posting import refusal
 from bot.replies.pages import PAGE_HITS, Asked, Coverage, Dress, page, page_count
 from bot.replies.texts import Language, say
 from indexer.errors import TellPerson
-from indexer.model import ChannelId, DecodedPicture, Floor, MessageId, PictureId, Pixels, SearchResult, UserId
+from indexer.model import ChannelId, DecodedPicture, Floor, GuildId, MessageId, PictureId, Pixels, SearchResult, UserId
 from indexer.search.cache import Recent
 from indexer.search.coverage import coverage
 from indexer.search.grammar import Wish
@@ -38,7 +38,10 @@ REMEMBERED = 4_096
 
 @dataclass(slots=True)
 class SimilarReply:
-    """One answer that can still be turned, followed and shared. `shared`: the channel sees it, not its owner alone."""
+    """One answer that can still be turned, followed and shared. `shared`: the channel sees it, not its owner alone.
+
+    `listed` are the pictures of all its hits as they were last shown.
+    """
 
     owner_id: int
     query: Query
@@ -50,6 +53,7 @@ class SimilarReply:
     shared: bool = False
     token: str = ""
     index: int = 0
+    listed: tuple[PictureId, ...] = ()
 
     async def press(self, interaction: discord.Interaction[Any], action: str, values: Sequence[str]) -> None:
         answers = self.answers
@@ -63,7 +67,9 @@ class SimilarReply:
         who = await asker(interaction, answers.service)
         match name:
             case "more":
-                like = PictureId(int(values[0]))
+                like = self._listed(values[0])
+                if like is None:
+                    raise TellPerson(say(who.language, "error.no_hit"))
                 count = self.query.count
                 await answers.answer_like(interaction, who, like, self.scope, count=count, explain=self.explain)
             case "share":
@@ -73,6 +79,11 @@ class SimilarReply:
             case _:
                 raise TellPerson(say(who.language, "error.too_old"))
 
+    def _listed(self, number: str) -> PictureId | None:
+        """The hit of that number, as the reply was shown last; None for a number that it does not show."""
+        at = int(number) - 1 if number.isdecimal() else -1
+        return self.listed[at] if 0 <= at < len(self.listed) else None
+
 
 class Answers:
     """What the commands and their buttons share."""
@@ -81,7 +92,7 @@ class Answers:
         self.service: Service = context.service
         self.settings = context.config.settings.search
         self.replies = OpenReplies(kind, context.presses)
-        self._coverage: Recent[tuple[int, frozenset[ChannelId]], tuple[float, int]] = Recent(REMEMBERED)
+        self._coverage: Recent[tuple[GuildId, UserId, frozenset[ChannelId]], tuple[float, int]] = Recent(REMEMBERED)
 
     async def answer(
         self,
@@ -100,6 +111,7 @@ class Answers:
         count = min(wish.count or self.settings.default_count, self.settings.max_count)
         scoped = scope.filter(who.visible)
         query = Query.for_pictures(who.guild_id, scoped, tuple(pictures), count=count).asked_by(wish)
+        query = replace(query, visible=who.visible, asker=who.user_id)
         query = await self.service.searcher.prepare(query)
         asked = Asked(len(pictures), wish.words, wish.without)
         kept = tuple(shrunk(picture.frames[0]) for picture in pictures)
@@ -125,7 +137,7 @@ class Answers:
         _check_posting(interaction, who)
         public = replace_reply(reply, shared=True, index=0)
         visible = self._visible(interaction, who, public)
-        result = await self.search(public.query.within(public.scope.filter(visible)), who.language)
+        result = await self.search(public.query.within(public.scope.filter(visible), visible), who.language)
         if not result.hits:
             raise TellPerson(say(who.language, "error.nothing_to_share"))
         public.token = self.replies.remember(public)
@@ -147,6 +159,7 @@ class Answers:
         """Answers with pictures like one of the index, which must be one that `who` may see."""
         count = count or self.settings.default_count
         query = Query(who.guild_id, scope.filter(who.visible), like=(picture_id,), count=count)
+        query = replace(query, visible=who.visible, asker=who.user_id)
         query = await self.service.searcher.prepare(query)
         reply = SimilarReply(interaction.user.id, query, scope, Asked(1), explain, self)
         reply.token = self.replies.remember(reply)
@@ -179,23 +192,30 @@ class Answers:
         result, percent = await self._with_coverage(interaction, who, reply)
         chosen = reply.scope.channels
         only = next(iter(chosen)) if chosen is not None and len(chosen) == 1 else None
+        what = "server" if chosen is None else "chosen"
+        if reply.shared and chosen is None:
+            what = "everyone"
         language = Language.of(interaction.guild_locale) if reply.shared else who.language
         dress = Dress(
             language,
             reply.token,
             reply.explain,
             shareable=not reply.shared,
-            coverage=Coverage(percent, only),
+            coverage=Coverage(percent, only, what),
             shared_by=UserId(reply.owner_id) if reply.shared else None,
+            manages=who.manages and not reply.shared,
         )
         reply.index = min(max(reply.index, 0), page_count(result) - 1)
+        reply.listed = tuple(hit.picture_id for hit in result.hits)
         return page(who.guild_id, reply.asked, result, reply.index, dress)
 
     async def _with_coverage(
         self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply
     ) -> tuple[SearchResult, int]:
         channels = reply.scope.filter(self._visible(interaction, who, reply)).channels
-        known = self._coverage.get((who.guild_id, channels))
+        # For each member apart: that another one asked a moment ago would be seen by an older number.
+        key = (who.guild_id, who.user_id, channels)
+        known = self._coverage.get(key)
         if known is not None and time.monotonic() - known[0] < COVERAGE_S:
             return await self._verified_search(interaction, who, reply), known[1]
         try:
@@ -204,7 +224,7 @@ class Answers:
                 counting = tasks.create_task(self._count(who, channels))
         except ExceptionGroup as group:  # whichever failed first says what happened
             raise group.exceptions[0] from group
-        self._coverage.put((who.guild_id, channels), (time.monotonic(), counting.result()))
+        self._coverage.put(key, (time.monotonic(), counting.result()))
         return searching.result(), counting.result()
 
     async def _count(self, who: Asker, channels: Collection[ChannelId]) -> int:
@@ -224,7 +244,8 @@ class Answers:
         Looks up what is about to be shown (the current page, or `everything`), for at most VERIFY_S seconds; what could
         not be looked up in that time is shown.
         """
-        query = reply.query.within(reply.scope.filter(self._visible(interaction, who, reply)))
+        visible = self._visible(interaction, who, reply)
+        query = reply.query.within(reply.scope.filter(visible), visible)
         deadline = time.monotonic() + VERIFY_S
         closed: set[MessageId] = set()
         while True:

@@ -44,17 +44,25 @@ SearchableChannel = app_commands.AppCommandChannel | app_commands.AppCommandThre
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """The member who asks and what they may see now. `stored` are the channels the index knows, visible or not."""
+    """The member who asks and what they may see now. `stored` are the channels the index knows, visible or not.
+
+    `manages`: they hold Manage Server, and may know how the whole of it is doing.
+    """
 
     guild: discord.Guild
     member: discord.Member
     language: Language
     visible: frozenset[ChannelId]
     stored: Sequence[Channel]
+    manages: bool
 
     @property
     def guild_id(self) -> GuildId:
         return GuildId(self.guild.id)
+
+    @property
+    def user_id(self) -> UserId:
+        return UserId(self.member.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +95,11 @@ class Scope:
         )
 
 
+def manages(interaction: discord.Interaction[Any]) -> bool:
+    """Whether whoever asks holds Manage Server at this moment."""
+    return interaction.permissions.manage_guild or interaction.permissions.administrator
+
+
 async def asker(interaction: discord.Interaction[Any], service: Service) -> Asker:
     """Raises TellPerson outside a server."""
     guild, member = interaction.guild, interaction.user
@@ -97,7 +110,7 @@ async def asker(interaction: discord.Interaction[Any], service: Service) -> Aske
         stored = await channels.of_guild(connection, GuildId(guild.id))
     members = interaction.client.thread_members
     visible = await access.look(members, guild, member, interaction.channel, stored)
-    return Asker(guild, member, language, visible, stored)
+    return Asker(guild, member, language, visible, stored, manages(interaction))
 
 
 def with_threads(channel_ids: Iterable[int], stored: Iterable[Channel]) -> frozenset[ChannelId]:

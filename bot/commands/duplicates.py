@@ -17,16 +17,20 @@ from bot.commands.open_replies import OpenReplies
 from bot.replies.reposts import repost_page
 from bot.replies.texts import say
 from indexer.errors import TellPerson
+from indexer.model import Filter
+from indexer.search.cache import Recent
+from indexer.search.copies import THRESHOLD
 from indexer.search.grammar import Wish
-from indexer.search.reposts import find_reposts
+from indexer.search.long_work import AlreadyRunning, TooManyWaiting
+from indexer.search.reposts import Compared, compare, described
 
 if TYPE_CHECKING:
     from indexer.service import Service
 
-THRESHOLD = 0.95
-# Comparing the most pictures that are compared takes a few seconds; two members at once must not take all processors.
-AT_ONCE = 1
+# Comparing the most pictures that are compared takes a few seconds, and each waits for those before.
 WAIT_S = 60.0
+# Members whose last comparison is kept for their page turns: each has one, up to 160 KB.
+REMEMBERED = 200
 
 
 class Duplicates:
@@ -35,24 +39,35 @@ class Duplicates:
     def __init__(self, context: CommandContext) -> None:
         self.service: Service = context.service
         self.replies = OpenReplies("duplicates", context.presses)
-        self._turn = asyncio.Semaphore(AT_ONCE)
+        # By member: for which reply and which filter, visible channels included, it was made.
+        self._compared: Recent[int, tuple[str, Filter, Compared]] = Recent(REMEMBERED)
 
     async def show(self, interaction: discord.Interaction[Any], who: Asker, reply: DuplicatesReply) -> None:
-        try:
-            async with asyncio.timeout(WAIT_S), self._turn:
-                searcher = await self.service.searcher.of(who.guild_id)
-                found = await find_reposts(
-                    self.service.db,
-                    who.guild_id,
-                    searcher.model_id,
-                    reply.scope.filter(who.visible),
-                    reply.threshold,
-                    await searcher.calibration(who.guild_id),
-                )
-        except TimeoutError:
-            raise TellPerson(say(who.language, "error.timeout")) from None
+        """Edits the reply to its current page: compared once for each set of visible channels, looked up anew."""
+        filter_ = reply.scope.filter(who.visible)
+        token, compared_in, compared = self._compared.get(reply.owner_id) or ("", None, None)
+        if compared is None or (token, compared_in) != (reply.token, filter_):
+            compared = await self._compare(who, filter_, reply)
+            self._compared.put(reply.owner_id, (reply.token, filter_, compared))
+        found = await described(self.service.db, who.guild_id, filter_, compared)
         view = repost_page(who.guild_id, found, reply.index, who.language, reply.token, reply.threshold)
         await interaction.edit_original_response(view=view, allowed_mentions=NO_MENTIONS)
+
+    async def _compare(self, who: Asker, filter: Filter, reply: DuplicatesReply) -> Compared:
+        service, work = self.service, self.service.long_work
+        try:
+            async with asyncio.timeout(WAIT_S), work.turn(reply.owner_id):
+                searcher = await service.searcher.of(who.guild_id)
+                calibration = await searcher.calibration(who.guild_id, who.visible)
+                return await compare(
+                    service.db, work, who.guild_id, searcher.model_id, filter, reply.threshold, calibration
+                )
+        except AlreadyRunning:
+            raise TellPerson(say(who.language, "error.still_comparing")) from None
+        except TooManyWaiting:
+            raise TellPerson(say(who.language, "error.many_comparing")) from None
+        except TimeoutError:
+            raise TellPerson(say(who.language, "error.timeout")) from None
 
 
 @dataclass(slots=True)

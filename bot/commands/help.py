@@ -9,6 +9,7 @@ from discord import app_commands
 from discord.app_commands import locale_str
 
 from bot.commands import NO_MENTIONS, CommandContext, Tree
+from bot.commands.asking import manages
 from bot.commands.words import tell
 from bot.replies.texts import Language
 
@@ -19,7 +20,7 @@ def register(tree: Tree, context: CommandContext) -> None:
     async def help_command(interaction: discord.Interaction[Any]) -> None:
         language = Language.of(interaction.locale)
         text = tell(language, "help.text")
-        if interaction.permissions.manage_guild or interaction.permissions.administrator:
+        if manages(interaction):
             text += "\n" + tell(language, "help.manager")
         await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NO_MENTIONS)
 

@@ -12,6 +12,7 @@ from discord.app_commands import locale_str
 
 from bot.access import can_read
 from bot.commands import NO_MENTIONS, CommandContext, Tree
+from bot.commands.asking import manages
 from bot.commands.progress import ProgressMessage, follow, progress_text
 from bot.commands.words import tell
 from bot.replies.texts import Language
@@ -33,7 +34,7 @@ def who_may(interaction: Interaction) -> tuple[GuildId, UserId, Language]:
     language = Language.of(interaction.locale)
     if interaction.guild_id is None:
         raise TellPerson(tell(language, "server_only"))
-    if not (interaction.permissions.manage_guild or interaction.permissions.administrator):
+    if not manages(interaction):
         raise TellPerson(tell(language, "manage_only"))
     return GuildId(interaction.guild_id), UserId(interaction.user.id), language
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bot.commands.asking import Asker
 from bot.contact_sheet import MAX_HITS, Cell, contact_sheet
 from bot.replies.escape import plain
-from bot.replies.pages import Asked
+from bot.replies.pages import Asked, score_text
 from bot.replies.texts import say
 from indexer.errors import AfterimageError
 from indexer.model import ChannelId, Hit, Pixels, PlaceFlag, SearchResult
@@ -52,7 +52,7 @@ async def sheet(
         Cell(
             found.get(number),
             f"{number + 1} · {say(who.language, f'{bands}.{hit.band}')}",
-            f"{hit.score:.2f} · #{plain(names.get(hit.place.channel_id, ''), 40)}",
+            " · ".join(filter(None, (score_text(hit, asked), f"#{plain(names.get(hit.place.channel_id, ''), 40)}"))),
         )
         for number, hit in enumerate(hits)
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import discord
@@ -14,6 +15,7 @@ from bot.commands.words import tell
 from bot.replies.texts import Language, number
 from indexer.ingest.progress import Progress, State
 from indexer.model import MessageId, snowflake_ms
+from indexer.search.coverage import coverage
 from indexer.storage import overview
 from indexer.storage.overview import Overview
 from indexer.storage.status import Counts
@@ -34,27 +36,30 @@ def day(message_id: MessageId) -> str:
     return f"<t:{snowflake_ms(message_id) // 1000}:D>"
 
 
-def stats_text(seen: Overview, progress: Progress | None, language: Language, whole: Counts | None = None) -> str:
-    """The answer. `whole` is the whole server's, for those who manage it."""
+def stats_text(
+    seen: Overview, percent: int, language: Language, whole: Counts | None = None, progress: Progress | None = None
+) -> str:
+    """The answer. `percent` of what the member may see is indexed, as below a search.
+
+    `whole` and `progress` are the whole server's, for those who manage it: they tell of hidden channels.
+    """
 
     def shown(value: int) -> str:
         return number(value, language)
 
-    running = progress is not None and progress.state is State.RUNNING
-    lines = [tell(language, "stats.title")]
     if seen.oldest is None or seen.newest is None:
-        lines = [tell(language, "stats.nothing")] if not running else lines
+        lines = [tell(language, "stats.nothing")]
     else:
         counts = {"pictures": shown(seen.pictures), "places": shown(seen.ready), "messages": shown(seen.messages)}
-        percent = 100 * seen.ready // max(seen.places, 1)
         coverage = {"percent": percent, "pending": shown(seen.pending), "failed": shown(seen.failed)}
-        lines += [
+        lines = [
+            tell(language, "stats.title"),
             "- " + tell(language, "stats.pictures", **counts),
             "- " + tell(language, "stats.channels", count=shown(seen.channels)),
             "- " + tell(language, "stats.coverage", **coverage),
             "- " + tell(language, "stats.age", oldest=day(seen.oldest), newest=day(seen.newest)),
         ]
-    if running and progress is not None:
+    if progress is not None and progress.state is State.RUNNING:
         lines.append("- " + tell(language, "stats.job", percent=int(progress.fraction * 100)))
     if whole is not None and whole.segment_bytes:
         lines.append("- " + tell(language, "stats.disk", size=size_text(whole.segment_bytes)))
@@ -75,11 +80,13 @@ def register(tree: Tree, context: CommandContext) -> None:
         who = await asker(interaction, service)
         async with service.db.reader() as connection:
             seen = await overview.of_channels(connection, who.guild_id, who.visible)
-        whole = None
-        if interaction.permissions.manage_guild or interaction.permissions.administrator:
+            percent = await coverage(connection, who.guild_id, who.visible, round(time.time() * 1000))
+        whole = progress = None
+        if who.manages:
             status = await service.status()
             whole = next((one.counts for one in status.guilds if one.id == who.guild_id), None)
-        text = stats_text(seen, service.jobs.progress(who.guild_id), who.language, whole)
+            progress = service.jobs.progress(who.guild_id)
+        text = stats_text(seen, percent, who.language, whole, progress)
         await interaction.edit_original_response(content=text, allowed_mentions=NO_MENTIONS)
 
     tree.add_command(stats)

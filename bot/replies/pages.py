@@ -16,7 +16,7 @@ import discord
 
 from bot.replies.escape import escaped, excerpt, plain
 from bot.replies.texts import Language, number, say
-from indexer.model import Floor, GuildId, Hit, PlaceFlag, SearchResult, UserId, snowflake_ms
+from indexer.model import Band, Floor, GuildId, Hit, PlaceFlag, SearchResult, UserId, snowflake_ms
 
 PAGE_HITS = 5
 MAX_COMPONENTS = 40
@@ -41,10 +41,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """How much of what was searched is indexed: a percentage, of one channel (its mention) or of the whole server."""
+    """How much of what was searched is indexed: a percentage, of one channel, or of what `what` says.
+
+    `what` is the end of a text's key: `server` (all that the reader may see), `chosen` channels, or what `everyone` in
+    this channel may see.
+    """
 
     percent: int
     channel_id: int | None = None
+    what: str = "server"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,8 @@ class Dress:
     """How a page is shown: language, and what belongs around the hits.
 
     `token` names the open reply in the buttons' custom ids; None leaves all buttons out. `shared_by` is who shared
-    the page with the channel.
+    the page with the channel. `manages`: its reader manages the server, and may know how long each stage took and
+    whether the server's index is being rebuilt, which depend on what other members may not see.
     """
 
     language: Language = Language.ENGLISH
@@ -61,6 +67,7 @@ class Dress:
     shareable: bool = True
     coverage: Coverage | None = None
     shared_by: UserId | None = None
+    manages: bool = False
 
 
 def page_count(result: SearchResult) -> int:
@@ -88,7 +95,7 @@ def page(guild_id: GuildId, asked: Asked, result: SearchResult, index: int, dres
     if not shown:
         container.add_item(discord.ui.TextDisplay(_nothing(result, language)))
     for place, hit in enumerate(shown, start=index * PAGE_HITS + 1):
-        container.add_item(_section(guild_id, place, hit, dress, "band" if asked.pictures else "words"))
+        container.add_item(_section(guild_id, place, hit, asked, dress))
     container.add_item(discord.ui.Separator())
     container.add_item(discord.ui.TextDisplay(_footer(result, index, last, dress)))
     view = discord.ui.LayoutView(timeout=None)
@@ -125,8 +132,8 @@ def title(asked: Asked, language: Language) -> str:
     return text
 
 
-def _section(guild_id: GuildId, place: int, hit: Hit, dress: Dress, bands: str) -> discord.ui.Item[Any]:
-    text = "\n".join(_lines(guild_id, place, hit, dress, bands))
+def _section(guild_id: GuildId, place: int, hit: Hit, asked: Asked, dress: Dress) -> discord.ui.Item[Any]:
+    text = "\n".join(_lines(guild_id, place, hit, asked, dress))
     if not showable(hit.link):
         return discord.ui.TextDisplay(text)
     hidden = bool(hit.place.flags & PlaceFlag.SPOILER)
@@ -135,10 +142,12 @@ def _section(guild_id: GuildId, place: int, hit: Hit, dress: Dress, bands: str) 
     return discord.ui.Section(discord.ui.TextDisplay(text), accessory=thumbnail)
 
 
-def _lines(guild_id: GuildId, place: int, hit: Hit, dress: Dress, bands: str) -> list[str]:
+def _lines(guild_id: GuildId, place: int, hit: Hit, asked: Asked, dress: Dress) -> list[str]:
     language = dress.language
-    band = say(language, f"{bands}.{hit.band}")
-    lines = [say(language, "hit.line", number=place, band=band, score=f"{hit.score:.2f}")]
+    band = say(language, f"{'band' if asked.pictures else 'words'}.{hit.band}")
+    title = say(language, "hit.line", number=place, band=band)
+    score = score_text(hit, asked)
+    lines = [f"{title} ({score})" if score else title]
     where = hit.place
     lines.append(
         say(
@@ -170,6 +179,14 @@ def _lines(guild_id: GuildId, place: int, hit: Hit, dress: Dress, bands: str) ->
     return lines
 
 
+def score_text(hit: Hit, asked: Asked) -> str:
+    """The cosine, where a picture was asked with and this hit is like it; empty where a number would say nothing.
+
+    That of a sentence and its picture stands at 0.3 or 0.1 as the model will; the band says what it means.
+    """
+    return f"{hit.score:.2f}" if asked.pictures and hit.band is not Band.SAID else ""
+
+
 def _explained(hit: Hit, language: Language) -> list[str]:
     parts = hit.parts
     found = []
@@ -199,16 +216,16 @@ def _footer(result: SearchResult, index: int, last: int, dress: Dress) -> str:
     parts.append(say(language, "footer.searched", searched=number(result.searched, language)))
     if dress.coverage is not None:
         channel = dress.coverage.channel_id
-        what = say(language, "footer.server") if channel is None else f"<#{channel}>"
+        what = say(language, f"footer.{dress.coverage.what}") if channel is None else f"<#{channel}>"
         parts.append(say(language, "footer.coverage", percent=dress.coverage.percent, what=what))
-    if "total" in result.stage_ms:
+    if dress.manages and "total" in result.stage_ms:
         parts.append(say(language, "footer.ms", ms=max(1, round(result.stage_ms["total"]))))
-    if result.floor is not Floor.INDEX:
+    if result.floor is Floor.LIVE or (dress.manages and result.floor is not Floor.INDEX):
         parts.append(say(language, f"footer.floor.{result.floor}"))
     lines = ["-# " + " · ".join(parts)]
     if dress.shared_by is not None:
         lines.append("-# " + say(language, "footer.shared", author=f"<@{dress.shared_by}>"))
-    if dress.explain:
+    if dress.explain and dress.manages:
         stages = ", ".join(f"{name} {spent:.1f} ms" for name, spent in result.stage_ms.items())
         lines.append("-# " + say(language, "explain.stages", stages=stages, floor=result.floor))
     return "\n".join(lines)
@@ -239,8 +256,8 @@ def _add_buttons(
             custom_id=custom_id(token, "more"),
             placeholder=say(language, "select.more"),
             options=[
-                discord.SelectOption(label=say(language, "select.hit", number=place), value=str(hit.picture_id))
-                for place, hit in enumerate(shown, start=index * PAGE_HITS + 1)
+                discord.SelectOption(label=say(language, "select.hit", number=place), value=str(place))
+                for place in range(index * PAGE_HITS + 1, index * PAGE_HITS + len(shown) + 1)
             ],
         )
     )

@@ -2,7 +2,8 @@
 
 A vector depends on its words and the model alone. An answer is kept under everything it depends on: the question, its
 filter with the visible channels, the model, and the version of the guild's index that it was searched in; so a change
-of any of them misses, and nothing has to be told to forget.
+of any of them misses, and nothing has to be told to forget. Both are kept for the member who asked: that another one
+asked the same could be felt by the time an answer takes.
 """
 
 from __future__ import annotations

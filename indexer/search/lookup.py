@@ -1,4 +1,4 @@
-"""What a search reads from SQLite beside the words: vectors, hashes and places of a few pictures, a guild's sample."""
+"""What a search reads from SQLite beside the words: vectors, hashes and places of a few pictures."""
 
 from __future__ import annotations
 
@@ -24,9 +24,13 @@ from indexer.model import (
     ms_snowflake,
 )
 
-# Pictures that stand for all of a guild: the mean cosine to 512 of them is within ± 0.01 of the mean to all, at the
-# spread of 0.11 that real servers show (0.11 / √512 = 0.005).
-SAMPLE = 512
+# What a filter asks of a place `p` of a message `m`, with the parameters of `filter_values`.
+INSIDE = (
+    "p.state = 'ready' AND m.channel_id IN (SELECT value FROM json_each(:channels))"
+    " AND (:authors IS NULL OR m.author_id IN (SELECT value FROM json_each(:authors)))"
+    " AND p.message_id >= :low AND p.message_id < :high AND p.message_id IS NOT :not_message"
+    " AND (p.flags & :require) = :require AND (p.flags & :exclude) = 0"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +69,10 @@ async def places(
     rows = await connection.execute_fetchall(
         # CROSS: from the few pictures to their messages; the planner would go through every message of the channels
         # (101 ms against 0.13 over 100,000).
-        "SELECT p.picture_id, p.message_id, p.place_id, m.channel_id, m.author_id, p.flags"
+        "SELECT p.picture_id, p.message_id, p.place_id, m.channel_id, m.author_id, p.flags"  # noqa: S608 -- every part is ours
         " FROM places p CROSS JOIN messages m USING (message_id)"
-        " WHERE p.picture_id IN (SELECT value FROM json_each(:pictures)) AND p.guild_id = :guild AND p.state = 'ready'"
-        " AND m.channel_id IN (SELECT value FROM json_each(:channels))"
-        " AND (:authors IS NULL OR m.author_id IN (SELECT value FROM json_each(:authors)))"
-        " AND p.message_id >= :low AND p.message_id < :high AND p.message_id IS NOT :not_message"
-        " AND (p.flags & :require) = :require AND (p.flags & :exclude) = 0"
+        " WHERE p.picture_id IN (SELECT value FROM json_each(:pictures)) AND p.guild_id = :guild"
+        f" AND {INSIDE}"
         " ORDER BY p.message_id DESC, p.place_id DESC",
         {"pictures": json.dumps(list(picture_ids)), "guild": guild_id, **filter_values(filter)},
     )
@@ -97,27 +98,6 @@ def filter_values(filter: Filter) -> Mapping[str, object]:
     }
 
 
-async def sample(connection: aiosqlite.Connection, guild_id: GuildId, model_id: ModelId, dimension: int) -> Vectors:
-    """[n, d] vectors of about SAMPLE of the guild's pictures, the same ones each time as long as they are there.
-
-    A multiplicative hash of the picture's id chooses, so that neither time nor channel does.
-    """
-    ((ready,),) = await connection.execute_fetchall(
-        "SELECT count(DISTINCT picture_id) FROM places WHERE guild_id = ? AND state = 'ready'", (guild_id,)
-    )
-    share = min(SAMPLE / max(ready, 1), 1.0)
-    rows = await connection.execute_fetchall(
-        "SELECT e.vector FROM embeddings e WHERE e.model_id = ?"
-        " AND e.picture_id IN (SELECT picture_id FROM places WHERE guild_id = ? AND state = 'ready'"
-        "   AND (picture_id * 2654435761) % 1048576 < ?)"
-        " LIMIT ?",
-        (model_id, guild_id, int(share * 1048576) + 1, 2 * SAMPLE),
-    )
-    if not rows:
-        return np.empty((0, dimension), np.float32)
-    return np.stack([np.frombuffer(vector, "<f2") for (vector,) in rows]).astype(np.float32)
-
-
 async def version(connection: aiosqlite.Connection, guild_id: GuildId) -> tuple[int, int]:
     """Changes whenever something changes that a search of the guild may find or show.
 
@@ -139,12 +119,8 @@ async def random_places(
 ) -> list[PlaceId]:
     """Up to `count` places inside the filter, each with the same chance, of different messages."""
     rows = await connection.execute_fetchall(
-        "SELECT min(p.place_id) FROM messages m JOIN places p USING (message_id)"
-        " WHERE m.guild_id = :guild AND p.state = 'ready'"
-        " AND m.channel_id IN (SELECT value FROM json_each(:channels))"
-        " AND (:authors IS NULL OR m.author_id IN (SELECT value FROM json_each(:authors)))"
-        " AND p.message_id >= :low AND p.message_id < :high AND p.message_id IS NOT :not_message"
-        " AND (p.flags & :require) = :require AND (p.flags & :exclude) = 0"
+        "SELECT min(p.place_id) FROM messages m JOIN places p USING (message_id)"  # noqa: S608 -- every part is ours
+        f" WHERE m.guild_id = :guild AND {INSIDE}"
         " GROUP BY p.message_id ORDER BY random() LIMIT :count",
         {"guild": guild_id, "count": count, **filter_values(filter)},
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from indexer.model import DecodedPicture, Filter, GuildId, ModelId, PictureId, Pixels, Vectors
+from indexer.model import ChannelId, DecodedPicture, Filter, GuildId, ModelId, PictureId, Pixels, UserId, Vectors
 from indexer.search.grammar import Wish
 
 # Weight of the pictures against the words where a query has both: 0 = words only, 1 = pictures only.
@@ -22,6 +22,8 @@ class Query:
     `crops` their middles: what is left of a copy when its caption or the app around it is cut away; they only judge.
     `like` are pictures of the index; `not_pictures` are never hits. `digests` (SHA-256) and `hashes` (64-bit
     perceptual) name the pictures that were asked with, so that the very same picture can be told from a similar one.
+    `visible` are all channels that the asker may see (None: those of the filter): what is far off is measured on their
+    pictures. `asker` is whose question it is: nobody else's answer is remembered for it.
     `model_id` is the model that embedded `vectors` and `crops`; None: none did yet.
     `without` are words for what must not be in the picture or its text; `phrases` must stand in the message's text,
     file name or alt text. `min_score` is a cosine; `diversity` goes from 0 (closest first) to 1 (as different from each
@@ -45,6 +47,8 @@ class Query:
     diversity: float = 0.0
     picture_weight: float = BALANCED
     model_id: ModelId | None = None
+    visible: frozenset[ChannelId] | None = None
+    asker: UserId | None = None
 
     @classmethod
     def for_pictures(
@@ -81,9 +85,14 @@ class Query:
     def has_words(self) -> bool:
         return bool(self.words.strip() or self.phrases)
 
-    def within(self, filter: Filter) -> Query:
-        """The same question under another filter."""
-        return replace(self, filter=filter)
+    @property
+    def seen(self) -> frozenset[ChannelId]:
+        """All channels that the asker may see."""
+        return self.filter.channels if self.visible is None else self.visible
+
+    def within(self, filter: Filter, visible: frozenset[ChannelId]) -> Query:
+        """The same question under another filter, of someone who may see `visible`."""
+        return replace(self, filter=filter, visible=visible)
 
     def fingerprint(self) -> bytes:
         """32 bytes that are equal for equal questions, and (by SHA-256) for no others."""
@@ -97,6 +106,7 @@ class Query:
             (self.words, self.phrases, self.without, self.like, sorted(self.digests), self.hashes),
             sorted(self.not_pictures),
             (self.count, self.min_score, self.diversity, self.picture_weight),
+            (sorted(self.seen), self.asker),
             [frame.shape for frame in self.frames],
             (len(self.vectors), len(self.crops)),
         )

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import aiosqlite
 import numpy as np
-import numpy.typing as npt
 
-from indexer.model import Filter, GuildId, ModelId, PictureId, Place, Vectors
+from indexer.model import Filter, GuildId, ModelId, PictureId, Place
 from indexer.search import lookup
-from indexer.search.bands import HASH_BITS, LARGEST_HASH_PART, Calibration, copy_bits_of, copy_scores
+from indexer.search.bands import Calibration
+from indexer.search.copies import Comparable, leaders
+from indexer.search.long_work import LongWork
 from indexer.storage import places
 from indexer.storage.database import Database
 from indexer.storage.places import PlaceDetail
 
 # Each picture is compared with each: 20,000 of 512 dimensions take 4 s on two cores and 120 MB. Of more, the newest.
 MAX_PICTURES = 20_000
-# Vectors are stored as float16: of two that are equal the cosine may be this much less than 1.
-ROUNDING = 1e-3
-_BLOCK = 512  # rows compared at once: 512 × 20,000 cosines are 40 MB
+_ROWS = 1_000  # pictures read at once, so that the event loop comes in between
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,115 +46,115 @@ class Reposts:
 
 
 @dataclass(frozen=True, slots=True)
-class _Loaded:
-    """The pictures of a filter, in the order of their first posts; rows of `vectors` and `hashes` belong to `ids`."""
+class Compared:
+    """What comparing all pictures of a filter gave: which are one, and how sure that is. Numbers of pictures only.
 
-    ids: list[PictureId]
-    vectors: Vectors
-    hashes: npt.NDArray[np.uint64]
-    known: npt.NDArray[np.bool_]  # which of the hashes there are
-    shown: dict[PictureId, tuple[Place, ...]]
+    What is shown of them is looked up at each page, so that nothing that is gone by then is.
+    """
+
+    groups: tuple[tuple[tuple[PictureId, ...], float], ...]
+    compared: int
     total: int
 
 
-async def find_reposts(
-    db: Database, guild_id: GuildId, model_id: ModelId, filter: Filter, threshold: float, calibration: Calibration
-) -> Reposts:
-    """Groups of two messages and more inside the filter whose pictures are one, as sure as `threshold` (0–1).
+async def compare(
+    db: Database,
+    work: LongWork,
+    guild_id: GuildId,
+    model_id: ModelId,
+    filter: Filter,
+    threshold: float,
+    calibration: Calibration,
+) -> Compared:
+    """Which pictures inside the filter are one, as sure as `threshold` (0–1). Takes seconds; only within a turn of
+    `work`. Raises Stopped.
 
     How sure is the calibration's closeness of their copy score: 0 at the guild's typical neighbours, 1 at identity.
     """
     async with db.reader() as connection:
-        loaded = await _load(connection, guild_id, model_id, filter)
-    leads = await asyncio.to_thread(_leaders, loaded, threshold, calibration.typical)
-    groups = _groups(loaded, leads)
-    async with db.reader() as connection:  # a message that went meanwhile is not shown
+        chosen, total = await _chosen(connection, guild_id, filter)
+        shown: dict[PictureId, tuple[Place, ...]] = {}
+        rows: list[Sequence[Any]] = []
+        for some in _batches(chosen):
+            shown |= await lookup.places(connection, guild_id, some, filter)
+            rows += await connection.execute_fetchall(
+                "SELECT p.picture_id, e.vector, p.perceptual_hash FROM pictures p"
+                " JOIN embeddings e ON e.picture_id = p.picture_id AND e.model_id = ?"
+                " WHERE p.picture_id IN (SELECT value FROM json_each(?))",
+                (model_id, json.dumps(some)),
+            )
+    groups, compared = await work.run(partial(_grouped, rows, shown, threshold, calibration.typical))
+    return Compared(groups, compared, total)
+
+
+async def described(db: Database, guild_id: GuildId, filter: Filter, found: Compared) -> Reposts:
+    """The groups as they are now: without posts that are gone or outside the filter, and without what is none then."""
+    pictures = [picture for group, _ in found.groups for picture in group]
+    shown: dict[PictureId, tuple[Place, ...]] = {}
+    async with db.reader() as connection:
+        for some in _batches(pictures):
+            shown |= await lookup.places(connection, guild_id, some, filter)
+        groups = []
+        for group, confidence in found.groups:
+            if len(posts := _one_a_message(group, shown)) > 1:
+                groups.append((posts[0], tuple(posts[1:]), confidence))
         details = await places.describe(connection, [first.place_id for first, _, _ in groups])
+    groups.sort(key=lambda group: (-len(group[1]), -max(group[1]).message_id))
     return Reposts(
         tuple(
             RepostGroup(first, details[first.place_id], others, confidence)
             for first, others, confidence in groups
             if first.place_id in details
         ),
-        len(loaded.ids),
-        loaded.total,
+        found.compared,
+        found.total,
     )
 
 
-async def _load(connection: aiosqlite.Connection, guild_id: GuildId, model_id: ModelId, filter: Filter) -> _Loaded:
+async def _chosen(connection: aiosqlite.Connection, guild_id: GuildId, filter: Filter) -> tuple[list[PictureId], int]:
+    """The newest MAX_PICTURES pictures inside the filter, and how many there are."""
     rows = await connection.execute_fetchall(
-        "SELECT p.picture_id, max(p.message_id) FROM messages m JOIN places p USING (message_id)"
-        " WHERE m.guild_id = :guild AND p.state = 'ready'"
-        " AND m.channel_id IN (SELECT value FROM json_each(:channels))"
-        " AND (:authors IS NULL OR m.author_id IN (SELECT value FROM json_each(:authors)))"
-        " AND p.message_id >= :low AND p.message_id < :high AND p.message_id IS NOT :not_message"
-        " AND (p.flags & :require) = :require AND (p.flags & :exclude) = 0"
-        " GROUP BY p.picture_id ORDER BY 2 DESC",
+        "SELECT p.picture_id, max(p.message_id) FROM messages m JOIN places p USING (message_id)"  # noqa: S608 -- ours
+        f" WHERE m.guild_id = :guild AND {lookup.INSIDE} GROUP BY p.picture_id ORDER BY 2 DESC",
         {"guild": guild_id, **lookup.filter_values(filter)},
     )
     newest = [PictureId(picture_id) for picture_id, _ in rows]
-    chosen = newest[:MAX_PICTURES]
-    shown = await lookup.places(connection, guild_id, chosen, filter)
-    data = await connection.execute_fetchall(
-        "SELECT p.picture_id, e.vector, p.perceptual_hash FROM pictures p"
-        " JOIN embeddings e ON e.picture_id = p.picture_id AND e.model_id = ?"
-        " WHERE p.picture_id IN (SELECT value FROM json_each(?))",
-        (model_id, json.dumps(chosen)),
-    )
-    rows = sorted((row for row in data if row[0] in shown), key=lambda row: min(shown[row[0]]))
+    return newest[:MAX_PICTURES], len(newest)
+
+
+def _grouped(
+    rows: list[Sequence[Any]],
+    shown: dict[PictureId, tuple[Place, ...]],
+    threshold: float,
+    typical: float,
+    stop: threading.Event,
+) -> tuple[tuple[tuple[tuple[PictureId, ...], float], ...], int]:
+    """Groups of pictures that more than one message shows, and how many pictures were compared. Blocks for seconds."""
+    rows = sorted((row for row in rows if row[0] in shown), key=lambda row: min(shown[row[0]]))
+    ids = [PictureId(row[0]) for row in rows]
     dimension = len(rows[0][1]) // 2 if rows else 1
-    vectors = np.frombuffer(b"".join(row[1] for row in rows), "<f2").reshape(-1, dimension).astype(np.float32)
-    return _Loaded(
-        ids=[PictureId(row[0]) for row in rows],
-        vectors=vectors,
-        hashes=np.array([(row[2] or 0) & (1 << 64) - 1 for row in rows], np.uint64),
-        known=np.array([row[2] is not None for row in rows], np.bool_),
-        shown=shown,
-        total=len(newest),
+    pictures = Comparable(
+        np.frombuffer(b"".join(row[1] for row in rows), "<f2").reshape(-1, dimension).astype(np.float32),
+        np.array([(row[2] or 0) & (1 << 64) - 1 for row in rows], np.uint64),
+        np.array([row[2] is not None for row in rows], np.bool_),
     )
+    members: dict[int, list[tuple[PictureId, float]]] = {}
+    for own, (leader, confidence) in enumerate(leaders(pictures, threshold, typical, stop)):
+        members.setdefault(leader, []).append((ids[own], confidence))
+    groups = (
+        (tuple(picture for picture, _ in group), min(confidence for _, confidence in group))
+        for group in members.values()
+    )
+    return tuple(group for group in groups if len(_one_a_message(group[0], shown)) > 1), len(ids)
 
 
-def _leaders(loaded: _Loaded, threshold: float, typical: float) -> list[tuple[int, float]]:
-    """For each picture the one that it repeats (itself, if none) and how sure that is.
-
-    A picture joins the earliest-posted leader's group that it is surest of; it never leads others then, so a chain of
-    small changes does not pull in what the first post does not resemble.
-    """
-    count = len(loaded.ids)
-    leads = [(one, 1.0) for one in range(count)]
-    leading = np.ones(count, np.bool_)
-    least = typical + threshold * (1 - typical)
-    for start in range(0, count, _BLOCK):
-        stop = min(start + _BLOCK, count)
-        cosines = loaded.vectors[start:stop] @ loaded.vectors[:stop].T
-        for row in range(stop - start):
-            own = start + row
-            near = np.flatnonzero((cosines[row, :own] >= least - LARGEST_HASH_PART) & leading[:own])
-            if not len(near):
-                continue
-            bits = copy_bits_of(loaded.hashes[near], loaded.hashes[own])
-            bits[~(loaded.known[near] & loaded.known[own])] = HASH_BITS
-            scores = copy_scores(cosines[row, near], bits)
-            best = int(np.argmax(scores))
-            if scores[best] >= least - ROUNDING:
-                sure = (float(scores[best]) - typical) / (1 - typical)
-                leads[own] = (int(near[best]), min(max(sure, threshold), 1.0))
-                leading[own] = False
-    return leads
+def _batches(pictures: Sequence[PictureId]) -> Iterator[Sequence[PictureId]]:
+    return (pictures[start : start + _ROWS] for start in range(0, len(pictures), _ROWS))
 
 
-def _groups(loaded: _Loaded, leads: Sequence[tuple[int, float]]) -> list[tuple[Place, tuple[Place, ...], float]]:
-    members: dict[int, list[tuple[int, float]]] = {}
-    for own, (leader, confidence) in enumerate(leads):
-        members.setdefault(leader, []).append((own, confidence))
-    groups = []
-    for group in members.values():
-        by_message: dict[int, Place] = {}
-        for own, _ in group:
-            for place in loaded.shown[loaded.ids[own]]:
-                known = by_message.get(place.message_id)
-                by_message[place.message_id] = place if known is None else min(place, known)
-        first, *others = sorted(by_message.values())
-        if others:
-            groups.append((first, tuple(others), min(confidence for _, confidence in group)))
-    return sorted(groups, key=lambda group: (-len(group[1]), -max(group[1]).message_id))
+def _one_a_message(pictures: Sequence[PictureId], shown: dict[PictureId, tuple[Place, ...]]) -> list[Place]:
+    """The places of these pictures, oldest first, the first one of each message."""
+    by_message: dict[int, Place] = {}
+    for place in sorted(place for picture in pictures for place in shown.get(picture, ())):
+        by_message.setdefault(place.message_id, place)
+    return list(by_message.values())

@@ -14,13 +14,16 @@ _FLAGS = {bits: PlaceFlag(bits) for bits in range(64)}  # PlaceFlag(…) costs a
 
 
 def ranked(pictures: Ints, scores: Floats, places: Mapping[int, Iterable[Place]], k: int) -> tuple[Candidate, ...]:
-    """The k best: by score, then newest message first, then picture id. A picture without a place is passed over."""
+    """The k best: by score, then newest message first, then as the message shows them.
+
+    A picture without a place is passed over. Picture ids decide nothing: they tell what was stored before, elsewhere.
+    """
     found = [
         Candidate(PictureId(picture), value, tuple(sorted(places[picture], reverse=True)))
         for picture, value in zip(pictures.tolist(), scores.tolist(), strict=True)
         if picture in places
     ]
-    found.sort(key=lambda one: (-one.score, -one.places[0].message_id, one.picture_id))
+    found.sort(key=lambda one: (-one.score, -one.places[0].message_id, one.places[0].place_id))
     return tuple(found[:k])
 
 

@@ -13,6 +13,7 @@ from indexer.model import Candidate, Filter, GuildId, ModelId, ms_snowflake
 from indexer.storage.block import Bytes, Floats, Ints, score
 from indexer.storage.candidates import make_place, ranked
 from indexer.storage.filter import MESSAGE_MAX
+from indexer.storage.sample import chosen
 
 FETCH_ROWS = 20_000  # read at once: a row is 300 bytes as Python objects and 48 as numbers
 CHUNK = 2048  # vectors scored at once: 4 MB of float32 at 512 dimensions
@@ -41,25 +42,7 @@ def search(
     """
     connection.execute("BEGIN")
     try:
-        cursor = connection.execute(
-            _PLACES,
-            {
-                "guild": guild_id,
-                "model": model_id,
-                "bytes": 2 * len(query),
-                "channels": json.dumps(list(allowed.channels)),
-                "authors": None if allowed.authors is None else json.dumps(list(allowed.authors)),
-                "low": 0 if allowed.after_ms is None else ms_snowflake(allowed.after_ms),
-                "high": MESSAGE_MAX if allowed.before_ms is None else min(ms_snowflake(allowed.before_ms), MESSAGE_MAX),
-                "not_message": allowed.not_message or 0,
-                "require": int(allowed.require),
-                "exclude": int(allowed.exclude),
-            },
-        )
-        chunks = [np.empty((0, 6), np.int64)]
-        while rows := cursor.fetchmany(FETCH_ROWS):
-            chunks.append(np.array(rows, np.int64))
-        places = np.concatenate(chunks)
+        places = _places(connection, guild_id, model_id, len(query), allowed)
         pictures, scores = np.empty(0, np.int64), np.empty(0, np.float32)
         for chunk, vectors in _vectors(connection, model_id, np.unique(places[:, 0]), 2 * len(query)):
             pictures = np.concatenate([pictures, chunk])
@@ -74,6 +57,48 @@ def search(
     for picture, *place in places[np.isin(places[:, 0], pictures)].tolist():
         shown[picture].append(make_place(*place))
     return ranked(pictures, scores, shown, k), len(places)
+
+
+def sample(
+    connection: sqlite3.Connection, guild_id: GuildId, model_id: ModelId, dimension: int, allowed: Filter, count: int
+) -> Bytes:
+    """[n, 2·dimension] float16 bytes of the pictures inside the filter that stand for all. One snapshot. Blocks."""
+    connection.execute("BEGIN")
+    try:
+        places = _places(connection, guild_id, model_id, dimension, allowed)
+        pictures = places[chosen(places[:, 1], places[:, 2], places[:, 0], count), 0]
+        vectors = np.empty((len(pictures), 2 * dimension), np.uint8)
+        for chunk, rows in _vectors(connection, model_id, pictures, 2 * dimension):
+            order = np.argsort(pictures)
+            vectors[order[np.searchsorted(pictures, chunk, sorter=order)]] = rows
+    finally:
+        connection.execute("ROLLBACK")
+    return vectors
+
+
+def _places(
+    connection: sqlite3.Connection, guild_id: GuildId, model_id: ModelId, dimension: int, allowed: Filter
+) -> Ints:
+    """[n, 6] every place inside the filter with an embedding, in the order of _PLACES' columns."""
+    cursor = connection.execute(
+        _PLACES,
+        {
+            "guild": guild_id,
+            "model": model_id,
+            "bytes": 2 * dimension,
+            "channels": json.dumps(list(allowed.channels)),
+            "authors": None if allowed.authors is None else json.dumps(list(allowed.authors)),
+            "low": 0 if allowed.after_ms is None else ms_snowflake(allowed.after_ms),
+            "high": MESSAGE_MAX if allowed.before_ms is None else min(ms_snowflake(allowed.before_ms), MESSAGE_MAX),
+            "not_message": allowed.not_message or 0,
+            "require": int(allowed.require),
+            "exclude": int(allowed.exclude),
+        },
+    )
+    chunks = [np.empty((0, 6), np.int64)]
+    while rows := cursor.fetchmany(FETCH_ROWS):
+        chunks.append(np.array(rows, np.int64))
+    return np.concatenate(chunks)
 
 
 def _vectors(

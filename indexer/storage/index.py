@@ -21,10 +21,12 @@ import numpy as np
 from indexer.model import Candidate, Filter, Floor, GuildId, ModelId, Vectors
 from indexer.settings import IndexSettings
 from indexer.storage import direct, follow, kernels, maintain
+from indexer.storage.block import Part, as_vectors
 from indexer.storage.candidates import places_in, ranked
 from indexer.storage.database import Database
-from indexer.storage.filter import compile_filter, plan
+from indexer.storage.filter import Terms, compile_filter, plan
 from indexer.storage.follow import Files, Follower, View
+from indexer.storage.sample import of_parts
 from indexer.storage.scan import Accelerator, Tools, best
 from indexer.storage.segment import SUFFIX, Damaged, Record, Segment
 
@@ -94,11 +96,25 @@ class VectorIndex:
             with self.connection() as connection:
                 found, searched = direct.search(connection, guild_id, model_id, values, k, allowed)
             return IndexAnswer(found, searched, Floor.DIRECT)
-        parts = [(part, terms) for part in view.parts if (terms := compile_filter(part.block, allowed)) is not None]
+        parts = _compiled(view, allowed)
         plans = [plan(part, terms) for part, terms in parts]
         top = best(self._tools, [part.block for part, _ in parts], plans, values, k, self._spread)
         found = ranked(top.pictures, top.scores, places_in(parts, top), k)
         return IndexAnswer(found, sum(one.places for one in plans), Floor.INDEX)
+
+    def sample(self, guild_id: GuildId, model_id: ModelId, allowed: Filter, count: int) -> Vectors:
+        """[n, d] float32 of `count` pictures (all, where there are fewer) that `allowed` lets through. Blocks.
+
+        Which ones, and in which order, depends on those pictures' messages alone (storage/sample.py).
+        """
+        dimension = self.dimension(model_id)
+        if not allowed.channels:
+            return np.empty((0, dimension), np.float32)
+        view = self._follow(guild_id, model_id, dimension) if self._tools else None
+        if view is None or not view.whole:
+            with self.connection() as connection:
+                return as_vectors(direct.sample(connection, guild_id, model_id, dimension, allowed, count))
+        return as_vectors(of_parts(_compiled(view, allowed), dimension, count))
 
     def serving_model(self, guild_id: GuildId, wanted: ModelId) -> ModelId:
         """`wanted`, once it was tried with every picture of the guild that another model has; else the fullest other.
@@ -277,3 +293,8 @@ class VectorIndex:
             if not other.cancel():
                 other.result()
         return [done[number] for number in range(len(tasks))]
+
+
+def _compiled(view: View, allowed: Filter) -> list[tuple[Part, Terms]]:
+    """The parts that the filter lets anything through of, each with the filter in its codes."""
+    return [(part, terms) for part in view.parts if (terms := compile_filter(part.block, allowed)) is not None]

@@ -199,7 +199,7 @@ class _Builder:
             starts = self._when() - 30 * _DAY_MS
             author = self._somebody(forum)
             post = forum.thread(title, author, at_ms=starts)
-            first = post.post(author, opening, at_ms=starts + 1)
+            first = post.post(author, opening)
             self.demo.landmarks[f"post: {title}"] = first
             for i in range(6):
                 moment = starts + (i + 1) * self.rng.randrange(4, 60) * _HOUR_MS

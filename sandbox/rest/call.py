@@ -3,6 +3,7 @@
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from aiohttp import BodyPartReader, web
@@ -82,6 +83,17 @@ class Call:
         """An id of the query, None when it is not there."""
         text = self.text(name)
         return None if text is None else snowflake(text, name)
+
+    def time_ms(self, name: str) -> int | None:
+        """An ISO 8601 time of the query in Unix milliseconds. Raises Invalid."""
+        text = self.text(name)
+        if text is None:
+            return None
+        try:
+            # A "+" that was not escaped arrives as a space.
+            return round(datetime.fromisoformat(text.replace(" ", "+")).timestamp() * 1000)
+        except ValueError as error:
+            raise Invalid(name, "DATE_TIME_TYPE_PARSE", f"Could not parse {text}. Should be ISO8601.") from error
 
     def text(self, name: str) -> str | None:
         """The last value of a query key."""

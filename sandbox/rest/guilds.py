@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Final
 
 from sandbox import errors
+from sandbox.checks import fields
 from sandbox.rest.call import Call, Route, guild_of, member_of
 from sandbox.wire import Json
 from sandbox.wire import guilds as wire
@@ -49,11 +50,19 @@ async def members(api: "Api", call: Call) -> list[Json]:
     return [wire.member(found.members[user_id]) for user_id in ids]
 
 
+async def search_members(api: "Api", call: Call) -> list[Json]:
+    """Members by the beginning of their names."""
+    found = guild_of(api.world, call)
+    start = fields.text(call.text("query"), "query", 1, 100)
+    return [wire.member(member) for member in found.members_named(start)[: call.integer("limit", 1, 1, 1000)]]
+
+
 ROUTES: Final = (
     Route("GET", "/guilds/{guild_id}", guild),
     Route("GET", "/guilds/{guild_id}/channels", channels),
     Route("GET", "/guilds/{guild_id}/roles", roles),
     Route("GET", "/guilds/{guild_id}/roles/{role_id}", role),
     Route("GET", "/guilds/{guild_id}/members", members),
+    Route("GET", "/guilds/{guild_id}/members/search", search_members),
     Route("GET", "/guilds/{guild_id}/members/{user_id}", member),
 )

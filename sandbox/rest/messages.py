@@ -8,7 +8,7 @@ from sandbox.checks import messages as checks
 from sandbox.errors import Invalid
 from sandbox.permissions import Permission
 from sandbox.rest.call import NOTHING, Call, Route, channel_of, need, snowflake
-from sandbox.snowflakes import ms
+from sandbox.snowflakes import iso, ms
 from sandbox.wire import Json
 from sandbox.wire import messages as wire
 from sandbox.world import Channel, ChannelKind, Message, MessageFlag, MessageKind, Thread
@@ -38,6 +38,27 @@ async def history(api: "Api", call: Call) -> list[Json]:
     if not channel.read_by(channel.guild.me):
         return []
     return [_shown(api, message) for message in channel.page(limit, **keys)]
+
+
+def _pinned(channel: Channel) -> list[Message]:
+    """The pinned messages, last pinned first; none without READ_MESSAGE_HISTORY."""
+    if not channel.read_by(channel.guild.me):
+        return []
+    return sorted((m for m in channel.messages() if m.pinned), key=lambda m: (m.pinned_ms or 0, m.id), reverse=True)
+
+
+async def pins(api: "Api", call: Call) -> Json:
+    """A page of pinned messages, by the time they were pinned."""
+    limit = call.integer("limit", 50, 1, 50)
+    before = call.time_ms("before")
+    found = [m for m in _pinned(channel_of(api.world, call)) if before is None or (m.pinned_ms or 0) < before]
+    items = [{"pinned_at": iso(m.pinned_ms or 0), "message": _shown(api, m)} for m in found[:limit]]
+    return {"items": items, "has_more": len(found) > limit}
+
+
+async def all_pins(api: "Api", call: Call) -> list[Json]:
+    """The route of older libraries: the newest fifty at once."""
+    return [_shown(api, message) for message in _pinned(channel_of(api.world, call))[:50]]
 
 
 def _message(api: "Api", call: Call) -> Message:
@@ -136,6 +157,8 @@ ROUTES: Final = (
     Route("POST", "/attachments/refresh-urls", refresh_urls),
     Route("POST", "/channels/{channel_id}/messages/bulk-delete", bulk_delete),
     Route("GET", "/channels/{channel_id}/messages", history),
+    Route("GET", "/channels/{channel_id}/messages/pins", pins),
+    Route("GET", "/channels/{channel_id}/pins", all_pins),
     Route("POST", "/channels/{channel_id}/messages", create),
     Route("GET", "/channels/{channel_id}/messages/{message_id}", get),
     Route("PATCH", "/channels/{channel_id}/messages/{message_id}", edit),

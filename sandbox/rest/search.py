@@ -5,18 +5,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from sandbox import errors
-from sandbox.errors import Invalid
-from sandbox.rest.call import Call, Route, Status, guild_of, snowflake
+from sandbox.rest import search_query
+from sandbox.rest.call import Call, Route, Status, guild_of
+from sandbox.rest.search_query import HAS, SearchQuery
 from sandbox.wire import guilds as guild_wire
 from sandbox.wire import messages as wire
-from sandbox.world import Channel, Embed, Message, Thread, World
+from sandbox.world import Channel, Embed, Guild, Message, Thread, World
 
 if TYPE_CHECKING:
     from sandbox.rest.api import Api
 
-HAS: Final = ("link", "embed", "file", "image", "video", "sound", "sticker", "poll", "snapshot")
 _NOT_READY: Final = 110_000
-_MOST_CHANNELS: Final = 500
 
 
 def properties(message: Message) -> frozenset[str]:
@@ -75,13 +74,7 @@ async def search(api: "Api", call: Call) -> Any:
     guild = guild_of(api.world, call)
     if not api.world.application.message_content:
         raise errors.missing_access()
-    limit = call.integer("limit", 25, 1, 25)
-    offset = call.integer("offset", 0, 0, 9975)
-    low, high = call.snowflake("min_id"), call.snowflake("max_id")
-    has = frozenset(call.query.get("has", ()))
-    for value in has:
-        if value.removeprefix("-") not in HAS:
-            raise Invalid("has", "BASE_TYPE_CHOICES", f"Value must be one of {HAS}.")
+    query = search_query.parse(call)
     if api.search.building > 0:
         api.search.building -= 1
         body = {
@@ -89,20 +82,11 @@ async def search(api: "Api", call: Call) -> Any:
             "retry_after": 0,
         }  # fmt: skip
         return Status(202, body)
-    channels = _channels(api, call, guild.me.guild.id)
-    authors = {snowflake(value, "author_id") for value in call.query.get("author_id", ())}
-    words = (call.text("content") or "").lower().split()
-    ids: list[tuple[int, Channel]] = []
-    for channel in channels:
-        found = api.search.matching(channel, has)
-        start = 0 if low is None else bisect_right(found, low)
-        end = len(found) if high is None else bisect_left(found, high)
-        ids += [(i, channel) for i in found[start:end] if i not in api.search.unknown]
-    if authors or words:
-        ids = [(i, c) for i, c in ids if _matches(c.message(i), authors, words)]
-    newest = call.text("sort_order") != "asc"
-    ids.sort(key=lambda pair: pair[0], reverse=newest)
-    page = [channel.message(i) for i, channel in ids[offset : offset + limit]]
+    ids = [pair for channel in _channels(guild, query) for pair in _in_channel(api.search, channel, query)]
+    ids.sort(key=lambda pair: pair[0], reverse=not query.ascending)
+    if query.by_relevance:
+        ids.sort(key=lambda pair: _distance(pair, query))
+    page = [channel.message(i) for i, channel in ids[query.offset : query.offset + query.limit]]
     shown = [[wire.message(m, api.links) | {"hit": True}] for m in page if m is not None]
     found_in = {message.channel.id: message.channel for message in page if message is not None}
     threads = [channel for channel in found_in.values() if isinstance(channel, Thread)]
@@ -116,27 +100,31 @@ async def search(api: "Api", call: Call) -> Any:
     }
 
 
-def _channels(api: "Api", call: Call, guild_id: int) -> list[Channel]:
+def _in_channel(index: Index, channel: Channel, query: SearchQuery) -> list[tuple[int, Channel]]:
+    """The messages of one channel that match, by id."""
+    found = index.matching(channel, query.has)
+    start = 0 if query.low is None else bisect_right(found, query.low)
+    end = len(found) if query.high is None else bisect_left(found, query.high)
+    ids = (i for i in found[start:end] if i not in index.unknown)
+    if query.plain:
+        return [(i, channel) for i in ids]
+    return [(i, channel) for i in ids if (message := channel.message(i)) is not None and query.matches(message)]
+
+
+def _distance(pair: tuple[int, Channel], query: SearchQuery) -> int:
+    message = pair[1].message(pair[0])
+    return (query.distance(message) if message else None) or 0
+
+
+def _channels(guild: Guild, query: SearchQuery) -> list[Channel]:
     """Those asked for (all, when none is), as far as the bot may read them and the age restriction lets it."""
-    guild = api.world.guilds[guild_id]
-    named = call.query.get("channel_id", [])
-    if len(named) > _MOST_CHANNELS:
-        raise Invalid("channel_id", "BASE_TYPE_MAX_LENGTH", "Must be 500 or fewer in length.")
-    everything = [*guild.channels.values(), *guild.threads.values()]
-    if named:
-        asked = {snowflake(value, "channel_id") for value in named}
+    everything: list[Channel] = [*guild.channels.values(), *guild.threads.values()]
+    if asked := query.channels:
         everything = [c for c in everything if c.id in asked or (isinstance(c, Thread) and c.parent.id in asked)]
         for channel in everything:
             if channel.id in asked and not channel.read_by(guild.me):
                 raise errors.missing_access()
-    adult = call.flag("include_nsfw")
-    return [c for c in everything if c.read_by(guild.me) and (adult or not c.adult)]
-
-
-def _matches(message: Message | None, authors: set[int], words: list[str]) -> bool:
-    if message is None or (authors and message.author.id not in authors):
-        return False
-    return all(word in message.content.lower() for word in words)
+    return [c for c in everything if c.read_by(guild.me) and (query.adult or not c.adult)]
 
 
 ROUTES: Final = (Route("GET", "/guilds/{guild_id}/messages/search", search),)

@@ -1,11 +1,9 @@
 """Threads: the active ones of a guild, and the archived ones of a channel with their three different paging keys."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from sandbox import errors
-from sandbox.errors import Invalid
 from sandbox.permissions import Permission
 from sandbox.rest.call import NOTHING, Call, Route, channel_of, guild_of, need
 from sandbox.wire import Json
@@ -41,18 +39,6 @@ def _page(call: Call, threads: list[Thread], key: Callable[[Thread], int], befor
     return _listed(ordered[:limit], len(ordered) > limit)
 
 
-def _before_time(call: Call) -> int | None:
-    """The ISO 8601 `before` in Unix milliseconds. Raises Invalid."""
-    text = call.text("before")
-    if text is None:
-        return None
-    try:
-        # A "+" that was not escaped arrives as a space.
-        return round(datetime.fromisoformat(text.replace(" ", "+")).timestamp() * 1000)
-    except ValueError as error:
-        raise Invalid("before", "DATE_TIME_TYPE_PARSE", f"Could not parse {text}. Should be ISO8601.") from error
-
-
 def _history(api: "Api", call: Call) -> Channel:
     channel = channel_of(api.world, call)
     if not channel.read_by(channel.guild.me):
@@ -64,7 +50,7 @@ async def archived_public(api: "Api", call: Call) -> Json:
     """By archive time; announcement threads too."""
     channel = _history(api, call)
     found = [t for t in channel.threads() if t.archived and t.kind is not _PRIVATE]
-    return _page(call, found, lambda thread: thread.archived_ms, _before_time(call))
+    return _page(call, found, lambda thread: thread.archived_ms, call.time_ms("before"))
 
 
 async def archived_private(api: "Api", call: Call) -> Json:
@@ -72,7 +58,7 @@ async def archived_private(api: "Api", call: Call) -> Json:
     channel = _history(api, call)
     need(channel, Permission.MANAGE_THREADS)
     found = [t for t in channel.threads() if t.archived and t.kind is _PRIVATE]
-    return _page(call, found, lambda thread: thread.archived_ms, _before_time(call))
+    return _page(call, found, lambda thread: thread.archived_ms, call.time_ms("before"))
 
 
 async def joined_archived_private(api: "Api", call: Call) -> Json:

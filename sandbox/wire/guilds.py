@@ -148,8 +148,9 @@ def _overwrite(subject: Overwrite) -> Json:
 def _thread(subject: Thread, viewer: Member | None) -> Json:
     found: Json = {
         "owner_id": str(subject.owner.id),
-        "message_count": len(subject),
-        "total_message_sent": len(subject),
+        # Without the message that a forum post begins with.
+        "message_count": len(subject) - (subject.message(subject.id) is not None),
+        "total_message_sent": len(subject) - (subject.message(subject.id) is not None),
         "member_count": min(len(subject.member_ids), 50),
         "thread_metadata": {
             "archived": subject.archived,

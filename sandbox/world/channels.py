@@ -232,6 +232,7 @@ class Channel:
         if self.kind in _SILENT:
             raise ValueError(f"a {self.kind.name.lower()} channel holds no messages: {self.name!r}")
         world = self.guild.world
+        message_id = self._first_id() or world.ids.make(at_ms)
         flags = MessageFlag.HAS_SNAPSHOT if forward else MessageFlag.NONE
         flags |= MessageFlag.COMPONENTS_V2 if components else MessageFlag.NONE
         attachments = world.attach(self.id, files) if files else []
@@ -240,12 +241,16 @@ class Channel:
             attachment.inside = bool(embeds or components) and attachment.file.name in shown
         return self.add(
             Message(
-                id=world.ids.make(at_ms), channel=self, author=author, content=content, attachments=attachments,
+                id=message_id, channel=self, author=author, content=content, attachments=attachments,
                 embeds=list(embeds), components=list(components), stickers=tuple(stickers), flags=flags,
                 kind=MessageKind.REPLY if reply_to else MessageKind.DEFAULT, reply_to=reply_to, snapshot=forward,
                 mentions=mentions.find(content),
             )
         )  # fmt: skip
+
+    def _first_id(self) -> int | None:
+        """The id that the next message must have, if it must have one."""
+        return None
 
     def remove(self, message_ids: Iterable[int], *, bulk: bool = False) -> list[int]:
         """Delete messages; returns those that were there."""
@@ -281,6 +286,13 @@ class Thread(Channel):
         self.locked = False
         self.member_ids: dict[int, int] = {}
         """User id → when they joined the thread, in Unix milliseconds."""
+        self._begun = False
+
+    def _first_id(self) -> int | None:
+        """A forum post's first message has the post's id, and so its time."""
+        first = not self._begun and self.parent.kind in (ChannelKind.FORUM, ChannelKind.MEDIA)
+        self._begun = True
+        return self.id if first else None
 
     def allows(self, member: Member) -> Permission:
         """The parent's permissions; a private thread is nothing to those outside it who may not manage threads."""

@@ -31,6 +31,11 @@ class MessagesDeleted:
 
 
 @dataclass(frozen=True, slots=True)
+class PinsChanged:
+    channel: Channel
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelCreated:
     channel: Channel
 
@@ -98,7 +103,7 @@ class BotRemoved:
 
 
 Event: TypeAlias = (
-    MessageCreated | MessageEdited | MessagesDeleted | ChannelCreated | ChannelUpdated | ChannelDeleted
+    MessageCreated | MessageEdited | MessagesDeleted | PinsChanged | ChannelCreated | ChannelUpdated | ChannelDeleted
     | ThreadMembersChanged | MemberJoined | MemberUpdated | MemberLeft | RoleCreated | RoleUpdated | RoleDeleted
     | GuildUpdated | BotAdded | BotRemoved
 )  # fmt: skip

@@ -148,6 +148,15 @@ class Guild:
         self.world.tell(events.MemberJoined(member))
         return member
 
+    def members_named(self, start: str) -> list[Member]:
+        """Those whose user name, display name or nickname begins with `start`, whatever its case."""
+        start = start.lower()
+        return [
+            member
+            for member in self.members.values()
+            if any(name.lower().startswith(start) for name in (member.user.name, member.display_name))
+        ]
+
     def role(self, name: str, allowed: Permission = Permission.NONE, *, managed: bool = False) -> Role:
         """A new role, above the others."""
         role = Role(self, self.world.ids.make(), name, allowed, managed=managed)

@@ -105,7 +105,7 @@ class Message:
     edited_ms: int | None = None
     reply_to: Message | None = None
     snapshot: Message | None = None
-    pinned: bool = False
+    pinned_ms: int | None = None
     nonce: str | int | None = None
     mentions: dict[str, Any] = field(default_factory=dict)
     metadata: dict[str, Any] | None = None  # interaction_metadata of a command's answer
@@ -114,6 +114,10 @@ class Message:
     def jump_url(self) -> str:
         """The link a member clicks."""
         return f"https://discord.com/channels/{self.channel.guild.id}/{self.channel.id}/{self.id}"
+
+    @property
+    def pinned(self) -> bool:
+        return self.pinned_ms is not None
 
     @property
     def ephemeral(self) -> bool:
@@ -130,6 +134,13 @@ class Message:
         self.edited_ms = max(world.clock.now_ms(), (self.edited_ms or 0) + 1)
         self.channel.touched()
         world.tell(events.MessageEdited(self))
+
+    def pin(self, pinned: bool = True) -> None:
+        """Pin it, or take it off the pins."""
+        self.pinned_ms = self.channel.guild.world.clock.now_ms() if pinned else None
+        self.channel.touched()
+        self.channel.guild.world.tell(events.MessageEdited(self))
+        self.channel.guild.world.tell(events.PinsChanged(self.channel))
 
     def delete(self) -> None:
         """Remove it: its files' links die with it."""

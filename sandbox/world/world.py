@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -42,7 +44,7 @@ class World:
         self.stickers: dict[int, Sticker] = {}
         self._listeners: list[Callable[[Event], None]] = []
         app_id = self.ids.make()
-        self.application = Application(app_id, "Afterimage", f"sandbox.{app_id}.token")
+        self.application = Application(app_id, "Afterimage", _token(app_id))
         self.bot = User(app_id, "afterimage", "Afterimage", bot=True)
         self.users[app_id] = self.bot
 
@@ -113,3 +115,9 @@ class World:
         sticker = Sticker(self.ids.make(), name, format_type, file)
         self.stickers[sticker.id] = sticker
         return sticker
+
+
+def _token(user_id: int) -> str:
+    """A token of Discord's shape: whose it is, when it was made, and a secret, each in base64."""
+    parts = (str(user_id).encode(), secrets.token_bytes(4), secrets.token_bytes(28))
+    return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)

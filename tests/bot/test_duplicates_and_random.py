@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -99,3 +101,43 @@ async def test_random_without_anything_to_show_says_so(shop: tuple[Running, Town
     bot, place = shop
     reply = await bot.person(place.member).slash(place.talk.id, "random", {"before": "2016"})
     assert "no indexed picture that you may see" in reply.text()
+
+
+async def test_six_at_once_by_one_member_leave_a_strangers_question_alone(shop: tuple[Running, Town]) -> None:
+    bot, place = shop
+    begun, release = threading.Event(), threading.Event()
+
+    def blocking(stop: threading.Event) -> None:
+        begun.set()
+        release.wait(30)
+
+    async def hold() -> None:  # somebody else's comparison, which has not ended
+        async with bot.service.long_work.turn(place.owner.id):
+            await bot.service.long_work.run(blocking)
+
+    holding = asyncio.create_task(hold())
+    await asyncio.to_thread(begun.wait, 30)
+    member = bot.person(place.member)
+    asked = [asyncio.create_task(member.slash(place.talk.id, "duplicates")) for _ in range(6)]
+    refused = 0
+    for answered in asyncio.as_completed(asked):
+        if "still comparing" in (await answered).text():
+            refused += 1
+        if refused == 5:
+            break
+    answer = await bot.person(place.owner).slash(place.talk.id, "similar", {"image": noise(3).data})
+    assert "Same picture" in answer.text()
+    assert not release.is_set()
+    release.set()
+    await holding
+    replies = await asyncio.gather(*asked)
+    assert len([reply for reply in replies if "3 times" in reply.text()]) == 1
+
+
+async def test_a_page_turn_compares_nothing_again(shop: tuple[Running, Town]) -> None:
+    bot, place = shop
+    asker = bot.person(place.member)
+    reply = await asker.slash(place.talk.id, "duplicates")
+    async with bot.service.long_work.turn(place.owner.id):  # nobody can compare now
+        assert "page 2 of 2" in (await asker.press(reply, "Next")).text()
+        assert "page 1 of 2" in (await asker.press(reply, "Previous")).text()

@@ -22,7 +22,7 @@ async def test_a_member_is_told_of_no_picture_in_a_channel_they_cannot_see(tmp_p
         assert "6 pictures, shown 6 times in 6 messages" in member.content
         assert "1 channels" in member.content
         assert "8 pictures, shown 8 times in 8 messages" in owner.content
-        assert "100 % searchable" in owner.content
+        assert "100 % indexed" in owner.content
 
 
 async def test_who_manages_the_server_is_told_what_could_not_be_read(tmp_path: Path) -> None:

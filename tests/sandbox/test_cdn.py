@@ -2,6 +2,7 @@
 
 import io
 
+import pytest
 from PIL import Image
 
 from sandbox.demo.bad_files import huge_png
@@ -165,3 +166,57 @@ async def test_a_signed_link_in_a_component_is_signed_anew_when_the_message_is_r
         rich.world.clock.advance(3600)
         (item,) = (await api.get(f"{path}/{sent['id']}")).body["components"][0]["items"]
         assert (await api.read(item["media"]["url"]))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "first", "last"),
+    [
+        ("bytes=0-9", 206, 0, 9),
+        ("bytes=10-", 206, 10, None),
+        ("bytes=-5", 206, -5, None),
+        ("bytes=0-999999", 206, 0, None),
+        ("bytes=999999-", 416, None, None),
+        ("bytes=-0", 416, None, None),
+        ("bytes=9-2", 200, 0, None),
+        ("bytes=0-1,4-5", 200, 0, None),
+        ("lines=0-1", 200, 0, None),
+    ],
+)
+async def test_a_part_of_a_file_can_be_asked_for(asked: str, status: int, first: int | None, last: int | None) -> None:
+    rich, whole = rich_world(), picture()
+    async with open_sandbox(rich.world) as sandbox, raw_client(sandbox) as api:
+        shown = await _first(api, rich)
+        for link in (shown["url"], shown["proxy_url"]):
+            async with api.session.get(link, headers={"Range": asked}) as response:
+                data = await response.read()
+                assert response.status == status
+                if status == 416:
+                    assert response.headers["Content-Range"] == f"bytes */{len(whole)}"
+                    continue
+                part = whole[first:] if last is None else whole[first : last + 1]
+                assert data == part
+                if status == 206:
+                    start = whole.index(part)
+                    told = f"bytes {start}-{start + len(part) - 1}/{len(whole)}"
+                    assert response.headers["Content-Range"] == told
+
+
+async def test_a_copy_moves_only_when_that_is_asked_for() -> None:
+    frames = [Image.new("RGB", (96, 64), colour) for colour in ("red", "green", "blue")]
+    held = io.BytesIO()
+    frames[0].save(held, "GIF", save_all=True, append_images=frames[1:], duration=[40, 80, 120], loop=0)
+    world = World()
+    guild = world.guild("Meadow", world.user("mara"))
+    message = guild.channel("chat").post(guild.owner, files=[File.of("a.gif", held.getvalue())])
+    async with open_sandbox(world) as sandbox, raw_client(sandbox) as api:
+        link = sandbox.links.proxied(message.attachments[0]) + "&width=48&height=48"
+        for query, kind, count in (
+            ("&format=webp&animated=true", "WEBP", 3),
+            ("&animated=true", "GIF", 3),
+            ("&format=webp", "WEBP", 1),
+            ("&format=png&animated=true", "PNG", 1),
+        ):
+            status, data, content_type = await api.read(link + query)
+            with Image.open(io.BytesIO(data)) as copy:
+                assert (status, copy.format, copy.size) == (200, kind, (48, 32))
+                assert (getattr(copy, "n_frames", 1), content_type) == (count, f"image/{kind.lower()}")

@@ -1,6 +1,8 @@
 """The gateway: who is let in, what is told to whom, and how a broken connection goes on."""
 
 import asyncio
+import base64
+import json
 from typing import Any
 
 import discord
@@ -9,7 +11,7 @@ import pytest
 from sandbox.gateway import Close, Intent
 from sandbox.permissions import Permission
 from sandbox.server import open_sandbox
-from sandbox.world import ChannelKind
+from sandbox.world import ChannelKind, World
 from tests.sandbox.conftest import Connect
 from tests.sandbox.gateway_client import identify, wire
 from tests.sandbox.rich_world import rich_world
@@ -54,7 +56,53 @@ async def test_a_privileged_intent_that_is_switched_off_is_closed_with_4014() ->
         assert await bot.closed() == 4014
 
 
-@pytest.mark.parametrize(("text", "code"), [("no json", 4002), ('{"op": 99}', 4001), ('{"op": 8, "d": {}}', 4003)])
+async def test_the_token_may_stand_as_in_the_header_and_json_in_a_binary_frame() -> None:
+    rich = rich_world()
+    async with open_sandbox(rich.world) as sandbox, wire(sandbox) as bot:
+        asked = identify(sandbox, token=f"Bot {sandbox.token}")
+        await bot.socket.send_bytes(json.dumps({"op": 2, "d": asked}).encode())
+        assert (await bot.until("GUILD_CREATE"))["id"] == str(rich.guild.id)
+
+
+def test_a_token_has_discords_shape() -> None:
+    world = World()
+    whose, made, secret = world.application.token.split(".")
+    assert base64.urlsafe_b64decode(whose + "==") == str(world.bot.id).encode()
+    assert (len(made), len(secret)) == (6, 38)
+    assert World().application.token != world.application.token
+
+
+@pytest.mark.parametrize(
+    ("op", "data"),
+    [
+        (2, None),
+        (2, []),
+        (2, {"shard": "0/1"}),
+        (2, {"shard": [0]}),
+        (2, {"shard": [0, None]}),
+        (2, {"intents": "all"}),
+        (6, None),
+        (6, {"seq": "x"}),
+        (8, None),
+        (8, {"guild_id": "Meadow"}),
+        (8, {"guild_id": "1", "user_ids": ["mara"]}),
+    ],
+)
+async def test_data_of_another_shape_is_closed_with_4002(op: int, data: object) -> None:
+    async with open_sandbox(rich_world().world) as sandbox, wire(sandbox) as bot:
+        if op == 8:
+            await bot.send(2, identify(sandbox))
+            await bot.until("GUILD_CREATE")
+        elif isinstance(data, dict):
+            data |= {"token": sandbox.token}
+        await bot.send(op, data)
+        assert await bot.closed() == Close.DECODE_ERROR
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [("no json", 4002), ("[]", 4002), ('{"op": null}', 4002), ('{"op": 99}', 4001), ('{"op": 8, "d": {}}', 4003)],
+)
 async def test_nonsense_is_closed_with_its_code(text: str, code: int) -> None:
     async with open_sandbox(rich_world().world) as sandbox, wire(sandbox) as bot:
         await bot.socket.send_str(text)

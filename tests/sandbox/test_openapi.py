@@ -26,7 +26,10 @@ async def _read_everything(api: Raw, rich: Rich, sandbox: Sandbox) -> None:
     for channel in (*rich.guild.channels.values(), *rich.guild.threads.values()):
         await api.get(f"/channels/{channel.id}")
         await api.get(f"/channels/{channel.id}/messages?limit=100")
+    await api.get(f"/guilds/{guild}/members/search?query=ben&limit=5")
     chat = rich.chat.id
+    await api.get(f"/channels/{chat}/messages/pins?limit=5")
+    await api.get(f"/channels/{chat}/pins")
     for path in ("threads/archived/public", "threads/archived/private", "users/@me/threads/archived/private"):
         await api.get(f"/channels/{chat}/{path}?limit=5")
     await api.get(f"/channels/{rich.private.id}/thread-members?with_member=true")
@@ -36,6 +39,7 @@ async def _read_everything(api: Raw, rich: Rich, sandbox: Sandbox) -> None:
 
 async def test_every_answer_to_a_reader_is_as_discord_describes_it() -> None:
     described, rich = openapi.description(), rich_world()
+    rich.picture.pin()
     async with open_sandbox(rich.world, keep=1000) as sandbox, raw_client(sandbox) as api:
         await _read_everything(api, rich, sandbox)
         assert described.check(sandbox.record.exchanges) > 40

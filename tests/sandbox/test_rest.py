@@ -2,6 +2,7 @@
 
 import io
 from typing import Any
+from urllib.parse import quote
 
 import discord
 
@@ -120,6 +121,36 @@ async def test_bodies_that_are_no_json_and_routes_that_are_not_there() -> None:
             assert (await api.get(f"/guilds/{rich.guild.id}/{path}")).body["code"] == code
         rich.world.application.guild_members = False
         assert (await api.get(f"/guilds/{rich.guild.id}/members")).body["code"] == 50001
+
+
+async def test_pins_are_paged_by_the_time_they_were_pinned() -> None:
+    rich = rich_world()
+    said = [rich.chat.post(rich.member, str(i)) for i in range(4)]
+    for message in (said[2], said[0], said[3]):
+        message.pin()
+        rich.world.clock.advance(1)
+    said[3].pin(False)
+    async with open_sandbox(rich.world) as sandbox, raw_client(sandbox) as api:
+        path = f"/channels/{rich.chat.id}/messages/pins"
+        first = (await api.get(f"{path}?limit=1")).body
+        assert ([item["message"]["content"] for item in first["items"]], first["has_more"]) == (["0"], True)
+        before = quote(first["items"][0]["pinned_at"])
+        rest = (await api.get(f"{path}?before={before}")).body
+        assert ([item["message"]["content"] for item in rest["items"]], rest["has_more"]) == (["2"], False)
+        assert [m["content"] for m in (await api.get(f"/channels/{rich.chat.id}/pins")).body] == ["0", "2"]
+        assert (await api.get(f"{path}?limit=51")).body["code"] == 50035
+        rich.chat.allow(rich.guild.me, deny=Permission.READ_MESSAGE_HISTORY)
+        assert (await api.get(path)).body["items"] == []
+
+
+async def test_members_are_found_by_the_beginning_of_a_name() -> None:
+    rich = rich_world()
+    async with open_sandbox(rich.world) as sandbox, raw_client(sandbox) as api:
+        path = f"/guilds/{rich.guild.id}/members/search"
+        for start, found in (("BENNY", ["ben"]), ("ben", ["ben"]), ("ara", []), ("m", ["mara"])):
+            assert [m["user"]["username"] for m in (await api.get(f"{path}?query={start}")).body] == found
+        assert (await api.get(path)).body["code"] == 50035
+        assert (await api.get(f"{path}?query=ben&limit=1001")).body["code"] == 50035
 
 
 def _session(sandbox: Sandbox) -> Session:

@@ -7,7 +7,7 @@ from sandbox.server import open_sandbox
 from sandbox.world import File, World
 from tests.sandbox.conftest import picture
 from tests.sandbox.raw import raw_client
-from tests.sandbox.rich_world import rich_world
+from tests.sandbox.rich_world import Rich, rich_world
 
 
 async def test_max_id_pages_through_all_that_match() -> None:
@@ -90,3 +90,75 @@ async def test_it_follows_what_is_posted_and_deleted() -> None:
         assert (await api.get(path)).body["total_results"] == 3
         words = await api.get(f"/guilds/{rich.guild.id}/messages/search?content=HELLO&author_id={rich.member.id}")
         assert words.body["total_results"] == 1
+
+
+async def _asked(query: str, rich: Rich) -> list[str]:
+    """The contents of what is found, newest first."""
+    async with open_sandbox(rich.world) as sandbox, raw_client(sandbox) as api:
+        answer = await api.get(f"/guilds/{rich.guild.id}/messages/search?{query}")
+        assert answer.status == 200, answer.body
+        return [hit["content"] for (hit,) in answer.body["messages"]]
+
+
+def _searched() -> Rich:
+    rich = rich_world()
+    rich.chat.post(rich.owner, "red cat on a blue mat").pin()
+    rich.chat.post(rich.owner, "red and very blue, <@5> <@&6>", reply_to=rich.picture)
+    return rich
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("author_type=bot", [""]),
+        ("author_type=-user", [""]),
+        ("author_type=webhook", []),
+        ("attachment_filename=OTES", ["look"]),
+        ("attachment_extension=txt&attachment_extension=webp", ["look", "in the forum"]),
+        ("attachment_extension=gif", []),
+        ("pinned=true", ["red cat on a blue mat"]),
+        ("mentions=5", ["red and very blue, <@5> <@&6>"]),
+        ("mentions_role_id=6", ["red and very blue, <@5> <@&6>"]),
+        ("mention_everyone=true", ["hello <@OWNER> @everyone https://pictures.example"]),
+        ("replied_to_user_id=MEMBER&author_id=OWNER", ["red and very blue, <@5> <@&6>", "nice"]),
+        ("replied_to_message_id=PICTURE&mentions=5", ["red and very blue, <@5> <@&6>"]),
+        ("link_hostname=pictures.example&has=-embed", ["hello <@OWNER> @everyone https://pictures.example"]),
+        ("embed_type=article", ["https://pictures.example"]),
+        ("embed_type=video", []),
+        ("embed_provider=YouTube", []),
+        ("content=red+blue", ["red and very blue, <@5> <@&6>"]),
+        ("content=red+blue&slop=3", ["red and very blue, <@5> <@&6>", "red cat on a blue mat"]),
+        ("content=blue+red&slop=100", []),
+    ],
+)
+async def test_every_parameter_is_honoured(query: str, found: list[str]) -> None:
+    rich = _searched()
+    ids = {"OWNER": rich.owner.id, "MEMBER": rich.member.id, "PICTURE": rich.picture.id}
+    for name, value in ids.items():
+        query, found = query.replace(name, str(value)), [text.replace(name, str(value)) for text in found]
+    assert await _asked(query, rich) == found
+
+
+async def test_by_relevance_what_stands_closer_comes_first() -> None:
+    rich = rich_world()
+    for words in ("red blue", "red or blue"):
+        rich.chat.post(rich.owner, words)
+    assert await _asked("content=red+blue", rich) == ["red or blue", "red blue"]
+    assert await _asked("content=red+blue&sort_by=relevance", rich) == ["red blue", "red or blue"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "sort_by=nope", "sort_order=up", "author_type=person", "has=cats", "embed_type=-image", "pinned=perhaps",
+        "mention_everyone=2", "mentions=mara", "slop=101", "slop=near", "author_id=1&author_id=1", "max_id=x",
+        f"content={'x' * 1025}", f"attachment_extension={'x' * 257}", "limit=0", "offset=9976",
+        "&".join(f"author_id={i}" for i in range(101)),
+    ],
+)  # fmt: skip
+async def test_what_discord_refuses_is_refused(query: str) -> None:
+    rich = rich_world()
+    async with open_sandbox(rich.world) as sandbox, raw_client(sandbox) as api:
+        answer = await api.get(f"/guilds/{rich.guild.id}/messages/search?{query}")
+        assert (answer.status, answer.body["code"]) == (400, 50035)
+        assert query.partition("=")[0] in answer.body["errors"]

@@ -95,3 +95,17 @@ async def test_a_thread_inherits_the_age_restriction_of_its_parent() -> None:
     assert thread.adult
     night.update(age_restricted=False)
     assert not thread.adult
+
+
+async def test_a_forum_post_begins_with_a_message_of_its_own_id() -> None:
+    rich = rich_world()
+    post = rich.forum.thread("another", rich.owner)
+    first, second = post.post(rich.owner, "first"), post.post(rich.member, "second")
+    assert first.id == post.id
+    assert second.id != post.id
+    async with open_sandbox(rich.world) as sandbox, raw_client(sandbox) as api:
+        assert (await api.get(f"/channels/{post.id}/messages/{post.id}")).body["content"] == "first"
+        assert (await api.get(f"/channels/{post.id}")).body["message_count"] == 1
+        first.delete()
+        assert post.post(rich.owner, "third").id != post.id
+        assert (await api.get(f"/channels/{post.id}")).body["message_count"] == 2

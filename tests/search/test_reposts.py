@@ -12,14 +12,22 @@ from indexer.ingest.perceptual_hash import SIDE, perceptual_hash
 from indexer.model import Filter, PlaceFlag
 from indexer.search import lookup
 from indexer.search.bands import MIRRORED_BITS, copy_bits, copy_bits_of, copy_score, copy_scores
+from indexer.search.long_work import open_long_work
 from indexer.search.rank import hamming
-from indexer.search.reposts import Reposts, find_reposts
+from indexer.search.reposts import Reposts, compare, described
+from indexer.storage import messages
 from tests.search.library import BEN, DAY_MS, GUILD, PETS, SECRET, START_MS, Library, decoded, everywhere
 
 
 async def find(library: Library, threshold: float = 0.95, **narrowed: object) -> Reposts:
-    held = await library.searcher.calibration(GUILD)
-    return await find_reposts(library.db, GUILD, library.model_id, everywhere(**narrowed), threshold, held)
+    return await find_in(library, everywhere(**narrowed), threshold)
+
+
+async def find_in(library: Library, filter: Filter, threshold: float = 0.95) -> Reposts:
+    held = await library.searcher.calibration(GUILD, everywhere().channels)
+    async with open_long_work() as work, work.turn(1):
+        found = await compare(library.db, work, GUILD, library.model_id, filter, threshold, held)
+    return await described(library.db, GUILD, filter, found)
 
 
 async def test_a_picture_posted_three_times_is_one_group_led_by_the_first(library: Library) -> None:
@@ -63,8 +71,7 @@ async def test_only_the_filter_is_compared(library: Library) -> None:
     assert SECRET not in {place.channel_id for place in (group.first, *group.others)}
     assert (await find(library, authors=frozenset({BEN}))).groups == ()
     assert (await find(library, after_ms=START_MS + 3 * DAY_MS)).groups == ()
-    held = await library.searcher.calibration(GUILD)
-    nowhere = await find_reposts(library.db, GUILD, library.model_id, Filter(frozenset()), 0.95, held)
+    nowhere = await find_in(library, Filter(frozenset()))
     assert (nowhere.groups, nowhere.total) == ((), 0)
 
 
@@ -88,9 +95,23 @@ async def test_blocks_of_comparison_have_no_seams(library: Library, monkeypatch:
     for number in range(12):
         await library.post(decoded(f"{'cat' if number % 5 == 0 else f'thing{number}'} #{number}", perceptual_hash=7))
     whole = await find(library)
-    monkeypatch.setattr("indexer.search.reposts._BLOCK", 2)
+    monkeypatch.setattr("indexer.search.copies._BLOCK", 2)
     assert await find(library) == whole
     assert len(whole.groups) == 1
+
+
+async def test_a_page_turn_shows_nothing_of_a_message_that_went_since_the_comparison(library: Library) -> None:
+    await library.noise(10)
+    posts = [await library.post("cat", say=f"post {n}") for n in range(3)]
+    pair = [await library.post("dog") for _ in range(2)]
+    held = await library.searcher.calibration(GUILD, everywhere().channels)
+    async with open_long_work() as work, work.turn(1):
+        found = await compare(library.db, work, GUILD, library.model_id, everywhere(), 0.95, held)
+    async with library.db.transaction() as tx:
+        await messages.delete(tx, [posts[0], pair[0]])
+    (group,) = (await described(library.db, GUILD, everywhere(), found)).groups
+    assert (group.first.message_id, [place.message_id for place in group.others]) == (posts[1], [posts[2]])
+    assert (await described(library.db, GUILD, Filter(frozenset({SECRET})), found)).groups == ()
 
 
 @given(st.floats(-1, 1, width=32), st.integers(0, 64))

@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 
 from indexer.model import MessageId
 from indexer.search import words
+from indexer.search.terms import quoted
 from indexer.storage import messages
 from tests.search.library import GUILD, Library, everywhere
 
 
 async def said(library: Library, text: str, **more: object) -> list[MessageId]:
     async with library.db.reader() as connection:
-        hits = await words.ranked(connection, GUILD, text, everywhere(), 50, corpus=words.Corpus(), **more)  # type: ignore[arg-type]
+        hits = await words.ranked(connection, GUILD, text, everywhere(), 50, **more)  # type: ignore[arg-type]
     return [hit.place.message_id for hit in hits]
 
 
@@ -55,7 +56,7 @@ async def test_a_message_that_says_half_of_the_question_has_a_smaller_share(libr
     await library.post("a", say="red bicycle and car")
     await library.post("b", say="red")
     async with library.db.reader() as connection:
-        hits = await words.ranked(connection, GUILD, "red and bicycle", everywhere(), 50, corpus=words.Corpus())
+        hits = await words.ranked(connection, GUILD, "red and bicycle", everywhere(), 50)
     shares = {hit.picture_id: hit.share for hit in hits}
     both, half, *common = sorted(shares.values(), reverse=True)
     assert both == 1.0
@@ -147,14 +148,12 @@ async def test_no_text_breaks_the_query(library: Library, text: str) -> None:
 @given(text=st.text(max_size=60), phrase=st.text(max_size=30), unwanted=st.text(max_size=30))
 async def test_any_text_at_all_is_only_looked_for(library: Library, text: str, phrase: str, unwanted: str) -> None:
     async with library.db.reader() as connection:
-        await words.ranked(
-            connection, GUILD, text, everywhere(), 10, phrases=[phrase], without=[unwanted], corpus=words.Corpus()
-        )
+        await words.ranked(connection, GUILD, text, everywhere(), 10, phrases=[phrase], without=[unwanted])
 
 
 @given(st.text(max_size=40))
 def test_a_quoted_term_has_no_open_end(text: str) -> None:
-    inner = words.quoted(text)[1:-1]
+    inner = quoted(text)[1:-1]
     assert '"' not in inner.replace('""', "")
 
 
@@ -172,7 +171,7 @@ async def test_common_words_are_left_out_where_rarer_ones_are_asked_for(
 async def test_of_a_word_that_everybody_says_the_newest_are_ranked(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(words, "MAX_RANKED", 3)
+    monkeypatch.setattr(words, "LEAST_WALKED", 3)
     posted = [await library.post(str(number), say="hello") for number in range(6)]
     assert await said(library, "hello") == posted[:2:-1]
 
@@ -180,7 +179,7 @@ async def test_of_a_word_that_everybody_says_the_newest_are_ranked(
 async def test_a_message_with_four_pictures_gives_all_four(library: Library) -> None:
     await library.post("a", "b", "c", "d", say="four of them")
     async with library.db.reader() as connection:
-        hits = await words.ranked(connection, GUILD, "four", everywhere(), 50, corpus=words.Corpus())
+        hits = await words.ranked(connection, GUILD, "four", everywhere(), 50)
     assert len(hits) == 4
 
 

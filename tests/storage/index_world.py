@@ -151,7 +151,7 @@ def brute_force(
             ),
         )  # fmt: skip
         found.append(candidate)
-    found.sort(key=lambda one: (-one.score, -one.places[0].message_id, one.picture_id))
+    found.sort(key=lambda one: (-one.score, -one.places[0].message_id, one.places[0].place_id))
     return tuple(found[:k]), sum(map(len, shown.values()))
 
 

@@ -1,4 +1,4 @@
--- 0005: whose index this is, and since when a server has not been listed.
+-- 0006: whose index this is, and since when a server has not been listed.
 --
 -- Why: a start with another bot's token found none of the stored servers, took all of them for left, and deleted them. So
 -- the application that reads is written down, and a server is forgotten for its absence only once that has lasted.
