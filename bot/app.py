@@ -15,6 +15,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 from bot.client import ABSENT_S, Client
 from bot.config import Config
+from bot.control.operations import upkeep
+from bot.control.server import open_control
 from bot.health import keep_beating
 from bot.log import logging_to
 from indexer.errors import AfterimageError, Stop
@@ -128,9 +130,13 @@ async def _run(config: Config, prepare: Prepare, watchdog: Watchdog, adopt: bool
                 logger.info("afterimage %s, data in %s", _version(), ready.settings.data_dir.absolute())
                 token = ready.discord.token
                 assert token is not None, "the command line does not come here without one"
+                drain_s = ready.discord.shutdown_s * DRAIN_SHARE
                 async with Client(ready, adopt=adopt, absent_s=absent_s) as client:
                     await client.log_in(token)  # before the model is loaded, or downloaded for minutes
-                    async with open_service(ready.settings, client.history) as service:
+                    async with (
+                        open_service(ready.settings, client.history) as service,
+                        open_control(ready.settings.data_dir, upkeep(service), drain_s),
+                    ):
                         # What is loaded by now stays: looking through all of torch's objects again, as a full
                         # collection does, would block the loop for 0.27 s each time.
                         gc.collect()

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
+from bot import terminal
 from indexer.errors import AfterimageError
 
 
@@ -22,8 +21,15 @@ class _Command(Protocol):
     def __call__(self, arguments: argparse.Namespace) -> int: ...
 
 
+class _Parser(argparse.ArgumentParser):
+    """Usage errors repeat what was typed, which may have been pasted from anywhere."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        super()._print_message(terminal.visible(message), file)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="afterimage",
         description="A Discord bot that finds pictures in a server's own history, by picture or by words.",
         epilog="Settings stand in config.toml or in AFTERIMAGE_… variables; `afterimage check-config` shows them.",
@@ -69,9 +75,11 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "compact",
         "upkeep:compact",
-        "Rewrite the index now, so that what was deleted leaves its files. The bot must not run.",
+        "Rewrite the index now, so that what was deleted leaves its files. Works beside a running bot.",
     )
-    retry = add("retry", "upkeep:retry", "Let every picture that failed be tried again the next time the bot runs.")
+    retry = add(
+        "retry", "upkeep:retry", "Let every picture that failed be tried again, by the running bot or the next one."
+    )
     retry.add_argument("--guild", type=int, metavar="ID", help="only this server")
 
     forget = add(
@@ -79,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     forget.add_argument("user", type=int, metavar="USER_ID", help="the user's id (Discord: Copy User ID)")
     forget.add_argument("--guild", type=int, metavar="ID", help="only in this server (default: everywhere)")
+    forget.add_argument("--yes", action="store_true", help="do not ask first")
     return parser
 
 
@@ -90,10 +99,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         command = cast(_Command, getattr(importlib.import_module(f"bot.command_line.{module}"), function))
         return command(arguments)
     except AfterimageError as error:
-        print(f"afterimage: {error}", file=sys.stderr)
+        terminal.warn(str(error))
         return 1
     except BrokenPipeError:  # the reader of our output (head, less) has left: nothing is wrong, and nobody listens
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        terminal.nobody_reads()
         return 0
     except KeyboardInterrupt:
         return 130

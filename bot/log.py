@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -55,7 +54,7 @@ class _Json(_Redacting):
 @contextmanager
 def logging_to(settings: LogSettings, secrets: Sequence[Secret] = (), stream: TextIO | None = None) -> Iterator[None]:
     """All logging, Python's warnings too, goes to `stream` (None: standard error) in the given form while inside."""
-    handler = logging.StreamHandler(stream or sys.stderr)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter((_Json if settings.format == "json" else _Redacting)(secrets))
     level = logging.getLevelNamesMapping()[settings.level.upper()]
     root = logging.getLogger()

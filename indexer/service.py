@@ -126,15 +126,20 @@ async def retry_failed(db: Database, guild_id: GuildId | None = None) -> int:
     return count
 
 
-async def compact_index(db: Database, settings: Settings) -> None:
-    """Rewrites now whatever file still holds what was deleted: sealed segments, word index, database, backups.
+@dataclass(frozen=True, slots=True)
+class Store:
+    """What deletes and rewrites, and needs no model: open while no bot runs."""
 
-    Raises RetryLater where another process reads an old snapshot, so that a few deleted bytes stay for the next time.
-    """
-    async with open_index(db, settings) as index:
-        await index.compact(db)
-    if not await forget.purge(db):
-        raise RetryLater(f"{db.path} is being read by another process: end that and give this command again.")
+    settings: Settings
+    db: Database
+    index: VectorIndex
+
+
+@asynccontextmanager
+async def open_store(settings: Settings) -> AsyncIterator[Store]:
+    """Writing, until the block ends. Raises StorageError, naming who has the data folder, while a bot runs on it."""
+    async with open_database(settings.data_dir) as db, open_index(db, settings) as index:
+        yield Store(settings, db, index)
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.control.operations import upkeep
 from indexer import service as service_module
 from indexer.encode import gpu_scan
 from indexer.encode.clip import ClipEncoder
@@ -16,7 +17,7 @@ from indexer.encode.gpu_scan import GpuScan
 from indexer.errors import RetryLater, StorageError, TellPerson
 from indexer.jobs import JobRefused, Why
 from indexer.model import Channel, ChannelId, ChannelKind, Guild, GuildId, Message, MessageId, UserId, ms_snowflake
-from indexer.service import Service, compact_index, open_search, open_service, retry_failed
+from indexer.service import Service, open_search, open_service, open_store
 from indexer.settings import DecodeSettings, Settings
 from indexer.storage import audit, channels, guilds, jobs, messages, opt_outs
 from indexer.storage.index import VectorIndex
@@ -275,11 +276,12 @@ async def test_a_search_of_an_index_without_this_model_says_what_to_do(settings:
 
 
 async def test_compact_and_retry_work_on_an_empty_folder(settings: Settings, history: Quiet) -> None:
-    async with open_service(settings, history, Encoder()) as service:
-        await compact_index(service.db, settings)
-        assert await retry_failed(service.db) == 0
-        direct = replace(settings, index=replace(settings.index, engine="direct"))
-        await compact_index(service.db, direct)
+    direct = replace(settings, index=replace(settings.index, engine="direct"))
+    for one in (settings, direct):
+        async with open_store(one) as store:
+            done = await upkeep(store)["compact"]({}, print)
+            assert done["rewritten"]
+            assert await upkeep(store)["retry"]({}, print) == {"places": 0}
 
 
 async def words_of_a_deleted_message(service: Service) -> bytes:
@@ -304,7 +306,8 @@ async def test_compact_leaves_no_byte_of_a_deleted_message(settings: Settings, h
         await service.live.on_guild_join(GUILD)
         word = await words_of_a_deleted_message(service)
         assert await asyncio.to_thread(lies_on_disk, settings.data_dir, word)
-        await compact_index(service.db, settings)
+        done = await upkeep(service)["compact"]({}, print)
+        assert done["rewritten"]
         assert not await asyncio.to_thread(lies_on_disk, settings.data_dir, word)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 
+from bot import terminal
 from bot.config import load
 from bot.config_show import example, in_force
 
@@ -13,10 +13,10 @@ from bot.config_show import example, in_force
 def check(arguments: argparse.Namespace) -> int:
     """Prints what is in force and where it came from, or the example file. Raises ConfigError."""
     if arguments.example:
-        sys.stdout.write(example())
+        terminal.say(example().rstrip("\n"))
         return 0
     config = load(arguments.config, os.environ)
-    sys.stdout.write(f"# {config.path or 'no config.toml: defaults and environment'}\n{in_force(config)}")
+    terminal.say(f"# {config.path or 'no config.toml: defaults and environment'}\n{in_force(config)}".rstrip("\n"))
     for warning in config.warnings:
-        print(f"afterimage: warning: {warning}", file=sys.stderr)
+        terminal.warn(f"warning: {warning}")
     return 0

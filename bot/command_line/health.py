@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
+from bot import terminal
 from bot.config import load
 from bot.health import condition
 from indexer.errors import Stop
@@ -18,5 +19,5 @@ def check(arguments: argparse.Namespace) -> int:
     found = condition(load(arguments.config, os.environ).settings.data_dir)
     if not found.healthy:
         raise Stop(found.sentence)
-    print(found.sentence)
+    terminal.say(found.sentence)
     return 0

@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from bot import app
+from bot import app, terminal
 from bot.config import Config, load
 from bot.config_values import Secret, written
 from indexer.errors import Stop
@@ -49,15 +49,14 @@ def sandbox(arguments: argparse.Namespace) -> int:
 
     async def serve() -> None:
         async with open_sandbox_process("--port", str(arguments.port)) as (address, process):
-            print(
+            terminal.say(
                 f"A Discord with a demo server in it: {address.api_base}\n"
                 f"In a browser you can be any of its members: {address.page}\n"
                 "To let a bot join it:\n\n"
                 f"    AFTERIMAGE_DISCORD_API_BASE={address.api_base} \\\n"
                 f"    AFTERIMAGE_FETCH_INSECURE_HOSTS={address.cdn_host} \\\n"
                 f"    AFTERIMAGE_DISCORD_TOKEN={address.token} afterimage run\n\n"
-                "Ctrl-C ends it.",
-                flush=True,
+                "Ctrl-C ends it."
             )
             await process.wait()
 
@@ -76,7 +75,7 @@ async def in_sandbox(config: Config) -> AsyncIterator[Config]:
         joined = joining(config, address, weights if default_model else None)
         file = joined.settings.data_dir / "config.toml"
         await asyncio.to_thread(_write_config, file, joined)
-        print(
+        terminal.say(
             "There is no Discord token, so the bot joins a made-up Discord on this machine, indexes its demo server,\n"
             f"and stays. Be one of its members, and ask it, in a browser: {address.page}\n"
             "Or in another terminal:\n\n"
@@ -84,8 +83,7 @@ async def in_sandbox(config: Config) -> AsyncIterator[Config]:
             f"    afterimage status --config {file}\n\n"
             "For your own server: make a bot on https://discord.com/developers/applications, switch on Message\n"
             "Content Intent, put its token into a file, and name the file in config.toml: discord.token_file.\n"
-            "Ctrl-C ends it.",
-            flush=True,
+            "Ctrl-C ends it."
         )
         yield joined
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
-import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -14,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bot import terminal
 from bot.config import Config, load
 from bot.log import logging_to
 from indexer.errors import TellPerson
@@ -26,6 +25,7 @@ from indexer.service import ReadOnly, open_search
 from indexer.storage import channels, guilds, persons
 
 JUMP = "https://discord.com/channels"
+NAME_CHARACTERS = 60  # of a name in a line
 
 
 def search(arguments: argparse.Namespace) -> int:
@@ -53,10 +53,9 @@ async def _search(config: Config, arguments: argparse.Namespace) -> None:
         result = await reader.searcher.search(query)
     names = {channel.id: channel.name for channel in stored}
     if arguments.json:
-        json.dump(as_json(guild_id, result, names), sys.stdout, indent=2, ensure_ascii=False)
-        sys.stdout.write("\n")
+        terminal.say_json(as_json(guild_id, result, names))
     else:
-        sys.stdout.write(as_text(guild_id, result, names))
+        terminal.say(as_text(guild_id, result, names))
 
 
 async def _guild(reader: ReadOnly, wanted: int | None) -> GuildId:
@@ -156,22 +155,18 @@ def as_text(guild_id: GuildId, result: SearchResult, names: dict[ChannelId, str]
     for rank, hit in enumerate(result.hits, start=1):
         day = datetime.fromtimestamp(hit.created_ms / 1000, UTC).date().isoformat()
         more = f", and {len(hit.other_places)} times elsewhere" if hit.other_places else ""
-        channel = _printable(names.get(hit.place.channel_id, "?"))
+        shown = (names.get(hit.place.channel_id, "?"), hit.author_name, hit.file_name)
+        channel, author, file_name = (terminal.one_line(name, NAME_CHARACTERS) for name in shown)
         lines.append(
             f"{rank:>3}. {hit.band.value.replace('-', ' ')} ({hit.score:.2f})  #{channel}"
-            f"  {_printable(hit.author_name)}, {day}{more}  {_printable(hit.file_name)}"
+            f"  {author}, {day}{more}  {file_name}"
         )
         lines.append(f"     {jump(guild_id, hit)}")
     if not lines:
         lines.append("nothing close enough")
     lines.append(f"searched {result.searched:,} pictures in {result.stage_ms.get('total', 0.0):.1f} ms")
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)
 
 
 def jump(guild_id: GuildId, hit: Hit) -> str:
     return f"{JUMP}/{guild_id}/{hit.place.channel_id}/{hit.place.message_id}"
-
-
-def _printable(text: str) -> str:
-    """A member's words cannot move the cursor or colour the terminal."""
-    return "".join(character if character.isprintable() else " " for character in text)[:60]

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
-import sys
 
+from bot import terminal
 from bot.config import load
 from indexer.storage import status
 from indexer.storage.database import open_database
@@ -24,19 +23,18 @@ def show(arguments: argparse.Namespace) -> int:
 
     found = asyncio.run(read())
     if arguments.json:
-        json.dump(found.as_dict(), sys.stdout, indent=2, ensure_ascii=False)
-        sys.stdout.write("\n")
+        terminal.say_json(found.as_dict())
     else:
-        sys.stdout.write(text(found))
+        terminal.say(text(found))
     return 0
 
 
 def text(found: Status) -> str:
     """A table: a line a server, then all of them, then models and failures."""
     if not found.guilds:
-        return "nothing is indexed yet: invite the bot to a server and give /reindex start there\n"
+        return "nothing is indexed yet: invite the bot to a server and give /reindex start there"
     columns = ("channels", "messages", "pictures", "embeddings", "pending", "failed", "segments")
-    rows = [[guild.name[:30], *_numbers(guild.counts)] for guild in found.guilds]
+    rows = [[terminal.one_line(guild.name, 30), *_numbers(guild.counts)] for guild in found.guilds]
     rows.append(["all", *_numbers(found.total)])
     widths = [max(len(row[at]) for row in [["", *columns], *rows]) for at in range(len(columns) + 1)]
     lines = ["  ".join(cell.rjust(width) for cell, width in zip(["", *columns], widths, strict=True))]
@@ -44,13 +42,13 @@ def text(found: Status) -> str:
         row[0].ljust(widths[0]) + "  " + "  ".join(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))
         for row in rows
     ]
-    without = [guild.name for guild in found.guilds if not guild.consent]
+    without = [terminal.one_line(guild.name) for guild in found.guilds if not guild.consent]
     if without:
         lines.append(f"not read, because nobody gave /reindex start: {', '.join(without)}")
     lines += [f"failed: {reason} {count:,}" for reason, count in sorted(found.total.failures.items())]
     lines += [f"model: {name} ({count:,} embeddings)" for name, count in found.models.items()]
     lines.append(f"database: {found.database_bytes:,} bytes, segments: {found.total.segment_bytes:,} bytes")
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)
 
 
 def _numbers(counts: Counts) -> list[str]:

@@ -1,4 +1,4 @@
-"""`afterimage compact`, `retry` and `forget`: writing commands, for when the bot does not run."""
+"""`afterimage compact`, `retry` and `forget`: done by the bot that runs, or here where none does."""
 
 from __future__ import annotations
 
@@ -6,54 +6,95 @@ import argparse
 import asyncio
 import os
 
+from bot import terminal
 from bot.config import load
+from bot.control.client import NoBot, ask
+from bot.control.operations import Values, upkeep
+from indexer.errors import StorageError, TellPerson
 from indexer.model import GuildId, UserId
-from indexer.service import compact_index, forget_user, retry_failed
-from indexer.storage.database import open_database
-from indexer.storage.opt_outs import EVERYWHERE
+from indexer.service import open_store
+from indexer.settings import Settings
+from indexer.storage import persons
+from indexer.storage.database import FILE_NAME, open_database
+
+HELD_BY_A_READER = (
+    "another process reads an older state of the database, so some deleted bytes are still in its files:"
+    " end that process and give `afterimage compact`, or leave it to the bot"
+)
 
 
 def compact(arguments: argparse.Namespace) -> int:
-    """Raises StorageError where a bot runs on this data folder."""
-    settings = load(arguments.config, os.environ).settings
-
-    async def work() -> None:
-        async with open_database(settings.data_dir) as db:
-            before = db.path.stat().st_size
-            await compact_index(db, settings)
-            await db.checkpoint()
-            after = db.path.stat().st_size
-        print(f"compacted: what was deleted has left the index; the database went from {before:,} to {after:,} bytes")
-
-    asyncio.run(work())
+    """Raises StorageError where nothing is stored, or where whoever has the data folder takes no commands."""
+    done, _ = asyncio.run(_carry_out(load(arguments.config, os.environ).settings, "compact", {}))
+    terminal.say(
+        f"compacted: what was deleted has left the index; the database went from {done['before']:,} to"
+        f" {done['after']:,} bytes"
+    )
+    _tell_of_readers(done)
     return 0
 
 
 def retry(arguments: argparse.Namespace) -> int:
-    """Raises StorageError where a bot runs on this data folder."""
+    """Raises StorageError as `compact`."""
     settings = load(arguments.config, os.environ).settings
-    guild_id = None if arguments.guild is None else GuildId(arguments.guild)
-
-    async def work() -> int:
-        async with open_database(settings.data_dir) as db:
-            return await retry_failed(db, guild_id)
-
-    count = asyncio.run(work())
-    print(f"{count:,} pictures will be tried again when the bot runs")
+    done, by_bot = asyncio.run(_carry_out(settings, "retry", {"guild": arguments.guild}))
+    when = "within a minute" if by_bot else "when the bot runs"
+    terminal.say(f"{done['places']:,} pictures will be tried again {when}")
     return 0
 
 
 def forget(arguments: argparse.Namespace) -> int:
-    """Raises StorageError where a bot runs on this data folder."""
+    """Raises StorageError as `compact`, TellPerson where nobody said yes."""
     settings = load(arguments.config, os.environ).settings
-    where = EVERYWHERE if arguments.guild is None else GuildId(arguments.guild)
-
-    async def work() -> int:
-        async with open_database(settings.data_dir) as db:
-            gone = await forget_user(db, UserId(arguments.user), where)
-            await compact_index(db, settings)
-            return gone
-
-    gone = asyncio.run(work())
-    print(f"{gone:,} messages are gone, and nothing new by {arguments.user} will be stored; /privacy takes that back")
+    if not arguments.yes:
+        _make_sure(asyncio.run(_question(settings, arguments.user, arguments.guild)))
+    done, _ = asyncio.run(_carry_out(settings, "forget", {"user": arguments.user, "guild": arguments.guild}))
+    terminal.say(
+        f"{done['messages']:,} messages are gone, and nothing new by {arguments.user} will be stored;"
+        " /privacy takes that back"
+    )
+    _tell_of_readers(done)
     return 0
+
+
+async def _carry_out(settings: Settings, name: str, values: Values) -> tuple[Values, bool]:
+    """What came of it, and whether a running bot did it. Raises StorageError, Refused, RetryLater, TellPerson."""
+    try:
+        return await ask(settings.data_dir, name, values, terminal.note), True
+    except NoBot:
+        pass
+    _require_database(settings)
+    async with open_store(settings) as store:
+        return await upkeep(store)[name](values, terminal.note), False
+
+
+def _require_database(settings: Settings) -> None:
+    """A command in the wrong folder says so: it must not tell of an empty database that it has just made."""
+    path = settings.data_dir / FILE_NAME
+    if not path.exists():
+        raise StorageError(f"There is no database at {path}. Start the bot once, or check data_dir.")
+
+
+async def _question(settings: Settings, user: int, guild: int | None) -> str:
+    """What is about to be deleted, read beside a running bot."""
+    guild_id = None if guild is None else GuildId(guild)
+    async with open_database(settings.data_dir, write=False) as db, db.reader() as connection:
+        held = await persons.held(connection, UserId(user), guild_id)
+    where = "on every server" if guild is None else f"on server {guild}"
+    return (
+        f"Forget user {user} {where}: {held.messages:,} stored messages with {held.pictures:,} pictures are deleted"
+        " for good, and nothing new by them is stored."
+    )
+
+
+def _make_sure(question: str) -> None:
+    if not terminal.asks_a_person():
+        raise TellPerson("forget deletes for good and nobody is here to be asked: give it with --yes.")
+    terminal.say(question)
+    if terminal.answer_to("Type yes to go on: ") != "yes":
+        raise TellPerson("Nothing was changed.")
+
+
+def _tell_of_readers(done: Values) -> None:
+    if not done["rewritten"]:
+        terminal.warn(HELD_BY_A_READER)

@@ -88,6 +88,6 @@ def holder(folder: Path) -> Holder | None:
 def _taken(folder: Path, who: Holder | None) -> str:
     name = f"process {who.pid} ({who.command}), since {who.since}" if who else "another process"
     return (
-        f"{folder} is being written by {name}. Stop that first, or use a command that only reads: "
-        f"status and search work beside a running bot."
+        f"{folder} is being written by {name}. Stop that first; if it is a bot that is starting or stopping, wait a "
+        f"moment: commands work beside a bot that runs."
     )

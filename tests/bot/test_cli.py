@@ -116,7 +116,7 @@ def test_status_and_search_work_beside_a_running_bot(data: Indexed, capsys: pyte
 
 def test_what_writes_is_told_who_has_the_folder(data: Indexed, capsys: pytest.CaptureFixture[str]) -> None:
     with hold(data.folder):
-        for arguments in (["compact"], ["retry"], ["forget", "1"]):
+        for arguments in (["compact"], ["retry"], ["forget", "1", "--yes"]):
             code, _, err = ran(capsys, *arguments)
             assert code == 1
             assert len(err.splitlines()) == 1
@@ -193,7 +193,7 @@ def test_search_with_a_model_that_embedded_nothing_says_so(data: Indexed, capsys
 def test_forget_deletes_what_a_user_posted_and_compact_leaves_the_rest(
     data: Indexed, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, out, _ = ran(capsys, "forget", str(data.member_id))
+    code, out, _ = ran(capsys, "forget", str(data.member_id), "--yes")
     assert code == 0
     assert out.startswith("6 messages are gone")
     assert status(capsys)["embeddings"] == 2

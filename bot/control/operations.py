@@ -1,0 +1,98 @@
+"""What commands may ask for, by name: done by the running bot, or by the command itself where none runs.
+
+A handler gets the request's values, which it must not trust, and a function to tell how far it is; what it returns is
+sent back as JSON. To add one: write it here or beside what it needs, and add it to what `bot.app` hands to the server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any, Protocol
+
+from indexer.errors import TellPerson
+from indexer.model import GuildId, UserId
+from indexer.service import forget_user, retry_failed
+from indexer.settings import Settings
+from indexer.storage import forget as files
+from indexer.storage.database import Database
+from indexer.storage.index import VectorIndex
+from indexer.storage.opt_outs import EVERYWHERE
+
+Tell = Callable[[str], None]
+Values = Mapping[str, Any]
+Handler = Callable[[Values, Tell], Awaitable[Values]]
+
+
+class Store(Protocol):
+    """What upkeep needs: the running service has it, and a command can open it."""
+
+    @property
+    def settings(self) -> Settings: ...
+
+    @property
+    def db(self) -> Database: ...
+
+    @property
+    def index(self) -> VectorIndex: ...
+
+
+def upkeep(store: Store) -> dict[str, Handler]:
+    """`forget`, `retry` and `compact` on this store. One rewrites the files at a time; the others wait for it."""
+    turn = asyncio.Lock()
+    return {
+        "forget": partial(_forget, store, turn),
+        "retry": partial(_retry, store),
+        "compact": partial(_compact, store, turn),
+    }
+
+
+async def _forget(store: Store, turn: asyncio.Lock, values: Values, tell: Tell) -> Values:
+    """`user`, `guild` or null → `messages` deleted; `rewritten`: no byte of them is left in the files."""
+    user_id, guild_id = UserId(_required(values, "user")), _optional(values, "guild")
+    where = EVERYWHERE if guild_id is None else GuildId(guild_id)
+    gone = await forget_user(store.db, user_id, where)
+    tell(f"{gone:,} messages are gone from every answer; now the files are written anew")
+    return {"messages": gone, "rewritten": await _rewrite(store, turn, tell)}
+
+
+async def _retry(store: Store, values: Values, tell: Tell) -> Values:
+    """`guild` or null → `places` that will be tried again."""
+    guild_id = _optional(values, "guild")
+    return {"places": await retry_failed(store.db, None if guild_id is None else GuildId(guild_id))}
+
+
+async def _compact(store: Store, turn: asyncio.Lock, values: Values, tell: Tell) -> Values:
+    """→ `before` and `after`, bytes of the database; `rewritten` as above."""
+    before = await asyncio.to_thread(lambda: store.db.path.stat().st_size)
+    rewritten = await _rewrite(store, turn, tell)
+    after = await asyncio.to_thread(lambda: store.db.path.stat().st_size)
+    return {"before": before, "after": after, "rewritten": rewritten}
+
+
+async def _rewrite(store: Store, turn: asyncio.Lock, tell: Tell) -> bool:
+    """Whatever file still holds something deleted is written anew; False where a reader kept the log from it."""
+    if turn.locked():
+        tell("another command is writing the files anew; this one is next")
+    async with turn:
+        await store.index.compact(store.db)
+        tell("the index's files are done; now the database")
+        return await files.purge(store.db)
+
+
+def _required(values: Values, name: str) -> int:
+    found = _optional(values, name)
+    if found is None:
+        raise TellPerson(f"This command needs {name}.")
+    return found
+
+
+def _optional(values: Values, name: str) -> int | None:
+    """A snowflake; None where it is not given. Raises TellPerson for anything else."""
+    found = values.get(name)
+    if found is None:
+        return None
+    if isinstance(found, bool) or not isinstance(found, int) or not 0 < found < 2**63:
+        raise TellPerson(f"{name} must be an id as Discord gives it (Copy ID), not {str(found)[:40]!r}.")
+    return found

@@ -1,0 +1,88 @@
+"""What commands write: every line passes here, so that no name or word from outside does anything to the terminal.
+
+A guild's name or a message's words may hold escape sequences, line breaks and marks that turn the direction of text.
+They are shown as Python writes them (`\\x1b`, `\\u202e`), in the log too; JSON keeps its own escapes for them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from typing import TextIO
+
+# C0 and C1 with DEL; marks, embeddings, overrides and isolates of direction; Unicode's own line breaks; what is
+# invisible (the byte order mark, tags); halves of surrogate pairs, which no terminal's encoding can write.
+_ACTING = (
+    "\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff\U000e0000-\U000e007f"
+)
+_CONTROLS = re.compile(f"[{_ACTING}]")
+_BREAKS = re.compile(f"[{_ACTING}\t\n]")
+
+
+def visible(text: str) -> str:
+    """The text with every control character as its escape. Line breaks and tabs stay."""
+    return _CONTROLS.sub(_escape, text)
+
+
+def one_line(text: str, limit: int = 0) -> str:
+    """The same for a name in a line or table: line breaks and tabs too, and at most `limit` characters (0: all)."""
+    line = _BREAKS.sub(_escape, text)
+    return line if not limit or len(line) <= limit else line[: limit - 1] + "…"
+
+
+def as_json(value: object, indent: int | None = None) -> str:
+    """JSON that can be read by people and shown by a terminal: letters as they are, control characters escaped."""
+    return _CONTROLS.sub(_json_escape, json.dumps(value, indent=indent, ensure_ascii=False))
+
+
+def say(text: str) -> None:
+    """One answer of a command, on standard output."""
+    _write(sys.stdout, text)
+
+
+def warn(text: str) -> None:
+    """What a person should know, or why something cannot be done, on standard error."""
+    _write(sys.stderr, f"afterimage: {text}")
+
+
+def note(text: str) -> None:
+    """How far a command is, on standard error."""
+    _write(sys.stderr, text)
+
+
+def asks_a_person() -> bool:
+    """Whether somebody sits at standard input."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
+def answer_to(question: str) -> str:
+    """What the person types, without spaces around it; nothing where the input ends."""
+    sys.stderr.write(visible(question))
+    sys.stderr.flush()
+    return sys.stdin.readline().strip()
+
+
+def say_json(value: object) -> None:
+    """One answer for programs, on standard output."""
+    sys.stdout.write(as_json(value, indent=2) + "\n")
+    sys.stdout.flush()
+
+
+def nobody_reads() -> None:
+    """The reader of our output (head, less) has left: what is still buffered goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _write(stream: TextIO, text: str) -> None:
+    stream.write(visible(text) + "\n")
+    stream.flush()
+
+
+def _escape(found: re.Match[str]) -> str:
+    return ascii(found[0])[1:-1]
+
+
+def _json_escape(found: re.Match[str]) -> str:
+    return json.dumps(found[0])[1:-1]
