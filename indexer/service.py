@@ -113,11 +113,6 @@ class Service:
             await audit.add(tx, "privacy.return", guild_id=guild_id, actor_id=user_id)
 
 
-async def forget_user(db: Database, user_id: UserId, where: GuildId, *, by: UserId | None = None) -> int:
-    """See `Service.forget_user`: the same while no bot runs."""
-    return await opt_out(db, user_id, where, by)
-
-
 async def retry_failed(db: Database, guild_id: GuildId | None = None) -> int:
     """Lets every failed picture be tried again; returns how many."""
     async with db.transaction() as tx:
@@ -133,6 +128,10 @@ class Store:
     settings: Settings
     db: Database
     index: VectorIndex
+
+    async def forget_user(self, user_id: UserId, where: GuildId = EVERYWHERE, *, by: UserId | None = None) -> int:
+        """As `Service.forget_user`. Raises RetryLater where the database is busy."""
+        return await opt_out(self.db, user_id, where, by)
 
 
 @asynccontextmanager

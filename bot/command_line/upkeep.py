@@ -49,6 +49,9 @@ def forget(arguments: argparse.Namespace) -> int:
     if not arguments.yes:
         _make_sure(asyncio.run(_question(settings, arguments.user, arguments.guild)))
     done, _ = asyncio.run(_carry_out(settings, "forget", {"user": arguments.user, "guild": arguments.guild}))
+    if done["messages"] is None:
+        terminal.say(f"written down: the bot forgets {arguments.user} as soon as its database has a free moment")
+        return 0
     terminal.say(
         f"{done['messages']:,} messages are gone, and nothing new by {arguments.user} will be stored;"
         " /privacy takes that back"

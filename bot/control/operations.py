@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from indexer.errors import TellPerson
 from indexer.model import GuildId, UserId
-from indexer.service import forget_user, retry_failed
+from indexer.service import retry_failed
 from indexer.settings import Settings
 from indexer.storage import forget as files
 from indexer.storage.database import Database
@@ -37,6 +37,8 @@ class Store(Protocol):
     @property
     def index(self) -> VectorIndex: ...
 
+    async def forget_user(self, user_id: UserId, where: GuildId) -> int | None: ...
+
 
 def upkeep(store: Store) -> dict[str, Handler]:
     """`forget`, `retry` and `compact` on this store. One rewrites the files at a time; the others wait for it."""
@@ -49,10 +51,15 @@ def upkeep(store: Store) -> dict[str, Handler]:
 
 
 async def _forget(store: Store, turn: asyncio.Lock, values: Values, tell: Tell) -> Values:
-    """`user`, `guild` or null → `messages` deleted; `rewritten`: no byte of them is left in the files."""
+    """`user`, `guild` or null → `messages` deleted; `rewritten`: no byte of them is left in the files.
+
+    `messages` is null where the database is busy: the bot has written the wish down and repeats it until it is done.
+    """
     user_id, guild_id = UserId(_required(values, "user")), _optional(values, "guild")
     where = EVERYWHERE if guild_id is None else GuildId(guild_id)
-    gone = await forget_user(store.db, user_id, where)
+    gone = await store.forget_user(user_id, where)
+    if gone is None:
+        return {"messages": None, "rewritten": False}
     tell(f"{gone:,} messages are gone from every answer; now the files are written anew")
     return {"messages": gone, "rewritten": await _rewrite(store, turn, tell)}
 

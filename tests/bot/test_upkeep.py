@@ -16,7 +16,7 @@ from bot.control.server import open_control
 from indexer.errors import Reason
 from indexer.ingest import pipeline
 from indexer.model import PlaceId
-from indexer.storage import places, status
+from indexer.storage import database, places, status
 from indexer.storage.database import open_database
 from indexer.storage.status import Counts
 from sandbox.server import open_sandbox
@@ -154,3 +154,22 @@ async def test_what_is_no_id_is_said_plainly(tmp_path: Path, left: Town) -> None
         code, _, err = await commanded(tmp_path, "forget", "--yes", "--", user)
         assert code == 1
         assert "must be an id" in err
+
+
+async def test_while_the_database_is_busy_the_bot_writes_the_wish_down_and_carries_it_out_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = town()
+    async with running(place.world, tmp_path / "data", with_auto_start) as bot:
+        await bot.indexed(place.guild)
+        async with open_control(tmp_path / "data", upkeep(bot.service), DEADLINE_S):
+            async with bot.service.db.transaction():
+                monkeypatch.setattr(database, "TURN_S", 0.01)
+                code, out, _ = await commanded(tmp_path, "forget", str(place.member.id), "--yes")
+            monkeypatch.undo()
+        assert (code, out.startswith("written down: the bot forgets")) == (0, True), out
+
+        async def forgotten() -> bool:
+            return (await bot.service.status()).total.messages == 2
+
+        await until(forgotten)
