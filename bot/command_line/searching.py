@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from bot import terminal
+from bot.commands import sentence_for
 from bot.config import Config, load
 from bot.log import logging_to
-from indexer.errors import TellPerson
+from indexer.errors import Rejected, TellPerson
 from indexer.ingest.decode import open_decoder
 from indexer.model import Channel, ChannelId, DecodedPicture, Filter, GuildId, Hit, SearchResult, UserId
 from indexer.ports import Priority
@@ -110,7 +111,10 @@ async def _picture(config: Config, reader: ReadOnly, path: Path) -> DecodedPictu
     data = await asyncio.to_thread(_bytes, path, config.settings.fetch.max_download_bytes)
     settings = replace(config.settings.decode, workers=1)
     async with open_decoder(settings, reader.encoder.pixel_spec) as decoder:
-        return await decoder.decode(data, Priority.QUERY)
+        try:
+            return await decoder.decode(data, Priority.QUERY)
+        except Rejected as error:
+            raise TellPerson(f"{path}: {sentence_for(error, '')}") from error
 
 
 def _bytes(path: Path, most: int) -> bytes:
