@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from bot import terminal
+from bot.texts.errors import english
 from indexer.errors import AfterimageError
 
 
@@ -99,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         command = cast(_Command, getattr(importlib.import_module(f"bot.command_line.{module}"), function))
         return command(arguments)
     except AfterimageError as error:
-        terminal.warn(str(error))
+        terminal.warn(english(error))
         return 1
     except BrokenPipeError:  # the reader of our output (head, less) has left: nothing is wrong, and nobody listens
         terminal.nobody_reads()

@@ -33,13 +33,12 @@ from bot.commands import help as help_command
 from bot.commands.open_replies import press_buckets
 from bot.commands.sync import sync_if_changed
 from bot.commands.translator import Translator
-from bot.commands.words import tell
 from bot.config import Config, Secret
 from bot.events import Events
 from bot.health import Beat
 from bot.history import HIDDEN_NAME, DiscordHistory
-from bot.replies.texts import Language
 from bot.shards import SILENT_S, Shards
+from bot.texts import Language, translate
 from bot.thread_members import ThreadMembers
 from bot.token_buckets import TokenBuckets
 from bot.unparsed import UnparsedEvents
@@ -88,10 +87,10 @@ class Commands(app_commands.CommandTree["Client"]):
         asking = interaction.type is discord.InteractionType.application_command
         if self.stopping:
             if asking:
-                await _whisper(interaction, "restarting")
+                await _whisper(interaction, "error-restarting")
             return False
         if asking and (wait := self._buckets.take(interaction.user.id)):
-            await _whisper(interaction, "rate", seconds=max(1, round(wait)))
+            await _whisper(interaction, "error-rate", seconds=max(1, round(wait)))
             return False
         if task := asyncio.current_task():  # discord.py runs each command in a task of its own, and forgets it
             self.in_hand.add(task)
@@ -102,8 +101,8 @@ class Commands(app_commands.CommandTree["Client"]):
         await answer_error(interaction, error)
 
 
-async def _whisper(interaction: discord.Interaction[Any], key: str, **values: object) -> None:
-    text = tell(Language.of(interaction.locale), key, **values)
+async def _whisper(interaction: discord.Interaction[Any], key: str, **values: int) -> None:
+    text = translate(Language.of(interaction.locale), key, **values)
     await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NO_MENTIONS)
 
 

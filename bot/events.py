@@ -19,12 +19,13 @@ from bot.history import HIDDEN_FLAG, HIDDEN_NAME, KINDS, DiscordHistory
 from bot.payload import payload_of
 from indexer.ingest.removals import ChannelDeleted, GuildLeft, MessagesDeleted
 from indexer.model import Channel, ChannelId, GuildId, Message, MessageId
+from indexer.sentence import Sentence
 from indexer.service import Service
 from indexer.storage import channels
 
 logger = logging.getLogger(__name__)
 
-CLOSED = "The bot lacks View Channel or Read Message History."
+CLOSED = Sentence("closed-either")
 
 
 def channel_of(channel: object) -> Channel | None:
@@ -138,7 +139,7 @@ class Events:
                 stored = await channels.of_guild(connection, guild_id)
             parents = {channel.id: channel.parent_id or channel.id for channel in stored}
 
-            def why_closed(channel_id: ChannelId) -> str | None:
+            def why_closed(channel_id: ChannelId) -> Sentence | None:
                 return None if parents.get(channel_id, channel_id) in readable else CLOSED
 
             reopened = await self._service.live.on_permissions(guild_id, why_closed)

@@ -38,10 +38,6 @@ HIDDEN_NAME = "___hidden___"
 
 # Discord refuses messages with nothing in them. A few that all arrive so prove that something empties them.
 EMPTY_PROOF = 3
-NO_CONTENT = (
-    "Discord hides the contents of messages from this bot: the Message Content intent is switched off. Switch it on in "
-    "Discord's developer portal (your application, Bot, Privileged Gateway Intents), restart the bot and start again."
-)
 THREADS_KEPT = 20_000  # threads whose parent is remembered, about 200 bytes each
 
 
@@ -120,7 +116,7 @@ class DiscordHistory:
         if not raws:
             await self._require_open(channel_id)  # without the permission Discord answers an empty page, not 403
         if len(raws) >= EMPTY_PROOF and _emptied(raws):
-            raise TellPerson(NO_CONTENT)
+            raise TellPerson("history-no-content")
         messages = [self._message(raw, channel_id, guild_id) for raw in raws]
         messages.sort(key=lambda message: message.id, reverse=True)
         ids = [message.id for message in messages]
@@ -216,7 +212,7 @@ class DiscordHistory:
         if guild is None:
             if not self._client.is_ready():
                 raise RetryLater(f"Server {guild_id}: the bot is not connected to Discord yet.")
-            raise ChannelClosed(f"Server {guild_id}: the bot is not in it (any more). Invite it again to index it.")
+            raise ChannelClosed("closed-server", server=str(guild_id))
         if guild.unavailable:
             raise RetryLater(f"Server {guild_id}: Discord has an outage there.")
         return guild
@@ -225,7 +221,7 @@ class DiscordHistory:
         flags = self._client.application_flags
         granted = bool(flags) and (flags.gateway_message_content or flags.gateway_message_content_limited)
         if not granted or not self._client.intents.message_content:
-            raise TellPerson(NO_CONTENT)
+            raise TellPerson("history-no-content")
 
     async def _require_open(self, channel_id: int) -> GuildId:
         """The guild of a channel or thread that the bot may read now. Raises ChannelClosed where it may not."""
@@ -238,21 +234,21 @@ class DiscordHistory:
             guild = self._guild(thread.guild_id)
             closed = self._parent_closed(guild, thread.parent_id) or self._thread_closed(guild, channel_id, thread)
         if closed is not None:
-            raise ChannelClosed(f"Channel {channel_id}: {closed}")
+            raise ChannelClosed(closed, channel=str(channel_id))
         return GuildId(guild.id)
 
     def _parent_closed(self, guild: discord.Guild, channel_id: int) -> str | None:
-        """Why the bot may not read a channel's history; None where it may."""
+        """Why the bot may not read a channel's history, as a key of the catalogue; None where it may."""
         channel = guild.get_channel(channel_id)
         if channel is None or channel.name == HIDDEN_NAME:
-            return "Discord does not show it to this bot."
+            return "closed-hidden"
         granted = channel.permissions_for(guild.me)
         if not granted.view_channel:
-            return "the bot lacks View Channel."
+            return "closed-view"
         if not granted.read_message_history:
-            return "the bot lacks Read Message History."
+            return "closed-history"
         if isinstance(channel, discord.VoiceChannel | discord.StageChannel) and not granted.connect:
-            return "the bot lacks Connect, which a voice channel's text needs."
+            return "closed-connect"
         return None
 
     def _thread_closed(self, guild: discord.Guild, thread_id: int, thread: _Thread) -> str | None:
@@ -262,7 +258,7 @@ class DiscordHistory:
         if parent is not None and parent.permissions_for(guild.me).manage_threads:
             return None
         cached = guild.get_thread(thread_id)
-        return None if cached is not None and cached.me is not None else "it is a private thread without this bot."
+        return None if cached is not None and cached.me is not None else "closed-private-thread"
 
     async def _find_thread(self, channel_id: int, cached: object) -> _Thread:
         if isinstance(cached, discord.Thread):
@@ -271,7 +267,7 @@ class DiscordHistory:
             )
         raw = await self.rest.get("/channels/{channel_id}", about=f"Channel {channel_id}", channel_id=channel_id)
         if _hidden(raw) or raw.get("parent_id") is None or raw.get("guild_id") is None:
-            raise ChannelClosed(f"Channel {channel_id}: Discord does not show it to this bot.")
+            raise ChannelClosed("closed-hidden", channel=str(channel_id))
         return self._remember(
             channel_id,
             _Thread(int(raw["guild_id"]), int(raw["parent_id"]), raw.get("type") == 12, raw.get("member") is not None),

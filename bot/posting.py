@@ -17,7 +17,7 @@ from bot.access import AskingChannel
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why nothing is posted: a text's key (`share.…`), and the keys of the permissions that are missing."""
+    """Why nothing is posted: a text's key (`share-…`), and the names of the permissions that are missing."""
 
     key: str
     missing: Sequence[str] = ()
@@ -28,18 +28,18 @@ def refusal(guild: discord.Guild, member: discord.Member, channel: AskingChannel
     here = None if channel is None else guild.get_channel_or_thread(channel.id) or channel
     bot: discord.Member | None = guild.me  # None until GUILD_CREATE, whatever its type says
     if bot is None or not isinstance(here, discord.abc.GuildChannel | discord.Thread):
-        return Refusal("share.unknown")
+        return Refusal("share-unknown")
     thread = here if isinstance(here, discord.Thread) else None
     if thread is not None and thread.parent is None:
-        return Refusal("share.unknown")
+        return Refusal("share-unknown")
     if member.is_timed_out():
-        return Refusal("share.timed_out")
+        return Refusal("share-timed-out")
     send = "send_messages_in_threads" if thread is not None else "send_messages"
     held, own = here.permissions_for(member), here.permissions_for(bot)
     if missing := [name for name in (send, "attach_files", "embed_links") if not getattr(held, name)]:
-        return Refusal("share.you", missing)
+        return Refusal("share-you", missing)
     if thread is not None and thread.locked and not held.manage_threads:
-        return Refusal("share.locked")
+        return Refusal("share-locked")
     if missing := [name for name in ("view_channel", send) if not getattr(own, name)]:
-        return Refusal("share.me", missing)
+        return Refusal("share-me", missing)
     return None

@@ -236,9 +236,9 @@ class Rest:
                 "Discord no longer accepts the bot's token (401). Make a new one in the developer portal and restart."
             )
         if status == 403:
-            return ChannelClosed(f"{about}: Discord does not let this bot read it (403, code {code}).")
+            return ChannelClosed("closed-refused", code=str(code), about=about)
         if status == 404 and code in (UNKNOWN_CHANNEL, UNKNOWN_GUILD):
-            return ChannelGone(f"{about}: it does not exist any more (404, code {code}).")
+            return ChannelGone("closed-gone", code=str(code), about=about)
         if status == 429:
             wait = _seconds(error.response.headers.get("Retry-After")) or CLOUDFLARE_S
             return RetryLater(f"{about}: Discord's outer wall refuses this address for {wait:.0f} s.", retry_after=wait)

@@ -5,20 +5,24 @@ AfterimageError
 │   └── ReadersBusy       the processes that open pictures have no time for it
 ├── Rejected          this item will never work: record `reason`, skip it, go on
 ├── LinkExpired       a signed link no longer works: fetch the message anew and use its fresh link
-├── ChannelClosed     the channel cannot be read (any more): park it with the message as reason, go on with others
-│   └── ChannelGone   it does not exist any more: delete what is known of it
-├── TellPerson        a person did something that can be put right: show the message to that person
+├── Told              has a sentence for a person: a key of the message catalogue and values
+│   ├── ChannelClosed     the channel cannot be read (any more): park it with the sentence as reason, go on with others
+│   │   └── ChannelGone   it does not exist any more: delete what is known of it
+│   └── TellPerson        a person did something that can be put right: show the sentence to that person
 └── Stop              nothing can go on: print the message, exit
     ├── ConfigError       a setting is wrong
     ├── StorageError      the data folder cannot be used as it is
     └── ModelUnavailable  the model's weights cannot be had or do not fit
 
-Every message says what happened, to what, and what to do about it.
+Every message says what happened, to what, and what to do about it. Those of Stop are for whoever runs the bot, in
+English like the log; a sentence for a member has no words before the bot shows it.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
+
+from indexer.sentence import Sentence, Value
 
 
 class AfterimageError(Exception):
@@ -59,6 +63,11 @@ class Reason(StrEnum):
     UNREACHABLE = "unreachable"
     INTERNAL = "internal"
 
+    @property
+    def sentence(self) -> Sentence:
+        """For a picture whose file's format is not known any more."""
+        return Sentence(f"reason-{self.value}", {"format": "none"})
+
 
 class Rejected(AfterimageError):
     """This item will never work. `reason` is stored with it; `detail` goes to the log.
@@ -68,6 +77,7 @@ class Rejected(AfterimageError):
 
     def __init__(self, reason: Reason, detail: str = "", *, file_format: str = "") -> None:
         super().__init__(f"{reason.value}: {detail}" if detail else reason.value)
+        self.sentence = Sentence(f"reason-{reason.value}", {"format": file_format or "none"})
         self.reason = reason
         self.detail = detail
         self.file_format = file_format
@@ -77,16 +87,25 @@ class LinkExpired(AfterimageError):
     """A signed link no longer works: fetch the message anew and use its fresh link."""
 
 
-class ChannelClosed(AfterimageError):
-    """The channel cannot be read (any more): park it with this message as its reason, go on with the others."""
+class Told(AfterimageError):
+    """An error whose `sentence` a person may read; `str(error)` is its key and values, for the log."""
+
+    def __init__(self, key: str, /, **values: Value) -> None:
+        """`key` is one of the message catalogue; `values` stand in its text, or are for the log alone."""
+        self.sentence = Sentence(key, values)
+        super().__init__(str(self.sentence))
+
+
+class ChannelClosed(Told):
+    """The channel cannot be read (any more): park it with its sentence as the reason, go on with the others."""
 
 
 class ChannelGone(ChannelClosed):
     """The channel, or its guild, does not exist any more for this bot: delete what is known of it, go on."""
 
 
-class TellPerson(AfterimageError):
-    """The message is one sentence for the person who asked."""
+class TellPerson(Told):
+    """The sentence is for the person who asked: what is wrong, and how to put it right."""
 
 
 class Stop(AfterimageError):

@@ -8,10 +8,11 @@ from collections.abc import Coroutine
 from enum import StrEnum
 from typing import Any
 
-from indexer.errors import AfterimageError, Stop, TellPerson
+from indexer.errors import AfterimageError, Stop, TellPerson, Told
 from indexer.ingest.pipeline import Pipeline
 from indexer.ingest.progress import Progress, State
 from indexer.model import ChannelId, GuildId, JobId, MessageId, UserId
+from indexer.sentence import Sentence
 from indexer.storage import audit, guilds, jobs, places
 from indexer.storage.database import Database
 from indexer.storage.jobs import Job, JobState, Scope, ScopeKind
@@ -29,18 +30,11 @@ class Why(StrEnum):
     NONE = "none"
 
 
-_SENTENCES = {
-    Why.RUNNING: "This server is already being indexed.",
-    Why.PAUSED: "Indexing is paused here: resume or cancel it.",
-    Why.NONE: "Nothing is being indexed here.",
-}
-
-
 class JobRefused(TellPerson):
     """The guild's job is not in the state that this needs; `why` says which it is in."""
 
     def __init__(self, why: Why) -> None:
-        super().__init__(_SENTENCES[why])
+        super().__init__(f"job-{why.value}")
         self.why = why
 
 
@@ -237,7 +231,7 @@ class Jobs:
                 self._ends[job.guild_id] = (job.id, end)
             self._at_work.discard(job.id)
 
-    async def _carry_out(self, job: Job) -> tuple[JobState, str | None]:
+    async def _carry_out(self, job: Job) -> tuple[JobState, Sentence | None]:
         try:
             if job.scope.kind is ScopeKind.FAILED:
                 async with self._db.transaction() as tx:
@@ -247,10 +241,10 @@ class Jobs:
             raise
         except AfterimageError as error:
             logger.warning("job %d of guild %d failed: %s", job.id, job.guild_id, error)
-            return JobState.FAILED, str(error)
+            return JobState.FAILED, error.sentence if isinstance(error, Told) else Sentence("job-discord-away")
         except Exception:
             logger.exception("job %d of guild %d failed", job.id, job.guild_id)
-            return JobState.FAILED, f"The bot failed; its log says where (job {job.id})."
+            return JobState.FAILED, Sentence("job-bot-failed", {"job": str(job.id)})
         return JobState.DONE, None if progress.state is State.DONE else progress.reason
 
 

@@ -263,8 +263,10 @@ async def open_search(settings: Settings, encoder: Encoder | None = None) -> Asy
         model_id = next((found for found, spec in specs.items() if spec == encoder.spec), None)
         if model_id is None:
             raise TellPerson(
-                f"Nothing was embedded with {encoder.spec.name} ({encoder.spec.pretrained}) in {settings.data_dir}:"
-                " run the bot and give /reindex start, or configure the model that was used."
+                "index-other-model",
+                model=encoder.spec.name,
+                pretrained=encoder.spec.pretrained,
+                folder=str(settings.data_dir),
             )
         index = await stack.enter_async_context(open_index(db, settings, _accelerator(encoder)))
         searcher = await stack.enter_async_context(

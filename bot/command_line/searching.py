@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from bot import terminal
-from bot.commands import sentence_for
 from bot.config import Config, load
 from bot.log import logging_to
+from bot.texts.errors import english
 from indexer.errors import Rejected, TellPerson
 from indexer.ingest.decode import open_decoder
 from indexer.model import Channel, ChannelId, DecodedPicture, Filter, GuildId, Hit, SearchResult, UserId
@@ -42,7 +42,7 @@ async def _search(config: Config, arguments: argparse.Namespace) -> None:
     if arguments.count is not None:
         wish = replace(wish, count=arguments.count)
     if not wish.words and arguments.image is None:
-        raise TellPerson('Say what to look for: afterimage search "a red bicycle", or --image FILE, or both.')
+        raise TellPerson("cli-nothing-asked")
     async with open_search(config.settings) as reader:
         guild_id = await _guild(reader, arguments.guild)
         async with reader.db.reader() as connection:
@@ -66,9 +66,9 @@ async def _guild(reader: ReadOnly, wanted: int | None) -> GuildId:
     if wanted is None and len(known) == 1:
         return known[0].id
     if wanted is None:
-        raise TellPerson(f"Say in which server with --guild ID; known are: {listed}.")
+        raise TellPerson("cli-which-server", known=listed)
     if wanted not in {guild.id for guild in known}:
-        raise TellPerson(f"Server {wanted} is not in the index; known are: {listed}.")
+        raise TellPerson("cli-unknown-server", server=str(wanted), known=listed)
     return GuildId(wanted)
 
 
@@ -79,7 +79,7 @@ async def _filter(reader: ReadOnly, guild_id: GuildId, stored: Sequence[Channel]
         async with reader.db.reader() as connection:
             found = [UserId(one.id)] if one.id is not None else await persons.named(connection, guild_id, one.name)
         if not found:
-            raise TellPerson(f"Nobody named {one.name} has posted a picture that is indexed there.")
+            raise TellPerson("cli-author", name=one.name)
         authors.update(found)
     return Filter(
         channels=(_channels(wish.channels, stored) if wish.channels else everything)
@@ -102,7 +102,7 @@ def _channels(references: Iterable[Reference], stored: Sequence[Channel]) -> fro
             if channel.id == one.id or (one.id is None and channel.name.casefold() == one.name.casefold())
         }
         if not found:
-            raise TellPerson(f"No channel {one.id or '#' + one.name} is indexed there.")
+            raise TellPerson("cli-channel", channel=str(one.id or f"#{one.name}"))
         chosen |= found | {channel.id for channel in stored if channel.parent_id in found}
     return frozenset(chosen)
 
@@ -114,16 +114,16 @@ async def _picture(config: Config, reader: ReadOnly, path: Path) -> DecodedPictu
         try:
             return await decoder.decode(data, Priority.QUERY)
         except Rejected as error:
-            raise TellPerson(f"{path}: {sentence_for(error, '')}") from error
+            raise TellPerson("cli-picture", path=str(path), reason=english(error)) from error
 
 
 def _bytes(path: Path, most: int) -> bytes:
     try:
         if path.stat().st_size > most:
-            raise TellPerson(f"{path} has more than {most:,} bytes (fetch.max_download_bytes).")
+            raise TellPerson("cli-file-too-large", path=str(path), most=most)
         return path.read_bytes()
     except OSError as error:
-        raise TellPerson(f"{path} cannot be read: {error.strerror}.") from error
+        raise TellPerson("cli-file-unreadable", path=str(path), error=error.strerror or "") from error
 
 
 def as_json(guild_id: GuildId, result: SearchResult, names: dict[ChannelId, str]) -> dict[str, Any]:

@@ -92,10 +92,10 @@ async def _question(settings: Settings, user: int, guild: int | None) -> str:
 
 def _make_sure(question: str) -> None:
     if not terminal.asks_a_person():
-        raise TellPerson("forget deletes for good and nobody is here to be asked: give it with --yes.")
+        raise TellPerson("cli-nobody-to-ask")
     terminal.say(question)
     if terminal.answer_to("Type yes to go on: ") != "yes":
-        raise TellPerson("Nothing was changed.")
+        raise TellPerson("cli-nothing-changed")
 
 
 def _tell_of_readers(done: Values) -> None:

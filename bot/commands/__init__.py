@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import discord
 from discord import app_commands
 
-from bot.commands.words import tell
-from bot.replies.texts import Language
+from bot.replies.escape import escaped
+from bot.texts import Language, translate, translate_sentence
 from bot.token_buckets import TokenBuckets
 from indexer.errors import ChannelClosed, LinkExpired, ReadersBusy, Rejected, RetryLater, TellPerson
+from indexer.sentence import Sentence
 
 if TYPE_CHECKING:
     from bot.config import Config
@@ -29,6 +30,9 @@ logger = logging.getLogger(__name__)
 
 # Any client: a command needs the tree, and asks an interaction for the rest.
 Tree = app_commands.CommandTree[Any]
+
+# Of a text that stands in a sentence; the longest of our own is the list of what has: knows.
+VALUE_CHARACTERS = 100
 
 # Nobody is ever pinged by what the bot repeats; pass it with every message that it sends.
 NO_MENTIONS = discord.AllowedMentions.none()
@@ -53,30 +57,30 @@ class CommandContext:
     presses: TokenBuckets
 
 
+def told(language: Language, sentence: Sentence) -> str:
+    """The words of a sentence in a message of ours: what members wrote in it is shown as text and nothing else."""
+    return translate_sentence(language, sentence, lambda value: escaped(value, VALUE_CHARACTERS))
+
+
 def sentence_for(error: BaseException, error_id: str, language: Language = Language.ENGLISH) -> str:
     """One sentence for the person who asked: what happened, and what to do next; `error_id` stands in the log."""
     match error:
-        case TellPerson():
-            return str(error)
-        case Rejected():
-            named = f" ({error.file_format})" if error.file_format else ""
-            return tell(language, f"reason.{error.reason}", format=named)
+        case TellPerson() | Rejected():
+            return told(language, error.sentence)
         case app_commands.NoPrivateMessage():
-            return tell(language, "server_only")
+            return translate(language, "error-server-only")
         case app_commands.MissingPermissions():
-            return tell(language, "manage_only")
-        case app_commands.BotMissingPermissions(missing_permissions=missing):
-            return tell(language, "missing", permissions=", ".join(missing).replace("_", " "))
+            return translate(language, "error-manage-only")
         case app_commands.CommandNotFound() | app_commands.CommandSignatureMismatch():
-            return tell(language, "changed")
+            return translate(language, "error-changed")
         case ReadersBusy():
-            return tell(language, "readers_busy")
+            return translate(language, "error-readers-busy")
         case LinkExpired() | RetryLater() | TimeoutError():
-            return tell(language, "busy", error_id=error_id)
+            return translate(language, "error-busy", error=error_id)
         case ChannelClosed():
-            return tell(language, "closed", error_id=error_id)
+            return translate(language, "error-closed", error=error_id)
         case _:
-            return tell(language, "failed", error_id=error_id)
+            return translate(language, "error-failed", error=error_id)
 
 
 async def answer_error(interaction: discord.Interaction[Any], error: BaseException) -> None:

@@ -19,7 +19,7 @@ from bot.commands.sheets import sheet
 from bot.contact_sheet import shrunk
 from bot.posting import refusal
 from bot.replies.pages import PAGE_HITS, Asked, Coverage, Dress, page, page_count
-from bot.replies.texts import Language, say
+from bot.texts import Language, translate
 from indexer.errors import TellPerson
 from indexer.model import ChannelId, DecodedPicture, Floor, GuildId, MessageId, PictureId, Pixels, SearchResult, UserId
 from indexer.search.cache import Recent
@@ -69,7 +69,7 @@ class SimilarReply:
             case "more":
                 like = self._listed(values[0])
                 if like is None:
-                    raise TellPerson(say(who.language, "error.no_hit"))
+                    raise TellPerson("error-no-hit")
                 count = self.query.count
                 await answers.answer_like(interaction, who, like, self.scope, count=count, explain=self.explain)
             case "share":
@@ -77,7 +77,7 @@ class SimilarReply:
             case "sheet":
                 await answers.contact_sheet(interaction, who, self)
             case _:
-                raise TellPerson(say(who.language, "error.too_old"))
+                raise TellPerson("error-too-old")
 
     def _listed(self, number: str) -> PictureId | None:
         """The hit of that number, as the reply was shown last; None for a number that it does not show."""
@@ -107,7 +107,7 @@ class Answers:
     ) -> None:
         """Searches and replies to an interaction that is deferred for the asker's eyes only."""
         if not (pictures or wish.words.strip()):
-            raise TellPerson(say(who.language, "error.nothing_asked"))
+            raise TellPerson("error-nothing-asked")
         count = min(wish.count or self.settings.default_count, self.settings.max_count)
         scoped = scope.filter(who.visible)
         query = Query.for_pictures(who.guild_id, scoped, tuple(pictures), count=count).asked_by(wish)
@@ -139,10 +139,10 @@ class Answers:
         visible = self._visible(interaction, who, public)
         result = await self.search(public.query.within(public.scope.filter(visible), visible), who.language)
         if not result.hits:
-            raise TellPerson(say(who.language, "error.nothing_to_share"))
+            raise TellPerson("error-nothing-to-share")
         public.token = self.replies.remember(public)
         view = await self._page(interaction, who, public)
-        done = say(who.language, "done.shared", count=len(result.hits))
+        done = translate(who.language, "done-shared", count=len(result.hits))
         await interaction.edit_original_response(content=done, allowed_mentions=NO_MENTIONS)
         await interaction.followup.send(view=view, ephemeral=False, allowed_mentions=NO_MENTIONS)
 
@@ -169,7 +169,7 @@ class Answers:
         """Sends the reply's hits as one picture, for the asker's eyes only."""
         result = await self._verified_search(interaction, who, reply, everything=True)
         if not result.hits:
-            raise TellPerson(say(who.language, "error.no_hit"))
+            raise TellPerson("error-no-hit")
         names = {channel.id: channel.name for channel in who.stored}
         png = await sheet(self.service, interaction.client.history, reply.asked, reply.pictures, result, names, who)
         file = discord.File(io.BytesIO(png), "contact-sheet.png")
@@ -184,7 +184,7 @@ class Answers:
                     return result
                 return replace(await self.service.searcher.search(query), floor=Floor.LIVE)
         except TimeoutError:
-            raise TellPerson(say(language, "error.timeout")) from None
+            raise TellPerson("error-timeout") from None
 
     async def _page(
         self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply
@@ -267,8 +267,8 @@ def _check_posting(interaction: discord.Interaction[Any], who: Asker) -> None:
     """Raises TellPerson where the asker, or the bot, may not post in this channel now."""
     refused = refusal(who.guild, who.member, interaction.channel)
     if refused is not None:
-        missing = ", ".join(say(who.language, f"permission.{name}") for name in refused.missing)
-        raise TellPerson(say(who.language, refused.key, permissions=missing))
+        missing = (translate(who.language, f"permission-{name.replace('_', '-')}") for name in refused.missing)
+        raise TellPerson(refused.key, permissions=", ".join(missing))
 
 
 def replace_reply(reply: SimilarReply, *, shared: bool, index: int) -> SimilarReply:

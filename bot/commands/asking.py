@@ -12,8 +12,7 @@ import discord
 from discord import app_commands
 
 from bot import access
-from bot.replies.escape import escaped
-from bot.replies.texts import Language, say
+from bot.texts import Language
 from indexer.errors import ReadersBusy, RetryLater, TellPerson
 from indexer.model import (
     NO_FLAGS,
@@ -105,7 +104,7 @@ async def asker(interaction: discord.Interaction[Any], service: Service) -> Aske
     guild, member = interaction.guild, interaction.user
     language = Language.of(interaction.locale)
     if guild is None or not isinstance(member, discord.Member):
-        raise TellPerson("This works in a server only.")
+        raise TellPerson("error-server-only")
     async with service.db.reader() as connection:
         stored = await channels.of_guild(connection, GuildId(guild.id))
     members = interaction.client.thread_members
@@ -132,8 +131,9 @@ def named_channels(references: Iterable[Reference], who: Asker) -> frozenset[Cha
             wanted = reference.name.casefold()
             matches = {channel.id for channel in who.stored if channel.name.casefold() == wanted} & who.visible
         if not with_threads(matches, who.stored) & who.visible:
-            shown = f"<#{reference.id}>" if reference.id is not None else f"#{escaped(reference.name, 100)}"
-            raise TellPerson(say(who.language, "error.channel", channel=shown))
+            if reference.id is not None:
+                raise TellPerson("error-channel-by-id", channel=str(reference.id))
+            raise TellPerson("error-channel-by-name", channel=reference.name)
         found |= matches
     return with_threads(found, who.stored)
 
@@ -153,7 +153,7 @@ async def named_authors(service: Service, references: Sequence[Reference], who: 
             async with service.db.reader() as connection:
                 named = await authors_named(connection, who.guild_id, reference.name, who.visible)
             if not named:
-                raise TellPerson(say(who.language, "error.author", name=escaped(reference.name, 40)))
+                raise TellPerson("error-author", name=reference.name)
             found |= named
     return frozenset(found)
 
@@ -175,7 +175,7 @@ async def scope_of(
         named = [one.id for one in inside.channels] if isinstance(inside, discord.CategoryChannel) else [channel.id]
         below = with_threads(named, who.stored)
         if not below & who.visible:
-            raise TellPerson(say(who.language, "error.channel", channel=f"<#{channel.id}>"))
+            raise TellPerson("error-channel-by-id", channel=str(channel.id))
         chosen = below if chosen is None else chosen & below
     authors = await named_authors(service, wish.authors, who)
     if author is not None:

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import discord
 from discord import app_commands
-from discord.app_commands import locale_str
 
 from bot.commands import NO_MENTIONS, CommandContext, Tree
 from bot.commands.asking import Asker, Scope, SearchableChannel, asker, scope_of
 from bot.commands.open_replies import OpenReplies
+from bot.commands.translator import localized
 from bot.replies.reposts import repost_page
-from bot.replies.texts import say
 from indexer.errors import TellPerson
 from indexer.model import Filter
 from indexer.search.cache import Recent
@@ -63,11 +62,11 @@ class Duplicates:
                     service.db, work, who.guild_id, searcher.model_id, filter, reply.threshold, calibration
                 )
         except AlreadyRunning:
-            raise TellPerson(say(who.language, "error.still_comparing")) from None
+            raise TellPerson("error-still-comparing") from None
         except TooManyWaiting:
-            raise TellPerson(say(who.language, "error.many_comparing")) from None
+            raise TellPerson("error-many-comparing") from None
         except TimeoutError:
-            raise TellPerson(say(who.language, "error.timeout")) from None
+            raise TellPerson("error-timeout") from None
 
 
 @dataclass(slots=True)
@@ -92,15 +91,13 @@ def register(tree: Tree, context: CommandContext) -> None:
     duplicates = Duplicates(context)
     duplicates.replies.listen(tree)
 
-    @app_commands.command(
-        name=locale_str("duplicates"), description=locale_str("Find pictures that were posted more than once")
-    )
+    @app_commands.command(name="duplicates", description=localized("command-duplicates"))
     @app_commands.describe(
-        channel=locale_str("Only in this channel or category, threads included"),
-        author=locale_str("Only what this member posted"),
-        after=locale_str("Only from this day on: 2024-05-01, yesterday, 3 weeks ago"),
-        before=locale_str("Only before this day: 2024-05-01, yesterday, 3 weeks ago"),
-        threshold=locale_str("How sure I must be, from 0.5 to 1; 0.95 if you do not say"),
+        channel=localized("option-channel"),
+        author=localized("option-author"),
+        after=localized("option-after"),
+        before=localized("option-before"),
+        threshold=localized("option-threshold"),
     )
     @app_commands.guild_only()
     async def duplicates_command(

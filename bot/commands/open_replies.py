@@ -21,7 +21,6 @@ import discord
 
 from bot.commands import Tree, answer_error
 from bot.config import LimitSettings
-from bot.replies.texts import Language, say
 from bot.token_buckets import TokenBuckets
 from indexer.errors import TellPerson
 
@@ -100,17 +99,16 @@ class OpenReplies:
 
     async def pressed(self, interaction: discord.Interaction[Any], token: str, action: str) -> None:
         """Leads a press to its reply; whatever goes wrong is told to who pressed, in one sentence."""
-        language = Language.of(interaction.locale)
         try:
             # Before anything else: a press on a button that is another's, too old or made up costs as much.
             cost = 1 if action.partition("-")[0] in _PAGES else PAGES_A_COMMAND
             if wait := self._presses.take(interaction.user.id, cost):
-                raise TellPerson(say(language, "error.rate", seconds=max(1, round(wait))))
+                raise TellPerson("error-rate", seconds=max(1, round(wait)))
             reply = self.find(token)
             if reply is None:
-                raise TellPerson(say(language, "error.too_old"))
+                raise TellPerson("error-too-old")
             if interaction.user.id != reply.owner_id:
-                raise TellPerson(say(language, "error.not_yours"))
+                raise TellPerson("error-not-yours")
             data: Mapping[str, Any] = interaction.data or {}
             await reply.press(interaction, action, data.get("values", ()))
         except Exception as error:  # noqa: BLE001 — discord.py would only log it: the person must be told too

@@ -11,13 +11,12 @@ from typing import Any
 
 import discord
 from discord import app_commands
-from discord.app_commands import locale_str
 
 from bot.commands import NO_MENTIONS, CommandContext, Tree, answer_error
 from bot.commands.open_replies import PAGES_A_COMMAND
-from bot.commands.stats import size_text
-from bot.commands.words import tell
-from bot.replies.texts import Language, number, say
+from bot.commands.translator import localized
+from bot.texts import Language, translate
+from bot.texts.formats import size_text
 from bot.token_buckets import TokenBuckets
 from indexer.errors import TellPerson
 from indexer.model import GuildId, UserId, snowflake_ms
@@ -40,11 +39,10 @@ def buttons(language: Language, *actions: str) -> discord.ui.View:
     """Buttons that say what they do in their id and in nothing else: any process of this bot can answer them."""
     view = discord.ui.View(timeout=None)
     for action in actions:
-        label = {"forget-here": "yes", "forget-everywhere": "yes"}.get(action, action.replace("-", "_"))
-        label = label.replace("sure_", "forget_")
+        label = {"forget-here": "yes", "forget-everywhere": "yes"}.get(action, action).replace("sure-", "forget-")
         style = discord.ButtonStyle.danger if action in _DANGER else discord.ButtonStyle.secondary
         view.add_item(
-            discord.ui.Button(label=tell(language, f"privacy.{label}"), style=style, custom_id=f"privacy:{action}")
+            discord.ui.Button(label=translate(language, f"privacy-{label}"), style=style, custom_id=f"privacy:{action}")
         )
     return view
 
@@ -63,18 +61,17 @@ class Privacy:
         async with self._service.db.reader() as connection:
             held = await persons.held(connection, user_id, guild_id)
             out = await opt_outs.of_user(connection, user_id)
-        counts = {"messages": number(held.messages, language), "pictures": number(held.pictures, language)}
         lines = [
-            tell(language, "privacy.title"),
-            tell(language, "privacy.kept_all" if self._keeps_all else "privacy.kept"),
-            tell(language, "privacy.yours", **counts),
+            translate(language, "privacy-title"),
+            translate(language, "privacy-kept-all" if self._keeps_all else "privacy-kept"),
+            translate(language, "privacy-yours", messages=held.messages, pictures=held.pictures),
         ]
         actions = ["sure-here", "sure-everywhere", "export"]
         if EVERYWHERE in out:
-            lines.append(tell(language, "privacy.out_everywhere"))
+            lines.append(translate(language, "privacy-out-everywhere"))
             actions = ["export", "return"]
         elif guild_id in out:
-            lines.append(tell(language, "privacy.out_here"))
+            lines.append(translate(language, "privacy-out-here"))
             actions = ["sure-everywhere", "export", "return"]
         await interaction.response.send_message(
             "\n".join(lines), view=buttons(language, *actions), ephemeral=True, allowed_mentions=NO_MENTIONS
@@ -83,29 +80,27 @@ class Privacy:
     async def press(self, interaction: Interaction, action: str) -> None:
         guild_id, user_id, language = _who(interaction)
         if wait := self._presses.take(user_id, PAGES_A_COMMAND):
-            raise TellPerson(say(language, "error.rate", seconds=max(1, round(wait))))
+            raise TellPerson("error-rate", seconds=max(1, round(wait)))
         if action == "export" and (wait := self.exports.take(user_id)):
-            raise TellPerson(tell(language, "privacy.exported_before", minutes=max(1, round(wait / 60))))
+            raise TellPerson("privacy-exported-before", minutes=max(1, round(wait / 60)))
         match action:
             case "sure-here" | "sure-everywhere":
                 view = buttons(language, action.replace("sure", "forget"), "no")
-                await interaction.response.edit_message(
-                    content=tell(language, f"privacy.{action.replace('-', '_')}"), view=view
-                )
+                await interaction.response.edit_message(content=translate(language, f"privacy-{action}"), view=view)
             case "no":
-                await interaction.response.edit_message(content=tell(language, "privacy.kept_as_is"), view=None)
+                await interaction.response.edit_message(content=translate(language, "privacy-kept-as-is"), view=None)
             case "forget-here" | "forget-everywhere":
                 await interaction.response.defer()
                 where = guild_id if action == "forget-here" else EVERYWHERE
                 gone = await self._service.forget_user(user_id, where, by=user_id)
-                text = tell(language, "privacy.noted")
+                text = translate(language, "privacy-noted")
                 if gone is not None:
-                    text = tell(language, "privacy.forgotten", messages=number(gone, language))
+                    text = translate(language, "privacy-forgotten", messages=gone)
                 await interaction.edit_original_response(content=text, view=None)
             case "return":
                 await interaction.response.defer()
                 await self._service.welcome_back(user_id, guild_id)
-                await interaction.edit_original_response(content=tell(language, "privacy.back"), view=None)
+                await interaction.edit_original_response(content=translate(language, "privacy-back"), view=None)
             case "export":
                 await interaction.response.defer(ephemeral=True, thinking=True)
                 await self._export(interaction, user_id, language)
@@ -115,17 +110,17 @@ class Privacy:
             out = await opt_outs.of_user(connection, user_id)
             messages = [_exported(one) async for one in persons.messages(connection, user_id)]
         if not messages and not out:
-            raise TellPerson(tell(language, "privacy.nothing"))
+            raise TellPerson("privacy-nothing")
         held = {
             "user": str(user_id),
             "opted_out_of": ["everywhere" if guild == EVERYWHERE else str(guild) for guild in out],
             "messages": messages,
         }
-        name, data = await asyncio.to_thread(_pack, held, interaction.filesize_limit or ATTACHMENT_BYTES)
+        name, data = await asyncio.to_thread(_pack, held, interaction.filesize_limit or ATTACHMENT_BYTES, language)
         if data is None:
-            raise TellPerson(tell(language, "privacy.too_large", size=name))
+            raise TellPerson("privacy-too-large", size=name)
         await interaction.edit_original_response(
-            content=tell(language, "privacy.exported", messages=number(len(messages), language)),
+            content=translate(language, "privacy-exported", messages=len(messages)),
             attachments=[discord.File(io.BytesIO(data), name)],
             allowed_mentions=NO_MENTIONS,
         )
@@ -147,19 +142,19 @@ def _exported(message: persons.HeldMessage) -> dict[str, Any]:
     }
 
 
-def _pack(held: dict[str, Any], limit: int) -> tuple[str, bytes | None]:
+def _pack(held: dict[str, Any], limit: int, language: Language) -> tuple[str, bytes | None]:
     """The file's name and bytes: plain where it fits, compressed where that fits, else its size and None. Blocks."""
     data = json.dumps(held, ensure_ascii=False, indent=1).encode()
     if len(data) <= limit:
         return "afterimage-export.json", data
     packed = gzip.compress(data)
-    return ("afterimage-export.json.gz", packed) if len(packed) <= limit else (size_text(len(packed)), None)
+    return ("afterimage-export.json.gz", packed) if len(packed) <= limit else (size_text(len(packed), language), None)
 
 
 def _who(interaction: Interaction) -> tuple[GuildId, UserId, Language]:
     language = Language.of(interaction.locale)
     if interaction.guild_id is None:
-        raise TellPerson(tell(language, "server_only"))
+        raise TellPerson("error-server-only")
     return GuildId(interaction.guild_id), UserId(interaction.user.id), language
 
 
@@ -187,9 +182,7 @@ def register(tree: Tree, context: CommandContext) -> None:
             except Exception as error:  # noqa: BLE001 -- discord.py would only log it: the person must be told too
                 await answer_error(interaction, error)
 
-    @app_commands.command(
-        name="privacy", description=locale_str("What I keep; forget me; export what you hold of mine")
-    )
+    @app_commands.command(name="privacy", description=localized("command-privacy"))
     @app_commands.guild_only()
     async def privacy(interaction: Interaction) -> None:
         await shared.about(interaction)

@@ -16,10 +16,9 @@ from typing import Any
 import aiohttp
 import discord
 
-from bot.commands import NO_MENTIONS
-from bot.commands.words import tell
-from bot.replies.escape import escaped
-from bot.replies.texts import Language, number
+from bot.commands import NO_MENTIONS, told
+from bot.texts import Language, translate
+from bot.texts.formats import decimal, duration
 from indexer.ingest.progress import Progress
 from indexer.jobs import Jobs
 from indexer.model import ChannelId, JobId, MessageId
@@ -35,7 +34,7 @@ BAR_CELLS = 20
 def scope_text(scope: Scope, language: Language) -> str:
     if scope.kind is ScopeKind.CHANNEL:
         return f"<#{scope.channel_id}>"
-    return tell(language, f"scope.{scope.kind.value}")
+    return translate(language, f"scope-{scope.kind.value}")
 
 
 def bar(fraction: float, cells: int = BAR_CELLS) -> str:
@@ -43,62 +42,53 @@ def bar(fraction: float, cells: int = BAR_CELLS) -> str:
     return "█" * full + "░" * (cells - full)
 
 
-def duration(seconds: float) -> str:
-    """`40 s`, `3 min`, `2 h 10 min`: as exact as an estimate deserves."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
-
-
 def progress_text(job: Job, progress: Progress | None, language: Language) -> str:
     """The whole message: what is indexed, a bar, counts, pace and what is left; at the end what came of it."""
     running = job.state is JobState.RUNNING
-    reason = escaped(job.reason or "", 300)
-    lines = [tell(language, f"head.{job.state.value}", what=scope_text(job.scope, language), reason=reason)]
+    reason = "" if job.reason is None else told(language, job.reason)
+    lines = [translate(language, f"head-{job.state.value}", what=scope_text(job.scope, language), reason=reason)]
     if reason and job.state is JobState.DONE:
         lines.append(reason)
     if progress is not None:
         lines += _counts(progress, language, running=running)
     elif running:
-        lines += [f"`{bar(0)}` 0 %", tell(language, "starting")]
+        lines += [f"`{bar(0)}` 0 %", translate(language, "progress-starting")]
     return "\n".join(line for line in lines if line)
 
 
 def _counts(progress: Progress, language: Language, *, running: bool) -> Iterator[str]:
     """The bar while it runs, what was counted, the pace, and what is left or how long it took."""
 
-    def shown(value: int) -> str:
-        return number(value, language)
-
     if running:
         yield f"`{bar(progress.fraction)}` {int(progress.fraction * 100)} %"
-    done, total = shown(progress.channels_done), shown(progress.channels_total)
-    parts = [tell(language, "count.channels", done=done, total=total)]
-    read, expected = shown(progress.messages), progress.messages_expected
+    done, total = progress.channels_done, progress.channels_total
+    parts = [translate(language, "count-channels", done=done, total=total)]
+    read, expected = progress.messages, progress.messages_expected
     if running and expected is not None and expected > progress.messages:
-        parts.append(tell(language, "count.messages_of", count=read, total=shown(expected)))
+        parts.append(translate(language, "count-messages-of", count=read, total=expected))
     else:
-        parts.append(tell(language, "count.messages", count=read))
+        parts.append(translate(language, "count-messages", count=read))
     if running:
-        places = {"done": shown(progress.places_done), "total": shown(progress.places_total)}
-        parts.append(tell(language, "count.pictures_of", **places))
+        places = {"done": progress.places_done, "total": progress.places_total}
+        parts.append(translate(language, "count-pictures-of", **places))
     else:
-        parts.append(tell(language, "count.pictures", count=shown(progress.places_done)))
+        parts.append(translate(language, "count-pictures", count=progress.places_done))
     if progress.failed:
-        parts.append(tell(language, "count.failed", count=shown(progress.failed)))
+        parts.append(translate(language, "count-failed", count=progress.failed))
     if progress.channels_parked:
-        parts.append(tell(language, "count.closed", count=shown(progress.channels_parked)))
+        parts.append(translate(language, "count-closed", count=progress.channels_parked))
     yield " · ".join(parts)
     end_ms = progress.ended_ms or round(time.time() * 1000)
     elapsed = max((end_ms - progress.started_ms) / 1000, 0.001)
-    pace = tell(language, "pace", pace=f"{progress.places_done / elapsed:.1f}")
+    pace = translate(language, "progress-pace", pace=decimal(progress.places_done / elapsed, 1, language))
     if running:
         left = progress.seconds_left
-        rest = tell(language, "estimating") if left is None else tell(language, "left", time=duration(left))
-        yield f"{pace} · {rest}"
+        if left is None:
+            yield f"{pace} · {translate(language, 'progress-estimating')}"
+        else:
+            yield f"{pace} · {translate(language, 'progress-left', time=duration(left))}"
     elif progress.ended_ms is not None:
-        yield f"{pace} · {tell(language, 'took', time=duration(elapsed))}"
+        yield f"{pace} · {translate(language, 'progress-took', time=duration(elapsed))}"
 
 
 class ProgressMessage:

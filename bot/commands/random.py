@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import discord
 from discord import app_commands
-from discord.app_commands import locale_str
 
 from bot.commands import NO_MENTIONS, CommandContext, Tree
 from bot.commands.answering import Answers
 from bot.commands.asking import Asker, Scope, SearchableChannel, asker, scope_of
 from bot.commands.open_replies import OpenReplies
+from bot.commands.translator import localized
 from bot.replies.single import single
-from bot.replies.texts import say
 from indexer.errors import TellPerson
 from indexer.model import PictureId
 from indexer.search import lookup
@@ -40,7 +39,7 @@ class Random:
             chosen = await lookup.random_places(connection, who.guild_id, filter_, 1)
             details = await places.describe(connection, chosen)
         if not details:
-            raise TellPerson(say(who.language, "random.none"))
+            raise TellPerson("random-none")
         (detail,) = details.values()
         reply.picture_id = detail.picture_id
         view = single(detail, who.language, reply.token)
@@ -65,7 +64,7 @@ class RandomReply:
         await interaction.response.defer(ephemeral=True, thinking=True)
         who = await asker(interaction, self.random.service)
         if self.picture_id is None:
-            raise TellPerson(say(who.language, "error.no_hit"))
+            raise TellPerson("error-no-hit")
         await self.random.answers.answer_like(interaction, who, self.picture_id, self.scope)
 
 
@@ -76,14 +75,12 @@ def register(tree: Tree, context: CommandContext) -> None:
     random = Random(context, answers)
     random.replies.listen(tree)
 
-    @app_commands.command(
-        name=locale_str("random"), description=locale_str("Show any picture of this server's history")
-    )
+    @app_commands.command(name="random", description=localized("command-random"))
     @app_commands.describe(
-        channel=locale_str("Only in this channel or category, threads included"),
-        author=locale_str("Only what this member posted"),
-        after=locale_str("Only from this day on: 2024-05-01, yesterday, 3 weeks ago"),
-        before=locale_str("Only before this day: 2024-05-01, yesterday, 3 weeks ago"),
+        channel=localized("option-channel"),
+        author=localized("option-author"),
+        after=localized("option-after"),
+        before=localized("option-before"),
     )
     @app_commands.guild_only()
     async def random_command(

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import discord
 from discord import app_commands
-from discord.app_commands import locale_str
 
 from bot.access import can_read
 from bot.commands import NO_MENTIONS, CommandContext, Tree
 from bot.commands.asking import manages
 from bot.commands.progress import ProgressMessage, follow, progress_text
-from bot.commands.words import tell
-from bot.replies.texts import Language
+from bot.commands.translator import localized
+from bot.texts import Language
 from indexer.errors import TellPerson
-from indexer.jobs import SERVER, JobRefused, Jobs
+from indexer.jobs import SERVER, Jobs
 from indexer.model import ChannelId, Guild, GuildId, UserId
 from indexer.storage.jobs import Job, Scope, ScopeKind
 
@@ -33,22 +30,13 @@ def who_may(interaction: Interaction) -> tuple[GuildId, UserId, Language]:
     """
     language = Language.of(interaction.locale)
     if interaction.guild_id is None:
-        raise TellPerson(tell(language, "server_only"))
+        raise TellPerson("error-server-only")
     if not manages(interaction):
-        raise TellPerson(tell(language, "manage_only"))
+        raise TellPerson("error-manage-only")
     return GuildId(interaction.guild_id), UserId(interaction.user.id), language
 
 
-@contextmanager
-def refusals_in(language: Language) -> Iterator[None]:
-    """Says in the asker's language why a job cannot be started or changed."""
-    try:
-        yield
-    except JobRefused as refused:
-        raise TellPerson(tell(language, f"job.{refused.why.value}")) from refused
-
-
-def _readable(interaction: Interaction, channel: ChannelOption, language: Language) -> ChannelId:
+def _readable(interaction: Interaction, channel: ChannelOption) -> ChannelId:
     """Raises TellPerson for a channel whose history the bot may not read, or that holds none (a category)."""
     guild = interaction.guild
     here = guild.get_channel_or_thread(channel.id) if guild is not None else None
@@ -56,7 +44,7 @@ def _readable(interaction: Interaction, channel: ChannelOption, language: Langua
     if here is None and isinstance(channel, app_commands.AppCommandThread) and guild is not None:
         holder = guild.get_channel(channel.parent_id)  # an archived thread is in no cache
     if guild is None or holder is None or not can_read(holder, guild.me):
-        raise TellPerson(tell(language, "channel.closed", channel=f"<#{channel.id}>"))
+        raise TellPerson("error-channel-closed", channel=str(channel.id))
     return ChannelId(channel.id)
 
 
@@ -66,7 +54,7 @@ class Reindex(app_commands.Group):
     def __init__(self, context: CommandContext) -> None:
         super().__init__(
             name="reindex",
-            description=locale_str("Read this server's history for /similar (Manage Server)"),
+            description=localized("command-reindex"),
             guild_only=True,
             default_permissions=discord.Permissions(manage_guild=True),
         )
@@ -76,55 +64,49 @@ class Reindex(app_commands.Group):
     def jobs(self) -> Jobs:
         return self._context.service.jobs
 
-    @app_commands.command(
-        description=locale_str("Start: read the pictures of this server, one channel, or what failed")
-    )
+    @app_commands.command(description=localized("command-reindex-start"))
     @app_commands.describe(
-        channel=locale_str("Only this channel and its threads"),
-        failed=locale_str("Only the pictures that could not be read before"),
+        channel=localized("option-reindex-channel"),
+        failed=localized("option-reindex-failed"),
     )
     async def start(self, interaction: Interaction, channel: ChannelOption | None = None, failed: bool = False) -> None:
-        guild_id, by, language = who_may(interaction)
+        guild_id, by, _ = who_may(interaction)
         if channel is not None and failed:
-            raise TellPerson(tell(language, "job.either"))
+            raise TellPerson("job-either")
         scope = SERVER
         if channel is not None:
-            scope = Scope(ScopeKind.CHANNEL, _readable(interaction, channel, language))
+            scope = Scope(ScopeKind.CHANNEL, _readable(interaction, channel))
         elif failed:
             scope = Scope(ScopeKind.FAILED)
         if interaction.guild is not None:  # so early after the start that the server is not stored yet
             await self._context.service.live.on_guild_join(Guild(guild_id, interaction.guild.name))
-        with refusals_in(language):
-            job = await self.jobs.start(guild_id, scope, by=by)
+        job = await self.jobs.start(guild_id, scope, by=by)
         await self._show(interaction, job)
 
-    @app_commands.command(description=locale_str("How far it is"))
+    @app_commands.command(description=localized("command-reindex-status"))
     async def status(self, interaction: Interaction) -> None:
         guild_id, _, language = who_may(interaction)
         job = await self.jobs.newest(guild_id)
         if job is None:
-            raise TellPerson(tell(language, "job.never"))
+            raise TellPerson("job-never")
         await self._whisper(interaction, job, language)
 
-    @app_commands.command(description=locale_str("Pause: what was read stays searchable, and nothing is read twice"))
+    @app_commands.command(description=localized("command-reindex-pause"))
     async def pause(self, interaction: Interaction) -> None:
         guild_id, by, language = who_may(interaction)
-        with refusals_in(language):
-            job = await self.jobs.pause(guild_id, by=by)
+        job = await self.jobs.pause(guild_id, by=by)
         await self._whisper(interaction, job, language)
 
-    @app_commands.command(description=locale_str("Go on with what was paused"))
+    @app_commands.command(description=localized("command-reindex-resume"))
     async def resume(self, interaction: Interaction) -> None:
-        guild_id, by, language = who_may(interaction)
-        with refusals_in(language):
-            job = await self.jobs.resume(guild_id, by=by)
+        guild_id, by, _ = who_may(interaction)
+        job = await self.jobs.resume(guild_id, by=by)
         await self._show(interaction, job)
 
-    @app_commands.command(description=locale_str("End it; what was read stays searchable"))
+    @app_commands.command(description=localized("command-reindex-cancel"))
     async def cancel(self, interaction: Interaction) -> None:
         guild_id, by, language = who_may(interaction)
-        with refusals_in(language):
-            job = await self.jobs.cancel(guild_id, by=by)
+        job = await self.jobs.cancel(guild_id, by=by)
         await self._whisper(interaction, job, language)
 
     async def _whisper(self, interaction: Interaction, job: Job, language: Language) -> None:

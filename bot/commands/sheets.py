@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from bot.commands.asking import Asker
 from bot.contact_sheet import MAX_HITS, Cell, contact_sheet
 from bot.replies.escape import plain
-from bot.replies.pages import Asked, score_text
-from bot.replies.texts import say
+from bot.replies.pages import Asked, band_text, score_text
+from bot.texts import Language, translate
 from indexer.errors import AfterimageError
 from indexer.model import ChannelId, Hit, Pixels, PlaceFlag, SearchResult
 from indexer.ports import History, Priority
@@ -47,18 +47,18 @@ async def sheet(
             for number, hit in enumerate(hits):
                 if not hit.place.flags & PlaceFlag.SPOILER:
                     tasks.create_task(get(number, hit))
-    bands = "band" if asked.pictures else "words"
-    cells = [
-        Cell(
-            found.get(number),
-            f"{number + 1} · {say(who.language, f'{bands}.{hit.band}')}",
-            " · ".join(filter(None, (score_text(hit, asked), f"#{plain(names.get(hit.place.channel_id, ''), 40)}"))),
-        )
-        for number, hit in enumerate(hits)
-    ]
-    left = [Cell(picture, say(who.language, "sheet.asked")) for picture in pictures]
-    heading = plain(asked.words, 100) if asked.words.strip() else say(who.language, "sheet.heading")
+    cells = [_cell(found.get(number), number, hit, asked, names, who.language) for number, hit in enumerate(hits)]
+    left = [Cell(picture, translate(who.language, "sheet-asked")) for picture in pictures]
+    heading = plain(asked.words, 100) if asked.words.strip() else translate(who.language, "sheet-heading")
     return await asyncio.to_thread(contact_sheet, left, cells, heading)
+
+
+def _cell(
+    picture: Pixels | None, number: int, hit: Hit, asked: Asked, names: Mapping[ChannelId, str], language: Language
+) -> Cell:
+    channel = f"#{plain(names.get(hit.place.channel_id, ''), 40)}"
+    below = " · ".join(filter(None, (score_text(hit, asked, language), channel)))
+    return Cell(picture, f"{number + 1} · {band_text(hit, asked, language)}", below)
 
 
 async def _pixels(service: Service, history: History, hit: Hit) -> Pixels:

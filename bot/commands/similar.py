@@ -9,13 +9,12 @@ from typing import Any
 
 import discord
 from discord import app_commands
-from discord.app_commands import locale_str
 
 from bot.commands import CommandContext, Tree
 from bot.commands.answering import Answers
 from bot.commands.asking import Scope, SearchableChannel, asker, decode_reference, decode_upload, scope_of
+from bot.commands.translator import localized
 from bot.parse import parse_message
-from bot.replies.texts import say
 from indexer.errors import TellPerson
 from indexer.model import MessageId
 from indexer.search.grammar import Wish, parse
@@ -30,21 +29,21 @@ def register(tree: Tree, context: CommandContext) -> None:
     service = context.service
 
     @app_commands.command(
-        name=locale_str("similar"),
-        description=locale_str("Find pictures in this server's history: like a picture, by words, or both"),
+        name="similar",
+        description=localized("command-similar"),
     )
     @app_commands.describe(
-        image=locale_str("A picture to compare with"),
-        image2=locale_str("A second picture: hits are like both"),
-        image3=locale_str("A third picture: hits are like all three"),
-        text=locale_str("What to look for, as in: cat in the rain -dog in:#memes has:gif"),
-        channel=locale_str("Only in this channel or category, threads included"),
-        author=locale_str("Only what this member posted"),
-        after=locale_str("Only from this day on: 2024-05-01, yesterday, 3 weeks ago"),
-        before=locale_str("Only before this day: 2024-05-01, yesterday, 3 weeks ago"),
-        count=locale_str("How many hits"),
-        share=locale_str("Show the hits to everybody in this channel, as far as all may see them"),
-        explain=locale_str("Show how each hit got its place"),
+        image=localized("option-image"),
+        image2=localized("option-second-image"),
+        image3=localized("option-third-image"),
+        text=localized("option-text"),
+        channel=localized("option-channel"),
+        author=localized("option-author"),
+        after=localized("option-after"),
+        before=localized("option-before"),
+        count=localized("option-count"),
+        share=localized("option-share"),
+        explain=localized("option-explain"),
     )
     @app_commands.guild_only()
     async def similar_command(
@@ -71,14 +70,14 @@ def register(tree: Tree, context: CommandContext) -> None:
         pictures = [await decode_upload(service, who, one) for one in given]
         await answers.answer(interaction, who, wish, pictures, scope, explain=explain, share=share)
 
-    @app_commands.context_menu(name=locale_str("Find similar"))
+    @app_commands.context_menu(name=localized("command-find-similar"))
     @app_commands.guild_only()
     async def find_similar(interaction: discord.Interaction[Any], message: discord.Message) -> None:
         await interaction.response.defer(ephemeral=True)
         who = await asker(interaction, service)
         target = parse_message(_payload(interaction, message), who.guild_id, stickers=True)
         if not target.pictures:
-            raise TellPerson(say(who.language, "error.no_picture"))
+            raise TellPerson("error-no-picture")
         picture = await decode_reference(service, who, target.pictures[0])
         await answers.answer(interaction, who, Wish(), [picture], Scope(not_message=MessageId(message.id)))
 

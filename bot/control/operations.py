@@ -91,7 +91,7 @@ async def _rewrite(store: Store, turn: asyncio.Lock, tell: Tell) -> bool:
 def _required(values: Values, name: str) -> int:
     found = _optional(values, name)
     if found is None:
-        raise TellPerson(f"This command needs {name}.")
+        raise TellPerson("cli-needs", name=name)
     return found
 
 
@@ -101,5 +101,5 @@ def _optional(values: Values, name: str) -> int | None:
     if found is None:
         return None
     if isinstance(found, bool) or not isinstance(found, int) or not 0 < found < 2**63:
-        raise TellPerson(f"{name} must be an id as Discord gives it (Copy ID), not {str(found)[:40]!r}.")
+        raise TellPerson("cli-id", name=name, found=str(found)[:40])
     return found

@@ -31,6 +31,7 @@ from bot.control.protocol import (
     send,
     socket_path,
 )
+from bot.texts.errors import english
 from indexer.errors import AfterimageError
 
 logger = logging.getLogger(__name__)
@@ -233,7 +234,7 @@ class _Control:
             except TimeoutError:
                 return {"error": f"This took longer than {deadline_s:g} s and was stopped; what was done stays done."}
             except AfterimageError as error:
-                return {"error": str(error)}
+                return {"error": english(error)}
             except Exception:
                 logger.exception("the command %s failed", name)
                 return {"error": FAILED}

@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 import discord
 
 from bot.replies.escape import escaped, excerpt, plain
-from bot.replies.texts import Language, number, say
+from bot.texts import Language, translate
+from bot.texts.formats import decimal
 from indexer.model import Band, Floor, GuildId, Hit, PlaceFlag, SearchResult, UserId, snowflake_ms
 
 PAGE_HITS = 5
@@ -110,26 +111,31 @@ def _heading(asked: Asked, dress: Dress) -> str:
     """The title; before a whole channel the words in it stand as the member's, not as the bot's."""
     if dress.shared_by is None:
         return title(asked, dress.language)
-    return say(dress.language, "title.asked", author=f"<@{dress.shared_by}>", what=title(asked, dress.language))
+    return translate(dress.language, "title-asked", author=f"<@{dress.shared_by}>", what=title(asked, dress.language))
 
 
 def title(asked: Asked, language: Language) -> str:
     """One line that says what was asked, with the member's words escaped."""
     parts = []
     if asked.pictures == 1:
-        parts.append(say(language, "title.one"))
+        parts.append(translate(language, "title-one"))
     elif asked.pictures > 1:
-        parts.append(say(language, "title.more", count=asked.pictures))
+        parts.append(translate(language, "title-more", count=asked.pictures))
     if asked.words.strip():
         parts.append(f"“{escaped(asked.words, QUERY_CHARACTERS)}”")
     what = parts[0] if parts else ""
     if len(parts) == 2:
-        what = say(language, "title.and", left=parts[0], right=parts[1])
-    text = say(language, "title.pictures" if asked.pictures else "title.words", what=what)
+        what = translate(language, "title-and", left=parts[0], right=parts[1])
+    text = translate(language, "title-pictures" if asked.pictures else "title-words", what=what)
     if asked.without:
         gone = escaped(", ".join(asked.without), QUERY_CHARACTERS)
-        text += " " + say(language, "title.without", what=gone)
+        text += " " + translate(language, "title-without", what=gone)
     return text
+
+
+def band_text(hit: Hit, asked: Asked, language: Language) -> str:
+    """How close the hit is: to a picture, or, where only words were asked for, to the words."""
+    return translate(language, f"band-{hit.band}" if asked.pictures else f"words-{hit.band}")
 
 
 def _section(guild_id: GuildId, place: int, hit: Hit, asked: Asked, dress: Dress) -> discord.ui.Item[Any]:
@@ -144,15 +150,14 @@ def _section(guild_id: GuildId, place: int, hit: Hit, asked: Asked, dress: Dress
 
 def _lines(guild_id: GuildId, place: int, hit: Hit, asked: Asked, dress: Dress) -> list[str]:
     language = dress.language
-    band = say(language, f"{'band' if asked.pictures else 'words'}.{hit.band}")
-    title = say(language, "hit.line", number=place, band=band)
-    score = score_text(hit, asked)
+    title = translate(language, "hit-line", number=place, band=band_text(hit, asked, language))
+    score = score_text(hit, asked, language)
     lines = [f"{title} ({score})" if score else title]
     where = hit.place
     lines.append(
-        say(
+        translate(
             language,
-            "hit.where",
+            "hit-where",
             author=f"<@{where.author_id}>",
             channel=f"<#{where.channel_id}>",
             age=stamp(where.message_id, "R"),
@@ -166,9 +171,9 @@ def _lines(guild_id: GuildId, place: int, hit: Hit, asked: Asked, dress: Dress) 
         first = hit.first_place
         lines.append(
             "-# "
-            + say(
+            + translate(
                 language,
-                "hit.first",
+                "hit-first",
                 author=f"<@{first.author_id}>",
                 age=stamp(first.message_id, "R"),
                 count=len(hit.other_places) + 1,
@@ -179,55 +184,57 @@ def _lines(guild_id: GuildId, place: int, hit: Hit, asked: Asked, dress: Dress) 
     return lines
 
 
-def score_text(hit: Hit, asked: Asked) -> str:
+def score_text(hit: Hit, asked: Asked, language: Language) -> str:
     """The cosine, where a picture was asked with and this hit is like it; empty where a number would say nothing.
 
     That of a sentence and its picture stands at 0.3 or 0.1 as the model will; the band says what it means.
     """
-    return f"{hit.score:.2f}" if asked.pictures and hit.band is not Band.SAID else ""
+    return decimal(hit.score, 2, language) if asked.pictures and hit.band is not Band.SAID else ""
 
 
 def _explained(hit: Hit, language: Language) -> list[str]:
     parts = hit.parts
     found = []
     if parts.cosine is not None:
-        found.append(say(language, "explain.cosine", cosine=f"{parts.cosine:.3f}", rank=parts.vector_rank or "–"))
+        cosine, rank = decimal(parts.cosine, 3, language), parts.vector_rank or "–"
+        found.append(translate(language, "explain-cosine", cosine=cosine, rank=rank))
     if parts.standing is not None:
-        found.append(say(language, "explain.standing", standing=f"{parts.standing:.1f}"))
+        found.append(translate(language, "explain-standing", standing=decimal(parts.standing, 1, language)))
     if parts.bm25 is not None:
-        found.append(say(language, "explain.words", bm25=f"{parts.bm25:.2f}", rank=parts.words_rank or "–"))
+        bm25, rank = decimal(parts.bm25, 2, language), parts.words_rank or "–"
+        found.append(translate(language, "explain-words", bm25=bm25, rank=rank))
     if parts.hash_distance is not None:
-        found.append(say(language, "explain.hash", bits=parts.hash_distance))
+        found.append(translate(language, "explain-hash", bits=parts.hash_distance))
     return found
 
 
 def _nothing(result: SearchResult, language: Language) -> str:
     if result.searched == 0:
-        return say(language, "none.searched")
-    found = say(language, "none.found", searched=number(result.searched, language))
-    return f"**{say(language, 'none.title')}**\n{found}"
+        return translate(language, "none-searched")
+    found = translate(language, "none-found", searched=result.searched)
+    return f"**{translate(language, 'none-title')}**\n{found}"
 
 
 def _footer(result: SearchResult, index: int, last: int, dress: Dress) -> str:
     language = dress.language
     parts = []
     if last:
-        parts.append(say(language, "footer.page", page=index + 1, pages=last + 1))
-    parts.append(say(language, "footer.searched", searched=number(result.searched, language)))
+        parts.append(translate(language, "footer-page", page=index + 1, pages=last + 1))
+    parts.append(translate(language, "footer-searched", searched=result.searched))
     if dress.coverage is not None:
         channel = dress.coverage.channel_id
-        what = say(language, f"footer.{dress.coverage.what}") if channel is None else f"<#{channel}>"
-        parts.append(say(language, "footer.coverage", percent=dress.coverage.percent, what=what))
+        what = translate(language, f"footer-{dress.coverage.what}") if channel is None else f"<#{channel}>"
+        parts.append(translate(language, "footer-coverage", percent=dress.coverage.percent, what=what))
     if dress.manages and "total" in result.stage_ms:
-        parts.append(say(language, "footer.ms", ms=max(1, round(result.stage_ms["total"]))))
+        parts.append(translate(language, "footer-ms", ms=max(1, round(result.stage_ms["total"]))))
     if result.floor is Floor.LIVE or (dress.manages and result.floor is not Floor.INDEX):
-        parts.append(say(language, f"footer.floor.{result.floor}"))
+        parts.append(translate(language, f"footer-floor-{result.floor}"))
     lines = ["-# " + " · ".join(parts)]
     if dress.shared_by is not None:
-        lines.append("-# " + say(language, "footer.shared", author=f"<@{dress.shared_by}>"))
+        lines.append("-# " + translate(language, "footer-shared", author=f"<@{dress.shared_by}>"))
     if dress.explain and dress.manages:
         stages = ", ".join(f"{name} {spent:.1f} ms" for name, spent in result.stage_ms.items())
-        lines.append("-# " + say(language, "explain.stages", stages=stages, floor=result.floor))
+        lines.append("-# " + translate(language, "explain-stages", stages=stages, floor=result.floor))
     return "\n".join(lines)
 
 
@@ -240,7 +247,7 @@ def _add_buttons(
         for action, target, off in (("previous", index - 1, index == 0), ("next", index + 1, index == last)):
             row.add_item(
                 discord.ui.Button(
-                    label=say(language, f"button.{action}"),
+                    label=translate(language, f"button-{action}"),
                     custom_id=custom_id(token, f"page-{target}"),
                     disabled=off,
                     style=discord.ButtonStyle.secondary,
@@ -254,9 +261,9 @@ def _add_buttons(
     choice.add_item(
         discord.ui.Select(
             custom_id=custom_id(token, "more"),
-            placeholder=say(language, "select.more"),
+            placeholder=translate(language, "select-more"),
             options=[
-                discord.SelectOption(label=say(language, "select.hit", number=place), value=str(place))
+                discord.SelectOption(label=translate(language, "select-hit", number=place), value=str(place))
                 for place in range(index * PAGE_HITS + 1, index * PAGE_HITS + len(shown) + 1)
             ],
         )
@@ -266,7 +273,7 @@ def _add_buttons(
 
 def _button(token: str, action: str, language: Language) -> discord.ui.Button[Any]:
     return discord.ui.Button(
-        label=say(language, f"button.{action}"),
+        label=translate(language, f"button-{action}"),
         custom_id=custom_id(token, action),
         style=discord.ButtonStyle.secondary,
     )

@@ -17,7 +17,7 @@ from bot.replies.pages import (
     showable,
     stamp,
 )
-from bot.replies.texts import Language, number, say
+from bot.texts import Language, translate
 from indexer.model import GuildId, PlaceFlag
 from indexer.search.reposts import RepostGroup, Reposts
 
@@ -38,10 +38,10 @@ def repost_page(
     index = min(max(index, 0), last)
     shown = found.groups[index * PAGE_GROUPS : (index + 1) * PAGE_GROUPS]
     container: discord.ui.Container[Any] = discord.ui.Container(accent_colour=ACCENT)
-    container.add_item(discord.ui.TextDisplay(f"### {say(language, 'reposts.title')}"))
+    container.add_item(discord.ui.TextDisplay(f"### {translate(language, 'reposts-title')}"))
     percent = int(threshold * 100)
     if not shown:
-        container.add_item(discord.ui.TextDisplay(say(language, "reposts.none", percent=percent)))
+        container.add_item(discord.ui.TextDisplay(translate(language, "reposts-none", percent=percent)))
     for place, group in enumerate(shown, start=index * PAGE_GROUPS + 1):
         container.add_item(_section(guild_id, place, group, language))
     container.add_item(discord.ui.Separator())
@@ -53,7 +53,7 @@ def repost_page(
         for action, target, off in (("previous", index - 1, index == 0), ("next", index + 1, index == last)):
             row.add_item(
                 discord.ui.Button(
-                    label=say(language, f"button.{action}"),
+                    label=translate(language, f"button-{action}"),
                     custom_id=custom_id(token, f"page-{target}"),
                     disabled=off,
                     style=discord.ButtonStyle.secondary,
@@ -67,24 +67,24 @@ def repost_page(
 def _section(guild_id: GuildId, place: int, group: RepostGroup, language: Language) -> discord.ui.Item[Any]:
     detail, first = group.detail, group.first
     lines = [
-        say(
+        translate(
             language,
-            "reposts.line",
+            "reposts-line",
             number=place,
             count=len(group.others) + 1,
             percent=int(group.confidence * 100),
         ),
-        say(
+        translate(
             language,
-            "reposts.first",
+            "reposts-first",
             author=f"<@{first.author_id}>",
             channel=f"<#{first.channel_id}>",
             age=stamp(first.message_id, "D"),
             link=jump_link(guild_id, first.channel_id, first.message_id),
         ),
-        say(
+        translate(
             language,
-            "reposts.then",
+            "reposts-then",
             links=" · ".join(
                 f"[{stamp(one.message_id, 'd')}]({jump_link(guild_id, one.channel_id, one.message_id)})"
                 f" <@{one.author_id}>"
@@ -93,7 +93,7 @@ def _section(guild_id: GuildId, place: int, group: RepostGroup, language: Langua
         ),
     ]
     if len(group.others) > LINKS:
-        lines[-1] += " " + say(language, "reposts.more", count=len(group.others) - LINKS)
+        lines[-1] += " " + translate(language, "reposts-more", count=len(group.others) - LINKS)
     hidden = bool(first.flags & PlaceFlag.SPOILER)
     words = excerpt(detail.content, EXCERPT_CHARACTERS) or (
         "" if hidden else escaped(detail.file_name, FILE_CHARACTERS)
@@ -111,8 +111,8 @@ def _section(guild_id: GuildId, place: int, group: RepostGroup, language: Langua
 def _footer(found: Reposts, index: int, last: int, language: Language, percent: int) -> str:
     parts = []
     if last:
-        parts.append(say(language, "footer.page", page=index + 1, pages=last + 1))
-    parts.append(say(language, "reposts.compared", count=number(found.compared, language), percent=percent))
+        parts.append(translate(language, "footer-page", page=index + 1, pages=last + 1))
+    parts.append(translate(language, "reposts-compared", count=found.compared, percent=percent))
     if found.compared < found.total:
-        parts.append(say(language, "reposts.newest", total=number(found.total, language)))
+        parts.append(translate(language, "reposts-newest", total=found.total))
     return "-# " + " · ".join(parts)

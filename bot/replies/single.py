@@ -8,7 +8,7 @@ import discord
 
 from bot.replies.escape import excerpt, plain
 from bot.replies.pages import ACCENT, ALT_CHARACTERS, EXCERPT_CHARACTERS, custom_id, jump_link, showable, stamp
-from bot.replies.texts import Language, say
+from bot.texts import Language, translate
 from indexer.model import PlaceFlag
 from indexer.storage.places import PlaceDetail
 
@@ -23,9 +23,9 @@ def single(detail: PlaceDetail, language: Language, token: str | None) -> discor
         gallery.add_item(media=detail.link, description=description, spoiler=hidden)
         container.add_item(gallery)
     lines = [
-        say(
+        translate(
             language,
-            "hit.where",
+            "hit-where",
             author=f"<@{detail.author_id}>",
             channel=f"<#{detail.channel_id}>",
             age=stamp(detail.message_id, "R"),
@@ -42,7 +42,7 @@ def single(detail: PlaceDetail, language: Language, token: str | None) -> discor
         for action in ("another", "like"):
             row.add_item(
                 discord.ui.Button(
-                    label=say(language, f"button.{action}"),
+                    label=translate(language, f"button-{action}"),
                     custom_id=custom_id(token, action),
                     style=discord.ButtonStyle.secondary,
                 )

@@ -179,7 +179,7 @@ class GuildCrawl:
             log.info("parked: %s", error)
             self._tally.channels_parked += 1
             async with self._db.transaction() as tx:
-                await channels.park(tx, channel.id, str(error))
+                await channels.park(tx, channel.id, error.sentence)
             return None
         except RetryLater as error:
             again = turn.again()

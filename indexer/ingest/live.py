@@ -14,6 +14,7 @@ from typing import Protocol
 from indexer.ingest.progress import now_ms
 from indexer.ingest.removals import ChannelDeleted, GuildLeft, MessageChanged, MessagesDeleted, Removals
 from indexer.model import Channel, ChannelId, Guild, GuildId, Message, MessageId, PlaceId
+from indexer.sentence import Sentence
 from indexer.storage import channels, guilds, messages
 from indexer.storage.database import Database
 
@@ -97,7 +98,7 @@ class Live:
             return await guilds.note_present(tx, present, now_ms(), round(absent_s * 1000))
 
     async def on_permissions(
-        self, guild_id: GuildId, why_closed: Callable[[ChannelId], str | None]
+        self, guild_id: GuildId, why_closed: Callable[[ChannelId], Sentence | None]
     ) -> frozenset[ChannelId]:
         """Permissions changed: parks the channels that `why_closed` gives a reason for, reopens those it does not.
 

@@ -24,7 +24,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 
-from indexer.errors import AfterimageError, ChannelClosed, Reason, Rejected, RetryLater, Stop
+from indexer.errors import AfterimageError, ChannelClosed, Reason, Rejected, RetryLater, Stop, Told
 from indexer.ingest import crawl
 from indexer.ingest.lanes import Lane, Lanes
 from indexer.ingest.leftovers import Leftovers
@@ -36,6 +36,7 @@ from indexer.ingest.sweep import Sweep
 from indexer.ingest.work import BACKLOG, LIVE, Content, Item, Prepared
 from indexer.model import ChannelId, DecodedPicture, GuildId, Message, ModelId, PlaceId
 from indexer.ports import Encoder, History, Priority
+from indexer.sentence import Sentence
 from indexer.settings import Settings
 from indexer.storage import embeddings, messages, places
 from indexer.storage.database import Database
@@ -156,14 +157,15 @@ class Pipeline:
                 async with self._db.transaction() as tx:
                     await embeddings.tried_all(tx, guild_id, self._model_id)
             tally.state = State.INCOMPLETE if reader.postponed else State.DONE
-            tally.reason = next(iter(reader.postponed.values()), None)
+            if reader.postponed:
+                tally.reason = Sentence("job-incomplete", {"channels": len(reader.postponed)})
         except asyncio.CancelledError:
             tally.state = State.CANCELLED
             raise
         except BaseExceptionGroup as group_error:
             tally.state = State.FAILED
             error = plainest(group_error)
-            tally.reason = str(error)
+            tally.reason = error.sentence if isinstance(error, Told) else None
             raise error from group_error
         finally:
             for item in self._links.drop(lane):

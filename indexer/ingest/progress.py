@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from indexer.model import GuildId
+from indexer.sentence import Sentence
 
 
 class State(StrEnum):
@@ -27,7 +28,7 @@ class Progress:
     `channels_total` and `places_total` grow while history is discovered. `messages` counts messages read,
     `messages_expected` is Discord's own count of those that are to come in all, where it gave one. A place is done
     when its picture is searchable or its failure is recorded; `failed` counts the latter. `read_back_to_ms` is the time
-    down to which every channel has been read, None until that is known. `reason` is a sentence for a person.
+    down to which every channel has been read, None until that is known. `reason` says to a person why not all was read.
     """
 
     guild_id: GuildId
@@ -44,7 +45,7 @@ class Progress:
     failed: int = 0
     requests: int = 0
     read_back_to_ms: int | None = None
-    reason: str | None = None
+    reason: Sentence | None = None
 
     @property
     def fraction(self) -> float:
@@ -98,7 +99,7 @@ class Tally:
         self.unreachable = 0  # of the failed ones: those that another day may bring
         self.requests = 0
         self.read_back_to_ms: int | None = None
-        self.reason: str | None = None
+        self.reason: Sentence | None = None
         self._settled = asyncio.Event()
         self._settled.set()
 

@@ -101,7 +101,7 @@ class Sweep:
             return Swept(0, 0)
         except ChannelClosed as error:
             async with self._db.transaction() as tx:
-                await channels.park(tx, channel_id, str(error))
+                await channels.park(tx, channel_id, error.sentence)
             return Swept(0, 0)
         return await self._settle(channel_id, message_id, page)
 

@@ -81,7 +81,7 @@ class _Token:
 def parse(text: str, now_ms: int) -> Wish:
     """Raises TellPerson, in one sentence with the way out, where the text cannot mean what it says."""
     if len(text) > MAX_CHARACTERS:
-        raise TellPerson(f"That is {len(text):,} characters; describe the picture in at most {MAX_CHARACTERS:,}.")
+        raise TellPerson("grammar-too-long", characters=len(text), most=MAX_CHARACTERS)
     words: list[str] = []
     phrases: list[str] = []
     without: list[str] = []
@@ -105,7 +105,7 @@ def _with_filters(wish: Wish, keyed: list[_Token], now_ms: int) -> Wish:
     once: dict[str, _Token] = {}
     for token in keyed:
         if token.minus and token.key not in ("in", "has"):
-            raise TellPerson(f"-{token.key}: cannot be excluded; -in:, -has: and -words can.")
+            raise TellPerson("grammar-not-excluded", filter=token.key)
         match token.key:
             case "in":
                 channels[token.minus].append(reference(token.text, "#"))
@@ -115,14 +115,14 @@ def _with_filters(wish: Wish, keyed: list[_Token], now_ms: int) -> Wish:
                 flags[token.minus] |= _flag(token.text)
             case _:
                 if token.key in once:
-                    raise TellPerson(f"{token.key}: stands there twice; give it once.")
+                    raise TellPerson("grammar-twice", filter=token.key)
                 once[token.key] = token
     if both := flags[False] & flags[True]:
-        raise TellPerson(f"has: and -has: both name {_name(both)}; nothing can be both.")
+        raise TellPerson("grammar-both", property=_name(both))
     after = parse_moment(once["after"].text, now_ms) if "after" in once else None
     before = parse_moment(once["before"].text, now_ms) if "before" in once else None
     if after is not None and before is not None and after >= before:
-        raise TellPerson("after: is not earlier than before:, so no message can lie between them; swap them.")
+        raise TellPerson("grammar-swapped")
     return Wish(
         wish.words,
         wish.phrases,
@@ -145,14 +145,13 @@ def reference(text: str, mark: str) -> Reference:
     """A channel (`mark` "#") or member ("@") from a mention, an id or a name. Raises TellPerson for another mention."""
     if match := _MENTION.fullmatch(text):
         if not match[1].startswith(mark) or match[1] == "@&":
-            wanted = "a channel" if mark == "#" else "a member"
-            raise TellPerson(f"{text} is not {wanted}; {'in: needs #channel' if mark == '#' else 'from: needs @name'}.")
+            raise TellPerson("grammar-no-channel" if mark == "#" else "grammar-no-member", text=text)
         return Reference(int(match[2]), "")
     name = text.removeprefix(mark)
     if name.isascii() and name.isdigit() and 15 <= len(name) <= 20:
         return Reference(int(name), "")
     if not name:
-        raise TellPerson(f"{'in: needs a channel, as in in:#memes' if mark == '#' else 'from: needs a member'}.")
+        raise TellPerson("grammar-empty-channel" if mark == "#" else "grammar-empty-member")
     return Reference(None, name)
 
 
@@ -162,7 +161,7 @@ def _tokens(text: str) -> Iterator[_Token]:
     for token in _raw_tokens(text):
         if waiting is not None:
             if token.key or token.minus:
-                raise TellPerson(f"{waiting.key}: has no value; write it as in {_EXAMPLES[waiting.key]}.")
+                raise TellPerson("grammar-no-value", filter=waiting.key)
             yield _Token(token.text, waiting.key, waiting.minus, token.quoted)
             waiting = None
         elif token.key and not token.text:
@@ -170,7 +169,7 @@ def _tokens(text: str) -> Iterator[_Token]:
         elif token.text:
             yield token
     if waiting is not None:
-        raise TellPerson(f"{waiting.key}: has no value; write it as in {_EXAMPLES[waiting.key]}.")
+        raise TellPerson("grammar-no-value", filter=waiting.key)
 
 
 def _raw_tokens(text: str) -> Iterator[_Token]:
@@ -213,24 +212,11 @@ def _quoted(text: str, at: int) -> tuple[str, int]:
     return " ".join(text[at + 1 : end].split()), end + 1
 
 
-_EXAMPLES = {
-    "in": "in:#memes",
-    "from": "from:@anna",
-    "after": "after:2024-05-01",
-    "before": 'before:"3 weeks ago"',
-    "has": "has:gif",
-    "count": "count:10",
-    "min": "min:0.8",
-    "weight": "weight:0.7",
-    "diverse": "diverse:0.5",
-}
-
-
 def _flag(text: str) -> PlaceFlag:
     name = text.lower()
     name = name if name in HAS else name.removesuffix("s")
     if name not in HAS:
-        raise TellPerson(f"has: does not know “{text[:40]}”; it knows {', '.join(HAS)}.")
+        raise TellPerson("grammar-unknown-property", text=text, known=", ".join(HAS))
     return HAS[name]
 
 
@@ -240,7 +226,7 @@ def _name(flag: PlaceFlag) -> str:
 
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= 1_000_000):
-        raise TellPerson(f"count: needs a whole number from 1 on, not “{text[:40]}”.")
+        raise TellPerson("grammar-count", text=text)
     return int(text)
 
 
@@ -252,7 +238,5 @@ def _share(token: _Token, least: float) -> float:
     except ValueError:
         value = float("nan")
     if not least <= value <= 1:
-        raise TellPerson(
-            f"{token.key}: needs a number from 0 to 1, as in {_EXAMPLES[token.key]}, not “{token.text[:40]}”."
-        )
+        raise TellPerson("grammar-number", filter=token.key, text=token.text)
     return value

@@ -23,8 +23,6 @@ _UNITS = {
 _UNIT_OF = {spelling: unit for unit, spellings in _UNITS.items() for spelling in spellings}
 _NAMED_DAYS = {"today": 0, "heute": 0, "yesterday": 1, "gestern": 1}
 
-SPELLINGS = "2024, 2024-05, 2024-05-01, 01.05.2024, today, yesterday, 3 weeks ago"
-
 
 def parse_moment(text: str, now_ms: int) -> int:
     """The Unix milliseconds at which the named stretch begins: `2024-05` is the first of May, `yesterday` its midnight.
@@ -35,7 +33,7 @@ def parse_moment(text: str, now_ms: int) -> int:
     try:
         return _parse(spoken, now_ms)
     except (ValueError, OverflowError):
-        raise TellPerson(f"“{text[:40]}” is not a date I understand; write it as one of: {SPELLINGS}.") from None
+        raise TellPerson("date-unknown", text=text) from None
 
 
 def _parse(spoken: str, now_ms: int) -> int:

@@ -136,7 +136,7 @@ class Searcher:
             shown = await lookup.places(connection, query.guild_id, query.like, everywhere)
             facts = await lookup.facts(connection, self._model_id, query.like)
         if any(picture_id not in shown or picture_id not in facts for picture_id in query.like):
-            raise TellPerson("That picture is no longer there, or no longer yours to see; ask for another.")
+            raise TellPerson("search-picture-gone")
         known = [facts[picture_id] for picture_id in query.like]
         return replace(
             query,
@@ -183,7 +183,7 @@ class Searcher:
             query.picture_weight,
         )
         if target is None:
-            raise TellPerson("Say what to look for: a picture, words, or both.")
+            raise TellPerson("search-nothing-asked")
         return target
 
     async def _encode(self, asker: UserId | None, texts: Sequence[str]) -> list[Vectors]:

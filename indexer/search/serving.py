@@ -93,7 +93,7 @@ class GuildSearcher:
             return self._searcher
         searcher = await self._old(query.model_id)
         if searcher is None:
-            raise TellPerson("That answer is too old to go on with; ask again.")
+            raise TellPerson("search-too-old")
         return searcher
 
     async def _old(self, model_id: ModelId) -> Searcher | None:

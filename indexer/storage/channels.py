@@ -8,6 +8,7 @@ from typing import Any
 import aiosqlite
 
 from indexer.model import Channel, ChannelId, ChannelKind, GuildId
+from indexer.sentence import Sentence
 from indexer.storage.database import as_json, first
 
 _COLUMNS = "channel_id, guild_id, kind, name, parent_id, age_restricted, archived"
@@ -41,21 +42,23 @@ async def get(connection: aiosqlite.Connection, channel_id: ChannelId) -> Channe
     return _channel(row) if row else None
 
 
-async def park(tx: aiosqlite.Connection, channel_id: ChannelId, reason: str) -> None:
+async def park(tx: aiosqlite.Connection, channel_id: ChannelId, reason: Sentence) -> None:
     """Records why the channel cannot be read; what was read of it stays."""
-    await tx.execute_fetchall("UPDATE channels SET parked_reason = ? WHERE channel_id = ?", (reason, channel_id))
+    await tx.execute_fetchall(
+        "UPDATE channels SET parked_reason = ? WHERE channel_id = ?", (reason.stored(), channel_id)
+    )
 
 
 async def unpark(tx: aiosqlite.Connection, channel_id: ChannelId) -> None:
     await tx.execute_fetchall("UPDATE channels SET parked_reason = NULL WHERE channel_id = ?", (channel_id,))
 
 
-async def parked(connection: aiosqlite.Connection, guild_id: GuildId) -> dict[ChannelId, str]:
+async def parked(connection: aiosqlite.Connection, guild_id: GuildId) -> dict[ChannelId, Sentence]:
     """The guild's channels that cannot be read at present, each with its reason."""
     rows = await connection.execute_fetchall(
         "SELECT channel_id, parked_reason FROM channels WHERE guild_id = ? AND parked_reason IS NOT NULL", (guild_id,)
     )
-    return {ChannelId(channel_id): reason for channel_id, reason in rows}
+    return {ChannelId(channel_id): Sentence.of_stored(reason) for channel_id, reason in rows}
 
 
 async def is_parked(connection: aiosqlite.Connection, channel_id: ChannelId) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 import aiosqlite
 
 from indexer.model import ChannelId, GuildId, JobId, MessageId, UserId
+from indexer.sentence import Sentence
 from indexer.storage.database import first, now_ms
 
 _COLUMNS = (
@@ -54,7 +55,7 @@ class Job:
     guild_id: GuildId
     scope: Scope
     state: JobState
-    reason: str | None
+    reason: Sentence | None
     requested_by: UserId | None
     channel_id: ChannelId | None
     message_id: MessageId | None
@@ -80,11 +81,11 @@ async def create(
     return JobId(row[0])
 
 
-async def set_state(tx: aiosqlite.Connection, job_id: JobId, state: JobState, reason: str | None = None) -> None:
+async def set_state(tx: aiosqlite.Connection, job_id: JobId, state: JobState, reason: Sentence | None = None) -> None:
     """`reason` says why it failed or was paused; None takes an earlier one away."""
     await tx.execute_fetchall(
         "UPDATE jobs SET state = ?, reason = ?, updated_ms = ? WHERE job_id = ?",
-        (state.value, reason, now_ms(), job_id),
+        (state.value, None if reason is None else reason.stored(), now_ms(), job_id),
     )
 
 
@@ -128,7 +129,7 @@ def _job(row: Sequence[Any]) -> Job:
         guild_id=GuildId(guild_id),
         scope=Scope(ScopeKind(content["kind"]), content.get("channel_id")),
         state=JobState(state),
-        reason=reason,
+        reason=None if reason is None else Sentence.of_stored(reason),
         requested_by=requested_by,
         channel_id=channel_id,
         message_id=message_id,

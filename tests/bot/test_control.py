@@ -242,7 +242,7 @@ async def test_more_callers_than_there_is_room_for_are_told_so(tmp_path: Path) -
 
 @pytest.mark.parametrize(
     ("error", "sentence"),
-    [(TellPerson("user must be an id."), "user must be an id."), (ValueError("secret detail"), server.FAILED)],
+    [(TellPerson("cli-needs", name="user"), "This command needs user."), (ValueError("secret detail"), server.FAILED)],
 )
 async def test_an_operation_that_fails_is_told_in_one_sentence(tmp_path: Path, error: Exception, sentence: str) -> None:
     async def fail(values: Values, tell: Tell) -> Values:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bot.commands.privacy import _pack
 from bot.config import Config, LimitSettings
+from bot.texts import Language
 from indexer.model import GuildId
 from indexer.storage import audit
 from sandbox.reply import Reply
@@ -153,9 +154,9 @@ async def test_the_buttons_work_after_a_restart(tmp_path: Path) -> None:
 def test_an_export_that_is_too_large_is_compressed_and_one_that_still_is_gets_told() -> None:
     held = {"messages": ["the same words " * 100] * 50}
     whole = len(json.dumps(held, ensure_ascii=False, indent=1))
-    assert _pack(held, whole)[0].endswith(".json")
-    name, data = _pack(held, 5_000)
+    assert _pack(held, whole, Language.ENGLISH)[0].endswith(".json")
+    name, data = _pack(held, 5_000, Language.ENGLISH)
     assert name.endswith(".json.gz")
     assert data is not None
     assert json.loads(gzip.decompress(data)) == held
-    assert _pack(held, 10)[1] is None
+    assert _pack(held, 10, Language.GERMAN)[1] is None

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from bot.commands import progress as progress_module
-from bot.commands.progress import bar, duration, progress_text
-from bot.replies.texts import Language
+from bot.commands.progress import bar, progress_text
+from bot.texts import Language
+from bot.texts.formats import duration
 from indexer.ingest.progress import Progress, State
 from indexer.model import ChannelId, GuildId, JobId
+from indexer.sentence import Sentence
 from indexer.storage import audit, guilds
 from indexer.storage.jobs import Job, JobState, Scope, ScopeKind
 from sandbox.options import NotAllowed
@@ -328,7 +330,8 @@ def test_progress_says_bar_counts_pace_and_what_is_left(language: Language) -> N
 
 
 def test_a_reason_with_markdown_is_shown_as_text() -> None:
-    job = replace(JOB, scope=Scope(ScopeKind.CHANNEL, ChannelId(5)), state=JobState.FAILED, reason="**x** @everyone")
+    reason = Sentence.of_stored("**x** @everyone")  # as a version before the catalogue stored it
+    job = replace(JOB, scope=Scope(ScopeKind.CHANNEL, ChannelId(5)), state=JobState.FAILED, reason=reason)
     text = progress_text(job, None, Language.ENGLISH)
     assert "<#5>" in text
     assert "**x**" not in text

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from bot.replies.escape import HIDDEN, escaped, excerpt, plain
 from bot.replies.pages import MAX_CHARACTERS, MAX_COMPONENTS, PAGE_HITS, Asked, Coverage, Dress, page, page_count, title
-from bot.replies.texts import TEXTS, Language, number, say
+from bot.texts import Language, translate
 from indexer.model import (
     NO_FLAGS,
     Band,
@@ -283,22 +283,9 @@ def test_a_view_is_not_kept_by_discord_py() -> None:
     assert asyncio.run(made()).is_finished()
 
 
-def test_every_language_says_the_same_things_with_the_same_placeholders() -> None:
-    def placeholders(text: str) -> set[str]:
-        return {name for _, name, _, _ in string.Formatter().parse(text) if name}
-
-    english = TEXTS[Language.ENGLISH]
-    for language, known in TEXTS.items():
-        assert known.keys() == english.keys(), language
-        for key, text in known.items():
-            assert placeholders(text) == placeholders(english[key]), (language, key)
-    assert {f"band.{band}" for band in Band} <= english.keys()
-
-
 def test_a_members_locale_chooses_the_language() -> None:
     assert Language.of(discord.Locale.german) is Language.GERMAN
     assert Language.of(discord.Locale.british_english) is Language.ENGLISH
     assert Language.of(discord.Locale.japanese) is Language.ENGLISH
     assert Language.of(None) is Language.ENGLISH
-    assert number(1_234_567, Language.GERMAN) == "1.234.567"
-    assert say(Language.GERMAN, "button.next") == "Weiter"
+    assert translate(Language.GERMAN, "button-next") == "Weiter"

@@ -16,6 +16,7 @@ from indexer.ingest import crawl
 from indexer.ingest.progress import Progress, State, Tally
 from indexer.ingest.slots import FairSlots
 from indexer.model import ChannelId, ChannelKind, GuildId, Message, MessageId, PlaceId
+from indexer.sentence import Sentence
 from indexer.storage import channels, messages, spans
 from tests.ingest.world import GUILD, World, busy, open_world, picture, until
 
@@ -124,11 +125,11 @@ async def test_a_channel_that_keeps_failing_is_left_and_the_others_are_finished(
 
 async def test_a_channel_that_may_not_be_read_is_parked_with_its_reason_and_comes_back(world: World) -> None:
     world.fill(channels=2, messages=30)
-    world.history.closed[ChannelId(2)] = ChannelClosed("the bot lacks Read Message History.")
+    world.history.closed[ChannelId(2)] = ChannelClosed("closed-history", channel="2")
     progress, _ = await read(world)
     assert progress.channels_parked == 1
     async with world.db.reader() as connection:
-        assert await channels.parked(connection, GUILD) == {ChannelId(2): "the bot lacks Read Message History."}
+        assert await channels.parked(connection, GUILD) == {ChannelId(2): Sentence("closed-history", {"channel": "2"})}
     world.history.closed.clear()
     await read(world)
     async with world.db.reader() as connection:
@@ -150,7 +151,7 @@ async def test_a_channel_that_is_no_longer_listed_but_exists_is_parked_not_delet
     world.fill(channels=2, messages=30)
     await read(world)
     del world.history.listed[ChannelId(2)]
-    world.history.closed[ChannelId(2)] = ChannelClosed("the bot lacks View Channel.")
+    world.history.closed[ChannelId(2)] = ChannelClosed("closed-view", channel="2")
     await read(world)
     assert await stored(world) == 60
     assert await world.count("SELECT count(*) FROM channels WHERE parked_reason IS NOT NULL") == 1
@@ -167,7 +168,7 @@ async def test_an_empty_page_is_not_believed_until_it_is_confirmed(world: World)
     ) -> list[Message]:
         if history.pages[channel_id] == 1:
             history.pages[channel_id] += 1
-            history.closed[channel_id] = ChannelClosed("the bot lacks Read Message History.")
+            history.closed[channel_id] = ChannelClosed("closed-history", channel="2")
             return []
         return list(await ask(channel_id, before=before, after=after))
 

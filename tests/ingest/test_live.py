@@ -13,6 +13,7 @@ from indexer.ingest import pipeline
 from indexer.ingest.live import Live
 from indexer.ingest.removals import OptedOut
 from indexer.model import Channel, ChannelId, ChannelKind, GuildId, Message, UserId
+from indexer.sentence import Sentence
 from indexer.storage import channels, guilds
 from tests.ingest.world import GUILD, World, open_world, picture, until
 
@@ -167,7 +168,7 @@ async def test_channels_close_and_reopen_as_permissions_change(world: World, liv
     other = world.history.channel(2)
     await live.on_channel(channel)
     await live.on_channel(other)
-    closed = {channel.id: "the bot lacks View Channel."}
+    closed = {channel.id: Sentence("closed-view", {"channel": "1"})}
     assert await live.on_permissions(GUILD, closed.get) == frozenset()
     async with world.db.reader() as connection:
         assert await channels.parked(connection, GUILD) == closed

@@ -14,6 +14,7 @@ from indexer.errors import ChannelClosed, ModelUnavailable, TellPerson
 from indexer.ingest import crawl, leftovers, pipeline
 from indexer.ingest.progress import Progress, State
 from indexer.model import ChannelId, GuildId, MessageId, Vectors
+from indexer.sentence import Sentence
 from indexer.storage import places
 from tests.ingest.world import GUILD, World, busy, open_world, picture, until
 
@@ -219,13 +220,13 @@ async def test_places_left_by_a_killed_run_are_taken_up_with_fresh_links(world: 
 
 async def test_a_missing_intent_is_told_to_the_person_who_started_the_run(world: World) -> None:
     world.fill(channels=1, messages=10)
-    world.history.closed[ChannelId(1)] = TellPerson("switch on the intent")
+    world.history.closed[ChannelId(1)] = TellPerson("history-no-content")
     async with world.pipeline() as running:
-        with pytest.raises(TellPerson, match="switch on"):
+        with pytest.raises(TellPerson, match="history-no-content"):
             await running.run_guild(GUILD)
         progress = running.progress(GUILD)
         assert progress is not None
-        assert (progress.state, progress.reason) == (State.FAILED, "switch on the intent")
+        assert (progress.state, progress.reason) == (State.FAILED, Sentence("history-no-content"))
 
 
 async def test_a_guild_the_bot_is_not_in_says_so(world: World) -> None:

@@ -122,7 +122,7 @@ async def test_what_a_closed_channel_does_not_tell_is_left_to_its_opening(
     world: World, live: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     posted = await fill(world)
-    world.history.closed[ChannelId(1)] = ChannelClosed("no access")
+    world.history.closed[ChannelId(1)] = ChannelClosed("closed-either")
     async with repeating(world):
         async with busy_writer(world, monkeypatch):
             await live.on_edit(replace(posted[0], content="other"), world.history.listed[ChannelId(1)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from indexer.model import ChannelId, ms_snowflake
 from indexer.search.coverage import coverage
 from indexer.search.names import authors_named
+from indexer.sentence import Sentence
 from indexer.storage import channels, spans
 from tests.search.library import ANNA, BEN, DAY_MS, GUILD, MEMES, PETS, SECRET, START_MS, Library
 
@@ -56,7 +57,7 @@ async def test_channels_outside_the_question_and_those_closed_to_the_bot_do_not_
     assert await percent(library, MEMES) == 100
     assert await percent(library, MEMES, PETS) == 50
     async with library.db.transaction() as tx:
-        await channels.park(tx, PETS, "closed")
+        await channels.park(tx, PETS, Sentence("closed-either"))
     assert await percent(library, MEMES, PETS) == 100
 
 

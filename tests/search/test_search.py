@@ -235,7 +235,7 @@ async def test_more_like_a_hit_leaves_out_the_hit_itself(library: Library) -> No
 
 async def test_more_like_a_picture_that_the_member_may_not_see_is_refused(library: Library) -> None:
     hidden = await library.post("cat", channel=SECRET)
-    with pytest.raises(TellPerson, match="no longer"):
+    with pytest.raises(TellPerson, match="search-picture-gone"):
         await library.searcher.prepare(ask(like=(await library.picture_of(hidden),)))
 
 

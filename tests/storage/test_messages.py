@@ -8,6 +8,7 @@ import aiosqlite
 import pytest
 
 from indexer.model import ChannelId, GuildId, MessageId, PlaceFlag, PlaceId, UserId
+from indexer.sentence import Sentence
 from indexer.storage import channels, guilds, messages, opt_outs, pictures, places
 from indexer.storage.database import Database, first
 from indexer.storage.messages import Stored
@@ -283,7 +284,7 @@ async def test_the_sweep_asks_for_what_was_not_seen_for_longest(tx: aiosqlite.Co
     assert oldest == [(ChannelId(11), MessageId(3)), (CHANNEL, MessageId(1))]
     await messages.mark_checked(tx, [MessageId(3), MessageId(1)], 60)
     assert await messages.oldest_checked(tx, GUILD, before_ms=60, limit=9) == [(CHANNEL, MessageId(2))]
-    await channels.park(tx, CHANNEL, "no permission")
+    await channels.park(tx, CHANNEL, Sentence("closed-either"))
     assert await messages.oldest_checked(tx, GUILD, before_ms=60, limit=9) == []
 
 

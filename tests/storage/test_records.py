@@ -11,6 +11,7 @@ import pytest
 
 from indexer.errors import Reason
 from indexer.model import ChannelId, ChannelKind, Guild, GuildId, JobId, MessageId, UserId
+from indexer.sentence import Sentence
 from indexer.storage import audit, channels, embeddings, guilds, jobs, messages, pictures, places, status
 from indexer.storage.database import Database
 from indexer.storage.jobs import JobState, Scope, ScopeKind
@@ -47,11 +48,17 @@ async def test_a_channel_comes_back_as_it_was_stored(tx: aiosqlite.Connection) -
 
 
 async def test_a_parked_channel_keeps_its_reason_until_it_is_unparked(tx: aiosqlite.Connection) -> None:
-    await channels.park(tx, CHANNEL, "No permission to read it.")
+    await channels.park(tx, CHANNEL, Sentence("closed-view", {"channel": "10"}))
     await channels.upsert(tx, [channel()])
-    assert await channels.parked(tx, GUILD) == {CHANNEL: "No permission to read it."}
+    assert await channels.parked(tx, GUILD) == {CHANNEL: Sentence("closed-view", {"channel": "10"})}
     await channels.unpark(tx, CHANNEL)
     assert await channels.parked(tx, GUILD) == {}
+
+
+async def test_a_reason_from_before_the_catalogue_is_kept_as_the_text_it_is(tx: aiosqlite.Connection) -> None:
+    for old in ("The bot lacks View Channel.", "3", '{"key": 1'):
+        await tx.execute("UPDATE channels SET parked_reason = ? WHERE channel_id = ?", (old, CHANNEL))
+        assert await channels.parked(tx, GUILD) == {CHANNEL: Sentence("stored-text", {"text": old})}
 
 
 async def test_a_job_survives_as_it_is(tx: aiosqlite.Connection) -> None:
@@ -67,13 +74,16 @@ async def test_a_job_survives_as_it_is(tx: aiosqlite.Connection) -> None:
 
 
 async def test_a_restart_finds_the_jobs_that_are_not_over(tx: aiosqlite.Connection) -> None:
+    why = Sentence("job-incomplete", {"channels": 2})
     made = [await jobs.create(tx, GUILD, Scope(ScopeKind.SERVER)) for _ in JobState]
     for job_id, state in zip(made, JobState, strict=True):
-        await jobs.set_state(tx, job_id, state, "why" if state is JobState.FAILED else None)
+        await jobs.set_state(
+            tx, job_id, state, Sentence("job-incomplete", {"channels": 2}) if state is JobState.FAILED else None
+        )
     assert [job.state for job in await jobs.unfinished(tx)] == [JobState.RUNNING, JobState.PAUSED]
     listed = await jobs.of_guild(tx, GUILD)
     assert [job.id for job in listed] == made[::-1]
-    assert listed[0].reason == "why"
+    assert listed[0].reason == why
     assert len(await jobs.of_guild(tx, GUILD, limit=2)) == 2
 
 
@@ -120,7 +130,7 @@ async def test_status_counts_each_guild_and_the_whole(database: Database) -> Non
         await places.failed(tx, theirs[1], Reason.GONE, next_attempt_ms=5)
         model_id = await embeddings.model_id(tx, MODEL)
         await embeddings.add(tx, model_id, [(shared, vector(1))])
-        await channels.park(tx, CHANNEL, "closed")
+        await channels.park(tx, CHANNEL, Sentence("closed-either"))
 
     async with database.reader() as reader:
         counted = await status.read(reader)

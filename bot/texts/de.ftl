@@ -1,0 +1,419 @@
+## title
+
+title-pictures = Bilder wie { $what }
+title-words = Bilder zu { $what }
+title-asked = { $author } fragte: { $what }
+title-one = das angegebene
+title-more = die { $count } angegebenen
+title-and = { $left } und { $right }
+title-without = ohne { $what }
+
+## hit
+
+hit-line = **{ $number } · { $band }**
+hit-where = { $author } in { $channel } · { $age } · [Zur Nachricht]({ $link })
+hit-first = Zuerst gezeigt von { $author } { $age }, insgesamt { $count }-mal
+
+## band
+
+band-same-picture = Dasselbe Bild
+band-edited-copy = Bearbeitete Kopie
+band-very-similar = Sehr ähnlich
+band-related = Verwandt
+band-said = In den Worten
+band-far = Weit entfernt
+
+## words
+
+words-same-picture = Dasselbe Bild
+words-edited-copy = Bearbeitete Kopie
+words-very-similar = Passt gut
+words-related = Passt
+words-said = In den Worten
+words-far = Weit entfernt
+
+## none
+
+none-title = Nichts nah genug
+none-found = { $searched ->
+        [one] Das eine Bild, das du hier sehen darfst, kommt nicht nahe heran.
+       *[other] Keines der { $searched } Bilder, die du hier sehen darfst, kommt nahe heran.
+    } Versuch andere Wörter, ein anderes Bild oder weniger Filter.
+none-searched = Es gibt kein erfasstes Bild, das du sehen darfst und das durch deine Filter passt. Nimm einen Filter weg oder bitte jemanden mit „Server verwalten“ um /reindex start.
+
+## footer
+
+footer-searched = { $searched ->
+        [one] { $searched } Bild durchsucht
+       *[other] { $searched } Bilder durchsucht
+    }
+footer-page = Seite { $page } von { $pages }
+footer-ms = { $ms } ms
+footer-coverage = { $percent } % von { $what } erfasst
+footer-server = dem, was du sehen darfst,
+footer-chosen = diesen Kanälen
+footer-everyone = dem, was alle hier sehen dürfen,
+footer-floor-direct = ohne den schnellen Index gesucht, er wird neu aufgebaut
+footer-floor-live = nur in den neuesten Nachrichten gesucht
+footer-shared = geteilt von { $author }: nur, was alle hier sehen dürfen
+
+## button
+
+button-previous = Zurück
+button-next = Weiter
+button-share = Hier teilen
+button-sheet = Kontaktbogen
+button-another = Noch eins
+button-like = Mehr davon
+
+## reposts
+
+reposts-title = Mehrmals gezeigt
+reposts-none = Von keinem Bild hier bin ich zu { $percent } % sicher, dass es noch einmal gezeigt wurde. Senk die Schwelle oder erweitere Kanal und Zeitraum.
+reposts-line = **{ $number } · { $count }-mal** ({ $percent } % sicher)
+reposts-first = Zuerst { $author } in { $channel }, { $age } · [Zur Nachricht]({ $link })
+reposts-then = Dann { $links }
+reposts-more = { $count ->
+        [one] und { $count } weiteres Mal
+       *[other] und { $count } weitere
+    }
+reposts-compared = { $count ->
+        [one] { $count } Bild verglichen, mindestens { $percent } % sicher
+       *[other] { $count } Bilder verglichen, mindestens { $percent } % sicher
+    }
+reposts-newest = die neuesten von { $total }: wähle Kanal oder Zeitraum für die anderen
+
+## random
+
+random-none = Es gibt kein erfasstes Bild, das du sehen darfst und das durch deine Filter passt.
+
+## select
+
+select-more = Mehr wie …
+select-hit = Mehr wie Bild { $number }
+
+## explain
+
+explain-cosine = Kosinus { $cosine }, Rang { $rank }
+explain-words = BM25 { $bm25 }, Rang { $rank }
+explain-hash = { $bits } von 64 Bits des Fingerabdrucks verschieden
+explain-standing = { $standing } σ über einem beliebigen Bild
+explain-stages = { $stages } · Ebene: { $floor }
+
+## error
+
+error-not-yours = Blättern kann nur, wer gefragt hat; frag selbst mit /similar.
+error-too-old = Diese Knöpfe sind abgelaufen: frag noch einmal mit /similar.
+error-rate = Das war viel auf einmal: bitte in { $seconds } s noch einmal.
+error-nothing-asked = Gib ein Bild, Wörter oder beides an: /similar image: … oder /similar text: ….
+error-channel-by-id = In <#{ $channel }> ist kein Bild erfasst, das du sehen darfst; wähle einen anderen oder lass ihn weg.
+error-channel-by-name = In #{ $channel } ist kein Bild erfasst, das du sehen darfst; wähle einen anderen oder lass ihn weg.
+error-author = Niemand namens { $name } hat ein Bild gezeigt, das du sehen darfst; prüf den Namen.
+error-no-picture = Diese Nachricht zeigt kein Bild; nimm „Ähnliche finden“ bei einer, die eines zeigt.
+error-no-hit = Dieses Bild ist nicht mehr da oder nicht mehr für dich sichtbar; frag noch einmal mit /similar.
+error-timeout = Die Suche hat zu lange gedauert: versuch es gleich noch einmal oder mit engerem Filter.
+error-still-comparing = Dein letztes /duplicates vergleicht noch: warte auf seine Antwort.
+error-many-comparing = Gerade vergleichen viele: bitte in einer Minute noch einmal um /duplicates.
+error-nothing-to-share = Von diesen Treffern darf keinen jeder in diesem Kanal sehen; nichts wurde geteilt.
+error-server-only = Dieser Befehl geht nur auf einem Server.
+error-manage-only = Das dürfen nur Mitglieder mit dem Recht „Server verwalten“.
+error-failed = Bei mir ging etwas schief; wer mich betreibt, findet es im Protokoll als Fehler { $error }.
+error-busy = Discord hat nicht rechtzeitig geantwortet: bitte in einer Minute noch einmal. (Fehler { $error })
+error-readers-busy = Ich öffne gerade viele Bilder: bitte in einer Minute noch einmal.
+error-closed = Ein Kanal ist nicht mehr lesbar: bitte noch einmal versuchen. (Fehler { $error })
+error-changed = Dieser Befehl hat sich gerade geändert: Discord neu laden (Strg+R) und noch einmal versuchen.
+error-restarting = Ich werde gerade neu gestartet: bitte in einer Minute noch einmal.
+error-channel-closed = Den Verlauf von <#{ $channel }> darf ich nicht lesen: gib mir dort „Kanal anzeigen“ und „Nachrichtenverlauf anzeigen“, oder wähle einen anderen Kanal.
+
+## share
+
+share-unknown = Diesen Kanal kenne ich nicht gut genug, um hier zu schreiben; nichts wurde geteilt.
+share-timed-out = Du bist im Timeout; nichts wurde geteilt.
+share-you = Nichts wurde geteilt: so eine Nachricht darfst du hier selbst nicht schreiben (es fehlt: { $permissions }).
+share-locked = Dieser Thread ist gesperrt; nichts wurde geteilt.
+share-me = Nichts wurde geteilt: mir fehlt hier { $permissions }; wer den Kanal verwaltet, kann es geben.
+
+## permission
+
+permission-view-channel = „Kanal anzeigen“
+permission-send-messages = „Nachrichten senden“
+permission-send-messages-in-threads = „Nachrichten in Threads senden“
+permission-attach-files = „Dateien anhängen“
+permission-embed-links = „Links einbetten“
+
+## sheet
+
+sheet-asked = Gefragt
+sheet-heading = Wie das Bild links
+
+## done
+
+done-shared = { $count ->
+        [one] Unten geteilt: { $count } Treffer, den alle hier sehen dürfen.
+       *[other] Unten geteilt: { $count } Treffer, die alle hier sehen dürfen.
+    }
+
+## job
+
+job-running = Dieser Server wird schon erfasst: /reindex status zeigt, wie weit.
+job-paused = Das Erfassen pausiert: /reindex resume setzt es fort, /reindex cancel beendet es.
+job-none = Hier wird gerade nichts erfasst: /reindex start beginnt damit.
+job-never = Dieser Server wurde noch nie erfasst: /reindex start beginnt damit.
+job-either = Entweder ein Kanal oder die gescheiterten Bilder, nicht beides.
+
+## scope
+
+scope-server = dieser Server
+scope-failed = die zuvor gescheiterten Bilder
+
+## head
+
+head-running = **Wird erfasst: { $what }**
+head-paused = **Pausiert: { $what }**
+    /reindex resume setzt fort.
+head-cancelled = **Abgebrochen: { $what }**
+    Was erfasst wurde, bleibt mit /similar auffindbar.
+head-failed = **Gescheitert: { $what }**
+    { $reason }
+    /reindex start versucht es noch einmal und liest nichts doppelt.
+head-done = **Erfasst: { $what }**
+    Frag mit /similar.
+
+## progress
+
+progress-starting = es geht los …
+progress-pace = { $pace } Bilder/s
+progress-left = noch etwa { $time }
+progress-estimating = wird geschätzt …
+progress-took = dauerte { $time }
+
+## count
+
+count-channels = { $total ->
+        [one] { $done } von { $total } Kanal
+       *[other] { $done } von { $total } Kanälen
+    }
+count-messages = { $count ->
+        [one] { $count } Nachricht
+       *[other] { $count } Nachrichten
+    }
+count-messages-of = { $total ->
+        [one] { $count } von etwa { $total } Nachricht
+       *[other] { $count } von etwa { $total } Nachrichten
+    }
+count-pictures = { $count ->
+        [one] { $count } Bild
+       *[other] { $count } Bilder
+    }
+count-pictures-of = { $total ->
+        [one] { $done } von { $total } Bild
+       *[other] { $done } von { $total } Bildern
+    }
+count-failed = { $count } nicht lesbar
+count-closed = { $count ->
+        [one] { $count } Kanal mir verschlossen
+       *[other] { $count } Kanäle mir verschlossen
+    }
+
+## stats
+
+stats-title = **Was ich von diesem Server habe**, soweit du es sehen darfst
+stats-nothing = Von dem, was du hier sehen darfst, ist noch nichts erfasst. Wer den Server verwaltet, beginnt mit /reindex start.
+stats-channels = { $count ->
+        [one] { $count } Kanal oder Thread mit Bildern
+       *[other] { $count } Kanäle und Threads mit Bildern
+    }
+stats-pictures = { $pictures ->
+        [one] { $pictures } Bild
+       *[other] { $pictures } Bilder
+    }, { $places }-mal gezeigt in { $messages ->
+        [one] { $messages } Nachricht
+       *[other] { $messages } Nachrichten
+    }
+stats-coverage = { $percent } % erfasst · { $pending } in der Schlange · { $failed } nicht lesbar
+stats-age = von { $oldest } bis { $newest }
+stats-disk = { $size } Indexdateien auf der Platte, für den ganzen Server
+stats-failures = nicht gelesen: { $count } × { $reason }
+stats-job = Wird gerade erfasst: { $percent } %
+
+## privacy
+
+privacy-title = **Was ich speichere, und wie du es löschen lässt**
+privacy-kept = Von Nachrichten mit Bildern speichere ich: ihren Text, Dateinamen und Alternativtexte, wer sie schrieb, Links zu den Bildern, und was ein Modell aus jedem Bild macht (Zahlen, die sagen, wie ähnlich sich zwei Bilder sind). Ich speichere keine Bilddateien, gebe nichts weiter und trainiere nichts damit. Mitglieder finden nur, was sie in Discord in diesem Augenblick sehen dürfen. Was in Discord gelöscht wird, wird hier gelöscht; werde ich von einem Server entfernt, alles von dort.
+privacy-kept-all = Von jeder Nachricht speichere ich ihren Text und wer sie schrieb; von Nachrichten mit Bildern auch Dateinamen, Alternativtexte, Links zu den Bildern, und was ein Modell aus jedem Bild macht (Zahlen, die sagen, wie ähnlich sich zwei Bilder sind). Ich speichere keine Bilddateien, gebe nichts weiter und trainiere nichts damit. Mitglieder finden nur, was sie in Discord in diesem Augenblick sehen dürfen. Was in Discord gelöscht wird, wird hier gelöscht; werde ich von einem Server entfernt, alles von dort.
+privacy-yours = Von dir auf diesem Server: { $messages ->
+        [one] { $messages } Nachricht
+       *[other] { $messages } Nachrichten
+    } mit { $pictures ->
+        [one] { $pictures } Bild
+       *[other] { $pictures } Bildern
+    }.
+privacy-out-here = Du wolltest auf diesem Server vergessen werden: nichts Neues von dir wird hier gespeichert.
+privacy-out-everywhere = Du wolltest überall vergessen werden: nichts Neues von dir wird gespeichert.
+privacy-forget-here = Vergiss mich auf diesem Server
+privacy-forget-everywhere = Vergiss mich überall
+privacy-export = Gib mir, was du von mir hast
+privacy-return = Ich will wieder gefunden werden
+privacy-sure-here = Soll ich alles löschen, was ich auf diesem Server von dir habe, und nichts Neues von dir speichern? Bis du ja sagst, ändert sich nichts.
+privacy-sure-everywhere = Soll ich alles löschen, was ich auf allen Servern von dir habe, und nichts Neues von dir speichern? Bis du ja sagst, ändert sich nichts.
+privacy-yes = Ja, vergiss mich
+privacy-no = Nein
+privacy-kept-as-is = Nichts wurde geändert.
+privacy-forgotten = Erledigt: { $messages ->
+        [one] { $messages } Nachricht von dir ist
+       *[other] { $messages } Nachrichten von dir sind
+    } aus meinem Index verschwunden, und nichts Neues von dir wird gespeichert.
+privacy-noted = Dein Wunsch ist aufgeschrieben und kann nicht verloren gehen. Meine Datenbank ist beschäftigt: er wird ausgeführt, sobald sie frei ist.
+privacy-back = Erledigt: was du von nun an schreibst, kann wieder gefunden werden. Was ich vergaß, kommt mit dem nächsten /reindex start zurück, falls jemand es gibt.
+privacy-exported = Alles, was ich auf allen Servern von dir habe: { $messages ->
+        [one] { $messages } Nachricht
+       *[other] { $messages } Nachrichten
+    }.
+privacy-exported-before = Du hast in der letzten Stunde schon um einen Export gebeten; der nächste geht in { $minutes } min.
+privacy-nothing = Ich habe nichts von dir.
+privacy-too-large = Was ich von dir habe, ist zu groß zum Senden ({ $size }): frag, wer mich betreibt.
+
+## help
+
+help-text = **Ich finde Bilder in der Geschichte dieses Servers.** Du siehst nur Treffer aus Kanälen, die du lesen darfst.
+    - `/similar` mit Bild, Wörtern oder beidem: `text: red bicycle -car in:#fotos after:2024 has:gif`
+    - `/similar` nur mit Filtern zeigt das Neueste: `text: in:#fotos has:gif`
+    - Rechtsklick auf eine Nachricht (oder gedrückt halten) → Apps → **Ähnliche finden**
+    - `/duplicates`: was mehrmals gezeigt wurde · `/random`: irgendein Bild
+    - `/stats`: was erfasst ist · `/privacy`: was ich speichere, vergiss mich, Export · `/help`: dies
+help-manager = Du verwaltest diesen Server:
+    - `/reindex start` lässt mich seine Geschichte lesen (Neuestes zuerst), `status`, `pause`, `resume`, `cancel`
+    - ich lese Kanäle, in denen ich „Kanal anzeigen“ und „Nachrichtenverlauf anzeigen“ habe
+
+## command
+
+command-find-similar = Ähnliche finden
+command-similar = Findet Bilder in der Geschichte dieses Servers: nach Bild, Wörtern oder beidem
+command-duplicates = Findet Bilder, die mehrmals gezeigt wurden
+command-random = Zeigt irgendein Bild aus der Geschichte dieses Servers
+command-help = Was ich finden kann, und wie man fragt
+command-privacy = Was ich speichere; vergiss mich; gib mir, was du von mir hast
+command-reindex = Liest die Geschichte dieses Servers für /similar (Server verwalten)
+command-reindex-start = Beginnt: liest die Bilder dieses Servers, eines Kanals oder was gescheitert ist
+command-reindex-status = Wie weit es ist
+command-reindex-pause = Pausiert: was gelesen wurde, bleibt auffindbar, und nichts wird doppelt gelesen
+command-reindex-resume = Setzt fort, was pausiert wurde
+command-reindex-cancel = Beendet es; was gelesen wurde, bleibt auffindbar
+command-stats = Was von diesem Server erfasst ist
+
+## option
+
+option-image = Ein Bild, mit dem verglichen wird
+option-second-image = Ein zweites Bild: Treffer ähneln beiden
+option-third-image = Ein drittes Bild: Treffer ähneln allen dreien
+option-text = Was gesucht wird, zum Beispiel: Katze im Regen -Hund in:#memes has:gif
+option-channel = Nur in diesem Kanal oder dieser Kategorie, samt Threads
+option-author = Nur, was dieses Mitglied gezeigt hat
+option-after = Nur ab diesem Tag: 2024-05-01, gestern, vor 3 Wochen
+option-before = Nur vor diesem Tag: 2024-05-01, gestern, vor 3 Wochen
+option-count = Wie viele Treffer
+option-share = Zeigt die Treffer allen in diesem Kanal, soweit alle sie sehen dürfen
+option-explain = Zeigt, wie jeder Treffer an seinen Platz kam
+option-threshold = Wie sicher ich sein muss, von 0,5 bis 1; ohne Angabe 0,95
+option-reindex-channel = Nur dieser Kanal und seine Threads
+option-reindex-failed = Nur die Bilder, die zuvor nicht lesbar waren
+
+## reason
+
+reason-empty = Die Datei ist leer (0 Bytes).
+reason-not-a-picture = Die Datei ist kein Bild, was auch immer ihr Name sagt.
+reason-video = Das ist ein Video{ $format ->
+        [none] {""}
+       *[other] {" "}({ $format })
+    }, und ich sehe mir nur Bilder an: gib mir ein Bildschirmfoto davon.
+reason-document = Das ist ein Dokument{ $format ->
+        [none] {""}
+       *[other] {" "}({ $format })
+    }, und ich sehe mir nur Bilder an: gib mir ein Bildschirmfoto davon.
+reason-corrupt = Das Bild ist beschädigt und lässt sich nicht lesen.
+reason-truncated = Das Bild bricht mittendrin ab: seine Datei ist unvollständig.
+reason-unsupported-format = Dieses Bildformat öffne ich nicht{ $format ->
+        [none] {""}
+       *[other] {" "}({ $format })
+    }: speichere es als PNG, JPEG, WebP, GIF, AVIF, BMP oder TIFF.
+reason-too-many-pixels = Das Bild hat zu viele Pixel, um es gefahrlos zu öffnen.
+reason-too-many-parts = Das Bild besteht aus zu vielen Durchgängen oder Einzelbildern, um es gefahrlos zu öffnen.
+reason-too-many-bytes = Die Datei ist größer, als ich herunterladen darf.
+reason-too-slow = Das Bild zu lesen hat zu lange gedauert.
+reason-too-much-memory = Das Bild zu lesen bräuchte zu viel Arbeitsspeicher.
+reason-worker-died = An dem Bild ist mein Leseprogramm abgestürzt; ich mache ohne das Bild weiter.
+reason-host-not-allowed = Das Bild liegt auf einem Rechner, den ich nicht anspreche.
+reason-gone = Das Bild ist nicht mehr da.
+reason-forbidden = Discord lässt mich das Bild nicht lesen.
+reason-unreachable = Das Bild ließ sich auch nach mehreren Versuchen nicht herunterladen.
+reason-internal = Ich bin an dem Bild gescheitert; mein Protokoll sagt, woran.
+
+## Was eine Frage nicht bedeuten kann (indexer/search)
+
+grammar-too-long = Das sind { $characters } Zeichen; beschreib das Bild in höchstens { $most }.
+grammar-not-excluded = -{ $filter }: lässt sich nicht ausschließen; -in:, -has: und -Wörter schon.
+grammar-twice = { $filter }: steht zweimal da; gib es einmal an.
+grammar-both = has: und -has: nennen beide { $property }; nichts kann beides sein.
+grammar-swapped = after: liegt nicht vor before:, also kann keine Nachricht dazwischen liegen; tausch die beiden.
+grammar-no-channel = { $text } ist kein Kanal; in: braucht #kanal.
+grammar-no-member = { $text } ist kein Mitglied; from: braucht @name.
+grammar-empty-channel = in: braucht einen Kanal, wie in in:#memes.
+grammar-empty-member = from: braucht ein Mitglied.
+grammar-no-value = { $filter }: hat keinen Wert; schreib es wie in { $filter ->
+        [in] in:#memes
+        [from] from:@anna
+        [after] after:2024-05-01
+        [before] before:"vor 3 Wochen"
+        [has] has:gif
+        [count] count:10
+        [min] min:0.8
+        [weight] weight:0.7
+       *[diverse] diverse:0.5
+    }.
+grammar-unknown-property = has: kennt „{ $text }“ nicht; es kennt { $known }.
+grammar-count = count: braucht eine ganze Zahl ab 1, nicht „{ $text }“.
+grammar-number = { $filter }: braucht eine Zahl von 0 bis 1, wie in { $filter ->
+        [min] min:0,8
+        [weight] weight:0,7
+       *[diverse] diverse:0,5
+    }, nicht „{ $text }“.
+date-unknown = „{ $text }“ ist kein Datum, das ich verstehe; schreib es in einer dieser Formen: 2024, 2024-05, 2024-05-01, 01.05.2024, heute, gestern, vor 3 Wochen.
+search-picture-gone = Dieses Bild ist nicht mehr da oder nicht mehr für dich sichtbar; frag nach einem anderen.
+search-nothing-asked = Sag, was gesucht wird: ein Bild, Wörter oder beides.
+search-too-old = Diese Antwort ist zu alt, um mit ihr weiterzumachen; frag noch einmal.
+index-other-model = Mit { $model } ({ $pretrained }) ist in { $folder } noch nichts erfasst: starte den Bot und gib /reindex start, oder stell das Modell ein, das benutzt wurde.
+
+## Warum ein Kanal, ein Server oder ein Auftrag nicht lesbar ist (gespeichert als Schlüssel und Werte)
+
+closed-server = Server { $server }: der Bot ist nicht (mehr) dort. Lade ihn wieder ein, um den Server zu erfassen.
+closed-hidden = Kanal { $channel }: Discord zeigt ihn diesem Bot nicht.
+closed-view = Kanal { $channel }: dem Bot fehlt „Kanal anzeigen“.
+closed-history = Kanal { $channel }: dem Bot fehlt „Nachrichtenverlauf anzeigen“.
+closed-connect = Kanal { $channel }: dem Bot fehlt „Verbinden“, das der Text eines Sprachkanals braucht.
+closed-private-thread = Kanal { $channel }: ein privater Thread ohne diesen Bot.
+closed-either = Dem Bot fehlt „Kanal anzeigen“ oder „Nachrichtenverlauf anzeigen“.
+closed-refused = Discord lässt diesen Bot dort nicht lesen (403, Code { $code }).
+closed-gone = Das gibt es nicht mehr (404, Code { $code }).
+history-no-content = Discord verbirgt vor diesem Bot den Inhalt der Nachrichten: der „Message Content Intent“ ist ausgeschaltet. Schalte ihn in Discords Entwicklerportal ein (deine Anwendung, Bot, Privileged Gateway Intents), starte den Bot neu und beginne noch einmal.
+job-incomplete = { $channels ->
+        [one] Ein Kanal konnte nicht bis zum Ende gelesen werden
+       *[other] { $channels } Kanäle konnten nicht bis zum Ende gelesen werden
+    }, weil Discord nicht richtig geantwortet hat: der nächste Start macht dort weiter.
+job-discord-away = Discord hat zu lange nicht geantwortet.
+job-bot-failed = Der Bot ist gescheitert; sein Protokoll sagt, woran (Auftrag { $job }).
+stored-text = { $text }
+
+## Die Kommandozeile spricht Englisch; diese Texte hält die Prüfung vollständig
+
+cli-nothing-asked = Sag, was gesucht wird: afterimage search "a red bicycle", oder --image DATEI, oder beides.
+cli-which-server = Sag mit --guild ID, auf welchem Server; bekannt sind: { $known }.
+cli-unknown-server = Server { $server } ist nicht im Index; bekannt sind: { $known }.
+cli-author = Niemand namens { $name } hat dort ein erfasstes Bild gezeigt.
+cli-channel = Kein Kanal { $channel } ist dort erfasst.
+cli-file-too-large = { $path } hat mehr als { $most } Bytes (fetch.max_download_bytes).
+cli-file-unreadable = { $path } ist nicht lesbar: { $error }.
+cli-picture = { $path }: { $reason }
+cli-needs = Dieser Befehl braucht { $name }.
+cli-id = { $name } muss eine ID sein, wie Discord sie gibt (ID kopieren), nicht „{ $found }“.
+cli-nobody-to-ask = forget löscht endgültig, und niemand ist hier, den man fragen könnte: gib es mit --yes.
+cli-nothing-changed = Nichts wurde geändert.

@@ -1,0 +1,422 @@
+## title
+
+title-pictures = Pictures like { $what }
+title-words = Pictures for { $what }
+title-asked = { $author } asked: { $what }
+title-one = the one you gave
+title-more = the { $count } you gave
+title-and = { $left } and { $right }
+title-without = without { $what }
+
+## hit
+
+hit-line = **{ $number } · { $band }**
+hit-where = { $author } in { $channel } · { $age } · [Go to message]({ $link })
+hit-first = First posted by { $author } { $age }, shown { $count ->
+        [one] once
+       *[other] { $count } times
+    }
+
+## band
+
+band-same-picture = Same picture
+band-edited-copy = Edited copy
+band-very-similar = Very similar
+band-related = Related
+band-said = In its words
+band-far = Far off
+
+## words
+
+words-same-picture = Same picture
+words-edited-copy = Edited copy
+words-very-similar = Fits well
+words-related = Fits
+words-said = In its words
+words-far = Far off
+
+## none
+
+none-title = Nothing close enough
+none-found = { $searched ->
+        [one] The one picture that you may see here does not come close.
+       *[other] None of the { $searched } pictures that you may see here comes close.
+    } Try other words, another picture, or fewer filters.
+none-searched = There is no indexed picture that you may see and that passes your filters. Take away a filter, or ask someone with Manage Server to give /reindex start.
+
+## footer
+
+footer-searched = { $searched ->
+        [one] { $searched } picture searched
+       *[other] { $searched } pictures searched
+    }
+footer-page = page { $page } of { $pages }
+footer-ms = { $ms } ms
+footer-coverage = { $percent } % of { $what } indexed
+footer-server = what you may see
+footer-chosen = these channels
+footer-everyone = what everyone here may see
+footer-floor-direct = searched without the fast index, which is being rebuilt
+footer-floor-live = searched the newest messages only
+footer-shared = shared by { $author }: only what everyone here may see
+
+## button
+
+button-previous = Previous
+button-next = Next
+button-share = Share here
+button-sheet = Contact sheet
+button-another = Another
+button-like = More like this
+
+## reposts
+
+reposts-title = Posted more than once
+reposts-none = No picture here was posted again that I would be { $percent } % sure of. Lower the threshold, or widen channel and span.
+reposts-line = **{ $number } · { $count } times** ({ $percent } % sure)
+reposts-first = First { $author } in { $channel }, { $age } · [Go to message]({ $link })
+reposts-then = Then { $links }
+reposts-more = and { $count } more
+reposts-compared = { $count ->
+        [one] { $count } picture compared, { $percent } % or surer
+       *[other] { $count } pictures compared, { $percent } % or surer
+    }
+reposts-newest = the newest of { $total }: choose a channel or a span for the others
+
+## random
+
+random-none = There is no indexed picture that you may see and that passes your filters.
+
+## select
+
+select-more = More like …
+select-hit = More like picture { $number }
+
+## explain
+
+explain-cosine = cosine { $cosine }, rank { $rank }
+explain-words = BM25 { $bm25 }, rank { $rank }
+explain-hash = { $bits } of 64 hash bits differ
+explain-standing = { $standing } σ above a random picture
+explain-stages = { $stages } · floor: { $floor }
+
+## error
+
+error-not-yours = Only who asked can turn these pages; ask with /similar yourself.
+error-too-old = These buttons have expired: ask again with /similar.
+error-rate = That was a lot at once: please try again in { $seconds } s.
+error-nothing-asked = Give a picture, words, or both: /similar image: … or /similar text: ….
+error-channel-by-id = <#{ $channel }> has no indexed picture that you may see; choose another channel or leave it out.
+error-channel-by-name = #{ $channel } has no indexed picture that you may see; choose another channel or leave it out.
+error-author = Nobody named { $name } has posted a picture that you may see; check the name, or mention them.
+error-no-picture = That message shows no picture; use Find similar on one that does.
+error-no-hit = This picture is no longer there or no longer yours to see; ask again with /similar.
+error-timeout = The search took too long: try again in a moment, or with a narrower filter.
+error-still-comparing = Your last /duplicates is still comparing: wait for its answer.
+error-many-comparing = Many are comparing pictures just now: please ask for /duplicates again in a minute.
+error-nothing-to-share = Not one of these hits may be seen by everyone in this channel, so nothing was shared.
+error-server-only = This command works in a server only.
+error-manage-only = Only members with the permission Manage Server can do this.
+error-failed = Something went wrong on my side; whoever runs me finds it in the log as error { $error }.
+error-busy = Discord did not answer in time: please try again in a minute. (error { $error })
+error-readers-busy = I am opening many pictures just now: please try again in a minute.
+error-closed = A channel cannot be read any more: please try again. (error { $error })
+error-changed = This command has just changed: reload Discord (Ctrl+R) and try again.
+error-restarting = I am just being restarted: please ask again in a minute.
+error-channel-closed = I may not read the history of <#{ $channel }>: give me View Channel and Read Message History there, or choose another channel.
+
+## share
+
+share-unknown = I do not know this channel well enough to post here, so nothing was shared.
+share-timed-out = You are in time-out, so nothing was shared.
+share-you = Nothing was shared: you may not post such a message here yourself (missing: { $permissions }).
+share-locked = This thread is locked, so nothing was shared.
+share-me = Nothing was shared: I need { $permissions } here; someone who manages this channel can grant it.
+
+## permission
+
+permission-view-channel = View Channel
+permission-send-messages = Send Messages
+permission-send-messages-in-threads = Send Messages in Threads
+permission-attach-files = Attach Files
+permission-embed-links = Embed Links
+
+## sheet
+
+sheet-asked = Asked
+sheet-heading = Like the picture on the left
+
+## done
+
+done-shared = { $count ->
+        [one] Shared below: { $count } hit that everyone here may see.
+       *[other] Shared below: { $count } hits that everyone here may see.
+    }
+
+## job
+
+job-running = This server is already being indexed: /reindex status shows how far it is.
+job-paused = Indexing is paused here: /reindex resume goes on with it, /reindex cancel ends it.
+job-none = Nothing is being indexed here: /reindex start begins.
+job-never = This server was never indexed: /reindex start begins.
+job-either = Choose either a channel or the failed pictures, not both.
+
+## scope
+
+scope-server = this server
+scope-failed = the pictures that failed before
+
+## head
+
+head-running = **Indexing { $what }**
+head-paused = **Paused: indexing { $what }**
+    /reindex resume goes on.
+head-cancelled = **Cancelled: indexing { $what }**
+    What was indexed stays searchable with /similar.
+head-failed = **Indexing { $what } failed**
+    { $reason }
+    /reindex start tries again and reads nothing twice.
+head-done = **Done: indexing { $what }**
+    Ask with /similar.
+
+## progress
+
+progress-starting = starting …
+progress-pace = { $pace } pictures/s
+progress-left = about { $time } left
+progress-estimating = estimating …
+progress-took = took { $time }
+
+## count
+
+count-channels = { $total ->
+        [one] { $done } of { $total } channel
+       *[other] { $done } of { $total } channels
+    }
+count-messages = { $count ->
+        [one] { $count } message
+       *[other] { $count } messages
+    }
+count-messages-of = { $total ->
+        [one] { $count } of about { $total } message
+       *[other] { $count } of about { $total } messages
+    }
+count-pictures = { $count ->
+        [one] { $count } picture
+       *[other] { $count } pictures
+    }
+count-pictures-of = { $total ->
+        [one] { $done } of { $total } picture
+       *[other] { $done } of { $total } pictures
+    }
+count-failed = { $count } could not be read
+count-closed = { $count ->
+        [one] { $count } channel closed to me
+       *[other] { $count } channels closed to me
+    }
+
+## stats
+
+stats-title = **What I have of this server**, as far as you may see it
+stats-nothing = Nothing that you may see here is indexed yet. Someone with Manage Server begins with /reindex start.
+stats-channels = { $count ->
+        [one] { $count } channel or thread with pictures
+       *[other] { $count } channels and threads with pictures
+    }
+stats-pictures = { $pictures ->
+        [one] { $pictures } picture
+       *[other] { $pictures } pictures
+    }, shown { $places ->
+        [one] once
+       *[other] { $places } times
+    } in { $messages ->
+        [one] { $messages } message
+       *[other] { $messages } messages
+    }
+stats-coverage = { $percent } % indexed · { $pending } in line · { $failed } could not be read
+stats-age = from { $oldest } to { $newest }
+stats-disk = { $size } of index files on disk, for all of this server
+stats-failures = not read: { $count } × { $reason }
+stats-job = Indexing is running: { $percent } %
+
+## privacy
+
+privacy-title = **What I keep, and how to have it removed**
+privacy-kept = Of messages that show pictures I keep: their text, file names and alt texts, who wrote them, links to the pictures, and what a model makes of each picture (numbers that tell how alike two pictures are). I keep no picture files, share nothing with anyone, and train nothing with it. Members find only what they may see in Discord at that moment. What is deleted in Discord is deleted here; when I am removed from a server, all of it.
+privacy-kept-all = Of every message I keep its text and who wrote it; of messages that show pictures also file names, alt texts, links to the pictures, and what a model makes of each picture (numbers that tell how alike two pictures are). I keep no picture files, share nothing with anyone, and train nothing with it. Members find only what they may see in Discord at that moment. What is deleted in Discord is deleted here; when I am removed from a server, all of it.
+privacy-yours = Of yours, in this server: { $messages ->
+        [one] { $messages } message
+       *[other] { $messages } messages
+    } with { $pictures ->
+        [one] { $pictures } picture
+       *[other] { $pictures } pictures
+    }.
+privacy-out-here = You asked to be forgotten in this server: nothing new by you is stored here.
+privacy-out-everywhere = You asked to be forgotten everywhere: nothing new by you is stored in any server.
+privacy-forget-here = Forget me in this server
+privacy-forget-everywhere = Forget me everywhere
+privacy-export = Export what you hold of mine
+privacy-return = Let me be found again
+privacy-sure-here = Shall I delete all that I hold of you in this server, and store nothing new by you? Until you say yes, nothing changes.
+privacy-sure-everywhere = Shall I delete all that I hold of you in every server, and store nothing new by you? Until you say yes, nothing changes.
+privacy-yes = Yes, forget me
+privacy-no = No
+privacy-kept-as-is = Nothing was changed.
+privacy-forgotten = Done: { $messages ->
+        [one] { $messages } message of yours is
+       *[other] { $messages } messages of yours are
+    } gone from my index, and nothing new by you is stored.
+privacy-noted = Your wish is written down and cannot be lost. My database is busy: it is carried out as soon as that is free.
+privacy-back = Done: what you post from now on can be found again. What I forgot comes back with the next /reindex start, if someone gives it.
+privacy-exported = Everything that I hold of yours, in all servers: { $messages ->
+        [one] { $messages } message
+       *[other] { $messages } messages
+    }.
+privacy-exported-before = You asked for an export within the last hour; ask for the next one in { $minutes } min.
+privacy-nothing = I hold nothing of yours.
+privacy-too-large = What I hold of yours is too large to send here ({ $size }): ask whoever runs me for it.
+
+## help
+
+help-text = **I find pictures in this server's own history.** You see only hits from channels that you may read.
+    - `/similar` with a picture, words, or both: `text: red bicycle -car in:#photos after:2024 has:gif`
+    - `/similar` with filters alone shows the newest: `text: in:#photos has:gif`
+    - right-click (or hold) a message → Apps → **Find similar**
+    - `/duplicates`: what was posted more than once · `/random`: any picture
+    - `/stats`: what is indexed · `/privacy`: what I keep, forget me, export · `/help`: this
+help-manager = You manage this server:
+    - `/reindex start` lets me read its history (newest first), `status`, `pause`, `resume`, `cancel`
+    - I read channels where I have View Channel and Read Message History
+
+## command
+
+command-find-similar = Find similar
+command-similar = Find pictures in this server's history: like a picture, by words, or both
+command-duplicates = Find pictures that were posted more than once
+command-random = Show any picture of this server's history
+command-help = What I can find, and how to ask
+command-privacy = What I keep; forget me; export what you hold of mine
+command-reindex = Read this server's history for /similar (Manage Server)
+command-reindex-start = Start: read the pictures of this server, one channel, or what failed
+command-reindex-status = How far it is
+command-reindex-pause = Pause: what was read stays searchable, and nothing is read twice
+command-reindex-resume = Go on with what was paused
+command-reindex-cancel = End it; what was read stays searchable
+command-stats = What is indexed of this server
+
+## option
+
+option-image = A picture to compare with
+option-second-image = A second picture: hits are like both
+option-third-image = A third picture: hits are like all three
+option-text = What to look for, as in: cat in the rain -dog in:#memes has:gif
+option-channel = Only in this channel or category, threads included
+option-author = Only what this member posted
+option-after = Only from this day on: 2024-05-01, yesterday, 3 weeks ago
+option-before = Only before this day: 2024-05-01, yesterday, 3 weeks ago
+option-count = How many hits
+option-share = Show the hits to everybody in this channel, as far as all may see them
+option-explain = Show how each hit got its place
+option-threshold = How sure I must be, from 0.5 to 1; 0.95 if you do not say
+option-reindex-channel = Only this channel and its threads
+option-reindex-failed = Only the pictures that could not be read before
+
+## reason
+
+reason-empty = The file is empty (0 bytes).
+reason-not-a-picture = The file is not a picture, whatever its name says.
+reason-video = This is a video{ $format ->
+        [none] {""}
+       *[other] {" "}({ $format })
+    }, and I look at pictures only: give me a screenshot of it.
+reason-document = This is a document{ $format ->
+        [none] {""}
+       *[other] {" "}({ $format })
+    }, and I look at pictures only: give me a screenshot of it.
+reason-corrupt = The picture is damaged and cannot be read.
+reason-truncated = The picture breaks off in the middle: its file is incomplete.
+reason-unsupported-format = I do not open this format of picture{ $format ->
+        [none] {""}
+       *[other] {" "}({ $format })
+    }: save it as PNG, JPEG, WebP, GIF, AVIF, BMP or TIFF.
+reason-too-many-pixels = The picture has too many pixels to be opened safely.
+reason-too-many-parts = The picture is made of too many scans or frames to be opened safely.
+reason-too-many-bytes = The file is larger than I am allowed to download.
+reason-too-slow = Reading the picture took too long.
+reason-too-much-memory = Reading the picture would need too much memory.
+reason-worker-died = The picture crashed what reads it; I go on without it.
+reason-host-not-allowed = The picture lies on a host that I do not contact.
+reason-gone = The picture is no longer there.
+reason-forbidden = Discord does not let me read the picture.
+reason-unreachable = The picture could not be downloaded after several tries.
+reason-internal = I failed on the picture; my log says where.
+
+## What a question cannot mean (indexer/search)
+
+grammar-too-long = That is { $characters } characters; describe the picture in at most { $most }.
+grammar-not-excluded = -{ $filter }: cannot be excluded; -in:, -has: and -words can.
+grammar-twice = { $filter }: stands there twice; give it once.
+grammar-both = has: and -has: both name { $property }; nothing can be both.
+grammar-swapped = after: is not earlier than before:, so no message can lie between them; swap them.
+grammar-no-channel = { $text } is not a channel; in: needs #channel.
+grammar-no-member = { $text } is not a member; from: needs @name.
+grammar-empty-channel = in: needs a channel, as in in:#memes.
+grammar-empty-member = from: needs a member.
+grammar-no-value = { $filter }: has no value; write it as in { $filter ->
+        [in] in:#memes
+        [from] from:@anna
+        [after] after:2024-05-01
+        [before] before:"3 weeks ago"
+        [has] has:gif
+        [count] count:10
+        [min] min:0.8
+        [weight] weight:0.7
+       *[diverse] diverse:0.5
+    }.
+grammar-unknown-property = has: does not know “{ $text }”; it knows { $known }.
+grammar-count = count: needs a whole number from 1 on, not “{ $text }”.
+grammar-number = { $filter }: needs a number from 0 to 1, as in { $filter ->
+        [min] min:0.8
+        [weight] weight:0.7
+       *[diverse] diverse:0.5
+    }, not “{ $text }”.
+date-unknown = “{ $text }” is not a date I understand; write it as one of: 2024, 2024-05, 2024-05-01, 01.05.2024, today, yesterday, 3 weeks ago.
+search-picture-gone = That picture is no longer there, or no longer yours to see; ask for another.
+search-nothing-asked = Say what to look for: a picture, words, or both.
+search-too-old = That answer is too old to go on with; ask again.
+index-other-model = Nothing was embedded with { $model } ({ $pretrained }) in { $folder }: run the bot and give /reindex start, or configure the model that was used.
+
+## Why a channel, a server or a job cannot be read (stored as key and values)
+
+closed-server = Server { $server }: the bot is not in it (any more). Invite it again to index it.
+closed-hidden = Channel { $channel }: Discord does not show it to this bot.
+closed-view = Channel { $channel }: the bot lacks View Channel.
+closed-history = Channel { $channel }: the bot lacks Read Message History.
+closed-connect = Channel { $channel }: the bot lacks Connect, which a voice channel's text needs.
+closed-private-thread = Channel { $channel }: it is a private thread without this bot.
+closed-either = The bot lacks View Channel or Read Message History.
+closed-refused = Discord does not let this bot read it (403, code { $code }).
+closed-gone = It does not exist any more (404, code { $code }).
+history-no-content = Discord hides the contents of messages from this bot: the Message Content intent is switched off. Switch it on in Discord's developer portal (your application, Bot, Privileged Gateway Intents), restart the bot and start again.
+job-incomplete = { $channels ->
+        [one] One channel could not be read to its end
+       *[other] { $channels } channels could not be read to their end
+    }, because Discord did not answer as it should: the next start goes on there.
+job-discord-away = Discord did not answer for too long.
+job-bot-failed = The bot failed; its log says where (job { $job }).
+stored-text = { $text }
+
+## The command line, always in English
+
+cli-nothing-asked = Say what to look for: afterimage search "a red bicycle", or --image FILE, or both.
+cli-which-server = Say in which server with --guild ID; known are: { $known }.
+cli-unknown-server = Server { $server } is not in the index; known are: { $known }.
+cli-author = Nobody named { $name } has posted a picture that is indexed there.
+cli-channel = No channel { $channel } is indexed there.
+cli-file-too-large = { $path } has more than { $most } bytes (fetch.max_download_bytes).
+cli-file-unreadable = { $path } cannot be read: { $error }.
+cli-picture = { $path }: { $reason }
+cli-needs = This command needs { $name }.
+cli-id = { $name } must be an id as Discord gives it (Copy ID), not “{ $found }”.
+cli-nobody-to-ask = forget deletes for good and nobody is here to be asked: give it with --yes.
+cli-nothing-changed = Nothing was changed.
