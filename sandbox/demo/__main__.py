@@ -26,6 +26,7 @@ from sandbox.demo.questions import Question, questions
 from sandbox.demo.world import SEED, DemoWorld, build
 from sandbox.model import WEIGHTS
 from sandbox.options import NotAllowed
+from sandbox.permissions import INVITED, Permission
 from sandbox.reply import NoAnswer, Reply
 from sandbox.server import Sandbox, open_sandbox
 
@@ -40,13 +41,20 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--sheet", type=Path, default=Path("demo/contact-sheet.png"), help="where the sheet is written")
     parser.add_argument("--weights", type=Path, default=WEIGHTS, help="the model's weights")
     parser.add_argument("--seed", type=int, default=SEED, help="another guild")
+    parser.add_argument(
+        "--manage-threads",
+        action="store_true",
+        help="the bot has Manage Threads, which its invitation does not ask for",
+    )
     return parser.parse_args(argv)
 
 
-async def run(data: Path, sheet: Path, weights: Path, seed: int, console: Console) -> bool:
+async def run(
+    data: Path, sheet: Path, weights: Path, seed: int, console: Console, *, allowed: Permission = INVITED
+) -> bool:
     """The whole demo; True when all went well. Raises BotFailed, NoAnswer or NotAllowed when it cannot go on."""
     started = time.monotonic()
-    demo = build(seed)
+    demo = build(seed, bot_allowed=allowed)
     channels, messages, pictures = demo.counts()
     held = f"{messages} messages, {pictures} of them with pictures"
     console.print(f"[bold]{demo.guild.name}[/]: {channels} channels and threads, {held}")
@@ -190,7 +198,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         return 1
     try:
-        demo = run(given.data, given.sheet, given.weights, given.seed, console)
+        allowed = INVITED | Permission.MANAGE_THREADS if given.manage_threads else INVITED
+        demo = run(given.data, given.sheet, given.weights, given.seed, console, allowed=allowed)
         return 0 if asyncio.run(_until_terminated(demo)) else 1
     except (BotFailed, NoAnswer, NotAllowed) as error:
         console.print(f"demo: {error}", markup=False)

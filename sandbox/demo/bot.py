@@ -27,7 +27,7 @@ def config_text(sandbox: Sandbox, data_dir: Path, weights: Path) -> str:
     Segments are sealed early, so that a few hundred pictures make some.
     """
     text = {
-        "data_dir": str(data_dir),
+        "data_dir": str(data_dir.resolve()),  # a relative one would count from the file's folder, which is this one
         "discord.api_base": sandbox.api_base,
         "fetch.insecure_hosts": [sandbox.cdn_host],
         "model.name": NAME,
@@ -42,6 +42,12 @@ def config_text(sandbox: Sandbox, data_dir: Path, weights: Path) -> str:
     return "".join(f"{key} = {json.dumps(value)}\n" for key, value in text.items())
 
 
+def environment(token: str) -> dict[str, str]:
+    """What the demo's bot finds in its environment: nothing of what a user has exported for a bot of their own."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AFTERIMAGE_")}
+    return kept | {"AFTERIMAGE_DISCORD_TOKEN": token}
+
+
 @asynccontextmanager
 async def running_bot(sandbox: Sandbox, guild: Guild, data_dir: Path, weights: Path) -> AsyncIterator[None]:
     """Start `python -m bot run` and wait until members can use it; SIGTERM at the end.
@@ -51,23 +57,25 @@ async def running_bot(sandbox: Sandbox, guild: Guild, data_dir: Path, weights: P
     """
     config, log = data_dir / "config.toml", data_dir / "bot.log"
     config.write_text(config_text(sandbox, data_dir, weights))
-    environ = {key: value for key, value in os.environ.items() if not key.startswith("AFTERIMAGE_")}
-    environ |= {"AFTERIMAGE_DISCORD_TOKEN": sandbox.token}
+    environ = environment(sandbox.token)
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "bot", "run", "--config", str(config), stdout=output, stderr=output, env=environ
         )
         try:
-            await _ready(process, sandbox, guild, config, log)
+            await _ready(process, sandbox, guild, config, log, environ)
             yield
         finally:
             await _stop(process)
 
 
-async def _ready(process: asyncio.subprocess.Process, sandbox: Sandbox, guild: Guild, config: Path, log: Path) -> None:
+async def _ready(
+    process: asyncio.subprocess.Process, sandbox: Sandbox, guild: Guild, config: Path, log: Path,
+    environ: dict[str, str],
+) -> None:  # fmt: skip
     """Connected is not enough: `afterimage health` says when the bot knows its servers."""
     deadline = asyncio.get_running_loop().time() + _READY_S
-    while not (sandbox.gateway.connected(guild) and await _healthy(config)):
+    while not (sandbox.gateway.connected(guild) and await _healthy(config, environ)):
         if process.returncode is not None:
             raise BotFailed(f"the bot ended with {process.returncode}:\n{_tail(log)}")
         if asyncio.get_running_loop().time() > deadline:
@@ -75,10 +83,10 @@ async def _ready(process: asyncio.subprocess.Process, sandbox: Sandbox, guild: G
         await asyncio.sleep(0.25)
 
 
-async def _healthy(config: Path) -> bool:
+async def _healthy(config: Path, environ: dict[str, str]) -> bool:
     asked = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bot", "health", "--config", str(config),
-        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL, env=environ,
     )  # fmt: skip
     return await asked.wait() == 0
 

@@ -71,18 +71,18 @@ class DemoWorld:
         return len(channels), sum(len(channel) for channel in channels), len(self.posted)
 
 
-def build(seed: int = SEED, *, now_ms: int | None = None) -> DemoWorld:
+def build(seed: int = SEED, *, now_ms: int | None = None, bot_allowed: Permission = permissions.INVITED) -> DemoWorld:
     """The demo guild. `now_ms` fixes its clock (Unix milliseconds; None: now); ages count back from there."""
-    return _Builder(seed, now_ms).build()
+    return _Builder(seed, now_ms, bot_allowed).build()
 
 
 class _Builder:
-    def __init__(self, seed: int, now_ms: int | None) -> None:
+    def __init__(self, seed: int, now_ms: int | None, bot_allowed: Permission) -> None:
         self.rng = Random(seed)
         self.world = World(now_ms=now_ms)
         self.now_ms = self.world.clock.now_ms()
         owner = self.world.user("mara.lind", "Mara")
-        self.guild = self.world.guild("Lower Wickham", owner, bot_allowed=permissions.BOT)
+        self.guild = self.world.guild("Lower Wickham", owner, bot_allowed=bot_allowed)
         people = {name: self.world.user(name, shown) for name, shown in _PEOPLE}
         self.demo = DemoWorld(self.world, self.guild, owner, people | {owner.name: owner})
         self.pool = [concept for concept in CONCEPTS if concept.id not in (*RESERVED, _CAT)]

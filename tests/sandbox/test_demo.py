@@ -6,11 +6,15 @@ import json
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from PIL import Image
 
+from bot.client import invitation
+from bot.config import load
 from sandbox.demo.bad_files import HUGE_PX, bad_files
+from sandbox.demo.bot import config_text, environment
 from sandbox.demo.contact_sheet import Row, Shown, contact_sheet
 from sandbox.demo.hits import age, hits
 from sandbox.demo.questions import questions
@@ -18,7 +22,8 @@ from sandbox.demo.world import RESERVED, DemoWorld, build
 from sandbox.drawing.concepts import CONCEPTS
 from sandbox.drawing.scene import concept_ids
 from sandbox.interactions import Kind
-from sandbox.permissions import OverwriteKind, Permission
+from sandbox.model import WEIGHTS
+from sandbox.permissions import INVITED, OverwriteKind, Permission
 from sandbox.reply import Reply
 from sandbox.server import open_sandbox
 from sandbox.world import ChannelKind, Embed, Message, MessageFlag, Thread
@@ -198,3 +203,43 @@ def test_threads_of_the_forum_hold_the_cat_once(demo: DemoWorld) -> None:
 
 def _channel_of(demo: DemoWorld, message_id: int) -> int:
     return next(channel.id for channel in demo.world.channels() if channel.message(message_id))
+
+
+def test_the_demos_bot_has_the_rights_of_the_invitation_and_no_others() -> None:
+    asked = parse_qs(urlsplit(invitation(1)).query)["permissions"]
+    assert asked == [str(int(INVITED))]
+    allowed = INVITED | Permission.MANAGE_THREADS
+    assert build(now_ms=NOW).guild.me.roles[0].permissions == INVITED
+    assert build(now_ms=NOW, bot_allowed=allowed).guild.me.roles[0].permissions == allowed
+
+
+async def test_the_demos_data_lies_in_the_folder_that_was_named(
+    demo: DemoWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = Path("data/demo")
+    folder.mkdir(parents=True)
+    async with open_sandbox(demo.world) as sandbox:
+        (folder / "config.toml").write_text(config_text(sandbox, folder, WEIGHTS))
+        config = load(folder / "config.toml", environment(sandbox.token))
+    assert config.settings.data_dir == tmp_path / "data" / "demo"
+
+
+async def test_what_a_user_has_exported_for_their_own_bot_does_not_reach_the_demos(
+    demo: DemoWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (
+        ("DATA_DIR", "/elsewhere"),
+        ("INDEX_SEAL_ROWS", "many"),
+        ("DISCORD_TOKEN", "x"),
+        ("CONFIG", "x"),
+    ):
+        monkeypatch.setenv(f"AFTERIMAGE_{name}", value)
+    async with open_sandbox(demo.world) as sandbox:
+        (tmp_path / "config.toml").write_text(config_text(sandbox, tmp_path, WEIGHTS))
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "bot", "check-config", "--config", str(tmp_path / "config.toml"),
+            env=environment(sandbox.token), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        output, _ = await process.communicate()
+    assert (process.returncode, str(tmp_path) in output.decode()) == (0, True), output.decode()

@@ -27,9 +27,14 @@ async def _run(*arguments: str) -> tuple[int | None, str]:
     return process.returncode, output.decode()
 
 
-async def test_every_query_of_the_demo_finds_its_message(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rights", [(), ("--manage-threads",)])
+async def test_every_query_of_the_demo_finds_its_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rights: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("AFTERIMAGE_INDEX_SEAL_ROWS", "exported for another bot")
     data, sheet = tmp_path / "data", tmp_path / "sheet.png"
-    code, output = await _run("sandbox.demo", "--data", str(data), "--sheet", str(sheet))
+    code, output = await _run("sandbox.demo", "--data", str(data), "--sheet", str(sheet), *rights)
+    monkeypatch.delenv("AFTERIMAGE_INDEX_SEAL_ROWS")
     last = output.strip().splitlines()[-1]
     assert re.fullmatch(r"demo: (\d+)/\1 queries found their message", last), output
     assert code == 0
