@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from bot import app, terminal
-from bot.config import Config, load
+from bot.config import TOKEN_VARIABLE, Config, load
 from bot.config_values import Secret, written
+from bot.hardening import keep_memory_private, wipe_from_environment
 from indexer.errors import Stop
 
 START_S = 60.0  # building the demo server draws nothing yet: seconds on a slow machine
@@ -36,7 +37,9 @@ class Address:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs until SIGTERM or SIGINT. Raises Stop for what must be put right first."""
+    keep_memory_private()
     config = load(arguments.config, os.environ)
+    wipe_from_environment(TOKEN_VARIABLE)
     if config.discord.token is not None:
         app.run(config, adopt=arguments.adopt)
     else:  # each start makes another server up, and another bot: what was read in the one before is of no use

@@ -8,24 +8,26 @@ import os
 
 from bot import terminal
 from bot.config import load
+from indexer.ingest.decode import Readers, describe_readers
 from indexer.storage import status
 from indexer.storage.database import open_database
 from indexer.storage.status import Counts, Status
 
 
 def show(arguments: argparse.Namespace) -> int:
-    """Raises StorageError where there is no database, or none that this version can read."""
-    data_dir = load(arguments.config, os.environ).settings.data_dir
+    """Raises StorageError where there is no database, or none that this version can read; Stop where no picture can be
+    opened here."""
+    settings = load(arguments.config, os.environ).settings
 
-    async def read() -> Status:
-        async with open_database(data_dir, write=False) as db, db.reader() as connection:
-            return await status.read(connection)
+    async def read() -> tuple[Status, Readers]:
+        async with open_database(settings.data_dir, write=False) as db, db.reader() as connection:
+            return await status.read(connection), await describe_readers(settings.decode)
 
-    found = asyncio.run(read())
+    found, readers = asyncio.run(read())
     if arguments.json:
-        terminal.say_json(found.as_dict())
+        terminal.say_json({**found.as_dict(), "readers": readers.as_dict()})
     else:
-        terminal.say(text(found))
+        terminal.say(f"{text(found)}\n{readers_text(readers)}")
     return 0
 
 
@@ -49,6 +51,14 @@ def text(found: Status) -> str:
     lines += [f"model: {name} ({count:,} embeddings)" for name, count in found.models.items()]
     lines.append(f"database: {found.database_bytes:,} bytes, segments: {found.total.segment_bytes:,} bytes")
     return "\n".join(lines)
+
+
+def readers_text(readers: Readers) -> str:
+    """One line on the processes that open pictures."""
+    return (
+        f"picture readers: at most {readers.indexing} for indexing and {readers.questions} for questions,"
+        f" {readers.memory_bytes:,} bytes each; locked down by {readers.lockdown}"
+    )
 
 
 def _numbers(counts: Counts) -> list[str]:

@@ -10,6 +10,8 @@ import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
 
 from indexer.errors import Stop
 from indexer.ingest.decode_memory import worker_memory
@@ -33,9 +35,9 @@ QUESTION_BUDGET_S = 3.0
 # By the clock a picture may take so many times its processor time: that much a busy machine may slow it. Indexing gives
 # way to everything else, so it may be slowed more.
 _QUESTION_PATIENCE = 3
-_INDEXING_PATIENCE = 10
-# On two cores a question's worker gets three quarters of a core beside an indexing one (nice(7): 1.25 a step).
-_INDEXING_NICE = 5
+_INDEXING_PATIENCE = 20
+# Beside an indexing worker on the same core a question's gets nine tenths of it (nice(7): 1.25 a step).
+_INDEXING_NICE = 10
 _QUESTIONS_WAITING = 64
 _INDEXING_WAITING = 1024  # the pipeline asks for far fewer at once
 
@@ -123,8 +125,34 @@ async def open_decoder(settings: DecodeSettings, spec: PixelSpec) -> AsyncIterat
         await decoder.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """The processes that open pictures: how many at most, the memory of each in bytes, what locks them down."""
+
+    indexing: int
+    questions: int
+    memory_bytes: int
+    lockdown: Lockdown
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "indexing": self.indexing,
+            "questions": self.questions,
+            "memory_bytes": self.memory_bytes,
+            "in_force": list(self.lockdown.in_force),
+            "missing": dict(self.lockdown.missing),
+        }
+
+
+async def describe_readers(settings: DecodeSettings) -> Readers:
+    """What these settings give on this machine; starts a worker to see what locks it down. Raises Stop."""
+    memory_bytes = _worker_settings(settings, PixelSpec(64), 0).memory_bytes
+    return Readers(indexing_workers(settings), QUESTION_WORKERS, memory_bytes, await probe_lockdown(settings))
+
+
 async def probe_lockdown(settings: DecodeSettings) -> Lockdown:
-    """What would be in force in a worker, told by one that is started for it. Raises Stop."""
+    """What is in force in a worker, told by one that is started for it. Raises Stop."""
     try:
         worker = await Worker.start(_worker_settings(settings, PixelSpec(64), 0))
     except CannotStart as error:

@@ -108,6 +108,18 @@ def test_status_counts_what_there_is(data: Indexed, capsys: pytest.CaptureFixtur
     assert "model: in-test none (8 embeddings)" in out
 
 
+def test_status_tells_what_locks_the_picture_readers_down(data: Indexed, capsys: pytest.CaptureFixture[str]) -> None:
+    readers = status(capsys)["readers"]
+    assert readers["indexing"] >= 1
+    assert readers["questions"] == 2
+    assert readers["memory_bytes"] >= 64 * 1024**2
+    parts = {*readers["in_force"], *readers["missing"]}
+    assert {"seccomp", "landlock", "no new privileges", "not dumpable", "limits"} <= parts
+    _, out, _ = ran(capsys, "status")
+    (line,) = [line for line in out.splitlines() if line.startswith("picture readers:")]
+    assert all(part in line for part in parts)
+
+
 def test_status_and_search_work_beside_a_running_bot(data: Indexed, capsys: pytest.CaptureFixture[str]) -> None:
     with hold(data.folder):
         assert status(capsys)["messages"] == 8

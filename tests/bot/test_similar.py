@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from bot.commands import asking
 from bot.contact_sheet import CELL
 from bot.replies.pages import PAGE_HITS
+from indexer.model import UserId
 from sandbox.members import Person
 from sandbox.permissions import Permission
 from sandbox.reply import Reply
@@ -151,6 +153,18 @@ async def test_a_file_that_is_no_picture_is_refused_in_a_clear_sentence(shop: tu
         reply = await similar(asker, place.talk.id, image=File.of("cat.png", data))
         assert said in reply.text(), reply.text()
         assert reply.ephemeral
+
+
+async def test_a_picture_that_has_to_wait_too_long_is_not_blamed_on_discord(
+    shop: tuple[Running, Town], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bot, place = shop
+    monkeypatch.setattr(asking, "ANSWER_S", 0.3)
+    async with bot.service.decoder.turn_of(UserId(place.member.id)):  # another picture of theirs is in hand
+        reply = await similar(bot.person(place.member), place.talk.id, image=noise(3).data)
+        assert "opening many pictures" in reply.text()
+        assert "Discord" not in reply.text()
+        assert shown(await similar(bot.person(place.owner), place.talk.id, text="picture number 3"))
 
 
 async def test_asking_for_nothing_says_what_to_give(shop: tuple[Running, Town]) -> None:
