@@ -251,7 +251,8 @@ class Candidate:
 class Band(StrEnum):
     """How close a hit is, in words; closest first. Bands are measured on the guild's own pictures.
 
-    SAID is of a hit whose message says what was asked for, while its picture alone would have been too far off.
+    SAID is of a hit whose message says what was asked for, while its picture alone would have been too far off; LISTED
+    of one that filters alone found: nothing was compared, and its score says nothing.
     """
 
     SAME = "same-picture"
@@ -260,6 +261,7 @@ class Band(StrEnum):
     RELATED = "related"
     SAID = "said"
     FAR = "far"
+    LISTED = "listed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +289,8 @@ class Floor(StrEnum):
 class Hit:
     """One answer: a picture and the message that shows it best for this query (the newest, unless words chose).
 
-    `other_places` are further places of the same picture that the same filter allows, newest first.
+    `other_places` are further places of the same picture that the same filter allows, newest first; `copies` those of
+    edited copies of it, by the rule of /duplicates.
     """
 
     picture_id: PictureId
@@ -302,13 +305,19 @@ class Hit:
     width: int
     height: int
     other_places: tuple[Place, ...] = ()
+    copies: tuple[Place, ...] = ()
     band: Band = Band.RELATED
     parts: Parts = field(default_factory=Parts)
 
     @property
     def first_place(self) -> Place:
-        """Where the picture was posted first, as far as the filter allows to see."""
-        return min((self.place, *self.other_places))
+        """Where the picture, or what it is a copy of, was posted first, as far as the filter allows to see."""
+        return min((self.place, *self.other_places, *self.copies))
+
+    @property
+    def times(self) -> int:
+        """How many messages show the picture or a copy of it."""
+        return len({place.message_id for place in (self.place, *self.other_places, *self.copies)})
 
     @property
     def created_ms(self) -> int:

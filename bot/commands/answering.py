@@ -22,6 +22,7 @@ from bot.replies.pages import PAGE_HITS, Asked, Coverage, Dress, page, page_coun
 from bot.texts import Language, translate
 from indexer.errors import TellPerson
 from indexer.model import ChannelId, DecodedPicture, Floor, GuildId, MessageId, PictureId, Pixels, SearchResult, UserId
+from indexer.search import browse
 from indexer.search.cache import Recent
 from indexer.search.coverage import coverage
 from indexer.search.grammar import Wish
@@ -106,9 +107,13 @@ class Answers:
         share: bool = False,
     ) -> None:
         """Searches and replies to an interaction that is deferred for the asker's eyes only."""
-        if not (pictures or wish.words.strip()):
-            raise TellPerson("error-nothing-asked")
         count = min(wish.count or self.settings.default_count, self.settings.max_count)
+        if not (pictures or wish.words.strip()):
+            if wish.without:
+                raise TellPerson("error-only-without")
+            if scope == Scope():
+                raise TellPerson("error-nothing-asked")
+            count = count if wish.count else browse.MOST
         scoped = scope.filter(who.visible)
         query = Query.for_pictures(who.guild_id, scoped, tuple(pictures), count=count).asked_by(wish)
         query = replace(query, visible=who.visible, asker=who.user_id)

@@ -167,7 +167,7 @@ def _lines(guild_id: GuildId, place: int, hit: Hit, asked: Asked, dress: Dress) 
     words = excerpt(hit.excerpt, EXCERPT_CHARACTERS) or escaped(hit.file_name, FILE_CHARACTERS)
     if words and not (where.flags & PlaceFlag.SPOILER and not hit.excerpt.strip()):
         lines.append(f"> {words}")
-    if hit.other_places:
+    if hit.times > 1:
         first = hit.first_place
         lines.append(
             "-# "
@@ -176,7 +176,7 @@ def _lines(guild_id: GuildId, place: int, hit: Hit, asked: Asked, dress: Dress) 
                 "hit-first",
                 author=f"<@{first.author_id}>",
                 age=stamp(first.message_id, "R"),
-                count=len(hit.other_places) + 1,
+                count=hit.times,
             )
         )
     if dress.explain:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from indexer.model import Vectors
+from indexer.model import PictureId, Place, Vectors
 from indexer.search.bands import HASH_BITS, LARGEST_HASH_PART, copy_bits_of, copy_scores
 from indexer.search.long_work import unless
+from indexer.search.lookup import PictureFacts
 
 # How sure a copy must be unless a member says otherwise: 0 at the server's typical neighbours, 1 at identity.
 THRESHOLD = 0.95
@@ -67,6 +69,29 @@ def leaders(
                 leads[own] = (int(near[best]), min(max(sure, threshold), 1.0))
                 leading[own] = False
     return leads
+
+
+def groups_of_copies(
+    facts: Mapping[PictureId, PictureFacts], posted: Mapping[PictureId, Sequence[Place]], typical: float
+) -> dict[PictureId, tuple[PictureId, ...]]:
+    """For each of these pictures all of them that are copies of the same first post, itself included.
+
+    `posted` are their places. The same rule as /duplicates follows, so both name the same first post.
+    """
+    ids = sorted((one for one in facts if posted.get(one)), key=lambda one: min(posted[one]))
+    if not ids:
+        return {}
+    hashes = [facts[one].perceptual_hash for one in ids]
+    pictures = Comparable(
+        np.stack([facts[one].vector for one in ids]),
+        np.array([(one or 0) & (1 << 64) - 1 for one in hashes], np.uint64),
+        np.array([one is not None for one in hashes], np.bool_),
+    )
+    members: dict[int, list[PictureId]] = {}
+    leads = leaders(pictures, THRESHOLD, typical)
+    for own, (leader, _) in zip(ids, leads, strict=True):
+        members.setdefault(leader, []).append(own)
+    return {own: tuple(members[leader]) for own, (leader, _) in zip(ids, leads, strict=True)}
 
 
 _Ints = npt.NDArray[np.intp]

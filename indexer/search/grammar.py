@@ -67,6 +67,12 @@ class Wish:
     weight: float | None = None
     diversity: float | None = None
 
+    @property
+    def has_filters(self) -> bool:
+        """Whether it says which messages may be shown at all: with nothing else, those are listed."""
+        kept = (self.channels, self.not_channels, self.authors, self.require, self.exclude)
+        return any(kept) or self.after_ms is not None or self.before_ms is not None
+
 
 @dataclass(frozen=True, slots=True)
 class _Token:

@@ -16,7 +16,8 @@ BALANCED = 0.5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Query:
-    """One search. At least one of `frames`, `vectors`, `like` and `words` says what to look for.
+    """One search. `frames`, `vectors`, `like` and `words` say what to look for; without any, what passes the filter is
+    listed, newest first.
 
     `frames` are pictures as the encoder takes them, `vectors` such pictures already embedded ([d], unit length),
     `crops` their middles: what is left of a copy when its caption or the app around it is cut away; they only judge.
@@ -84,6 +85,11 @@ class Query:
     @property
     def has_words(self) -> bool:
         return bool(self.words.strip() or self.phrases)
+
+    @property
+    def filters_only(self) -> bool:
+        """Whether nothing is looked for: no picture, no words, and nothing that must not be in them."""
+        return not (self.has_pictures or self.has_words or self.without)
 
     @property
     def seen(self) -> frozenset[ChannelId]:

@@ -31,8 +31,10 @@ from indexer.ports import Encoder, Priority
 from indexer.search import lookup, words
 from indexer.search.aim import Target, aim
 from indexer.search.bands import Calibration
+from indexer.search.browse import browse
 from indexer.search.cache import Recent
 from indexer.search.choose import choose
+from indexer.search.copies import groups_of_copies
 from indexer.search.judge import Judged, copies_first, judge
 from indexer.search.middles import middles
 from indexer.search.query import Query
@@ -155,6 +157,11 @@ class Searcher:
         stages = _Stages()
         if not query.filter.channels:
             return SearchResult((), 0, Floor.INDEX, stages.finished())
+        if query.filters_only:
+            with stages.stage("list"):
+                async with self._db.reader() as connection:
+                    hits, inside = await browse(connection, query.guild_id, query.filter, query.count)
+            return SearchResult(hits, inside, Floor.INDEX, stages.finished())
         with stages.stage("picture"):
             query = await self.prepare(query)
         async with self._db.reader() as connection:
@@ -286,9 +293,10 @@ class Searcher:
                 ]
             )
             top = list(fused)[: max(RANKED, RANKED_A_HIT * query.count)]
-            shown = await lookup.places(connection, query.guild_id, top, query.filter)
+            shown = await lookup.places(connection, query.guild_id, list(facts), query.filter)
             chosen = choose(query, [judged[one] for one in top if one in shown], facts, fused, shown)
-            return await self._complete(connection, query, chosen, shown)
+            copies = groups_of_copies(facts, shown, calibration.typical)
+            return await self._complete(connection, query, chosen, shown, copies)
 
     async def _spoken_of(
         self,
@@ -312,15 +320,20 @@ class Searcher:
         query: Query,
         chosen: Sequence[tuple[Judged, Sequence[PictureId]]],
         shown: Mapping[PictureId, tuple[Place, ...]],
+        copies: Mapping[PictureId, tuple[PictureId, ...]],
     ) -> tuple[Hit, ...]:
         """Hits with all that a reply shows, as SQLite has it at this moment."""
         together = [
             (found, sorted({place for one in alike for place in shown[one]}, reverse=True)) for found, alike in chosen
         ]
+        repeated = [
+            sorted({place for one in alike for copy in copies[one] for place in shown[copy]} - set(everywhere))
+            for (_, alike), (_, everywhere) in zip(chosen, together, strict=True)
+        ]
         leading = [_leading(found, everywhere, shown) for found, everywhere in together]
         details = await places.describe(connection, [place.place_id for place in leading])
         hits = []
-        for (found, everywhere), place in zip(together, leading, strict=True):
+        for (found, everywhere), again, place in zip(together, repeated, leading, strict=True):
             detail = details.get(place.place_id)
             if detail is None or detail.channel_id not in query.filter.channels:
                 continue  # cannot happen inside one snapshot; were it to, silence beats a leak
@@ -338,6 +351,7 @@ class Searcher:
                     width=detail.width,
                     height=detail.height,
                     other_places=tuple(one for one in everywhere if one != place),
+                    copies=tuple(reversed(again)),
                     band=found.band,
                     parts=found.parts,
                 )

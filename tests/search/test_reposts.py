@@ -16,7 +16,7 @@ from indexer.search.long_work import open_long_work
 from indexer.search.rank import hamming
 from indexer.search.reposts import Reposts, compare, described
 from indexer.storage import messages
-from tests.search.library import BEN, DAY_MS, GUILD, PETS, SECRET, START_MS, Library, decoded, everywhere
+from tests.search.library import BEN, DAY_MS, GUILD, PETS, SECRET, START_MS, Library, ask, decoded, everywhere
 
 
 async def find(library: Library, threshold: float = 0.95, **narrowed: object) -> Reposts:
@@ -112,6 +112,31 @@ async def test_a_page_turn_shows_nothing_of_a_message_that_went_since_the_compar
     (group,) = (await described(library.db, GUILD, everywhere(), found)).groups
     assert (group.first.message_id, [place.message_id for place in group.others]) == (posts[1], [posts[2]])
     assert (await described(library.db, GUILD, Filter(frozenset({SECRET})), found)).groups == ()
+
+
+async def test_similar_and_duplicates_name_the_same_first_post_copies_included(library: Library) -> None:
+    """Chains of edits, re-encodings and re-posts: whatever a search hits, it says of it what /duplicates says."""
+    rng = np.random.default_rng(7)
+    for number in range(40):
+        what = f"thing{number % 6} {'edited' * int(rng.integers(2))} #{number}"
+        await library.post(decoded(what, perceptual_hash=int(rng.integers(2**16)) << 8))
+        if number % 3 == 0:
+            await library.post(decoded(what, perceptual_hash=1 << int(rng.integers(60))))
+    groups = (await find(library)).groups
+    assert len(groups) > 3
+    first_of = {
+        place.message_id: (group.first, len(group.others) + 1)
+        for group in groups
+        for place in (group.first, *group.others)
+    }
+    checked = 0
+    for number in range(6):
+        result = await library.searcher.search(ask("", f"thing{number}", count=50, min_score=-1.0))
+        for hit in result.hits:
+            expected = first_of.get(hit.place.message_id, (hit.place, 1))
+            assert (hit.first_place.message_id, hit.times) == (expected[0].message_id, expected[1])
+            checked += expected[1] > 1
+    assert checked > 20
 
 
 @given(st.floats(-1, 1, width=32), st.integers(0, 64))
