@@ -18,7 +18,7 @@ from bot.log import logging_to
 from bot.texts.errors import english
 from indexer.errors import Rejected, TellPerson
 from indexer.ingest.decode import open_decoder
-from indexer.model import Channel, ChannelId, DecodedPicture, Filter, GuildId, Hit, SearchResult, UserId
+from indexer.model import Band, Channel, ChannelId, DecodedPicture, Filter, GuildId, Hit, SearchResult, UserId
 from indexer.ports import Priority
 from indexer.search.grammar import Reference, Wish, parse
 from indexer.search.query import Query
@@ -41,7 +41,9 @@ async def _search(config: Config, arguments: argparse.Namespace) -> None:
     wish = parse(arguments.words, round(time.time() * 1000))
     if arguments.count is not None:
         wish = replace(wish, count=arguments.count)
-    if not wish.words and arguments.image is None:
+    if wish.without and not wish.words and arguments.image is None:
+        raise TellPerson("error-only-without")
+    if not (wish.words or wish.has_filters) and arguments.image is None:
         raise TellPerson("cli-nothing-asked")
     async with open_search(config.settings) as reader:
         guild_id = await _guild(reader, arguments.guild)
@@ -133,7 +135,7 @@ def as_json(guild_id: GuildId, result: SearchResult, names: dict[ChannelId, str]
         "stage_ms": {stage: round(ms, 3) for stage, ms in result.stage_ms.items()},
         "hits": [
             {
-                "score": round(hit.score, 4),
+                "score": None if hit.band is Band.LISTED else round(hit.score, 4),
                 "band": hit.band.value,
                 "channel": names.get(hit.place.channel_id, ""),
                 "channel_id": str(hit.place.channel_id),
@@ -161,15 +163,17 @@ def as_text(guild_id: GuildId, result: SearchResult, names: dict[ChannelId, str]
         more = f", and {len(hit.other_places)} times elsewhere" if hit.other_places else ""
         shown = (names.get(hit.place.channel_id, "?"), hit.author_name, hit.file_name)
         channel, author, file_name = (terminal.one_line(name, NAME_CHARACTERS) for name in shown)
-        lines.append(
-            f"{rank:>3}. {hit.band.value.replace('-', ' ')} ({hit.score:.2f})  #{channel}"
-            f"  {author}, {day}{more}  {file_name}"
-        )
+        lines.append(f"{rank:>3}. {_closeness(hit)}#{channel}  {author}, {day}{more}  {file_name}")
         lines.append(f"     {jump(guild_id, hit)}")
     if not lines:
         lines.append("nothing close enough")
     lines.append(f"searched {result.searched:,} pictures in {result.stage_ms.get('total', 0.0):.1f} ms")
     return "\n".join(lines)
+
+
+def _closeness(hit: Hit) -> str:
+    """Empty where nothing was compared."""
+    return "" if hit.band is Band.LISTED else f"{hit.band.value.replace('-', ' ')} ({hit.score:.2f})  "
 
 
 def jump(guild_id: GuildId, hit: Hit) -> str:

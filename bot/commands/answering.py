@@ -7,7 +7,7 @@ import io
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import discord
 
@@ -16,7 +16,7 @@ from bot.commands import NO_MENTIONS, CommandContext
 from bot.commands.asking import ANSWER_S, Asker, Scope, asker
 from bot.commands.open_replies import OpenReplies
 from bot.commands.sheets import sheet
-from bot.contact_sheet import shrunk
+from bot.contact_sheet import MAX_HITS, shrunk
 from bot.posting import refusal
 from bot.replies.pages import PAGE_HITS, Asked, Coverage, Dress, page, page_count
 from bot.texts import Language, translate
@@ -105,6 +105,7 @@ class Answers:
         *,
         explain: bool = False,
         share: bool = False,
+        origin: Literal["given", "message"] = "given",
     ) -> None:
         """Searches and replies to an interaction that is deferred for the asker's eyes only."""
         count = min(wish.count or self.settings.default_count, self.settings.max_count)
@@ -118,7 +119,7 @@ class Answers:
         query = Query.for_pictures(who.guild_id, scoped, tuple(pictures), count=count).asked_by(wish)
         query = replace(query, visible=who.visible, asker=who.user_id)
         query = await self.service.searcher.prepare(query)
-        asked = Asked(len(pictures), wish.words, wish.without)
+        asked = Asked(len(pictures), wish.words, wish.without, origin)
         kept = tuple(shrunk(picture.frames[0]) for picture in pictures)
         reply = SimilarReply(interaction.user.id, query, scope, asked, explain, self, kept)
         if share:
@@ -166,7 +167,7 @@ class Answers:
         query = Query(who.guild_id, scope.filter(who.visible), like=(picture_id,), count=count)
         query = replace(query, visible=who.visible, asker=who.user_id)
         query = await self.service.searcher.prepare(query)
-        reply = SimilarReply(interaction.user.id, query, scope, Asked(1), explain, self)
+        reply = SimilarReply(interaction.user.id, query, scope, Asked(1, origin="shown"), explain, self)
         reply.token = self.replies.remember(reply)
         await self.show(interaction, who, reply)
 
@@ -246,8 +247,8 @@ class Answers:
     ) -> SearchResult:
         """The result without hits that are gone from Discord: those are purged, and others take their place.
 
-        Looks up what is about to be shown (the current page, or `everything`), for at most VERIFY_S seconds; what could
-        not be looked up in that time is shown.
+        Looks up what is about to be shown (the current page, or `everything` that a contact sheet has room for), for at
+        most VERIFY_S seconds; what could not be looked up in that time is shown.
         """
         visible = self._visible(interaction, who, reply)
         query = reply.query.within(reply.scope.filter(visible), visible)
@@ -258,7 +259,7 @@ class Answers:
             hits = tuple(hit for hit in result.hits if hit.place.message_id not in closed)
             result = replace(result, hits=hits)
             first = 0 if everything else min(reply.index, page_count(result) - 1) * PAGE_HITS
-            shown = hits[first : None if everything else first + PAGE_HITS]
+            shown = hits[first : MAX_HITS if everything else first + PAGE_HITS]
             left = deadline - time.monotonic()
             if left <= 0:
                 return result

@@ -54,6 +54,7 @@ class Asker:
     visible: frozenset[ChannelId]
     stored: Sequence[Channel]
     manages: bool
+    asking_channel: access.AskingChannel
 
     @property
     def guild_id(self) -> GuildId:
@@ -109,7 +110,7 @@ async def asker(interaction: discord.Interaction[Any], service: Service) -> Aske
         stored = await channels.of_guild(connection, GuildId(guild.id))
     members = interaction.client.thread_members
     visible = await access.look(members, guild, member, interaction.channel, stored)
-    return Asker(guild, member, language, visible, stored, manages(interaction))
+    return Asker(guild, member, language, visible, stored, manages(interaction), interaction.channel)
 
 
 def with_threads(channel_ids: Iterable[int], stored: Iterable[Channel]) -> frozenset[ChannelId]:
@@ -131,11 +132,23 @@ def named_channels(references: Iterable[Reference], who: Asker) -> frozenset[Cha
             wanted = reference.name.casefold()
             matches = {channel.id for channel in who.stored if channel.name.casefold() == wanted} & who.visible
         if not with_threads(matches, who.stored) & who.visible:
-            if reference.id is not None:
-                raise TellPerson("error-channel-by-id", channel=str(reference.id))
-            raise TellPerson("error-channel-by-name", channel=reference.name)
+            raise _no_pictures(reference, with_threads(matches or _named(reference, who.stored), who.stored), who)
         found |= matches
     return with_threads(found, who.stored)
+
+
+def _named(reference: Reference, stored: Iterable[Channel]) -> frozenset[ChannelId]:
+    wanted = reference.name.casefold()
+    return frozenset(channel.id for channel in stored if channel.name.casefold() == wanted)
+
+
+def _no_pictures(named: Reference, chosen: frozenset[ChannelId], who: Asker) -> TellPerson:
+    """What to tell who chose these channels and may see none of them here: the way out, where age alone hides them."""
+    hidden = access.hidden_for_age(who.guild, who.member, who.asking_channel, who.stored)
+    about = "age-restricted" if chosen & hidden else "channel"
+    if named.id is not None:
+        return TellPerson(f"error-{about}-by-id", channel=str(named.id))
+    return TellPerson(f"error-{about}-by-name", channel=named.name)
 
 
 async def named_authors(service: Service, references: Sequence[Reference], who: Asker) -> frozenset[UserId]:
@@ -175,7 +188,7 @@ async def scope_of(
         named = [one.id for one in inside.channels] if isinstance(inside, discord.CategoryChannel) else [channel.id]
         below = with_threads(named, who.stored)
         if not below & who.visible:
-            raise TellPerson("error-channel-by-id", channel=str(channel.id))
+            raise _no_pictures(Reference(channel.id, ""), below, who)
         chosen = below if chosen is None else chosen & below
     authors = await named_authors(service, wish.authors, who)
     if author is not None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bot.commands.asking import Asker
 from bot.contact_sheet import MAX_HITS, Cell, contact_sheet
 from bot.replies.escape import plain
-from bot.replies.pages import Asked, band_text, score_text
+from bot.replies.pages import Asked, band_text, score_text, title
 from bot.texts import Language, translate
 from indexer.errors import AfterimageError
 from indexer.model import ChannelId, Hit, Pixels, PlaceFlag, SearchResult
@@ -49,7 +49,9 @@ async def sheet(
                     tasks.create_task(get(number, hit))
     cells = [_cell(found.get(number), number, hit, asked, names, who.language) for number, hit in enumerate(hits)]
     left = [Cell(picture, translate(who.language, "sheet-asked")) for picture in pictures]
-    heading = plain(asked.words, 100) if asked.words.strip() else translate(who.language, "sheet-heading")
+    heading = plain(asked.words, 100)
+    if not heading:
+        heading = translate(who.language, "sheet-heading") if pictures else title(asked, who.language)
     return await asyncio.to_thread(contact_sheet, left, cells, heading)
 
 
@@ -58,7 +60,7 @@ def _cell(
 ) -> Cell:
     channel = f"#{plain(names.get(hit.place.channel_id, ''), 40)}"
     below = " · ".join(filter(None, (score_text(hit, asked, language), channel)))
-    return Cell(picture, f"{number + 1} · {band_text(hit, asked, language)}", below)
+    return Cell(picture, " · ".join(filter(None, (str(number + 1), band_text(hit, asked, language)))), below)
 
 
 async def _pixels(service: Service, history: History, hit: Hit) -> Pixels:

@@ -79,7 +79,8 @@ def register(tree: Tree, context: CommandContext) -> None:
         if not target.pictures:
             raise TellPerson("error-no-picture")
         picture = await decode_reference(service, who, target.pictures[0])
-        await answers.answer(interaction, who, Wish(), [picture], Scope(not_message=MessageId(message.id)))
+        scope = Scope(not_message=MessageId(message.id))
+        await answers.answer(interaction, who, Wish(), [picture], scope, origin="message")
 
     tree.add_command(similar_command)
     tree.add_command(find_similar)

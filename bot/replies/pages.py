@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import discord
@@ -18,6 +18,7 @@ from bot.replies.escape import escaped, excerpt, plain
 from bot.texts import Language, translate
 from bot.texts.formats import decimal
 from indexer.model import Band, Floor, GuildId, Hit, PlaceFlag, SearchResult, UserId, snowflake_ms
+from indexer.search.browse import MOST
 
 PAGE_HITS = 5
 MAX_COMPONENTS = 40
@@ -33,11 +34,14 @@ ACCENT = discord.Colour(0x5B8DEF)
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was asked, as the title says it. `pictures` counts those that were given."""
+    """What was asked, as the title says it. `pictures` counts those that were given, or that were pointed at: in a
+    message (`origin` "message"), or among what the bot had shown ("shown").
+    """
 
     pictures: int = 0
     words: str = ""
     without: Sequence[str] = ()
+    origin: Literal["given", "message", "shown"] = "given"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +120,11 @@ def _heading(asked: Asked, dress: Dress) -> str:
 
 def title(asked: Asked, language: Language) -> str:
     """One line that says what was asked, with the member's words escaped."""
+    if not (asked.pictures or asked.words.strip()):
+        return translate(language, "title-newest")
     parts = []
     if asked.pictures == 1:
-        parts.append(translate(language, "title-one"))
+        parts.append(translate(language, f"title-{asked.origin}"))
     elif asked.pictures > 1:
         parts.append(translate(language, "title-more", count=asked.pictures))
     if asked.words.strip():
@@ -134,7 +140,11 @@ def title(asked: Asked, language: Language) -> str:
 
 
 def band_text(hit: Hit, asked: Asked, language: Language) -> str:
-    """How close the hit is: to a picture, or, where only words were asked for, to the words."""
+    """How close the hit is: to a picture, or, where only words were asked for, to the words. Empty where nothing was
+    compared.
+    """
+    if hit.band is Band.LISTED:
+        return ""
     return translate(language, f"band-{hit.band}" if asked.pictures else f"words-{hit.band}")
 
 
@@ -150,9 +160,12 @@ def _section(guild_id: GuildId, place: int, hit: Hit, asked: Asked, dress: Dress
 
 def _lines(guild_id: GuildId, place: int, hit: Hit, asked: Asked, dress: Dress) -> list[str]:
     language = dress.language
-    title = translate(language, "hit-line", number=place, band=band_text(hit, asked, language))
-    score = score_text(hit, asked, language)
-    lines = [f"{title} ({score})" if score else title]
+    if hit.band is Band.LISTED:
+        lines = [f"**{place}**"]
+    else:
+        title = translate(language, "hit-line", number=place, band=band_text(hit, asked, language))
+        score = score_text(hit, asked, language)
+        lines = [f"{title} ({score})" if score else title]
     where = hit.place
     lines.append(
         translate(
@@ -179,7 +192,7 @@ def _lines(guild_id: GuildId, place: int, hit: Hit, asked: Asked, dress: Dress) 
                 count=hit.times,
             )
         )
-    if dress.explain:
+    if dress.explain and hit.band is not Band.LISTED:
         lines.append("-# " + " · ".join(_explained(hit, language)))
     return lines
 
@@ -189,7 +202,7 @@ def score_text(hit: Hit, asked: Asked, language: Language) -> str:
 
     That of a sentence and its picture stands at 0.3 or 0.1 as the model will; the band says what it means.
     """
-    return decimal(hit.score, 2, language) if asked.pictures and hit.band is not Band.SAID else ""
+    return decimal(hit.score, 2, language) if asked.pictures and hit.band not in (Band.SAID, Band.LISTED) else ""
 
 
 def _explained(hit: Hit, language: Language) -> list[str]:
@@ -220,7 +233,10 @@ def _footer(result: SearchResult, index: int, last: int, dress: Dress) -> str:
     parts = []
     if last:
         parts.append(translate(language, "footer-page", page=index + 1, pages=last + 1))
-    parts.append(translate(language, "footer-searched", searched=result.searched))
+    listed = bool(result.hits) and result.hits[0].band is Band.LISTED
+    parts.append(translate(language, "footer-listed" if listed else "footer-searched", searched=result.searched))
+    if listed and len(result.hits) >= MOST:
+        parts.append(translate(language, "footer-older", shown=len(result.hits)))
     if dress.coverage is not None:
         channel = dress.coverage.channel_id
         what = translate(language, f"footer-{dress.coverage.what}") if channel is None else f"<#{channel}>"

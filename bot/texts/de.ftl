@@ -3,7 +3,10 @@
 title-pictures = Bilder wie { $what }
 title-words = Bilder zu { $what }
 title-asked = { $author } fragte: { $what }
-title-one = das angegebene
+title-newest = Die neuesten Bilder, die durch deine Filter passen
+title-given = das angegebene
+title-message = das in jener Nachricht
+title-shown = das gewählte
 title-more = die { $count } angegebenen
 title-and = { $left } und { $right }
 title-without = ohne { $what }
@@ -47,6 +50,11 @@ footer-searched = { $searched ->
         [one] { $searched } Bild durchsucht
        *[other] { $searched } Bilder durchsucht
     }
+footer-listed = { $searched ->
+        [one] { $searched } Bild passt durch diese Filter
+       *[other] { $searched } Bilder passen durch diese Filter
+    }
+footer-older = gezeigt werden die neuesten { $shown }: before: zeigt ältere
 footer-page = Seite { $page } von { $pages }
 footer-ms = { $ms } ms
 footer-coverage = { $percent } % von { $what } erfasst
@@ -105,7 +113,10 @@ explain-stages = { $stages } · Ebene: { $floor }
 error-not-yours = Blättern kann nur, wer gefragt hat; frag selbst mit /similar.
 error-too-old = Diese Knöpfe sind abgelaufen: frag noch einmal mit /similar.
 error-rate = Das war viel auf einmal: bitte in { $seconds } s noch einmal.
-error-nothing-asked = Gib ein Bild, Wörter oder beides an: /similar image: … oder /similar text: ….
+error-nothing-asked = Gib ein Bild, Wörter oder beides an: /similar image: … oder /similar text: …. Filter allein (in:, from:, has:) zeigen das Neueste.
+error-only-without = Wörter, die fehlen sollen, brauchen etwas Gesuchtes daneben: Katze -Hund, oder ein Bild.
+error-age-restricted-by-id = <#{ $channel }> ist altersbeschränkt: frag danach in einem altersbeschränkten Kanal.
+error-age-restricted-by-name = #{ $channel } ist altersbeschränkt: frag danach in einem altersbeschränkten Kanal.
 error-channel-by-id = In <#{ $channel }> ist kein Bild erfasst, das du sehen darfst; wähle einen anderen oder lass ihn weg.
 error-channel-by-name = In #{ $channel } ist kein Bild erfasst, das du sehen darfst; wähle einen anderen oder lass ihn weg.
 error-author = Niemand namens { $name } hat ein Bild gezeigt, das du sehen darfst; prüf den Namen.

@@ -3,7 +3,10 @@
 title-pictures = Pictures like { $what }
 title-words = Pictures for { $what }
 title-asked = { $author } asked: { $what }
-title-one = the one you gave
+title-newest = The newest pictures that pass your filters
+title-given = the one you gave
+title-message = the one in that message
+title-shown = the one you chose
 title-more = the { $count } you gave
 title-and = { $left } and { $right }
 title-without = without { $what }
@@ -50,6 +53,11 @@ footer-searched = { $searched ->
         [one] { $searched } picture searched
        *[other] { $searched } pictures searched
     }
+footer-listed = { $searched ->
+        [one] { $searched } picture passes these filters
+       *[other] { $searched } pictures pass these filters
+    }
+footer-older = the newest { $shown } are listed: before: shows older ones
 footer-page = page { $page } of { $pages }
 footer-ms = { $ms } ms
 footer-coverage = { $percent } % of { $what } indexed
@@ -105,7 +113,10 @@ explain-stages = { $stages } · floor: { $floor }
 error-not-yours = Only who asked can turn these pages; ask with /similar yourself.
 error-too-old = These buttons have expired: ask again with /similar.
 error-rate = That was a lot at once: please try again in { $seconds } s.
-error-nothing-asked = Give a picture, words, or both: /similar image: … or /similar text: ….
+error-nothing-asked = Give a picture, words, or both: /similar image: … or /similar text: …. Filters alone (in:, from:, has:) show the newest.
+error-only-without = Words to leave out need something to look for beside them: cat -dog, or a picture.
+error-age-restricted-by-id = <#{ $channel }> is age-restricted: ask about it from an age-restricted channel.
+error-age-restricted-by-name = #{ $channel } is age-restricted: ask about it from an age-restricted channel.
 error-channel-by-id = <#{ $channel }> has no indexed picture that you may see; choose another channel or leave it out.
 error-channel-by-name = #{ $channel } has no indexed picture that you may see; choose another channel or leave it out.
 error-author = Nobody named { $name } has posted a picture that you may see; check the name, or mention them.

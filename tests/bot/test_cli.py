@@ -168,9 +168,24 @@ def test_search_takes_the_grammar_of_similar(data: Indexed, tmp_path: Path, caps
     assert searched("after:2099-01-01") == 0
 
 
+def test_search_by_filters_alone_lists_the_newest_without_a_score(
+    data: Indexed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = ran(capsys, "search", "--json", "--", "in:#pictures from:@bo count:4")
+    assert code == 0
+    found = json.loads(out)
+    times = [hit["unix_ms"] for hit in found["hits"]]
+    assert times == sorted(times, reverse=True)
+    assert (len(times), found["searched"]) == (4, 6)
+    assert {(hit["score"], hit["band"]) for hit in found["hits"]} == {(None, "listed")}
+    _, out, _ = ran(capsys, "search", "in:#pictures")
+    assert out.splitlines()[0].startswith("  1. #pictures  Bo, ")
+
+
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
+        (["search", "--", "-dog"], "need something to look for"),
         (["search"], "Say what to look for"),
         (["search", "red", "--guild", "7"], "Server 7 is not in the index"),
         (["search", "red in:#nowhere"], "nowhere"),

@@ -94,7 +94,7 @@ async def test_more_like_a_random_picture(shop: tuple[Running, Town]) -> None:
     reply = await asker.slash(place.talk.id, "random", {"channel": place.pictures.id})
     more = await asker.press(reply, "More like this")
     assert more.ephemeral
-    assert "Pictures like the one you gave" in more.text()
+    assert "Pictures like the one you chose" in more.text()
 
 
 async def test_random_without_anything_to_show_says_so(shop: tuple[Running, Town]) -> None:

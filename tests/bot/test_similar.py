@@ -138,7 +138,7 @@ async def test_more_like_a_hit_answers_beside_it(shop: tuple[Running, Town]) -> 
     reply = await similar(asker, place.talk.id, image=noise(3).data)
     more = await asker.select(reply, "More like …", ["More like picture 1"])
     assert more.ephemeral
-    assert "Pictures like the one you gave" in more.text()
+    assert "Pictures like the one you chose" in more.text()
     assert shown(reply)[0] not in shown(more)
 
 

@@ -214,7 +214,7 @@ def test_a_german_text_is_not_the_english_one() -> None:
 
 def test_every_band_and_floor_has_its_words() -> None:
     for language in Language:
-        for band in Band:
+        for band in set(Band) - {Band.LISTED}:  # nothing was compared
             assert translate(language, f"band-{band}")
             assert translate(language, f"words-{band}")
         for floor in (Floor.DIRECT, Floor.LIVE):
