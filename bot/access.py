@@ -3,7 +3,7 @@
 A channel is visible when the member may view it AND read its history at this moment, by Discord's own rules:
 
 - owner and administrators see everything; otherwise roles, then the channel's overwrites for @everyone, for roles, for
-  the member (discord.py's `permissions_for`, which also masks members in time-out down to viewing and reading);
+  the member (`granted`, by discord.py, which also masks members in time-out down to viewing and reading);
 - voice and stage channels need Connect as well, which a time-out takes away;
 - a thread has no permissions of its own: its channel's count, and a private thread needs Manage Threads or membership
   (as Discord told it within the last seconds, see `thread_members`) too (`Thread.permissions_for` knows nothing of
@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import discord
 from discord.abc import GuildChannel
 
+from bot.granted import granted
 from bot.thread_members import ThreadMembers
 from indexer.model import Channel, ChannelId, ChannelKind
 
@@ -111,7 +112,7 @@ def can_read(channel: GuildChannel, member: discord.Member) -> bool:
     """Whether `member` may view `channel` and read its history now (age restriction aside)."""
     if isinstance(channel, discord.CategoryChannel):
         return False
-    held = channel.permissions_for(member)
+    held = granted(channel, member)
     if not (held.view_channel and held.read_message_history):
         return False
     if isinstance(channel, discord.VoiceChannel | discord.StageChannel):
@@ -151,4 +152,4 @@ def _threads(guild: discord.Guild, stored: Iterable[Channel]) -> Iterator[_Threa
 
 def _manages_threads(guild: discord.Guild, parent_id: int, member: discord.Member) -> bool:
     parent = guild.get_channel(parent_id)
-    return parent is not None and parent.permissions_for(member).manage_threads
+    return parent is not None and granted(parent, member).manage_threads

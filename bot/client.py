@@ -78,7 +78,13 @@ class Commands(app_commands.CommandTree["Client"]):
     """The tree: limits each member, refuses politely while stopping, and answers every error in one sentence."""
 
     def __init__(self, client: Client, buckets: TokenBuckets) -> None:
-        super().__init__(client)
+        # Said for every command: what is left out, Discord fills in from the application's own settings, and what is
+        # read back then differs from what was sent.
+        super().__init__(
+            client,
+            allowed_contexts=app_commands.AppCommandContext(guild=True),
+            allowed_installs=app_commands.AppInstallationType(guild=True),
+        )
         self._buckets = buckets
         self.stopping = False
         self.in_hand: set[asyncio.Task[Any]] = set()
@@ -400,6 +406,10 @@ class Client(discord.AutoShardedClient):
 
     async def on_thread_create(self, thread: discord.Thread) -> None:
         self._events.channel(thread)
+
+    async def on_thread_join(self, thread: discord.Thread) -> None:
+        if thread.is_private():  # a public one could be read before
+            self._events.opened(thread)
 
     async def on_thread_update(self, before: discord.Thread, after: discord.Thread) -> None:
         self._events.channel(after)

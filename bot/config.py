@@ -6,6 +6,7 @@ unknown or out of range is a ConfigError: a typing mistake never falls back to a
 
 from __future__ import annotations
 
+import re
 import stat
 import tomllib
 from collections.abc import Mapping
@@ -178,7 +179,21 @@ def _check_token(token: str, origin: str) -> Secret:
             f"{origin}: does not hold a token alone ({len(token)} characters, some of which no token has);"
             " paste the token from the Bot page of your application, without `Bot ` or quotes"
         )
+    if not re.fullmatch(r"[\w-]+\.[\w-]+\.[\w-]+", token):
+        raise ConfigError(
+            f"{origin}: does not hold a bot's token, which is three parts with dots between them, but {_likely(token)};"
+            " copy the token from the Bot page of your application (Reset Token makes a new one)"
+        )
     return Secret(token)
+
+
+def _likely(text: str) -> str:
+    """What somebody may have taken for a token, by its shape."""
+    if text.isdecimal():
+        return "an application's id"
+    if re.fullmatch(r"[0-9a-f]{64}", text):
+        return "an application's public key"
+    return "an application's client secret" if re.fullmatch(r"[\w-]{32}", text) else "something else"
 
 
 def _read_token(discord: DiscordSettings, environ: Mapping[str, str]) -> tuple[Secret | None, str, list[str]]:

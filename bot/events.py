@@ -152,6 +152,16 @@ class Events:
             self._judging.add(guild.id)
             self._queues.put(GuildId(guild.id), event)
 
+    def opened(self, thread: discord.Thread) -> None:
+        """A thread that the bot can read from now on, and whose history it has not read."""
+
+        async def event() -> None:
+            guild_id = GuildId(thread.guild.id)
+            if guild_id in await self._service.consented():
+                await self._service.jobs.catch_up(guild_id, frozenset({ChannelId(thread.id)}))
+
+        self._queues.put(GuildId(thread.guild.id), event)
+
     def guild(self, guild_id: int, work: Event) -> None:
         """What is to be done about the guild itself, such as storing its new name."""
         self._queues.put(GuildId(guild_id), work)

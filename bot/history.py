@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import discord
 from discord.http import Route
 
+from bot.granted import granted
 from bot.parse import Payload, is_by_bot, parse_message, shows_nothing
 from bot.rest import UNKNOWN_MESSAGE, Pace, RequestBudget, Rest
 from indexer.errors import ChannelClosed, RetryLater, TellPerson
@@ -219,8 +220,8 @@ class DiscordHistory:
 
     def _require_content(self) -> None:
         flags = self._client.application_flags
-        granted = bool(flags) and (flags.gateway_message_content or flags.gateway_message_content_limited)
-        if not granted or not self._client.intents.message_content:
+        switched_on = bool(flags) and (flags.gateway_message_content or flags.gateway_message_content_limited)
+        if not switched_on or not self._client.intents.message_content:
             raise TellPerson("history-no-content")
 
     async def _require_open(self, channel_id: int) -> GuildId:
@@ -242,12 +243,12 @@ class DiscordHistory:
         channel = guild.get_channel(channel_id)
         if channel is None or channel.name == HIDDEN_NAME:
             return "closed-hidden"
-        granted = channel.permissions_for(guild.me)
-        if not granted.view_channel:
+        held = granted(channel, guild.me)
+        if not held.view_channel:
             return "closed-view"
-        if not granted.read_message_history:
+        if not held.read_message_history:
             return "closed-history"
-        if isinstance(channel, discord.VoiceChannel | discord.StageChannel) and not granted.connect:
+        if isinstance(channel, discord.VoiceChannel | discord.StageChannel) and not held.connect:
             return "closed-connect"
         return None
 
@@ -255,7 +256,7 @@ class DiscordHistory:
         if not thread.private or thread.joined:
             return None
         parent = guild.get_channel(thread.parent_id)
-        if parent is not None and parent.permissions_for(guild.me).manage_threads:
+        if parent is not None and granted(parent, guild.me).manage_threads:
             return None
         cached = guild.get_thread(thread_id)
         return None if cached is not None and cached.me is not None else "closed-private-thread"
@@ -308,7 +309,7 @@ class DiscordHistory:
         listings = ["/channels/{channel_id}/threads/archived/public"]
         if parent.kind is ChannelKind.TEXT:
             cached = guild.get_channel(parent.id)
-            may_manage = cached is not None and cached.permissions_for(guild.me).manage_threads
+            may_manage = cached is not None and granted(cached, guild.me).manage_threads
             listings.append(
                 "/channels/{channel_id}/threads/archived/private"
                 if may_manage

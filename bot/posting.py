@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import discord
 
 from bot.access import AskingChannel
+from bot.granted import granted
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ def refusal(guild: discord.Guild, member: discord.Member, channel: AskingChannel
     if member.is_timed_out():
         return Refusal("share-timed-out")
     send = "send_messages_in_threads" if thread is not None else "send_messages"
-    held, own = here.permissions_for(member), here.permissions_for(bot)
+    held, own = granted(here, member), granted(here, bot)
     if missing := [name for name in (send, "attach_files", "embed_links") if not getattr(held, name)]:
         return Refusal("share-you", missing)
     if thread is not None and thread.locked and not held.manage_threads:

@@ -53,8 +53,6 @@ def _covers(ours: Any, theirs: Any, key: str = "") -> bool:
             if key in _UNORDERED:
                 return set(ours) == set(theirs)
             return len(ours) == len(theirs) and all(map(_covers, ours, theirs))
-        case None if key == "integration_types":
-            return theirs in (None, [], [0])  # left out, Discord takes it for servers only
         case None | False:
             return not theirs
         case _ if key in _DIGITS:

@@ -263,13 +263,13 @@ def test_check_config_prints_what_is_in_force_and_warns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "token.txt").write_text("a-token")
+    (tmp_path / "token.txt").write_text("a.long-secret.token")
     (tmp_path / "token.txt").chmod(0o644)
     (tmp_path / "config.toml").write_text('[discord]\ntoken_file = "token.txt"\n')
     code, out, err = ran(capsys, "check-config")
     assert code == 0
     assert "discord.token = <hidden>" in out
-    assert "a-token" not in out + err
+    assert "a.long-secret.token" not in out + err
     assert "chmod 600" in err
     (tmp_path / "config.toml").write_text("[discord]\ntokn_file = 1\n")
     code, _, err = ran(capsys, "check-config")

@@ -19,6 +19,7 @@ from bot.config import Config, LimitSettings
 from bot.texts import Language
 from bot.token_buckets import REMEMBERED, TokenBuckets
 from indexer.errors import ChannelClosed, LinkExpired, ReadersBusy, Reason, Rejected, RetryLater, TellPerson
+from sandbox.checks import commands as command_rules
 from sandbox.server import open_sandbox
 from sandbox.world import World
 from tests.bot.running import running, town
@@ -36,6 +37,25 @@ async def test_commands_are_registered_once_and_not_again_at_the_next_start(tmp_
         sandbox.api.commands[None] = [one for one in sandbox.api.commands[None] if one["name"] != "help"]
         async with running(sandbox, tmp_path):
             assert sandbox.record.counts[put] == 2
+
+
+async def test_every_command_says_where_it_belongs_so_that_an_applications_own_settings_change_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # An application that may also be installed by users gives both to a command that says neither.
+    monkeypatch.setitem(command_rules._DEFAULTS, "integration_types", [0, 1])
+    monkeypatch.setitem(command_rules._DEFAULTS, "contexts", [0, 1, 2])
+    put = "PUT /applications/{application_id}/commands"
+    async with open_sandbox(town().world) as sandbox:
+        async with running(sandbox, tmp_path):
+            for command in sandbox.api.commands[None]:
+                assert (command["name"], command["integration_types"], command["contexts"]) == (
+                    command["name"],
+                    [0],
+                    [0],
+                )
+        async with running(sandbox, tmp_path):
+            assert sandbox.record.counts[put] == 1
 
 
 async def test_the_bot_asks_for_no_intent_that_it_does_not_need() -> None:

@@ -169,9 +169,9 @@ def test_the_token_comes_from_the_environment_or_from_its_file(tmp_path: Path) -
     assert config.discord.token is not None
     assert config.discord.token.reveal() == TOKEN
     assert config.warnings == ()
-    other = load(path, {"AFTERIMAGE_DISCORD_TOKEN": "other"})
+    other = load(path, {"AFTERIMAGE_DISCORD_TOKEN": "b3RoZXI.x.y"})
     assert other.discord.token is not None
-    assert other.discord.token.reveal() == "other"
+    assert other.discord.token.reveal() == "b3RoZXI.x.y"
     assert other.origins["discord.token"] == "AFTERIMAGE_DISCORD_TOKEN"
 
 
@@ -204,6 +204,22 @@ def test_a_token_file_with_anything_else_in_it_is_refused_without_showing_it(tmp
         load(None, {"AFTERIMAGE_DISCORD_TOKEN_FILE": str(token_file)})
     assert TOKEN not in str(caught.value)
     assert "token" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("123456789012345678", "an application's id"),
+        ("0f" * 32, "public key"),
+        ("k3mPz9QwErTyUiOpAsDfGhJkLzXcVbNm", "client secret"),
+        ("hunter2", "something else"),
+    ],
+)
+def test_what_cannot_be_a_token_is_said_to_be_what_it_probably_is(text: str, meant: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(None, {"AFTERIMAGE_DISCORD_TOKEN": text})
+    assert meant in str(caught.value)
+    assert text not in str(caught.value)
 
 
 def test_a_secret_shows_itself_to_nobody() -> None:

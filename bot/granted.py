@@ -1,0 +1,22 @@
+"""What a member may do in a channel, by the roles that exist.
+
+discord.py's `permissions_for` works that out, but it goes on counting a role that was deleted: the role stays among the
+ids of a cached member (the bot itself) and among the channel's cached overwrites, which then still allow or deny.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import discord
+from discord.abc import GuildChannel
+from discord.utils import SnowflakeList
+
+
+def granted(channel: GuildChannel | discord.Thread, member: discord.Member) -> discord.Permissions:
+    """What `member` may do in `channel` at this moment."""
+    roles = [role_id for role_id in member._roles if channel.guild.get_role(role_id) is not None]
+    if len(roles) < len(member._roles):
+        member = copy.copy(member)
+        member._roles = SnowflakeList(roles)
+    return channel.permissions_for(member)
