@@ -170,7 +170,7 @@ async def _fill(db: Database, model_id: ModelId, encoder: Encoder, demo: DemoWor
             continue
         vectors = await encoder.encode_pixels([one.frames[0] for one in decoded])
         async with db.transaction() as tx:
-            stored = await messages.store(tx, [message], keep="pictures", now_ms=0)
+            stored = await messages.store(tx, [message], keep="pictures", seen_ms=0)
             for number, place_id in enumerate(stored.new_places):
                 picture_id = await pictures.add(tx, decoded[number])
                 await places.attach(tx, place_id, picture_id)

@@ -105,7 +105,14 @@ async def _pictures(report: Report, folder: Path, encoder: Encoder, host: str) -
         async with (
             _open(folder / f"memory{turn}", history, encoder, host) as service,
             open_pipeline(
-                service.db, history, FromMemory(files), service.decoder, encoder, service.model_id, service.settings
+                service.db,
+                history,
+                FromMemory(files),
+                service.decoder,
+                encoder,
+                service.model_id,
+                service.settings,
+                service.faults,
             ) as pipeline,
         ):
             taken, progress = await _timed(asyncio.create_task(pipeline.run_guild(GUILD)))
@@ -130,7 +137,14 @@ async def _rerun(report: Report, folder: Path, host: str) -> None:
         first = history.pages
         counting = _Counting(service)
         async with open_pipeline(
-            service.db, history, counting, service.decoder, counting, service.model_id, service.settings
+            service.db,
+            history,
+            counting,
+            service.decoder,
+            counting,
+            service.model_id,
+            service.settings,
+            service.faults,
         ) as pipeline:
             await pipeline.run_guild(GUILD)
         report.row("re-run on an unchanged guild: downloads", counting.fetched, "", "0", counting.fetched == 0)

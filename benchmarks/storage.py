@@ -101,7 +101,7 @@ async def store(database: Database, pages: list[list[Message]]) -> float:
     async with timed() as clock:
         for page in pages:
             async with database.transaction() as tx:
-                await messages.store(tx, page, keep="all", now_ms=0)
+                await messages.store(tx, page, keep="all", seen_ms=0)
                 await spans.cover(tx, page[0].channel_id, page[-1].id, page[0].id)
     return sum(map(len, pages)) / clock.ms * 1000
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Coroutine
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from indexer.errors import AfterimageError, Stop, TellPerson, Told
 from indexer.ingest.pipeline import Pipeline
@@ -14,8 +15,11 @@ from indexer.ingest.progress import Progress, State
 from indexer.model import ChannelId, GuildId, JobId, MessageId, UserId
 from indexer.sentence import Sentence
 from indexer.storage import audit, guilds, jobs, places
-from indexer.storage.database import Database
+from indexer.storage.database import Database, to_the_end
 from indexer.storage.jobs import Job, JobState, Scope, ScopeKind
+from indexer.supervisor import Faults, contained, supervised
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -41,12 +45,18 @@ class JobRefused(TellPerson):
 class Jobs:
     """Starts, pauses, resumes and cancels. Every change stands in the database, with its line in the audit log, before
     it takes effect, so a kill at any moment leaves a state that the next start understands.
+
+    One change of a guild at a time, and each to its end, also where its caller is cancelled: between two changes a job
+    runs here if and only if the database says so.
     """
 
-    def __init__(self, db: Database, pipeline: Pipeline, tasks: asyncio.TaskGroup) -> None:
+    def __init__(self, db: Database, pipeline: Pipeline, tasks: asyncio.TaskGroup, faults: Faults) -> None:
         self._db = db
         self._pipeline = pipeline
         self._tasks = tasks
+        self._faults = faults
+        self._turns: defaultdict[GuildId, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._halting: set[GuildId] = set()
         self._running: dict[GuildId, asyncio.Task[None]] = {}
         self._at_work: set[JobId] = set()  # jobs that run in this process
         self._ends: dict[GuildId, tuple[JobId, Progress]] = {}  # how the guild's last job here ended
@@ -84,6 +94,9 @@ class Jobs:
 
     async def start(self, guild_id: GuildId, scope: Scope = SERVER, *, by: UserId | None = None) -> Job:
         """Gives the guild's consent and starts a job. Raises JobRefused where one is unfinished."""
+        return await self._in_turn(guild_id, self._start(guild_id, scope, by))
+
+    async def _start(self, guild_id: GuildId, scope: Scope, by: UserId | None) -> Job:
         async with self._db.transaction(durable=True) as tx:
             newest = await jobs.of_guild(tx, guild_id, limit=1)
             if newest and newest[0].state is JobState.RUNNING:
@@ -101,34 +114,51 @@ class Jobs:
 
     async def pause(self, guild_id: GuildId, *, by: UserId | None = None) -> Job:
         """Raises JobRefused where nothing runs."""
-        job = await self._change(guild_id, JobState.RUNNING, JobState.PAUSED, "reindex.pause", by)
-        await self._halt(guild_id)
-        return job
+
+        async def pause() -> Job:
+            job = await self._change(guild_id, JobState.RUNNING, JobState.PAUSED, "reindex.pause", by)
+            await self._halt(guild_id)
+            return job
+
+        return await self._in_turn(guild_id, pause())
 
     async def resume(self, guild_id: GuildId, *, by: UserId | None = None) -> Job:
         """Raises JobRefused where nothing is paused."""
-        job = await self._change(guild_id, JobState.PAUSED, JobState.RUNNING, "reindex.resume", by)
-        await self._launch(job)
-        return job
+
+        async def resume() -> Job:
+            job = await self._change(guild_id, JobState.PAUSED, JobState.RUNNING, "reindex.resume", by)
+            await self._launch(job)
+            return job
+
+        return await self._in_turn(guild_id, resume())
 
     async def cancel(self, guild_id: GuildId, *, by: UserId | None = None) -> Job:
         """Ends the job; what was indexed stays. Raises JobRefused where nothing is unfinished."""
-        job = await self._change(guild_id, None, JobState.CANCELLED, "reindex.cancel", by)
-        await self._halt(guild_id)
-        return job
+
+        async def cancel() -> Job:
+            job = await self._change(guild_id, None, JobState.CANCELLED, "reindex.cancel", by)
+            await self._halt(guild_id)
+            self._catch_up_afterwards(guild_id)
+            return job
+
+        return await self._in_turn(guild_id, cancel())
 
     async def go_on(self, present: frozenset[GuildId]) -> list[Job]:
         """Starts what ran when the process ended, in the guilds where the bot is now; returns those jobs."""
         async with self._db.reader() as connection:
             unfinished = await jobs.unfinished(connection)
-        going = [
+        return [
             job
             for job in unfinished
-            if job.state is JobState.RUNNING and job.guild_id in present and job.id not in self._at_work
+            if job.guild_id in present and await self._in_turn(job.guild_id, self._go_on(job.id))
         ]
-        for job in going:
-            await self._launch(job)
-        return going
+
+    async def _go_on(self, job_id: JobId) -> bool:
+        job = await self.get(job_id)
+        if job is None or job.state is not JobState.RUNNING or job.id in self._at_work:
+            return False
+        await self._launch(job)
+        return True
 
     async def show_at(self, job_id: JobId, channel_id: ChannelId | None, message_id: MessageId | None) -> None:
         """Remembers where the job's progress message stands."""
@@ -137,19 +167,27 @@ class Jobs:
 
     async def drop(self, guild_id: GuildId) -> None:
         """Stops work for a guild that the bot has left; its job goes with the guild's rows."""
-        await self._halt(guild_id)
-        self._ends.pop(guild_id, None)
+
+        async def drop() -> None:
+            await self._halt(guild_id)
+            self._ends.pop(guild_id, None)
+            self._afterwards.pop(guild_id, None)
+
+        await self._in_turn(guild_id, drop())
 
     async def drain(self) -> None:
         """Stops everything at a safe point. The jobs stay as running, so that the next start goes on with them."""
         self._draining = True
         for guild_id in list(self._running):
-            await self._halt(guild_id)
+            await self._in_turn(guild_id, self._halt(guild_id))
 
     async def catch_up(self, guild_id: GuildId, only: frozenset[ChannelId] | None = None) -> None:
         """Reads what was missed, in `only` these channels; no job, and nobody is told. Where something runs already, it
         comes after that. Nothing is read while a job is paused: whoever paused it did not want that.
         """
+        await self._in_turn(guild_id, self._begin_catch_up(guild_id, only))
+
+    async def _begin_catch_up(self, guild_id: GuildId, only: frozenset[ChannelId] | None) -> None:
         job = await self.unfinished(guild_id)
         if job is not None and job.state is JobState.PAUSED:
             return
@@ -161,7 +199,8 @@ class Jobs:
 
     async def _launch(self, job: Job) -> None:
         await self._halt(job.guild_id)  # at most a catching up: a job of the guild would have refused this one
-        self._afterwards.pop(job.guild_id, None)
+        if job.scope.kind is ScopeKind.SERVER:
+            self._afterwards.pop(job.guild_id, None)  # it reads all of it
         self._at_work.add(job.id)
         self._ends.pop(job.guild_id, None)  # a resumed job has not ended after all
         self._run(job.guild_id, self._work(job), f"job {job.id}")
@@ -179,15 +218,32 @@ class Jobs:
         if self._running.get(guild_id) is not done:
             return
         del self._running[guild_id]
-        if guild_id in self._afterwards and not done.cancelled() and done.exception() is None:
+        if guild_id not in self._halting and not done.cancelled() and done.exception() is None:
+            self._catch_up_afterwards(guild_id)
+
+    def _catch_up_afterwards(self, guild_id: GuildId) -> None:
+        if guild_id in self._afterwards:
             only = self._afterwards.pop(guild_id)
             self._run(guild_id, self._catch_up(guild_id, only), f"catch up {guild_id}")
 
     async def _halt(self, guild_id: GuildId) -> None:
-        task = self._running.get(guild_id)
-        if task is not None:
-            task.cancel()
-            await asyncio.wait({task})
+        """Nothing of the guild runs when this returns."""
+        self._halting.add(guild_id)
+        try:
+            while (task := self._running.get(guild_id)) is not None:
+                task.cancel()
+                await asyncio.wait({task})
+        finally:
+            self._halting.discard(guild_id)
+
+    async def _in_turn(self, guild_id: GuildId, change: Coroutine[Any, Any, T]) -> T:
+        """`change` to its end, when no other change of this guild is under way; where this task is cancelled too."""
+
+        async def alone() -> T:
+            async with self._turns[guild_id]:
+                return await change
+
+        return await to_the_end(alone())
 
     async def _change(
         self, guild_id: GuildId, needed: JobState | None, state: JobState, action: str, by: UserId | None
@@ -207,25 +263,30 @@ class Jobs:
         return changed
 
     async def _catch_up(self, guild_id: GuildId, only: frozenset[ChannelId] | None) -> None:
-        try:
+        with contained("catching up", self._faults):
             progress = await self._pipeline.run_guild(guild_id, only)
-        except Stop:
-            raise
-        except AfterimageError as error:
-            logger.warning("guild %d could not be caught up: %s", guild_id, error)
-        except Exception:
-            logger.exception("guild %d could not be caught up", guild_id)
-        else:
-            logger.info("guild %d is caught up: %d messages read", guild_id, progress.messages)
+            async with self._db.reader() as connection:
+                waiting = await places.waiting(connection, guild_id)
+            read = progress.messages
+            if waiting:
+                logger.info("guild %d: %d messages read, %d pictures wait for another try", guild_id, read, waiting)
+            elif progress.state is not State.DONE:
+                logger.info("guild %d: %d messages read, some channels are left for the next run", guild_id, read)
+            else:
+                logger.info("guild %d is caught up: %d messages read", guild_id, read)
 
     async def _work(self, job: Job) -> None:
         """One job from here to its end; its end stands in the database."""
         try:
             state, reason = await self._carry_out(job)
-            async with self._db.transaction() as tx:
-                now = await jobs.get(tx, job.id)  # gone with its guild, or paused in its last moment
-                if now is not None and now.state is JobState.RUNNING:
-                    await jobs.set_state(tx, job.id, state, reason)
+
+            async def store() -> None:
+                async with self._db.transaction() as tx:
+                    now = await jobs.get(tx, job.id)  # gone with its guild, or paused in its last moment
+                    if now is not None and now.state is JobState.RUNNING:
+                        await jobs.set_state(tx, job.id, state, reason)
+
+            await supervised("ending a job", store, self._faults)
         finally:
             if (end := self._pipeline.progress(job.guild_id)) is not None:
                 self._ends[job.guild_id] = (job.id, end)

@@ -191,10 +191,11 @@ async def open_service(
     At the end, in this order: no more history is read, what is in the pipeline stays pending, the model and the workers
     go, the database closes. Raises Stop (ConfigError, StorageError, ModelUnavailable) where something cannot be opened.
     """
+    faults = Faults()
     async with AsyncExitStack() as stack:
         db = await stack.enter_async_context(open_database(settings.data_dir))
         if encoder is None:
-            encoder = await stack.enter_async_context(open_encoder(settings.model))
+            encoder = await stack.enter_async_context(open_encoder(settings.model, faults))
         async with db.transaction() as tx:
             model_id = await embeddings.model_id(tx, encoder.spec)
         index = await stack.enter_async_context(open_index(db, settings, _accelerator(encoder)))
@@ -205,15 +206,14 @@ async def open_service(
         decoder = await stack.enter_async_context(open_decoder(settings.decode, encoder.pixel_spec))
         fetcher = await stack.enter_async_context(open_fetcher(settings.fetch, encoder.pixel_spec.size))
         pipeline = await stack.enter_async_context(
-            open_pipeline(db, history, fetcher, decoder, encoder, model_id, settings)
+            open_pipeline(db, history, fetcher, decoder, encoder, model_id, settings, faults)
         )
         journal = await stack.enter_async_context(_open_journal(settings))
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        faults = Faults()
         keep: messages.Keep = "all" if settings.crawl.messages == "all" else "pictures"
         removals = Removals(db, history, journal, keep, faults)
         repeating = tasks.create_task(supervised(REMOVALS, removals.repeat, faults), name=REMOVALS)
-        jobs = Jobs(db, pipeline, tasks)
+        jobs = Jobs(db, pipeline, tasks, faults)
         upkeep = tasks.create_task(_keep_up(db, index, settings.index.purge_after_s, jobs.ended), name="upkeep")
         try:
             yield Service(
@@ -227,7 +227,7 @@ async def open_service(
                 live=Live(db, pipeline, removals, keep),
                 newest=Newest(db, history, pipeline, model_id, keep),
                 searcher=searcher,
-                verifier=Verifier(db, history, keep),
+                verifier=Verifier(db, history, keep, faults),
                 long_work=long_work,
                 jobs=jobs,
                 removals=removals,

@@ -97,6 +97,7 @@ async def supervised(
     A RetryLater is waited for as long as it says. Work that ran for `healthy_s` seconds before it failed begins anew
     after the shortest pause. Raises Stop; a cancellation ends it.
     """
+    failures = 0  # its own: workers that share a name wait each for themselves
     while True:
         began_s = time.monotonic()
         try:
@@ -106,13 +107,15 @@ async def supervised(
             if isinstance(cause, Stop):
                 raise cause from (error if cause is not error else None)
             if time.monotonic() - began_s >= healthy_s:
+                failures = 0
                 faults.healthy(name)
+            failures += 1
             faults.add(name, cause)
             told_s = cause.retry_after if isinstance(cause, RetryLater) else None
         else:
             faults.healthy(name)
             return
-        wait_s = backoff.wait_s(faults.in_a_row(name), told_s)
+        wait_s = backoff.wait_s(failures, told_s)
         log.info("%s begins anew in %.1f s", name, wait_s)
         await asyncio.sleep(wait_s)
 

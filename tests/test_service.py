@@ -291,7 +291,7 @@ async def words_of_a_deleted_message(service: Service) -> bytes:
     message = Message(MessageId(GUILD.id + 5), CHANNEL.id, GUILD.id, UserId(7), "Ada", f"a {word} at dawn")
     async with service.db.transaction() as tx:
         await channels.upsert(tx, [CHANNEL])
-        await messages.store(tx, [message], keep="all", now_ms=1)
+        await messages.store(tx, [message], keep="all", seen_ms=1)
     await service.db.checkpoint()
     async with service.db.transaction() as tx:
         await messages.delete(tx, [message.id])

@@ -97,7 +97,7 @@ class Batches:
             self._room[priority].release()
 
     async def pump(self) -> None:
-        """Run batches until cancelled."""
+        """Run batches until cancelled; the supervisor begins it anew after a fault."""
         while True:
             kind, batch = self._next_batch()
             if not batch:
@@ -106,7 +106,7 @@ class Batches:
                 continue
             try:
                 await self._run_batch(kind, batch)
-            except asyncio.CancelledError:
+            except BaseException:  # cancelled; anything else is a fault of this file, and goes to the supervisor
                 for item in batch:
                     _fail(item, _closed())
                 raise
@@ -138,6 +138,9 @@ class Batches:
     async def _run_batch(self, kind: Kind, batch: list[_Item]) -> None:
         try:
             vectors = await self._run(kind, [item.payload for item in batch])
+            if len(vectors) != len(batch):
+                raise ValueError(f"the model gave {len(vectors)} vectors for {len(batch)} {kind}")
+            finite = [bool(np.isfinite(vector).all()) for vector in vectors]
         except Exception as error:  # torch raises RuntimeError for nearly everything, memory included
             if len(batch) > 1:
                 log.warning("a batch of %d %s failed (%s); trying them one by one", len(batch), kind, error)
@@ -147,8 +150,8 @@ class Batches:
             log.exception("the model failed on one of the %s", kind)
             _fail(batch[0], Rejected(Reason.INTERNAL, f"the model failed: {type(error).__name__}: {error}"))
             return
-        for item, vector in zip(batch, vectors, strict=True):
-            if not np.isfinite(vector).all():
+        for item, vector, usable in zip(batch, vectors, finite, strict=True):
+            if not usable:
                 _fail(item, Rejected(Reason.INTERNAL, "the model's answer is not finite"))
             elif not item.answer.done():
                 item.answer.set_result(vector)

@@ -20,6 +20,7 @@ from indexer.encode.thread import ModelThread
 from indexer.model import ModelSpec, Pixels, PixelSpec, Vectors
 from indexer.ports import Priority
 from indexer.settings import ModelSettings
+from indexer.supervisor import Faults, supervised
 
 if TYPE_CHECKING:
     from indexer.encode.weights import Loaded
@@ -78,8 +79,8 @@ class ClipEncoder:
 
 
 @asynccontextmanager
-async def open_encoder(settings: ModelSettings) -> AsyncIterator[ClipEncoder]:
-    """Load a model, settle its precision, and serve it until the block ends.
+async def open_encoder(settings: ModelSettings, faults: Faults | None = None) -> AsyncIterator[ClipEncoder]:
+    """Load a model, settle its precision, and serve it until the block ends. `faults` counts what goes wrong meanwhile.
 
     Raises ModelUnavailable: which model, from where, and the ways out. At the end whoever still waits gets RetryLater.
     """
@@ -95,7 +96,7 @@ async def open_encoder(settings: ModelSettings) -> AsyncIterator[ClipEncoder]:
             return loaded.network.words([payload for payload in payloads if isinstance(payload, str)])
 
         batches = Batches(lambda kind, payloads: thread.call(lambda: run(kind, payloads)), settings.batch_size)
-        pump = asyncio.create_task(batches.pump(), name="encoder")
+        pump = asyncio.create_task(supervised("encoder", batches.pump, faults or Faults()), name="encoder")
         try:
             yield ClipEncoder(loaded, batches)
         finally:

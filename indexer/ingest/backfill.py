@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from indexer.ingest.progress import now_ms
 from indexer.model import ChannelId, GuildId, Message, MessageId
 from indexer.ports import PAGE, SearchableHistory, SearchPage
 
@@ -87,6 +88,7 @@ class SparseWalk:
         self._kinds = [_Kind(has, int(before)) for has in (*KINDS, *((STICKERS,) if stickers else ()))]
         self._found: dict[MessageId, Message] = {}
         self.requests = 0
+        self.began_ms = now_ms()  # what a later stretch gives may have been found by an earlier one's requests
         self._all = 0  # messages of the channel below the walk's beginning, with and without pictures
         self._shown = 0  # messages with pictures so far, and of the last stretch
         self._last = 0

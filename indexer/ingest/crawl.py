@@ -196,11 +196,12 @@ class GuildCrawl:
         """Reads and stores one page of history."""
         async with self._slots.hold(self._guild_id):
             self._tally.requests += 1
+            asked_ms = now_ms()
             page = await self._history.page(turn.channel.id, before=turn.before)
         if not page and not turn.was_empty:
             await self._turns.rest(replace(turn, failures=0, was_empty=True), self._confirm_s)
             return turn
-        before = await self._store(turn.channel, turn.before, page)
+        before = await self._store(turn.channel, turn.before, page, asked_ms)
         shown = sum(bool(message.pictures) for message in page)
         return None if before is None else turn.onward(before, pages=1, shown=shown)
 
@@ -226,7 +227,7 @@ class GuildCrawl:
                     self._not_by_search.add(channel.id)
                     return replace(turn, failures=0)
             stretch = await walk.stretch()
-            reached = await self._store_stretch(channel, stretch, walk.samples)
+            reached = await self._store_stretch(channel, stretch, walk)
         except SearchFailed as error:
             log.info("channel %s is read page by page: %s", channel.id, error)
             self._not_by_search.add(channel.id)
@@ -244,19 +245,20 @@ class GuildCrawl:
             self._tally.requests += 1
             return await request()
 
-    async def _store_stretch(self, channel: Channel, stretch: Stretch, samples: int) -> MessageId | None:
+    async def _store_stretch(self, channel: Channel, stretch: Stretch, walk: SparseWalk) -> MessageId | None:
         """Stores what search found, holds it against pages of history, and then counts the stretch as read.
 
         Returns where unread history goes on, None at its end. Raises SearchFailed when search had missed something.
         """
         for at in range(0, len(stretch.messages), PAGE):
-            await self._store_found(channel, stretch.messages[at : at + PAGE])
-        for point in sample_points(stretch, samples):
+            await self._store_found(channel, stretch.messages[at : at + PAGE], walk.began_ms)
+        for point in sample_points(stretch, walk.samples):
             async with self._slots.hold(self._guild_id):
                 self._tally.requests += 1
+                asked_ms = now_ms()
                 page = await self._history.page(channel.id, before=point)
             if overlooked := missed(stretch, page):
-                await self._store_found(channel, overlooked)
+                await self._store_found(channel, overlooked, asked_ms)
                 raise SearchFailed(f"search did not find message {overlooked[0].id}, which shows a picture")
         async with self._db.transaction() as tx:
             if await channels.get(tx, channel.id) is None:
@@ -265,14 +267,16 @@ class GuildCrawl:
             ranges = await spans.of_channel(tx, channel.id)
         return _reached(ranges, stretch.low)
 
-    async def _store_found(self, channel: Channel, found: Sequence[Message]) -> None:
+    async def _store_found(self, channel: Channel, found: Sequence[Message], asked_ms: int) -> None:
         async with self._db.transaction() as tx:
             if await channels.get(tx, channel.id) is None:
                 return
-            stored = await messages.store(tx, found, keep=self._keep, now_ms=now_ms())
+            stored = await messages.store(tx, found, keep=self._keep, seen_ms=asked_ms)
         await self._sink(found, stored.new_places)
 
-    async def _store(self, channel: Channel, before: MessageId | None, page: Sequence[Message]) -> MessageId | None:
+    async def _store(
+        self, channel: Channel, before: MessageId | None, page: Sequence[Message], asked_ms: int
+    ) -> MessageId | None:
         """Stores a page with the span it covers; where the channel's unread history goes on, None at its end."""
         low = int(page[-1].id) if len(page) >= PAGE else 0
         high = int(before) if before is not None else int(page[0].id) if page else 0
@@ -280,7 +284,7 @@ class GuildCrawl:
             if await channels.get(tx, channel.id) is None:
                 return None  # deleted by an event while the page was on its way
             await self._forget_missing(tx, channel.id, page, high)
-            stored = await messages.store(tx, page, keep=self._keep, now_ms=now_ms())
+            stored = await messages.store(tx, page, keep=self._keep, seen_ms=asked_ms)
             await spans.cover(tx, channel.id, low, high)
             ranges = await spans.of_channel(tx, channel.id)
         self._tally.messages += len(page)

@@ -109,6 +109,7 @@ class Leftovers:
     ) -> list[PendingPlace] | None:
         """Hands over those of a channel's places that one page shows; returns the others, None where nobody answers."""
         newest = max(place.message_id for place in due)
+        asked_ms = now_ms()
         try:
             shown = await with_retries(lambda: self._ask(due[0].guild_id, channel_id, newest), BACKOFF)
         except ChannelGone:
@@ -129,7 +130,7 @@ class Leftovers:
         async with self._db.transaction() as tx:
             await messages.delete(tx, [message_id for message_id in wanted if message_id not in shown])
             current = [message for message_id, message in shown.items() if message_id in wanted]
-            await messages.store(tx, current, keep=self._keep, now_ms=now_ms())
+            await messages.store(tx, current, keep=self._keep, seen_ms=asked_ms)
         items: list[Item] = []
         for place in sorted(covered, key=lambda place: (-place.message_id, place.ordinal)):
             message = shown.get(place.message_id)

@@ -122,6 +122,6 @@ class Live:
                 return
             if await channels.get(tx, channel.id) is None:
                 await channels.upsert(tx, [channel])
-            stored = await messages.store(tx, [message], keep=self._keep, now_ms=now_ms())
+            stored = await messages.store(tx, [message], keep=self._keep, seen_ms=now_ms())
         if stored.new_places:
             await self._pipeline.submit(message, stored.new_places)

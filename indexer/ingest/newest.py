@@ -61,11 +61,11 @@ class Newest:
         if not blank:
             return False
         self._remember(blank, now)
-        tally = Tally(guild_id)
+        tally, asked_ms = Tally(guild_id), now_ms()
         with suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
                 page = await self._newest(blank)
-                await self._take(guild_id, page, tally)
+                await self._take(guild_id, page, tally, asked_ms)
                 await tally.settled()
         log.info("guild %d: %d pictures taken in for a question", guild_id, tally.places_done)
         return tally.places_done > tally.failed
@@ -92,12 +92,12 @@ class Newest:
         shown = [message for task in pages for message in task.result() if message.pictures]
         return sorted(shown, key=lambda message: -message.id)[:PICTURES]
 
-    async def _take(self, guild_id: GuildId, page: Sequence[Message], tally: Tally) -> None:
+    async def _take(self, guild_id: GuildId, page: Sequence[Message], tally: Tally, asked_ms: int) -> None:
         async with self._db.transaction() as tx:
             if not page or not await guilds.has_consented(tx, guild_id):
                 return
             open_ = {one for one in {message.channel_id for message in page} if not await channels.is_parked(tx, one)}
             page = [message for message in page if message.channel_id in open_]
-            await messages.store(tx, page, keep=self._keep, now_ms=now_ms())
+            await messages.store(tx, page, keep=self._keep, seen_ms=asked_ms)
             fresh = await embeddings.lacking(tx, self._model_id, [message.id for message in page], PICTURES)
         await self._pipeline.submit_page(page, fresh, tally)

@@ -20,11 +20,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 
-from indexer.errors import AfterimageError, ChannelClosed, Reason, Rejected, RetryLater, Stop, Told
+from indexer.backoff import Backoff
+from indexer.errors import AfterimageError, Reason, Rejected, RetryLater, Stop, Told
 from indexer.ingest import crawl
 from indexer.ingest.lanes import Lane, Lanes
 from indexer.ingest.leftovers import Leftovers
@@ -40,7 +41,7 @@ from indexer.sentence import Sentence
 from indexer.settings import Settings
 from indexer.storage import embeddings, messages, places
 from indexer.storage.database import Database
-from indexer.supervisor import plainest
+from indexer.supervisor import RESTARTS, Faults, contained, plainest, supervised
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ ENCODERS = 2  # batches under way: one is embedded while the other is written do
 # Of a run's pictures so many may be out of reach (a few hosts always are) and it still counts as having tried them all.
 # Where more are, the CDN was away: the model before goes on answering.
 UNREACHED_SHARE = 0.01
+SWEEP_RESTARTS = Backoff(tries=0, first_s=60.0, longest_s=900.0)  # nobody waits for the sweep
 HOUSEKEEPING_S = 30.0  # seconds between looks for failed places that are due again
 
 
@@ -65,6 +67,7 @@ class Pipeline:
         encoder: Encoder,
         model_id: ModelId,
         settings: Settings,
+        faults: Faults,
     ) -> None:
         self._db = db
         self._history = history
@@ -73,6 +76,7 @@ class Pipeline:
         self._encoder = encoder
         self._model_id = model_id
         self._settings = settings
+        self._faults = faults
         decoders = settings.decode.workers or min(os.cpu_count() or 1, 4)
         self._workers = settings.fetch.concurrency + decoders
         self._keep: messages.Keep = "all" if settings.crawl.messages == "all" else "pictures"
@@ -98,11 +102,18 @@ class Pipeline:
         """Starts the stages. A Stop in one of them cancels the block."""
         self._group = asyncio.TaskGroup()
         await self._group.__aenter__()
-        stages = [self._prepare_forever() for _ in range(self._workers)]
-        stages += [self._embed_forever() for _ in range(ENCODERS)]
-        stages += [self._housekeep(), self._sweep.forever(self._settings.crawl.sweep_per_minute)]
-        self._stages = [self._group.create_task(stage) for stage in stages]
+        for _ in range(self._workers):
+            self._begin("preparing pictures", self._prepare_forever)
+        for _ in range(ENCODERS):
+            self._begin("embedding pictures", self._embed_forever)
+        self._begin("housekeeping", self._housekeep)
+        self._begin("sweep", lambda: self._sweep.forever(self._settings.crawl.sweep_per_minute), SWEEP_RESTARTS)
         return self
+
+    def _begin(self, name: str, stage: Callable[[], Awaitable[None]], backoff: Backoff = RESTARTS) -> None:
+        assert self._group is not None
+        task = self._group.create_task(supervised(name, stage, self._faults, backoff=backoff), name=name)
+        self._stages.append(task)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -244,19 +255,16 @@ class Pipeline:
             item = await self._links.get()
             try:
                 await self._prepare(item)
-            except asyncio.CancelledError:
+            except BaseException:  # cancelled, the database is busy, or a fault of ours: the place is as it was
                 self._shelf.withdraw(item)
                 raise
-            except RetryLater as error:  # the database is busy; the place is as it was
-                log.warning("place %d waits for another time: %s", item.place_id, error)
-                self._shelf.withdraw(item)
 
     async def _prepare(self, item: Item) -> None:
         """Brings one item to the encoder's queue, or to its end."""
         try:
             data = await download(item, self._fetcher, self._history, FETCH_BACKOFF)
         except PlaceGone as gone:
-            await self._shelf.gone(item, gone.message)
+            await self._shelf.gone(item, gone.message, gone.asked_ms)
             return
         except Stop:
             raise
@@ -306,8 +314,13 @@ class Pipeline:
                 # One of them may have been the cause: each gets its own chance before it is recorded as failed.
                 if len(batch) > 1 and not isinstance(error, RetryLater):
                     log.exception("a batch of %d pictures could not be embedded; trying them one by one", len(batch))
-                for prepared in batch:
-                    await self._embed_alone(prepared)
+                try:
+                    for prepared in batch:
+                        await self._embed_alone(prepared)
+                except BaseException:  # what has no outcome by now is taken up again
+                    for prepared in batch:
+                        self._shelf.release(prepared.content)
+                    raise
 
     async def _embed_alone(self, prepared: Prepared) -> None:
         if not prepared.content.items:
@@ -336,12 +349,10 @@ class Pipeline:
         """Takes up what failed and is due again, and live work that found no room."""
         while True:
             await asyncio.sleep(HOUSEKEEPING_S)
-            try:
-                for guild_id in await self._leftovers.guilds_with_work():
-                    if guild_id not in self._running:
+            for guild_id in await self._leftovers.guilds_with_work():
+                if guild_id not in self._running:
+                    with contained("housekeeping", self._faults):  # one guild's trouble is not the next one's
                         await self._leftovers.take_up(guild_id, Lane(BACKLOG, guild_id), None)
-            except (RetryLater, ChannelClosed) as error:
-                log.info("housekeeping goes on later: %s", error)
 
 
 def _reason(error: Exception, item: Item) -> Reason:
@@ -361,7 +372,8 @@ async def open_pipeline(
     encoder: Encoder,
     model_id: ModelId,
     settings: Settings,
+    faults: Faults,
 ) -> AsyncIterator[Pipeline]:
     """A running pipeline for as long as the block lasts."""
-    async with Pipeline(db, history, fetcher, decoder, encoder, model_id, settings) as pipeline:
+    async with Pipeline(db, history, fetcher, decoder, encoder, model_id, settings, faults) as pipeline:
         yield pipeline

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from indexer.backoff import Backoff
 from indexer.errors import ChannelClosed, LinkExpired, Reason, Rejected, RetryLater
+from indexer.ingest.progress import now_ms
 from indexer.ingest.work import Item
 from indexer.model import DecodedPicture, Message, PictureRef
 from indexer.ports import History
@@ -34,11 +35,14 @@ class Decodes(Protocol):
 
 
 class PlaceGone(Exception):
-    """The message does not show the picture any more: `message` is what it is now, None where it was deleted."""
+    """The message does not show the picture any more: `message` is what it was when it was asked for at `asked_ms`
+    (Unix milliseconds), None where it was deleted.
+    """
 
-    def __init__(self, message: Message | None) -> None:
+    def __init__(self, message: Message | None, asked_ms: int) -> None:
         super().__init__()
         self.message = message
+        self.asked_ms = asked_ms
 
 
 async def download(item: Item, fetcher: Fetches, history: History, backoff: Backoff) -> bytes:
@@ -50,10 +54,11 @@ async def download(item: Item, fetcher: Fetches, history: History, backoff: Back
     try:
         return await _fetch_with_retries(item.ref, fetcher, backoff)
     except LinkExpired:
+        asked_ms = now_ms()
         message = await history.message(item.channel_id, item.message_id)
     fresh = next((ref for ref in message.pictures if ref.link == item.ref.link), None) if message is not None else None
     if fresh is None:
-        raise PlaceGone(message)
+        raise PlaceGone(message, asked_ms)
     try:
         return await _fetch_with_retries(fresh, fetcher, backoff)
     except LinkExpired as error:

@@ -180,6 +180,7 @@ class Removals:
                 return await opt_out(self._db, user_id, guild_id, by)
 
     async def _read_again(self, channel_id: ChannelId, message_id: MessageId) -> int:
+        asked_ms = now_ms()
         try:
             message = await self._history.message(channel_id, message_id)
         except ChannelGone:
@@ -190,7 +191,7 @@ class Removals:
         async with self._db.transaction() as tx:
             if message is None:
                 return await messages.delete(tx, [message_id])
-            await messages.store(tx, [message], keep=self._keep, now_ms=now_ms())
+            await messages.store(tx, [message], keep=self._keep, seen_ms=asked_ms)
         return 0
 
     async def _delete_channel(self, channel_id: ChannelId) -> int:

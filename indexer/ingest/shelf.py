@@ -127,13 +127,13 @@ class Shelf:
         async with self._db.transaction() as tx:
             await places.failed(tx, place_id, reason, self._next_attempt(attempts, reason))
 
-    async def gone(self, item: Item, message: Message | None) -> None:
-        """Ends an item whose message was deleted (None) or edited (as it is now)."""
+    async def gone(self, item: Item, message: Message | None, asked_ms: int) -> None:
+        """Ends an item whose message was deleted (None) or edited (as it was when it was asked for)."""
         async with self._db.transaction() as tx:
             if message is None:
                 await messages.delete(tx, [item.message_id])
             else:
-                await messages.store(tx, [message], keep=self._keep, now_ms=now_ms())
+                await messages.store(tx, [message], keep=self._keep, seen_ms=asked_ms)
         self.withdraw(item)
 
     def withdraw(self, item: Item) -> None:

@@ -13,17 +13,18 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from indexer.errors import ChannelClosed, ChannelGone, RetryLater
+from indexer.errors import ChannelClosed, ChannelGone, RetryLater, Stop
 from indexer.ingest.progress import now_ms
 from indexer.ingest.slots import FairSlots
 from indexer.model import ChannelId, GuildId, Message, MessageId
-from indexer.ports import History
+from indexer.ports import PAGE, History
 from indexer.storage import channels, guilds, messages
 from indexer.storage.database import Database
 
 log = logging.getLogger(__name__)
 
 DAY_MS = 86_400_000
+TRIES = 3  # of one page, before a fault that should pass counts as one that does not
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,24 +56,21 @@ class Sweep:
         self._again_ms = round(again_days * DAY_MS)
         self._busy = busy
         self._turns: deque[GuildId] = deque()
+        self._failures: dict[MessageId, int] = {}  # in a row, of the page below that message; one a guild at most
 
     async def forever(self, per_minute: float) -> None:
-        """One look each 60 / `per_minute` seconds; 0: none."""
+        """One look each 60 / `per_minute` seconds; 0: none. Raises what `look` raises: it runs under the supervisor."""
         if per_minute <= 0:
             return
         while True:
             await asyncio.sleep(60 / per_minute)
-            try:
-                await self.look()
-            except RetryLater as error:
-                wait_s = max(error.retry_after or 0.0, 60.0)
-                log.info("the sweep pauses for %.0f s: %s", wait_s, error)
-                await asyncio.sleep(wait_s)
+            await self.look()
 
     async def look(self) -> Swept | None:
         """Checks the page around the message that was checked the longest ago; None where everything is fresh.
 
-        Raises RetryLater.
+        Raises what kept the page from being checked. A page that fails for another reason than a passing one, or TRIES
+        times in a row, is stepped over: it comes again after a day.
         """
         async with self._db.reader() as connection:
             consented = await guilds.consented(connection)
@@ -86,9 +84,32 @@ class Sweep:
                 if oldest:
                     due = (guild_id, *oldest[0])
                     break
-        return None if due is None else await self._check(*due)
+        if due is None:
+            return None
+        try:
+            swept = await self._check(*due)
+        except Stop:
+            raise
+        except Exception as error:
+            await self._count_failure(due, passing=isinstance(error, RetryLater))
+            raise
+        self._failures.pop(due[2], None)
+        return swept
+
+    async def _count_failure(self, due: tuple[GuildId, ChannelId, MessageId], *, passing: bool) -> None:
+        _, channel_id, message_id = due
+        failures = self._failures.pop(message_id, 0) + 1
+        if passing and failures < TRIES:
+            self._failures[message_id] = failures
+            return
+        log.warning("channel %d: the page below message %d is stepped over for a day", channel_id, message_id)
+        again_ms = now_ms() - self._again_ms + min(DAY_MS, self._again_ms // 2)
+        async with self._db.transaction() as tx:
+            page = await messages.newest(tx, channel_id, message_id, PAGE)
+            await messages.mark_checked(tx, page, again_ms)
 
     async def _check(self, guild_id: GuildId, channel_id: ChannelId, message_id: MessageId) -> Swept:
+        asked_ms = now_ms()
         try:
             async with self._slots.hold(guild_id):
                 page = list(await self._history.page(channel_id, before=MessageId(message_id + 1)))
@@ -103,9 +124,9 @@ class Sweep:
             async with self._db.transaction() as tx:
                 await channels.park(tx, channel_id, error.sentence)
             return Swept(0, 0)
-        return await self._settle(channel_id, message_id, page)
+        return await self._settle(channel_id, message_id, page, asked_ms)
 
-    async def _settle(self, channel_id: ChannelId, message_id: MessageId, page: list[Message]) -> Swept:
+    async def _settle(self, channel_id: ChannelId, message_id: MessageId, page: list[Message], asked_ms: int) -> Swept:
         """Brings what is stored between the page's oldest message and `message_id` to what Discord shows now."""
         shown = {message.id for message in page}
         low = min((*shown, message_id))
@@ -115,8 +136,8 @@ class Sweep:
             if gone:
                 await messages.delete(tx, gone)
             # Storing them again brings edits, and marks them as checked; new places wait for housekeeping.
-            await messages.store(tx, page, keep=self._keep, now_ms=now_ms())
-            await messages.mark_checked(tx, stored, now_ms())
+            await messages.store(tx, page, keep=self._keep, seen_ms=asked_ms)
+            await messages.mark_checked(tx, stored, asked_ms)
         if gone:
             log.info("channel %s: %d messages were deleted while nobody told us", channel_id, len(gone))
         return Swept(len(stored), len(gone))

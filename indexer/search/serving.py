@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
+from indexer.backoff import Backoff
 from indexer.errors import AfterimageError, ModelUnavailable, TellPerson
 from indexer.model import GuildId, ModelId, ModelSpec, Pixels, PixelSpec, SearchResult, Vectors
 from indexer.ports import Encoder, Priority
@@ -30,6 +31,9 @@ log = logging.getLogger(__name__)
 
 IDLE_S = 900.0  # seconds without a question after which an old model is let go: it holds as much memory as the new one
 LOOK_S = 60.0
+# A model that could not be opened (a hub out of reach for a moment, memory that was short) is tried again when a
+# question needs it, not before these pauses. In the meantime the new one answers with what it has.
+AGAIN = Backoff(tries=0, first_s=60.0, longest_s=3600.0)
 OPEN_S = 20.0  # what a question waits for an old model; after that the new one answers with what it has
 
 OpenModel = Callable[[ModelSpec], AbstractAsyncContextManager[Encoder]]
@@ -38,9 +42,14 @@ OpenModel = Callable[[ModelSpec], AbstractAsyncContextManager[Encoder]]
 
 @dataclass(slots=True)
 class _Old:
-    """A model that is being opened, open, or (`searcher` gives None) not to be had."""
+    """A model that is being opened, open, or (`searcher` gives None) not to be had until `again`, a monotonic time.
+
+    `failures` counts how often in a row it could not be opened.
+    """
 
     searcher: asyncio.Future[Searcher | None]
+    failures: int = 0
+    again: float = 0.0
     used: float = field(default_factory=time.monotonic)
 
 
@@ -98,8 +107,10 @@ class GuildSearcher:
 
     async def _old(self, model_id: ModelId) -> Searcher | None:
         old = self._olds.get(model_id)
-        if old is None:
-            old = self._olds[model_id] = _Old(asyncio.get_running_loop().create_future())
+        refused = old is not None and old.searcher.done() and old.searcher.result() is None
+        if old is None or (refused and time.monotonic() >= old.again):
+            failures = 0 if old is None else old.failures
+            old = self._olds[model_id] = _Old(asyncio.get_running_loop().create_future(), failures)
             task = asyncio.create_task(self._hold(model_id, old), name=f"model {model_id}")
             self._holding.add(task)
             task.add_done_callback(self._holding.discard)
@@ -133,6 +144,8 @@ class GuildSearcher:
             log.exception("the model before cannot be opened; the new one answers from what it has embedded so far")
         finally:
             if not old.searcher.done():
+                old.failures += 1
+                old.again = time.monotonic() + AGAIN.wait_s(old.failures)
                 old.searcher.set_result(None)
 
 

@@ -36,18 +36,21 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A stored message, as far as an edit can change it."""
+    """A stored message, as far as an edit can change it. `seen_ms`: when Discord showed this version."""
 
     edited_ms: int | None
+    seen_ms: int
     words: tuple[str, str, str]
 
 
-async def store(tx: aiosqlite.Connection, messages: Sequence[Message], *, keep: Keep, now_ms: int) -> Stored:
+async def store(tx: aiosqlite.Connection, messages: Sequence[Message], *, keep: Keep, seen_ms: int) -> Stored:
     """Stores new messages and brings stored ones up to date; the same page twice leaves the same rows.
 
-    A message never goes back to an older edit. A picture that an edit took away is deleted, one that stayed keeps its
-    embedding wherever it moved. Under keep="pictures" a message that lost its last picture is deleted, and an ignored
-    message always. The guilds of the messages are known already.
+    `seen_ms` (Unix milliseconds) is when Discord was asked for them, before its answer came, or when its event came.
+    A message never goes back to an older edit; of one edit, never to what was seen earlier: an unfurled link brings
+    pictures without counting as an edit, and a page that was asked for before shows none of them. A picture that an
+    edit took away is deleted, one that stayed keeps its embedding wherever it moved. Under keep="pictures" a message
+    that lost its last picture is deleted, and an ignored message always. The guilds of the messages are known already.
     """
     by_id = {message.id: message for message in messages}
     if not by_id:
@@ -59,15 +62,15 @@ async def store(tx: aiosqlite.Connection, messages: Sequence[Message], *, keep: 
     lost = [
         message.id
         for message in bare
-        if message.id in known and (message.ignored or not _stale(message, known[message.id]))
+        if message.id in known and (message.ignored or not _stale(message, known[message.id], seen_ms))
     ]
     kept = [message for message in wanted if not message.ignored and (keep == "all" or message.pictures)]
     new = [message for message in kept if message.id not in known]
     seen = [message for message in kept if message.id in known]
 
     newest = await first(tx, "SELECT ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'places'), 0)")
-    await _insert(tx, new, now_ms)
-    changed = await _update(tx, seen, known, now_ms)
+    await _insert(tx, new, seen_ms)
+    changed = await _update(tx, seen, known, seen_ms)
     if lost:
         await tx.execute_fetchall(_DELETE, (as_json(lost),))
     assert newest is not None
@@ -145,11 +148,11 @@ async def purge_words(tx: aiosqlite.Connection) -> None:
     await tx.execute_fetchall("INSERT INTO words (words) VALUES ('optimize')")
 
 
-async def mark_checked(tx: aiosqlite.Connection, message_ids: Collection[MessageId], now_ms: int) -> None:
-    """Records that Discord still shows these messages."""
+async def mark_checked(tx: aiosqlite.Connection, message_ids: Collection[MessageId], seen_ms: int) -> None:
+    """Records that Discord showed these messages at `seen_ms` (Unix milliseconds), or later."""
     await tx.execute_fetchall(
-        "UPDATE messages SET checked_ms = ? WHERE message_id IN (SELECT value FROM json_each(?))",
-        (now_ms, as_json(message_ids)),
+        "UPDATE messages SET checked_ms = max(checked_ms, ?) WHERE message_id IN (SELECT value FROM json_each(?))",
+        (seen_ms, as_json(message_ids)),
     )
 
 
@@ -158,11 +161,13 @@ async def oldest_checked(
 ) -> list[tuple[ChannelId, MessageId]]:
     """Messages that Discord showed us last before `before_ms` (Unix milliseconds), the longest ago first.
 
-    Those of parked channels are left out: nobody can ask for them.
+    Of those of one moment the newest comes first: a page of history goes back from there. Those of parked channels are
+    left out: nobody can ask for them.
     """
     rows = await connection.execute_fetchall(
         "SELECT channel_id, message_id FROM messages JOIN channels USING (channel_id)"
-        " WHERE messages.guild_id = ? AND checked_ms < ? AND parked_reason IS NULL ORDER BY checked_ms LIMIT ?",
+        " WHERE messages.guild_id = ? AND checked_ms < ? AND parked_reason IS NULL"
+        " ORDER BY checked_ms, message_id DESC LIMIT ?",
         (guild_id, before_ms, limit),
     )
     return [(ChannelId(channel_id), MessageId(message_id)) for channel_id, message_id in rows]
@@ -173,6 +178,17 @@ async def between(connection: aiosqlite.Connection, channel_id: ChannelId, low: 
     rows = await connection.execute_fetchall(
         "SELECT message_id FROM messages WHERE channel_id = ? AND message_id BETWEEN ? AND ? ORDER BY message_id",
         (channel_id, low, high),
+    )
+    return [MessageId(message_id) for (message_id,) in rows]
+
+
+async def newest(
+    connection: aiosqlite.Connection, channel_id: ChannelId, upto: MessageId, limit: int
+) -> list[MessageId]:
+    """The newest `limit` stored messages of a channel with ids up to `upto`, newest first."""
+    rows = await connection.execute_fetchall(
+        "SELECT message_id FROM messages WHERE channel_id = ? AND message_id <= ? ORDER BY message_id DESC LIMIT ?",
+        (channel_id, upto, limit),
     )
     return [MessageId(message_id) for (message_id,) in rows]
 
@@ -190,8 +206,8 @@ def _words(message: Message) -> tuple[str, str, str]:
     return message.content, "\n".join(names), "\n".join(alts)
 
 
-def _stale(message: Message, row: _Row) -> bool:
-    return (message.edited_ms or 0) < (row.edited_ms or 0)
+def _stale(message: Message, row: _Row, seen_ms: int) -> bool:
+    return (message.edited_ms or 0, seen_ms) < (row.edited_ms or 0, row.seen_ms)
 
 
 async def _refused(tx: aiosqlite.Connection, messages: Collection[Message]) -> set[MessageId]:
@@ -226,24 +242,25 @@ async def _ids(tx: aiosqlite.Connection, sql: str, ids: Iterable[int]) -> set[in
 
 async def _known(tx: aiosqlite.Connection, messages: Sequence[Message]) -> dict[MessageId, _Row]:
     rows = await tx.execute_fetchall(
-        "SELECT message_id, edited_ms, content, file_names, alt_texts FROM messages JOIN texts USING (message_id)"
+        "SELECT message_id, edited_ms, checked_ms, content, file_names, alt_texts"
+        " FROM messages JOIN texts USING (message_id)"
         " WHERE message_id IN (SELECT value FROM json_each(?))",
         (as_json(message.id for message in messages),),
     )
     return {
-        MessageId(message_id): _Row(edited_ms, (content, names, alts))
-        for message_id, edited_ms, content, names, alts in rows
+        MessageId(message_id): _Row(edited_ms, checked_ms, (content, names, alts))
+        for message_id, edited_ms, checked_ms, content, names, alts in rows
     }
 
 
-async def _insert(tx: aiosqlite.Connection, messages: Sequence[Message], now_ms: int) -> None:
+async def _insert(tx: aiosqlite.Connection, messages: Sequence[Message], seen_ms: int) -> None:
     if not messages:
         return
     await _name_authors(tx, messages)
     await tx.executemany(
         "INSERT INTO messages (message_id, guild_id, channel_id, author_id, edited_ms, checked_ms)"
         " VALUES (?, ?, ?, ?, ?, ?)",
-        [(m.id, m.guild_id, m.channel_id, m.author_id, m.edited_ms, now_ms) for m in messages],
+        [(m.id, m.guild_id, m.channel_id, m.author_id, m.edited_ms, seen_ms) for m in messages],
     )
     await tx.executemany(
         "INSERT INTO texts (message_id, content, file_names, alt_texts) VALUES (?, ?, ?, ?)",
@@ -253,13 +270,13 @@ async def _insert(tx: aiosqlite.Connection, messages: Sequence[Message], now_ms:
 
 
 async def _update(
-    tx: aiosqlite.Connection, messages: Sequence[Message], known: Mapping[MessageId, _Row], now_ms: int
+    tx: aiosqlite.Connection, messages: Sequence[Message], known: Mapping[MessageId, _Row], seen_ms: int
 ) -> int:
     """Brings stored messages up to date; returns how many changed."""
     if not messages:
         return 0
-    await mark_checked(tx, [message.id for message in messages], now_ms)
-    current = [message for message in messages if not _stale(message, known[message.id])]
+    await mark_checked(tx, [message.id for message in messages], seen_ms)
+    current = [message for message in messages if not _stale(message, known[message.id], seen_ms)]
     moved = await refs.update(tx, current)
     reworded = [message for message in current if known[message.id].words != _words(message)]
     edited = [message for message in current if known[message.id].edited_ms != message.edited_ms]

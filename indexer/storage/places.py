@@ -19,7 +19,7 @@ from indexer.model import (
     Source,
     UserId,
 )
-from indexer.storage.database import as_json
+from indexer.storage.database import as_json, first
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +169,18 @@ async def retry(tx: aiosqlite.Connection, guild_id: GuildId | None = None) -> in
         (guild_id,),
     )
     return cursor.rowcount
+
+
+async def waiting(connection: aiosqlite.Connection, guild_id: GuildId) -> int:
+    """How many places of the guild are still to be fetched: pending, or failed and tried again by themselves."""
+    row = await first(
+        connection,
+        "SELECT (SELECT count(*) FROM places WHERE state = 'pending' AND guild_id = ?1)"
+        " + (SELECT count(*) FROM places WHERE state = 'failed' AND guild_id = ?1 AND next_attempt_ms IS NOT NULL)",
+        (guild_id,),
+    )
+    assert row is not None
+    return int(row[0])
 
 
 async def describe(connection: aiosqlite.Connection, place_ids: Collection[PlaceId]) -> dict[PlaceId, PlaceDetail]:

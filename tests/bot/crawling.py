@@ -21,6 +21,7 @@ from indexer.model import Channel, Guild, GuildId
 from indexer.settings import CrawlSettings, DecodeSettings, FetchSettings, Settings
 from indexer.storage import embeddings, guilds
 from indexer.storage.database import Database, open_database
+from indexer.supervisor import Faults
 from tests.ingest.world import SPEC, Encoder
 
 DEADLINE_S = 30.0
@@ -135,7 +136,7 @@ async def open_index(
             await guilds.upsert(tx, Guild(GuildId(guild_id), "Test"))
             await guilds.set_consent(tx, GuildId(guild_id), True)
         pipeline = await stack.enter_async_context(
-            open_pipeline(db, history, fetcher, decoder, encoder, model_id, settings)
+            open_pipeline(db, history, fetcher, decoder, encoder, model_id, settings, Faults())
         )
         yield Index(db, pipeline, encoder)
 

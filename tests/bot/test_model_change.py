@@ -171,3 +171,20 @@ async def test_an_outage_is_no_trial_and_the_old_model_goes_on(
         await asyncio.sleep(index.SERVING_S)  # for so long the answer from before is believed
         searcher = await bot.service.searcher.of(guild_id)
         assert searcher.model_id == bot.service.model_id
+
+
+async def test_a_passing_failure_to_open_the_old_model_is_not_remembered(
+    indexed: tuple[Town, Sandbox, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, sandbox, folder = indexed
+    monkeypatch.setattr(serving, "AGAIN", Backoff(tries=0, first_s=0.0, longest_s=0.0))
+    opener = Opener(Encoder(), ModelUnavailable("the hub is out of reach"))
+    async with running(sandbox, folder, with_auto_start, Newer(), opener) as bot:
+        guild_id = GuildId(place.guild.id)
+        assert (await bot.service.searcher.of(guild_id)).model_id == bot.service.model_id
+        opener.error = None
+
+        async def answers() -> bool:
+            return (await bot.service.searcher.of(guild_id)).model_id != bot.service.model_id
+
+        await until(answers)

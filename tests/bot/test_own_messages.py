@@ -162,7 +162,7 @@ async def store_as_before(bot: Running, place: Town, message_id: int) -> None:
         pictures=(PictureRef(0, Source.ATTACHMENT, link, link),),
     )
     async with bot.service.db.transaction() as tx:
-        kept = await messages.store(tx, [message], keep="pictures", now_ms=1)
+        kept = await messages.store(tx, [message], keep="pictures", seen_ms=1)
         picture_id = await pictures.add(tx, decoded("old"))
         assert await places.attach(tx, kept.new_places[0], picture_id)
         await embeddings.add(tx, bot.service.model_id, [(picture_id, vector(1, 32))])

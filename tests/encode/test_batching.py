@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import numpy as np
 import pytest
 
+from indexer.backoff import Backoff
 from indexer.encode.batching import Batches, Kind, Payload
 from indexer.errors import Reason, Rejected, RetryLater
 from indexer.model import Vectors
 from indexer.ports import Priority
+from indexer.supervisor import Faults, supervised
 
 
 class Model:
@@ -149,3 +152,41 @@ async def test_closing_fails_what_waits_and_what_comes() -> None:
     for priority in Priority:
         with pytest.raises(RetryLater):
             await batches.encode(Kind.WORDS, ["late"], priority)
+
+
+async def test_a_wrong_number_of_vectors_costs_its_own_callers_only() -> None:
+    """The pump went on waiting for nothing, and every later question hung."""
+    model = Model()
+    run = model.run
+
+    async def one_too_few(kind: Kind, payloads: Sequence[Payload]) -> Vectors:
+        vectors = await run(kind, payloads)
+        return vectors[1:] if "short" in payloads else vectors
+
+    model.run = one_too_few  # type: ignore[method-assign]
+    async with running(model) as batches, asyncio.timeout(30):
+        with pytest.raises(Rejected, match="0 vectors for 1 pictures"):
+            await pixels(batches, "short")
+        assert await pixels(batches, "abc", priority=Priority.QUERY) == [3]
+
+
+async def test_a_fault_of_the_pump_fails_who_waits_and_the_pump_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    batches, faults = Batches(Model().run, 4), Faults()
+    run_batch = batches._run_batch
+    faulty = [KeyError("ours")]
+
+    async def fails_once(*arguments: Any) -> None:
+        if faulty:
+            raise faulty.pop()
+        await run_batch(*arguments)
+
+    monkeypatch.setattr(batches, "_run_batch", fails_once)
+    soon = Backoff(tries=0, first_s=0.001, longest_s=0.002)
+    pump = asyncio.create_task(supervised("encoder", batches.pump, faults, backoff=soon))
+    async with asyncio.timeout(30):
+        with pytest.raises(RetryLater):
+            await pixels(batches, "abc")
+        assert await pixels(batches, "abc") == [3]
+    assert faults.count("encoder") == 1
+    pump.cancel()
+    await asyncio.wait({pump})

@@ -331,7 +331,7 @@ async def test_whatever_was_read_before_the_end_is_the_whole_history(
             for one, other in cuts:  # stretches that an earlier run read
                 low, high = sorted((one, other))
                 page = [world.history.messages[ChannelId(1)][message] for message in ids[low : high + 1]]
-                await messages.store(tx, page, keep="all", now_ms=1)
+                await messages.store(tx, page, keep="all", seen_ms=1)
                 await spans.cover(tx, ChannelId(1), ids[low], ids[high])
         world.history.faults = [busy() for _ in range(faults)]
         progress, _ = await read(world)

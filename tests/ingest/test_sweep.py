@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from indexer.errors import ChannelClosed, ChannelGone
+from indexer.backoff import Backoff
+from indexer.errors import ChannelClosed, ChannelGone, RetryLater
 from indexer.ingest import pipeline as stages
 from indexer.ingest.slots import FairSlots
-from indexer.ingest.sweep import Sweep, Swept
+from indexer.ingest.sweep import TRIES, Sweep, Swept
 from indexer.ingest.verify import Verifier
 from indexer.model import ChannelId, GuildId, Hit, Message, MessageId, PictureId, Place, PlaceId, Source, UserId
 from indexer.settings import CrawlSettings
@@ -43,7 +46,7 @@ async def fill(world: World, channel: int, count: int, checked_ms: int = 1000) -
     posted = [world.history.post(channel, at, content=f"message {at}") for at in range(count)]
     async with world.db.transaction() as tx:
         await channels.upsert(tx, [made])
-        await messages.store(tx, posted, keep="all", now_ms=checked_ms)
+        await messages.store(tx, posted, keep="all", seen_ms=checked_ms)
     return posted
 
 
@@ -144,7 +147,7 @@ def hit(message: Message, link: str | None = None) -> Hit:
 
 @pytest.fixture
 def verifier(world: World) -> Verifier:
-    return Verifier(world.db, world.history, "pictures")
+    return Verifier(world.db, world.history, "pictures", world.faults)
 
 
 async def shown_messages(world: World, count: int) -> list[Message]:
@@ -152,7 +155,7 @@ async def shown_messages(world: World, count: int) -> list[Message]:
     posted = [world.history.post(1, at, world.cdn.add(f"{at}.png", picture(at))) for at in range(count)]
     async with world.db.transaction() as tx:
         await channels.upsert(tx, [channel])
-        await messages.store(tx, posted, keep="pictures", now_ms=1)
+        await messages.store(tx, posted, keep="pictures", seen_ms=1)
     return posted
 
 
@@ -206,3 +209,61 @@ async def test_a_verified_hit_is_not_asked_about_again_until_an_event_says_so(wo
     verifier.forget([message.id])
     await verifier.verify([hit(message)])
     assert world.history.fetched[message.id] == 2
+
+
+async def test_a_fault_of_ours_in_the_sweep_does_not_end_the_pipeline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stages, "SWEEP_RESTARTS", Backoff(tries=0, first_s=0.001, longest_s=0.002))
+    async with open_world(tmp_path / "own") as world:
+        world.settings = replace(world.settings, crawl=CrawlSettings(sweep_per_minute=300, messages="all"))
+        posted = await fill(world, 1, 3)
+        await fill(world, 2, 3, checked_ms=2000)
+        world.history.closed[ChannelId(1)] = KeyError("a shape that nobody knows")
+        del world.history.messages[ChannelId(2)][max(world.history.messages[ChannelId(2)])]
+        async with world.pipeline():
+            await until(lambda: world.count("SELECT count(*) = 5 FROM messages"))
+        assert world.faults.count("sweep") == 1
+        assert await world.count("SELECT count(*) FROM messages WHERE channel_id = 1") == len(posted)
+
+
+async def test_a_page_that_always_fails_is_stepped_over(world: World) -> None:
+    await fill(world, 1, 150)
+    await fill(world, 2, 1, checked_ms=2000)
+    world.history.closed[ChannelId(1)] = busy("500, every time")
+    sweep = sweep_of(world)
+    looks = 0
+    while world.history.pages[ChannelId(2)] == 0:
+        with suppress(RetryLater):
+            await sweep.look()
+        looks += 1
+        assert looks < 20
+    assert world.history.pages[ChannelId(1)] == 2 * TRIES  # two pages, as often as a passing fault is believed
+    world.history.closed.clear()
+    assert await sweep.look() is None  # they come again another day
+    later = sweep_of(world, again_days=0.00001)
+    assert (await later.look() or Swept(0, 0)).checked > 0
+
+
+async def test_a_machine_that_has_just_started_verifies_too(
+    world: World, verifier: Verifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (message,) = await shown_messages(world, 1)
+    monkeypatch.setattr(time, "monotonic", lambda: 5.0)
+    assert (await verifier.verify([hit(message)], deadline_s=3600)).hits
+    assert world.history.fetched[message.id] == 1
+
+
+async def test_verifying_never_raises(world: World, verifier: Verifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    posted = await shown_messages(world, 2)
+    world.history.closed[ChannelId(1)] = KeyError("a shape that nobody knows")
+    assert len((await verifier.verify([hit(message) for message in posted])).hits) == 2
+    assert world.faults.count("verifying hits") == 2
+    world.history.closed.clear()
+    del world.history.messages[ChannelId(1)][posted[0].id]
+
+    async def fails(*_: object) -> int:
+        raise KeyError("ours")
+
+    monkeypatch.setattr(messages, "delete", fails)
+    assert (await verifier.verify([hit(message) for message in posted])).gone == {posted[0].id}

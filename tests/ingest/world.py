@@ -215,7 +215,14 @@ class World:
     def pipeline(self, history: FakeHistory | None = None) -> Pipeline:
         assert self.decoder is not None
         return Pipeline(
-            self.db, history or self.history, self.fetcher, self.decoder, self.encoder, self.model_id, self.settings
+            self.db,
+            history or self.history,
+            self.fetcher,
+            self.decoder,
+            self.encoder,
+            self.model_id,
+            self.settings,
+            self.faults,
         )
 
     def live(self, pipeline: Pipeline) -> Live:

@@ -22,5 +22,5 @@ async def fill(world: World) -> list[Message]:
     ]
     async with world.db.transaction() as tx:
         await channels.upsert(tx, listed)
-        await messages.store(tx, posted, keep="pictures", now_ms=1)
+        await messages.store(tx, posted, keep="pictures", seen_ms=1)
     return posted

@@ -172,7 +172,7 @@ class Library:
         )
         message = Message(message_id, channel, GUILD, author, f"user-{author}", say, None, refs)
         async with self.db.transaction() as tx:
-            stored = await messages.store(tx, [message], keep="all", now_ms=0)
+            stored = await messages.store(tx, [message], keep="all", seen_ms=0)
             for place_id, picture in zip(stored.new_places, decoded_pictures, strict=True):
                 picture_id = await pictures.add(tx, picture)
                 await places.attach(tx, place_id, picture_id)

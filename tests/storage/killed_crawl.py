@@ -44,7 +44,7 @@ async def crawl(data_dir: Path) -> None:
                 high = covered[0][0] - 1 if covered else NEWEST
                 low = max(high - 2 * PAGE + 1, 0)
                 page = [world(number) for number in range(low, high + 1) if number % 2 == 0 and number > 0]
-                await messages.store(tx, page, keep="all", now_ms=0)
+                await messages.store(tx, page, keep="all", seen_ms=0)
                 await spans.cover(tx, CHANNEL, low, high)
             async with database.transaction() as tx:
                 for place in await places.pending(tx, 5, 0):

@@ -41,7 +41,7 @@ async def test_counts_of_texts_are_those_of_a_count(database: Database, seed: in
                     known = await messages.channel_of(tx, MessageId(number))
                     author = AUTHOR + rng.randrange(3)
                     post = message(number, shown, content=text, channel=known or rng.randrange(10, 13), author=author)
-                    await messages.store(tx, [post], keep="pictures", now_ms=0)
+                    await messages.store(tx, [post], keep="pictures", seen_ms=0)
                 case "delete":
                     await tx.execute("DELETE FROM messages WHERE message_id = ?", (number,))
                 case "author" if rng.random() < 0.1:

@@ -27,7 +27,7 @@ async def tx(database: Database) -> AsyncIterator[aiosqlite.Connection]:
 
 async def show(tx: aiosqlite.Connection, number: int) -> PictureId:
     """A message that shows a picture of its own."""
-    stored = await messages.store(tx, [message(number, picture())], keep="pictures", now_ms=0)
+    stored = await messages.store(tx, [message(number, picture())], keep="pictures", seen_ms=0)
     picture_id = await pictures.add(tx, decoded(str(number)))
     await places.attach(tx, stored.new_places[0], picture_id)
     return picture_id
@@ -73,7 +73,7 @@ async def test_embeddings_of_two_models_live_side_by_side(tx: aiosqlite.Connecti
 async def test_missing_ones_are_ready_pictures_newest_first_page_by_page(tx: aiosqlite.Connection) -> None:
     model_id = await embeddings.model_id(tx, MODEL)
     ids = [await show(tx, number) for number in range(1, 6)]
-    stored = await messages.store(tx, [message(9, picture())], keep="pictures", now_ms=0)
+    stored = await messages.store(tx, [message(9, picture())], keep="pictures", seen_ms=0)
     await places.attach(tx, stored.new_places[0], await pictures.add_rejected(tx, bytes(32), 1, Reason.EMPTY))
     await embeddings.add(tx, model_id, [(ids[3], vector(4))])
     assert await embeddings.missing(tx, model_id, 2) == [ids[4], ids[2]]

@@ -46,7 +46,7 @@ async def fill(database: Database) -> None:
             ref = picture(f"https://cdn.example/{FILE}.png", alt_text=f"a {ALT}")
             page.append(message(5_000, ref, content=f"a {WORD} flies", author_name=AUTHOR_NAME))
         async with database.transaction() as tx:
-            stored = await messages.store(tx, page, keep="pictures", now_ms=0)
+            stored = await messages.store(tx, page, keep="pictures", seen_ms=0)
             if start == 501:
                 picture_id = await pictures.add(tx, decoded("a"))
                 await places.attach(tx, stored.new_places[-1], picture_id)
@@ -61,7 +61,7 @@ async def delete_message(database: Database) -> None:
 async def edit_away(database: Database) -> None:
     async with database.transaction() as tx:
         edit = message(5_000, content="never mind", author_name="Renamed", edited_ms=9)
-        await messages.store(tx, [edit], keep="all", now_ms=1)
+        await messages.store(tx, [edit], keep="all", seen_ms=1)
 
 
 async def opt_out(database: Database) -> None:

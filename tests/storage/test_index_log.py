@@ -29,7 +29,7 @@ class Guild:
         refs = [made.picture(f"https://cdn.example/{number}/{at}.png", at) for at in range(len(contents))]
         message = made.message(number, *refs, author=author, channel=channel)
         async with self.database.transaction() as tx:
-            stored = await messages.store(tx, [message], keep="pictures", now_ms=NOW)
+            stored = await messages.store(tx, [message], keep="pictures", seen_ms=NOW)
             for place, content in zip(stored.new_places, contents, strict=True):
                 picture = await pictures.add(tx, made.decoded(content))
                 await places.attach(tx, place, picture)
@@ -74,14 +74,14 @@ async def test_a_deleted_message_goes_with_its_pictures_only_where_nobody_else_s
 async def test_a_picture_that_an_edit_takes_away_goes(guild: Guild) -> None:
     edited = made.message(1, made.picture("https://cdn.example/1/1.png", 1), edited_ms=NOW + 1)
     async with guild.database.transaction() as tx:
-        await messages.store(tx, [edited], keep="pictures", now_ms=NOW + 1)
+        await messages.store(tx, [edited], keep="pictures", seen_ms=NOW + 1)
     assert guild.messages() == [1, 2, 3]
 
 
 async def test_a_picture_that_an_edit_hides_behind_a_spoiler_is_filtered_as_one(guild: Guild) -> None:
     hidden = made.picture("https://cdn.example/3/0.png", 0, flags=PlaceFlag.SPOILER)
     async with guild.database.transaction() as tx:
-        await messages.store(tx, [made.message(3, hidden, channel=OTHER, edited_ms=NOW)], keep="pictures", now_ms=NOW)
+        await messages.store(tx, [made.message(3, hidden, channel=OTHER, edited_ms=NOW)], keep="pictures", seen_ms=NOW)
     spoilers = guild.found(Filter(frozenset({made.CHANNEL, OTHER}), require=PlaceFlag.SPOILER))
     assert [message for message, _ in spoilers] == [3]
 
@@ -145,7 +145,7 @@ async def test_a_picture_without_an_embedding_leaves_no_line_in_the_log(guild: G
     async with guild.database.reader() as connection:
         before = await made.count(connection, "index_log")
     async with guild.database.transaction() as tx:
-        stored = await messages.store(tx, [made.message(9, made.picture("u", 0))], keep="pictures", now_ms=NOW)
+        stored = await messages.store(tx, [made.message(9, made.picture("u", 0))], keep="pictures", seen_ms=NOW)
         await places.attach(tx, stored.new_places[0], await pictures.add(tx, made.decoded("dddd")))
     async with guild.database.reader() as connection:
         assert await made.count(connection, "index_log") == before

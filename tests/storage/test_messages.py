@@ -44,7 +44,7 @@ async def test_a_page_is_stored_with_words_authors_and_places(tx: aiosqlite.Conn
         message(2, picture(A, 0, alt_text="a red boat"), picture(B, 1), content="Sunday at the lake"),
         message(1, picture(C), content="Überraschung"),
     ]
-    stored = await messages.store(tx, page, keep="pictures", now_ms=5)
+    stored = await messages.store(tx, page, keep="pictures", seen_ms=5)
 
     assert (stored.new_messages, stored.changed, stored.refused) == (2, 0, 0)
     assert len(stored.new_places) == 3
@@ -59,10 +59,10 @@ async def test_a_page_is_stored_with_words_authors_and_places(tx: aiosqlite.Conn
 
 async def test_the_same_page_again_changes_nothing_but_when_it_was_seen(tx: aiosqlite.Connection) -> None:
     page = [message(1, picture(A), content="one"), message(2, picture(B), content="two")]
-    await show(tx, await messages.store(tx, page, keep="all", now_ms=5), "a", "b")
+    await show(tx, await messages.store(tx, page, keep="all", seen_ms=5), "a", "b")
     changes = tx.total_changes
 
-    assert await messages.store(tx, page, keep="all", now_ms=6) == Stored()
+    assert await messages.store(tx, page, keep="all", seen_ms=6) == Stored()
 
     assert tx.total_changes - changes == 2  # checked_ms of two messages
     assert await first(tx, "SELECT min(checked_ms) FROM messages") == (6,)
@@ -71,48 +71,48 @@ async def test_the_same_page_again_changes_nothing_but_when_it_was_seen(tx: aios
 
 async def test_the_last_of_two_versions_in_one_page_counts(tx: aiosqlite.Connection) -> None:
     page = [message(1, content="before"), message(1, content="after")]
-    assert (await messages.store(tx, page, keep="all", now_ms=5)).new_messages == 1
+    assert (await messages.store(tx, page, keep="all", seen_ms=5)).new_messages == 1
     assert await matching(tx, "before") == set()
     assert await matching(tx, "after") == {1}
 
 
 async def test_keeping_pictures_passes_over_messages_without(tx: aiosqlite.Connection) -> None:
     page = [message(1, content="just words"), message(2, picture())]
-    stored = await messages.store(tx, page, keep="pictures", now_ms=5)
+    stored = await messages.store(tx, page, keep="pictures", seen_ms=5)
     assert (stored.new_messages, stored.refused) == (1, 1)
     assert await matching(tx, "words") == set()
-    stored = await messages.store(tx, page, keep="all", now_ms=5)
+    stored = await messages.store(tx, page, keep="all", seen_ms=5)
     assert (stored.new_messages, stored.refused) == (1, 0)
     assert await matching(tx, "words") == {1}
 
 
 async def test_an_empty_page_is_nothing(tx: aiosqlite.Connection) -> None:
-    assert await messages.store(tx, [], keep="all", now_ms=5) == Stored()
+    assert await messages.store(tx, [], keep="all", seen_ms=5) == Stored()
 
 
 async def test_an_edit_changes_the_words_that_find_it(tx: aiosqlite.Connection) -> None:
-    await messages.store(tx, [message(1, picture(), content="old words")], keep="pictures", now_ms=5)
+    await messages.store(tx, [message(1, picture(), content="old words")], keep="pictures", seen_ms=5)
     edit = message(1, picture(), content="new words", edited_ms=9)
-    stored = await messages.store(tx, [edit], keep="pictures", now_ms=6)
+    stored = await messages.store(tx, [edit], keep="pictures", seen_ms=6)
     assert (stored.new_messages, stored.changed, stored.new_places) == (0, 1, ())
     assert await matching(tx, "old") == set()
     assert await matching(tx, "new") == {1}
 
 
 async def test_an_older_edit_that_comes_late_is_ignored(tx: aiosqlite.Connection) -> None:
-    await messages.store(tx, [message(1, picture(), content="newest", edited_ms=9)], keep="pictures", now_ms=5)
+    await messages.store(tx, [message(1, picture(), content="newest", edited_ms=9)], keep="pictures", seen_ms=5)
     for late in (message(1, content="first"), message(1, picture(B), content="second", edited_ms=8)):
-        assert (await messages.store(tx, [late], keep="pictures", now_ms=6)).changed == 0
+        assert (await messages.store(tx, [late], keep="pictures", seen_ms=6)).changed == 0
     assert await matching(tx, "newest") == {1}
     assert await rows(tx) == [(1, 0, A, "pending")]
 
 
 async def test_an_edit_keeps_the_pictures_that_stayed_wherever_they_moved(tx: aiosqlite.Connection) -> None:
     before = message(1, picture(A, 0), picture(B, 1), picture(C, 2))
-    await show(tx, await messages.store(tx, [before], keep="pictures", now_ms=5), "a", "b", "c")
+    await show(tx, await messages.store(tx, [before], keep="pictures", seen_ms=5), "a", "b", "c")
 
     after = message(1, picture(C, 0), picture(A, 1), picture("https://cdn.example/4/d.png", 2), edited_ms=9)
-    stored = await messages.store(tx, [after], keep="pictures", now_ms=6)
+    stored = await messages.store(tx, [after], keep="pictures", seen_ms=6)
 
     assert (stored.changed, len(stored.new_places)) == (1, 1)
     assert await rows(tx) == [
@@ -126,49 +126,49 @@ async def test_an_edit_keeps_the_pictures_that_stayed_wherever_they_moved(tx: ai
 
 async def test_the_same_link_twice_in_a_message_is_two_places(tx: aiosqlite.Connection) -> None:
     twice = message(1, picture(A, 0), picture(A, 1))
-    await messages.store(tx, [twice], keep="pictures", now_ms=5)
-    assert await messages.store(tx, [twice], keep="pictures", now_ms=5) == Stored()
-    await messages.store(tx, [message(1, picture(A, 1))], keep="pictures", now_ms=5)
+    await messages.store(tx, [twice], keep="pictures", seen_ms=5)
+    assert await messages.store(tx, [twice], keep="pictures", seen_ms=5) == Stored()
+    await messages.store(tx, [message(1, picture(A, 1))], keep="pictures", seen_ms=5)
     assert await rows(tx) == [(1, 1, A, "pending")]
 
 
 async def test_an_embed_that_arrives_later_without_an_edit_is_stored(tx: aiosqlite.Connection) -> None:
-    await messages.store(tx, [message(1, content="a link")], keep="all", now_ms=5)
-    stored = await messages.store(tx, [message(1, picture(A), content="a link")], keep="all", now_ms=6)
+    await messages.store(tx, [message(1, content="a link")], keep="all", seen_ms=5)
+    stored = await messages.store(tx, [message(1, picture(A), content="a link")], keep="all", seen_ms=6)
     assert (stored.changed, len(stored.new_places)) == (1, 1)
 
 
 async def test_an_edit_of_what_is_said_about_a_picture_is_stored(tx: aiosqlite.Connection) -> None:
-    stored = await messages.store(tx, [message(1, picture(A))], keep="pictures", now_ms=5)
+    stored = await messages.store(tx, [message(1, picture(A))], keep="pictures", seen_ms=5)
     animated = await pictures.add(tx, decoded("a", frame_count=9))
     await places.attach(tx, stored.new_places[0], animated)
 
     edit = message(1, picture(A, alt_text="a heron", flags=PlaceFlag.SPOILER), edited_ms=9)
-    assert (await messages.store(tx, [edit], keep="pictures", now_ms=6)).changed == 1
+    assert (await messages.store(tx, [edit], keep="pictures", seen_ms=6)).changed == 1
 
     detail = (await places.describe(tx, stored.new_places))[stored.new_places[0]]
     assert detail.alt_text == "a heron"
     assert detail.flags == PlaceFlag.SPOILER | PlaceFlag.ANIMATED  # what decoding found stays
-    assert await messages.store(tx, [edit], keep="pictures", now_ms=7) == Stored()
+    assert await messages.store(tx, [edit], keep="pictures", seen_ms=7) == Stored()
 
 
 async def test_a_message_that_loses_its_last_picture_is_not_kept_for_its_words(tx: aiosqlite.Connection) -> None:
-    await messages.store(tx, [message(1, picture(), content="words")], keep="pictures", now_ms=5)
-    stored = await messages.store(tx, [message(1, content="words", edited_ms=9)], keep="pictures", now_ms=6)
+    await messages.store(tx, [message(1, picture(), content="words")], keep="pictures", seen_ms=5)
+    stored = await messages.store(tx, [message(1, content="words", edited_ms=9)], keep="pictures", seen_ms=6)
     assert (stored.changed, await count(tx, "messages"), await matching(tx, "words")) == (1, 0, set())
     again = message(1, picture(), content="words", edited_ms=10)
-    assert (await messages.store(tx, [again], keep="pictures", now_ms=7)).new_messages == 1
+    assert (await messages.store(tx, [again], keep="pictures", seen_ms=7)).new_messages == 1
 
 
 async def test_a_renamed_author_has_the_newest_name(tx: aiosqlite.Connection) -> None:
     page = [message(2, picture(A), author_name="New"), message(1, picture(B), author_name="Old")]
-    await messages.store(tx, page, keep="pictures", now_ms=5)
+    await messages.store(tx, page, keep="pictures", seen_ms=5)
     assert await first(tx, "SELECT name FROM users") == ("New",)
 
 
 async def test_a_deleted_message_is_never_found_again(tx: aiosqlite.Connection) -> None:
     page = [message(1, picture(A), content="secret"), message(2, picture(B), content="other", author=101)]
-    await show(tx, await messages.store(tx, page, keep="pictures", now_ms=5), "a", "b")
+    await show(tx, await messages.store(tx, page, keep="pictures", seen_ms=5), "a", "b")
 
     assert await messages.delete(tx, [MessageId(1), MessageId(77)]) == 1
 
@@ -180,7 +180,7 @@ async def test_a_deleted_message_is_never_found_again(tx: aiosqlite.Connection) 
 
 async def test_a_page_read_before_a_deletion_does_not_bring_the_message_back(tx: aiosqlite.Connection) -> None:
     await messages.delete(tx, [MessageId(1)])  # never stored: the event overtook the page
-    stored = await messages.store(tx, [message(1, picture(A)), message(2, picture(B))], keep="pictures", now_ms=5)
+    stored = await messages.store(tx, [message(1, picture(A)), message(2, picture(B))], keep="pictures", seen_ms=5)
     assert (stored.new_messages, stored.refused) == (1, 1)
     assert await rows(tx) == [(2, 0, B, "pending")]
 
@@ -197,7 +197,7 @@ async def test_ids_of_deleted_messages_are_refused_for_a_day_and_then_forgotten(
 
 async def test_a_picture_stays_while_another_message_shows_it(tx: aiosqlite.Connection) -> None:
     page = [message(1, picture(A)), message(2, picture(B))]
-    await show(tx, await messages.store(tx, page, keep="pictures", now_ms=5), "same", "same")
+    await show(tx, await messages.store(tx, page, keep="pictures", seen_ms=5), "same", "same")
     assert await count(tx, "pictures") == 1
     await messages.delete(tx, [MessageId(1)])
     assert await count(tx, "pictures") == 1
@@ -215,14 +215,14 @@ async def test_messages_of_an_unknown_channel_or_an_opted_out_author_are_refused
         message(3, picture(), author=102),
         message(4, picture(), author=103),
     ]
-    stored = await messages.store(tx, page, keep="pictures", now_ms=5)
+    stored = await messages.store(tx, page, keep="pictures", seen_ms=5)
     assert (stored.new_messages, stored.refused) == (1, 3)
     assert [row[0] for row in await rows(tx)] == [4]
 
 
 async def test_an_opt_out_deletes_what_was_stored_and_can_be_taken_back(tx: aiosqlite.Connection) -> None:
     page = [message(1, picture(A), content="mine"), message(2, picture(B), content="yours", author=101)]
-    await show(tx, await messages.store(tx, page, keep="pictures", now_ms=5), "a", "b")
+    await show(tx, await messages.store(tx, page, keep="pictures", seen_ms=5), "a", "b")
 
     assert await opt_outs.add(tx, AUTHOR, GUILD) == 1
     assert await opt_outs.add(tx, AUTHOR, GUILD) == 0
@@ -235,7 +235,7 @@ async def test_an_opt_out_deletes_what_was_stored_and_can_be_taken_back(tx: aios
 
     assert await opt_outs.remove(tx, AUTHOR, GUILD)
     assert not await opt_outs.remove(tx, AUTHOR, GUILD)
-    assert (await messages.store(tx, page, keep="pictures", now_ms=6)).new_messages == 1
+    assert (await messages.store(tx, page, keep="pictures", seen_ms=6)).new_messages == 1
 
 
 async def test_a_deleted_channel_takes_its_threads_and_all_they_held(tx: aiosqlite.Connection) -> None:
@@ -245,19 +245,19 @@ async def test_a_deleted_channel_takes_its_threads_and_all_they_held(tx: aiosqli
         message(2, picture(B), channel=12),
         message(3, picture(C), channel=11),
     ]
-    await show(tx, await messages.store(tx, page, keep="pictures", now_ms=5), "a", "b", "c")
+    await show(tx, await messages.store(tx, page, keep="pictures", seen_ms=5), "a", "b", "c")
 
     assert await channels.delete(tx, [CHANNEL]) == 2
 
     assert await rows(tx) == [(3, 0, C, "ready")]
     assert await matching(tx, "root") == set()
     assert await count(tx, "pictures") == 1
-    stored = await messages.store(tx, page, keep="pictures", now_ms=6)  # a page that was on its way
+    stored = await messages.store(tx, page, keep="pictures", seen_ms=6)  # a page that was on its way
     assert (stored.new_messages, stored.refused) == (0, 2)
 
 
 async def test_a_forgotten_guild_leaves_nothing_but_wishes(tx: aiosqlite.Connection) -> None:
-    await messages.store(tx, [message(1, picture(A), content="gone")], keep="pictures", now_ms=5)
+    await messages.store(tx, [message(1, picture(A), content="gone")], keep="pictures", seen_ms=5)
     await opt_outs.add(tx, UserId(102), GUILD)
     await guilds.forget(tx, GUILD)
     for table in ("guilds", "channels", "messages", "texts", "places", "pictures", "users", "spans", "jobs"):
@@ -268,7 +268,7 @@ async def test_a_forgotten_guild_leaves_nothing_but_wishes(tx: aiosqlite.Connect
 
 async def test_a_large_channel_is_emptied_in_steps(tx: aiosqlite.Connection) -> None:
     page = [message(number, picture()) for number in range(1, 11)] + [message(99, picture(), channel=11)]
-    await messages.store(tx, page, keep="pictures", now_ms=5)
+    await messages.store(tx, page, keep="pictures", seen_ms=5)
     steps = []
     while deleted := await messages.delete_some(tx, 4, channel_id=CHANNEL):
         steps.append(deleted)
@@ -278,25 +278,47 @@ async def test_a_large_channel_is_emptied_in_steps(tx: aiosqlite.Connection) -> 
 
 
 async def test_the_sweep_asks_for_what_was_not_seen_for_longest(tx: aiosqlite.Connection) -> None:
-    await messages.store(tx, [message(1, picture()), message(2, picture())], keep="pictures", now_ms=50)
-    await messages.store(tx, [message(3, picture(), channel=11)], keep="pictures", now_ms=40)
+    await messages.store(tx, [message(1, picture()), message(2, picture())], keep="pictures", seen_ms=50)
+    await messages.store(tx, [message(3, picture(), channel=11)], keep="pictures", seen_ms=40)
     oldest = await messages.oldest_checked(tx, GUILD, before_ms=60, limit=2)
-    assert oldest == [(ChannelId(11), MessageId(3)), (CHANNEL, MessageId(1))]
-    await messages.mark_checked(tx, [MessageId(3), MessageId(1)], 60)
-    assert await messages.oldest_checked(tx, GUILD, before_ms=60, limit=9) == [(CHANNEL, MessageId(2))]
+    assert oldest == [(ChannelId(11), MessageId(3)), (CHANNEL, MessageId(2))]  # one page from there has both
+    await messages.mark_checked(tx, [MessageId(3), MessageId(2)], 60)
+    assert await messages.oldest_checked(tx, GUILD, before_ms=60, limit=9) == [(CHANNEL, MessageId(1))]
     await channels.park(tx, CHANNEL, Sentence("closed-either"))
     assert await messages.oldest_checked(tx, GUILD, before_ms=60, limit=9) == []
 
 
 async def test_ids_between_two_snowflakes_are_those_of_the_channel(tx: aiosqlite.Connection) -> None:
     page = [message(number, picture(), channel=10 + number % 2) for number in range(1, 9)]
-    await messages.store(tx, page, keep="pictures", now_ms=5)
+    await messages.store(tx, page, keep="pictures", seen_ms=5)
     assert await messages.between(tx, CHANNEL, 2, 6) == [2, 4, 6]
 
 
 async def test_the_places_of_a_message_come_in_its_order(tx: aiosqlite.Connection) -> None:
-    stored = await messages.store(tx, [message(1, picture(B, 1), picture(A, 0))], keep="pictures", now_ms=5)
+    stored = await messages.store(tx, [message(1, picture(B, 1), picture(A, 0))], keep="pictures", seen_ms=5)
     ordered: list[PlaceId] = await places.of_message(tx, MessageId(1))
     assert set(ordered) == set(stored.new_places)
     details = await places.describe(tx, ordered)
     assert [details[place_id].link for place_id in ordered] == [A, B]
+
+
+@pytest.mark.parametrize("page_first", [True, False])
+@pytest.mark.parametrize("keep", ["all", "pictures"])
+async def test_a_page_asked_for_before_a_link_was_unfurled_takes_no_picture_away(
+    tx: aiosqlite.Connection, page_first: bool, keep: messages.Keep
+) -> None:
+    """An unfurled link comes as an update without a time of editing, while the page is on its way."""
+    page, unfurled = message(1, content="https://example.com"), message(1, picture(A), content="https://example.com")
+    versions = [(page, 5), (unfurled, 7)]
+    for version, seen_ms in versions if page_first else reversed(versions):
+        await messages.store(tx, [version], keep=keep, seen_ms=seen_ms)
+    assert await rows(tx) == [(1, 0, A, "pending")]
+    suppressed = await messages.store(tx, [page], keep=keep, seen_ms=9)  # someone removed the embed, no edit either
+    assert suppressed.changed == 1 or keep == "all"
+    assert await rows(tx) == []
+
+
+async def test_an_edit_counts_more_than_when_it_was_seen(tx: aiosqlite.Connection) -> None:
+    await messages.store(tx, [message(1, picture(A))], keep="all", seen_ms=7)
+    await messages.store(tx, [message(1, picture(B), edited_ms=6)], keep="all", seen_ms=5)
+    assert await rows(tx) == [(1, 0, B, "pending")]

@@ -120,9 +120,9 @@ async def test_status_counts_each_guild_and_the_whole(database: Database) -> Non
     await settle(database, 20, guild=2)
     async with database.transaction() as tx:
         page = [message(n, picture(), channel=10 + n % 2) for n in range(1, 6)]
-        mine = (await messages.store(tx, page, keep="pictures", now_ms=0)).new_places
+        mine = (await messages.store(tx, page, keep="pictures", seen_ms=0)).new_places
         page = [message(n, picture(), channel=20, guild=2) for n in (11, 12)] + [message(13, channel=20, guild=2)]
-        theirs = (await messages.store(tx, page, keep="all", now_ms=0)).new_places
+        theirs = (await messages.store(tx, page, keep="all", seen_ms=0)).new_places
         shared, own = await pictures.add(tx, decoded("shared")), await pictures.add(tx, decoded("own"))
         for place_id, picture_id in ((mine[0], shared), (mine[1], shared), (mine[2], own), (theirs[0], shared)):
             await places.attach(tx, place_id, picture_id)

@@ -119,7 +119,7 @@ class StoreMachine(RuleBasedStateMachine):
 
         async def write() -> messages.Stored:
             async with self.database.transaction() as tx:
-                return await messages.store(tx, [item for item, _ in built.values()], keep=keep, now_ms=1)
+                return await messages.store(tx, [item for item, _ in built.values()], keep=keep, seen_ms=1)
 
         stored = self.run(write())
         for number, (_, new) in built.items():

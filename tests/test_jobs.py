@@ -1,0 +1,208 @@
+"""Jobs under any interleaving: what the database says and what runs agree, and nothing that passes ends the bot."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+
+from indexer.jobs import JobRefused
+from indexer.model import Channel, ChannelId, ChannelKind, Guild, GuildId, Message, MessageId, ms_snowflake
+from indexer.service import Service, open_service
+from indexer.settings import DecodeSettings, Settings
+from indexer.storage import database
+from indexer.storage.jobs import JobState
+from tests.bot.running import Encoder, until
+
+FIRST = ms_snowflake(1_600_000_000_000)
+numbers = itertools.count()
+
+
+class Gated:
+    """A History (a port) of any server, each with one empty channel that is listed once its gate is open."""
+
+    def __init__(self) -> None:
+        self.gates: dict[GuildId, asyncio.Event] = {}
+
+    async def guild(self, guild_id: GuildId) -> Guild:
+        return Guild(guild_id, "Town")
+
+    async def channels(self, guild_id: GuildId) -> AsyncIterator[Channel]:
+        await self.gates[guild_id].wait()
+        yield Channel(ChannelId(guild_id + 1), guild_id, ChannelKind.TEXT, "pictures")
+
+    async def page(
+        self, channel_id: ChannelId, *, before: MessageId | None = None, after: MessageId | None = None
+    ) -> Sequence[Message]:
+        return []
+
+    async def message(self, channel_id: ChannelId, message_id: MessageId) -> Message | None:
+        return None
+
+
+@pytest.fixture
+def history() -> Gated:
+    return Gated()
+
+
+@pytest.fixture
+async def service(tmp_path: Path, history: Gated) -> AsyncIterator[Service]:
+    settings = Settings(data_dir=tmp_path, decode=DecodeSettings(workers=1))
+    async with open_service(settings, history, Encoder()) as opened:
+        yield opened
+
+
+async def new_guild(service: Service, history: Gated) -> GuildId:
+    guild_id = GuildId(FIRST + next(numbers) * 10)
+    history.gates[guild_id] = asyncio.Event()
+    await service.live.on_guild_join(Guild(guild_id, "Town"))
+    return guild_id
+
+
+def live() -> set[str]:
+    return {task.get_name() for task in asyncio.all_tasks() if not task.done()}
+
+
+async def agree(service: Service, guild_id: GuildId) -> bool:
+    job = await service.jobs.newest(guild_id)
+    if job is None:
+        return True
+    runs = f"job {job.id}" in live()
+    if job.state is JobState.PAUSED:
+        return not runs and f"catch up {guild_id}" not in live()
+    return runs == (job.state is JobState.RUNNING)
+
+
+CHANGES = st.sampled_from(["start", "pause", "resume", "cancel", "catch_up", "go_on", "finish"])
+STEPS = st.lists(st.tuples(CHANGES, st.integers(0, 12), st.none() | st.integers(0, 12)), min_size=2, max_size=9)
+
+
+@examples(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=STEPS)
+async def test_whatever_comes_at_once_the_database_and_what_runs_agree(
+    service: Service, history: Gated, steps: list[tuple[str, int, int | None]]
+) -> None:
+    """Each step waits some turns of the loop, begins, and may be cancelled some turns later."""
+    guild_id = await new_guild(service, history)
+    jobs = service.jobs
+
+    async def change(name: str, turns: int) -> None:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        if name == "finish":
+            history.gates[guild_id].set()
+            return
+        try:
+            if name == "go_on":
+                await jobs.go_on(frozenset({guild_id}))
+            elif name == "catch_up":
+                await jobs.catch_up(guild_id)
+            else:
+                await getattr(jobs, name)(guild_id)
+        except JobRefused:
+            pass
+
+    async def cancelled(task: asyncio.Task[None], turns: int) -> None:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+
+    tasks = [asyncio.create_task(change(name, turns)) for name, turns, _ in steps]
+    ends = [
+        asyncio.create_task(cancelled(task, turns + extra))
+        for task, (_, turns, extra) in zip(tasks, steps, strict=True)
+        if extra is not None
+    ]
+    for outcome in await asyncio.gather(*tasks, *ends, return_exceptions=True):
+        assert outcome is None or isinstance(outcome, asyncio.CancelledError), outcome
+    await until(lambda: agree(service, guild_id))
+    await jobs.drop(guild_id)
+
+
+async def test_a_job_whose_end_meets_a_busy_writer_ends_later(
+    service: Service, history: Gated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guild_id = await new_guild(service, history)
+    await service.jobs.start(guild_id)
+    run = service.pipeline.run_guild
+    ran, go_on = asyncio.Event(), asyncio.Event()
+
+    async def then_busy(*arguments: object) -> object:
+        progress = await run(*arguments)  # type: ignore[arg-type]
+        ran.set()
+        await go_on.wait()
+        return progress
+
+    monkeypatch.setattr(service.pipeline, "run_guild", then_busy)
+    await service.jobs.pause(guild_id)
+    await service.jobs.resume(guild_id)
+    history.gates[guild_id].set()
+    await ran.wait()
+    async with service.db.transaction():
+        monkeypatch.setattr(database, "TURN_S", 0.01)
+        go_on.set()
+
+        async def refused() -> bool:
+            return service.faults.count("ending a job") > 0
+
+        await until(refused)
+    monkeypatch.undo()
+
+    async def done() -> bool:
+        job = await service.jobs.newest(guild_id)
+        return job is not None and job.state is JobState.DONE
+
+    await until(done)
+
+
+async def test_what_is_missed_during_a_cancelled_job_is_caught_up_with(service: Service, history: Gated) -> None:
+    guild_id = await new_guild(service, history)
+    await service.jobs.start(guild_id)
+    await service.jobs.catch_up(guild_id)
+    assert f"catch up {guild_id}" not in live()
+    await service.jobs.cancel(guild_id)
+    assert f"catch up {guild_id}" in live()
+    await service.jobs.drop(guild_id)
+
+
+async def test_caught_up_is_said_only_where_no_picture_waits(
+    service: Service, history: Gated, caplog: pytest.LogCaptureFixture
+) -> None:
+    guild_id = await new_guild(service, history)
+    history.gates[guild_id].set()
+    await service.jobs.start(guild_id)
+    channel_id, message_id = guild_id + 1, guild_id + 2
+
+    async def done() -> bool:
+        job = await service.jobs.newest(guild_id)
+        return job is not None and job.state is JobState.DONE
+
+    await until(done)
+    async with service.db.transaction() as tx:
+        await tx.execute_fetchall("INSERT INTO users (user_id, name) VALUES (7, 'u')")
+        await tx.execute_fetchall(
+            "INSERT INTO messages (message_id, guild_id, channel_id, author_id, checked_ms) VALUES (?, ?, ?, 7, ?)",
+            (message_id, guild_id, channel_id, 2**53),
+        )
+        await tx.execute_fetchall("INSERT INTO texts (message_id) VALUES (?)", (message_id,))
+        await tx.execute_fetchall(
+            "INSERT INTO places (message_id, guild_id, ordinal, source, link, state, reason, next_attempt_ms)"
+            " VALUES (?, ?, 0, 'attachment', 'https://cdn.example/a.png', 'failed', 'unreachable', ?)",
+            (message_id, guild_id, 2**53),
+        )
+    with caplog.at_level(logging.INFO):
+        await service.jobs.catch_up(guild_id)
+
+        async def rests() -> bool:
+            return f"catch up {guild_id}" not in live()
+
+        await until(rests)
+    assert f"guild {guild_id}: 0 messages read, 1 pictures wait for another try" in caplog.text
+    assert "is caught up" not in caplog.text
