@@ -1,9 +1,9 @@
-"""Logging to standard error, for people or for collectors; a token never passes it."""
+"""Logging to standard error, for people or collectors; no token, signature or control character passes it."""
 
 from __future__ import annotations
 
-import json
 import logging
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,15 +11,27 @@ from typing import TextIO
 
 from bot.config import LogSettings, Secret
 from bot.config_values import TOKEN_SHAPE
+from bot.terminal import as_json, visible
 
 # faiss tells at info level which of its builds it could not find.
 _WORDY = ("faiss.loader",)
 # Libraries that log every statement or chunk at debug level: their noise hides the bot's own lines.
 _CHATTY = ("aiosqlite", "asyncio", "PIL", "httpcore", "httpx", "urllib3", "filelock", "fsspec", "matplotlib")
 
+HIDDEN = "<hidden>"
+# At debug level discord.py writes whole payloads of the gateway, and the address of every request. The token of an
+# interaction or webhook answers in the bot's name; a link's signature opens a file whatever channel it stands in.
+_SECRETS = (
+    (re.compile(r"(/(?:interactions|webhooks)/\d+/)[^\s/?'\"]+"), rf"\1{HIDDEN}"),
+    (re.compile(r"(['\"]token\\?['\"]:\s*\\?['\"])[^'\"]+"), rf"\1{HIDDEN}"),
+    (re.compile(r"aW50ZXJhY3Rpb246[\w+/=-]+"), HIDDEN),  # "interaction:" in base64, as each of their tokens begins
+    (re.compile(r"((?:[?&]|u0026)(?:ex|is|hm)=)[0-9a-fA-F]+"), rf"\1{HIDDEN}"),
+    (TOKEN_SHAPE, HIDDEN),
+)
+
 
 class _Redacting(logging.Formatter):
-    """Takes every token out of the finished text, tracebacks included: the last step, so that nothing goes round it."""
+    """Takes secrets out of the finished text, tracebacks included: the last step, so that nothing goes round it."""
 
     def __init__(self, secrets: Sequence[Secret]) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
@@ -27,12 +39,14 @@ class _Redacting(logging.Formatter):
 
     def redact(self, text: str) -> str:
         for secret in self._secrets:
-            text = text.replace(secret, "<hidden>")
-        return TOKEN_SHAPE.sub("<hidden>", text)
+            text = text.replace(secret, HIDDEN)
+        for shape, instead in _SECRETS:
+            text = shape.sub(instead, text)
+        return text
 
     def format(self, record: logging.LogRecord) -> str:
         # What continues a record is indented: a member's text with a line break cannot forge a record of its own.
-        return self.redact(super().format(record)).replace("\n", "\n    ")
+        return visible(self.redact(super().format(record))).replace("\n", "\n    ")
 
 
 class _Json(_Redacting):
@@ -48,7 +62,7 @@ class _Json(_Redacting):
         }
         if record.exc_info:
             entry["error"] = self.redact(self.formatException(record.exc_info))
-        return json.dumps(entry, ensure_ascii=False)
+        return as_json(entry)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -48,6 +49,7 @@ def hold(folder: Path) -> Iterator[Holder]:
     path = folder / FILE_NAME
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _close_to_others(folder)
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise StorageError(
@@ -75,6 +77,18 @@ def hold(folder: Path) -> Iterator[Holder]:
     finally:
         _held.discard(handle)
         os.close(handle)
+
+
+def _close_to_others(folder: Path) -> None:
+    """Members' texts lie in it: it is for the bot's user alone, also where somebody else made it.
+
+    Raises StorageError for a folder that all users share, such as /tmp; OSError where it is another user's.
+    """
+    mode = folder.stat().st_mode
+    if mode & stat.S_ISVTX:
+        raise StorageError(f"{folder} is a folder that all users share. Choose a data_dir of the bot's own below it.")
+    if stat.S_IMODE(mode) & 0o077:
+        folder.chmod(stat.S_IMODE(mode) & 0o700)
 
 
 def holder(folder: Path) -> Holder | None:

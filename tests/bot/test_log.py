@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 import warnings
+from pathlib import Path
 
 import pytest
 
 from bot.config import LogSettings, Secret
 from bot.log import logging_to
+from tests.bot.running import noise, running, town, with_auto_start
 
 TOKEN = "MTIzNDU2Nzg5MDEyMzQ1Njc4OTA.GabcdE.abcdefghijklmnopqrstuvwxyz-123456"
 ODD_TOKEN = "sandbox-token"
@@ -75,3 +78,48 @@ def test_chatty_libraries_stay_quiet_at_debug_level_and_levels_are_given_back() 
     assert "executing" not in stream.getvalue()
     assert "mine" in stream.getvalue()
     assert (root.level, root.handlers) == before
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+async def test_discord_pys_own_debug_log_holds_no_interactions_token_and_no_signed_link(
+    tmp_path: Path, form: str
+) -> None:
+    stream = io.StringIO()
+    place = town()
+    with logging_to(LogSettings(level="debug", format=form), [], stream):
+        async with running(place.world, tmp_path, with_auto_start) as bot:
+            await bot.indexed(place.guild)
+            member = bot.person(place.member)
+            reply = await member.slash(place.talk.id, "similar", {"image": noise(3).data})
+            await member.press(reply, "Share here")
+            await member.slash(place.talk.id, "privacy")
+            tokens = list(bot.sandbox.interactions._by_token)
+    said = stream.getvalue()
+    assert len(tokens) == 3
+    assert "WebSocket Event" in said
+    assert "INTERACTION_CREATE" in said
+    assert "/interactions/" in said
+    assert "/webhooks/" in said
+    assert "hm=<hidden>" in said
+    assert not [token for token in tokens if token in said]
+    assert not re.search(r"[?&](?:ex|is|hm)=[0-9a-f]", said)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "POST https://discord.com/api/v10/webhooks/1/{secret}/messages/@original with None has returned 200",
+        "/interactions/1/{secret}/callback?with_response=true",
+        "{{'token': '{secret}', 'type': 2}}",
+        '{{"token": "{secret}"}}',
+        '{{"url": "https://cdn.discordapp.com/a.png?ex={signed}\\u0026is={signed}\\u0026hm={signed}"}}',
+    ],
+)
+def test_a_webhooks_token_and_a_signature_are_hidden_in_every_form(text: str) -> None:
+    secret, signed = "s3cr3t-Webhook_Token.of-68", "0123456789abcdef"
+    stream = io.StringIO()
+    with logging_to(LogSettings(level="debug"), [], stream):
+        logging.getLogger("discord.http").debug(text.format(secret=secret, signed=signed))
+    assert secret not in stream.getvalue()
+    assert signed not in stream.getvalue()
+    assert "<hidden>" in stream.getvalue()
