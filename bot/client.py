@@ -30,6 +30,7 @@ from bot.commands import (
     stats,
 )
 from bot.commands import help as help_command
+from bot.commands.forged import answer_if_forged
 from bot.commands.open_replies import press_buckets
 from bot.commands.sync import sync_if_changed
 from bot.commands.translator import Translator
@@ -380,6 +381,9 @@ class Client(discord.AutoShardedClient):
 
     def _read_again(self, guild_id: int) -> None:
         self._events.lost(guild_id)
+
+    async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
+        await answer_if_forged(interaction)
 
     async def on_message(self, message: discord.Message) -> None:
         self._events.message(message)

@@ -84,19 +84,22 @@ def sentence_for(error: BaseException, error_id: str, language: Language = Langu
 
 
 async def answer_error(interaction: discord.Interaction[Any], error: BaseException) -> None:
-    """Tell the person who asked, for their eyes only, and log what they cannot put right under a short id."""
+    """Tells the person who asked, for their eyes only, and logs what they cannot put right.
+
+    An id stands in the log only where it stands in the answer: whoever reads one finds the other.
+    """
     error_id = secrets.token_hex(3)
     cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error
-    if isinstance(cause, TellPerson | Rejected | app_commands.CheckFailure):
-        logger.info("error %s, told to who asked: %s", error_id, cause)
-    else:
-        name = interaction.command.qualified_name if interaction.command else interaction.type.name
-        logger.error("error %s in %s, guild %s", error_id, name, interaction.guild_id, exc_info=cause)
     text = sentence_for(cause, error_id, Language.of(interaction.locale))
+    name = interaction.command.qualified_name if interaction.command else interaction.type.name
+    if error_id in text:
+        logger.error("error %s in %s, guild %s", error_id, name, interaction.guild_id, exc_info=cause)
+    else:
+        logger.info("told to who asked, in %s, guild %s: %s", name, interaction.guild_id, cause)
     try:
         if interaction.response.is_done():
             await interaction.followup.send(text, ephemeral=True, allowed_mentions=NO_MENTIONS)
         else:
             await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NO_MENTIONS)
     except discord.HTTPException as gone:  # the interaction is over, or Discord is: the log has the error
-        logger.warning("error %s could not be shown: %s", error_id, gone)
+        logger.warning("an answer in %s, guild %s, could not be shown: %s", name, interaction.guild_id, gone)

@@ -14,7 +14,7 @@ import discord
 from bot.audience import shared_channels
 from bot.commands import NO_MENTIONS, CommandContext
 from bot.commands.asking import ANSWER_S, Asker, Scope, asker
-from bot.commands.open_replies import OpenReplies
+from bot.commands.open_replies import OpenReplies, page_number
 from bot.commands.sheets import sheet
 from bot.contact_sheet import MAX_HITS, shrunk
 from bot.posting import refusal
@@ -58,17 +58,17 @@ class SimilarReply:
 
     async def press(self, interaction: discord.Interaction[Any], action: str, values: Sequence[str]) -> None:
         answers = self.answers
-        name, _, target = action.partition("-")
-        if name == "page":
+        if action.startswith("page"):
+            index = page_number(action)
             await interaction.response.defer()
-            self.index = int(target)
+            self.index = index
             await answers.show(interaction, await asker(interaction, answers.service), self)
             return
         await interaction.response.defer(ephemeral=True, thinking=True)
         who = await asker(interaction, answers.service)
-        match name:
+        match action:
             case "more":
-                like = self._listed(values[0])
+                like = self._listed(values[0]) if values else None
                 if like is None:
                     raise TellPerson("error-no-hit")
                 count = self.query.count

@@ -12,7 +12,7 @@ from discord import app_commands
 
 from bot.commands import NO_MENTIONS, CommandContext, Tree
 from bot.commands.asking import Asker, Scope, SearchableChannel, asker, scope_of
-from bot.commands.open_replies import OpenReplies
+from bot.commands.open_replies import OpenReplies, page_number
 from bot.commands.translator import localized
 from bot.replies.reposts import repost_page
 from indexer.errors import TellPerson
@@ -81,8 +81,9 @@ class DuplicatesReply:
     index: int = 0
 
     async def press(self, interaction: discord.Interaction[Any], action: str, values: Sequence[str]) -> None:
+        index = page_number(action)
         await interaction.response.defer()
-        self.index = int(action.partition("-")[2])
+        self.index = index
         await self.duplicates.show(interaction, await asker(interaction, self.duplicates.service), self)
 
 

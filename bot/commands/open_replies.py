@@ -40,6 +40,14 @@ def press_buckets(limits: LimitSettings, clock: Callable[[], float] = time.monot
     return TokenBuckets(limits.per_minute * PAGES_A_COMMAND, limits.burst * PAGES_A_COMMAND, clock)
 
 
+def page_number(action: str) -> int:
+    """The page that a button named `page-3` leads to. Raises TellPerson for a name that no reply gives its buttons."""
+    match = re.fullmatch(r"page-(-?\d{1,4})", action)
+    if match is None:
+        raise TellPerson("error-too-old")
+    return int(match[1])
+
+
 class OpenReply(Protocol):
     """A reply that can be pressed. It belongs to the member who asked."""
 
@@ -120,7 +128,7 @@ class OpenReplies:
 
         class Pressed(
             discord.ui.DynamicItem[discord.ui.Item[Any]],
-            template=rf"reply:(?P<token>{re.escape(self._kind)}-[\w-]{{12}}):(?P<action>[a-z]+(?:--?\d{{1,4}})?)",
+            template=rf"reply:(?P<token>{re.escape(self._kind)}-[\w-]{{12}}):(?P<action>.{{1,60}})",
         ):
             def __init__(self, item: discord.ui.Item[Any], token: str, action: str) -> None:
                 super().__init__(item)

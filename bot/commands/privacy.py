@@ -104,6 +104,8 @@ class Privacy:
             case "export":
                 await interaction.response.defer(ephemeral=True, thinking=True)
                 await self._export(interaction, user_id, language)
+            case _:
+                raise TellPerson("error-too-old")
 
     async def _export(self, interaction: Interaction, user_id: UserId, language: Language) -> None:
         async with self._service.db.reader() as connection:
@@ -163,7 +165,7 @@ def register(tree: Tree, context: CommandContext) -> None:
 
     class Pressed(
         discord.ui.DynamicItem[discord.ui.Button[Any]],
-        template=r"privacy:(?P<action>(?:sure|forget)-(?:here|everywhere)|no|return|export)",
+        template=r"privacy:(?P<action>.{1,60})",
     ):
         def __init__(self, item: discord.ui.Button[Any], action: str) -> None:
             super().__init__(item)

@@ -63,6 +63,8 @@ class RandomReply:
             return
         await interaction.response.defer(ephemeral=True, thinking=True)
         who = await asker(interaction, self.random.service)
+        if action != "like":
+            raise TellPerson("error-too-old")
         if self.picture_id is None:
             raise TellPerson("error-no-hit")
         await self.random.answers.answer_like(interaction, who, self.picture_id, self.scope)

@@ -15,9 +15,11 @@ from bot.commands.open_replies import (
     PAGES_A_COMMAND,
     REMEMBERED_A_MEMBER,
     OpenReplies,
+    page_number,
     press_buckets,
 )
 from bot.config import LimitSettings
+from indexer.errors import TellPerson
 
 
 @dataclass
@@ -189,3 +191,10 @@ def test_tokens_cannot_be_guessed_and_fit_a_buttons_name(replies: OpenReplies) -
     tokens = {replies.remember(Reply()) for _ in range(100)}
     assert len(tokens) == 100
     assert all(len(token) == len("similar-") + 12 for token in tokens)
+
+
+@pytest.mark.parametrize("action", ["page", "page-", "page-x", "page-12345", "page-1-1", "pages-1", "share", ""])
+def test_what_names_no_page_is_an_expired_button(action: str) -> None:
+    with pytest.raises(TellPerson, match="error-too-old"):
+        page_number(action)
+    assert [page_number(name) for name in ("page-0", "page-7", "page--1")] == [0, 7, -1]
