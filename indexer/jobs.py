@@ -302,7 +302,9 @@ class Jobs:
             raise
         except AfterimageError as error:
             logger.warning("job %d of guild %d failed: %s", job.id, job.guild_id, error)
-            return JobState.FAILED, error.sentence if isinstance(error, Told) else Sentence("job-discord-away")
+            return JobState.FAILED, error.sentence if isinstance(error, Told) else Sentence(
+                "job-kept-waiting", {"job": str(job.id)}
+            )
         except Exception:
             logger.exception("job %d of guild %d failed", job.id, job.guild_id)
             return JobState.FAILED, Sentence("job-bot-failed", {"job": str(job.id)})

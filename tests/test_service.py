@@ -14,7 +14,7 @@ from indexer import service as service_module
 from indexer.encode import gpu_scan
 from indexer.encode.clip import ClipEncoder
 from indexer.encode.gpu_scan import GpuScan
-from indexer.errors import RetryLater, StorageError, TellPerson
+from indexer.errors import AfterimageError, RetryLater, StorageError, TellPerson
 from indexer.jobs import JobRefused, Why
 from indexer.model import Channel, ChannelId, ChannelKind, Guild, GuildId, Message, MessageId, UserId, ms_snowflake
 from indexer.sentence import Sentence
@@ -147,6 +147,15 @@ async def test_a_job_that_cannot_be_done_ends_as_failed_with_the_reason(service:
     await service.jobs.start(GUILD.id)
     await ended(service)
     assert await state(service) is JobState.DONE
+
+
+async def test_a_job_that_was_kept_waiting_does_not_blame_discord_alone(service: Service, history: Quiet) -> None:
+    history.fault = AfterimageError("the database is held by another writer")  # as RetryLater after its last try
+    await service.jobs.start(GUILD.id)
+    await ended(service)
+    job = await service.jobs.newest(GUILD.id)
+    assert job is not None
+    assert (job.state, job.reason) == (JobState.FAILED, Sentence("job-kept-waiting", {"job": str(job.id)}))
 
 
 async def test_a_job_with_a_fault_of_ours_ends_as_failed_and_the_service_goes_on(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
@@ -12,6 +13,8 @@ from indexer.sentence import STORED_TEXT, Sentence, Value
 
 if TYPE_CHECKING:
     from fluent.runtime import FluentBundle
+
+logger = logging.getLogger(__name__)
 
 
 def translate(language: Language, key: str, /, **values: Value) -> str:
@@ -37,7 +40,8 @@ def translate_sentence(language: Language, sentence: Sentence, harmless: Callabl
     values = {name: harmless(value) if isinstance(value, str) else value for name, value in sentence.values.items()}
     try:
         return translate(language, sentence.key, **values)
-    except KeyError:
+    except KeyError as error:
+        logger.warning("a sentence has no text: %s", error)
         return translate(language, STORED_TEXT, text=harmless(str(sentence)))
 
 

@@ -410,7 +410,7 @@ job-incomplete = { $channels ->
         [one] Ein Kanal konnte nicht bis zum Ende gelesen werden
        *[other] { $channels } Kanäle konnten nicht bis zum Ende gelesen werden
     }, weil Discord nicht richtig geantwortet hat: der nächste Start macht dort weiter.
-job-discord-away = Discord hat zu lange nicht geantwortet.
+job-kept-waiting = Discord oder die Datenbank des Bots hat zu lange warten lassen; sein Protokoll sagt, was (Auftrag { $job }).
 job-bot-failed = Der Bot ist gescheitert; sein Protokoll sagt, woran (Auftrag { $job }).
 stored-text = { $text }
 

@@ -413,7 +413,7 @@ job-incomplete = { $channels ->
         [one] One channel could not be read to its end
        *[other] { $channels } channels could not be read to their end
     }, because Discord did not answer as it should: the next start goes on there.
-job-discord-away = Discord did not answer for too long.
+job-kept-waiting = Discord or the bot's own database kept it waiting for too long; the bot's log says which (job { $job }).
 job-bot-failed = The bot failed; its log says where (job { $job }).
 stored-text = { $text }
 
