@@ -17,6 +17,8 @@ from sandbox.world import Attachment, File, World
 
 _CACHE_BYTES: Final = 192 * 1024 * 1024
 _GONE: Final = "This content is no longer available."
+# The page for people lies on the same server: a file that is a page of its own must not act as that one.
+_INERT: Final = {"Content-Security-Policy": "default-src 'none'; sandbox", "X-Content-Type-Options": "nosniff"}
 _RANGE: Final = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
 
 
@@ -135,7 +137,7 @@ class Cdn:
         if data is None:
             self.record.count(route, 404)
             return web.Response(status=404, text=_GONE, headers=VIA)
-        headers = VIA | {"Content-Type": content_type or "application/octet-stream", "Accept-Ranges": "bytes"}
+        headers = VIA | {"Content-Type": content_type or "application/octet-stream", "Accept-Ranges": "bytes"} | _INERT
         span = _span(request.headers.get("Range", ""), len(data))
         if span is None:
             self.record.count(route, 200)

@@ -4,6 +4,7 @@ import { ago, markdown } from "/page/markdown.js";
 const $ = (id) => document.getElementById(id);
 const state = { member: null, channel: null, people: [], rooms: new Map(), commands: [], names: {}, version: "", replies: new Map() };
 const names = { users: {}, channels: {}, jump: (channel, message) => open(channel, message) };
+const MAIN = ["text", "image", "content", "file"];  // what a command is asked with; the other options stand under "More"
 const TYPES = { string: 3, integer: 4, boolean: 5, user: 6, channel: 7, number: 10, attachment: 11 };
 
 function make(tag, className = "", ...children) {
@@ -39,7 +40,7 @@ async function act(path, ask, files = {}) {
 
 async function load() {
   const found = await get("state", state.member ? { member: state.member } : {});
-  Object.assign(state, { member: found.member, people: found.people, commands: found.commands });
+  Object.assign(state, { member: found.member, people: found.people, commands: found.commands, words: found.words });
   names.users = found.names;
   $("guild").textContent = found.guild.name;
   $("online").classList.toggle("on", found.online);
@@ -52,6 +53,7 @@ async function load() {
   }));
   state.rooms.clear();
   $("channels").replaceChildren(...found.channels.map(room));
+  mark();
   fillCommands();
   if (!state.rooms.has(state.channel)) {
     const first = found.channels.find((c) => c.kind === "text");
@@ -78,10 +80,23 @@ async function open(channel, target = null) {
   const found = state.rooms.get(channel);
   $("where").textContent = found.name;
   $("topic").textContent = found.kind === "forum" ? "A forum: its posts stand below it on the left." : found.topic;
-  for (const button of document.querySelectorAll("#channels button")) {
-    button.setAttribute("aria-current", button.dataset.id === channel);
-  }
+  mark();
+  drawer(false);
   await show(target);
+}
+
+// Which channel is open. The list is made anew whenever the commands change, so it is marked anew too.
+function mark() {
+  for (const button of document.querySelectorAll("#channels button")) {
+    button.setAttribute("aria-current", button.dataset.id === state.channel);
+    if (button.dataset.id === state.channel) button.scrollIntoView({ block: "nearest" });
+  }
+}
+
+// On a narrow screen the channels are a drawer.
+function drawer(shown) {
+  document.body.classList.toggle("channels", shown);
+  $("menu").setAttribute("aria-expanded", shown);
 }
 
 async function show(target = null) {
@@ -239,8 +254,25 @@ function fillCommands() {
 function fillOptions(all) {
   const chosen = all.find(([path]) => path === $("command").value);
   const options = chosen ? chosen[1].options ?? [] : [{ name: "content", type: TYPES.string, description: "What to write" }, { name: "file", type: TYPES.attachment, description: "A picture" }];
-  $("options").replaceChildren(...options.map(field));
+  const first = options.filter((o) => o.required || MAIN.includes(o.name)).sort((a, b) => MAIN.indexOf(a.name) - MAIN.indexOf(b.name)), rest = options.filter((o) => !first.includes(o));
+  $("options").replaceChildren(...first.map(field));
+  if (rest.length) $("options").append(make("details", "", make("summary", "", "More options"), make("div", "rest", ...rest.map(field))));
+  offerWords();
   say(chosen ? chosen[1].description : "Write as this member.");
+}
+
+// Some of the words that the demo model was taught; a press puts one into the field.
+function offerWords() {
+  const input = $("options").querySelector("input[name=text]");
+  $("try").hidden = !input;
+  if (!input) return;
+  const some = [...state.words].sort(() => Math.random() - 0.5).slice(0, 5);
+  $("try").replaceChildren($("try").firstElementChild, ...some.map((word) => {
+    const chip = make("button", "", word);
+    chip.type = "button";
+    chip.addEventListener("click", () => { input.value = word; input.focus(); });
+    return chip;
+  }));
 }
 
 function field(o) {
@@ -302,6 +334,7 @@ $("member").addEventListener("change", async () => {
   await show();
 });
 
+$("menu").addEventListener("click", () => drawer(!document.body.classList.contains("channels")));
 $("newer").addEventListener("click", () => show());
 
 async function follow() {

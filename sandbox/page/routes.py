@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import BodyPartReader, web
 
 from sandbox.checks import commands
+from sandbox.drawing.concepts import CONCEPTS
 from sandbox.members import Person
 from sandbox.options import NotAllowed, permitted
 from sandbox.reply import NoAnswer, Reply
@@ -25,6 +26,18 @@ _KEPT: Final = 200  # replies that the page may still press buttons on
 _POLL_S: Final = 20.0  # how long a request for news waits
 _PAGE: Final = 40  # messages at once
 
+# Pictures come from the sandbox's CDN: the same server, which a page at "localhost" knows by its number.
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self' data: http://127.0.0.1:*; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_HEADERS: Final = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
 Handler = Callable[[web.Request], Awaitable[Any]]
 
 
@@ -37,8 +50,8 @@ class Page:
 
     def add_to(self, app: web.Application) -> None:
         """Add the page's routes."""
-        app.router.add_get("/", self._file)
-        app.router.add_get("/page/{name}", self._file)
+        app.router.add_get("/", self._guarded(self._file))
+        app.router.add_get("/page/{name}", self._guarded(self._file))
         for method, path, handler in (
             ("GET", "state", self._state),
             ("GET", "messages", self._messages),
@@ -48,7 +61,33 @@ class Page:
             ("POST", "press", self._press),
             ("POST", "post", self._post),
         ):
-            app.router.add_route(method, f"/page/api/{path}", _answering(handler))
+            app.router.add_route(method, f"/page/api/{path}", self._guarded(_answering(handler)))
+
+    def _guarded(self, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> Handler:
+        """Only for pages that this sandbox served itself: another site's page must not act as a member here.
+
+        A name that an attacker's DNS points at this machine is refused by its Host, a form on another site by its
+        Origin.
+        """
+
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            refused = self._foreign(request)
+            response = web.json_response({"error": refused}, status=403) if refused else await handler(request)
+            response.headers.update(_HEADERS)
+            return response
+
+        return guarded
+
+    def _foreign(self, request: web.Request) -> str | None:
+        """Why the request does not come from this sandbox's own page; None when it does."""
+        host = self.sandbox.cdn_host
+        hosts = (host, f"localhost:{host.rpartition(':')[2]}")
+        if request.host not in hosts:
+            return f"This page is at http://{host}/ and answers to no other name."
+        origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site", "same-origin")
+        if request.method != "GET" and (origin not in (None, f"http://{request.host}") or site != "same-origin"):
+            return "Another site's page may not act here."
+        return None
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info.get("name", "page.html")
@@ -73,6 +112,7 @@ class Page:
             "people": [_person(found, guild.owner.id) for found in people],
             "names": {str(user.id): user.display_name for user in self.sandbox.world.users.values()},
             "channels": [_room(channel, member) for channel in rooms],
+            "words": [concept.id for concept in CONCEPTS if concept.glyph],
             "commands": [command for command in self._commands(member) if _offered(command, member)],
         }
 

@@ -10,6 +10,7 @@ import discord
 from discord import app_commands, ui
 
 from sandbox.server import Sandbox, open_sandbox
+from sandbox.world import File
 from tests.sandbox.conftest import Bot, Connect, picture
 from tests.sandbox.rich_world import Rich, rich_world
 
@@ -155,3 +156,48 @@ async def test_what_a_member_may_not_is_said_in_a_sentence(connect: Connect) -> 
             assert (status, len(answer["error"]) > 10) == (409, True)
         status, answer = await page.act("slash", {"member": "5"})
         assert status == 400
+
+
+async def test_only_its_own_page_may_act() -> None:
+    rich = rich_world()
+    async with open_sandbox(rich.world, page=True) as sandbox, browser(sandbox) as page:
+        url, own = f"{sandbox.base_url}/page/api/post", sandbox.base_url
+        port = own.rpartition(":")[2]
+        before = len(rich.chat)
+        for headers, status in (
+            ({"Origin": "https://elsewhere.example"}, 403),
+            ({"Origin": "null"}, 403),
+            ({"Sec-Fetch-Site": "cross-site"}, 403),
+            ({"Host": f"rebound.example:{port}"}, 403),
+            ({"Host": f"rebound.example:{port}", "Origin": f"http://rebound.example:{port}"}, 403),
+            ({"Origin": own, "Sec-Fetch-Site": "same-origin"}, 200),
+            ({"Host": f"localhost:{port}", "Origin": f"http://localhost:{port}"}, 200),
+        ):
+            form = aiohttp.FormData(default_to_multipart=True)
+            form.add_field("ask", json.dumps(_as(rich, content="hello")))
+            async with page.session.post(url, data=form, headers=headers) as response:
+                assert response.status == status, headers
+        assert len(rich.chat) == before + 2
+        for path in ("/", "/page/page.js", "/page/api/state"):
+            async with page.session.get(own + path, headers={"Host": f"rebound.example:{port}"}) as response:
+                assert (response.status, "Meadow" in await response.text()) == (403, False)
+
+
+async def test_the_page_and_files_of_members_have_a_strict_policy() -> None:
+    rich = rich_world()
+    shown = rich.chat.post(rich.member, files=[File.of("page.html", b"<script>alert(1)</script>")]).attachments[0]
+    async with open_sandbox(rich.world, page=True) as sandbox, browser(sandbox) as page:
+        async with page.session.get(sandbox.base_url + "/") as response:
+            policy = response.headers["Content-Security-Policy"]
+            assert "default-src 'none'" in policy
+            assert "unsafe" not in policy
+            assert response.headers["X-Content-Type-Options"] == "nosniff"
+        async with page.session.get(sandbox.links.signed(shown)) as response:
+            assert response.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
+
+
+async def test_words_that_the_demo_model_knows_are_offered() -> None:
+    rich = rich_world()
+    async with open_sandbox(rich.world, page=True) as sandbox, browser(sandbox) as page:
+        _, state = await page.get("state")
+        assert {"penguin", "piano"} <= set(state["words"])
