@@ -75,7 +75,9 @@ def town(rows: int) -> Town:
 async def fill(tx: aiosqlite.Connection, town: Town, sandbox: Sandbox, model_id: ModelId) -> None:
     """Writes the guild's rows as a finished crawl would leave them, but without anyone's consent to crawl on."""
     guild = town.guild
-    await tx.execute("INSERT INTO guilds VALUES (?, ?, 0, 0)", (guild.id, guild.name))
+    await tx.execute(
+        "INSERT INTO guilds (guild_id, name, consent, added_ms) VALUES (?, ?, 0, 0)", (guild.id, guild.name)
+    )
     await tx.executemany(
         "INSERT INTO channels (channel_id, guild_id, kind, name) VALUES (?, ?, 'text', ?)",
         [(channel.id, guild.id, channel.name) for channel in guild.channels.values()],

@@ -112,7 +112,9 @@ def write(path: Path, data: Data) -> None:
     connection.execute("PRAGMA synchronous = OFF")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("INSERT OR IGNORE INTO models VALUES (1, 'bench', 'bench', ?, 'f')", (DIMENSION,))
-    connection.execute("INSERT OR IGNORE INTO guilds VALUES (?, 'bench', 1, 0)", (GUILD,))
+    connection.execute(
+        "INSERT OR IGNORE INTO guilds (guild_id, name, consent, added_ms) VALUES (?, 'bench', 1, 0)", (GUILD,)
+    )
     connection.executemany(
         "INSERT INTO channels (channel_id, guild_id, kind, name) VALUES (?, 1, 'text', 'c')",
         [(1_000 + one,) for one in range(CHANNELS)],

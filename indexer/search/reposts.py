@@ -114,11 +114,12 @@ async def described(db: Database, guild_id: GuildId, filter: Filter, found: Comp
 async def _chosen(connection: aiosqlite.Connection, guild_id: GuildId, filter: Filter) -> tuple[list[PictureId], int]:
     """The newest MAX_PICTURES pictures inside the filter, and how many there are."""
     rows = await connection.execute_fetchall(
-        "SELECT p.picture_id, max(p.message_id) FROM messages m JOIN places p USING (message_id)"  # noqa: S608 -- ours
-        f" WHERE m.guild_id = :guild AND {lookup.INSIDE} GROUP BY p.picture_id ORDER BY 2 DESC",
+        # Of one message's pictures not their own numbers decide, which tell what was stored elsewhere.
+        "SELECT p.picture_id, max(p.message_id), max(p.place_id) FROM messages m JOIN places p USING (message_id)"  # noqa: S608 -- ours
+        f" WHERE m.guild_id = :guild AND {lookup.INSIDE} GROUP BY p.picture_id ORDER BY 2 DESC, 3",
         {"guild": guild_id, **lookup.filter_values(filter)},
     )
-    newest = [PictureId(picture_id) for picture_id, _ in rows]
+    newest = [PictureId(picture_id) for picture_id, *_ in rows]
     return newest[:MAX_PICTURES], len(newest)
 
 

@@ -43,6 +43,7 @@ from indexer.search.references import REFERENCE_TEXTS
 from indexer.search.terms import cut_phrase
 from indexer.settings import SearchSettings
 from indexer.storage import places
+from indexer.storage.block import Bytes, as_vectors
 from indexer.storage.database import Database
 from indexer.storage.index import IndexAnswer, VectorIndex
 
@@ -59,6 +60,8 @@ REMEMBERED_TEXTS = 2_048
 SAMPLE = 512
 REMEMBERED_CALIBRATIONS = 32  # of 1 MB each at 512 dimensions
 REFERENCES_AT_ONCE = 16
+
+Version = tuple[int, int]  # of a guild's index, as lookup.version reads it
 
 
 class _Stages:
@@ -91,8 +94,9 @@ class Searcher:
         self._encoder = encoder
         self._model_id = model_id
         self._settings = settings
-        self._answers: Recent[tuple[bytes, tuple[int, int]], SearchResult] = Recent(REMEMBERED_ANSWERS)
+        self._answers: Recent[tuple[bytes, Version], SearchResult] = Recent(REMEMBERED_ANSWERS)
         self._texts: Recent[tuple[UserId | None, str], Vectors] = Recent(REMEMBERED_TEXTS)
+        self._samples: Recent[tuple[GuildId, frozenset[ChannelId], Version], bytes] = Recent(REMEMBERED_ANSWERS)
         self._calibrations: Recent[bytes, Calibration] = Recent(REMEMBERED_CALIBRATIONS)
         self._references: Vectors | None = None
         self._measuring = asyncio.Lock()
@@ -170,7 +174,7 @@ class Searcher:
         if (known := self._answers.get(key)) is not None:
             return replace(known, stage_ms=stages.finished())
         with stages.stage("text"):
-            calibration = await self.calibration(query.guild_id, query.seen)
+            calibration = await self.calibration(query.guild_id, query.seen, version)
             target = await self._aim(query, calibration)
         answer, said = await self._look(query, target, stages)
         with stages.stage("rank"):
@@ -209,22 +213,32 @@ class Searcher:
         assert vector is not None, "it was there before the model was asked, and the memory holds far more"
         return vector
 
-    async def calibration(self, guild_id: GuildId, visible: frozenset[ChannelId]) -> Calibration:
-        """Measured on pictures of the channels that the asker may see, as they are now.
+    async def calibration(
+        self, guild_id: GuildId, visible: frozenset[ChannelId], version: Version | None = None
+    ) -> Calibration:
+        """Measured on pictures of the channels that the asker may see, as they are now (in this version of the index).
 
         Remembered by the very vectors that it is measured on, so it is the same whoever asked before.
         """
+        if version is None:
+            async with self._db.reader() as connection:
+                version = await lookup.version(connection, guild_id)
         references = await self._reference_vectors()
-        sample, key = await asyncio.to_thread(self._sample, guild_id, visible)
-        known = self._calibrations.get(key)
+        now = (guild_id, visible, version)
+        measured_on = self._samples.get(now)
+        known = self._calibrations.get(measured_on) if measured_on is not None else None
         if known is None:
-            known = await asyncio.to_thread(Calibration.measured, sample, references)
-            self._calibrations.put(key, known)
+            sample, digest = await asyncio.to_thread(self._sample, guild_id, visible)
+            known = self._calibrations.get(digest)
+            if known is None:
+                known = await asyncio.to_thread(Calibration.measured, as_vectors(sample), references)
+            self._calibrations.put(digest, known)
+            self._samples.put(now, digest)
         return known
 
-    def _sample(self, guild_id: GuildId, visible: frozenset[ChannelId]) -> tuple[Vectors, bytes]:
+    def _sample(self, guild_id: GuildId, visible: frozenset[ChannelId]) -> tuple[Bytes, bytes]:
         sample = self._index.sample(guild_id, self._model_id, Filter(visible), SAMPLE)
-        return sample, hashlib.sha256(sample.tobytes()).digest()
+        return sample, hashlib.blake2b(sample.tobytes(), digest_size=32).digest()
 
     async def _reference_vectors(self) -> Vectors:
         """[m, d]: embedded once, a few at a time, so that a member's own words never wait for all of them."""

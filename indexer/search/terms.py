@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 # Terms of one search; what stands behind them says little more, and each costs a walk through its list of messages.
 MAX_TERMS = 12
@@ -64,19 +66,20 @@ def quoted(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 
-class Text:
-    """One column of a message, in which terms are counted."""
+def counts(text: str, terms: Sequence[Term]) -> list[int]:
+    """How often each of the terms stands in the text."""
+    if not text:
+        return [0] * len(terms)
+    tokens = _spread(text)
+    return [(text if term.unspaced else tokens).count(_wanted(term)) for term in terms]
 
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._tokens = _spread(text)
 
-    def count(self, term: Term) -> int:
-        """How often the term stands here."""
-        if term.unspaced:
-            return self._text.count(term.text)
-        wanted = _spread(term.text)
-        return self._tokens.count(wanted[:-1] if term.prefix else wanted) if wanted else 0
+@lru_cache(1024)
+def _wanted(term: Term) -> str:
+    if term.unspaced:
+        return term.text
+    tokens = _spread(term.text)
+    return tokens[:-1] if term.prefix else tokens
 
 
 def _spread(text: str) -> str:

@@ -1,7 +1,7 @@
 """Word search: BM25 over what messages say, what their files are called and how their pictures are described.
 
 Nothing that is counted or cut off here looks past the asker's filter. FTS5 finds messages of all channels; each is held
-against the filter before it counts towards any limit (docs/adr/0015).
+against the filter before it counts towards any limit (docs/adr/0017).
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ from indexer.search.terms import Term, cut, cut_phrase, quoted
 # A word that everybody says must not make a search slow: of the messages inside the filter that say it, the newest are
 # looked at, one in WALKED_SHARE of all that are inside, but not fewer than LEAST_WALKED. Where the word is as common
 # elsewhere, that walks over one in WALKED_SHARE of all messages, whatever part of them the asker may see.
-WALKED_SHARE, LEAST_WALKED, MOST_WALKED = 20, 256, 2_000
+WALKED_SHARE, LEAST_WALKED, MOST_WALKED = 40, 256, 1_000
 # A word in more messages than this is left out where rarer words are asked for: it says nothing beside them.
 COMMON = 5_000
+# How far back it is counted how many messages there are to each that says a word: beyond, a figure would change little.
+RATE_WALKED = 8
 # Of all candidates so many, for each one wanted, are read and ranked: they come by the worth of what they say.
-RANKED_A_HIT = 3
+RANKED_A_HIT = 2
 # Trigrams that may stand for one or two letters; of more, the texts themselves are read.
 MAX_TRIGRAMS = 200
 _LAST = "\U0010ffff"
@@ -86,7 +88,12 @@ async def ranked(
     texts = await _texts(connection, order[: RANKED_A_HIT * limit])
     # In a thread: a few hundred texts of 4,000 characters each take 40 ms.
     best = await asyncio.to_thread(rank, texts, terms, inside.scope)
-    return await _pictures(connection, best, filter, limit)
+    hits: dict[int, WordHit] = {}
+    for start in range(0, len(best), limit):
+        if len(hits) < limit:  # what the first messages show is mostly enough
+            for hit in await _pictures(connection, best[start : start + limit], filter):
+                hits.setdefault(hit.picture_id, hit)
+    return list(hits.values())[:limit]
 
 
 async def saying_all(
@@ -142,10 +149,11 @@ class _Inside:
         if found and len(found) >= self._most:
             # Said at the same rate further back as among the newest.
             rows = await self._connection.execute_fetchall(
-                "SELECT count(*) FROM messages m WHERE m.channel_id IN (SELECT value FROM json_each(:channels))"
-                " AND m.message_id >= :oldest AND m.message_id < :high"
-                " AND (:authors IS NULL OR m.author_id IN (SELECT value FROM json_each(:authors)))",
-                {**self._values, "oldest": min(found)},
+                "SELECT count(*) FROM (SELECT 1 FROM messages m"
+                "   WHERE m.channel_id IN (SELECT value FROM json_each(:channels))"
+                "   AND m.message_id >= :oldest AND m.message_id < :high"
+                "   AND (:authors IS NULL OR m.author_id IN (SELECT value FROM json_each(:authors))) LIMIT :most)",
+                {**self._values, "oldest": min(found), "most": RATE_WALKED * self._most},
             )
             ((newest,),) = rows
             count *= max(self.scope.texts / max(newest, 1), 1.0)
@@ -226,9 +234,8 @@ async def _texts(connection: aiosqlite.Connection, message_ids: Sequence[int]) -
     return {message_id: (content, names, alts) for message_id, content, names, alts in rows}
 
 
-async def _pictures(
-    connection: aiosqlite.Connection, messages: Sequence[Ranked], filter: Filter, limit: int
-) -> list[WordHit]:
+async def _pictures(connection: aiosqlite.Connection, messages: Sequence[Ranked], filter: Filter) -> list[WordHit]:
+    """What the messages show inside the filter, in their order."""
     rows = await connection.execute_fetchall(
         "SELECT p.picture_id, p.message_id, p.place_id, m.channel_id, m.author_id, p.flags"
         " FROM places p JOIN messages m USING (message_id)"
@@ -241,14 +248,14 @@ async def _pictures(
             int(filter.exclude),
         ),
     )
-    shown: dict[int, list[tuple[int, Place]]] = {}
+    shown: dict[int, list[tuple[PictureId, Place]]] = {}
     for picture_id, message_id, place_id, channel_id, author_id, flags in rows:
         place = Place(
             MessageId(message_id), PlaceId(place_id), ChannelId(channel_id), UserId(author_id), PlaceFlag(flags)
         )
-        shown.setdefault(message_id, []).append((picture_id, place))
-    hits: dict[int, WordHit] = {}
-    for one in messages:
-        for picture_id, place in shown.get(one.message_id, ()):
-            hits.setdefault(picture_id, WordHit(PictureId(picture_id), place, one.bm25, one.share))
-    return list(hits.values())[:limit]
+        shown.setdefault(message_id, []).append((PictureId(picture_id), place))
+    return [
+        WordHit(picture_id, place, one.bm25, one.share)
+        for one in messages
+        for picture_id, place in shown.get(one.message_id, ())
+    ]

@@ -21,7 +21,7 @@ import numpy as np
 from indexer.model import Candidate, Filter, Floor, GuildId, ModelId, Vectors
 from indexer.settings import IndexSettings
 from indexer.storage import direct, follow, kernels, maintain
-from indexer.storage.block import Part, as_vectors
+from indexer.storage.block import Bytes, Part
 from indexer.storage.candidates import places_in, ranked
 from indexer.storage.database import Database
 from indexer.storage.filter import Terms, compile_filter, plan
@@ -102,19 +102,19 @@ class VectorIndex:
         found = ranked(top.pictures, top.scores, places_in(parts, top), k)
         return IndexAnswer(found, sum(one.places for one in plans), Floor.INDEX)
 
-    def sample(self, guild_id: GuildId, model_id: ModelId, allowed: Filter, count: int) -> Vectors:
-        """[n, d] float32 of `count` pictures (all, where there are fewer) that `allowed` lets through. Blocks.
+    def sample(self, guild_id: GuildId, model_id: ModelId, allowed: Filter, count: int) -> Bytes:
+        """[n, 2·d] float16 bytes of `count` pictures (all, where there are fewer) that `allowed` lets through. Blocks.
 
         Which ones, and in which order, depends on those pictures' messages alone (storage/sample.py).
         """
         dimension = self.dimension(model_id)
         if not allowed.channels:
-            return np.empty((0, dimension), np.float32)
+            return np.empty((0, 2 * dimension), np.uint8)
         view = self._follow(guild_id, model_id, dimension) if self._tools else None
         if view is None or not view.whole:
             with self.connection() as connection:
-                return as_vectors(direct.sample(connection, guild_id, model_id, dimension, allowed, count))
-        return as_vectors(of_parts(_compiled(view, allowed), dimension, count))
+                return direct.sample(connection, guild_id, model_id, dimension, allowed, count)
+        return of_parts(_compiled(view, allowed), dimension, count)
 
     def serving_model(self, guild_id: GuildId, wanted: ModelId) -> ModelId:
         """`wanted`, once it was tried with every picture of the guild that another model has; else the fullest other.

@@ -69,6 +69,9 @@ def variants() -> list[Query]:
         ask("cat", filter=everywhere(not_message=1)),
         ask("cat", filter=replace(everywhere(), channels=frozenset({ChannelId(1)}))),
         replace(plain, guild_id=GuildId(999)),
+        replace(plain, asker=UserId(1)),
+        replace(plain, asker=UserId(2)),
+        replace(plain, visible=frozenset({ChannelId(1)})),
     ]
 
 

@@ -12,6 +12,7 @@ from indexer.ports import Priority
 from indexer.search.references import REFERENCE_TEXTS
 from indexer.storage import messages
 from tests.search.library import (
+    ANNA,
     BEN,
     DAY_MS,
     MEMES,
@@ -211,6 +212,18 @@ async def test_an_answer_remembered_for_one_member_is_not_given_to_another(libra
     sees_all = replace(everywhere(), channels=frozenset({MEMES, PETS, SECRET}))
     assert len((await library.searcher.search(ask("cat", filter=sees_all))).hits) == 1
     assert (await library.searcher.search(ask("cat"))).hits == ()
+
+
+async def test_what_one_member_asked_is_not_remembered_for_another(library: Library) -> None:
+    await library.noise(20)
+    query = replace(ask("cat"), asker=ANNA)
+    await library.searcher.search(query)
+    library.encoder.asked.clear()
+    again = await library.searcher.search(query)
+    assert library.encoder.asked == []
+    others = await library.searcher.search(replace(query, asker=BEN))
+    assert library.encoder.asked == [("cat", Priority.QUERY)]
+    assert others.stage_ms.keys() > again.stage_ms.keys()
 
 
 async def test_a_repeated_question_asks_the_model_once_and_as_a_query(library: Library) -> None:

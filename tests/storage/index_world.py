@@ -73,7 +73,9 @@ async def write_models(tx: aiosqlite.Connection, dimension: int = DIMENSION, cou
 
 
 async def write_guild(tx: aiosqlite.Connection, guild: int, channels: Iterable[int], users: Iterable[int]) -> None:
-    await tx.execute_fetchall("INSERT OR IGNORE INTO guilds VALUES (?, 'guild', 1, 0)", (guild,))
+    await tx.execute_fetchall(
+        "INSERT OR IGNORE INTO guilds (guild_id, name, consent, added_ms) VALUES (?, 'guild', 1, 0)", (guild,)
+    )
     await tx.executemany(
         "INSERT OR IGNORE INTO channels (channel_id, guild_id, kind, name) VALUES (?, ?, 'text', 'channel')",
         [(channel, guild) for channel in channels],

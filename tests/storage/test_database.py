@@ -338,7 +338,10 @@ async def test_another_program_that_holds_the_database_is_waited_for_and_then_na
 async def test_a_damaged_page_is_named_with_the_way_out(data_dir: Path) -> None:
     async with open_database(data_dir) as database:
         async with database.transaction() as tx:
-            await tx.executemany("INSERT INTO guilds VALUES (?, ?, 0, 0)", [(n, "x" * 500) for n in range(2_000)])
+            await tx.executemany(
+                "INSERT INTO guilds (guild_id, name, consent, added_ms) VALUES (?, ?, 0, 0)",
+                [(n, "x" * 500) for n in range(2_000)],
+            )
         path = database.path
     content = bytearray(path.read_bytes())
     middle = len(content) // 2
