@@ -273,7 +273,8 @@ async def _happen(twin: Twin, encoder: ConceptEncoder, stretch: Sequence[Event])
 
 
 async def _post(tx: aiosqlite.Connection, model_id: ModelId, encoder: ConceptEncoder, post: Post) -> None:
-    stored = await messages.store(tx, [post.message], keep="pictures", now_ms=0)
+    seen_ms = post.message.edited_ms or 0
+    stored = await messages.store(tx, [post.message], keep="pictures", seen_ms=seen_ms)
     for place_id, picture in zip(stored.new_places, post.shown, strict=bool(stored.new_places)):
         if post.fate == "failed":
             await places.failed(tx, place_id, Reason.GONE)
