@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
+
 import aiosqlite
 
-from indexer.model import Band, Filter, GuildId, Hit, PictureId
+from indexer.model import Band, Filter, GuildId, Hit, PictureId, ms_snowflake
 from indexer.search import lookup
 from indexer.storage import places
 
 # Pictures that can be paged through: a page turn reads those before it, too. An earlier `before:` shows the rest.
 MOST = 500
-_STEP = 4  # places read at once for each picture that is still missing: re-posts are passed over
+DAY_MS = 86_400_000
 
 
 async def browse(
@@ -54,23 +56,27 @@ async def browse(
 
 
 async def _newest(connection: aiosqlite.Connection, guild_id: GuildId, filter: Filter, count: int) -> list[PictureId]:
-    """Walks back from the newest place until `count` different pictures were met."""
+    """Walks back in time until `count` different pictures were met.
+
+    Each step reads a span of time twice as long as the one before, so that the newest are found without sorting all.
+    """
     found: dict[PictureId, None] = {}
-    values = {"guild": guild_id, **lookup.filter_values(filter)}
-    below, after = values["high"], -1  # the last place that was read: its message, and its position there
-    while len(found) < count:
-        limit = _STEP * (count - len(found))
+    values = lookup.filter_values(filter)
+    first, high = int(str(values["low"])), int(str(values["high"]))
+    low, days = high, 1
+    while low > first and len(found) < count:
+        # The newest span has no end: a clock may be behind Discord's.
+        start = min(low, ms_snowflake(round(time.time() * 1000)))
+        low, high = max(start - (days * DAY_MS << 22), first), low
+        days *= 2
         rows = await connection.execute_fetchall(
-            "SELECT p.picture_id, p.message_id, p.ordinal FROM messages m JOIN places p USING (message_id)"  # noqa: S608 -- ours
-            f" WHERE m.guild_id = :guild AND {lookup.INSIDE}"
-            " AND (p.message_id < :below OR (p.message_id = :below AND p.ordinal > :after))"
-            " ORDER BY p.message_id DESC, p.ordinal LIMIT :limit",
-            {**values, "below": below, "after": after, "limit": limit},
+            # The planner would read every message of the guild: 30 ms for the newest 500 of 100,000, so 3.
+            "SELECT p.picture_id FROM messages m INDEXED BY messages_by_channel"  # noqa: S608 -- every part is ours
+            " CROSS JOIN places p USING (message_id)"
+            " WHERE m.guild_id = :guild AND m.message_id >= :low AND m.message_id < :high"
+            f" AND {lookup.INSIDE} ORDER BY p.message_id DESC, p.ordinal",
+            {**values, "guild": guild_id, "low": low, "high": high},
         )
-        met = list(rows)
-        for picture_id, _, _ in met:
+        for (picture_id,) in rows:
             found.setdefault(PictureId(picture_id), None)
-        if len(met) < limit:
-            break
-        _, below, after = met[-1]
     return list(found)[:count]

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-
 from indexer.model import Band, Filter, PlaceFlag
-from indexer.search import browse as browsing
 from indexer.search.query import Query
 from tests.search.library import ANNA, BEN, DAY_MS, GUILD, MEMES, PETS, SECRET, START_MS, Library, ask, everywhere
 
@@ -33,10 +30,7 @@ async def test_pictures_of_one_message_stand_in_its_order(library: Library) -> N
     assert [hit.file_name for hit in result.hits][:3] == ["one.png", "two.png", "three.png"]
 
 
-async def test_a_picture_that_was_posted_again_is_listed_once_with_all_its_places(
-    library: Library, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(browsing, "_STEP", 1)
+async def test_a_picture_that_was_posted_again_is_listed_once_with_all_its_places(library: Library) -> None:
     first = await library.post("dog", author=BEN)
     cats = [await library.post("cat") for _ in range(6)]
     result = await library.searcher.search(browse(count=2))
@@ -44,6 +38,17 @@ async def test_a_picture_that_was_posted_again_is_listed_once_with_all_its_place
     assert (cat.place.message_id, cat.first_place.message_id, len(cat.other_places)) == (cats[-1], cats[0], 5)
     assert dog.place.message_id == first
     assert result.searched == 7
+
+
+async def test_walking_back_through_the_years_misses_nothing_and_repeats_nothing(library: Library) -> None:
+    days = [0, 0.5, 1, 2, 3, 5, 9, 17, 33, 65, 129, 257, 600, 601, 700, 3_000]  # the last one is in the future
+    posts = [await library.post(f"thing{number}", day=day) for number, day in enumerate(days)]
+    for count in (1, 2, 7, len(days), 100):
+        result = await library.searcher.search(browse(count=count))
+        assert [hit.place.message_id for hit in result.hits] == posts[::-1][:count]
+    between = everywhere(after_ms=START_MS + DAY_MS, before_ms=START_MS + 602 * DAY_MS)
+    result = await library.searcher.search(browse(between))
+    assert [hit.place.message_id for hit in result.hits] == posts[2:14][::-1]
 
 
 async def test_every_filter_narrows_the_list(library: Library) -> None:
