@@ -98,7 +98,7 @@ class Conversation:
 
     def _question(self) -> Query:
         rng = self._rng
-        wish = parse(rng.choice((*TEXTS, sentence(rng, 4) or "dog")), NOW_MS)
+        wish = parse(rng.choice((*TEXTS, "", "", sentence(rng, 4))), NOW_MS)
         shown = () if rng.random() < 0.6 else tuple(decoded(one) for one in rng.sample(SHOWN, rng.choice((1, 1, 2))))
         if shown and rng.random() < 0.6:
             wish = parse("-dog" if rng.random() < 0.2 else "", NOW_MS)
