@@ -3,6 +3,7 @@
 #   PYTHON       the interpreter that makes the environment (3.11 or newer)
 #   TORCH_INDEX  the address of PyTorch's CPU package index, if your network has it: it saves several GB of
 #                CUDA libraries on Linux. Unset, everything comes from pip's own index.
+#   WORKERS      test processes at once; tests wait a lot, so one more than two cores is right on two cores
 
 PYTHON      ?= python3
 TORCH_INDEX ?=
@@ -10,6 +11,7 @@ VENV        := .venv
 BIN         := $(VENV)/bin
 PIP         := $(BIN)/python -m pip --disable-pip-version-check
 BENCHES     := model encode storage index crawl answers
+WORKERS     ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help demo run test check fmt soak bench lock clean
@@ -25,7 +27,7 @@ run: $(VENV)/.runtime ## start the bot: Discord with a token, the sandbox withou
 	$(BIN)/afterimage run
 
 test: $(VENV)/.dev ## all tests
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term
 
 check: $(VENV)/.dev ## linters, types, import directions
 	$(BIN)/ruff check .
