@@ -152,7 +152,7 @@ async def test_a_model_that_always_fails_ends_with_reasons_not_with_a_crash(worl
 
 
 async def test_a_full_encoder_holds_back_the_downloads_and_the_crawl(world: World) -> None:
-    world.fill(channels=4, messages=1000, every=1)
+    await asyncio.to_thread(world.fill, channels=4, messages=1000, every=1)  # 4,000 files take more than a second
     world.encoder.gate = asyncio.Event()
     async with world.pipeline() as running:
         task = asyncio.create_task(running.run_guild(GUILD))
