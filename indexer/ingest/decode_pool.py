@@ -108,10 +108,11 @@ class Pool:
             await self._end(worker)
 
     async def _end(self, worker: Worker) -> str:
-        try:
-            return await worker.kill()
-        finally:
-            self._busy.discard(worker)
+        """A caller who is cancelled here leaves the worker to `close`, which waits for its end."""
+        self._busy -= {busy for busy in self._busy if busy.ended}
+        ended = await worker.kill()
+        self._busy.discard(worker)
+        return ended
 
     async def _take_slot(self) -> None:
         if self._closed:

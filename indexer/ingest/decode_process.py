@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from contextlib import suppress
@@ -76,6 +77,7 @@ class Worker:
         self._requests = process.stdin
         self._answers = process.stdout
         self._size = size
+        self._ending: asyncio.Task[str] | None = None
         self.lockdown = Lockdown({})
         self.served = 0
 
@@ -156,9 +158,26 @@ class Worker:
         )
 
     async def kill(self) -> str:
-        """End the process, whatever it does. Returns how it ended."""
-        with suppress(ProcessLookupError):
-            self._process.kill()
+        """End the process, whatever it does. Returns how it ended.
+
+        May be called by several at once. The end goes on where a caller is cancelled: a process and its pipes that
+        nobody waits for would outlive the event loop.
+        """
+        if self._ending is None:
+            self._ending = asyncio.create_task(self._end(), name="ending a picture reader")
+        return await asyncio.shield(self._ending)
+
+    @property
+    def ended(self) -> bool:
+        """Whether `kill` has done its work."""
+        return self._ending is not None and self._ending.done()
+
+    async def _end(self) -> str:
+        # Not `self._process.kill()`: it asks for the process's end first, and so takes the status of one that has just
+        # ended by itself (SIGPROF: too slow) from asyncio, which then knows no better than 255.
+        if self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGKILL)
         # asyncio tells of a process's end only once its pipes are at theirs, and a pipe whose reader was cancelled in
         # the middle of a large answer is paused for good: without this the wait would never end.
         with suppress(OSError, RuntimeError):  # RuntimeError: somebody else reads, and will come to the end
