@@ -59,6 +59,9 @@ def _parser() -> argparse.ArgumentParser:
 
     status = add("status", "status:show", "Show what is indexed. Works beside a running bot.")
     status.add_argument("--json", action="store_true", help="one JSON object, for programs")
+    status.add_argument("--failures", action="store_true", help="show the pictures that could not be read, and why")
+    status.add_argument("--guild", type=int, metavar="ID", help="with --failures: only of this server")
+    status.add_argument("--count", type=int, default=50, metavar="N", help="with --failures: how many (default: 50)")
     add(
         "health",
         "health:check",

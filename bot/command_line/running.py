@@ -154,6 +154,7 @@ def _write_config(file: Path, config: Config) -> None:
     settings = config.settings
     values = {
         "data_dir": settings.data_dir.absolute(),
+        "discord.api_base": config.discord.api_base,
         "model.name": settings.model.name,
         "model.pretrained": settings.model.pretrained,
         "model.config_file": settings.model.config_file,

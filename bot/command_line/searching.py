@@ -7,14 +7,17 @@ import asyncio
 import os
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from bot import terminal
 from bot.config import Config, load
+from bot.links import is_discord, jump_link
 from bot.log import logging_to
+from bot.replies.pages import Asked, band_text, score_text
+from bot.texts import Language
 from bot.texts.errors import english
 from indexer.errors import Rejected, TellPerson
 from indexer.ingest.decode import open_decoder
@@ -25,8 +28,27 @@ from indexer.search.query import Query
 from indexer.service import ReadOnly, open_search
 from indexer.storage import channels, guilds, persons
 
-JUMP = "https://discord.com/channels"
 NAME_CHARACTERS = 60  # of a name in a line
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """How hits are told: in the words of Discord's replies, with a link where it opens."""
+
+    guild_id: GuildId
+    asked: Asked
+    opens: bool
+
+    def closeness(self, hit: Hit) -> str:
+        """Band and score; empty where nothing was compared."""
+        if hit.band is Band.LISTED:
+            return ""
+        score = score_text(hit, self.asked, Language.ENGLISH)
+        return band_text(hit, self.asked, Language.ENGLISH) + (f" ({score})" if score else "")
+
+    def link(self, hit: Hit) -> str | None:
+        """The message's address; None where the server is the sandbox's."""
+        return jump_link(self.guild_id, hit.place.channel_id, hit.place.message_id) if self.opens else None
 
 
 def search(arguments: argparse.Namespace) -> int:
@@ -55,10 +77,11 @@ async def _search(config: Config, arguments: argparse.Namespace) -> None:
         query = Query.for_pictures(guild_id, filter_, pictures, count=count).asked_by(wish)
         result = await reader.searcher.search(query)
     names = {channel.id: channel.name for channel in stored}
+    shown = Shown(guild_id, Asked(len(pictures), wish.words), is_discord(config.discord.api_base))
     if arguments.json:
-        terminal.say_json(as_json(guild_id, result, names))
+        terminal.say_json(as_json(shown, result, names))
     else:
-        terminal.say(as_text(guild_id, result, names))
+        terminal.say(as_text(shown, result, names))
 
 
 async def _guild(reader: ReadOnly, wanted: int | None) -> GuildId:
@@ -128,7 +151,7 @@ def _bytes(path: Path, most: int) -> bytes:
         raise TellPerson("cli-file-unreadable", path=str(path), error=error.strerror or "") from error
 
 
-def as_json(guild_id: GuildId, result: SearchResult, names: dict[ChannelId, str]) -> dict[str, Any]:
+def as_json(shown: Shown, result: SearchResult, names: dict[ChannelId, str]) -> dict[str, Any]:
     return {
         "searched": result.searched,
         "floor": result.floor.value,
@@ -137,14 +160,14 @@ def as_json(guild_id: GuildId, result: SearchResult, names: dict[ChannelId, str]
             {
                 "score": None if hit.band is Band.LISTED else round(hit.score, 4),
                 "band": hit.band.value,
+                "named": shown.closeness(hit),
                 "channel": names.get(hit.place.channel_id, ""),
                 "channel_id": str(hit.place.channel_id),
                 "message_id": str(hit.place.message_id),
                 "author": hit.author_name,
                 "author_id": str(hit.place.author_id),
                 "unix_ms": hit.created_ms,
-                "link": jump(guild_id, hit),
-                "picture": hit.link,
+                "link": shown.link(hit),
                 "file_name": hit.file_name,
                 "alt_text": hit.alt_text,
                 "excerpt": hit.excerpt,
@@ -155,26 +178,18 @@ def as_json(guild_id: GuildId, result: SearchResult, names: dict[ChannelId, str]
     }
 
 
-def as_text(guild_id: GuildId, result: SearchResult, names: dict[ChannelId, str]) -> str:
-    """Two lines a hit: how close, where, who and when; then the link."""
+def as_text(shown: Shown, result: SearchResult, names: dict[ChannelId, str]) -> str:
+    """Two lines a hit: how close, where, who and when; then the link, or the message's id where no link opens."""
     lines = []
     for rank, hit in enumerate(result.hits, start=1):
         day = datetime.fromtimestamp(hit.created_ms / 1000, UTC).date().isoformat()
         more = f", and {len(hit.other_places)} times elsewhere" if hit.other_places else ""
-        shown = (names.get(hit.place.channel_id, "?"), hit.author_name, hit.file_name)
-        channel, author, file_name = (terminal.one_line(name, NAME_CHARACTERS) for name in shown)
-        lines.append(f"{rank:>3}. {_closeness(hit)}#{channel}  {author}, {day}{more}  {file_name}")
-        lines.append(f"     {jump(guild_id, hit)}")
+        labels = (names.get(hit.place.channel_id, "?"), hit.author_name, hit.file_name)
+        channel, author, file_name = (terminal.one_line(label, NAME_CHARACTERS) for label in labels)
+        close = f"{shown.closeness(hit)}  " if shown.closeness(hit) else ""
+        lines.append(f"{rank:>3}. {close}#{channel}  {author}, {day}{more}  {file_name}")
+        lines.append(f"     {shown.link(hit) or f'message {hit.place.message_id}'}")
     if not lines:
         lines.append("nothing close enough")
     lines.append(f"searched {result.searched:,} pictures in {result.stage_ms.get('total', 0.0):.1f} ms")
     return "\n".join(lines)
-
-
-def _closeness(hit: Hit) -> str:
-    """Empty where nothing was compared."""
-    return "" if hit.band is Band.LISTED else f"{hit.band.value.replace('-', ' ')} ({hit.score:.2f})  "
-
-
-def jump(guild_id: GuildId, hit: Hit) -> str:
-    return f"{JUMP}/{guild_id}/{hit.place.channel_id}/{hit.place.message_id}"

@@ -7,6 +7,7 @@ import asyncio
 import os
 
 from bot import terminal
+from bot.command_line import failures
 from bot.config import load
 from indexer.ingest.decode import Readers, describe_readers
 from indexer.storage import status
@@ -17,7 +18,11 @@ from indexer.storage.status import Counts, Status
 def show(arguments: argparse.Namespace) -> int:
     """Raises StorageError where there is no database, or none that this version can read; Stop where no picture can be
     opened here."""
-    settings = load(arguments.config, os.environ).settings
+    config = load(arguments.config, os.environ)
+    settings = config.settings
+    if arguments.failures:
+        failures.show(config, arguments)
+        return 0
 
     async def read() -> tuple[Status, Readers]:
         async with open_database(settings.data_dir, write=False) as db, db.reader() as connection:

@@ -9,13 +9,15 @@ from discord import app_commands
 
 from bot.access import can_read
 from bot.commands import NO_MENTIONS, CommandContext, Tree
-from bot.commands.asking import manages
+from bot.commands.asking import asker, manages
+from bot.commands.failures import PAGE_FAILURES, failures_text
 from bot.commands.progress import ProgressMessage, follow, progress_text
 from bot.commands.translator import localized
 from bot.texts import Language
 from indexer.errors import TellPerson
 from indexer.jobs import SERVER, Jobs
 from indexer.model import ChannelId, Guild, GuildId, UserId
+from indexer.storage import failures as stored_failures
 from indexer.storage.jobs import Job, Scope, ScopeKind
 
 Interaction = discord.Interaction[Any]
@@ -90,6 +92,24 @@ class Reindex(app_commands.Group):
         if job is None:
             raise TellPerson("job-never")
         await self._whisper(interaction, job, language)
+
+    @app_commands.command(description=localized("command-reindex-failures"))
+    @app_commands.describe(page=localized("option-failures-page"))
+    async def failures(self, interaction: Interaction, page: app_commands.Range[int, 1, 10_000] = 1) -> None:
+        guild_id, _, language = who_may(interaction)
+        await interaction.response.defer(ephemeral=True)
+        service = self._context.service
+        who = await asker(interaction, service)
+        async with service.db.reader() as connection:
+            found, total = await stored_failures.newest(
+                connection,
+                PAGE_FAILURES,
+                guild_id=guild_id,
+                channel_ids=who.visible,
+                skip=(page - 1) * PAGE_FAILURES,
+            )
+        text = failures_text(found, total, page, language)
+        await interaction.edit_original_response(content=text, allowed_mentions=NO_MENTIONS)
 
     @app_commands.command(description=localized("command-reindex-pause"))
     async def pause(self, interaction: Interaction) -> None:

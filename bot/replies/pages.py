@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import discord
 
+from bot.links import jump_link
 from bot.replies.escape import escaped, excerpt, plain
 from bot.texts import Language, translate
 from bot.texts.formats import decimal
@@ -83,10 +84,6 @@ def page_count(result: SearchResult) -> int:
 def custom_id(token: str, action: str) -> str:
     """The name of a button of an open reply. `bot.commands.open_replies` listens for it."""
     return f"reply:{token}:{action}"
-
-
-def jump_link(guild_id: int, channel_id: int, message_id: int) -> str:
-    return f"https://discord.com/channels/{guild_id}/{channel_id}/{message_id}"
 
 
 def page(guild_id: GuildId, asked: Asked, result: SearchResult, index: int, dress: Dress) -> discord.ui.LayoutView:

@@ -6,6 +6,7 @@ from typing import Any
 
 import discord
 
+from bot.links import jump_link
 from bot.replies.escape import escaped, excerpt, plain
 from bot.replies.pages import (
     ACCENT,
@@ -13,7 +14,6 @@ from bot.replies.pages import (
     EXCERPT_CHARACTERS,
     FILE_CHARACTERS,
     custom_id,
-    jump_link,
     showable,
     stamp,
 )

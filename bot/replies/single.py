@@ -6,8 +6,9 @@ from typing import Any
 
 import discord
 
+from bot.links import jump_link
 from bot.replies.escape import excerpt, plain
-from bot.replies.pages import ACCENT, ALT_CHARACTERS, EXCERPT_CHARACTERS, custom_id, jump_link, showable, stamp
+from bot.replies.pages import ACCENT, ALT_CHARACTERS, EXCERPT_CHARACTERS, custom_id, showable, stamp
 from bot.texts import Language, translate
 from indexer.model import PlaceFlag
 from indexer.storage.places import PlaceDetail

@@ -307,6 +307,7 @@ command-privacy = Was ich speichere; vergiss mich; gib mir, was du von mir hast
 command-reindex = Liest die Geschichte dieses Servers für /similar (Server verwalten)
 command-reindex-start = Beginnt: liest die Bilder dieses Servers, eines Kanals oder was gescheitert ist
 command-reindex-status = Wie weit es ist
+command-reindex-failures = Bilder, die nicht lesbar waren: wo, warum, und wann es wieder versucht wird
 command-reindex-pause = Pausiert: was gelesen wurde, bleibt auffindbar, und nichts wird doppelt gelesen
 command-reindex-resume = Setzt fort, was pausiert wurde
 command-reindex-cancel = Beendet es; was gelesen wurde, bleibt auffindbar
@@ -328,6 +329,7 @@ option-explain = Zeigt, wie jeder Treffer an seinen Platz kam
 option-threshold = Wie sicher ich sein muss, von 0,5 bis 1; ohne Angabe 0,95
 option-reindex-channel = Nur dieser Kanal und seine Threads
 option-reindex-failed = Nur die Bilder, die zuvor nicht lesbar waren
+option-failures-page = Welche Seite davon; ohne Angabe die erste
 
 ## reason
 
@@ -428,3 +430,19 @@ cli-needs = Dieser Befehl braucht { $name }.
 cli-id = { $name } muss eine ID sein, wie Discord sie gibt (ID kopieren), nicht „{ $found }“.
 cli-nobody-to-ask = forget löscht endgültig, und niemand ist hier, den man fragen könnte: gib es mit --yes.
 cli-nothing-changed = Nichts wurde geändert.
+
+## /reindex failures
+
+failures-none = Jedes Bild in den Kanälen, die du siehst, war lesbar oder wartet, bis es an der Reihe ist.
+failures-title = { $count ->
+        [one] **{ $count } Bild war nicht lesbar** in den Kanälen, die du siehst:
+       *[other] **{ $count } Bilder waren nicht lesbar** in den Kanälen, die du siehst, die neuesten zuerst:
+    }
+failures-line = { $channel } · [Nachricht]({ $link }) · { $file }: { $reason } { $again }
+failures-again = Nächster Versuch { $time }.
+failures-never = Wird nicht von selbst noch einmal versucht.
+failures-page = Seite { $page } von { $pages }; /reindex start mit failed:True versucht alle noch einmal
+failures-pages = { $pages ->
+        [one] Davon gibt es { $pages } Seite.
+       *[other] Davon gibt es { $pages } Seiten.
+    }

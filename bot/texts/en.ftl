@@ -310,6 +310,7 @@ command-privacy = What I keep; forget me; export what you hold of mine
 command-reindex = Read this server's history for /similar (Manage Server)
 command-reindex-start = Start: read the pictures of this server, one channel, or what failed
 command-reindex-status = How far it is
+command-reindex-failures = Pictures that could not be read: where, why, and when they are tried again
 command-reindex-pause = Pause: what was read stays searchable, and nothing is read twice
 command-reindex-resume = Go on with what was paused
 command-reindex-cancel = End it; what was read stays searchable
@@ -331,6 +332,7 @@ option-explain = Show how each hit got its place
 option-threshold = How sure I must be, from 0.5 to 1; 0.95 if you do not say
 option-reindex-channel = Only this channel and its threads
 option-reindex-failed = Only the pictures that could not be read before
+option-failures-page = Which page of them; the first if you do not say
 
 ## reason
 
@@ -431,3 +433,19 @@ cli-needs = This command needs { $name }.
 cli-id = { $name } must be an id as Discord gives it (Copy ID), not “{ $found }”.
 cli-nobody-to-ask = forget deletes for good and nobody is here to be asked: give it with --yes.
 cli-nothing-changed = Nothing was changed.
+
+## /reindex failures
+
+failures-none = Every picture in the channels that you can see could be read, or waits for its turn.
+failures-title = { $count ->
+        [one] **{ $count } picture could not be read** in the channels that you can see:
+       *[other] **{ $count } pictures could not be read** in the channels that you can see, the newest first:
+    }
+failures-line = { $channel } · [Message]({ $link }) · { $file }: { $reason } { $again }
+failures-again = Tried again { $time }.
+failures-never = Not tried again by itself.
+failures-page = page { $page } of { $pages }; /reindex start with failed:True tries all of them again
+failures-pages = { $pages ->
+        [one] There is { $pages } page of this.
+       *[other] There are { $pages } pages of this.
+    }

@@ -146,9 +146,11 @@ def test_search_by_a_picture_finds_that_picture_first(
     assert first["file_name"] == "noise-3.png"
     assert (first["channel"], first["author"], first["band"]) == ("pictures", "Bo", "same-picture")
     assert first["link"].startswith(f"https://discord.com/channels/{data.guild_id}/")
+    assert first["named"] == "Same picture (1.00)"  # as a reply in Discord says it
+    assert "picture" not in first, "a bare link of Discord's does not open"
     assert found["searched"] == 8
     code, out, _ = ran(capsys, "search", "--image", "asked.png")
-    assert "1. same picture" in out
+    assert "1. Same picture (1.00)" in out
     assert first["link"] in out
 
 

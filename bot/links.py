@@ -1,0 +1,15 @@
+"""Addresses of messages, as a browser or Discord's app opens them."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+
+def jump_link(guild_id: int, channel_id: int, message_id: int) -> str:
+    return f"https://discord.com/channels/{guild_id}/{channel_id}/{message_id}"
+
+
+def is_discord(api_base: str) -> bool:
+    """Whether messages read from there are Discord's: those of the sandbox open at no address."""
+    host = urlsplit(api_base).hostname or ""
+    return host == "discord.com" or host.endswith(".discord.com")
