@@ -32,6 +32,7 @@ from bot.commands import (
 from bot.commands import help as help_command
 from bot.commands.forged import answer_if_forged
 from bot.commands.open_replies import press_buckets
+from bot.commands.progress import Following
 from bot.commands.sync import sync_if_changed
 from bot.commands.translator import Translator
 from bot.config import Config, Secret
@@ -178,7 +179,9 @@ class Client(discord.AutoShardedClient):
         """
         await self._claim(service)
         presses = press_buckets(self._config.limits)
-        self._context = CommandContext(service=service, config=self._config, spawn=self._spawn, presses=presses)
+        self._context = CommandContext(
+            service=service, config=self._config, spawn=self._spawn, presses=presses, following=Following()
+        )
         self._events = Events(self, service, self.history)
         for module in COMMANDS:
             module.register(self.tree, self._context)

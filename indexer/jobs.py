@@ -79,6 +79,11 @@ class Jobs:
             found = await jobs.of_guild(connection, guild_id, limit=1)
         return found[0] if found else None
 
+    async def indexed(self, guild_id: GuildId) -> int:
+        """How many pictures of the guild can be found, whichever job or event brought them."""
+        async with self._db.reader() as connection:
+            return await places.ready_in_guild(connection, guild_id)
+
     def progress(self, guild_id: GuildId) -> Progress | None:
         """How far the guild's run is, or how it ended; None where none was in this process."""
         return self._pipeline.progress(guild_id)

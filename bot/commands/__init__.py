@@ -23,6 +23,7 @@ from indexer.errors import ChannelClosed, LinkExpired, ReadersBusy, Rejected, Re
 from indexer.sentence import Sentence
 
 if TYPE_CHECKING:
+    from bot.commands.progress import Following
     from bot.config import Config
     from indexer.service import Service
 
@@ -48,13 +49,15 @@ class Spawn(Protocol):
 class CommandContext:
     """What every command may use: the open indexer, what is configured, and a parent for what outlives an answer.
 
-    `presses` are the buckets out of which each member presses buttons and menus, whichever they are.
+    `presses` are the buckets out of which each member presses buttons and menus, whichever they are. `following` are
+    the progress messages that are kept up to date.
     """
 
     service: Service
     config: Config
     spawn: Spawn
     presses: TokenBuckets
+    following: Following
 
 
 def told(language: Language, sentence: Sentence) -> str:

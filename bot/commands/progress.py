@@ -11,6 +11,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import aiohttp
@@ -21,7 +22,7 @@ from bot.texts import Language, translate
 from bot.texts.formats import decimal, duration
 from indexer.ingest.progress import Progress
 from indexer.jobs import Jobs
-from indexer.model import ChannelId, JobId, MessageId
+from indexer.model import ChannelId, GuildId, JobId, MessageId
 from indexer.storage.jobs import Job, JobState, Scope, ScopeKind
 
 logger = logging.getLogger(__name__)
@@ -42,21 +43,24 @@ def bar(fraction: float, cells: int = BAR_CELLS) -> str:
     return "█" * full + "░" * (cells - full)
 
 
-def progress_text(job: Job, progress: Progress | None, language: Language) -> str:
-    """The whole message: what is indexed, a bar, counts, pace and what is left; at the end what came of it."""
+def progress_text(job: Job, progress: Progress | None, language: Language, indexed: int | None = None) -> str:
+    """The whole message: what is indexed, a bar, counts, pace and what is left; at the end what came of it.
+
+    `indexed`: how many pictures of the server can be found now, this job's among them.
+    """
     running = job.state is JobState.RUNNING
     reason = "" if job.reason is None else told(language, job.reason)
     lines = [translate(language, f"head-{job.state.value}", what=scope_text(job.scope, language), reason=reason)]
     if reason and job.state is JobState.DONE:
         lines.append(reason)
     if progress is not None:
-        lines += _counts(progress, language, running=running)
+        lines += _counts(progress, language, indexed, running=running)
     elif running:
         lines += [f"`{bar(0)}` 0 %", translate(language, "progress-starting")]
     return "\n".join(line for line in lines if line)
 
 
-def _counts(progress: Progress, language: Language, *, running: bool) -> Iterator[str]:
+def _counts(progress: Progress, language: Language, indexed: int | None, *, running: bool) -> Iterator[str]:
     """The bar while it runs, what was counted, the pace, and what is left or how long it took."""
 
     if running:
@@ -72,11 +76,14 @@ def _counts(progress: Progress, language: Language, *, running: bool) -> Iterato
         places = {"done": progress.places_done, "total": progress.places_total}
         parts.append(translate(language, "count-pictures-of", **places))
     else:
-        parts.append(translate(language, "count-pictures", count=progress.places_done))
+        new = progress.places_done - progress.failed
+        parts.append(translate(language, "count-new", count=new) if new else translate(language, "count-nothing-new"))
     if progress.failed:
         parts.append(translate(language, "count-failed", count=progress.failed))
     if progress.channels_parked:
         parts.append(translate(language, "count-closed", count=progress.channels_parked))
+    if not running and indexed is not None:
+        parts.append(translate(language, "count-indexed", count=indexed))
     yield " · ".join(parts)
     end_ms = progress.ended_ms or round(time.time() * 1000)
     elapsed = max((end_ms - progress.started_ms) / 1000, 0.001)
@@ -88,7 +95,8 @@ def _counts(progress: Progress, language: Language, *, running: bool) -> Iterato
         else:
             yield f"{pace} · {translate(language, 'progress-left', time=duration(left))}"
     elif progress.ended_ms is not None:
-        yield f"{pace} · {translate(language, 'progress-took', time=duration(elapsed))}"
+        took = translate(language, "progress-took", time=duration(elapsed))
+        yield f"{pace} · {took}" if progress.places_done else took
 
 
 class ProgressMessage:
@@ -124,6 +132,11 @@ class ProgressMessage:
         except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
             logger.info("job %d: its progress could not be shown this time: %s", self._job.id, error)
             return True
+
+    async def retire(self, text: str) -> None:
+        """The message's last words; where it cannot be edited any more, it stays as it is."""
+        with suppress(discord.DiscordException, aiohttp.ClientError, OSError):
+            await self._edit_answer(text) or await self._edit(text)
 
     async def _edit_answer(self, text: str) -> bool:
         if self._interaction is None:
@@ -167,17 +180,41 @@ class ProgressMessage:
         await self._jobs.show_at(self._job.id, self._channel_id, self._message_id)
 
 
-async def follow(jobs: Jobs, job_id: JobId, message: ProgressMessage, language: Language, shown: str = "") -> None:
-    """Keeps the message up to date, at most one edit in EDIT_S, until the job has ended or rests."""
-    while True:
+class Following:
+    """The progress messages that are kept up to date: one a server. A newer one takes the place of the one before."""
+
+    def __init__(self) -> None:
+        self._newest: dict[GuildId, asyncio.Event] = {}
+
+    def begin(self, guild_id: GuildId) -> asyncio.Event:
+        """Retires the server's message; returns what is set when the new one has to retire in its turn."""
+        if guild_id in self._newest:
+            self._newest[guild_id].set()
+        self._newest[guild_id] = asyncio.Event()
+        return self._newest[guild_id]
+
+
+async def follow(
+    jobs: Jobs, job_id: JobId, message: ProgressMessage, language: Language, retired: asyncio.Event, shown: str = ""
+) -> None:
+    """Keeps the message up to date, at most one edit in EDIT_S, until the job has ended or rests, or a newer message
+    tells of the server's jobs.
+    """
+    while not retired.is_set():
         job = await jobs.get(job_id)
         if job is None:
             return  # it went with its server
-        text = progress_text(job, jobs.progress_of(job), language)
+        running = job.state is JobState.RUNNING
+        text = progress_text(
+            job, jobs.progress_of(job), language, None if running else await jobs.indexed(job.guild_id)
+        )
         if text != shown:
             if not await message.show(text):
                 return
             shown = text
-        if job.state is not JobState.RUNNING:
+        if not running:
             return
-        await asyncio.sleep(EDIT_S)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(EDIT_S):
+                await retired.wait()
+    await message.retire(translate(language, "progress-moved"))

@@ -130,16 +130,18 @@ class Reindex(app_commands.Group):
         await self._whisper(interaction, job, language)
 
     async def _whisper(self, interaction: Interaction, job: Job, language: Language) -> None:
-        text = progress_text(job, self.jobs.progress_of(job), language)
+        indexed = await self.jobs.indexed(job.guild_id)
+        text = progress_text(job, self.jobs.progress_of(job), language, indexed)
         await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NO_MENTIONS)
 
     async def _show(self, interaction: Interaction, job: Job) -> None:
         """The progress message, for everyone in the channel: in the server's language."""
         language = Language.of(interaction.guild_locale)
         message = ProgressMessage(interaction.client, self.jobs, job, interaction)
+        retired = self._context.following.begin(job.guild_id)
         text = progress_text(job, None, language)
         await message.answer(text)
-        self._context.spawn(follow(self.jobs, job.id, message, language, text), f"progress of job {job.id}")
+        self._context.spawn(follow(self.jobs, job.id, message, language, retired, text), f"progress of job {job.id}")
 
 
 def go_on_showing(context: CommandContext, client: discord.Client, job: Job) -> None:
@@ -148,7 +150,8 @@ def go_on_showing(context: CommandContext, client: discord.Client, job: Job) -> 
     if job.channel_id is not None and guild is not None:
         jobs, language = context.service.jobs, Language.of(guild.preferred_locale)
         message = ProgressMessage(client, jobs, job)
-        context.spawn(follow(jobs, job.id, message, language), f"progress of job {job.id}")
+        retired = context.following.begin(job.guild_id)
+        context.spawn(follow(jobs, job.id, message, language, retired), f"progress of job {job.id}")
 
 
 def register(tree: Tree, context: CommandContext) -> None:

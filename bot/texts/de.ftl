@@ -212,10 +212,16 @@ count-messages-of = { $total ->
         [one] { $count } von etwa { $total } Nachricht
        *[other] { $count } von etwa { $total } Nachrichten
     }
-count-pictures = { $count ->
-        [one] { $count } Bild
-       *[other] { $count } Bilder
+count-new = { $count ->
+        [one] { $count } neues Bild
+       *[other] { $count } neue Bilder
     }
+count-nothing-new = keine neuen Bilder
+count-indexed = { $count ->
+        [one] { $count } Bild ist auffindbar
+       *[other] { $count } Bilder sind auffindbar
+    }
+progress-moved = Das Erfassen geht weiter; wie weit es ist, steht in einer neueren Nachricht.
 count-pictures-of = { $total ->
         [one] { $done } von { $total } Bild
        *[other] { $done } von { $total } Bildern

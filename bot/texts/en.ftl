@@ -212,10 +212,16 @@ count-messages-of = { $total ->
         [one] { $count } of about { $total } message
        *[other] { $count } of about { $total } messages
     }
-count-pictures = { $count ->
-        [one] { $count } picture
-       *[other] { $count } pictures
+count-new = { $count ->
+        [one] { $count } new picture
+       *[other] { $count } new pictures
     }
+count-nothing-new = no new pictures
+count-indexed = { $count ->
+        [one] { $count } picture can be found
+       *[other] { $count } pictures can be found
+    }
+progress-moved = Indexing goes on; how far it is stands in a newer message.
 count-pictures-of = { $total ->
         [one] { $done } of { $total } picture
        *[other] { $done } of { $total } pictures

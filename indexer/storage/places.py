@@ -253,3 +253,10 @@ def _pending(row: Sequence[Any]) -> PendingPlace:
         flags=PlaceFlag(flags),
         attempts=attempts,
     )
+
+
+async def ready_in_guild(connection: aiosqlite.Connection, guild_id: GuildId) -> int:
+    """How many pictures of the guild can be found, each as often as it was posted."""
+    row = await first(connection, "SELECT count(*) FROM places WHERE guild_id = ? AND state = 'ready'", (guild_id,))
+    assert row is not None, "an aggregate has one row"
+    return int(row[0])

@@ -54,7 +54,7 @@ async def test_start_indexes_the_server_and_shows_its_progress_to_everyone(tmp_p
         reply = await bot.person(place.owner).slash(place.talk.id, "reindex start")
         assert not reply.ephemeral
         await reply.until(lambda shown: "Done" in shown.content, DEADLINE_S)
-        assert "8 pictures" in reply.content
+        assert "8 new pictures" in reply.content
         assert "3 of 3 channels" in reply.content
         status = await bot.service.status()
         assert (status.total.messages, status.total.embeddings) == (8, 8)
@@ -70,7 +70,7 @@ async def test_a_start_before_the_server_is_stored_works_as_well(tmp_path: Path)
             await guilds.forget(tx, GuildId(place.guild.id))
         reply = await bot.person(place.owner).slash(place.talk.id, "reindex start")
         await reply.until(lambda shown: "Done" in shown.content, DEADLINE_S)
-        assert "8 pictures" in reply.content
+        assert "8 new pictures" in reply.content
 
 
 async def test_catching_up_afterwards_does_not_change_what_came_of_a_job(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ async def test_catching_up_afterwards_does_not_change_what_came_of_a_job(tmp_pat
 
         await until(caught_up)
         status = await bot.person(place.owner).slash(place.talk.id, "reindex status")
-        assert "8 pictures" in status.content
+        assert "8 new pictures" in status.content
 
 
 async def test_a_member_without_manage_server_gets_no_reindex(tmp_path: Path) -> None:
@@ -138,6 +138,41 @@ async def test_pause_rests_and_resume_goes_on_to_the_end(tmp_path: Path) -> None
         resumed = await owner.slash(place.talk.id, "reindex resume")
         await resumed.until(lambda shown: "Done" in shown.content, DEADLINE_S)
         assert (await bot.service.status()).total.embeddings == 8
+
+
+async def test_a_resume_right_after_a_pause_leaves_one_message_that_is_kept_up_to_date(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, encoder = town(), Encoder()
+    encoder.gate = asyncio.Event()
+    monkeypatch.setattr(progress_module, "EDIT_S", 3600.0)  # the first message does not look while it is paused
+    async with running(place.world, tmp_path, encoder=encoder) as bot:
+        owner = bot.person(place.owner)
+        started = await owner.slash(place.talk.id, "reindex start")
+        await started.until(lambda shown: "channels" in shown.content, DEADLINE_S)
+        await bot.service.jobs.pause(GuildId(place.guild.id))
+        monkeypatch.setattr(progress_module, "EDIT_S", 0.05)
+        resumed = await owner.slash(place.talk.id, "reindex resume")
+        await started.until(lambda shown: "newer message" in shown.content, DEADLINE_S)
+        encoder.gate.set()
+        await resumed.until(lambda shown: "Done" in shown.content, DEADLINE_S)
+        assert "newer message" in started.content
+
+
+async def test_a_start_on_an_indexed_server_says_what_is_there_and_what_was_new(tmp_path: Path) -> None:
+    place = town()
+    async with running(place.world, tmp_path) as bot:
+        owner = bot.person(place.owner)
+        first = await owner.slash(place.talk.id, "reindex start")
+        await first.until(lambda shown: "Done" in shown.content, DEADLINE_S)
+        assert "8 new pictures" in first.content
+        assert "8 pictures can be found" in first.content
+        await bot.indexed(place.guild)
+        again = await owner.slash(place.talk.id, "reindex start")
+        await again.until(lambda shown: "Done" in shown.content, DEADLINE_S)
+        assert "no new pictures" in again.content
+        assert "8 pictures can be found" in again.content
+        assert "pictures/s" not in again.content
 
 
 async def test_cancel_ends_the_job_and_keeps_what_was_read(tmp_path: Path) -> None:
