@@ -73,6 +73,8 @@ async def _retry(store: Store, values: Values, tell: Tell) -> Values:
 async def _compact(store: Store, turn: asyncio.Lock, values: Values, tell: Tell) -> Values:
     """→ `before` and `after`, bytes of the database; `rewritten` as above."""
     before = await asyncio.to_thread(lambda: store.db.path.stat().st_size)
+    tell("giving room back; nothing can be stored meanwhile")
+    await store.db.rewrite()
     rewritten = await _rewrite(store, turn, tell)
     after = await asyncio.to_thread(lambda: store.db.path.stat().st_size)
     return {"before": before, "after": after, "rewritten": rewritten}

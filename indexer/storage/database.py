@@ -11,16 +11,24 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import aiosqlite
 
 from indexer.errors import RetryLater, StorageError
-from indexer.storage import lock, migrate
-from indexer.storage.connections import close, connect_readonly, open_reader, open_writer, to_the_end, translated
+from indexer.storage import lock, migrate, scrub
+from indexer.storage.connections import (
+    BUSY_MS,
+    close,
+    connect_readonly,
+    open_reader,
+    open_writer,
+    to_the_end,
+    translated,
+)
 
 __all__ = [
     "FILE_NAME",
@@ -37,6 +45,11 @@ FILE_NAME = "afterimage.sqlite3"
 READERS = 4
 TURN_S = 60.0  # seconds that a task waits for the writer or for a reader before it is told to try later
 
+CHECKPOINT_WAIT_MS = 50  # that emptying the WAL waits for a reader, while nobody can write
+FIND_PAGES = 2048  # pages that are looked through at once, some 10 ms in a thread; nobody waits for it
+SCRUB_PAGES = 256  # pages that are cleaned while nobody can write: 5 ms, and what the WAL held of other writers
+SCRUB_TRIES, SCRUB_AGAIN_S = 100, 0.1  # how long a reader may keep the WAL from being moved before scrubbing gives up
+
 
 class Database:
     """An open data folder. Made by `open_database`; belongs to one event loop."""
@@ -49,6 +62,7 @@ class Database:
         self._owner: asyncio.Task[Any] | None = None
         self._places = asyncio.Semaphore(READERS)
         self._idle: list[aiosqlite.Connection] = []
+        self._file: int | None = None
 
     @asynccontextmanager
     async def transaction(self, *, durable: bool = False) -> AsyncIterator[aiosqlite.Connection]:
@@ -74,8 +88,7 @@ class Database:
                     await to_the_end(writer.rollback())
                     raise
         finally:
-            self._owner = None
-            self._turn.release()
+            self._release_turn()
 
     @asynccontextmanager
     async def reader(self) -> AsyncIterator[aiosqlite.Connection]:
@@ -105,23 +118,89 @@ class Database:
     async def checkpoint(self) -> bool:
         """Moves everything from the WAL into the database file and empties the WAL file.
 
-        False where a reader's snapshot was in the way: what it still sees stays in the WAL until the next time.
+        False where a reader's snapshot was in the way for CHECKPOINT_WAIT_MS: what it still sees stays in the WAL until
+        the next time.
         """
         writer = await self._take_turn()
         try:
             with translated(self.path):
-                ((busy, _, _),) = await to_the_end(writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)"))
+                await writer.execute_fetchall(f"PRAGMA busy_timeout = {CHECKPOINT_WAIT_MS}")
+                try:
+                    ((busy, _, _),) = await to_the_end(writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)"))
+                finally:
+                    await to_the_end(writer.execute_fetchall(f"PRAGMA busy_timeout = {BUSY_MS}"))
         finally:
-            self._owner = None
-            self._turn.release()
+            self._release_turn()
         return not busy
 
-    async def rewrite(self) -> None:
-        """Writes the whole file anew (VACUUM), so that no byte of a deleted row is left in it, and gives room back.
+    async def scrub(self) -> bool:
+        """Zeros over what deleted rows left inside the pages of the file (see scrub.py).
 
-        secure_delete zeroes what is freed, but not what is left over when SQLite rebalances a page: of 300 random
-        histories 9 left a deleted word in the gap of some page, after a VACUUM none. Readers go on; writers wait, about
-        10 s for each GB. Needs as much free disk as the file has. A cancellation stops it and changes nothing.
+        The file is read in chunks while others write. What needs cleaning is cleaned SCRUB_PAGES at a time, by whoever
+        holds the writer, so that nobody else writes the file; the writer's own cache, which may hold the old bytes, is
+        let go. Pages with a newer version in the WAL come last, when the WAL has been moved. False where a reader kept
+        it from being moved all the time. Raises RetryLater, StorageError.
+        """
+        if self._file is None:
+            # Closed with the database and not before: closing any handle of a file drops the locks that SQLite holds on
+            # it in this process.
+            self._file = await asyncio.to_thread(os.open, self.path, os.O_RDWR)
+        handle = self._file
+        async with self.reader() as connection:
+            ((page_size,),) = await connection.execute_fetchall("PRAGMA page_size")
+            ((pointer_maps,),) = await connection.execute_fetchall("PRAGMA auto_vacuum")
+        size = (await asyncio.to_thread(os.fstat, handle)).st_size
+        if pointer_maps or size // page_size >= scrub.MOST_PAGES:  # the kind of a page cannot be told: the slow way
+            await self.rewrite()
+            return True
+        late: list[int] = []
+        with translated(self.path):
+            for first in range(1, size // page_size + 1, FIND_PAGES):
+                found = await asyncio.to_thread(scrub.find, handle, page_size, first, FIND_PAGES)
+                for at in range(0, len(found), SCRUB_PAGES):
+                    late += await self._scrub(handle, page_size, found[at : at + SCRUB_PAGES])
+                # Now, while others write: left to the next checkpoint, the disk's work held the writer for 600 ms.
+                await asyncio.to_thread(os.fsync, handle)
+            for at in range(0, len(late), SCRUB_PAGES):
+                if not await self._scrub_moved(handle, page_size, late[at : at + SCRUB_PAGES]):
+                    return False
+            await asyncio.to_thread(os.fsync, handle)
+        return True
+
+    async def _scrub(self, handle: int, page_size: int, pages: Sequence[int]) -> list[int]:
+        """Cleans the pages that the WAL has no newer version of; returns the others."""
+        wal = self.path.with_name(self.path.name + "-wal")
+
+        def work() -> list[int]:
+            newer = scrub.logged(wal, page_size)
+            scrub.clean(handle, page_size, [page for page in pages if page not in newer])
+            return [page for page in pages if page in newer]
+
+        writer = await self._take_turn()
+        try:
+            await to_the_end(writer.execute_fetchall("PRAGMA shrink_memory"))
+            return await to_the_end(asyncio.to_thread(work))
+        finally:
+            self._release_turn()
+
+    async def _scrub_moved(self, handle: int, page_size: int, pages: Sequence[int]) -> bool:
+        """Cleans pages once all of the WAL has been moved into the file; False where a reader kept it from that."""
+        for _ in range(SCRUB_TRIES):
+            writer = await self._take_turn()
+            try:
+                ((_, newer, moved),) = await to_the_end(writer.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)"))
+                if newer == moved:
+                    await to_the_end(writer.execute_fetchall("PRAGMA shrink_memory"))
+                    await to_the_end(asyncio.to_thread(scrub.clean, handle, page_size, pages))
+                    return True
+            finally:
+                self._release_turn()
+            await asyncio.sleep(SCRUB_AGAIN_S)
+        return False
+
+    async def rewrite(self) -> None:
+        """Writes the whole file anew (VACUUM) and gives room back; nobody else can write meanwhile, about 10 s for each
+        GB. Needs as much free disk as the file has. A cancellation stops it and changes nothing.
         """
         os.environ.setdefault("SQLITE_TMPDIR", str(self.path.parent))  # where VACUUM's copy has room: beside the file
         writer = await self._take_turn()
@@ -135,8 +214,13 @@ class Database:
                 finally:
                     await to_the_end(writer.rollback())  # waits for the thread; there is nothing left to roll back
         finally:
-            self._owner = None
-            self._turn.release()
+            self._release_turn()
+
+    def close_file(self) -> None:
+        """Closes the handle of `scrub`; every connection of this process must be closed by then. Blocks."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
     async def close_readers(self) -> None:
         """Closes the idle readers; new ones are opened when they are needed."""
@@ -165,6 +249,10 @@ class Database:
         self._owner = asyncio.current_task()
         return self._writer
 
+    def _release_turn(self) -> None:
+        self._owner = None
+        self._turn.release()
+
     async def _put_back(self, connection: aiosqlite.Connection) -> None:
         try:
             await connection.rollback()
@@ -186,15 +274,17 @@ async def open_database(data_dir: Path, *, write: bool = True) -> AsyncIterator[
     """
     path = data_dir / FILE_NAME
     async with AsyncExitStack() as stack:
-        writer = None
+        writer, files = None, ExitStack()
         if write:
             stack.enter_context(lock.hold(data_dir))
+            stack.push(files)  # closed after every connection
             await to_the_end(asyncio.to_thread(migrate.migrate, path))
             writer = await open_writer(path)
             stack.push_async_callback(close, writer)
         else:
             await to_the_end(asyncio.to_thread(migrate.check, path))
         database = Database(path, writer)
+        files.callback(database.close_file)
         stack.push_async_callback(database.close_readers)  # before the writer: the last one to close empties the WAL
         yield database
 

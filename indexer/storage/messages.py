@@ -140,14 +140,6 @@ async def delete_some(
     return cursor.rowcount
 
 
-async def purge_words(tx: aiosqlite.Connection) -> None:
-    """Rewrites the word index without what was deleted: FTS5 only marks words as gone until their segments merge.
-
-    After this and `Database.checkpoint()` no byte of a deleted text is left in the files.
-    """
-    await tx.execute_fetchall("INSERT INTO words (words) VALUES ('optimize')")
-
-
 async def mark_checked(tx: aiosqlite.Connection, message_ids: Collection[MessageId], seen_ms: int) -> None:
     """Records that Discord showed these messages at `seen_ms` (Unix milliseconds), or later."""
     await tx.execute_fetchall(

@@ -195,7 +195,10 @@ def _refuse_newer(path: Path, version: int, newest: int) -> None:
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=10.0)
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10.0)
+    connection.execute("PRAGMA secure_delete = ON")  # what a migration frees holds no old bytes either
+    return connection
 
 
 def _sync(path: Path) -> None:

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from indexer.errors import Reason
 from indexer.model import ChannelId, GuildId, Message, MessageId, UserId
-from indexer.storage import channels, embeddings, guilds, messages, opt_outs, pictures, places, spans
+from indexer.storage import channels, embeddings, forget, guilds, messages, opt_outs, pictures, places, spans
 from indexer.storage.database import connect_readonly, open_database
 from tests.storage.made import MODEL, channel, decoded, message, picture, settle, vector
 
@@ -236,12 +236,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule()
     def purge(self) -> None:
-        async def write() -> None:
-            async with self.database.transaction() as tx:
-                await messages.purge_words(tx)
-            assert await self.database.checkpoint()
-
-        self.run(write())
+        assert self.run(forget.purge(self.database))
 
     @rule(low=st.integers(0, 20), length=st.integers(0, 5))
     def cover(self, low: int, length: int) -> None:

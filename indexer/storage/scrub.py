@@ -1,0 +1,84 @@
+"""Zeros over what deleted rows left behind inside the pages of the database file, a few pages at a time.
+
+secure_delete zeroes what SQLite frees, but not what is left over when it moves rows between pages: the gap of a b-tree
+page, between its cell pointers and its cells, then holds old copies of rows. SQLite never reads a gap, so its bytes may
+be overwritten in the file, where nobody else writes the page at that moment (see `Database.scrub`).
+
+The layout of a page (https://www.sqlite.org/fileformat2.html#b_tree_pages), big-endian:
+
+    0   flag: 2 and 5 interior, 10 and 13 leaf; on page 1 all of this stands behind the file's header of 100 bytes
+    3   number of cells (2 bytes)
+    5   where the cells begin (2 bytes; 0: 65,536)
+    8   leaf: cell pointers, 2 bytes each; interior: 4 more bytes, then the pointers
+
+The first bytes of every other page (overflow, free list) are a page number, so its first byte is 0 in a file of fewer
+than MOST_PAGES pages. The file must not have pointer maps (auto_vacuum = NONE).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+MOST_PAGES = 1 << 25  # 137 GB of 4 KiB pages: above that a page number may begin with a 2
+_HEADER = 100
+_WAL_HEADER, _FRAME = 32, 24  # https://www.sqlite.org/fileformat2.html#walformat
+_LEAF, _INTERIOR = (10, 13), (2, 5)
+
+
+def find(handle: int, page_size: int, first: int, count: int) -> list[int]:
+    """Which of the pages `first` … `first + count - 1` have a gap that is not all zeros. The first one is 1. Blocks."""
+    data = os.pread(handle, count * page_size, (first - 1) * page_size)
+    pages = np.frombuffer(data, np.uint8, len(data) // page_size * page_size).reshape(-1, page_size)
+    found: list[int] = []
+    if first == 1 and len(pages):
+        begin, end = _gaps(pages[:1, _HEADER:])
+        if pages[0, _HEADER + begin[0] : end[0]].any():
+            found.append(1)
+        first, pages = 2, pages[1:]
+    begin, end = _gaps(pages)
+    columns = np.arange(page_size)
+    dirty = ((columns >= begin[:, None]) & (columns < end[:, None]) & (pages != 0)).any(axis=1)
+    return found + [first + int(at) for at in np.flatnonzero(dirty)]
+
+
+def clean(handle: int, page_size: int, numbers: Iterable[int]) -> None:
+    """Zeros over the gaps of these pages, as they are in the file now. Blocks."""
+    for number in numbers:
+        offset = (number - 1) * page_size
+        page = np.frombuffer(os.pread(handle, page_size, offset), np.uint8)
+        header = _HEADER if number == 1 else 0
+        begin, end = (int(bound[0]) for bound in _gaps(page[None, header:]))
+        if header + begin < end <= page_size:
+            os.pwrite(handle, bytes(end - header - begin), offset + header + begin)
+
+
+def logged(wal: Path, page_size: int) -> set[int]:
+    """The pages that the write-ahead log holds, whether or not they were moved into the file already. Blocks."""
+    try:
+        data = wal.read_bytes()
+    except FileNotFoundError:
+        return set()
+    if len(data) < _WAL_HEADER:
+        return set()
+    frames = np.frombuffer(data, np.uint8)[_WAL_HEADER:]
+    frames = frames[: len(frames) // (_FRAME + page_size) * (_FRAME + page_size)].reshape(-1, _FRAME + page_size)
+    ours = (frames[:, 8:16] == np.frombuffer(data[16:24], np.uint8)).all(axis=1)  # the others are of an earlier round
+    return set(np.ascontiguousarray(frames[ours, :4]).view(">u4").ravel().tolist())
+
+
+def _gaps(pages: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """[n, page] bytes, from each page's own header on → where its gap begins (from there) and ends (from the page's
+    start); an empty one, 0 and 0, where the page is no b-tree page.
+    """
+    wide = pages[:, :8].astype(np.int64)
+    leaf = np.isin(wide[:, 0], _LEAF)
+    tree = leaf | np.isin(wide[:, 0], _INTERIOR)
+    begin = np.where(leaf, 8, 12) + 2 * (wide[:, 3] << 8 | wide[:, 4])
+    end = wide[:, 5] << 8 | wide[:, 6]
+    end[end == 0] = 65_536
+    return np.where(tree, begin, 0), np.where(tree, end, 0)
