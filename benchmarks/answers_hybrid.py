@@ -15,10 +15,10 @@ from random import Random
 import numpy as np
 
 from benchmarks.report import Report
-from bot.parse import parse_message
+from bot.history.message_parser import parse_message
+from indexer.database.database import Database, open_database
 from indexer.encode.clip import open_encoder
 from indexer.errors import Rejected
-from indexer.ingest.decode_picture import Limits, decode_picture
 from indexer.model import (
     Channel,
     ChannelId,
@@ -30,14 +30,14 @@ from indexer.model import (
     ModelId,
     PlaceId,
 )
+from indexer.pictures.decode_picture import Limits, decode_picture
 from indexer.ports import Encoder
-from indexer.search import words
-from indexer.search.query import Query
+from indexer.query.query import Query
 from indexer.search.search import Searcher
 from indexer.settings import IndexSettings, ModelSettings, SearchSettings
-from indexer.storage import channels, embeddings, guilds, messages, pictures, places
-from indexer.storage.database import Database, open_database
-from indexer.storage.index import VectorIndex
+from indexer.store import channels, embeddings, guilds, messages, pictures, places
+from indexer.text import text_search
+from indexer.vectors.index import VectorIndex
 from sandbox.demo import texts
 from sandbox.demo.world import DemoWorld, build
 from sandbox.drawing.concepts import ConceptId
@@ -108,7 +108,7 @@ async def _compare(
             found[name].append([hit.place.place_id for hit in result.hits])
     for question in asked:
         async with db.reader() as connection:
-            hits = await words.ranked(connection, guild_id, question.words, everywhere, TOP)
+            hits = await text_search.ranked(connection, guild_id, question.words, everywhere, TOP)
         found["words alone"].append([hit.place.place_id for hit in hits])
     report.row("labelled questions on the demo guild", len(asked), "")
     scores = {name: _scores(asked, lists) for name, lists in found.items()}

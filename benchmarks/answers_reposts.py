@@ -24,11 +24,11 @@ from PIL import Image
 
 from benchmarks.report import Report
 from indexer.encode.clip import open_encoder
-from indexer.ingest.decode_picture import Limits, decode_picture
 from indexer.model import Pixels, PixelSpec, Vectors
+from indexer.pictures.decode_picture import Limits, decode_picture
 from indexer.ports import Encoder
-from indexer.search.bands import copy_bits_of, copy_scores
-from indexer.search.middles import SHARES, middles
+from indexer.search.center_crops import SHARES, center_crops
+from indexer.search.score_bands import copy_bits_of, copy_scores
 from indexer.settings import ModelSettings
 from sandbox.drawing import edits
 from sandbox.drawing.scene import draw, random_scene
@@ -99,7 +99,7 @@ async def _prints(encoder: Encoder, count: int, seed: int, wanted: Sequence[str]
         ]
         for part in parts:
             for edit, (frames, known) in (await part).items():
-                cut = middles(frames)
+                cut = center_crops(frames)
                 sets = [frames, *(cut[number :: len(SHARES)] for number in range(len(SHARES)))]
                 vectors[edit].append([await encoder.encode_pixels(one) for one in sets])
                 hashes[edit].append(known)

@@ -20,17 +20,17 @@ from safetensors.torch import save_file
 
 from benchmarks.answers_world import Town, fill, picture, town
 from benchmarks.report import Report
-from bot.client import Client
-from bot.config import Config, DiscordSettings, LimitSettings, Secret
+from bot.config.loader import Config, DiscordSettings, LimitSettings, Secret
+from bot.gateway.client import Client
+from indexer.database.database import open_database
 from indexer.encode.clip import open_encoder
 from indexer.model import ChannelId, Filter, GuildId, ModelSpec, Pixels, PixelSpec, Vectors
 from indexer.ports import Encoder, Priority
-from indexer.search.query import Query
+from indexer.query.query import Query
 from indexer.search.search import Searcher
 from indexer.service import Service, open_service
 from indexer.settings import CrawlSettings, FetchSettings, ModelSettings, Settings
-from indexer.storage import channels, embeddings
-from indexer.storage.database import open_database
+from indexer.store import channels, embeddings
 from sandbox.members import Person
 from sandbox.reply import Reply
 from sandbox.server import Sandbox, open_sandbox

@@ -27,13 +27,13 @@ from benchmarks.crawl_world import GUILD, PICTURES, ComputedHistory, FromMemory,
 from benchmarks.report import Report
 from indexer.encode.clip import open_encoder
 from indexer.ingest.pipeline import open_pipeline
-from indexer.ingest.progress import Progress, State
 from indexer.model import ChannelId, Filter, Guild, ModelSpec, Pixels, PixelSpec, Vectors
 from indexer.ports import Encoder, History, Priority
-from indexer.search.query import Query
+from indexer.progress import Progress, State
+from indexer.query.query import Query
 from indexer.service import Service, open_service
 from indexer.settings import CrawlSettings, FetchSettings, ModelSettings, Settings
-from indexer.storage import guilds
+from indexer.store import guilds
 from tests.loop_guard import LoopGuard
 
 QUICK: Final = os.environ.get("AFTERIMAGE_BENCH_QUICK") == "1"

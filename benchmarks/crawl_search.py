@@ -14,14 +14,14 @@ from pathlib import Path
 import discord
 
 from benchmarks.report import Report
-from bot.history import DiscordHistory
-from bot.rest import Pace, RequestBudget
-from indexer.ingest.crawl import GuildCrawl
-from indexer.ingest.progress import Tally
-from indexer.ingest.slots import FairSlots
+from bot.history.discord_history import DiscordHistory
+from bot.history.rest import Pace, RequestBudget
+from indexer.crawl.guild_crawl import GuildCrawl
+from indexer.database.database import open_database
+from indexer.fair_semaphore import FairSemaphore
 from indexer.model import Guild, GuildId
-from indexer.storage import guilds
-from indexer.storage.database import open_database
+from indexer.progress import Tally
+from indexer.store import guilds
 from sandbox.limits import Limit, Limits
 from sandbox.server import open_sandbox
 from sandbox.world import File, World
@@ -80,7 +80,7 @@ async def _read(told: dict[str, str], folder: Path, *, use_search: bool) -> _Res
             await asyncio.sleep(0)
 
         crawl = GuildCrawl(
-            db, history, guild_id, keep="pictures", concurrency=4, slots=FairSlots(4), tally=tally, sink=sink,
+            db, history, guild_id, keep="pictures", concurrency=4, slots=FairSemaphore(4), tally=tally, sink=sink,
             use_search=use_search,
         )  # fmt: skip
         start = time.perf_counter()

@@ -18,7 +18,7 @@ import numpy as np
 from aiohttp import web
 from PIL import Image
 
-from bot.parse import parse_message
+from bot.history.message_parser import parse_message
 from indexer.model import Channel, ChannelId, ChannelKind, Guild, GuildId, Message, MessageId, ms_snowflake
 from indexer.ports import PAGE
 

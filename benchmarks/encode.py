@@ -20,9 +20,9 @@ from PIL import Image
 from benchmarks.report import Report
 from indexer.encode.clip import ClipEncoder, open_encoder
 from indexer.encode.openmp import spin_briefly
-from indexer.ingest.decode import open_decoder
-from indexer.ingest.decode_picture import Limits, decode_picture
 from indexer.model import Pixels, PixelSpec
+from indexer.pictures.decode_picture import Limits, decode_picture
+from indexer.pictures.decoder import open_decoder
 from indexer.settings import DecodeSettings, ModelSettings
 
 MODEL: Final = "ViT-B-32-256"

@@ -26,11 +26,12 @@ from benchmarks.index_data import GUILD, MODEL, Data
 from benchmarks.index_peers import Ask, Ids, K, Truth, peers, truths
 from benchmarks.index_plot import Curves
 from benchmarks.report import Report
+from indexer.database.database import FILE_NAME, Database, open_database
 from indexer.model import Filter, GuildId, ModelId, PictureId, Vectors
 from indexer.settings import IndexSettings
-from indexer.storage import embeddings, kernels
-from indexer.storage.database import FILE_NAME, Database, open_database
-from indexer.storage.index import VectorIndex
+from indexer.store import embeddings
+from indexer.vectors import kernels
+from indexer.vectors.index import VectorIndex
 
 GOALS_MS = {"all": 3.0, "5 channels": 0.6, "1 channel": 0.3, "author": 0.15}
 GOAL_RATIO = {"all": 12.0, "5 channels": 25.0, "1 channel": 45.0, "author": 80.0}

@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.index_data import CHANNELS, DIMENSION, GUILD, MODEL
+from indexer.database.database import FILE_NAME
 from indexer.model import ChannelId, Filter, GuildId, ModelId
 from indexer.settings import IndexSettings
-from indexer.storage import follow, kernels
-from indexer.storage.database import FILE_NAME
-from indexer.storage.index import VectorIndex
-from indexer.storage.segment import Segment
+from indexer.vectors import kernels, log_follower
+from indexer.vectors.index import VectorIndex
+from indexer.vectors.segment import Segment
 
 
 def anonymous_mb() -> float:
@@ -51,7 +51,7 @@ def main(data_dir: Path) -> None:
     index.wait_for_checks()
     after = anonymous_mb()
     with index.connection() as connection:
-        records = follow.records(connection, GuildId(GUILD), ModelId(MODEL))
+        records = log_follower.records(connection, GuildId(GUILD), ModelId(MODEL))
     mapping = time.perf_counter()
     for record in records:
         Segment(index.files(GuildId(GUILD), ModelId(MODEL)).path_of(record.name), record, DIMENSION)

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.report import RESULTS, Report
+from indexer.database.database import Database, open_database
 from indexer.model import (
     Channel,
     ChannelId,
@@ -33,9 +34,9 @@ from indexer.model import (
     Source,
     UserId,
 )
-from indexer.storage import channels, embeddings, guilds, messages, pictures, places, spans, status
-from indexer.storage.database import Database, open_database
-from indexer.storage.forget import purge
+from indexer.reports import status
+from indexer.store import channels, embeddings, guilds, messages, pictures, places, spans
+from indexer.store.forget import purge
 
 MESSAGES = 100_000
 PAGE = 100

@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from importlib.metadata import PackageNotFoundError, version
 
-from bot.client import ABSENT_S, Client
-from bot.config import Config
+from bot.config.loader import Config
 from bot.control.operations import upkeep
 from bot.control.server import open_control
-from bot.health import keep_beating
-from bot.log import logging_to
+from bot.gateway.client import ABSENT_S, Client
+from bot.observability.health import keep_beating
+from bot.observability.log import logging_to
 from indexer.errors import AfterimageError, Stop
 from indexer.service import Service, open_service
 

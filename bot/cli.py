@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from bot import terminal
+from bot.observability import terminal
 from bot.texts.errors import english
 from indexer.errors import AfterimageError
 
@@ -45,16 +45,14 @@ def _parser() -> argparse.ArgumentParser:
 
     run = add(
         "run",
-        "running:run",
+        "run:run",
         "Run the bot. Without a token it starts the sandbox, a Discord on this machine, and joins it.",
     )
     run.add_argument("--adopt", action="store_true", help="take over the index that another bot left here")
-    made_up = add(
-        "sandbox", "running:sandbox", "Start the sandbox alone: a Discord on this machine with a demo server."
-    )
+    made_up = add("sandbox", "run:sandbox", "Start the sandbox alone: a Discord on this machine with a demo server.")
     made_up.add_argument("--port", type=int, default=0, metavar="N", help="its port on 127.0.0.1 (default: a free one)")
 
-    check = add("check-config", "configuration:check", "Check the configuration and show what is in force and why.")
+    check = add("check-config", "check_config:check", "Check the configuration and show what is in force and why.")
     check.add_argument("--example", action="store_true", help="print a documented config.toml with every key instead")
 
     status = add("status", "status:show", "Show what is indexed. Works beside a running bot.")
@@ -69,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         " 30 s ago and connects again), else with 1.",
     )
 
-    search = add("search", "searching:search", "Search from here: everything in a server, without Discord. Reads only.")
+    search = add("search", "search:search", "Search from here: everything in a server, without Discord. Reads only.")
     search.add_argument("words", nargs="?", default="", metavar="WORDS", help='as in "a red bicycle"; -- before -this')
     search.add_argument("--image", type=Path, metavar="FILE", help="a picture to look for, with or without words")
     search.add_argument("--guild", type=int, metavar="ID", help="the server (may be left out where there is only one)")

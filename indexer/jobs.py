@@ -9,14 +9,14 @@ from collections.abc import Coroutine
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from indexer.database.database import Database, to_the_end
 from indexer.errors import AfterimageError, Stop, TellPerson, Told
 from indexer.ingest.pipeline import Pipeline
-from indexer.ingest.progress import Progress, State
 from indexer.model import ChannelId, GuildId, JobId, MessageId, UserId
+from indexer.progress import Progress, State
 from indexer.sentence import Sentence
-from indexer.storage import audit, guilds, jobs, places
-from indexer.storage.database import Database, to_the_end
-from indexer.storage.jobs import Job, JobState, Scope, ScopeKind
+from indexer.store import audit, guilds, jobs, places
+from indexer.store.jobs import Job, JobState, Scope, ScopeKind
 from indexer.supervisor import Faults, contained, supervised
 
 T = TypeVar("T")

@@ -9,31 +9,32 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 
+from indexer.crawl.hit_verifier import HitVerifier
+from indexer.crawl.live import Live
+from indexer.crawl.on_demand import OnDemand
+from indexer.crawl.removals import NAME as REMOVALS
+from indexer.crawl.removals import GuildLeft, OptedOut, Removals, opt_out
+from indexer.database.database import Database, open_database
+from indexer.database.journal import FILE_NAME as JOURNAL
+from indexer.database.journal import Journal
 from indexer.encode.clip import ClipEncoder, open_encoder
 from indexer.errors import RetryLater, Stop, TellPerson
-from indexer.ingest.decode import Decoder, open_decoder
-from indexer.ingest.fetch import Fetcher, open_fetcher
-from indexer.ingest.live import Live
-from indexer.ingest.newest import Newest
 from indexer.ingest.pipeline import Pipeline, open_pipeline
-from indexer.ingest.removals import NAME as REMOVALS
-from indexer.ingest.removals import GuildLeft, OptedOut, Removals, opt_out
-from indexer.ingest.verify import Verifier
 from indexer.jobs import Jobs
+from indexer.long_work import LongWork, open_long_work
 from indexer.model import GuildId, ModelId, ModelSpec, UserId
+from indexer.pictures.decoder import Decoder, open_decoder
+from indexer.pictures.fetch import Fetcher, open_fetcher
 from indexer.ports import Encoder, History
-from indexer.search.long_work import LongWork, open_long_work
-from indexer.search.serving import GuildSearcher, OpenModel, open_searcher
+from indexer.reports import status
+from indexer.reports.status import Status
+from indexer.search.model_switch import GuildSearcher, OpenModel, open_searcher
 from indexer.settings import Settings
-from indexer.storage import audit, embeddings, forget, guilds, messages, opt_outs, places, status
-from indexer.storage.database import Database, open_database
-from indexer.storage.index import VectorIndex
-from indexer.storage.journal import FILE_NAME as JOURNAL
-from indexer.storage.journal import Journal
-from indexer.storage.opt_outs import EVERYWHERE
-from indexer.storage.scan import Accelerator
-from indexer.storage.status import Status
+from indexer.store import audit, embeddings, forget, guilds, messages, opt_outs, places
+from indexer.store.opt_outs import EVERYWHERE
 from indexer.supervisor import Faults, supervised
+from indexer.vectors.index import VectorIndex
+from indexer.vectors.scan import Accelerator
 
 logger = logging.getLogger(__name__)
 
@@ -56,9 +57,9 @@ class Service:
     fetcher: Fetcher
     pipeline: Pipeline
     live: Live
-    newest: Newest
+    on_demand: OnDemand
     searcher: GuildSearcher
-    verifier: Verifier
+    hit_verifier: HitVerifier
     long_work: LongWork
     jobs: Jobs
     removals: Removals
@@ -225,9 +226,9 @@ async def open_service(
                 fetcher=fetcher,
                 pipeline=pipeline,
                 live=Live(db, pipeline, removals, keep),
-                newest=Newest(db, history, pipeline, model_id, keep),
+                on_demand=OnDemand(db, history, pipeline, model_id, keep),
                 searcher=searcher,
-                verifier=Verifier(db, history, keep, faults),
+                hit_verifier=HitVerifier(db, history, keep, faults),
                 long_work=long_work,
                 jobs=jobs,
                 removals=removals,

@@ -1,4 +1,4 @@
-"""Every setting of the indexer: frozen dataclasses with defaults. bot/config.py fills them.
+"""Every setting of the indexer: frozen dataclasses with defaults. bot/config/loader.py fills them.
 
 `About` beside a field is its documentation and its limits, written once: the loader checks by it, `config.example.toml`
 is rendered from it, and `afterimage check-config` shows it. `low` and `high` are inclusive.

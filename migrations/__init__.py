@@ -1,1 +1,1 @@
-"""The schema, as numbered SQL files; indexer/storage/migrate.py runs them."""
+"""The schema, as numbered SQL files; indexer/database/migrate.py runs them."""

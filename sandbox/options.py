@@ -57,7 +57,7 @@ def leaf(command: Json, path: Sequence[str]) -> tuple[Json, list[Json]]:
 
 
 class Values:
-    """Turns given values into options, and collects what they resolve to."""
+    """CrawlSchedule given values into options, and collects what they resolve to."""
 
     def __init__(self, guild: Guild, links: Links, member: Member) -> None:
         self.guild = guild

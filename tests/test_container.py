@@ -11,7 +11,7 @@ import pytest
 import yaml  # type: ignore[import-untyped] # ships no types, and is read here only
 
 from bot.cli import main
-from bot.config import Config, all_keys
+from bot.config.loader import Config, all_keys
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -13,13 +13,13 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from indexer.database import database
 from indexer.jobs import JobRefused
 from indexer.model import Channel, ChannelId, ChannelKind, Guild, GuildId, Message, MessageId, ms_snowflake
 from indexer.service import Service, open_service
 from indexer.settings import DecodeSettings, Settings
-from indexer.storage import database
-from indexer.storage.jobs import JobState
-from tests.bot.running import Encoder, until
+from indexer.store.jobs import JobState
+from tests.worlds.running_bot import Encoder, until
 
 FIRST = ms_snowflake(1_600_000_000_000)
 numbers = itertools.count()

@@ -20,10 +20,10 @@ from indexer.model import Channel, ChannelId, ChannelKind, Guild, GuildId, Messa
 from indexer.sentence import Sentence
 from indexer.service import Service, open_search, open_service, open_store
 from indexer.settings import DecodeSettings, Settings
-from indexer.storage import audit, channels, guilds, jobs, messages, opt_outs
-from indexer.storage.index import VectorIndex
-from indexer.storage.jobs import JobState, Scope, ScopeKind
-from tests.bot.running import Encoder, until
+from indexer.store import audit, channels, guilds, jobs, messages, opt_outs
+from indexer.store.jobs import JobState, Scope, ScopeKind
+from indexer.vectors.index import VectorIndex
+from tests.worlds.running_bot import Encoder, until
 
 GUILD = Guild(GuildId(ms_snowflake(1_600_000_000_000)), "Town")
 CHANNEL = Channel(ChannelId(GUILD.id + 1), GUILD.id, ChannelKind.TEXT, "pictures")

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from bot import terminal
-from bot.config import Config
+from bot.config.loader import Config
 from bot.links import is_discord, jump_link
+from bot.observability import terminal
 from bot.texts.errors import english
+from indexer.database.database import open_database
 from indexer.errors import Rejected
 from indexer.model import GuildId
-from indexer.storage import failures
-from indexer.storage.database import open_database
-from indexer.storage.failures import Failure
+from indexer.reports import failures
+from indexer.reports.failures import Failure
 
 NAME_CHARACTERS = 40  # of a name in a line
 

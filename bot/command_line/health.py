@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 
-from bot import terminal
-from bot.config import load
-from bot.health import condition
+from bot.config.loader import load
+from bot.observability import terminal
+from bot.observability.health import condition
 from indexer.errors import Stop
 
 

@@ -6,13 +6,13 @@ import argparse
 import asyncio
 import os
 
-from bot import terminal
 from bot.command_line import failures
-from bot.config import load
-from indexer.ingest.decode import Readers, describe_readers
-from indexer.storage import status
-from indexer.storage.database import open_database
-from indexer.storage.status import Counts, Status
+from bot.config.loader import load
+from bot.observability import terminal
+from indexer.database.database import open_database
+from indexer.pictures.decoder import Readers, describe_readers
+from indexer.reports import status
+from indexer.reports.status import Counts, Status
 
 
 def show(arguments: argparse.Namespace) -> int:

@@ -6,16 +6,16 @@ import argparse
 import asyncio
 import os
 
-from bot import terminal
-from bot.config import load
+from bot.config.loader import load
 from bot.control.client import NoBot, ask
 from bot.control.operations import Values, upkeep
+from bot.observability import terminal
+from indexer.database.database import FILE_NAME, open_database
 from indexer.errors import StorageError, TellPerson
 from indexer.model import GuildId, UserId
+from indexer.reports import data_export
 from indexer.service import open_store
 from indexer.settings import Settings
-from indexer.storage import persons
-from indexer.storage.database import FILE_NAME, open_database
 
 HELD_BY_A_READER = (
     "another process reads an older state of the database, so some deleted bytes are still in its files:"
@@ -82,7 +82,7 @@ async def _question(settings: Settings, user: int, guild: int | None) -> str:
     """What is about to be deleted, read beside a running bot."""
     guild_id = None if guild is None else GuildId(guild)
     async with open_database(settings.data_dir, write=False) as db, db.reader() as connection:
-        held = await persons.held(connection, UserId(user), guild_id)
+        held = await data_export.held(connection, UserId(user), guild_id)
     where = "on every server" if guild is None else f"on server {guild}"
     return (
         f"Forget user {user} {where}: {held.messages:,} stored messages with {held.pictures:,} pictures are deleted"

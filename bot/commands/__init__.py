@@ -1,8 +1,9 @@
 """What members do with the bot: one file a command group.
 
 Each module offers `def register(tree: Tree, context: CommandContext) -> None`, which adds its commands to the tree;
-`bot/client.py` lists the modules. A command raises what went wrong (`TellPerson` for anything a person can put right);
-the tree's error handler answers through `answer_error`, and views and modals call it from their own `on_error`.
+`bot/gateway/client.py` lists the modules. A command raises what went wrong (`TellPerson` for anything a person can put
+right); the tree's error handler answers through `answer_error`, and views and modals call it from their own `on_error`.
+May import permissions, replies, control, history, texts, config. Start with similar.py, then similar_reply.py.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from indexer.sentence import Sentence
 
 if TYPE_CHECKING:
     from bot.commands.progress import Following
-    from bot.config import Config
+    from bot.config.loader import Config
     from indexer.service import Service
 
 logger = logging.getLogger(__name__)

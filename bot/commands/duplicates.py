@@ -11,16 +11,16 @@ import discord
 from discord import app_commands
 
 from bot.commands import NO_MENTIONS, CommandContext, Tree
-from bot.commands.asking import Asker, Scope, SearchableChannel, asker, scope_of
 from bot.commands.open_replies import OpenReplies, page_number
+from bot.commands.query_scope import Asker, Scope, SearchableChannel, asker, scope_of
 from bot.commands.translator import localized
 from bot.replies.reposts import repost_page
 from indexer.errors import TellPerson
+from indexer.long_work import AlreadyRunning, TooManyWaiting
+from indexer.lru import LruCache
 from indexer.model import Filter
-from indexer.search.cache import Recent
+from indexer.query.grammar import Wish
 from indexer.search.copies import THRESHOLD
-from indexer.search.grammar import Wish
-from indexer.search.long_work import AlreadyRunning, TooManyWaiting
 from indexer.search.reposts import Compared, compare, described
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Duplicates:
         self.service: Service = context.service
         self.replies = OpenReplies("duplicates", context.presses)
         # By member: for which reply and which filter, visible channels included, it was made.
-        self._compared: Recent[int, tuple[str, Filter, Compared]] = Recent(REMEMBERED)
+        self._compared: LruCache[int, tuple[str, Filter, Compared]] = LruCache(REMEMBERED)
 
     async def show(self, interaction: discord.Interaction[Any], who: Asker, reply: DuplicatesReply) -> None:
         """Edits the reply to its current page: compared once for each set of visible channels, looked up anew."""

@@ -9,7 +9,7 @@ from bot.links import jump_link
 from bot.replies.escape import escaped
 from bot.texts import Language, translate
 from indexer.errors import Rejected
-from indexer.storage.failures import Failure
+from indexer.reports.failures import Failure
 
 PAGE_FAILURES = 5  # of at most 350 characters each, below Discord's 2,000 a message
 FILE_CHARACTERS = 20

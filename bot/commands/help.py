@@ -8,7 +8,7 @@ import discord
 from discord import app_commands
 
 from bot.commands import NO_MENTIONS, CommandContext, Tree
-from bot.commands.asking import manages
+from bot.commands.query_scope import manages
 from bot.commands.translator import localized
 from bot.texts import Language, translate
 

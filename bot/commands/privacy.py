@@ -20,9 +20,10 @@ from bot.texts.formats import size_text
 from bot.token_buckets import TokenBuckets
 from indexer.errors import TellPerson
 from indexer.model import GuildId, UserId, snowflake_ms
+from indexer.reports import data_export
 from indexer.service import Service
-from indexer.storage import opt_outs, persons
-from indexer.storage.opt_outs import EVERYWHERE
+from indexer.store import opt_outs
+from indexer.store.opt_outs import EVERYWHERE
 
 Interaction = discord.Interaction[Any]
 
@@ -59,7 +60,7 @@ class Privacy:
     async def about(self, interaction: Interaction) -> None:
         guild_id, user_id, language = _who(interaction)
         async with self._service.db.reader() as connection:
-            held = await persons.held(connection, user_id, guild_id)
+            held = await data_export.held(connection, user_id, guild_id)
             out = await opt_outs.of_user(connection, user_id)
         lines = [
             translate(language, "privacy-title"),
@@ -110,7 +111,7 @@ class Privacy:
     async def _export(self, interaction: Interaction, user_id: UserId, language: Language) -> None:
         async with self._service.db.reader() as connection:
             out = await opt_outs.of_user(connection, user_id)
-            messages = [_exported(one) async for one in persons.messages(connection, user_id)]
+            messages = [_exported(one) async for one in data_export.messages(connection, user_id)]
         if not messages and not out:
             raise TellPerson("privacy-nothing")
         held = {
@@ -128,7 +129,7 @@ class Privacy:
         )
 
 
-def _exported(message: persons.HeldMessage) -> dict[str, Any]:
+def _exported(message: data_export.HeldMessage) -> dict[str, Any]:
     guild, channel, message_id = message.guild_id, message.channel_id, message.message_id
     return {
         "guild": str(guild),

@@ -20,10 +20,10 @@ import discord
 from bot.commands import NO_MENTIONS, told
 from bot.texts import Language, translate
 from bot.texts.formats import decimal, duration
-from indexer.ingest.progress import Progress
 from indexer.jobs import Jobs
 from indexer.model import ChannelId, GuildId, JobId, MessageId
-from indexer.storage.jobs import Job, JobState, Scope, ScopeKind
+from indexer.progress import Progress
+from indexer.store.jobs import Job, JobState, Scope, ScopeKind
 
 logger = logging.getLogger(__name__)
 

@@ -10,16 +10,16 @@ import discord
 from discord import app_commands
 
 from bot.commands import NO_MENTIONS, CommandContext, Tree
-from bot.commands.answering import Answers
-from bot.commands.asking import Asker, Scope, SearchableChannel, asker, scope_of
 from bot.commands.open_replies import OpenReplies
+from bot.commands.query_scope import Asker, Scope, SearchableChannel, asker, scope_of
+from bot.commands.similar_reply import Answers
 from bot.commands.translator import localized
 from bot.replies.single import single
 from indexer.errors import TellPerson
 from indexer.model import PictureId
-from indexer.search import lookup
-from indexer.search.grammar import Wish
-from indexer.storage import places
+from indexer.query.grammar import Wish
+from indexer.search import picture_facts
+from indexer.store import places
 
 if TYPE_CHECKING:
     from indexer.service import Service
@@ -36,7 +36,7 @@ class Random:
     async def show(self, interaction: discord.Interaction[Any], who: Asker, reply: RandomReply) -> None:
         async with self.service.db.reader() as connection:
             filter_ = reply.scope.filter(who.visible)
-            chosen = await lookup.random_places(connection, who.guild_id, filter_, 1)
+            chosen = await picture_facts.random_places(connection, who.guild_id, filter_, 1)
             details = await places.describe(connection, chosen)
         if not details:
             raise TellPerson("random-none")

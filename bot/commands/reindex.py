@@ -7,18 +7,18 @@ from typing import Any
 import discord
 from discord import app_commands
 
-from bot.access import can_read
 from bot.commands import NO_MENTIONS, CommandContext, Tree
-from bot.commands.asking import asker, manages
 from bot.commands.failures import PAGE_FAILURES, failures_text
 from bot.commands.progress import ProgressMessage, follow, progress_text
+from bot.commands.query_scope import asker, manages
 from bot.commands.translator import localized
+from bot.permissions.visible_channels import can_read
 from bot.texts import Language
 from indexer.errors import TellPerson
 from indexer.jobs import SERVER, Jobs
 from indexer.model import ChannelId, Guild, GuildId, UserId
-from indexer.storage import failures as stored_failures
-from indexer.storage.jobs import Job, Scope, ScopeKind
+from indexer.reports import failures as stored_failures
+from indexer.store.jobs import Job, Scope, ScopeKind
 
 Interaction = discord.Interaction[Any]
 

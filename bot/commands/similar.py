@@ -11,13 +11,13 @@ import discord
 from discord import app_commands
 
 from bot.commands import CommandContext, Tree
-from bot.commands.answering import Answers
-from bot.commands.asking import Scope, SearchableChannel, asker, decode_reference, decode_upload, scope_of
+from bot.commands.query_scope import Scope, SearchableChannel, asker, decode_reference, decode_upload, scope_of
+from bot.commands.similar_reply import Answers
 from bot.commands.translator import localized
-from bot.parse import parse_message
+from bot.history.message_parser import parse_message
 from indexer.errors import TellPerson
 from indexer.model import MessageId
-from indexer.search.grammar import Wish, parse
+from indexer.query.grammar import Wish, parse
 
 TEXT_CHARACTERS = 300
 

@@ -9,17 +9,17 @@ import discord
 from discord import app_commands
 
 from bot.commands import NO_MENTIONS, CommandContext, Tree, told
-from bot.commands.asking import asker
+from bot.commands.query_scope import asker
 from bot.commands.translator import localized
 from bot.texts import Language, translate
 from bot.texts.formats import size_text
 from indexer.errors import Reason
-from indexer.ingest.progress import Progress, State
 from indexer.model import MessageId, snowflake_ms
-from indexer.search.coverage import coverage
-from indexer.storage import overview
-from indexer.storage.overview import Overview
-from indexer.storage.status import Counts
+from indexer.progress import Progress, State
+from indexer.reports import overview
+from indexer.reports.coverage import coverage
+from indexer.reports.overview import Overview
+from indexer.reports.status import Counts
 
 
 def day(message_id: MessageId) -> str:

@@ -11,14 +11,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, Protocol
 
+from indexer.database.database import Database
 from indexer.errors import TellPerson
 from indexer.model import GuildId, UserId
 from indexer.service import retry_failed
 from indexer.settings import Settings
-from indexer.storage import forget as files
-from indexer.storage.database import Database
-from indexer.storage.index import VectorIndex
-from indexer.storage.opt_outs import EVERYWHERE
+from indexer.store import forget as files
+from indexer.store.opt_outs import EVERYWHERE
+from indexer.vectors.index import VectorIndex
 
 Tell = Callable[[str], None]
 Values = Mapping[str, Any]

@@ -13,7 +13,7 @@ Then `translate(language, "footer-searched", searched=12)` gives its words. What
 the values there, so nobody escapes them before. Pass numbers as int (the language writes 1,234 or 1.234), ids as str.
 `localized("option-count")` is the text of a command or option.
 
-tests/bot/test_texts.py holds the languages together and finds keys that are missing, or that nothing uses.
+tests/texts/test_texts.py holds the languages together and finds keys that are missing, or that nothing uses.
 """
 
 from bot.texts.catalogue import translate as translate

@@ -8,7 +8,7 @@ from indexer.errors import AfterimageError, Rejected, Told
 
 
 def english(error: AfterimageError) -> str:
-    """Values stand as they are: what prints them (bot/terminal.py) makes control characters visible."""
+    """Values stand as they are: what prints them (bot/observability/terminal.py) makes control characters visible."""
     if isinstance(error, Told | Rejected):
         return translate_sentence(Language.ENGLISH, error.sentence, str)
     return str(error)

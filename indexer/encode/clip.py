@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from indexer.encode.batching import Batches, Kind, Payload
+from indexer.encode.model_thread import ModelThread
 from indexer.encode.openmp import spin_briefly
-from indexer.encode.thread import ModelThread
 from indexer.model import ModelSpec, Pixels, PixelSpec, Vectors
 from indexer.ports import Priority
 from indexer.settings import ModelSettings

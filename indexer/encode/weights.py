@@ -14,8 +14,8 @@ from typing import Any
 import open_clip
 import torch
 
-from indexer.encode.explain import SCHEMES, WAYS_OUT, explained, no_tokenizer
 from indexer.encode.hub import bounded_network, one_voice
+from indexer.encode.load_errors import SCHEMES, WAYS_OUT, explained, no_tokenizer
 from indexer.encode.network import Network
 from indexer.errors import ModelUnavailable
 from indexer.model import ModelSpec, PixelSpec, ResizeMode

@@ -25,22 +25,22 @@ from contextlib import asynccontextmanager
 from types import TracebackType
 
 from indexer.backoff import Backoff
+from indexer.crawl import guild_crawl
+from indexer.crawl.sweep import Sweep
+from indexer.database.database import Database
 from indexer.errors import AfterimageError, Reason, Rejected, RetryLater, Stop, Told
-from indexer.ingest import crawl
-from indexer.ingest.lanes import Lane, Lanes
-from indexer.ingest.leftovers import Leftovers
-from indexer.ingest.prepare import FETCH_BACKOFF, Decodes, Fetches, PlaceGone, download, failure_of, sha256_of
-from indexer.ingest.progress import Progress, State, Tally, now_ms
-from indexer.ingest.shelf import Shelf, mean_vector
-from indexer.ingest.slots import FairSlots
-from indexer.ingest.sweep import Sweep
-from indexer.ingest.work import BACKLOG, LIVE, Content, Item, Prepared
+from indexer.fair_semaphore import FairSemaphore
+from indexer.ingest.download import FETCH_BACKOFF, Decodes, Fetches, PlaceGone, download, failure_of, sha256_of
+from indexer.ingest.fair_queue import FairQueue, Lane
+from indexer.ingest.items import BACKLOG, LIVE, Content, Item, Prepared
+from indexer.ingest.outcomes import Outcomes, mean_vector
+from indexer.ingest.pending import PendingPlaces
 from indexer.model import ChannelId, DecodedPicture, GuildId, Message, ModelId, PlaceId
 from indexer.ports import Encoder, History, Priority
+from indexer.progress import Progress, State, Tally, now_ms
 from indexer.sentence import Sentence
 from indexer.settings import Settings
-from indexer.storage import embeddings, messages, places
-from indexer.storage.database import Database
+from indexer.store import embeddings, messages, places
 from indexer.supervisor import RESTARTS, Faults, contained, plainest, supervised
 
 log = logging.getLogger(__name__)
@@ -80,11 +80,13 @@ class Pipeline:
         decoders = settings.decode.workers or min(os.cpu_count() or 1, 4)
         self._workers = settings.fetch.concurrency + decoders
         self._keep: messages.Keep = "all" if settings.crawl.messages == "all" else "pictures"
-        self._shelf = Shelf(db, model_id, self._keep)
-        self._links: Lanes[Item] = Lanes(LINK_LANE)
-        self._pixels: Lanes[Prepared] = Lanes(PIXEL_LANE)
-        self._slots = FairSlots(settings.crawl.concurrency)
-        self._leftovers = Leftovers(db, history, self._keep, model_id, self._shelf, self._admit, self._slots)
+        self._outcomes = Outcomes(db, model_id, self._keep)
+        self._links: FairQueue[Item] = FairQueue(LINK_LANE)
+        self._pixels: FairQueue[Prepared] = FairQueue(PIXEL_LANE)
+        self._slots = FairSemaphore(settings.crawl.concurrency)
+        self._pending_places = PendingPlaces(
+            db, history, self._keep, model_id, self._outcomes, self._admit, self._slots
+        )
         self._sweep = Sweep(
             db,
             history,
@@ -145,7 +147,7 @@ class Pipeline:
         self._running.add(guild_id)
         lane = Lane(BACKLOG, guild_id)
         try:
-            reader = crawl.GuildCrawl(
+            reader = guild_crawl.GuildCrawl(
                 self._db,
                 self._history,
                 guild_id,
@@ -180,7 +182,7 @@ class Pipeline:
             raise error from group_error
         finally:
             for item in self._links.drop(lane):
-                self._shelf.withdraw(item)
+                self._outcomes.withdraw(item)
             self._running.discard(guild_id)
             tally.ended_ms = now_ms()
         return tally.snapshot()
@@ -204,15 +206,15 @@ class Pipeline:
     async def submit_page(self, page: Sequence[Message], fresh: Sequence[PlaceId], tally: Tally) -> None:
         """The same for several messages of one guild; `tally` counts what was taken, and what became of it."""
         for item in await self._items(page, fresh, Lane(LIVE, tally.guild_id), tally):
-            if self._shelf.claim(item.place_id):
+            if self._outcomes.claim(item.place_id):
                 tally.began()
                 if not self._links.offer(item.lane, item):
-                    self._shelf.withdraw(item)
+                    self._outcomes.withdraw(item)
 
     async def _take_up(self, guild_id: GuildId, lane: Lane, tally: Tally) -> bool:
         """Whether every picture that has no embedding of the model in use could be asked for."""
-        await self._leftovers.take_up(guild_id, lane, tally)
-        return await self._leftovers.take_up_unembedded(guild_id, lane, tally)
+        await self._pending_places.take_up(guild_id, lane, tally)
+        return await self._pending_places.take_up_unembedded(guild_id, lane, tally)
 
     async def _queue(self, page: Sequence[Message], fresh: Sequence[PlaceId], lane: Lane, tally: Tally) -> None:
         await self._admit(await self._items(page, fresh, lane, tally))
@@ -222,7 +224,7 @@ class Pipeline:
 
         All are claimed before the first one waits, so that nobody else takes them up meanwhile.
         """
-        mine = [item for item in items if self._shelf.claim(item.place_id)]
+        mine = [item for item in items if self._outcomes.claim(item.place_id)]
         for item in mine:
             if item.tally is not None:
                 item.tally.began()
@@ -231,7 +233,7 @@ class Pipeline:
                 await self._links.put(item.lane, item)
             except BaseException:
                 for left in mine[number:]:
-                    self._shelf.withdraw(left)
+                    self._outcomes.withdraw(left)
                 raise
 
     async def _items(
@@ -256,7 +258,7 @@ class Pipeline:
             try:
                 await self._prepare(item)
             except BaseException:  # cancelled, the database is busy, or a fault of ours: the place is as it was
-                self._shelf.withdraw(item)
+                self._outcomes.withdraw(item)
                 raise
 
     async def _prepare(self, item: Item) -> None:
@@ -264,14 +266,14 @@ class Pipeline:
         try:
             data = await download(item, self._fetcher, self._history, FETCH_BACKOFF)
         except PlaceGone as gone:
-            await self._shelf.gone(item, gone.message, gone.asked_ms)
+            await self._outcomes.gone(item, gone.message, gone.asked_ms)
             return
         except Stop:
             raise
         except Exception as error:  # noqa: BLE001 -- one picture's trouble, whatever it is, is recorded and never fatal
-            await self._shelf.failed(item, _reason(error, item))
+            await self._outcomes.failed(item, _reason(error, item))
             return
-        content = self._shelf.gather(await sha256_of(data), item)
+        content = self._outcomes.gather(await sha256_of(data), item)
         if content is None:
             return
         try:
@@ -280,22 +282,22 @@ class Pipeline:
             if picture is not None:
                 await self._pixels.put(item.lane, Prepared(content, picture))
         except BaseException:
-            self._shelf.release(content)
+            self._outcomes.release(content)
             raise
 
     async def _open(self, content: Content, data: bytes) -> DecodedPicture | None:
         """The decoded picture; None where the content is at its end: it is known already, or cannot be read."""
-        if await self._shelf.attach_known(content):
+        if await self._outcomes.attach_known(content):
             return None
         try:
             return await self._decoder.decode(data)
         except Rejected as error:
             log.info("place %d: %s", content.items[0].place_id, error)
-            await self._shelf.rejected(content, len(data), error.reason)
+            await self._outcomes.rejected(content, len(data), error.reason)
         except Stop:
             raise
         except Exception as error:  # noqa: BLE001 -- as in _prepare
-            await self._shelf.failed_content(content, _reason(error, content.items[0]))
+            await self._outcomes.failed_content(content, _reason(error, content.items[0]))
         return None
 
     async def _embed_forever(self) -> None:
@@ -319,7 +321,7 @@ class Pipeline:
                         await self._embed_alone(prepared)
                 except BaseException:  # what has no outcome by now is taken up again
                     for prepared in batch:
-                        self._shelf.release(prepared.content)
+                        self._outcomes.release(prepared.content)
                     raise
 
     async def _embed_alone(self, prepared: Prepared) -> None:
@@ -331,9 +333,9 @@ class Pipeline:
             raise
         except RetryLater as error:
             log.warning("a picture waits for another time: %s", error)
-            self._shelf.release(prepared.content)
+            self._outcomes.release(prepared.content)
         except Exception as error:  # noqa: BLE001 -- recorded with the place
-            await self._shelf.failed_content(prepared.content, _reason(error, prepared.content.items[0]))
+            await self._outcomes.failed_content(prepared.content, _reason(error, prepared.content.items[0]))
 
     async def _embed(self, batch: list[Prepared]) -> None:
         frames = [frame for prepared in batch for frame in prepared.picture.frames]
@@ -343,16 +345,16 @@ class Pipeline:
             count = len(prepared.picture.frames)
             done.append((prepared, mean_vector(vectors[at : at + count])))
             at += count
-        await self._shelf.embedded(done)
+        await self._outcomes.embedded(done)
 
     async def _housekeep(self) -> None:
         """Takes up what failed and is due again, and live work that found no room."""
         while True:
             await asyncio.sleep(HOUSEKEEPING_S)
-            for guild_id in await self._leftovers.guilds_with_work():
+            for guild_id in await self._pending_places.guilds_with_work():
                 if guild_id not in self._running:
                     with contained("housekeeping", self._faults):  # one guild's trouble is not the next one's
-                        await self._leftovers.take_up(guild_id, Lane(BACKLOG, guild_id), None)
+                        await self._pending_places.take_up(guild_id, Lane(BACKLOG, guild_id), None)
 
 
 def _reason(error: Exception, item: Item) -> Reason:

@@ -7,8 +7,9 @@ import time
 import aiosqlite
 
 from indexer.model import Band, Filter, GuildId, Hit, PictureId, ms_snowflake
-from indexer.search import lookup
-from indexer.storage import places
+from indexer.search import picture_facts
+from indexer.store import places
+from indexer.store.filter_sql import PLACE_INSIDE, filter_values
 
 # Pictures that can be paged through: a page turn reads those before it, too. An earlier `before:` shows the rest.
 MOST = 500
@@ -24,7 +25,7 @@ async def browse(
     nothing of what lies outside the filter.
     """
     chosen = await _newest(connection, guild_id, filter, count)
-    shown = await lookup.places(connection, guild_id, chosen, filter)
+    shown = await picture_facts.places(connection, guild_id, chosen, filter)
     details = await places.describe(connection, [shown[one][0].place_id for one in chosen if one in shown])
     hits = []
     for picture_id in chosen:
@@ -49,8 +50,8 @@ async def browse(
         )
     ((inside,),) = await connection.execute_fetchall(
         "SELECT count(*) FROM messages m JOIN places p USING (message_id)"  # noqa: S608 -- every part is ours
-        f" WHERE m.guild_id = :guild AND {lookup.INSIDE}",
-        {"guild": guild_id, **lookup.filter_values(filter)},
+        f" WHERE m.guild_id = :guild AND {PLACE_INSIDE}",
+        {"guild": guild_id, **filter_values(filter)},
     )
     return tuple(hits), int(inside)
 
@@ -61,7 +62,7 @@ async def _newest(connection: aiosqlite.Connection, guild_id: GuildId, filter: F
     Each step reads a span of time twice as long as the one before, so that the newest are found without sorting all.
     """
     found: dict[PictureId, None] = {}
-    values = lookup.filter_values(filter)
+    values = filter_values(filter)
     first, high = int(str(values["low"])), int(str(values["high"]))
     low, days = high, 1
     while low > first and len(found) < count:
@@ -74,7 +75,7 @@ async def _newest(connection: aiosqlite.Connection, guild_id: GuildId, filter: F
             "SELECT p.picture_id FROM messages m INDEXED BY messages_by_channel"  # noqa: S608 -- every part is ours
             " CROSS JOIN places p USING (message_id)"
             " WHERE m.guild_id = :guild AND m.message_id >= :low AND m.message_id < :high"
-            f" AND {lookup.INSIDE} ORDER BY p.message_id DESC, p.ordinal",
+            f" AND {PLACE_INSIDE} ORDER BY p.message_id DESC, p.ordinal",
             {**values, "guild": guild_id, "low": low, "high": high},
         )
         for (picture_id,) in rows:

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from indexer.model import PictureId, Place
-from indexer.search.judge import Judged
-from indexer.search.lookup import PictureFacts
-from indexer.search.query import Query
+from indexer.query.query import Query
+from indexer.search.picture_facts import PictureFacts
 from indexer.search.rank import cosines, diverse, groups_of_alike, hamming
+from indexer.search.relevance import Judged
 
 # Two pictures are shown as one hit when they are this close: hashes of two encodings of one picture differ by a few
 # bits, and a cosine this high is the same picture to the model.

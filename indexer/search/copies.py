@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from indexer.long_work import unless
 from indexer.model import PictureId, Place, Vectors
-from indexer.search.bands import HASH_BITS, LARGEST_HASH_PART, copy_bits_of, copy_scores
-from indexer.search.long_work import unless
-from indexer.search.lookup import PictureFacts
+from indexer.search.picture_facts import PictureFacts
+from indexer.search.score_bands import HASH_BITS, LARGEST_HASH_PART, copy_bits_of, copy_scores
 
 # How sure a copy must be unless a member says otherwise: 0 at the server's typical neighbours, 1 at identity.
 THRESHOLD = 0.95

@@ -12,14 +12,15 @@ from typing import Any
 import aiosqlite
 import numpy as np
 
+from indexer.database.database import Database
+from indexer.long_work import LongWork
 from indexer.model import Filter, GuildId, ModelId, PictureId, Place
-from indexer.search import lookup
-from indexer.search.bands import Calibration
+from indexer.search import picture_facts
 from indexer.search.copies import Comparable, leaders
-from indexer.search.long_work import LongWork
-from indexer.storage import places
-from indexer.storage.database import Database
-from indexer.storage.places import PlaceDetail
+from indexer.search.score_bands import Calibration
+from indexer.store import places
+from indexer.store.filter_sql import PLACE_INSIDE, filter_values
+from indexer.store.places import PlaceDetail
 
 # Each picture is compared with each: 20,000 of 512 dimensions take 4 s on two cores and 120 MB. Of more, the newest.
 MAX_PICTURES = 20_000
@@ -76,7 +77,7 @@ async def compare(
         shown: dict[PictureId, tuple[Place, ...]] = {}
         rows: list[Sequence[Any]] = []
         for some in _batches(chosen):
-            shown |= await lookup.places(connection, guild_id, some, filter)
+            shown |= await picture_facts.places(connection, guild_id, some, filter)
             rows += await connection.execute_fetchall(
                 "SELECT p.picture_id, e.vector, p.perceptual_hash FROM pictures p"
                 " JOIN embeddings e ON e.picture_id = p.picture_id AND e.model_id = ?"
@@ -93,7 +94,7 @@ async def described(db: Database, guild_id: GuildId, filter: Filter, found: Comp
     shown: dict[PictureId, tuple[Place, ...]] = {}
     async with db.reader() as connection:
         for some in _batches(pictures):
-            shown |= await lookup.places(connection, guild_id, some, filter)
+            shown |= await picture_facts.places(connection, guild_id, some, filter)
         groups = []
         for group, confidence in found.groups:
             if len(posts := _one_a_message(group, shown)) > 1:
@@ -116,8 +117,8 @@ async def _chosen(connection: aiosqlite.Connection, guild_id: GuildId, filter: F
     rows = await connection.execute_fetchall(
         # Of one message's pictures not their own numbers decide, which tell what was stored elsewhere.
         "SELECT p.picture_id, max(p.message_id), max(p.place_id) FROM messages m JOIN places p USING (message_id)"  # noqa: S608 -- ours
-        f" WHERE m.guild_id = :guild AND {lookup.INSIDE} GROUP BY p.picture_id ORDER BY 2 DESC, 3",
-        {"guild": guild_id, **lookup.filter_values(filter)},
+        f" WHERE m.guild_id = :guild AND {PLACE_INSIDE} GROUP BY p.picture_id ORDER BY 2 DESC, 3",
+        {"guild": guild_id, **filter_values(filter)},
     )
     newest = [PictureId(picture_id) for picture_id, *_ in rows]
     return newest[:MAX_PICTURES], len(newest)

@@ -12,7 +12,9 @@ from dataclasses import replace
 import aiosqlite
 import numpy as np
 
+from indexer.database.database import Database
 from indexer.errors import TellPerson
+from indexer.lru import LruCache
 from indexer.model import (
     ChannelId,
     Filter,
@@ -28,24 +30,23 @@ from indexer.model import (
     Vectors,
 )
 from indexer.ports import Encoder, Priority
-from indexer.search import lookup, words
-from indexer.search.aim import Target, aim
-from indexer.search.bands import Calibration
+from indexer.query.query import Query
+from indexer.search import picture_facts
+from indexer.search.baseline_sentences import BASELINE_SENTENCES
 from indexer.search.browse import browse
-from indexer.search.cache import Recent
+from indexer.search.center_crops import center_crops
 from indexer.search.choose import choose
 from indexer.search.copies import groups_of_copies
-from indexer.search.judge import Judged, copies_first, judge
-from indexer.search.middles import middles
-from indexer.search.query import Query
+from indexer.search.query_vector import QueryVector, make_query_vector
 from indexer.search.rank import reciprocal_rank_fusion
-from indexer.search.references import REFERENCE_TEXTS
-from indexer.search.terms import cut_phrase
+from indexer.search.relevance import Judged, copies_first, judge
+from indexer.search.score_bands import Calibration
 from indexer.settings import SearchSettings
-from indexer.storage import places
-from indexer.storage.block import Bytes, as_vectors
-from indexer.storage.database import Database
-from indexer.storage.index import IndexAnswer, VectorIndex
+from indexer.store import places
+from indexer.text import text_search
+from indexer.text.terms import cut_phrase
+from indexer.vectors.columns import Bytes, as_vectors
+from indexer.vectors.index import IndexAnswer, VectorIndex
 
 # Candidates from each side: enough that what collapses, is excluded or too far off leaves a full answer.
 CANDIDATES = 100
@@ -94,10 +95,10 @@ class Searcher:
         self._encoder = encoder
         self._model_id = model_id
         self._settings = settings
-        self._answers: Recent[tuple[bytes, Version], SearchResult] = Recent(REMEMBERED_ANSWERS)
-        self._texts: Recent[tuple[UserId | None, str], Vectors] = Recent(REMEMBERED_TEXTS)
-        self._samples: Recent[tuple[GuildId, frozenset[ChannelId], Version], bytes] = Recent(REMEMBERED_ANSWERS)
-        self._calibrations: Recent[bytes, Calibration] = Recent(REMEMBERED_CALIBRATIONS)
+        self._answers: LruCache[tuple[bytes, Version], SearchResult] = LruCache(REMEMBERED_ANSWERS)
+        self._texts: LruCache[tuple[UserId | None, str], Vectors] = LruCache(REMEMBERED_TEXTS)
+        self._samples: LruCache[tuple[GuildId, frozenset[ChannelId], Version], bytes] = LruCache(REMEMBERED_ANSWERS)
+        self._calibrations: LruCache[bytes, Calibration] = LruCache(REMEMBERED_CALIBRATIONS)
         self._references: Vectors | None = None
         self._measuring = asyncio.Lock()
 
@@ -119,7 +120,7 @@ class Searcher:
         if query.frames:
             frames = list(query.frames)
             if not query.has_words:  # with words beside it, nobody looks for a copy
-                frames += await asyncio.to_thread(middles, query.frames)
+                frames += await asyncio.to_thread(center_crops, query.frames)
             try:
                 # The words are embedded in the same breath and remembered, so that no batch of indexing comes between.
                 async with asyncio.TaskGroup() as tasks:
@@ -139,8 +140,8 @@ class Searcher:
             return query
         async with self._db.reader() as connection:
             everywhere = replace(query.filter, authors=None, after_ms=None, before_ms=None, not_message=None)
-            shown = await lookup.places(connection, query.guild_id, query.like, everywhere)
-            facts = await lookup.facts(connection, self._model_id, query.like)
+            shown = await picture_facts.places(connection, query.guild_id, query.like, everywhere)
+            facts = await picture_facts.facts(connection, self._model_id, query.like)
         if any(picture_id not in shown or picture_id not in facts for picture_id in query.like):
             raise TellPerson("search-picture-gone")
         known = [facts[picture_id] for picture_id in query.like]
@@ -169,13 +170,13 @@ class Searcher:
         with stages.stage("picture"):
             query = await self.prepare(query)
         async with self._db.reader() as connection:
-            version = await lookup.version(connection, query.guild_id)
+            version = await picture_facts.version(connection, query.guild_id)
         key = (query.fingerprint(), version)
         if (known := self._answers.get(key)) is not None:
             return replace(known, stage_ms=stages.finished())
         with stages.stage("text"):
             calibration = await self.calibration(query.guild_id, query.seen, version)
-            target = await self._aim(query, calibration)
+            target = await self._query_vector(query, calibration)
         answer, said = await self._look(query, target, stages)
         with stages.stage("rank"):
             hits = await self._hits(query, target, calibration, answer, said)
@@ -183,10 +184,10 @@ class Searcher:
         self._answers.put(key, result)
         return result
 
-    async def _aim(self, query: Query, calibration: Calibration) -> Target:
+    async def _query_vector(self, query: Query, calibration: Calibration) -> QueryVector:
         vectors = await self._encode(query.asker, _texts_of(query))
         spoken = bool(query.words.strip())
-        target = aim(
+        target = make_query_vector(
             query.vectors,
             vectors[0] if spoken else None,
             vectors[spoken:],
@@ -222,7 +223,7 @@ class Searcher:
         """
         if version is None:
             async with self._db.reader() as connection:
-                version = await lookup.version(connection, guild_id)
+                version = await picture_facts.version(connection, guild_id)
         references = await self._reference_vectors()
         now = (guild_id, visible, version)
         measured_on = self._samples.get(now)
@@ -245,13 +246,15 @@ class Searcher:
         async with self._measuring:
             if self._references is None:
                 parts = [
-                    await self._encoder.encode_words(REFERENCE_TEXTS[start : start + REFERENCES_AT_ONCE])
-                    for start in range(0, len(REFERENCE_TEXTS), REFERENCES_AT_ONCE)
+                    await self._encoder.encode_words(BASELINE_SENTENCES[start : start + REFERENCES_AT_ONCE])
+                    for start in range(0, len(BASELINE_SENTENCES), REFERENCES_AT_ONCE)
                 ]
                 self._references = np.concatenate(parts)
             return self._references
 
-    async def _look(self, query: Query, target: Target, stages: _Stages) -> tuple[IndexAnswer, list[words.WordHit]]:
+    async def _look(
+        self, query: Query, target: QueryVector, stages: _Stages
+    ) -> tuple[IndexAnswer, list[text_search.WordHit]]:
         """Both indexes at once: vectors in a thread, words in SQLite."""
         limit = max(CANDIDATES, CANDIDATES_A_HIT * query.count)
 
@@ -261,12 +264,12 @@ class Searcher:
                     self._index.search, query.guild_id, self._model_id, target.vector, limit, query.filter
                 )
 
-        async def said() -> list[words.WordHit]:
+        async def said() -> list[text_search.WordHit]:
             if not query.has_words or not (self._settings.words_weight or query.phrases):
                 return []
             with stages.stage("words"):
                 async with self._db.reader() as connection:
-                    return await words.ranked(
+                    return await text_search.ranked(
                         connection,
                         query.guild_id,
                         query.words,
@@ -287,16 +290,16 @@ class Searcher:
     async def _hits(
         self,
         query: Query,
-        target: Target,
+        target: QueryVector,
         calibration: Calibration,
         answer: IndexAnswer,
-        said: Sequence[words.WordHit],
+        said: Sequence[text_search.WordHit],
     ) -> tuple[Hit, ...]:
         found = [(one.picture_id, one.places) for one in answer.candidates if one.picture_id not in query.not_pictures]
         said = [hit for hit in said if hit.picture_id not in query.not_pictures]
         async with self._db.reader() as connection:
             near = await self._spoken_of(connection, query, found)
-            facts = await lookup.facts(connection, self._model_id, [*near, *(hit.picture_id for hit in said)])
+            facts = await picture_facts.facts(connection, self._model_id, [*near, *(hit.picture_id for hit in said)])
             judged = judge(query, target, calibration, near, said, facts, answer.searched)
             words_weight = self._settings.words_weight * (0.5 if query.has_pictures else 1.0)
             fused = reciprocal_rank_fusion(
@@ -307,7 +310,7 @@ class Searcher:
                 ]
             )
             top = list(fused)[: max(RANKED, RANKED_A_HIT * query.count)]
-            shown = await lookup.places(connection, query.guild_id, list(facts), query.filter)
+            shown = await picture_facts.places(connection, query.guild_id, list(facts), query.filter)
             chosen = choose(query, [judged[one] for one in top if one in shown], facts, fused, shown)
             copies = groups_of_copies(facts, shown, calibration.typical)
             return await self._complete(connection, query, chosen, shown, copies)
@@ -323,9 +326,9 @@ class Searcher:
             return [picture_id for picture_id, _ in candidates]
         allowed = {place.message_id for _, shown in candidates for place in shown}
         for phrase in query.phrases:
-            allowed &= await words.saying_all(connection, cut_phrase(phrase), allowed)
+            allowed &= await text_search.saying_all(connection, cut_phrase(phrase), allowed)
         for unwanted in query.without:
-            allowed -= await words.saying_all(connection, cut_phrase(unwanted), allowed)
+            allowed -= await text_search.saying_all(connection, cut_phrase(unwanted), allowed)
         return [picture_id for picture_id, shown in candidates if any(one.message_id in allowed for one in shown)]
 
     async def _complete(

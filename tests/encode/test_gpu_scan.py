@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from indexer.encode import gpu_scan
 from indexer.encode.gpu_scan import GpuScan
 from indexer.settings import IndexSettings
-from indexer.storage import scan
-from indexer.storage.index import VectorIndex
-from tests.storage.index_world import GUILD, MODEL, open_world, unit
+from indexer.vectors import scan
+from indexer.vectors.index import VectorIndex
+from tests.worlds.index_world import GUILD, MODEL, open_world, unit
 
 
 @given(

@@ -12,13 +12,13 @@ import torch
 from PIL import Image
 
 from indexer.encode.weights import load
-from indexer.ingest.decode_picture import Limits, decode_picture
 from indexer.model import Pixels, PixelSpec, ResizeMode
+from indexer.pictures.decode_picture import Limits, decode_picture
 from indexer.settings import ModelSettings
 from sandbox.drawing.scene import draw, random_scene
 from sandbox.model import CONFIG, NAME, WEIGHTS
 from tests.encode.conftest import TinyModel
-from tests.ingest.decode_files import encoded, scene
+from tests.worlds.picture_files import encoded, scene
 
 SIZES = [
     (640, 480),

@@ -10,18 +10,19 @@ from pathlib import Path
 import pytest
 
 from indexer.backoff import Backoff
+from indexer.crawl import guild_crawl
 from indexer.errors import ChannelClosed, ModelUnavailable, TellPerson
-from indexer.ingest import crawl, leftovers, pipeline
-from indexer.ingest.progress import Progress, State
+from indexer.ingest import pending, pipeline
 from indexer.model import ChannelId, GuildId, MessageId, Vectors
+from indexer.progress import Progress, State
 from indexer.sentence import Sentence
-from indexer.storage import places
-from tests.ingest.world import GUILD, World, busy, open_world, picture, until
+from indexer.store import places
+from tests.worlds.pipeline_world import GUILD, World, busy, open_world, picture, until
 
 
 @pytest.fixture
 async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    monkeypatch.setattr(crawl, "CONFIRM_S", 0.01)
+    monkeypatch.setattr(guild_crawl, "CONFIRM_S", 0.01)
     async with open_world(tmp_path) as opened:
         yield opened
 
@@ -355,7 +356,7 @@ async def test_a_retry_of_what_failed_reads_no_history_beyond_the_messages_conce
 async def test_an_outage_of_discord_uses_up_no_attempts_of_what_is_left_over(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leftovers, "BACKOFF", Backoff(2, 0.001, 0.002))
+    monkeypatch.setattr(pending, "BACKOFF", Backoff(2, 0.001, 0.002))
     pictures = world.fill(channels=2, messages=30)
     world.encoder.gate = asyncio.Event()
     async with world.pipeline() as running:

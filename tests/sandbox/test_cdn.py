@@ -10,7 +10,7 @@ from sandbox.server import open_sandbox
 from sandbox.world import File, World
 from tests.sandbox.conftest import picture
 from tests.sandbox.raw import Raw, raw_client
-from tests.sandbox.rich_world import Rich, rich_world
+from tests.worlds.rich_guild import Rich, rich_world
 
 
 async def _first(api: Raw, rich: Rich) -> dict[str, str]:

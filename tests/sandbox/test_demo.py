@@ -11,8 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from PIL import Image
 
-from bot.client import invitation
-from bot.config import load
+from bot.config.loader import load
+from bot.gateway.client import invitation
 from sandbox.demo.bad_files import HUGE_PX, bad_files
 from sandbox.demo.bot import config_text, environment
 from sandbox.demo.contact_sheet import Row, Shown, contact_sheet

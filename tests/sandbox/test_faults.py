@@ -9,7 +9,7 @@ from sandbox.limits import Limit, Limits
 from sandbox.server import open_sandbox
 from tests.sandbox.conftest import Connect
 from tests.sandbox.raw import raw_client
-from tests.sandbox.rich_world import rich_world
+from tests.worlds.rich_guild import rich_world
 
 HISTORY = "GET /channels/{channel_id}/messages"
 

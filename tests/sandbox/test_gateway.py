@@ -14,7 +14,7 @@ from sandbox.server import open_sandbox
 from sandbox.world import ChannelKind, World
 from tests.sandbox.conftest import Connect
 from tests.sandbox.gateway_client import identify, wire
-from tests.sandbox.rich_world import rich_world
+from tests.worlds.rich_guild import rich_world
 
 
 @pytest.mark.parametrize("compressed", [True, False])

@@ -13,7 +13,7 @@ from tests import openapi
 from tests.sandbox.conftest import DEADLINE_S, Bot, Connect
 from tests.sandbox.gateway_client import Wire, identify, wire
 from tests.sandbox.raw import raw_client
-from tests.sandbox.rich_world import rich_world
+from tests.worlds.rich_guild import rich_world
 
 HIDDEN_FLAG = 1 << 17
 

@@ -7,7 +7,7 @@ from sandbox.server import open_sandbox
 from sandbox.world import ChannelKind, File, World
 from tests.sandbox.conftest import picture
 from tests.sandbox.raw import raw_client
-from tests.sandbox.rich_world import rich_world
+from tests.worlds.rich_guild import rich_world
 
 
 def _ids(page: list[dict[str, str]]) -> list[int]:

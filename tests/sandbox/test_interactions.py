@@ -6,7 +6,7 @@ from sandbox.interactions import Interaction, Kind
 from sandbox.server import Sandbox, open_sandbox
 from sandbox.world import MessageFlag
 from tests.sandbox.raw import Answer, Raw, raw_client
-from tests.sandbox.rich_world import Rich, rich_world
+from tests.worlds.rich_guild import Rich, rich_world
 
 
 def _ask(sandbox: Sandbox, rich: Rich, kind: Kind = Kind.COMMAND) -> Interaction:

@@ -13,7 +13,7 @@ from sandbox.reply import NoAnswer
 from sandbox.server import open_sandbox
 from sandbox.world import File
 from tests.sandbox.conftest import Bot, Connect, picture
-from tests.sandbox.rich_world import Rich, rich_world
+from tests.worlds.rich_guild import Rich, rich_world
 
 
 class Ask(ui.Modal, title="Ask"):

@@ -10,7 +10,7 @@ from sandbox.server import Sandbox, open_sandbox
 from tests import openapi
 from tests.sandbox.conftest import Bot, Connect, picture
 from tests.sandbox.raw import Raw, raw_client
-from tests.sandbox.rich_world import Rich, rich_world
+from tests.worlds.rich_guild import Rich, rich_world
 
 
 async def _read_everything(api: Raw, rich: Rich, sandbox: Sandbox) -> None:

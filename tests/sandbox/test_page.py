@@ -12,7 +12,7 @@ from discord import app_commands, ui
 from sandbox.server import Sandbox, open_sandbox
 from sandbox.world import File
 from tests.sandbox.conftest import Bot, Connect, picture
-from tests.sandbox.rich_world import Rich, rich_world
+from tests.worlds.rich_guild import Rich, rich_world
 
 
 class Browser:

@@ -7,8 +7,8 @@ import pytest
 from sandbox.server import open_sandbox
 from tests.sandbox.chromium import open_tab
 from tests.sandbox.conftest import Connect
-from tests.sandbox.rich_world import rich_world
 from tests.sandbox.test_page import show_commands
+from tests.worlds.rich_guild import rich_world
 
 pytestmark = pytest.mark.browser
 

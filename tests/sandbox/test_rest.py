@@ -12,7 +12,7 @@ from sandbox.server import Sandbox, open_sandbox
 from sandbox.world import World
 from tests.sandbox.conftest import Connect, picture
 from tests.sandbox.raw import raw_client
-from tests.sandbox.rich_world import rich_world
+from tests.worlds.rich_guild import rich_world
 
 
 async def test_commands_are_made_changed_and_removed_one_at_a_time() -> None:

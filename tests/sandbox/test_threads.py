@@ -7,7 +7,7 @@ from sandbox.server import open_sandbox
 from sandbox.snowflakes import iso
 from sandbox.world import World
 from tests.sandbox.raw import raw_client
-from tests.sandbox.rich_world import rich_world
+from tests.worlds.rich_guild import rich_world
 
 HOUR_MS = 3_600_000
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from indexer.model import Band, Filter, PlaceFlag
-from indexer.search.query import Query
-from tests.search.library import ANNA, BEN, DAY_MS, GUILD, MEMES, PETS, SECRET, START_MS, Library, ask, everywhere
+from indexer.query.query import Query
+from tests.worlds.library import ANNA, BEN, DAY_MS, GUILD, MEMES, PETS, SECRET, START_MS, Library, ask, everywhere
 
 
 def browse(filter: Filter | None = None, count: int = 100) -> Query:

@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator
 import numpy as np
 import pytest
 
-from indexer.search import long_work
+from indexer import long_work
+from indexer.long_work import AlreadyRunning, LongWork, Stopped, TooManyWaiting, open_long_work
 from indexer.search.copies import Comparable, leaders
-from indexer.search.long_work import AlreadyRunning, LongWork, Stopped, TooManyWaiting, open_long_work
 
 DEADLINE_S = 30.0
 

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.model import Band, Vectors
-from indexer.search.aim import aim
-from indexer.search.bands import LEAST_SAMPLE, Background, Calibration
+from indexer.search.query_vector import make_query_vector
 from indexer.search.rank import (
     diverse,
     groups_of_alike,
@@ -19,6 +18,7 @@ from indexer.search.rank import (
     normalised,
     reciprocal_rank_fusion,
 )
+from indexer.search.score_bands import LEAST_SAMPLE, Background, Calibration
 
 
 def unit(*values: float) -> Vectors:
@@ -94,25 +94,25 @@ SAMPLE = np.stack([unit(1, value / 40, 0) for value in range(-20, 20)])
 
 def test_a_picture_alone_is_searched_for_as_it_is() -> None:
     picture = unit(0.3, 0.5, 0.1)
-    target = aim([picture], None, [], SAMPLE, 0.5)
+    target = make_query_vector([picture], None, [], SAMPLE, 0.5)
     assert target is not None
     np.testing.assert_allclose(target.vector, picture, atol=1e-6)
 
 
 def test_nothing_asked_is_no_target() -> None:
-    assert aim([], None, [unit(1, 0, 0)], SAMPLE, 0.5) is None
+    assert make_query_vector([], None, [unit(1, 0, 0)], SAMPLE, 0.5) is None
 
 
 def test_an_excluded_word_turns_the_search_away_from_it() -> None:
     asked, unwanted = unit(1, 1, 0), unit(0, 1, 0)
-    target = aim([], asked, [unwanted], np.empty((0, 3), np.float32), 0.5)
+    target = make_query_vector([], asked, [unwanted], np.empty((0, 3), np.float32), 0.5)
     assert target is not None
     assert float(target.vector @ unwanted) < float(asked @ unwanted)
 
 
 def test_excluding_exactly_what_is_asked_for_leaves_the_question() -> None:
     asked = unit(1, 0, 0)
-    target = aim([], asked, [asked, asked], np.empty((0, 3), np.float32), 0.5)
+    target = make_query_vector([], asked, [asked, asked], np.empty((0, 3), np.float32), 0.5)
     assert target is not None
     np.testing.assert_allclose(target.vector, asked, atol=1e-6)
 
@@ -120,7 +120,7 @@ def test_excluding_exactly_what_is_asked_for_leaves_the_question() -> None:
 def test_all_weight_on_one_side_leaves_the_other_without_a_say() -> None:
     picture, words = unit(1, 0, 0), unit(0, 1, 0)
     for weight, wanted in ((1.0, picture), (0.0, words)):
-        target = aim([picture], words, [], SAMPLE, weight)
+        target = make_query_vector([picture], words, [], SAMPLE, weight)
         assert target is not None
         np.testing.assert_allclose(target.vector, wanted, atol=1e-6)
 

@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from indexer.ingest.perceptual_hash import SIDE, perceptual_hash
+from indexer.long_work import open_long_work
 from indexer.model import Filter, PlaceFlag
-from indexer.search import lookup
-from indexer.search.bands import MIRRORED_BITS, copy_bits, copy_bits_of, copy_score, copy_scores
-from indexer.search.long_work import open_long_work
+from indexer.pictures.perceptual_hash import SIDE, perceptual_hash
+from indexer.search import picture_facts
 from indexer.search.rank import hamming
 from indexer.search.reposts import Reposts, compare, described
-from indexer.storage import messages
-from tests.search.library import BEN, DAY_MS, GUILD, PETS, SECRET, START_MS, Library, ask, decoded, everywhere
+from indexer.search.score_bands import MIRRORED_BITS, copy_bits, copy_bits_of, copy_score, copy_scores
+from indexer.store import messages
+from tests.worlds.library import BEN, DAY_MS, GUILD, PETS, SECRET, START_MS, Library, ask, decoded, everywhere
 
 
 async def find(library: Library, threshold: float = 0.95, **narrowed: object) -> Reposts:
@@ -166,8 +166,8 @@ async def test_random_places_lie_inside_the_filter_and_differ(library: Library) 
     await library.post("cat", channel=SECRET)
     gif = await library.post("cat", flags=PlaceFlag.ANIMATED)
     async with library.db.reader() as connection:
-        some = await lookup.random_places(connection, GUILD, everywhere(), 13)
+        some = await picture_facts.random_places(connection, GUILD, everywhere(), 13)
         assert len(set(some)) == 13
-        (only,) = await lookup.random_places(connection, GUILD, everywhere(require=PlaceFlag.ANIMATED), 5)
+        (only,) = await picture_facts.random_places(connection, GUILD, everywhere(require=PlaceFlag.ANIMATED), 5)
         rows = await connection.execute_fetchall("SELECT message_id FROM places WHERE place_id = ?", (only,))
     assert list(rows) == [(gif,)]

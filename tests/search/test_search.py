@@ -9,9 +9,9 @@ import pytest
 from indexer.errors import TellPerson
 from indexer.model import Band, Floor, MessageId, PlaceFlag, SearchResult
 from indexer.ports import Priority
-from indexer.search.references import REFERENCE_TEXTS
-from indexer.storage import messages
-from tests.search.library import (
+from indexer.search.baseline_sentences import BASELINE_SENTENCES
+from indexer.store import messages
+from tests.worlds.library import (
     ANNA,
     BEN,
     DAY_MS,
@@ -233,7 +233,7 @@ async def test_a_repeated_question_asks_the_model_once_and_as_a_query(library: L
         await library.searcher.search(ask("cat", without=("dog",)))
     await library.post("cat")
     await library.searcher.search(ask("cat", without=("dog",)))
-    texts = [one for one in library.encoder.asked if one[0] != "pixels" and one[0] not in REFERENCE_TEXTS]
+    texts = [one for one in library.encoder.asked if one[0] != "pixels" and one[0] not in BASELINE_SENTENCES]
     assert texts == [("cat", Priority.QUERY), ("dog", Priority.QUERY)]
 
 

@@ -1,0 +1,166 @@
+"""`afterimage run` and `afterimage sandbox`: the bot for good, with a made-up Discord where there is no token."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from bot import app
+from bot.config.loader import TOKEN_VARIABLE, Config, load
+from bot.config.values import Secret, written
+from bot.observability import terminal
+from bot.observability.hardening import keep_memory_private, wipe_from_environment
+from indexer.errors import Stop
+
+START_S = 60.0  # building the demo server draws nothing yet: seconds on a slow machine
+STOP_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a sandbox is, as `python -m sandbox` tells it."""
+
+    api_base: str
+    token: str
+    cdn_host: str
+    page: str
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs until SIGTERM or SIGINT. Raises Stop for what must be put right first."""
+    keep_memory_private()
+    config = load(arguments.config, os.environ)
+    wipe_from_environment(TOKEN_VARIABLE)
+    if config.discord.token is not None:
+        app.run(config, adopt=arguments.adopt)
+    else:  # each start makes another server up, and another bot: what was read in the one before is of no use
+        app.run(config, in_sandbox, adopt=True, absent_s=0.0)
+    return 0
+
+
+def sandbox(arguments: argparse.Namespace) -> int:
+    """Serves the demo server until Ctrl-C. Raises Stop where it cannot start."""
+
+    async def serve() -> None:
+        async with open_sandbox_process("--port", str(arguments.port)) as (address, process):
+            terminal.say(
+                f"A Discord with a demo server in it: {address.api_base}\n"
+                f"In a browser you can be any of its members: {address.page}\n"
+                "To let a bot join it:\n\n"
+                f"    AFTERIMAGE_DISCORD_API_BASE={address.api_base} \\\n"
+                f"    AFTERIMAGE_FETCH_INSECURE_HOSTS={address.cdn_host} \\\n"
+                f"    AFTERIMAGE_DISCORD_TOKEN={address.token} afterimage run\n\n"
+                "Ctrl-C ends it."
+            )
+            await process.wait()
+
+    asyncio.run(serve())
+    return 0
+
+
+@asynccontextmanager
+async def in_sandbox(config: Config) -> AsyncIterator[Config]:
+    """A sandbox for as long as the bot runs, and the configuration to join it, with a data folder of its own."""
+    weights = _demo_model() / "weights.safetensors"
+    default_model = not any(origin != "default" for key, origin in config.origins.items() if key.startswith("model."))
+    if default_model and not weights.is_file():
+        raise Stop(f"{weights}: the demo model is missing; run `python -m sandbox.model.train`, or configure a model.")
+    async with open_sandbox_process() as (address, _):
+        joined = joining(config, address, weights if default_model else None)
+        file = joined.settings.data_dir / "config.toml"
+        await asyncio.to_thread(_write_config, file, joined)
+        terminal.say(
+            "There is no Discord token, so the bot joins a made-up Discord on this machine, indexes its demo server,\n"
+            f"and stays. Be one of its members, and ask it, in a browser: {address.page}\n"
+            "Or in another terminal:\n\n"
+            f'    afterimage search --config {file} "a red apple"\n'
+            f"    afterimage status --config {file}\n\n"
+            "For your own server: make a bot on https://discord.com/developers/applications, switch on Message\n"
+            "Content Intent, put its token into a file, and name the file in config.toml: discord.token_file.\n"
+            "Ctrl-C ends it."
+        )
+        yield joined
+
+
+def joining(config: Config, address: Address, weights: Path | None) -> Config:
+    """The configuration to join a sandbox: its addresses, the demo model where `weights` are given, a crawl at once."""
+    settings = config.settings
+    model = settings.model
+    if weights is not None:
+        named = weights.with_name("afterimage-demo.json")
+        model = replace(model, name=named.stem, pretrained=str(weights), config_file=named, resize_mode="squash")
+    hosts = (*settings.fetch.insecure_hosts, address.cdn_host)
+    settings = replace(
+        settings,
+        data_dir=settings.data_dir / "sandbox",
+        model=model,
+        fetch=replace(settings.fetch, insecure_hosts=hosts),
+        crawl=replace(settings.crawl, start="auto"),
+    )
+    connection = replace(config.discord, token=Secret(address.token), api_base=address.api_base)
+    return replace(config, settings=settings, discord=connection)
+
+
+@asynccontextmanager
+async def open_sandbox_process(*options: str) -> AsyncIterator[tuple[Address, asyncio.subprocess.Process]]:
+    """`python -m sandbox` as a child that ends with the block, or with this process however that ends.
+
+    A session of its own: Ctrl-C is for the bot, which ends the sandbox last. Raises Stop where it does not start.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "sandbox", "--while-stdin", *options),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    try:
+        try:
+            async with asyncio.timeout(START_S):
+                told: dict[str, Any] = json.loads(await process.stdout.readline())
+        except (TimeoutError, ValueError) as error:
+            raise Stop("The sandbox did not start; what it said stands above.") from error
+        yield Address(told["api_base"], told["token"], told["cdn_host"], told["page"]), process
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+            try:
+                async with asyncio.timeout(STOP_S):
+                    await process.wait()
+            except TimeoutError:
+                with suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+
+
+def _demo_model() -> Path:
+    spec = find_spec("sandbox")
+    if spec is None or spec.origin is None:
+        raise Stop("The sandbox is not installed here; give the bot a token (discord.token_file).")
+    return Path(spec.origin).parent / "model"
+
+
+def _write_config(file: Path, config: Config) -> None:
+    """What another command needs to look into this data folder; no token."""
+    settings = config.settings
+    values = {
+        "data_dir": settings.data_dir.absolute(),
+        "discord.api_base": config.discord.api_base,
+        "model.name": settings.model.name,
+        "model.pretrained": settings.model.pretrained,
+        "model.config_file": settings.model.config_file,
+        "model.resize_mode": settings.model.resize_mode,
+    }
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lines = [f"{key} = {written(value)}" for key, value in values.items()]
+    file.write_text("# Written by `afterimage run` for its sandbox.\n" + "\n".join(lines) + "\n", "utf-8")

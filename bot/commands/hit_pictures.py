@@ -1,0 +1,77 @@
+"""The pictures of some hits, fetched again for a contact sheet: nothing of them is kept on disk."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from bot.commands.query_scope import Asker
+from bot.replies.contact_sheet import MAX_HITS, Cell, contact_sheet
+from bot.replies.escape import plain
+from bot.replies.pages import Asked, band_text, score_text, title
+from bot.texts import Language, translate
+from indexer.errors import AfterimageError
+from indexer.model import ChannelId, Hit, Pixels, PlaceFlag, SearchResult
+from indexer.ports import History, Priority
+
+if TYPE_CHECKING:
+    from indexer.service import Service
+
+FETCH_S = 12.0  # seconds for all pictures together; those that are late are drawn as empty boxes
+AT_ONCE = 6
+
+
+async def sheet(
+    service: Service,
+    history: History,
+    asked: Asked,
+    pictures: Sequence[Pixels],
+    result: SearchResult,
+    names: Mapping[ChannelId, str],
+    who: Asker,
+) -> bytes:
+    """A PNG of the result's first hits. Spoilers stay hidden."""
+    hits = result.hits[:MAX_HITS]
+    found: dict[int, Pixels] = {}
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def get(number: int, hit: Hit) -> None:
+        async with gate:
+            with suppress(AfterimageError):
+                found[number] = await _pixels(service, history, hit)
+
+    with suppress(TimeoutError):
+        async with asyncio.timeout(FETCH_S), asyncio.TaskGroup() as tasks:
+            for number, hit in enumerate(hits):
+                if not hit.place.flags & PlaceFlag.SPOILER:
+                    tasks.create_task(get(number, hit))
+    cells = [_cell(found.get(number), number, hit, asked, names, who.language) for number, hit in enumerate(hits)]
+    left = [Cell(picture, translate(who.language, "sheet-asked")) for picture in pictures]
+    heading = plain(asked.words, 100)
+    if not heading:
+        heading = translate(who.language, "sheet-heading") if pictures else title(asked, who.language)
+    return await asyncio.to_thread(contact_sheet, left, cells, heading)
+
+
+def _cell(
+    picture: Pixels | None, number: int, hit: Hit, asked: Asked, names: Mapping[ChannelId, str], language: Language
+) -> Cell:
+    channel = f"#{plain(names.get(hit.place.channel_id, ''), 40)}"
+    below = " · ".join(filter(None, (score_text(hit, asked, language), channel)))
+    return Cell(picture, " · ".join(filter(None, (str(number + 1), band_text(hit, asked, language)))), below)
+
+
+async def _pixels(service: Service, history: History, hit: Hit) -> Pixels:
+    """The hit's picture through its message: only a message asked for anew has links that work."""
+    message = await history.message(hit.place.channel_id, hit.place.message_id)
+    pictures = message.pictures if message is not None else ()
+    shown = next((picture for picture in pictures if picture.link == hit.link), None)
+    if shown is None:
+        raise AfterimageError(f"message {hit.place.message_id} does not show the picture any more")
+    data = await service.fetcher.fetch(
+        shown.url, proxy_url=shown.proxy_url, width=shown.width, height=shown.height, priority=Priority.QUERY
+    )
+    decoded = await service.decoder.decode(data, Priority.QUERY)
+    return decoded.frames[0]

@@ -1,0 +1,235 @@
+"""What every question shares: who asks, what they may see at this moment, and the pictures they bring."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import discord
+from discord import app_commands
+
+from bot.permissions import visible_channels
+from bot.texts import Language
+from indexer.errors import ReadersBusy, RetryLater, TellPerson
+from indexer.model import (
+    NO_FLAGS,
+    Channel,
+    ChannelId,
+    DecodedPicture,
+    Filter,
+    GuildId,
+    MessageId,
+    PictureRef,
+    PlaceFlag,
+    UserId,
+)
+from indexer.ports import Priority
+from indexer.query.date_parser import parse_date
+from indexer.query.grammar import Reference, Wish
+from indexer.search.author_lookup import authors_named
+from indexer.store import channels
+
+if TYPE_CHECKING:
+    from indexer.service import Service
+
+# A reply that comes later than this is worth nothing to who waits; the interaction itself would live 15 minutes.
+ANSWER_S = 30.0
+
+SearchableChannel = app_commands.AppCommandChannel | app_commands.AppCommandThread
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """The member who asks and what they may see now. `stored` are the channels the index knows, visible or not.
+
+    `manages`: they hold Manage Server, and may know how the whole of it is doing.
+    """
+
+    guild: discord.Guild
+    member: discord.Member
+    language: Language
+    visible: frozenset[ChannelId]
+    stored: Sequence[Channel]
+    manages: bool
+    asking_channel: visible_channels.AskingChannel
+
+    @property
+    def guild_id(self) -> GuildId:
+        return GuildId(self.guild.id)
+
+    @property
+    def user_id(self) -> UserId:
+        return UserId(self.member.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A member's filters, apart from what they may see: kept with an open reply, met with their rights at each press.
+
+    `channels` are the chosen channels with their threads (None: all), `not_channels` those taken out.
+    """
+
+    channels: frozenset[ChannelId] | None = None
+    not_channels: frozenset[ChannelId] = frozenset()
+    authors: frozenset[UserId] | None = None
+    after_ms: int | None = None
+    before_ms: int | None = None
+    require: PlaceFlag = NO_FLAGS
+    exclude: PlaceFlag = NO_FLAGS
+    not_message: MessageId | None = None
+
+    def filter(self, visible: frozenset[ChannelId]) -> Filter:
+        """The filter for someone who may see `visible`: never a channel more."""
+        chosen = visible if self.channels is None else visible & self.channels
+        return Filter(
+            channels=chosen - self.not_channels,
+            authors=self.authors,
+            after_ms=self.after_ms,
+            before_ms=self.before_ms,
+            require=self.require,
+            exclude=self.exclude,
+            not_message=self.not_message,
+        )
+
+
+def manages(interaction: discord.Interaction[Any]) -> bool:
+    """Whether whoever asks holds Manage Server at this moment."""
+    return interaction.permissions.manage_guild or interaction.permissions.administrator
+
+
+async def asker(interaction: discord.Interaction[Any], service: Service) -> Asker:
+    """Raises TellPerson outside a server."""
+    guild, member = interaction.guild, interaction.user
+    language = Language.of(interaction.locale)
+    if guild is None or not isinstance(member, discord.Member):
+        raise TellPerson("error-server-only")
+    async with service.db.reader() as connection:
+        stored = await channels.of_guild(connection, GuildId(guild.id))
+    members = interaction.client.thread_members
+    visible = await visible_channels.look(members, guild, member, interaction.channel, stored)
+    return Asker(guild, member, language, visible, stored, manages(interaction), interaction.channel)
+
+
+def with_threads(channel_ids: Iterable[int], stored: Iterable[Channel]) -> frozenset[ChannelId]:
+    """The channels and every thread in them that the index knows."""
+    chosen = {ChannelId(channel_id) for channel_id in channel_ids}
+    return frozenset(chosen | {channel.id for channel in stored if channel.parent_id in chosen})
+
+
+def named_channels(references: Iterable[Reference], who: Asker) -> frozenset[ChannelId]:
+    """The channels, with their threads, that these names mean among those `who` may see.
+
+    Raises TellPerson for a name that means none of them; whether it exists elsewhere is not said.
+    """
+    found: set[ChannelId] = set()
+    for reference in references:
+        if reference.id is not None:
+            matches = {ChannelId(reference.id)}
+        else:
+            wanted = reference.name.casefold()
+            matches = {channel.id for channel in who.stored if channel.name.casefold() == wanted} & who.visible
+        if not with_threads(matches, who.stored) & who.visible:
+            raise _no_pictures(reference, with_threads(matches or _named(reference, who.stored), who.stored), who)
+        found |= matches
+    return with_threads(found, who.stored)
+
+
+def _named(reference: Reference, stored: Iterable[Channel]) -> frozenset[ChannelId]:
+    wanted = reference.name.casefold()
+    return frozenset(channel.id for channel in stored if channel.name.casefold() == wanted)
+
+
+def _no_pictures(named: Reference, chosen: frozenset[ChannelId], who: Asker) -> TellPerson:
+    """What to tell who chose these channels and may see none of them here: the way out, where age alone hides them."""
+    hidden = visible_channels.hidden_for_age(who.guild, who.member, who.asking_channel, who.stored)
+    about = "age-restricted" if chosen & hidden else "channel"
+    if named.id is not None:
+        return TellPerson(f"error-{about}-by-id", channel=str(named.id))
+    return TellPerson(f"error-{about}-by-name", channel=named.name)
+
+
+async def named_authors(service: Service, references: Sequence[Reference], who: Asker) -> frozenset[UserId]:
+    """The members that these names mean among the authors of what `who` may see; `me` is whoever asks.
+
+    Raises TellPerson for a name that means none of them.
+    """
+    found: set[UserId] = set()
+    for reference in references:
+        if reference.id is not None:
+            found.add(UserId(reference.id))
+        elif reference.name.casefold() == "me":
+            found.add(UserId(who.member.id))
+        else:
+            async with service.db.reader() as connection:
+                named = await authors_named(connection, who.guild_id, reference.name, who.visible)
+            if not named:
+                raise TellPerson("error-author", name=reference.name)
+            found |= named
+    return frozenset(found)
+
+
+async def scope_of(
+    service: Service,
+    wish: Wish,
+    who: Asker,
+    channel: SearchableChannel | None,
+    author: discord.Member | discord.User | None,
+    after: str | None,
+    before: str | None,
+) -> Scope:
+    """The options of a command and the filters of its text, together. Raises TellPerson where they cannot be met."""
+    now_ms = round(time.time() * 1000)
+    chosen = named_channels(wish.channels, who) if wish.channels else None
+    if channel is not None:
+        inside = who.guild.get_channel(channel.id)
+        named = [one.id for one in inside.channels] if isinstance(inside, discord.CategoryChannel) else [channel.id]
+        below = with_threads(named, who.stored)
+        if not below & who.visible:
+            raise _no_pictures(Reference(channel.id, ""), below, who)
+        chosen = below if chosen is None else chosen & below
+    authors = await named_authors(service, wish.authors, who)
+    if author is not None:
+        authors = authors & {UserId(author.id)} if wish.authors else frozenset({UserId(author.id)})
+    return Scope(
+        channels=chosen,
+        not_channels=named_channels(wish.not_channels, who) if wish.not_channels else frozenset(),
+        authors=authors if author is not None or wish.authors else None,
+        after_ms=parse_date(after, now_ms) if after else wish.after_ms,
+        before_ms=parse_date(before, now_ms) if before else wish.before_ms,
+        require=wish.require,
+        exclude=wish.exclude,
+    )
+
+
+async def decode_upload(service: Service, who: Asker, attachment: discord.Attachment) -> DecodedPicture:
+    """The uploaded file as a picture.
+
+    Raises Rejected with the sentence for the member, RetryLater, LinkExpired, ReadersBusy.
+    """
+    return await _decode(service, who, attachment.url, attachment.proxy_url, attachment.width, attachment.height)
+
+
+async def decode_reference(service: Service, who: Asker, picture: PictureRef) -> DecodedPicture:
+    """The same for a picture that a message shows."""
+    return await _decode(service, who, picture.url, picture.proxy_url, picture.width, picture.height)
+
+
+async def _decode(
+    service: Service, who: Asker, url: str, proxy_url: str | None, width: int | None, height: int | None
+) -> DecodedPicture:
+    """Downloads and opens one picture of the member at a time, in ANSWER_S in all."""
+    downloading = False
+    try:
+        async with asyncio.timeout(ANSWER_S), service.decoder.turn_of(UserId(who.member.id)):
+            downloading = True
+            data = await service.fetcher.fetch(
+                url, proxy_url=proxy_url, width=width, height=height, priority=Priority.QUERY
+            )
+            downloading = False
+            return await service.decoder.decode(data, Priority.QUERY)
+    except TimeoutError:
+        late = f"the picture of a question was not there within {ANSWER_S:g} s"
+        raise (RetryLater if downloading else ReadersBusy)(late) from None

@@ -1,0 +1,282 @@
+"""Answers to /similar and what their buttons do. Whatever is shown is searched anew, with the rights of that moment."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import discord
+
+from bot.commands import NO_MENTIONS, CommandContext
+from bot.commands.hit_pictures import sheet
+from bot.commands.open_replies import OpenReplies, page_number
+from bot.commands.query_scope import ANSWER_S, Asker, Scope, asker
+from bot.permissions.posting import refusal
+from bot.permissions.shared_audience import shared_channels
+from bot.replies.contact_sheet import MAX_HITS, shrunk
+from bot.replies.pages import PAGE_HITS, Asked, Coverage, Dress, page, page_count
+from bot.texts import Language, translate
+from indexer.errors import TellPerson
+from indexer.lru import LruCache
+from indexer.model import ChannelId, DecodedPicture, Floor, GuildId, MessageId, PictureId, Pixels, SearchResult, UserId
+from indexer.query.grammar import Wish
+from indexer.query.query import Query
+from indexer.reports.coverage import coverage
+from indexer.search import browse
+
+if TYPE_CHECKING:
+    from indexer.service import Service
+
+# Before a page is shown, its messages are looked up in Discord, all at once, for no longer than this together.
+VERIFY_S = 1.0
+COVERAGE_S = 60.0
+REMEMBERED = 4_096
+
+
+@dataclass(slots=True)
+class SimilarReply:
+    """One answer that can still be turned, followed and shared. `shared`: the channel sees it, not its owner alone.
+
+    `listed` are the pictures of all its hits as they were last shown.
+    """
+
+    owner_id: int
+    query: Query
+    scope: Scope
+    asked: Asked
+    explain: bool
+    answers: Answers
+    pictures: tuple[Pixels, ...] = ()
+    shared: bool = False
+    token: str = ""
+    index: int = 0
+    listed: tuple[PictureId, ...] = ()
+
+    async def press(self, interaction: discord.Interaction[Any], action: str, values: Sequence[str]) -> None:
+        answers = self.answers
+        if action.startswith("page"):
+            index = page_number(action)
+            await interaction.response.defer()
+            self.index = index
+            await answers.show(interaction, await asker(interaction, answers.service), self)
+            return
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        who = await asker(interaction, answers.service)
+        match action:
+            case "more":
+                like = self._listed(values[0]) if values else None
+                if like is None:
+                    raise TellPerson("error-no-hit")
+                count = self.query.count
+                await answers.answer_like(interaction, who, like, self.scope, count=count, explain=self.explain)
+            case "share":
+                await answers.share(interaction, who, self)
+            case "sheet":
+                await answers.contact_sheet(interaction, who, self)
+            case _:
+                raise TellPerson("error-too-old")
+
+    def _listed(self, number: str) -> PictureId | None:
+        """The hit of that number, as the reply was shown last; None for a number that it does not show."""
+        at = int(number) - 1 if number.isdecimal() else -1
+        return self.listed[at] if 0 <= at < len(self.listed) else None
+
+
+class Answers:
+    """What the commands and their buttons share."""
+
+    def __init__(self, context: CommandContext, kind: str = "similar") -> None:
+        self.service: Service = context.service
+        self.settings = context.config.settings.search
+        self.replies = OpenReplies(kind, context.presses)
+        self._coverage: LruCache[tuple[GuildId, UserId, frozenset[ChannelId]], tuple[float, int]] = LruCache(REMEMBERED)
+
+    async def answer(
+        self,
+        interaction: discord.Interaction[Any],
+        who: Asker,
+        wish: Wish,
+        pictures: Sequence[DecodedPicture],
+        scope: Scope,
+        *,
+        explain: bool = False,
+        share: bool = False,
+        origin: Literal["given", "message"] = "given",
+    ) -> None:
+        """Searches and replies to an interaction that is deferred for the asker's eyes only."""
+        count = min(wish.count or self.settings.default_count, self.settings.max_count)
+        if not (pictures or wish.words.strip()):
+            if wish.without:
+                raise TellPerson("error-only-without")
+            if scope == Scope():
+                raise TellPerson("error-nothing-asked")
+            count = count if wish.count else browse.MOST
+        scoped = scope.filter(who.visible)
+        query = Query.for_pictures(who.guild_id, scoped, tuple(pictures), count=count).asked_by(wish)
+        query = replace(query, visible=who.visible, asker=who.user_id)
+        query = await self.service.searcher.prepare(query)
+        asked = Asked(len(pictures), wish.words, wish.without, origin)
+        kept = tuple(shrunk(picture.frames[0]) for picture in pictures)
+        reply = SimilarReply(interaction.user.id, query, scope, asked, explain, self, kept)
+        if share:
+            await self.share(interaction, who, reply)
+            return
+        reply.token = self.replies.remember(reply)
+        await self.show(interaction, who, reply)
+
+    async def show(self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply) -> None:
+        """Edits the reply to its current page, searched with what `who` may see now."""
+        if reply.shared:
+            _check_posting(interaction, who)
+        view = await self._page(interaction, who, reply)
+        await interaction.edit_original_response(view=view, allowed_mentions=NO_MENTIONS)
+
+    async def share(self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply) -> None:
+        """Posts the reply's first page in the channel, as far as everybody who can read the channel may see it.
+
+        Raises TellPerson where the asker may not post such a message there, or the bot.
+        """
+        _check_posting(interaction, who)
+        public = replace_reply(reply, shared=True, index=0)
+        visible = self._visible(interaction, who, public)
+        result = await self.search(public.query.within(public.scope.filter(visible), visible), who.language)
+        if not result.hits:
+            raise TellPerson("error-nothing-to-share")
+        public.token = self.replies.remember(public)
+        view = await self._page(interaction, who, public)
+        done = translate(who.language, "done-shared", count=len(result.hits))
+        await interaction.edit_original_response(content=done, allowed_mentions=NO_MENTIONS)
+        await interaction.followup.send(view=view, ephemeral=False, allowed_mentions=NO_MENTIONS)
+
+    async def answer_like(
+        self,
+        interaction: discord.Interaction[Any],
+        who: Asker,
+        picture_id: PictureId,
+        scope: Scope,
+        *,
+        count: int | None = None,
+        explain: bool = False,
+    ) -> None:
+        """Answers with pictures like one of the index, which must be one that `who` may see."""
+        count = count or self.settings.default_count
+        query = Query(who.guild_id, scope.filter(who.visible), like=(picture_id,), count=count)
+        query = replace(query, visible=who.visible, asker=who.user_id)
+        query = await self.service.searcher.prepare(query)
+        reply = SimilarReply(interaction.user.id, query, scope, Asked(1, origin="shown"), explain, self)
+        reply.token = self.replies.remember(reply)
+        await self.show(interaction, who, reply)
+
+    async def contact_sheet(self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply) -> None:
+        """Sends the reply's hits as one picture, for the asker's eyes only."""
+        result = await self._verified_search(interaction, who, reply, everything=True)
+        if not result.hits:
+            raise TellPerson("error-no-hit")
+        names = {channel.id: channel.name for channel in who.stored}
+        png = await sheet(self.service, interaction.client.history, reply.asked, reply.pictures, result, names, who)
+        file = discord.File(io.BytesIO(png), "contact-sheet.png")
+        await interaction.edit_original_response(attachments=[file], allowed_mentions=NO_MENTIONS)
+
+    async def search(self, query: Query, language: Language) -> SearchResult:
+        """The answer of the index; where nothing of what is asked about is in it yet, of the newest messages."""
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                result = await self.service.searcher.search(query)
+                if result.searched or not await self.service.on_demand.take_in(query.guild_id, query.filter.channels):
+                    return result
+                return replace(await self.service.searcher.search(query), floor=Floor.LIVE)
+        except TimeoutError:
+            raise TellPerson("error-timeout") from None
+
+    async def _page(
+        self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply
+    ) -> discord.ui.LayoutView:
+        result, percent = await self._with_coverage(interaction, who, reply)
+        chosen = reply.scope.channels
+        only = next(iter(chosen)) if chosen is not None and len(chosen) == 1 else None
+        what = "server" if chosen is None else "chosen"
+        if reply.shared and chosen is None:
+            what = "everyone"
+        language = Language.of(interaction.guild_locale) if reply.shared else who.language
+        dress = Dress(
+            language,
+            reply.token,
+            reply.explain,
+            shareable=not reply.shared,
+            coverage=Coverage(percent, only, what),
+            shared_by=UserId(reply.owner_id) if reply.shared else None,
+            manages=who.manages and not reply.shared,
+        )
+        reply.index = min(max(reply.index, 0), page_count(result) - 1)
+        reply.listed = tuple(hit.picture_id for hit in result.hits)
+        return page(who.guild_id, reply.asked, result, reply.index, dress)
+
+    async def _with_coverage(
+        self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply
+    ) -> tuple[SearchResult, int]:
+        channels = reply.scope.filter(self._visible(interaction, who, reply)).channels
+        # For each member apart: that another one asked a moment ago would be seen by an older number.
+        key = (who.guild_id, who.user_id, channels)
+        known = self._coverage.get(key)
+        if known is not None and time.monotonic() - known[0] < COVERAGE_S:
+            return await self._verified_search(interaction, who, reply), known[1]
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                searching = tasks.create_task(self._verified_search(interaction, who, reply))
+                counting = tasks.create_task(self._count(who, channels))
+        except ExceptionGroup as group:  # whichever failed first says what happened
+            raise group.exceptions[0] from group
+        self._coverage.put(key, (time.monotonic(), counting.result()))
+        return searching.result(), counting.result()
+
+    async def _count(self, who: Asker, channels: Collection[ChannelId]) -> int:
+        async with self.service.db.reader() as connection:
+            return await coverage(connection, who.guild_id, channels, round(time.time() * 1000))
+
+    def _visible(self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply) -> frozenset[ChannelId]:
+        if not reply.shared:
+            return who.visible
+        return who.visible & shared_channels(who.guild, interaction.channel, who.stored)
+
+    async def _verified_search(
+        self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply, *, everything: bool = False
+    ) -> SearchResult:
+        """The result without hits that are gone from Discord: those are purged, and others take their place.
+
+        Looks up what is about to be shown (the current page, or `everything` that a contact sheet has room for), for at
+        most VERIFY_S seconds; what could not be looked up in that time is shown.
+        """
+        visible = self._visible(interaction, who, reply)
+        query = reply.query.within(reply.scope.filter(visible), visible)
+        deadline = time.monotonic() + VERIFY_S
+        closed: set[MessageId] = set()
+        while True:
+            result = await self.search(query, who.language)
+            hits = tuple(hit for hit in result.hits if hit.place.message_id not in closed)
+            result = replace(result, hits=hits)
+            first = 0 if everything else min(reply.index, page_count(result) - 1) * PAGE_HITS
+            shown = hits[first : MAX_HITS if everything else first + PAGE_HITS]
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return result
+            verified = await self.service.hit_verifier.verify(shown, left)
+            closed |= verified.closed
+            if not verified.gone and not verified.closed:
+                return result
+
+
+def _check_posting(interaction: discord.Interaction[Any], who: Asker) -> None:
+    """Raises TellPerson where the asker, or the bot, may not post in this channel now."""
+    refused = refusal(who.guild, who.member, interaction.channel)
+    if refused is not None:
+        missing = (translate(who.language, f"permission-{name.replace('_', '-')}") for name in refused.missing)
+        raise TellPerson(refused.key, permissions=", ".join(missing))
+
+
+def replace_reply(reply: SimilarReply, *, shared: bool, index: int) -> SimilarReply:
+    """A reply of its own to the same question."""
+    return replace(reply, shared=shared, index=index, token="")

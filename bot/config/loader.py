@@ -1,0 +1,266 @@
+"""The configuration: one TOML file, the environment over it, and the token, which stands in neither.
+
+Order: an environment variable `AFTERIMAGE_<TABLE>_<KEY>` beats the file, the file beats the default. Whatever is
+unknown or out of range is a ConfigError: a typing mistake never falls back to a default in silence.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from bot.config.values import PREFIX, Key, Secret, build, convert, from_text, keys_of, shown, suggest
+from indexer.errors import ConfigError
+from indexer.settings import About, Settings
+
+__all__ = ["Config", "DiscordSettings", "LimitSettings", "LogSettings", "Secret", "load"]
+
+CONFIG_VARIABLE = PREFIX + "CONFIG"
+TOKEN_VARIABLE = PREFIX + "DISCORD_TOKEN"
+DEFAULT_FILE = Path("config.toml")
+
+_TOKEN_HELP = (
+    f"put the token alone into a file that only the bot's user can read and name it in discord.token_file, or give it"
+    f" in the environment as {TOKEN_VARIABLE}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DiscordSettings:
+    """How the bot reaches Discord."""
+
+    token: Secret | None = None
+    token_file: Annotated[
+        Path | None, About(f"A file that holds the bot's token and nothing else ({TOKEN_VARIABLE} goes before it).")
+    ] = None
+    api_base: Annotated[str, About("Where Discord's REST interface lies; the gateway's address comes from there.")] = (
+        "https://discord.com/api/v10"
+    )
+    shards: Annotated[int, About("Gateway connections; 0: as many as Discord recommends.", "shards", low=0)] = 0
+    shutdown_s: Annotated[
+        float, About("The longest wait for work in hand after SIGTERM or SIGINT.", "seconds", low=1, high=300)
+    ] = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """What is written to standard error."""
+
+    level: Annotated[
+        str, About("The least that is logged.", choices=("debug", "info", "warning", "error", "critical"))
+    ] = "info"
+    format: Annotated[
+        str, About("text: for people; json: one object a line, for collectors.", choices=("text", "json"))
+    ] = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class LimitSettings:
+    """How often one member may ask, as a token bucket: `burst` at once, `per_minute` in the long run."""
+
+    per_minute: Annotated[float, About("Commands a member may give in the long run.", "a minute", low=1)] = 20.0
+    burst: Annotated[int, About("Commands a member may give at once.", "commands", low=1, high=1000)] = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What is in force. `origins` says for each dotted key where its value came from; `warnings` are sentences."""
+
+    settings: Settings = field(default_factory=Settings)
+    discord: DiscordSettings = field(default_factory=DiscordSettings)
+    log: LogSettings = field(default_factory=LogSettings)
+    limits: LimitSettings = field(default_factory=LimitSettings)
+    path: Path | None = None
+    origins: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+# The bot's own tables; those of the indexer are the fields of Settings.
+TABLES: dict[str, type[Any]] = {"discord": DiscordSettings, "log": LogSettings, "limits": LimitSettings}
+
+
+def all_keys() -> dict[str, Key]:
+    """Every key by its dotted name, in the order of the example file."""
+    found = list(keys_of(Settings))
+    for table, settings in TABLES.items():
+        found += keys_of(settings, table)
+    return {key.dotted: key for key in found}
+
+
+def _find_file(path: Path | None, environ: Mapping[str, str]) -> Path | None:
+    if path is None and CONFIG_VARIABLE in environ:
+        path = Path(environ[CONFIG_VARIABLE])
+    if path is None:
+        return DEFAULT_FILE if DEFAULT_FILE.is_file() else None
+    if not path.is_file():
+        raise ConfigError(f"{path}: there is no such file; copy config.example.toml there, or leave out --config")
+    return path
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}; check its owner and permissions") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: is not valid TOML: {error}; texts need quotes, tables square brackets") from error
+
+
+def _flat(path: Path, parsed: Mapping[str, Any], keys: Mapping[str, Key]) -> dict[str, Any]:
+    """The file's values by dotted name. Raises ConfigError for a table or key that does not exist."""
+    tables = {key.table for key in keys.values()} - {""}
+    flat: dict[str, Any] = {}
+    for name, value in parsed.items():
+        if name in tables:
+            if not isinstance(value, dict):
+                raise ConfigError(
+                    f"{path}: {name} is {shown(value)}, but must be a table: write [{name}] above its keys"
+                )
+            flat |= {f"{name}.{inner}": inner_value for inner, inner_value in value.items()}
+        elif isinstance(value, dict):
+            raise ConfigError(
+                f"{path}: [{name}] is no table of Afterimage{suggest(name, tables)};"
+                f" tables are {', '.join(sorted(tables))}"
+            )
+        else:
+            flat[name] = value
+    for dotted in flat:
+        if dotted in ("discord.token", "token"):
+            raise ConfigError(f"{path}: the token does not belong into this file: {_TOKEN_HELP}")
+        if dotted not in keys:
+            table, _, name = dotted.rpartition(".")
+            siblings = [key.name for key in keys.values() if key.table == table]
+            place = f"[{table}]" if table else "the top of the file (above the first table)"
+            raise ConfigError(
+                f"{path}: {dotted} = {shown(flat[dotted])}: there is no key {name} in {place}"
+                f"{suggest(name, siblings)}; keys are {', '.join(siblings)}"
+            )
+    return flat
+
+
+def _overrides(environ: Mapping[str, str], keys: Mapping[str, Key]) -> tuple[dict[str, str], list[str]]:
+    """The environment's values by dotted name, and warnings of variables that set nothing and resemble none that do.
+
+    Raises ConfigError for an AFTERIMAGE_ variable that was meant to set something and does not.
+    """
+    by_variable = {key.variable: key.dotted for key in keys.values()}
+    tables = tuple(f"{PREFIX}{key.table.upper()}_" for key in keys.values() if key.table)
+    found: dict[str, str] = {}
+    warnings: list[str] = []
+    for variable, text in environ.items():
+        if variable in by_variable:
+            found[by_variable[variable]] = text
+        elif variable.startswith(PREFIX) and variable not in (CONFIG_VARIABLE, TOKEN_VARIABLE):
+            meant = suggest(variable, by_variable, 0.8)  # they all begin alike
+            message = (
+                f"{variable}: this environment variable sets nothing{meant};"
+                f" variables are {PREFIX}<TABLE>_<KEY>, as in {keys['model.name'].variable}"
+            )
+            if meant or variable.startswith(tables):
+                raise ConfigError(message)
+            warnings.append(message)
+    return found, warnings
+
+
+def _check_token(token: str, origin: str) -> Secret:
+    token = token.strip()
+    if not token:
+        raise ConfigError(f"{origin}: holds no token; {_TOKEN_HELP}")
+    if not token.isascii() or any(character.isspace() for character in token):
+        raise ConfigError(
+            f"{origin}: does not hold a token alone ({len(token)} characters, some of which no token has);"
+            " paste the token from the Bot page of your application, without `Bot ` or quotes"
+        )
+    if not re.fullmatch(r"[\w-]+\.[\w-]+\.[\w-]+", token):
+        raise ConfigError(
+            f"{origin}: does not hold a bot's token, which is three parts with dots between them, but {_likely(token)};"
+            " copy the token from the Bot page of your application (Reset Token makes a new one)"
+        )
+    return Secret(token)
+
+
+def _likely(text: str) -> str:
+    """What somebody may have taken for a token, by its shape."""
+    if text.isdecimal():
+        return "an application's id"
+    if re.fullmatch(r"[0-9a-f]{64}", text):
+        return "an application's public key"
+    return "an application's client secret" if re.fullmatch(r"[\w-]{32}", text) else "something else"
+
+
+def _read_token(discord: DiscordSettings, environ: Mapping[str, str]) -> tuple[Secret | None, str, list[str]]:
+    """The token, where it came from, and warnings."""
+    if environ.get(TOKEN_VARIABLE):  # an empty one is what compose passes for a variable that nobody set
+        return _check_token(environ[TOKEN_VARIABLE], TOKEN_VARIABLE), TOKEN_VARIABLE, []
+    path = discord.token_file
+    if path is None:
+        return None, "not given", []
+    try:
+        token, mode = path.read_text("utf-8"), path.stat().st_mode
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise ConfigError(
+            f"discord.token_file: {shown(str(path))} cannot be read ({reason});"
+            f" it names a file, not the token itself: {_TOKEN_HELP}"
+        ) from None
+    warnings = []
+    # A secret that a container engine mounts is read-only for all inside: its mode is the engine's, not the user's.
+    if mode & (stat.S_IRWXG | stat.S_IRWXO) and not path.resolve().is_relative_to("/run/secrets"):
+        warnings.append(f"{path} can be read by others on this machine (mode {mode & 0o777:o}): chmod 600 {path}")
+    return _check_token(token, str(path)), str(path), warnings
+
+
+def _check_together(config: Config) -> None:
+    """Raises ConfigError where two values do not fit each other, or a text is not what its key needs."""
+    search = config.settings.search
+    if search.default_count > search.max_count:
+        raise ConfigError(
+            f"{config.origins['search.default_count']}: search.default_count is {search.default_count}, but must not be"
+            f" more than search.max_count, which is {search.max_count}"
+        )
+    base = urlsplit(config.discord.api_base)
+    loopback = base.hostname in ("127.0.0.1", "::1", "localhost")
+    if not (base.hostname and (base.scheme == "https" or (base.scheme == "http" and loopback))):
+        raise ConfigError(
+            f"{config.origins['discord.api_base']}: discord.api_base is {shown(config.discord.api_base)}, but must be"
+            " an https address (http is taken on loopback only), as in https://discord.com/api/v10"
+        )
+
+
+def load(path: Path | None, environ: Mapping[str, str]) -> Config:
+    """What is in force: defaults, the file at `path` (None: AFTERIMAGE_CONFIG, else ./config.toml if there is one), and
+    the environment over both.
+
+    A relative path in the file counts from the file's folder, one in the environment from the working folder.
+    Raises ConfigError for anything unknown, out of range or unreadable; no message ever holds a token.
+    """
+    keys = all_keys()
+    path = _find_file(path, environ)
+    values: dict[str, Any] = {}
+    origins = dict.fromkeys(keys, "default")
+    if path is not None:
+        for dotted, value in _flat(path, _parse(path), keys).items():
+            values[dotted] = convert(keys[dotted], value, str(path), path.parent)
+            origins[dotted] = str(path)
+    overrides, strange = _overrides(environ, keys)
+    for dotted, text in overrides.items():
+        key = keys[dotted]
+        values[dotted] = convert(key, from_text(key, text), key.variable, Path())
+        origins[dotted] = key.variable
+    tables = {table: build(settings, values, table) for table, settings in TABLES.items()}
+    token, origin, warnings = _read_token(tables["discord"], environ)
+    tables["discord"] = replace(tables["discord"], token=token)
+    origins["discord.token"] = origin
+    config = Config(
+        settings=build(Settings, values), path=path, origins=origins, warnings=(*strange, *warnings), **tables
+    )
+    _check_together(config)
+    return config

@@ -1,0 +1,455 @@
+"""The connection to Discord: what the gateway tells goes to the indexer, what members ask goes to the commands."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import sys
+import time
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any
+
+import aiohttp
+import discord
+import yarl
+from discord import app_commands
+from discord.gateway import DiscordWebSocket
+from discord.http import Route
+
+from bot.commands import (
+    NO_MENTIONS,
+    CommandContext,
+    answer_error,
+    duplicates,
+    privacy,
+    random,
+    reindex,
+    similar,
+    stats,
+)
+from bot.commands import help as help_command
+from bot.commands.forged import answer_if_forged
+from bot.commands.open_replies import press_buckets
+from bot.commands.progress import Following
+from bot.commands.registration import sync_if_changed
+from bot.commands.translator import Translator
+from bot.config.loader import Config, Secret
+from bot.gateway.events import Events
+from bot.gateway.shards import SILENT_S, Shards
+from bot.gateway.unparsed_events import UnparsedEvents
+from bot.history.discord_history import HIDDEN_NAME, DiscordHistory
+from bot.observability.health import Beat
+from bot.permissions.thread_members import ThreadMembers
+from bot.texts import Language, translate
+from bot.token_buckets import TokenBuckets
+from indexer.errors import Stop
+from indexer.jobs import JobRefused
+from indexer.model import Guild, GuildId, UserId
+from indexer.service import Service
+from indexer.store import application
+from indexer.supervisor import supervised
+
+logger = logging.getLogger(__name__)
+
+# A server that Discord has not listed for so many seconds is forgotten, and how often that is looked at.
+ABSENT_S = 86_400.0
+LOOK_FOR_ABSENT_S = 3_600.0
+
+COMMANDS = (similar, duplicates, random, reindex, stats, privacy, help_command)
+
+NO_MESSAGE_CONTENT = (
+    "Discord does not give this bot the content of messages, so it would see no picture. Open"
+    " https://discord.com/developers/applications, choose the application, then Bot, switch on Message Content Intent,"
+    " and start the bot again. (Bots in 10,000 users' servers or more need Discord's review for it.)"
+)
+
+
+REFUSED_LOGIN = (
+    "Discord does not accept the token. Make a new one on the Bot page of"
+    " https://discord.com/developers/applications and put it where the old one is."
+)
+
+
+class DiscordRefused(Stop):
+    """Discord does not let the bot in as it is: says what is missing and where to put it right."""
+
+
+class Commands(app_commands.CommandTree["Client"]):
+    """The tree: limits each member, refuses politely while stopping, and answers every error in one sentence."""
+
+    def __init__(self, client: Client, buckets: TokenBuckets) -> None:
+        # Said for every command: what is left out, Discord fills in from the application's own settings, and what is
+        # read back then differs from what was sent.
+        super().__init__(
+            client,
+            allowed_contexts=app_commands.AppCommandContext(guild=True),
+            allowed_installs=app_commands.AppInstallationType(guild=True),
+        )
+        self._buckets = buckets
+        self.stopping = False
+        self.in_hand: set[asyncio.Task[Any]] = set()
+
+    async def interaction_check(self, interaction: discord.Interaction[Client], /) -> bool:
+        asking = interaction.type is discord.InteractionType.application_command
+        if self.stopping:
+            if asking:
+                await _whisper(interaction, "error-restarting")
+            return False
+        if asking and (wait := self._buckets.take(interaction.user.id)):
+            await _whisper(interaction, "error-rate", seconds=max(1, round(wait)))
+            return False
+        if task := asyncio.current_task():  # discord.py runs each command in a task of its own, and forgets it
+            self.in_hand.add(task)
+            task.add_done_callback(self.in_hand.discard)
+        return True
+
+    async def on_error(self, interaction: discord.Interaction[Client], error: app_commands.AppCommandError, /) -> None:
+        await answer_error(interaction, error)
+
+
+async def _whisper(interaction: discord.Interaction[Any], key: str, **values: int) -> None:
+    text = translate(Language.of(interaction.locale), key, **values)
+    await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NO_MENTIONS)
+
+
+class Client(discord.AutoShardedClient):
+    """One bot. Made without a connection; `serving` gives it the indexer and connects it.
+
+    It keeps no messages and no members in memory: an interaction brings its member, and the index has the messages.
+    """
+
+    def __init__(
+        self, config: Config, *, ready_s: float = 2.0, adopt: bool = False, absent_s: float = ABSENT_S
+    ) -> None:
+        """`ready_s`: how long discord.py waits for one more server before it calls itself ready; its own default.
+
+        `adopt`: the data folder may be another application's, and is this one's from now on. `absent_s`: a server that
+        Discord has not listed for so many seconds is forgotten.
+        """
+        discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # voice and its libraries are not used
+        intents = discord.Intents.none()
+        intents.guilds = True
+        intents.guild_messages = True
+        intents.message_content = True
+        super().__init__(
+            intents=intents,
+            shard_count=config.discord.shards or None,
+            max_messages=None,
+            member_cache_flags=discord.MemberCacheFlags.none(),
+            chunk_guilds_at_startup=False,
+            guild_ready_timeout=ready_s,
+            allowed_mentions=NO_MENTIONS,
+        )
+        Route.BASE = config.discord.api_base.rstrip("/")  # discord.py has one address a process
+        self._config = config
+        self._adopt = adopt
+        self._absent_s = absent_s
+        self._shards = Shards()
+        self.unparsed = UnparsedEvents(self._read_again)
+        self.unparsed.wrap(self._connection.parsers)
+        self.tree = Commands(self, TokenBuckets(config.limits.per_minute, config.limits.burst))
+        crawl = config.settings.crawl
+        self.history = DiscordHistory(self, stickers=crawl.stickers, bots=crawl.bots)
+        self.thread_members = ThreadMembers(self.http, self.history.rest.unbroken)
+        self._context: CommandContext
+        self._events: Events
+        self._tasks: asyncio.TaskGroup
+        self._spawned: set[asyncio.Task[None]] = set()
+        self._readied = asyncio.Event()
+        self._started = asyncio.Event()
+
+    async def log_in(self, token: Secret) -> None:
+        """Shows Discord the token, over HTTP alone: comes before anything that takes long or much memory is opened.
+
+        Raises DiscordRefused where Discord does not let the bot in, or not to the content of messages.
+        """
+        with self._refusals():
+            await self.login(token.reveal())
+
+    @asynccontextmanager
+    async def serving(self, service: Service, drain_s: float) -> AsyncIterator[asyncio.Task[None]]:
+        """Connects, and serves until the block ends; gives the task that ends when the connection does, for good.
+
+        Needs `log_in`. At the end no command is taken any more, those in hand may finish, for at most `drain_s`
+        seconds, and what was spawned is cancelled. Raises StorageError where the data folder is another application's,
+        DiscordRefused where Discord does not let the bot in, Stop where the indexer cannot go on (as an exception
+        group).
+        """
+        await self._claim(service)
+        presses = press_buckets(self._config.limits)
+        self._context = CommandContext(
+            service=service, config=self._config, spawn=self._spawn, presses=presses, following=Following()
+        )
+        self._events = Events(self, service, self.history)
+        for module in COMMANDS:
+            module.register(self.tree, self._context)
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            connection = tasks.create_task(self._stay_connected(), name="connection")
+            background = [
+                tasks.create_task(self._events.run(), name="events"),
+                tasks.create_task(self._settle(), name="settling in"),
+                tasks.create_task(supervised("absences", self._watch_absences, service.faults), name="absences"),
+            ]
+            try:
+                yield connection
+            finally:
+                await self._drain(drain_s)
+                await self.close()
+                await self.thread_members.close()
+                await self.history.close()
+                for task in (connection, *background, *self._spawned):
+                    task.cancel()
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        async def logged() -> None:
+            try:
+                await work
+            except Exception:
+                logger.exception("%s failed", name)
+
+        task = self._tasks.create_task(logged(), name=name)
+        self._spawned.add(task)
+        task.add_done_callback(self._spawned.discard)
+
+    async def _drain(self, deadline_s: float) -> None:
+        """Refuses new commands, stops reading history, and waits for the commands and events in hand, not for long."""
+        self.tree.stopping = True
+        try:
+            async with asyncio.timeout(deadline_s):
+                await self._context.service.jobs.drain()
+                while self.tree.in_hand:
+                    await asyncio.wait(set(self.tree.in_hand))
+                await self._events.settled()
+        except TimeoutError:
+            logger.warning("%d commands were not finished in %.0f s", len(self.tree.in_hand), deadline_s)
+
+    def is_serving(self) -> bool:
+        """Connected, with every server known, and not about to stop."""
+        return self._started.is_set() and self.is_ready() and not self.is_closed() and not self.tree.stopping
+
+    async def wait_until_serving(self) -> None:
+        await self._started.wait()
+
+    def beat(self) -> Beat:
+        """What the health file says."""
+        silent = {}
+        for shard_id, shard in self.shards.items():
+            keep_alive = shard._parent.ws._keep_alive  # what the last frame's time stands in: no public name has it
+            if keep_alive is not None:
+                silence_s = time.perf_counter() - keep_alive._last_recv
+                if silence_s > (keep_alive.interval or 0.0) + SILENT_S:
+                    silent[shard_id] = silence_s
+        away = self._shards.away(silent)
+        latencies = [shard.latency for shard in self.shards.values() if math.isfinite(shard.latency)]
+        return Beat(
+            serving=self.is_serving(),
+            shards=len(self.shards),
+            shards_away=len(away),
+            away_since=round(min(away.values()), 3) if away else None,
+            latency_ms=round(max(latencies) * 1000, 1) if latencies else None,
+            unparsed_events=self.unparsed.total,
+        )
+
+    async def setup_hook(self) -> None:
+        """The end of the login. Raises DiscordRefused where the intent for message content is missing."""
+        flags = self.application_flags
+        if not (flags.gateway_message_content or flags.gateway_message_content_limited):
+            raise DiscordRefused(NO_MESSAGE_CONTENT)
+        logger.info("to invite the bot to a server, open %s", invitation(self.application_id))
+
+    async def _claim(self, service: Service) -> None:
+        """Raises StorageError where what is in the data folder was read by another application."""
+        assert self.application_id is not None, "known from the login on"
+        async with service.db.transaction(durable=True) as tx:
+            former = await application.claim(tx, self.application_id, adopt=self._adopt)
+        if former is not None:
+            logger.warning("application %d has taken over the index of application %d", self.application_id, former)
+        assert self.user is not None, "known from the login on"
+        if gone := await service.forget_own(UserId(self.user.id)):
+            logger.info("%d messages of the bot's own are out of the index", gone)
+
+    async def _stay_connected(self) -> None:
+        with self._refusals():
+            # After an invalidated session discord.py goes to this address whatever server it came from.
+            _, gateway, _ = await self.http.get_bot_gateway()
+            DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway)
+            await self.tree.set_translator(Translator())
+            await sync_if_changed(self.tree)
+            await self.connect()
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """Says in one sentence each why Discord does not let the bot in."""
+        try:
+            yield
+        except discord.LoginFailure as error:
+            raise DiscordRefused(REFUSED_LOGIN) from error
+        except discord.PrivilegedIntentsRequired as error:
+            raise DiscordRefused(NO_MESSAGE_CONTENT) from error
+        except (aiohttp.ClientConnectionError, OSError) as error:
+            raise DiscordRefused(
+                f"{self._config.discord.api_base} cannot be reached ({error}). Check the network, and discord.api_base."
+            ) from error
+        except discord.ConnectionClosed as error:
+            raise DiscordRefused(
+                f"Discord closed the connection for good (code {error.code}). Start the bot again; if that does not"
+                " help, look the code up among Discord's gateway close codes."
+            ) from error
+        except (discord.HTTPException, discord.GatewayNotFound) as error:
+            raise DiscordRefused(
+                f"Discord does not work as it should ({error}). Look at its status page, and start the bot again later."
+            ) from error
+
+    async def on_ready(self) -> None:
+        """Connected, or connected anew with all servers known."""
+        self._readied.set()
+
+    async def _settle(self) -> None:
+        """After each READY: notes which servers are there and goes on where it was. Runs until cancelled."""
+        while True:
+            await self._readied.wait()
+            await supervised("settling in", self._settle_in, self._context.service.faults)
+            self._started.set()
+
+    async def _settle_in(self) -> None:
+        self._readied.clear()
+        service = self._context.service
+        await self._note_absent()
+        present = frozenset(GuildId(guild.id) for guild in self.guilds)
+        for guild in self.guilds:
+            if not guild.unavailable:
+                await self._take_in(guild)
+                self._events.knows(guild)
+        for job in await service.jobs.go_on(present):
+            reindex.go_on_showing(self._context, self, job)
+        for guild_id in await service.consented() & present:
+            await service.jobs.catch_up(guild_id)
+        logger.info("connected as %s; servers: %d", self.user, len(present))
+
+    async def _watch_absences(self) -> None:
+        """Forgets servers that stay away for long also where nothing is ever connected anew. Runs until cancelled."""
+        await self._started.wait()
+        while True:
+            await asyncio.sleep(LOOK_FOR_ABSENT_S)
+            if not self.beat().shards_away:
+                await self._note_absent()
+
+    async def _note_absent(self) -> None:
+        """Notes which servers Discord no longer lists, and forgets those that it has not listed for long enough.
+
+        Absence alone proves little: the token may be another bot's, or Discord's answer incomplete. An event that says
+        so (`on_guild_remove`) is acted on at once.
+        """
+        service = self._context.service
+        present = frozenset(GuildId(guild.id) for guild in self.guilds)
+        for guild_id in await service.live.on_guilds_present(present, self._absent_s):
+            logger.info("guild %d was left while the bot was away: all of it is forgotten", guild_id)
+            await service.forget_guild(guild_id)
+
+    async def on_guild_available(self, guild: discord.Guild) -> None:
+        if self.is_ready():  # until then requests are refused; `_settle_in` takes in all that came before
+            self._events.guild(guild.id, lambda: self._take_in(guild))
+
+    async def _take_in(self, guild: discord.Guild) -> None:
+        service, guild_id = self._context.service, GuildId(guild.id)
+        await service.live.on_guild_join(Guild(guild_id, guild.name))
+        if self._config.settings.crawl.start == "auto" and await service.jobs.newest(guild_id) is None:
+            with suppress(JobRefused):  # being available and being ready may be told at once
+                await service.jobs.start(guild_id)
+
+    async def on_guild_join(self, guild: discord.Guild) -> None:
+        logger.info("joined guild %d; nothing is read until /reindex start, or with crawl.start = auto", guild.id)
+        self._events.guild(guild.id, lambda: self._take_in(guild))
+
+    async def on_guild_update(self, before: discord.Guild, after: discord.Guild) -> None:
+        if before.name != after.name:
+            renamed, live = Guild(GuildId(after.id), after.name), self._context.service.live
+            self._events.guild(after.id, lambda: live.on_guild_join(renamed))
+
+    async def on_guild_remove(self, guild: discord.Guild) -> None:
+        logger.info("removed from guild %d: all of it is forgotten", guild.id)
+        await self._events.guild_gone(guild.id)
+
+    async def on_shard_disconnect(self, shard_id: int) -> None:
+        self._shards.lost(shard_id)
+
+    async def on_shard_connect(self, shard_id: int) -> None:
+        self._shards.back(shard_id)
+
+    async def on_shard_resumed(self, shard_id: int) -> None:
+        self._shards.back(shard_id)
+
+    def _read_again(self, guild_id: int) -> None:
+        self._events.lost(guild_id)
+
+    async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
+        await answer_if_forged(interaction)
+
+    async def on_message(self, message: discord.Message) -> None:
+        self._events.message(message)
+
+    async def on_raw_message_edit(self, payload: discord.RawMessageUpdateEvent) -> None:
+        self._events.edit(payload)
+
+    async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:
+        await self._events.delete(payload.guild_id, {payload.message_id})
+
+    async def on_raw_bulk_message_delete(self, payload: discord.RawBulkMessageDeleteEvent) -> None:
+        await self._events.delete(payload.guild_id, payload.message_ids)
+
+    async def on_guild_channel_create(self, channel: discord.abc.GuildChannel) -> None:
+        self._events.channel(channel)
+
+    async def on_guild_channel_update(self, before: discord.abc.GuildChannel, after: discord.abc.GuildChannel) -> None:
+        self._events.channel(after)
+        if before.overwrites != after.overwrites or before.name == HIDDEN_NAME:
+            self._events.permissions(after.guild)
+
+    async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
+        await self._events.channel_gone(channel.guild.id, channel.id)
+
+    async def on_thread_create(self, thread: discord.Thread) -> None:
+        self._events.channel(thread)
+
+    async def on_thread_join(self, thread: discord.Thread) -> None:
+        if thread.is_private():  # a public one could be read before
+            self._events.opened(thread)
+
+    async def on_thread_update(self, before: discord.Thread, after: discord.Thread) -> None:
+        self._events.channel(after)
+
+    async def on_raw_thread_delete(self, payload: discord.RawThreadDeleteEvent) -> None:
+        await self._events.channel_gone(payload.guild_id, payload.thread_id)
+
+    async def on_guild_role_update(self, before: discord.Role, after: discord.Role) -> None:
+        if before.permissions != after.permissions:
+            self._events.permissions(after.guild)
+
+    async def on_guild_role_delete(self, role: discord.Role) -> None:
+        self._events.permissions(role.guild)
+
+    async def on_member_update(self, before: discord.Member, after: discord.Member) -> None:
+        if self.user is not None and after.id == self.user.id and before.roles != after.roles:
+            self._events.permissions(after.guild)
+
+    async def on_error(self, event_method: str, /, *args: Any, **kwargs: Any) -> None:
+        error = sys.exc_info()[1]
+        logger.exception("an event (%s) failed", event_method)
+        if isinstance(error, Stop):
+            self._tasks.create_task(_raise(error), name="stop")  # its parent ends everything, and says why
+
+
+def invitation(application_id: int | None) -> str:
+    """The address at which someone who manages a server lets the bot in, with no more rights than it uses."""
+    assert application_id is not None, "known from the login on"
+    rights = discord.Permissions(
+        view_channel=True, read_message_history=True, send_messages=True, send_messages_in_threads=True
+    )
+    return discord.utils.oauth_url(application_id, permissions=rights, scopes=("bot", "applications.commands"))
+
+
+async def _raise(error: Stop) -> None:
+    raise error

@@ -1,0 +1,185 @@
+"""What the gateway tells, as the indexer's live events: in order within a guild, in bounded memory.
+
+discord.py gives every event a task of its own and forgets it. Here each guild's events stand in a queue of their own,
+so that a flood, or a slow answer of Discord, keeps nobody else's waiting. A flood that the queue cannot hold loses new
+messages only: the server is read again from where it was (`Jobs.catch_up`), which finds them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import discord
+
+from bot.gateway.guild_queue import Event, GuildQueues
+from bot.history.discord_history import HIDDEN_FLAG, HIDDEN_NAME, KINDS, DiscordHistory
+from bot.history.message_payload import payload_of
+from bot.permissions.visible_channels import can_read
+from indexer.crawl.removals import ChannelDeleted, GuildLeft, MessagesDeleted
+from indexer.model import Channel, ChannelId, GuildId, Message, MessageId
+from indexer.sentence import Sentence
+from indexer.service import Service
+from indexer.store import channels
+
+logger = logging.getLogger(__name__)
+
+CLOSED = Sentence("closed-either")
+
+
+def channel_of(channel: object) -> Channel | None:
+    """discord.py's channel or thread as the indexer's; None for kinds without history and for what is hidden."""
+    if not isinstance(channel, discord.abc.GuildChannel | discord.Thread):
+        return None
+    kind = KINDS.get(channel.type.value)
+    flags = channel.flags.value if isinstance(channel, discord.Thread) else getattr(channel, "_flags", 0)
+    if kind is None or channel.name == HIDDEN_NAME or flags & HIDDEN_FLAG:
+        return None
+    thread = channel if isinstance(channel, discord.Thread) else None
+    return Channel(
+        id=ChannelId(channel.id),
+        guild_id=GuildId(channel.guild.id),
+        kind=kind,
+        name=channel.name,
+        parent_id=ChannelId(thread.parent_id) if thread else None,
+        age_restricted=thread.is_nsfw() if thread else bool(getattr(channel, "nsfw", False)),
+        archived=thread.archived if thread else False,
+    )
+
+
+class Events:
+    """The queues between gateway and indexer. `run` works them off until cancelled."""
+
+    def __init__(self, client: discord.Client, service: Service, history: DiscordHistory) -> None:
+        self._client = client
+        self._service = service
+        self._history = history
+        self._queues = GuildQueues(service.faults, self._read_again)
+        self._readable: dict[int, frozenset[ChannelId]] = {}  # by guild, as the last event about it left it
+        self._judging: set[int] = set()  # guilds whose permissions wait to be looked at
+
+    async def run(self) -> None:
+        """Works events off. Raises Stop where nothing can go on; any other error is logged and counted."""
+        await self._queues.run()
+
+    async def settled(self) -> None:
+        """Waits until all that stands in the queues is done."""
+        await self._queues.settled()
+
+    async def _read_again(self, guild_id: GuildId) -> None:
+        if guild_id in await self._service.consented():
+            await self._service.jobs.catch_up(guild_id)
+
+    def lost(self, guild_id: int) -> None:
+        """An event of the guild could not be understood."""
+        self._queues.lost(GuildId(guild_id))
+
+    def knows(self, guild: discord.Guild) -> None:
+        """The guild's channels are all read from here on: only what opens later has to be read for itself."""
+        self._readable[guild.id] = _readable(guild)
+
+    def message(self, message: discord.Message) -> None:
+        if message.guild is None:
+            return
+        guild_id, where, payload = GuildId(message.guild.id), message.channel, payload_of(message)
+
+        async def event() -> None:
+            parsed, channel = self._parse(payload, guild_id), channel_of(where)
+            if parsed is not None and channel is not None:
+                await self._service.live.on_message(parsed, channel)
+
+        self._queues.offer(guild_id, event)
+
+    def edit(self, edit: discord.RawMessageUpdateEvent) -> None:
+        if edit.guild_id is None:
+            return
+        guild_id, data = GuildId(edit.guild_id), dict(edit.data)
+
+        async def event() -> None:
+            channel = channel_of(self._client.get_channel(edit.channel_id))
+            if channel is None:
+                return  # an archived thread or a hidden channel: the next reading has it
+            if "author" in data:
+                parsed = self._parse(data, guild_id)
+            else:  # Discord may send what has changed and nothing else
+                parsed = await self._history.message(ChannelId(edit.channel_id), MessageId(edit.message_id))
+            if parsed is not None:
+                await self._service.live.on_edit(parsed, channel)
+
+        self._queues.offer(guild_id, event)
+
+    async def delete(self, guild_id: int | None, message_ids: Collection[int]) -> None:
+        """Written down before its turn comes: Discord tells of it once, and the process may be killed until then."""
+        if guild_id is not None:
+            ids = tuple(sorted(map(MessageId, message_ids)))
+            await self._service.removals.write_down(MessagesDeleted(ids))
+            self._queues.put_first(GuildId(guild_id), lambda: self._service.live.on_delete(ids))
+
+    def channel(self, channel: object) -> None:
+        found = channel_of(channel)
+        if found is not None:
+            self._queues.put(found.guild_id, lambda: self._service.live.on_channel(found))
+
+    async def channel_gone(self, guild_id: int, channel_id: int) -> None:
+        await self._service.removals.write_down(ChannelDeleted(ChannelId(channel_id)))
+        self._queues.put(GuildId(guild_id), lambda: self._service.live.on_channel_delete(ChannelId(channel_id)))
+
+    def permissions(self, guild: discord.Guild) -> None:
+        """Roles, overwrites or the bot's own roles have changed: what closed is parked, what opened is read.
+
+        Discord may tell of a new role before or after the channels that it opens, so what the bot may read now is held
+        against what it could read before, whichever event comes last. Events that come together are one look.
+        """
+
+        async def event() -> None:
+            self._judging.discard(guild.id)
+            guild_id, readable = GuildId(guild.id), _readable(guild)
+            async with self._service.db.reader() as connection:
+                stored = await channels.of_guild(connection, guild_id)
+            parents = {channel.id: channel.parent_id or channel.id for channel in stored}
+
+            def why_closed(channel_id: ChannelId) -> Sentence | None:
+                return None if parents.get(channel_id, channel_id) in readable else CLOSED
+
+            reopened = await self._service.live.on_permissions(guild_id, why_closed)
+            opened = reopened | (readable - self._readable.get(guild.id, readable))
+            if opened and guild_id in await self._service.consented():
+                await self._service.jobs.catch_up(guild_id, opened)
+            self._readable[guild.id] = readable
+
+        if guild.id not in self._judging:
+            self._judging.add(guild.id)
+            self._queues.put(GuildId(guild.id), event)
+
+    def opened(self, thread: discord.Thread) -> None:
+        """A thread that the bot can read from now on, and whose history it has not read."""
+
+        async def event() -> None:
+            guild_id = GuildId(thread.guild.id)
+            if guild_id in await self._service.consented():
+                await self._service.jobs.catch_up(guild_id, frozenset({ChannelId(thread.id)}))
+
+        self._queues.put(GuildId(thread.guild.id), event)
+
+    def guild(self, guild_id: int, work: Event) -> None:
+        """What is to be done about the guild itself, such as storing its new name."""
+        self._queues.put(GuildId(guild_id), work)
+
+    async def guild_gone(self, guild_id: int) -> None:
+        await self._service.removals.write_down(GuildLeft(GuildId(guild_id)))
+        self._readable.pop(guild_id, None)
+        self._queues.put(GuildId(guild_id), lambda: self._service.forget_guild(GuildId(guild_id)))
+
+    def _parse(self, payload: Mapping[str, Any], guild_id: GuildId) -> Message | None:
+        try:
+            return self._history.parse(payload, guild_id)
+        except (KeyError, TypeError, ValueError):
+            logger.warning("message %s of guild %d has a shape this bot does not know", payload.get("id"), guild_id)
+            return None
+
+
+def _readable(guild: discord.Guild) -> frozenset[ChannelId]:
+    """The channels, threads apart, whose history the bot may read now."""
+    me: discord.Member | None = guild.me  # None until GUILD_CREATE, whatever its type says
+    return frozenset() if me is None else frozenset(ChannelId(one.id) for one in guild.channels if can_read(one, me))

@@ -1,0 +1,111 @@
+"""Gateway events that discord.py cannot parse: logged, counted, and the connection goes on.
+
+discord.py parses an event inside the task that reads the connection. An exception there, such as a KeyError over a
+field that Discord has renamed, ends the whole client. Here each of its parsers is wrapped, so that one event costs one
+event. READY is not wrapped: without it nothing works, and its error has to be seen.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, MutableMapping
+from functools import partial
+from typing import Any
+
+from bot.history.discord_history import HIDDEN_FLAG
+
+logger = logging.getLogger(__name__)
+
+Parse = Callable[[Any], Any]
+
+# What a signed CDN link carries after its address: whoever has it can fetch the file for a day.
+_SIGNATURE = re.compile(r"\?(?:ex|is|hm)=[^\s\"'<>)]*")
+
+# Fields that discord.py reads with an index or a loop, and what it gets where Discord hides the channel they belong to.
+_HIDDEN_FIELDS: Mapping[str, Any] = {
+    "name": "",
+    "position": 0,
+    "permission_overwrites": [],
+    "available_tags": [],
+    "bitrate": 0,
+    "user_limit": 0,
+}
+
+
+class UnparsedEvents:
+    """Wraps a client's parsers. `counts` says how many events of each name could not be parsed."""
+
+    def __init__(self, lost: Callable[[int], None]) -> None:
+        """`lost` is told the id of the guild whose event could not be parsed, so that the guild is read again."""
+        self.counts: Counter[str] = Counter()
+        self._lost = lost
+
+    def wrap(self, parsers: MutableMapping[str, Parse]) -> None:
+        """Replaces each parser of `parsers` (event name → function of its payload), READY excepted."""
+        for name, parse in list(parsers.items()):
+            if name != "READY":
+                parsers[name] = partial(self._parse, name, parse)
+
+    @property
+    def total(self) -> int:
+        return self.counts.total()
+
+    def _parse(self, name: str, parse: Parse, data: Any) -> None:
+        try:
+            _complete(name, data)
+            parse(data)
+        except Exception as error:
+            self.counts[name] += 1
+            guild_id = _guild_id(name, data)
+            logger.warning(
+                "%s of guild %s cannot be parsed by discord.py (%s: %s) and is left out; %d such events so far."
+                " At log level debug it is logged whole.",
+                *(name, guild_id, type(error).__name__, error, self.counts[name]),
+            )
+            if logger.isEnabledFor(logging.DEBUG):
+                logger.debug("%s, as it came: %s", name, json.dumps(redacted(data)), exc_info=error)
+            if guild_id is not None:
+                self._lost(guild_id)
+
+
+def redacted(value: Any) -> Any:
+    """A payload as it may stand in a log: without tokens and without the signatures of links."""
+    match value:
+        case Mapping():
+            return {key: "<hidden>" if key == "token" else redacted(inner) for key, inner in value.items()}
+        case list():
+            return [redacted(inner) for inner in value]
+        case str():
+            return _SIGNATURE.sub("", value)
+        case _:
+            return value
+
+
+def _complete(name: str, data: Any) -> None:
+    """Gives channels that Discord hides the fields discord.py cannot do without, in place.
+
+    Discord says only that fields of a hidden channel are "nulled or reduced". One of them, unreadable, would cost the
+    whole GUILD_CREATE and with it the server.
+    """
+    if name == "GUILD_CREATE":
+        channels = data.get("channels") or []
+    elif name in ("CHANNEL_CREATE", "CHANNEL_UPDATE"):
+        channels = [data]
+    else:
+        return
+    for channel in channels:
+        if int(channel.get("flags") or 0) & HIDDEN_FLAG:
+            channel.update({key: value for key, value in _HIDDEN_FIELDS.items() if channel.get(key) is None})
+
+
+def _guild_id(name: str, data: Any) -> int | None:
+    if not isinstance(data, Mapping):
+        return None
+    found = data.get("id" if name.startswith("GUILD_") and "guild_id" not in data else "guild_id")
+    try:
+        return int(found) if found is not None else None
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,386 @@
+"""discord.py's client as the indexer's `History`: channels, threads and pages, with permissions checked first."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+import discord
+from discord.http import Route
+
+from bot.history.granted import granted
+from bot.history.message_parser import Payload, is_by_bot, parse_message, shows_nothing
+from bot.history.rest import UNKNOWN_MESSAGE, Pace, RequestBudget, Rest
+from indexer.errors import ChannelClosed, RetryLater, TellPerson
+from indexer.model import Channel, ChannelId, ChannelKind, Guild, GuildId, Message, MessageId, UserId
+from indexer.ports import PAGE, SearchPage
+
+log = logging.getLogger(__name__)
+
+# Channel types of API v10. Categories (4), directories (14) and direct messages (1, 3) hold no history of a server.
+KINDS = {
+    0: ChannelKind.TEXT,
+    2: ChannelKind.VOICE,
+    5: ChannelKind.ANNOUNCEMENT,
+    10: ChannelKind.ANNOUNCEMENT_THREAD,
+    11: ChannelKind.PUBLIC_THREAD,
+    12: ChannelKind.PRIVATE_THREAD,
+    13: ChannelKind.STAGE,
+    15: ChannelKind.FORUM,
+    16: ChannelKind.MEDIA,
+}
+# Since November 2026 a channel that the bot cannot view may arrive with this flag and name. It is never stored.
+HIDDEN_FLAG = 1 << 17
+HIDDEN_NAME = "___hidden___"
+
+# Discord refuses messages with nothing in them. A few that all arrive so prove that something empties them.
+EMPTY_PROOF = 3
+THREADS_KEPT = 20_000  # threads whose parent is remembered, about 200 bytes each
+
+
+@dataclass(frozen=True, slots=True)
+class _Thread:
+    """What is needed to tell whether a thread may be read."""
+
+    guild_id: int
+    parent_id: int
+    private: bool
+    joined: bool
+
+
+class DiscordHistory:
+    """The servers' history over `client`, which must be logged in and have its guild cache."""
+
+    def __init__(
+        self,
+        client: discord.Client,
+        *,
+        stickers: bool = False,
+        bots: bool = True,
+        budget: RequestBudget | None = None,
+        pace: Pace | None = None,
+        sticker_cdn: str | None = None,
+    ) -> None:
+        self._client = client
+        self._stickers = stickers
+        self._bots = bots
+        self._sticker_cdn = sticker_cdn or _sticker_cdn(Route.BASE)
+        self._threads: OrderedDict[int, _Thread] = OrderedDict()
+        self.rest = Rest(client, budget, pace=pace)
+
+    async def guild(self, guild_id: GuildId) -> Guild:
+        """The guild as the gateway shows it. ChannelClosed where the bot is not in it, RetryLater in an outage."""
+        guild = self._guild(guild_id)
+        return Guild(guild_id, guild.name)
+
+    async def channels(self, guild_id: GuildId) -> AsyncIterator[Channel]:
+        """Every channel and thread whose history the bot may read now: channels, active threads, archived threads.
+
+        Raises TellPerson where the Message Content intent is missing: everything would look empty.
+        """
+        guild = self._guild(guild_id)
+        self._require_content()
+        about = f"The channels of server {guild_id}"
+        parents: dict[int, Channel] = {}
+        for raw in await self.rest.get("/guilds/{guild_id}/channels", about=about, guild_id=guild_id):
+            channel = _channel(raw, guild_id)
+            if channel is not None and not _hidden(raw) and self._parent_closed(guild, channel.id) is None:
+                parents[channel.id] = channel
+        for channel in parents.values():
+            yield channel
+        seen: set[int] = set()
+        active = await self.rest.get("/guilds/{guild_id}/threads/active", about=about, guild_id=guild_id)
+        for thread in self._read_threads(active, guild, parents, seen):
+            yield thread
+        for parent in parents.values():
+            async for thread in self._archived(guild, parent, parents, seen):
+                yield thread
+
+    async def page(
+        self, channel_id: ChannelId, *, before: MessageId | None = None, after: MessageId | None = None
+    ) -> Sequence[Message]:
+        """See `History.page`. An answer that does not fit the question (a repeated page) is RetryLater."""
+        if before is not None and after is not None:
+            raise ValueError("a page lies before or after a message, not both")
+        guild_id = await self._require_open(channel_id)
+        params: dict[str, int] = {"limit": PAGE}
+        if before is not None:
+            params["before"] = before
+        if after is not None:
+            params["after"] = after
+        about = f"History of channel {channel_id}"
+        raws = await self.rest.get("/channels/{channel_id}/messages", params, about=about, channel_id=channel_id)
+        if not raws:
+            await self._require_open(channel_id)  # without the permission Discord answers an empty page, not 403
+        if len(raws) >= EMPTY_PROOF and _emptied(raws):
+            raise TellPerson("history-no-content")
+        messages = [self._message(raw, channel_id, guild_id) for raw in raws]
+        messages.sort(key=lambda message: message.id, reverse=True)
+        ids = [message.id for message in messages]
+        fits = len(set(ids)) == len(ids) <= PAGE
+        if ids and before is not None:
+            fits = fits and ids[0] < before
+        if ids and after is not None:
+            fits = fits and ids[-1] > after
+        if not fits:
+            raise RetryLater(f"{about}: Discord answered with a page that was not asked for.")
+        return messages
+
+    async def message(self, channel_id: ChannelId, message_id: MessageId) -> Message | None:
+        """See `History.message`."""
+        guild_id = await self._require_open(channel_id)
+        raw = await self.rest.get(
+            "/channels/{channel_id}/messages/{message_id}",
+            about=f"Message {message_id} of channel {channel_id}",
+            absent=UNKNOWN_MESSAGE,
+            channel_id=channel_id,
+            message_id=message_id,
+        )
+        return None if raw is None else self._message(raw, channel_id, guild_id)
+
+    async def search(
+        self,
+        guild_id: GuildId,
+        channel_id: ChannelId | None,
+        *,
+        has: Sequence[str] = (),
+        before: MessageId | None = None,
+        limit: int = 25,
+    ) -> SearchPage | None:
+        """See `SearchableHistory.search`. Not to be had while Discord goes through the server's old messages itself."""
+        params: list[tuple[str, str]] = [
+            ("sort_by", "timestamp"),
+            ("sort_order", "desc"),
+            ("include_nsfw", "true"),
+            ("limit", str(limit)),
+            *(("has", word) for word in has),
+        ]
+        if channel_id is not None:
+            await self._require_open(channel_id)
+            params.append(("channel_id", str(channel_id)))
+        if before is not None:
+            params.append(("max_id", str(before)))
+        answer = await self.rest.get(
+            "/guilds/{guild_id}/messages/search",
+            params,
+            about=f"Search of server {guild_id}",
+            optional=True,
+            guild_id=guild_id,
+        )
+        if answer is None or answer.get("doing_deep_historical_index") or "messages" not in answer:
+            return None
+        raws = [raw for group in answer["messages"] for raw in group]
+        ids = [int(raw["id"]) for raw in raws]
+        if before is not None and any(one > before for one in ids):
+            raise RetryLater(f"Search of server {guild_id}: Discord answered with a page that was not asked for.")
+        messages = [
+            self._message(raw, ChannelId(int(raw["channel_id"])), guild_id)
+            for raw in raws
+            if channel_id is None or int(raw["channel_id"]) == channel_id
+        ]
+        messages.sort(key=lambda message: message.id, reverse=True)
+        lowest = MessageId(min(ids)) if ids else None
+        return SearchPage(tuple(messages), int(answer.get("total_results") or 0), lowest)
+
+    def parse(self, payload: Payload, guild_id: GuildId) -> Message:
+        """A payload as a Message, the same whether it comes live or from history.
+
+        The bot's own messages, and those of other bots where these are not wanted, become ignored ones: a shared reply
+        shows other members' pictures and words, and must not keep them after they were forgotten.
+        """
+        message = parse_message(payload, guild_id, stickers=self._stickers, sticker_cdn=self._sticker_cdn)
+        if self._is_own(payload) or (not self._bots and is_by_bot(payload)):
+            return replace(message, author_name="", content="", pictures=(), ignored=True)
+        return message
+
+    def _is_own(self, payload: Payload) -> bool:
+        """Whether this bot, or a webhook of its application (an answer to a command), wrote the message."""
+        own = self._client.user
+        by_user = own is not None and int(payload["author"]["id"]) == own.id
+        application_id = payload.get("application_id")
+        return by_user or (application_id is not None and int(application_id) == self._client.application_id)
+
+    async def close(self) -> None:
+        """Lets requests end that nobody waits for any more."""
+        await self.rest.close()
+
+    def _guild(self, guild_id: int) -> discord.Guild:
+        guild = self._client.get_guild(guild_id)
+        if guild is None:
+            if not self._client.is_ready():
+                raise RetryLater(f"Server {guild_id}: the bot is not connected to Discord yet.")
+            raise ChannelClosed("closed-server", server=str(guild_id))
+        if guild.unavailable:
+            raise RetryLater(f"Server {guild_id}: Discord has an outage there.")
+        return guild
+
+    def _require_content(self) -> None:
+        flags = self._client.application_flags
+        switched_on = bool(flags) and (flags.gateway_message_content or flags.gateway_message_content_limited)
+        if not switched_on or not self._client.intents.message_content:
+            raise TellPerson("history-no-content")
+
+    async def _require_open(self, channel_id: int) -> GuildId:
+        """The guild of a channel or thread that the bot may read now. Raises ChannelClosed where it may not."""
+        channel = self._client.get_channel(channel_id)
+        if isinstance(channel, discord.abc.GuildChannel):
+            guild = channel.guild
+            closed = self._parent_closed(guild, channel_id)
+        else:
+            thread = self._threads.get(channel_id) or await self._find_thread(channel_id, channel)
+            guild = self._guild(thread.guild_id)
+            closed = self._parent_closed(guild, thread.parent_id) or self._thread_closed(guild, channel_id, thread)
+        if closed is not None:
+            raise ChannelClosed(closed, channel=str(channel_id))
+        return GuildId(guild.id)
+
+    def _parent_closed(self, guild: discord.Guild, channel_id: int) -> str | None:
+        """Why the bot may not read a channel's history, as a key of the catalogue; None where it may."""
+        channel = guild.get_channel(channel_id)
+        if channel is None or channel.name == HIDDEN_NAME:
+            return "closed-hidden"
+        held = granted(channel, guild.me)
+        if not held.view_channel:
+            return "closed-view"
+        if not held.read_message_history:
+            return "closed-history"
+        if isinstance(channel, discord.VoiceChannel | discord.StageChannel) and not held.connect:
+            return "closed-connect"
+        return None
+
+    def _thread_closed(self, guild: discord.Guild, thread_id: int, thread: _Thread) -> str | None:
+        if not thread.private or thread.joined:
+            return None
+        parent = guild.get_channel(thread.parent_id)
+        if parent is not None and granted(parent, guild.me).manage_threads:
+            return None
+        cached = guild.get_thread(thread_id)
+        return None if cached is not None and cached.me is not None else "closed-private-thread"
+
+    async def _find_thread(self, channel_id: int, cached: object) -> _Thread:
+        if isinstance(cached, discord.Thread):
+            return self._remember(
+                channel_id, _Thread(cached.guild.id, cached.parent_id, cached.is_private(), cached.me is not None)
+            )
+        raw = await self.rest.get("/channels/{channel_id}", about=f"Channel {channel_id}", channel_id=channel_id)
+        if _hidden(raw) or raw.get("parent_id") is None or raw.get("guild_id") is None:
+            raise ChannelClosed("closed-hidden", channel=str(channel_id))
+        return self._remember(
+            channel_id,
+            _Thread(int(raw["guild_id"]), int(raw["parent_id"]), raw.get("type") == 12, raw.get("member") is not None),
+        )
+
+    def _remember(self, thread_id: int, thread: _Thread) -> _Thread:
+        self._threads[thread_id] = thread
+        self._threads.move_to_end(thread_id)
+        if len(self._threads) > THREADS_KEPT:
+            self._threads.popitem(last=False)
+        return thread
+
+    def _read_threads(
+        self, answer: Mapping[str, Any], guild: discord.Guild, parents: Mapping[int, Channel], seen: set[int]
+    ) -> list[Channel]:
+        """The readable threads of one listing that were not seen before."""
+        joined = {int(member["id"]) for member in answer.get("members", ()) if "id" in member}
+        threads: list[Channel] = []
+        for raw in answer["threads"]:
+            channel = _channel(raw, GuildId(guild.id), parents)
+            if channel is None or channel.parent_id is None or channel.id in seen or _hidden(raw):
+                continue
+            known = self._remember(
+                channel.id,
+                _Thread(guild.id, channel.parent_id, channel.kind is ChannelKind.PRIVATE_THREAD, channel.id in joined),
+            )
+            if channel.parent_id in parents and self._thread_closed(guild, channel.id, known) is None:
+                seen.add(channel.id)
+                threads.append(channel)
+        return threads
+
+    async def _archived(
+        self, guild: discord.Guild, parent: Channel, parents: Mapping[int, Channel], seen: set[int]
+    ) -> AsyncIterator[Channel]:
+        """Archived threads of a channel. Public and private ones page by archive time, joined ones by thread id."""
+        if parent.kind in (ChannelKind.VOICE, ChannelKind.STAGE):
+            return
+        listings = ["/channels/{channel_id}/threads/archived/public"]
+        if parent.kind is ChannelKind.TEXT:
+            cached = guild.get_channel(parent.id)
+            may_manage = cached is not None and granted(cached, guild.me).manage_threads
+            listings.append(
+                "/channels/{channel_id}/threads/archived/private"
+                if may_manage
+                else "/channels/{channel_id}/users/@me/threads/archived/private"
+            )
+        for path in listings:
+            before: str | None = None
+            while True:
+                params: dict[str, Any] = {"limit": PAGE} if before is None else {"limit": PAGE, "before": before}
+                try:
+                    answer = await self.rest.get(
+                        path, params, about=f"Archived threads of channel {parent.id}", channel_id=parent.id
+                    )
+                except ChannelClosed as error:
+                    log.info("skipping a list of archived threads: %s", error)
+                    break
+                for thread in self._read_threads(answer, guild, parents, seen):
+                    yield thread
+                raws = answer["threads"]
+                if not answer.get("has_more") or not raws:
+                    break
+                last = raws[-1]
+                following = str(last["id"]) if "@me" in path else str(last["thread_metadata"]["archive_timestamp"])
+                if following == before:
+                    raise RetryLater(f"Archived threads of channel {parent.id}: Discord repeated a page.")
+                before = following
+
+    def _message(self, raw: Payload, channel_id: ChannelId, guild_id: GuildId) -> Message:
+        """One message; one that Discord sends in an unknown shape has no pictures rather than stopping the channel."""
+        try:
+            return self.parse(raw, guild_id)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            log.warning("message %s of channel %s has a shape this bot does not know", raw.get("id"), channel_id)
+            return Message(MessageId(int(raw["id"])), channel_id, guild_id, UserId(0), "")
+
+
+def _sticker_cdn(api_base: str) -> str:
+    """Where stickers lie: at Discord's CDN, or at the sandbox that `api_base` leads to. Messages name no address."""
+    parts = urlsplit(api_base)
+    return discord.Asset.BASE if parts.hostname == "discord.com" else f"{parts.scheme}://{parts.netloc}"
+
+
+def _channel(raw: Payload, guild_id: GuildId, parents: Mapping[int, Channel] | None = None) -> Channel | None:
+    """A channel or, with `parents`, a thread, which inherits its parent's age restriction."""
+    kind = KINDS.get(raw.get("type", -1))
+    if kind is None:
+        return None
+    parent_id = ChannelId(int(raw["parent_id"])) if kind.is_thread and raw.get("parent_id") else None
+    parent = (parents or {}).get(parent_id) if parent_id is not None else None
+    return Channel(
+        id=ChannelId(int(raw["id"])),
+        guild_id=guild_id,
+        kind=kind,
+        name=str(raw.get("name") or ""),
+        parent_id=parent_id,
+        age_restricted=bool(raw.get("nsfw")) or (parent is not None and parent.age_restricted),
+        archived=bool((raw.get("thread_metadata") or {}).get("archived")),
+    )
+
+
+def _hidden(raw: Payload) -> bool:
+    return bool(int(raw.get("flags") or 0) & HIDDEN_FLAG) or raw.get("name") == HIDDEN_NAME
+
+
+def _emptied(raws: Sequence[Payload]) -> bool:
+    """True where every ordinary message of a page came empty, and there were enough of them to tell."""
+    judged = [shows_nothing(raw) for raw in raws if _ordinary(raw)]
+    return len(judged) >= EMPTY_PROOF and all(judged)
+
+
+def _ordinary(raw: Payload) -> bool:
+    """A person's message or reply that mentions nobody: without the intent it comes empty, with it it never does."""
+    exempt = (raw.get("author") or {}).get("bot") or raw.get("webhook_id") or raw.get("mentions")
+    return raw.get("type", 0) in (0, 19) and not exempt

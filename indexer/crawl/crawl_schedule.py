@@ -1,0 +1,101 @@
+"""Whose page is next: the channels of one crawl, those that rest after a fault, and when nothing is left."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import time
+from dataclasses import dataclass, field, replace
+
+from indexer.crawl.search_walk import SearchWalk
+from indexer.model import Channel, MessageId
+
+# Nothing is known yet about a new channel's age: its first page comes before everything.
+FIRST = -(1 << 63)
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Turn:
+    """A channel that waits for its next page; the newest unread history sorts first.
+
+    `before` is where its unread history begins (None: at its newest message). `failures` counts passing faults in a
+    row. `was_empty`: the last page was empty and has to be confirmed. `pages` and `shown` count full pages read in this
+    run and the messages with pictures on them; `walk` is the channel's search, where it is read by search.
+    """
+
+    sort_key: int
+    channel: Channel = field(compare=False)
+    before: MessageId | None = field(compare=False, default=None)
+    failures: int = field(compare=False, default=0)
+    was_empty: bool = field(compare=False, default=False)
+    pages: int = field(compare=False, default=0)
+    shown: int = field(compare=False, default=0)
+    walk: SearchWalk | None = field(compare=False, default=None)
+
+    def onward(self, before: MessageId, *, pages: int = 0, shown: int = 0, walk: SearchWalk | None = None) -> Turn:
+        """The turn after a successful one, which read that many `pages` with that many pictures `shown`."""
+        return Turn(-before, self.channel, before, pages=self.pages + pages, shown=self.shown + shown, walk=walk)
+
+    def again(self) -> Turn:
+        """The same turn after one more fault."""
+        return replace(self, failures=self.failures + 1)
+
+
+class CrawlSchedule:
+    """The queue of turns. Belongs to one event loop. Each `next` is answered by one `ended`."""
+
+    def __init__(self) -> None:
+        self._ready: list[Turn] = []
+        self._resting: list[tuple[float, Turn]] = []
+        self._under_way = 0
+        self._open = True
+        self._changed = asyncio.Condition()
+
+    async def put(self, turn: Turn) -> None:
+        async with self._changed:
+            heapq.heappush(self._ready, turn)
+            self._changed.notify()
+
+    async def rest(self, turn: Turn, wait_s: float) -> None:
+        """Puts a turn back, not to be taken before `wait_s` seconds."""
+        async with self._changed:
+            heapq.heappush(self._resting, (time.monotonic() + wait_s, turn))
+            self._changed.notify()
+
+    async def close(self) -> None:
+        """No new channels come any more: `next` says None once the last turn has ended."""
+        async with self._changed:
+            self._open = False
+            self._changed.notify_all()
+
+    async def next(self) -> Turn | None:
+        """The next turn, waiting for it; None once nothing is left."""
+        async with self._changed:
+            while True:
+                now = time.monotonic()
+                while self._resting and self._resting[0][0] <= now:
+                    heapq.heappush(self._ready, heapq.heappop(self._resting)[1])
+                if self._ready:
+                    self._under_way += 1
+                    return heapq.heappop(self._ready)
+                if not (self._open or self._under_way or self._resting):
+                    self._changed.notify_all()
+                    return None
+                try:
+                    async with asyncio.timeout(self._resting[0][0] - now if self._resting else None):
+                        await self._changed.wait()
+                except TimeoutError:
+                    continue
+
+    async def ended(self) -> None:
+        """A turn that `next` gave is over."""
+        async with self._changed:
+            self._under_way -= 1
+            self._changed.notify_all()
+
+    @property
+    def newest_unread(self) -> MessageId | None:
+        """Down to where every channel has been read; None while that is not known."""
+        waiting = [*self._ready, *(turn for _, turn in self._resting)]
+        cursors = [turn.before for turn in waiting if turn.before is not None]
+        return max(cursors) if cursors and len(cursors) == len(waiting) and not self._open else None

@@ -1,0 +1,315 @@
+"""One guild's history, read newest first into SQLite, every page exactly where the last one ended.
+
+The unit is a page: the channel whose unread history is newest goes next, so the index grows back in time over the
+whole guild and is useful within the first minute. A page's messages and the span it covers are stored in one
+transaction; killed anywhere, a crawl repeats at most the pages under way. A stretch that was read before is jumped
+over, so a second run costs one page a channel, and the same walk fills the gap that an absence left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+
+import aiosqlite
+
+from indexer.backoff import Backoff, with_retries
+from indexer.crawl.crawl_schedule import FIRST, CrawlSchedule, Turn
+from indexer.crawl.search_walk import SearchFailed, SearchWalk, Stretch, missed, sample_points
+from indexer.database.database import Database
+from indexer.errors import ChannelClosed, ChannelGone, RetryLater
+from indexer.fair_semaphore import FairSemaphore
+from indexer.model import Channel, ChannelId, GuildId, Message, MessageId, PlaceId, ms_snowflake, snowflake_ms
+from indexer.ports import PAGE, History, SearchableHistory, SearchPage
+from indexer.progress import Tally, now_ms
+from indexer.store import channels, guilds, messages, spans
+
+log = logging.getLogger(__name__)
+
+# Passing faults in a row after which a channel is left for the next run: about half an hour.
+PAGE_BACKOFF = Backoff(tries=20, first_s=1.0, longest_s=120.0)
+
+# Seconds until an empty page is asked for again and believed. Discord answers an empty page, not an error, when the bot
+# just lost Read Message History; by then the change has arrived and the request says that the channel is closed.
+CONFIRM_S = 2.0
+
+# Pages of a channel that are read before search is considered: they say how many of its messages show pictures.
+PAGES_BEFORE_SEARCH = 2
+
+# Channels in a row for which search was not to be had, after which this run no longer asks.
+SEARCH_REFUSALS = 3
+
+# A message that is missing from a page read anew was deleted, but Discord may show one late that was just posted.
+SETTLED_MS = 60_000
+
+Sink = Callable[[Sequence[Message], Sequence[PlaceId]], Awaitable[None]]
+
+
+class GuildCrawl:
+    """Reads one guild. `run()` once."""
+
+    def __init__(
+        self,
+        db: Database,
+        history: History,
+        guild_id: GuildId,
+        *,
+        keep: messages.Keep,
+        concurrency: int,
+        slots: FairSemaphore,
+        tally: Tally,
+        sink: Sink,
+        only: frozenset[ChannelId] | None = None,
+        use_search: bool = True,
+        stickers: bool = False,
+        backoff: Backoff = PAGE_BACKOFF,
+        confirm_s: float | None = None,
+    ) -> None:
+        """`keep` is "pictures" or "all" (see CrawlSettings.messages). `sink` gets each page's messages and the new
+        places among them once they are stored; while it waits, no further page is asked for. `only` limits the crawl
+        to these channels and their threads. `slots` are shared by all guilds. `use_search` lets channels with few
+        pictures be read by Discord's search (never with keep="all"); `stickers` counts stickers as pictures there.
+        """
+        self._db = db
+        self._history = history
+        self._guild_id = guild_id
+        self._keep = keep
+        self._concurrency = concurrency
+        self._slots = slots
+        self._tally = tally
+        self._sink = sink
+        self._only = only
+        self._backoff = backoff
+        self._confirm_s = CONFIRM_S if confirm_s is None else confirm_s
+        wanted = use_search and keep == "pictures"
+        self._searchable = history if wanted and isinstance(history, SearchableHistory) else None
+        self._stickers = stickers
+        self._not_by_search: set[ChannelId] = set()
+        self._refusals = 0
+        self._schedule = CrawlSchedule()
+        self._started: set[ChannelId] = set()
+        self.postponed: dict[ChannelId, str] = {}
+
+    async def run(self) -> None:
+        """Reads every readable channel to the end of its history.
+
+        Channels that cannot be read are parked, those that no longer exist are deleted. `postponed` then holds the
+        channels that passing faults kept from being finished, with the last fault. Raises ChannelClosed where the
+        guild itself cannot be read, RetryLater where its channels cannot be listed, TellPerson and Stop as they come.
+        """
+        guild = await with_retries(lambda: self._history.guild(self._guild_id), self._backoff)
+        async with self._db.transaction() as tx:
+            await guilds.upsert(tx, guild)
+        await self._expect()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._discover())
+            for _ in range(self._concurrency):
+                group.create_task(self._read())
+
+    async def _discover(self) -> None:
+        try:
+            await with_retries(self._list, self._backoff)
+            async with self._db.reader() as connection:
+                known = await channels.of_guild(connection, self._guild_id)
+            # What Discord no longer lists was deleted or closed while we were away: its next page says which.
+            for channel in known:
+                await self._start(channel)
+        finally:
+            await self._schedule.close()
+
+    async def _list(self) -> None:
+        async for channel in self._history.channels(self._guild_id):
+            if channel.id in self._started:
+                continue
+            async with self._db.transaction() as tx:
+                await channels.upsert(tx, [channel])
+                await channels.unpark(tx, channel.id)
+            await self._start(channel)
+
+    async def _start(self, channel: Channel) -> None:
+        wanted = self._only is None or channel.id in self._only or channel.parent_id in self._only
+        if channel.id in self._started or not channel.kind.holds_messages or not wanted:
+            return
+        self._started.add(channel.id)
+        self._tally.channels_total += 1
+        await self._schedule.put(Turn(FIRST, channel))
+
+    async def _expect(self) -> None:
+        """Asks Discord how many messages there are in all, for an honest progress bar; only before a first reading."""
+        if self._searchable is None or self._only is not None:
+            return
+        async with self._db.reader() as connection:
+            if await spans.of_guild(connection, self._guild_id):
+                return
+        searchable = self._searchable
+        try:
+            page = await self._ask(lambda: searchable.search(self._guild_id, None, limit=1))
+        except (RetryLater, ChannelClosed) as error:
+            log.info("no total before the start: %s", error)
+            return
+        if page is not None and page.total > 0:
+            self._tally.messages_expected = page.total
+
+    async def _read(self) -> None:
+        while (turn := await self._schedule.next()) is not None:
+            try:
+                following = await self._serve(turn)
+                if following is None:
+                    self._tally.channels_done += 1
+                elif following is not turn:
+                    await self._schedule.put(following)
+            finally:
+                await self._schedule.ended()
+            unread = self._schedule.newest_unread
+            self._tally.read_back_to_ms = snowflake_ms(unread) if unread is not None else None
+
+    async def _serve(self, turn: Turn) -> Turn | None:
+        """One turn of a channel: the next one, None when it is finished; `turn` itself where it rests already."""
+        channel = turn.channel
+        try:
+            return await (self._search(turn) if self._by_search(turn) else self._page(turn))
+        except ChannelGone:
+            log.info("channel %s does not exist any more: deleting what was read of it", channel.id)
+            async with self._db.transaction() as tx:
+                await channels.delete(tx, [channel.id])
+            return None
+        except ChannelClosed as error:
+            log.info("parked: %s", error)
+            self._tally.channels_parked += 1
+            async with self._db.transaction() as tx:
+                await channels.park(tx, channel.id, error.sentence)
+            return None
+        except RetryLater as error:
+            again = turn.again()
+            if again.failures >= self._backoff.tries:
+                log.warning("left for the next run after %d tries: %s", again.failures, error)
+                self.postponed[channel.id] = str(error)
+                return None
+            wait_s = self._backoff.wait_s(again.failures, error.retry_after)
+            log.info("again in %.1f s: %s", wait_s, error)
+            await self._schedule.rest(again, wait_s)
+            return turn
+
+    async def _page(self, turn: Turn) -> Turn | None:
+        """Reads and stores one page of history."""
+        async with self._slots.hold(self._guild_id):
+            self._tally.requests += 1
+            asked_ms = now_ms()
+            page = await self._history.page(turn.channel.id, before=turn.before)
+        if not page and not turn.was_empty:
+            await self._schedule.rest(replace(turn, failures=0, was_empty=True), self._confirm_s)
+            return turn
+        before = await self._store(turn.channel, turn.before, page, asked_ms)
+        shown = sum(bool(message.pictures) for message in page)
+        return None if before is None else turn.onward(before, pages=1, shown=shown)
+
+    def _by_search(self, turn: Turn) -> bool:
+        if self._searchable is None or turn.before is None or turn.was_empty:
+            return False
+        return turn.pages >= PAGES_BEFORE_SEARCH and turn.channel.id not in self._not_by_search
+
+    async def _search(self, turn: Turn) -> Turn | None:
+        """Reads a stretch of a channel by search, or decides that it is not worth it."""
+        channel, before = turn.channel, turn.before
+        assert self._searchable is not None, "see _by_search"
+        assert before is not None, "see _by_search"
+        try:
+            walk = turn.walk
+            if walk is None:
+                walk = SearchWalk(
+                    self._searchable, self._guild_id, channel.id, before, stickers=self._stickers, ask=self._ask
+                )
+                worth = await walk.worth_it(turn.shown / (turn.pages * PAGE))
+                self._refusals = 0
+                if not worth:
+                    self._not_by_search.add(channel.id)
+                    return replace(turn, failures=0)
+            stretch = await walk.stretch()
+            reached = await self._store_stretch(channel, stretch, walk)
+        except SearchFailed as error:
+            log.info("channel %s is read page by page: %s", channel.id, error)
+            self._not_by_search.add(channel.id)
+            self._refusals += 1
+            if self._refusals >= SEARCH_REFUSALS:
+                self._searchable = None
+            return replace(turn, failures=0, walk=None)
+        self._tally.messages += walk.passed()
+        if reached is None:
+            return None
+        return turn.onward(reached, walk=walk if reached == stretch.low else None)
+
+    async def _ask(self, request: Callable[[], Awaitable[SearchPage | None]]) -> SearchPage | None:
+        async with self._slots.hold(self._guild_id):
+            self._tally.requests += 1
+            return await request()
+
+    async def _store_stretch(self, channel: Channel, stretch: Stretch, walk: SearchWalk) -> MessageId | None:
+        """Stores what search found, holds it against pages of history, and then counts the stretch as read.
+
+        Returns where unread history goes on, None at its end. Raises SearchFailed when search had missed something.
+        """
+        for at in range(0, len(stretch.messages), PAGE):
+            await self._store_found(channel, stretch.messages[at : at + PAGE], walk.began_ms)
+        for point in sample_points(stretch, walk.samples):
+            async with self._slots.hold(self._guild_id):
+                self._tally.requests += 1
+                asked_ms = now_ms()
+                page = await self._history.page(channel.id, before=point)
+            if overlooked := missed(stretch, page):
+                await self._store_found(channel, overlooked, asked_ms)
+                raise SearchFailed(f"search did not find message {overlooked[0].id}, which shows a picture")
+        async with self._db.transaction() as tx:
+            if await channels.get(tx, channel.id) is None:
+                return None
+            await spans.cover(tx, channel.id, stretch.low, max(stretch.high, stretch.low))
+            ranges = await spans.of_channel(tx, channel.id)
+        return _reached(ranges, stretch.low)
+
+    async def _store_found(self, channel: Channel, found: Sequence[Message], asked_ms: int) -> None:
+        async with self._db.transaction() as tx:
+            if await channels.get(tx, channel.id) is None:
+                return
+            stored = await messages.store(tx, found, keep=self._keep, seen_ms=asked_ms)
+        await self._sink(found, stored.new_places)
+
+    async def _store(
+        self, channel: Channel, before: MessageId | None, page: Sequence[Message], asked_ms: int
+    ) -> MessageId | None:
+        """Stores a page with the span it covers; where the channel's unread history goes on, None at its end."""
+        low = int(page[-1].id) if len(page) >= PAGE else 0
+        high = int(before) if before is not None else int(page[0].id) if page else 0
+        async with self._db.transaction() as tx:
+            if await channels.get(tx, channel.id) is None:
+                return None  # deleted by an event while the page was on its way
+            await self._forget_missing(tx, channel.id, page, high)
+            stored = await messages.store(tx, page, keep=self._keep, seen_ms=asked_ms)
+            await spans.cover(tx, channel.id, low, high)
+            ranges = await spans.of_channel(tx, channel.id)
+        self._tally.messages += len(page)
+        await self._sink(page, stored.new_places)
+        return _reached(ranges, low)
+
+    @staticmethod
+    async def _forget_missing(
+        tx: aiosqlite.Connection, channel_id: ChannelId, page: Sequence[Message], high: int
+    ) -> None:
+        """Deletes what is stored between the page's oldest message and `high` but not on the page any more.
+
+        Not what is older than the page's oldest message: that such a thing is missing proves nothing.
+        """
+        if not page:
+            return
+        shown = {message.id for message in page}
+        settled = ms_snowflake(now_ms() - SETTLED_MS)
+        stored = await messages.between(tx, channel_id, page[-1].id, min(high - 1, settled))
+        missing = [message_id for message_id in stored if message_id not in shown]
+        if missing:
+            await messages.delete(tx, missing)
+
+
+def _reached(ranges: Sequence[spans.Span], low: int) -> MessageId | None:
+    """Where unread history goes on below `low`, which has just been covered; None at the channel's beginning."""
+    first = next(first for first, last in ranges if first <= low <= last)
+    return MessageId(first) if first > 0 else None

@@ -1,0 +1,113 @@
+"""Are the hits that are about to be shown still there? Asked within a second, so that no dead link is ever shown."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from indexer.database.database import Database
+from indexer.errors import AfterimageError, ChannelClosed, ChannelGone
+from indexer.model import Hit, Message, MessageId
+from indexer.ports import History
+from indexer.progress import now_ms
+from indexer.store import messages
+from indexer.supervisor import Faults
+
+log = logging.getLogger(__name__)
+
+FRESH_S = 60.0  # seconds for which an answer of Discord holds; deletions since then came by an event
+REMEMBERED = 4096  # answers
+NEVER = float("-inf")  # before any moment: a machine's clock begins near 0 when it starts
+NAME = "verifying hits"  # of this work among the faults
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """`hits`: those that may be shown, in order; what could not be asked in time is among them.
+
+    `gone`: messages that were deleted, or no longer show the picture; they are purged already, so a new search does not
+    find them. `closed`: messages of channels that the bot can no longer read.
+    """
+
+    hits: tuple[Hit, ...]
+    gone: frozenset[MessageId]
+    closed: frozenset[MessageId]
+
+
+class HitVerifier:
+    """Asks Discord about hits. Belongs to one event loop."""
+
+    def __init__(self, db: Database, history: History, keep: messages.Keep, faults: Faults) -> None:
+        self._db = db
+        self._history = history
+        self._keep = keep
+        self._faults = faults
+        self._seen: OrderedDict[MessageId, float] = OrderedDict()
+
+    async def verify(self, hits: Sequence[Hit], deadline_s: float = 1.0) -> Verified:
+        """Looks up the message of each hit, all at once, for at most `deadline_s` seconds.
+
+        Never raises: what Discord does not answer, or what fails here, is shown.
+        """
+        asked_ms = now_ms()
+        gone: dict[MessageId, Message | None] = {}
+        closed: set[MessageId] = set()
+
+        async def look(hit: Hit) -> None:
+            message_id = hit.place.message_id
+            try:
+                message = await self._history.message(hit.place.channel_id, message_id)
+            except ChannelGone:
+                gone[message_id] = None
+            except ChannelClosed:
+                closed.add(message_id)
+            except AfterimageError as error:
+                log.info("hit %s is shown unverified: %s", message_id, error)
+            except Exception as error:  # noqa: BLE001 -- a fault of ours is no reason to keep an answer from a member
+                self._faults.add(NAME, error)
+            else:
+                if message is None or all(picture.link != hit.link for picture in message.pictures):
+                    gone[message_id] = message
+                else:
+                    self._remember(message_id)
+
+        with suppress(TimeoutError):
+            async with asyncio.timeout(deadline_s), asyncio.TaskGroup() as group:
+                for hit in self._unknown(hits):
+                    group.create_task(look(hit))
+        if gone:
+            await self._purge(gone, asked_ms)
+        kept = tuple(hit for hit in hits if hit.place.message_id not in gone and hit.place.message_id not in closed)
+        return Verified(kept, frozenset(gone), frozenset(closed))
+
+    def forget(self, message_ids: Iterable[MessageId]) -> None:
+        """An event told that these changed: the next hit on them is asked about again."""
+        for message_id in message_ids:
+            self._seen.pop(message_id, None)
+
+    async def _purge(self, gone: dict[MessageId, Message | None], asked_ms: int) -> None:
+        edited = [message for message in gone.values() if message is not None]
+        try:
+            async with self._db.transaction() as tx:
+                await messages.delete(tx, [one for one, message in gone.items() if message is None])
+                await messages.store(tx, edited, keep=self._keep, seen_ms=asked_ms)
+        except AfterimageError as error:
+            log.warning("%d dead hits are purged another time: %s", len(gone), error)
+        except Exception as error:  # noqa: BLE001 -- as above
+            self._faults.add(NAME, error)
+
+    def _unknown(self, hits: Sequence[Hit]) -> list[Hit]:
+        limit = time.monotonic() - FRESH_S
+        first = {hit.place.message_id: hit for hit in reversed(hits)}
+        return [hit for message_id, hit in first.items() if self._seen.get(message_id, NEVER) < limit]
+
+    def _remember(self, message_id: MessageId) -> None:
+        self._seen[message_id] = time.monotonic()
+        self._seen.move_to_end(message_id)
+        if len(self._seen) > REMEMBERED:
+            self._seen.popitem(last=False)

@@ -1,0 +1,127 @@
+"""What happens on the servers now, written down within two seconds of its event.
+
+Every method is one event, safe to call twice and in any order: a deletion that comes before its message still wins
+(see messages.delete), an older edit never overwrites a newer one (see messages.store). What takes something away is
+written down before anything else, so that it is not lost when the database is busy (see removals.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from indexer.crawl.removals import ChannelDeleted, GuildLeft, MessageChanged, MessagesDeleted, Removals
+from indexer.database.database import Database
+from indexer.model import Channel, ChannelId, Guild, GuildId, Message, MessageId, PlaceId
+from indexer.progress import now_ms
+from indexer.sentence import Sentence
+from indexer.store import channels, guilds, messages
+
+
+class Takes(Protocol):
+    """The part of the pipeline that live events need."""
+
+    async def submit(self, message: Message, fresh: Sequence[PlaceId]) -> None: ...
+
+
+class Live:
+    """CrawlSchedule events into rows. Only guilds that consented are written about; deletions always count."""
+
+    def __init__(self, db: Database, pipeline: Takes, removals: Removals, keep: messages.Keep) -> None:
+        self._db = db
+        self._pipeline = pipeline
+        self._removals = removals
+        self._keep = keep
+
+    async def on_message(self, message: Message, channel: Channel) -> None:
+        """A new message. `channel` is where it stands, whether known before or not."""
+        if message.pictures or self._keep == "all":
+            await self._store(message, channel)
+
+    async def on_edit(self, message: Message, channel: Channel) -> None:
+        """A message as it is now: pictures may have come (an embed that was just unfurled) or gone."""
+
+        async def store() -> int:
+            await self._store(message, channel)
+            return 0
+
+        async with self._db.reader() as connection:
+            takes_away = await messages.takes_away(connection, message)
+        if takes_away:
+            await self._removals.carry_out(MessageChanged(channel.id, message.id), store)
+        else:
+            await store()
+
+    async def on_delete(self, message_ids: Collection[MessageId]) -> None:
+        """Messages that are gone, one or many."""
+        await self._removals.carry_out(MessagesDeleted(tuple(sorted(message_ids))))
+
+    async def on_channel(self, channel: Channel) -> None:
+        """A channel or thread that is new, renamed, archived, or age-restricted (which its threads inherit).
+
+        Not for channels that Discord hides from the bot.
+        """
+        async with self._db.transaction() as tx:
+            if not await guilds.has_consented(tx, channel.guild_id):
+                return
+            before = await channels.get(tx, channel.id)
+            inheriting: list[Channel] = []
+            if before is not None and before.age_restricted != channel.age_restricted:
+                inheriting = [
+                    replace(thread, age_restricted=channel.age_restricted)
+                    for thread in await channels.of_guild(tx, channel.guild_id)
+                    if thread.parent_id == channel.id
+                ]
+            await channels.upsert(tx, [channel, *inheriting])
+
+    async def on_channel_delete(self, channel_id: ChannelId) -> None:
+        """A channel or thread that is gone, with everything that was read of it and of its threads."""
+        await self._removals.carry_out(ChannelDeleted(channel_id))
+
+    async def on_guild_join(self, guild: Guild) -> None:
+        """A guild the bot is in. Nothing of it is read until it consents; what was to be forgotten of it goes first."""
+        await self._removals.settle(lambda removal: removal == GuildLeft(guild.id))
+        async with self._db.transaction() as tx:
+            await guilds.upsert(tx, guild)
+
+    async def on_guild_leave(self, guild_id: GuildId) -> None:
+        """The bot was removed from a guild, or left it: all of it goes."""
+        await self._removals.carry_out(GuildLeft(guild_id))
+
+    async def on_guilds_present(self, present: Collection[GuildId], absent_s: float) -> list[GuildId]:
+        """Which guilds the bot is in, asked for anew; returns those that it has not been in for `absent_s` seconds.
+
+        `present` are all guilds of all shards, also those that Discord calls unavailable.
+        """
+        async with self._db.transaction() as tx:
+            return await guilds.note_present(tx, present, now_ms(), round(absent_s * 1000))
+
+    async def on_permissions(
+        self, guild_id: GuildId, why_closed: Callable[[ChannelId], Sentence | None]
+    ) -> frozenset[ChannelId]:
+        """Permissions changed: parks the channels that `why_closed` gives a reason for, reopens those it does not.
+
+        Returns the reopened ones: their history has to be read (`run_guild(…, only=…)`).
+        """
+        async with self._db.transaction() as tx:
+            parked = await channels.parked(tx, guild_id)
+            reopened = set[ChannelId]()
+            for channel in await channels.of_guild(tx, guild_id):
+                reason = why_closed(channel.id)
+                if reason is not None and channel.id not in parked:
+                    await channels.park(tx, channel.id, reason)
+                elif reason is None and channel.id in parked:
+                    await channels.unpark(tx, channel.id)
+                    reopened.add(channel.id)
+        return frozenset(reopened)
+
+    async def _store(self, message: Message, channel: Channel) -> None:
+        async with self._db.transaction() as tx:
+            if not await guilds.has_consented(tx, message.guild_id) or await channels.is_parked(tx, channel.id):
+                return
+            if await channels.get(tx, channel.id) is None:
+                await channels.upsert(tx, [channel])
+            stored = await messages.store(tx, [message], keep=self._keep, seen_ms=now_ms())
+        if stored.new_places:
+            await self._pipeline.submit(message, stored.new_places)

@@ -1,0 +1,103 @@
+"""The third floor: where nothing is embedded yet, the newest pictures are taken in while the member waits.
+
+They go the way of every picture, at the front of the queue, and stay: the next question finds them in the index. So
+this floor has no search of its own, and permissions, opt-outs and deletions hold as everywhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from typing import Protocol
+
+from indexer.database.database import Database
+from indexer.errors import ChannelClosed, ChannelGone, RetryLater
+from indexer.model import ChannelId, GuildId, Message, ModelId, PlaceId
+from indexer.ports import History
+from indexer.progress import Tally, now_ms
+from indexer.store import channels, embeddings, guilds, messages
+
+log = logging.getLogger(__name__)
+
+CHANNELS = 4  # looked into for one question, the youngest: a page of up to 100 messages of each
+PICTURES = 24  # taken in for one question, the newest: within WAIT_S at 4 pictures a second
+WAIT_S = 6.0  # what a member waits for them; what comes later is found by the next question
+AGAIN_S = 60.0  # a channel is not looked into again before, whoever asks
+REMEMBERED = 4_096  # channels that are remembered for that
+
+
+class TakesPages(Protocol):
+    """The part of the pipeline that is needed here."""
+
+    async def submit_page(self, page: Sequence[Message], fresh: Sequence[PlaceId], tally: Tally) -> None: ...
+
+
+class OnDemand:
+    """Takes in the newest pictures of channels that have none embedded."""
+
+    def __init__(
+        self, db: Database, history: History, pipeline: TakesPages, model_id: ModelId, keep: messages.Keep
+    ) -> None:
+        self._db = db
+        self._history = history
+        self._pipeline = pipeline
+        self._model_id = model_id
+        self._keep = keep
+        self._looked: dict[ChannelId, float] = {}
+
+    async def take_in(self, guild_id: GuildId, among: Collection[ChannelId], wait_s: float = WAIT_S) -> bool:
+        """Whether a picture of these channels became searchable, within about `wait_s` seconds.
+
+        Nothing happens in a guild that has not consented or where indexing is paused, and where the channels have
+        pictures in the index.
+        """
+        now = time.monotonic()
+        asleep = {channel_id for channel_id, at in self._looked.items() if now - at < AGAIN_S}
+        async with self._db.reader() as connection:
+            blank = await embeddings.blank_channels(connection, guild_id, self._model_id, set(among) - asleep, CHANNELS)
+        if not blank:
+            return False
+        self._remember(blank, now)
+        tally, asked_ms = Tally(guild_id), now_ms()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                page = await self._newest(blank)
+                await self._take(guild_id, page, tally, asked_ms)
+                await tally.settled()
+        log.info("guild %d: %d pictures taken in for a question", guild_id, tally.places_done)
+        return tally.places_done > tally.failed
+
+    def _remember(self, channel_ids: Sequence[ChannelId], now: float) -> None:
+        for channel_id in channel_ids:
+            self._looked.pop(channel_id, None)
+            self._looked[channel_id] = now
+        for oldest in list(self._looked)[: max(len(self._looked) - REMEMBERED, 0)]:
+            del self._looked[oldest]
+
+    async def _newest(self, channel_ids: Sequence[ChannelId]) -> list[Message]:
+        """The newest messages with pictures of all these channels, newest first; a channel that fails is left out."""
+
+        async def page(channel_id: ChannelId) -> Sequence[Message]:
+            try:
+                return await self._history.page(channel_id)
+            except (ChannelClosed, ChannelGone, RetryLater) as error:
+                log.info("channel %d is not looked into: %s", channel_id, error)
+                return ()
+
+        async with asyncio.TaskGroup() as tasks:
+            pages = [tasks.create_task(page(channel_id)) for channel_id in channel_ids]
+        shown = [message for task in pages for message in task.result() if message.pictures]
+        return sorted(shown, key=lambda message: -message.id)[:PICTURES]
+
+    async def _take(self, guild_id: GuildId, page: Sequence[Message], tally: Tally, asked_ms: int) -> None:
+        async with self._db.transaction() as tx:
+            if not page or not await guilds.has_consented(tx, guild_id):
+                return
+            open_ = {one for one in {message.channel_id for message in page} if not await channels.is_parked(tx, one)}
+            page = [message for message in page if message.channel_id in open_]
+            await messages.store(tx, page, keep=self._keep, seen_ms=asked_ms)
+            fresh = await embeddings.lacking(tx, self._model_id, [message.id for message in page], PICTURES)
+        await self._pipeline.submit_page(page, fresh, tally)

@@ -1,0 +1,246 @@
+"""What takes something away: written down first, and repeated until it is stored, also after a kill.
+
+Discord tells of a deletion once. So whoever hears of one calls, as early as possible,
+
+    await service.removals.write_down(MessagesDeleted((message_id,)))    # on the disk when this returns, some 5 ms
+
+and carries it out when its turn comes: by the event's method of `Live` or `Service` (`on_delete`, `on_channel_delete`,
+`forget_guild`, …), or by `carry_out`. Those write it down themselves where nobody did; an equal one that is written
+down already is the same one. What meets a busy or full database stays written down, and `repeat` tries it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from indexer.database.database import Database
+from indexer.database.journal import Journal
+from indexer.errors import ChannelClosed, ChannelGone, RetryLater
+from indexer.model import ChannelId, GuildId, MessageId, UserId
+from indexer.ports import History
+from indexer.progress import now_ms
+from indexer.store import audit, channels, guilds, messages, opt_outs
+from indexer.supervisor import Faults, contained
+
+log = logging.getLogger(__name__)
+
+NAME = "removals"  # of this work among the faults
+
+# Messages deleted in one transaction when a channel, a guild or an author goes: some 50 ms, so that nobody waits long
+# for the writer.
+STEP = 500
+
+
+@dataclass(frozen=True, slots=True)
+class MessagesDeleted:
+    """One message or many, of any channels."""
+
+    message_ids: tuple[MessageId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MessageChanged:
+    """An edit that takes words or pictures away. What the message is now is asked for again, never written down."""
+
+    channel_id: ChannelId
+    message_id: MessageId
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelDeleted:
+    """A channel with its threads, or a thread."""
+
+    channel_id: ChannelId
+
+
+@dataclass(frozen=True, slots=True)
+class GuildLeft:
+    """The bot was removed from a guild, or left it."""
+
+    guild_id: GuildId
+
+
+@dataclass(frozen=True, slots=True)
+class OptedOut:
+    """A person who wants not to be found: in a guild, or everywhere (guild 0). `by`: who said so."""
+
+    user_id: UserId
+    guild_id: GuildId
+    by: UserId | None = None
+
+
+Removal = MessagesDeleted | MessageChanged | ChannelDeleted | GuildLeft | OptedOut
+
+_KINDS: dict[str, type[Any]] = {
+    kind.__name__: kind for kind in (MessagesDeleted, MessageChanged, ChannelDeleted, GuildLeft, OptedOut)
+}
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A removal that is written down under `number`; `turn` is held by whoever carries it out."""
+
+    number: int
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Removals:
+    """Carries removals out. Belongs to one event loop; `repeat` runs under the supervisor."""
+
+    def __init__(self, db: Database, history: History, journal: Journal, keep: messages.Keep, faults: Faults) -> None:
+        self._db = db
+        self._history = history
+        self._journal = journal
+        self._keep = keep
+        self._faults = faults
+        self._pending: dict[Removal, _Pending] = {}
+        for number, what in journal.pending.items():
+            removal = _read(what)
+            if removal is not None:
+                self._pending[removal] = _Pending(number)
+        self._left = asyncio.Event()
+        if self._pending:
+            self._left.set()
+
+    @property
+    def pending(self) -> tuple[Removal, ...]:
+        """What is written down and not carried out yet, oldest first."""
+        return tuple(self._pending)
+
+    async def write_down(self, removal: Removal) -> None:
+        """On the disk when this returns. Never raises: where the journal cannot be written, that is logged, and the
+        removal is kept in memory.
+        """
+        if removal not in self._pending:
+            self._pending[removal] = _Pending(self._journal.add({"kind": type(removal).__name__, **asdict(removal)}))
+        await self._journal.flush()
+
+    async def carry_out(self, removal: Removal, work: Callable[[], Awaitable[int]] | None = None) -> int | None:
+        """Writes it down and does it now: how many messages went; None where it could not be stored, and is repeated.
+
+        `work` does it in place of what `repeat` would do. Raises Stop.
+        """
+        await self.write_down(removal)
+        gone: int | None = None
+        with contained(NAME, self._faults):
+            gone = await self._perform(removal, work)
+        if gone is None:
+            self._left.set()
+        return gone
+
+    async def settle(self, wanted: Callable[[Removal], bool]) -> None:
+        """Carries out what is written down of `wanted`, before something that it must not meet. Raises RetryLater."""
+        for removal in [one for one in self._pending if wanted(one)]:
+            await self._perform(removal, None)
+
+    async def repeat(self) -> None:
+        """Does what is left whenever there is some, until cancelled. Raises RetryLater where something stays left."""
+        while True:
+            await self._left.wait()
+            self._left.clear()
+            left = 0
+            for removal in self.pending:
+                with contained(NAME, self._faults) as attempt:
+                    await self._perform(removal, None)
+                left += attempt.failed
+            if left:
+                self._left.set()
+                raise RetryLater(f"{left} deletions wait until they can be stored.")
+
+    async def _perform(self, removal: Removal, work: Callable[[], Awaitable[int]] | None) -> int:
+        """Raises what keeps it from being stored; 0 where somebody else was faster."""
+        found = self._pending.get(removal)
+        if found is None:
+            return 0
+        async with found.turn:
+            if self._pending.get(removal) is not found:
+                return 0
+            gone = await (work() if work is not None else self._remove(removal))
+            del self._pending[removal]
+            self._journal.done(found.number)
+            await self._journal.flush()
+            return gone
+
+    async def _remove(self, removal: Removal) -> int:
+        match removal:
+            case MessagesDeleted(message_ids):
+                async with self._db.transaction() as tx:
+                    return await messages.delete(tx, message_ids)
+            case MessageChanged(channel_id, message_id):
+                return await self._read_again(channel_id, message_id)
+            case ChannelDeleted(channel_id):
+                return await self._delete_channel(channel_id)
+            case GuildLeft(guild_id):
+                return await self._forget_guild(guild_id)
+            case OptedOut(user_id, guild_id, by):
+                return await opt_out(self._db, user_id, guild_id, by)
+
+    async def _read_again(self, channel_id: ChannelId, message_id: MessageId) -> int:
+        asked_ms = now_ms()
+        try:
+            message = await self._history.message(channel_id, message_id)
+        except ChannelGone:
+            return await self._delete_channel(channel_id)
+        except ChannelClosed as error:
+            log.info("what changed in message %d is read when its channel opens again: %s", message_id, error)
+            return 0
+        async with self._db.transaction() as tx:
+            if message is None:
+                return await messages.delete(tx, [message_id])
+            await messages.store(tx, [message], keep=self._keep, seen_ms=asked_ms)
+        return 0
+
+    async def _delete_channel(self, channel_id: ChannelId) -> int:
+        async with self._db.reader() as connection:
+            channel = await channels.get(connection, channel_id)
+            known = await channels.of_guild(connection, channel.guild_id) if channel is not None else []
+        gone = 0
+        for going in [one.id for one in known if one.parent_id == channel_id] + [channel_id]:
+            gone += await self._empty(channel_id=going)
+        async with self._db.transaction() as tx:
+            await channels.delete(tx, [channel_id])
+        return gone
+
+    async def _forget_guild(self, guild_id: GuildId) -> int:
+        async with self._db.transaction() as tx:
+            await guilds.set_consent(tx, guild_id, False)
+        gone = await self._empty(guild_id=guild_id)
+        async with self._db.transaction(durable=True) as tx:
+            await guilds.forget(tx, guild_id)
+            await audit.add(tx, "guild.forget", guild_id=guild_id)
+        return gone
+
+    async def _empty(self, *, guild_id: GuildId | None = None, channel_id: ChannelId | None = None) -> int:
+        """Deletes the messages of a guild or channel in steps, each a transaction of its own; returns how many."""
+        gone = 0
+        while True:
+            async with self._db.transaction() as tx:
+                step = await messages.delete_some(tx, STEP, guild_id=guild_id, channel_id=channel_id)
+            if not step:
+                return gone
+            gone += step
+
+
+async def opt_out(db: Database, user_id: UserId, where: GuildId, by: UserId | None = None) -> int:
+    """Records the wish, deletes what is stored, and leaves a line in the audit log; returns how many messages went."""
+    async with db.transaction(durable=True) as tx:
+        gone = await opt_outs.add(tx, user_id, where)
+        guild_id = None if where == opt_outs.EVERYWHERE else where
+        detail = {"user": user_id, "messages": gone}
+        await audit.add(tx, "privacy.forget", guild_id=guild_id, actor_id=by, detail=detail)
+    return gone
+
+
+def _read(what: Mapping[str, Any]) -> Removal | None:
+    """A record of the file; None (and a line in the log) where a newer version wrote what this one does not know."""
+    try:
+        values = {name: tuple(value) if isinstance(value, list) else value for name, value in what.items()}
+        removal: Removal = _KINDS[str(values.pop("kind"))](**values)
+    except (KeyError, TypeError, AttributeError):
+        log.warning("a removal that this version does not know stays in the journal: %s", what)
+        return None
+    return removal

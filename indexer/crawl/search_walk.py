@@ -1,0 +1,198 @@
+"""Sparse backfill: where few messages show a picture, Discord's own search finds those that do.
+
+A page of history brings 100 messages, a page of search 25 that match. So search needs fewer requests where less than
+one message in four shows a picture, and several times fewer where it is one in thirty. But Discord promises neither
+that its index is complete nor that it is there at all. Hence: a stretch of history that was searched is held against
+pages of real history from inside it, one of them from its longest silence; one picture that search did not know, and
+the channel is paged from there on.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from indexer.model import ChannelId, GuildId, Message, MessageId
+from indexer.ports import PAGE, SearchableHistory, SearchPage
+from indexer.progress import now_ms
+
+SEARCH_PAGE = 25  # Discord's largest page of search
+
+# Together these find every message whose picture search can know of (the words of one ask for all of them). Pictures
+# with names or types of their own count as files there. Pictures in components are known to no word of Discord's.
+KINDS: tuple[tuple[str, ...], ...] = (
+    ("image",),
+    ("video",),
+    ("embed",),
+    ("snapshot",),
+    ("file", "-image", "-video"),
+)
+STICKERS: tuple[str, ...] = ("sticker",)
+
+# Requests of search before its findings are checked: no more than 250 messages to doubt.
+STRETCH = 10
+
+# One page of real history is looked at for this many messages that search went past, and some at the very beginning.
+MESSAGES_A_SAMPLE = 5000
+FIRST_SAMPLES = 3
+
+# Search is begun only where it promises at most this share of paging's requests, samples included.
+WORTH = 0.6
+
+Ask = Callable[[Callable[[], Awaitable[SearchPage | None]]], Awaitable[SearchPage | None]]
+
+
+class SearchFailed(Exception):
+    """Search is not to be had, or contradicts itself: page the channel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What search knows of low…high (closed), newest first; `low` is 0 at the end of the channel."""
+
+    messages: tuple[Message, ...]
+    low: int
+    high: int
+
+
+@dataclass(slots=True)
+class _Kind:
+    """How far one word was followed: everything it finds from `cursor` up is in hand."""
+
+    has: tuple[str, ...]
+    cursor: int
+    total: int = 0
+
+
+class SearchWalk:
+    """Walks down one channel by search, from `before` to its beginning."""
+
+    def __init__(
+        self,
+        history: SearchableHistory,
+        guild_id: GuildId,
+        channel_id: ChannelId,
+        before: MessageId,
+        *,
+        stickers: bool,
+        ask: Ask,
+    ) -> None:
+        """`ask` awaits one request as the crawl wants it: in its turn, repeated after passing faults."""
+        self._history = history
+        self._guild_id = guild_id
+        self._channel_id = channel_id
+        self._ask = ask
+        self._high = int(before) - 1
+        self._kinds = [_Kind(has, int(before)) for has in (*KINDS, *((STICKERS,) if stickers else ()))]
+        self._found: dict[MessageId, Message] = {}
+        self.requests = 0
+        self.began_ms = now_ms()  # what a later stretch gives may have been found by an earlier one's requests
+        self._all = 0  # messages of the channel below the walk's beginning, with and without pictures
+        self._shown = 0  # messages with pictures so far, and of the last stretch
+        self._last = 0
+        self._stretches = 0
+        self._passed = 0
+
+    async def worth_it(self, share: float) -> bool:
+        """Asks Discord's totals whether search needs clearly fewer requests than paging.
+
+        `share` is that of messages with pictures among those read so far; where it is high nothing is asked. Raises
+        SearchFailed, RetryLater.
+        """
+        if share * PAGE / SEARCH_PAGE > WORTH:
+            return False
+        self._all = (await self._request((), self._high + 1, 1)).total
+        affordable = WORTH * self._all / PAGE
+        needed = len(self._kinds) + 1.0  # each word costs a request, even if it finds nothing
+        for kind in self._kinds:
+            if needed > affordable:
+                return False
+            await self._advance(kind)
+            needed += max(0.0, kind.total / SEARCH_PAGE - 1) * (1 + 1 / STRETCH)
+        return needed <= affordable
+
+    async def stretch(self) -> Stretch:
+        """The next stretch. Raises SearchFailed, RetryLater."""
+        until = self.requests + STRETCH
+        while self.requests < until:
+            behind = max(self._kinds, key=lambda kind: kind.cursor)
+            if behind.cursor == 0:
+                break
+            await self._advance(behind)
+        low = max(kind.cursor for kind in self._kinds)
+        ready = sorted((one for one in self._found if one >= low), reverse=True)
+        result = Stretch(tuple(self._found.pop(one) for one in ready), low, self._high)
+        self._high = low - 1
+        self._last = len(ready)
+        self._shown += self._last
+        self._stretches += 1
+        return result
+
+    @property
+    def samples(self) -> int:
+        """How many pages of real history the last stretch should be held against."""
+        least = FIRST_SAMPLES if self._stretches == 1 else 1
+        return max(least, round(self._all / self._expected * self._last / MESSAGES_A_SAMPLE))
+
+    def passed(self) -> int:
+        """About how many messages, with and without pictures, the stretches went past since the last call."""
+        so_far = self._all if self._high <= 0 else round(self._all * self._shown / self._expected)
+        new, self._passed = so_far - self._passed, so_far
+        return max(new, 0)
+
+    @property
+    def _expected(self) -> int:
+        """At least how many messages with pictures the walk will find, ≥ 1."""
+        return max(1, self._shown, *(kind.total for kind in self._kinds))
+
+    async def _advance(self, kind: _Kind) -> None:
+        """One more page of one word."""
+        page = await self._request(kind.has, kind.cursor, SEARCH_PAGE)
+        kind.total = max(kind.total, page.total)
+        for message in page.messages:
+            if message.pictures and message.id <= self._high:
+                self._found[message.id] = message
+        if page.lowest is None:
+            if page.total:
+                raise SearchFailed(f"search knows of {page.total} more messages but shows none")
+            kind.cursor = 0
+        elif page.lowest >= kind.cursor:  # Discord counts `max_id` in, and nothing else is left
+            kind.cursor = 0
+        else:
+            # A short page is no end; only its total says that nothing is left.
+            kind.cursor = 0 if 0 < page.total <= len(page.messages) else int(page.lowest)
+
+    async def _request(self, has: Sequence[str], before: int, limit: int) -> SearchPage:
+        self.requests += 1
+        page = await self._ask(
+            lambda: self._history.search(
+                self._guild_id, self._channel_id, has=has, before=MessageId(before), limit=limit
+            )
+        )
+        if page is None:
+            raise SearchFailed("Discord's search is not to be had now")
+        return page
+
+
+def sample_points(stretch: Stretch, count: int) -> list[MessageId]:
+    """Where in a stretch to look at real history: pages that end there. `count` ≥ 1.
+
+    The first looks into the longest silence, which is how a hole in Discord's index looks; the others anywhere.
+    """
+    ids = [stretch.high + 1, *(message.id for message in stretch.messages), stretch.low]
+    silences = [(above - below, above) for above, below in pairwise(ids)]
+    points = [MessageId(max(silences)[1])]
+    points += [MessageId(random.randint(stretch.low + 1, stretch.high + 1)) for _ in range(count - 1)]
+    return points
+
+
+def missed(stretch: Stretch, page: Sequence[Message]) -> list[Message]:
+    """The messages of a page of real history that show pictures, lie inside the stretch, and search did not find."""
+    known = {message.id for message in stretch.messages}
+    return [
+        message
+        for message in page
+        if message.pictures and stretch.low <= message.id <= stretch.high and message.id not in known
+    ]

@@ -1,0 +1,143 @@
+"""The sweep: what was deleted or edited while nobody told us is found by looking again, slowly, oldest check first.
+
+Discord never repeats the deletions that a bot missed. So once in a while each stored message is held against a page of
+history: what is missing there is deleted here, what was edited is stored as it is now. One request checks every stored
+message of up to 100 that stand together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from indexer.database.database import Database
+from indexer.errors import ChannelClosed, ChannelGone, RetryLater, Stop
+from indexer.fair_semaphore import FairSemaphore
+from indexer.model import ChannelId, GuildId, Message, MessageId
+from indexer.ports import PAGE, History
+from indexer.progress import now_ms
+from indexer.store import channels, guilds, messages
+
+log = logging.getLogger(__name__)
+
+DAY_MS = 86_400_000
+TRIES = 3  # of one page, before a fault that should pass counts as one that does not
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """One look: how many stored messages were checked, and how many of them are gone."""
+
+    checked: int
+    gone: int
+
+
+class Sweep:
+    """Looks at the stored messages of all guilds that consented, one page a turn, guilds in turn."""
+
+    def __init__(
+        self,
+        db: Database,
+        history: History,
+        *,
+        keep: messages.Keep,
+        slots: FairSemaphore,
+        again_days: float,
+        busy: Callable[[GuildId], bool],
+    ) -> None:
+        """A message is looked at again after `again_days`. Guilds that `busy` names are left alone meanwhile."""
+        self._db = db
+        self._history = history
+        self._keep = keep
+        self._slots = slots
+        self._again_ms = round(again_days * DAY_MS)
+        self._busy = busy
+        self._schedule: deque[GuildId] = deque()
+        self._failures: dict[MessageId, int] = {}  # in a row, of the page below that message; one a guild at most
+
+    async def forever(self, per_minute: float) -> None:
+        """One look each 60 / `per_minute` seconds; 0: none. Raises what `look` raises: it runs under the supervisor."""
+        if per_minute <= 0:
+            return
+        while True:
+            await asyncio.sleep(60 / per_minute)
+            await self.look()
+
+    async def look(self) -> Swept | None:
+        """Checks the page around the message that was checked the longest ago; None where everything is fresh.
+
+        Raises what kept the page from being checked. A page that fails for another reason than a passing one, or TRIES
+        times in a row, is stepped over: it comes again after a day.
+        """
+        async with self._db.reader() as connection:
+            consented = await guilds.consented(connection)
+            self._schedule = deque([one for one in self._schedule if one in consented] or consented)
+            due = None
+            for _ in range(len(self._schedule)):
+                guild_id = self._schedule.popleft()
+                if self._busy(guild_id):
+                    continue
+                oldest = await messages.oldest_checked(connection, guild_id, now_ms() - self._again_ms, 1)
+                if oldest:
+                    due = (guild_id, *oldest[0])
+                    break
+        if due is None:
+            return None
+        try:
+            swept = await self._check(*due)
+        except Stop:
+            raise
+        except Exception as error:
+            await self._count_failure(due, passing=isinstance(error, RetryLater))
+            raise
+        self._failures.pop(due[2], None)
+        return swept
+
+    async def _count_failure(self, due: tuple[GuildId, ChannelId, MessageId], *, passing: bool) -> None:
+        _, channel_id, message_id = due
+        failures = self._failures.pop(message_id, 0) + 1
+        if passing and failures < TRIES:
+            self._failures[message_id] = failures
+            return
+        log.warning("channel %d: the page below message %d is stepped over for a day", channel_id, message_id)
+        again_ms = now_ms() - self._again_ms + min(DAY_MS, self._again_ms // 2)
+        async with self._db.transaction() as tx:
+            page = await messages.newest(tx, channel_id, message_id, PAGE)
+            await messages.mark_checked(tx, page, again_ms)
+
+    async def _check(self, guild_id: GuildId, channel_id: ChannelId, message_id: MessageId) -> Swept:
+        asked_ms = now_ms()
+        try:
+            async with self._slots.hold(guild_id):
+                page = list(await self._history.page(channel_id, before=MessageId(message_id + 1)))
+                if not page:  # an empty page proves nothing
+                    one = await self._history.message(channel_id, message_id)
+                    page = [] if one is None else [one]
+        except ChannelGone:
+            async with self._db.transaction() as tx:
+                await channels.delete(tx, [channel_id])
+            return Swept(0, 0)
+        except ChannelClosed as error:
+            async with self._db.transaction() as tx:
+                await channels.park(tx, channel_id, error.sentence)
+            return Swept(0, 0)
+        return await self._settle(channel_id, message_id, page, asked_ms)
+
+    async def _settle(self, channel_id: ChannelId, message_id: MessageId, page: list[Message], asked_ms: int) -> Swept:
+        """Brings what is stored between the page's oldest message and `message_id` to what Discord shows now."""
+        shown = {message.id for message in page}
+        low = min((*shown, message_id))
+        async with self._db.transaction() as tx:
+            stored = await messages.between(tx, channel_id, low, message_id)
+            gone = [one for one in stored if one not in shown]
+            if gone:
+                await messages.delete(tx, gone)
+            # Storing them again brings edits, and marks them as checked; new places wait for housekeeping.
+            await messages.store(tx, page, keep=self._keep, seen_ms=asked_ms)
+            await messages.mark_checked(tx, stored, asked_ms)
+        if gone:
+            log.info("channel %s: %d messages were deleted while nobody told us", channel_id, len(gone))
+        return Swept(len(stored), len(gone))

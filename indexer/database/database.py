@@ -1,0 +1,306 @@
+"""The open database: one writer, a few readers, transactions that end whatever happens.
+
+Every connection is a thread of its own (aiosqlite), so nothing here blocks the event loop. Writing goes through
+`Database.transaction()`, one at a time; reading through `Database.reader()`, each use one consistent snapshot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+
+from indexer.database import lock, migrate, scrub
+from indexer.database.connections import (
+    BUSY_MS,
+    close,
+    connect_readonly,
+    open_reader,
+    open_writer,
+    to_the_end,
+    translated,
+)
+from indexer.errors import RetryLater, StorageError
+
+__all__ = [
+    "FILE_NAME",
+    "Database",
+    "as_json",
+    "connect_readonly",
+    "first",
+    "now_ms",
+    "open_database",
+    "to_the_end",
+]
+
+FILE_NAME = "afterimage.sqlite3"
+READERS = 4
+TURN_S = 60.0  # seconds that a task waits for the writer or for a reader before it is told to try later
+
+CHECKPOINT_WAIT_MS = 50  # that emptying the WAL waits for a reader, while nobody can write
+FIND_PAGES = 2048  # pages that are looked through at once, some 10 ms in a thread; nobody waits for it
+SCRUB_PAGES = 256  # pages that are cleaned while nobody can write: 5 ms, and what the WAL held of other writers
+SCRUB_TRIES, SCRUB_AGAIN_S = 100, 0.1  # how long a reader may keep the WAL from being moved before scrubbing gives up
+
+
+class Database:
+    """An open data folder. Made by `open_database`; belongs to one event loop."""
+
+    def __init__(self, path: Path, writer: aiosqlite.Connection | None) -> None:
+        self.path = path
+        self._writer = writer
+        self._synchronous = ""  # what the writer is set to; "" while nobody knows
+        self._turn = asyncio.Lock()
+        self._owner: asyncio.Task[Any] | None = None
+        self._places = asyncio.Semaphore(READERS)
+        self._idle: list[aiosqlite.Connection] = []
+        self._file: int | None = None
+
+    @asynccontextmanager
+    async def transaction(self, *, durable: bool = False) -> AsyncIterator[aiosqlite.Connection]:
+        """The writer inside BEGIN IMMEDIATE … COMMIT; any exception, cancellation included, rolls back.
+
+        Once the block has ended without an exception the commit runs to its end even if the task is cancelled then.
+        `durable` waits until the commit is on the disk, for what a person was promised (about 4 ms instead of 0.01).
+        Raises RetryLater when the writer is not free within TURN_S, StorageError where the disk refuses or the database
+        was opened read-only, RuntimeError for a transaction inside this task's own.
+        """
+        writer = await self._take_turn()
+        try:
+            with translated(self.path):
+                try:
+                    await self._begin(writer, "FULL" if durable else "NORMAL")
+                    yield writer
+                    if not writer.in_transaction:
+                        raise StorageError(f"{self.path}: SQLite gave up the transaction; nothing of it was kept.")
+                    await to_the_end(writer.commit())
+                except BaseException as error:
+                    if isinstance(error, asyncio.CancelledError):
+                        await writer.interrupt()  # whatever still runs for this task would be rolled back anyway
+                    await to_the_end(writer.rollback())
+                    raise
+        finally:
+            self._release_turn()
+
+    @asynccontextmanager
+    async def reader(self) -> AsyncIterator[aiosqlite.Connection]:
+        """A read-only connection; all statements of one use see the same snapshot.
+
+        Raises RetryLater when none of the READERS connections is free within TURN_S.
+        """
+        try:
+            async with asyncio.timeout(TURN_S):
+                await self._places.acquire()
+        except TimeoutError:
+            raise RetryLater(f"{self.path}: all {READERS} readers were busy for {TURN_S:.0f} s.") from None
+        try:
+            connection = self._idle.pop() if self._idle else await open_reader(self.path)
+            try:
+                with translated(self.path):
+                    await connection.execute_fetchall("BEGIN")
+                    yield connection
+            except asyncio.CancelledError:
+                await connection.interrupt()  # a long query must not hold back the next user of this connection
+                raise
+            finally:
+                await to_the_end(self._put_back(connection))
+        finally:
+            self._places.release()
+
+    async def checkpoint(self) -> bool:
+        """Moves everything from the WAL into the database file and empties the WAL file.
+
+        False where a reader's snapshot was in the way for CHECKPOINT_WAIT_MS: what it still sees stays in the WAL until
+        the next time.
+        """
+        writer = await self._take_turn()
+        try:
+            with translated(self.path):
+                await writer.execute_fetchall(f"PRAGMA busy_timeout = {CHECKPOINT_WAIT_MS}")
+                try:
+                    ((busy, _, _),) = await to_the_end(writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)"))
+                finally:
+                    await to_the_end(writer.execute_fetchall(f"PRAGMA busy_timeout = {BUSY_MS}"))
+        finally:
+            self._release_turn()
+        return not busy
+
+    async def scrub(self) -> bool:
+        """Zeros over what deleted rows left inside the pages of the file (see scrub.py).
+
+        The file is read in chunks while others write. What needs cleaning is cleaned SCRUB_PAGES at a time, by whoever
+        holds the writer, so that nobody else writes the file; the writer's own cache, which may hold the old bytes, is
+        let go. Pages with a newer version in the WAL come last, when the WAL has been moved. False where a reader kept
+        it from being moved all the time. Raises RetryLater, StorageError.
+        """
+        if self._file is None:
+            # Closed with the database and not before: closing any handle of a file drops the locks that SQLite holds on
+            # it in this process.
+            self._file = await asyncio.to_thread(os.open, self.path, os.O_RDWR)
+        handle = self._file
+        async with self.reader() as connection:
+            ((page_size,),) = await connection.execute_fetchall("PRAGMA page_size")
+            ((pointer_maps,),) = await connection.execute_fetchall("PRAGMA auto_vacuum")
+        size = (await asyncio.to_thread(os.fstat, handle)).st_size
+        if pointer_maps or size // page_size >= scrub.MOST_PAGES:  # the kind of a page cannot be told: the slow way
+            await self.rewrite()
+            return True
+        late: list[int] = []
+        with translated(self.path):
+            for first in range(1, size // page_size + 1, FIND_PAGES):
+                found = await asyncio.to_thread(scrub.find, handle, page_size, first, FIND_PAGES)
+                for at in range(0, len(found), SCRUB_PAGES):
+                    late += await self._scrub(handle, page_size, found[at : at + SCRUB_PAGES])
+                # Now, while others write: left to the next checkpoint, the disk's work held the writer for 600 ms.
+                await asyncio.to_thread(os.fsync, handle)
+            for at in range(0, len(late), SCRUB_PAGES):
+                if not await self._scrub_moved(handle, page_size, late[at : at + SCRUB_PAGES]):
+                    return False
+            await asyncio.to_thread(os.fsync, handle)
+        return True
+
+    async def _scrub(self, handle: int, page_size: int, pages: Sequence[int]) -> list[int]:
+        """Cleans the pages that the WAL has no newer version of; returns the others."""
+        wal = self.path.with_name(self.path.name + "-wal")
+
+        def work() -> list[int]:
+            newer = scrub.logged(wal, page_size)
+            scrub.clean(handle, page_size, [page for page in pages if page not in newer])
+            return [page for page in pages if page in newer]
+
+        writer = await self._take_turn()
+        try:
+            await to_the_end(writer.execute_fetchall("PRAGMA shrink_memory"))
+            return await to_the_end(asyncio.to_thread(work))
+        finally:
+            self._release_turn()
+
+    async def _scrub_moved(self, handle: int, page_size: int, pages: Sequence[int]) -> bool:
+        """Cleans pages once all of the WAL has been moved into the file; False where a reader kept it from that."""
+        for _ in range(SCRUB_TRIES):
+            writer = await self._take_turn()
+            try:
+                ((_, newer, moved),) = await to_the_end(writer.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)"))
+                if newer == moved:
+                    await to_the_end(writer.execute_fetchall("PRAGMA shrink_memory"))
+                    await to_the_end(asyncio.to_thread(scrub.clean, handle, page_size, pages))
+                    return True
+            finally:
+                self._release_turn()
+            await asyncio.sleep(SCRUB_AGAIN_S)
+        return False
+
+    async def rewrite(self) -> None:
+        """Writes the whole file anew (VACUUM) and gives room back; nobody else can write meanwhile, about 10 s for each
+        GB. Needs as much free disk as the file has. A cancellation stops it and changes nothing.
+        """
+        os.environ.setdefault("SQLITE_TMPDIR", str(self.path.parent))  # where VACUUM's copy has room: beside the file
+        writer = await self._take_turn()
+        try:
+            with translated(self.path):
+                try:
+                    await writer.execute_fetchall("VACUUM")
+                except asyncio.CancelledError:
+                    await writer.interrupt()
+                    raise
+                finally:
+                    await to_the_end(writer.rollback())  # waits for the thread; there is nothing left to roll back
+        finally:
+            self._release_turn()
+
+    def close_file(self) -> None:
+        """Closes the handle of `scrub`; every connection of this process must be closed by then. Blocks."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    async def close_readers(self) -> None:
+        """Closes the idle readers; new ones are opened when they are needed."""
+        while self._idle:
+            await close(self._idle.pop())
+
+    async def _begin(self, writer: aiosqlite.Connection, synchronous: str) -> None:
+        """One call of the thread, whatever has to be set: each costs 0.1 ms, which is what the commit itself takes."""
+        if self._synchronous == synchronous:
+            await writer.execute_fetchall("BEGIN IMMEDIATE")
+            return
+        self._synchronous = ""
+        await writer.executescript(f"PRAGMA synchronous = {synchronous}; BEGIN IMMEDIATE")
+        self._synchronous = synchronous
+
+    async def _take_turn(self) -> aiosqlite.Connection:
+        if self._writer is None:
+            raise StorageError(f"{self.path} was opened for reading only.")
+        if self._owner is not None and self._owner is asyncio.current_task():
+            raise RuntimeError("a transaction inside a transaction of the same task would wait for itself")
+        try:
+            async with asyncio.timeout(TURN_S):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise RetryLater(f"{self.path}: the writer was busy for {TURN_S:.0f} s.") from None
+        self._owner = asyncio.current_task()
+        return self._writer
+
+    def _release_turn(self) -> None:
+        self._owner = None
+        self._turn.release()
+
+    async def _put_back(self, connection: aiosqlite.Connection) -> None:
+        try:
+            await connection.rollback()
+            usable = not connection.in_transaction
+        except sqlite3.Error:
+            usable = False
+        if usable:
+            self._idle.append(connection)
+        else:
+            await connection.close()
+
+
+@asynccontextmanager
+async def open_database(data_dir: Path, *, write: bool = True) -> AsyncIterator[Database]:
+    """The database in `data_dir`, open until the block ends.
+
+    `write=True` makes the folder if needed, holds its writer lock, and creates or upgrades the schema (backup first).
+    `write=False` reads beside whoever writes. Raises StorageError, saying what to do, where the folder cannot be used.
+    """
+    path = data_dir / FILE_NAME
+    async with AsyncExitStack() as stack:
+        writer, files = None, ExitStack()
+        if write:
+            stack.enter_context(lock.hold(data_dir))
+            stack.push(files)  # closed after every connection
+            await to_the_end(asyncio.to_thread(migrate.migrate, path))
+            writer = await open_writer(path)
+            stack.push_async_callback(close, writer)
+        else:
+            await to_the_end(asyncio.to_thread(migrate.check, path))
+        database = Database(path, writer)
+        files.callback(database.close_file)
+        stack.push_async_callback(database.close_readers)  # before the writer: the last one to close empties the WAL
+        yield database
+
+
+async def first(connection: aiosqlite.Connection, sql: str, parameters: Iterable[Any] = ()) -> tuple[Any, ...] | None:
+    """The first row of the answer, None where there is none."""
+    for row in await connection.execute_fetchall(sql, parameters):
+        return tuple(row)
+    return None
+
+
+def as_json(ids: Iterable[int]) -> str:
+    """Ids as one parameter, for `IN (SELECT value FROM json_each(?))`: any number of them, one prepared statement."""
+    return json.dumps(list(ids))
+
+
+def now_ms() -> int:
+    """The time now, Unix milliseconds."""
+    return time.time_ns() // 1_000_000

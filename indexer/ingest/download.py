@@ -1,0 +1,96 @@
+"""One item's way from a link to pixels: fetch, recognise known bytes, decode."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import Protocol
+
+from indexer.backoff import Backoff
+from indexer.errors import ChannelClosed, LinkExpired, Reason, Rejected, RetryLater
+from indexer.ingest.items import Item
+from indexer.model import DecodedPicture, Message, PictureRef
+from indexer.ports import History
+from indexer.progress import now_ms
+
+# Tries for one file while its worker waits: 4 within about 5 s. What still fails is recorded, with a next attempt.
+FETCH_BACKOFF = Backoff(tries=4, first_s=0.5, longest_s=4.0)
+
+# Hashing 64 KiB takes 0.05 ms: above that it goes to a thread.
+HASH_INLINE_BYTES = 64 * 1024
+
+
+class Fetches(Protocol):
+    """The part of Fetcher that the pipeline needs."""
+
+    async def fetch(
+        self, url: str, *, proxy_url: str | None = None, width: int | None = None, height: int | None = None
+    ) -> bytes: ...
+
+
+class Decodes(Protocol):
+    """The part of Decoder that the pipeline needs."""
+
+    async def decode(self, data: bytes) -> DecodedPicture: ...
+
+
+class PlaceGone(Exception):
+    """The message does not show the picture any more: `message` is what it was when it was asked for at `asked_ms`
+    (Unix milliseconds), None where it was deleted.
+    """
+
+    def __init__(self, message: Message | None, asked_ms: int) -> None:
+        super().__init__()
+        self.message = message
+        self.asked_ms = asked_ms
+
+
+async def download(item: Item, fetcher: Fetches, history: History, backoff: Backoff) -> bytes:
+    """The bytes of the item's picture.
+
+    An expired link is replaced by asking for the message anew, once; a link that is expired from the start is GONE.
+    Raises Rejected, RetryLater when `backoff` is at its end, ChannelClosed, or PlaceGone.
+    """
+    try:
+        return await _fetch_with_retries(item.ref, fetcher, backoff)
+    except LinkExpired:
+        asked_ms = now_ms()
+        message = await history.message(item.channel_id, item.message_id)
+    fresh = next((ref for ref in message.pictures if ref.link == item.ref.link), None) if message is not None else None
+    if fresh is None:
+        raise PlaceGone(message, asked_ms)
+    try:
+        return await _fetch_with_retries(fresh, fetcher, backoff)
+    except LinkExpired as error:
+        raise Rejected(Reason.GONE, f"a fresh link of message {item.message_id} does not work either") from error
+
+
+async def _fetch_with_retries(ref: PictureRef, fetcher: Fetches, backoff: Backoff) -> bytes:
+    failures = 0
+    while True:
+        try:
+            return await fetcher.fetch(ref.url, proxy_url=ref.proxy_url, width=ref.width, height=ref.height)
+        except RetryLater as error:
+            failures += 1
+            wait_s = backoff.wait_s(failures, error.retry_after)
+            if failures >= backoff.tries or wait_s > backoff.longest_s:
+                raise
+            await asyncio.sleep(wait_s)
+
+
+async def sha256_of(data: bytes) -> bytes:
+    """SHA-256 of `data`; large files are hashed in a thread."""
+    if len(data) <= HASH_INLINE_BYTES:
+        return hashlib.sha256(data).digest()
+    return await asyncio.to_thread(lambda: hashlib.sha256(data).digest())
+
+
+def failure_of(error: Exception) -> Reason:
+    """The reason that is recorded for a place."""
+    if isinstance(error, Rejected):
+        return error.reason
+    if isinstance(error, ChannelClosed):
+        return Reason.FORBIDDEN
+    if isinstance(error, RetryLater):
+        return Reason.UNREACHABLE
+    return Reason.INTERNAL

@@ -1,0 +1,45 @@
+"""What travels between the pipeline's stages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from indexer.ingest.fair_queue import Lane
+from indexer.model import ChannelId, DecodedPicture, GuildId, MessageId, PictureRef, PlaceId
+from indexer.progress import Tally
+
+# Ranks of the lanes: what a member posted just now overtakes the backlog.
+LIVE, BACKLOG = 0, 1
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A place whose picture is to be fetched, with a link that was fresh when the item was made.
+
+    `attempts` counts its failures so far. `tally` belongs to who asked for it, None where nobody waits.
+    """
+
+    place_id: PlaceId
+    guild_id: GuildId
+    channel_id: ChannelId
+    message_id: MessageId
+    ref: PictureRef
+    lane: Lane
+    attempts: int = 0
+    tally: Tally | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A decoded picture on its way to the encoder. `content` also collects the places of the same bytes."""
+
+    content: Content
+    picture: DecodedPicture
+
+
+@dataclass(slots=True)
+class Content:
+    """Bytes in hand, known by their SHA-256, and every item that turned out to have them."""
+
+    sha256: bytes
+    items: list[Item] = field(default_factory=list)

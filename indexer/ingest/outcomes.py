@@ -1,0 +1,200 @@
+"""What becomes of pictures, written down: embedded, known already, or failed with a reason and a next attempt.
+
+Every method is one transaction, and ends the items it speaks of: their tallies count them, their claims are released.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from indexer.backoff import Backoff
+from indexer.database.database import Database
+from indexer.errors import Reason
+from indexer.ingest.items import Content, Item, Prepared
+from indexer.model import Message, ModelId, PictureId, PlaceId, Vectors
+from indexer.progress import now_ms
+from indexer.store import embeddings, messages, pictures, places
+
+# A failed place is tried again after 1 minute, 2, 4, … at most a day, 12 times in all, over some two days; then only
+# on request.
+PLACE_BACKOFF = Backoff(tries=12, first_s=60.0, longest_s=86_400.0)
+
+# What a file's bytes are guilty of themselves: the same bytes are never opened again. The other reasons may be the
+# machine's fault or the network's.
+OF_THE_BYTES = frozenset(
+    {Reason.EMPTY, Reason.NOT_A_PICTURE, Reason.VIDEO, Reason.DOCUMENT, Reason.CORRUPT, Reason.TRUNCATED,
+     Reason.UNSUPPORTED, Reason.TOO_MANY_PIXELS, Reason.TOO_MANY_PARTS}
+)  # fmt: skip
+# What no later try will change by itself.
+FINAL = OF_THE_BYTES | {Reason.TOO_MANY_BYTES, Reason.HOST_NOT_ALLOWED, Reason.TOO_SLOW, Reason.TOO_MUCH_MEMORY,
+                        Reason.WORKER_DIED}  # fmt: skip
+
+
+class Outcomes:
+    """Writes outcomes. Belongs to one event loop."""
+
+    def __init__(self, db: Database, model_id: ModelId, keep: messages.Keep, backoff: Backoff = PLACE_BACKOFF):
+        self._db = db
+        self._keep = keep
+        self._model_id = model_id
+        self._backoff = backoff
+        self._contents: dict[bytes, Content] = {}
+        self.claimed: set[PlaceId] = set()
+
+    def claim(self, place_id: PlaceId) -> bool:
+        """Reserves a place for one item, so that it is fetched once at a time; False where another has it."""
+        if place_id in self.claimed:
+            return False
+        self.claimed.add(place_id)
+        return True
+
+    def gather(self, sha256: bytes, item: Item) -> Content | None:
+        """The content to work on, with `item` in it; None where another item brought the same bytes and works on them.
+
+        Then this item ends when that one does.
+        """
+        content = self._contents.get(sha256)
+        if content is not None:
+            content.items.append(item)
+            return None
+        content = self._contents[sha256] = Content(sha256, [item])
+        return content
+
+    async def attach_known(self, content: Content) -> bool:
+        """Ends the content's items where its bytes are embedded or rejected already; False where they are not."""
+        async with self._db.reader() as connection:
+            known = await pictures.by_sha256(connection, content.sha256)
+            if known is None:
+                return False
+            if known.rejected is None and await embeddings.vector(connection, self._model_id, known.id) is None:
+                return False
+        # The row may go in this moment, with the last message that showed it: then its bytes are unknown after all.
+        if not await self._attach(content, known.id, known.rejected is not None):
+            return False
+        self._forget(content)
+        return True
+
+    async def embedded(self, batch: list[tuple[Prepared, Vectors]]) -> None:
+        """Stores pictures with their vectors ([d] float32, unit length) and ends their items."""
+        ids: list[PictureId] = []
+        done: list[int] = []
+        async with self._db.transaction() as tx:
+            for prepared, _ in batch:
+                ids.append(await pictures.add(tx, prepared.picture))
+            vectors = [vector for _, vector in batch]
+            await embeddings.add(tx, self._model_id, list(zip(ids, vectors, strict=True)))
+            for (prepared, _), picture_id in zip(batch, ids, strict=True):
+                items = list(prepared.content.items)
+                for item in items:
+                    await places.attach(tx, item.place_id, picture_id)
+                done.append(len(items))
+        for (prepared, _), picture_id, count in zip(batch, ids, done, strict=True):
+            for item in prepared.content.items[:count]:
+                self._end(item)
+            del prepared.content.items[:count]
+            await self._attach(prepared.content, picture_id, failed=False)  # those that came during the transaction
+            self.release(prepared.content)
+
+    async def rejected(self, content: Content, byte_count: int, reason: Reason) -> None:
+        """Records that these bytes cannot be searched."""
+        if reason not in OF_THE_BYTES:
+            await self.failed_content(content, reason)
+            return
+        while content.items:
+            items = list(content.items)
+            async with self._db.transaction() as tx:
+                picture_id = await pictures.add_rejected(tx, content.sha256, byte_count, reason)
+                for item in items:
+                    await places.attach(tx, item.place_id, picture_id)
+            self._end_all(content, items, failed=True)
+        self._forget(content)
+
+    async def failed_content(self, content: Content, reason: Reason) -> None:
+        """Records a failure of every item of a content."""
+        while content.items:
+            items = list(content.items)
+            await self._fail(items, reason)
+            self._end_all(content, items, failed=True)
+        self._forget(content)
+
+    async def failed(self, item: Item, reason: Reason) -> None:
+        """Records a failure of an item whose bytes never came."""
+        await self._fail([item], reason)
+        self._end(item, failed=True)
+
+    async def postponed(self, place_id: PlaceId, attempts: int, reason: Reason) -> None:
+        """Records a failed attempt of a place that no item had; `attempts` were made before."""
+        async with self._db.transaction() as tx:
+            await places.failed(tx, place_id, reason, self._next_attempt(attempts, reason))
+
+    async def gone(self, item: Item, message: Message | None, asked_ms: int) -> None:
+        """Ends an item whose message was deleted (None) or edited (as it was when it was asked for)."""
+        async with self._db.transaction() as tx:
+            if message is None:
+                await messages.delete(tx, [item.message_id])
+            else:
+                await messages.store(tx, [message], keep=self._keep, seen_ms=asked_ms)
+        self.withdraw(item)
+
+    def withdraw(self, item: Item) -> None:
+        """Ends an item without an outcome, unless it has ended: its place stays as it is."""
+        if item.place_id not in self.claimed:
+            return
+        self.claimed.discard(item.place_id)
+        if item.tally is not None:
+            item.tally.withdrew(1)
+
+    def release(self, content: Content) -> None:
+        """Ends a content's items without an outcome."""
+        for item in content.items:
+            self.withdraw(item)
+        content.items.clear()
+        self._forget(content)
+
+    async def _attach(self, content: Content, picture_id: PictureId, failed: bool) -> bool:
+        """Attaches the items that the content has now and those that join meanwhile; False where the picture went."""
+        while content.items:
+            items = list(content.items)
+            async with self._db.transaction() as tx:
+                if await pictures.get(tx, picture_id) is None:
+                    return False
+                for item in items:
+                    await places.attach(tx, item.place_id, picture_id)
+            self._end_all(content, items, failed=failed)
+        return True
+
+    async def _fail(self, items: list[Item], reason: Reason) -> None:
+        async with self._db.transaction() as tx:
+            for item in items:
+                await places.failed(tx, item.place_id, reason, self._next_attempt(item.attempts, reason))
+                if item.tally is not None and reason is Reason.UNREACHABLE:
+                    item.tally.unreachable += 1
+
+    def _next_attempt(self, attempts: int, reason: Reason) -> int | None:
+        """When a place that failed `attempts` times before is due again (Unix milliseconds); None: not by itself."""
+        if reason in FINAL or attempts + 1 >= self._backoff.tries:
+            return None
+        return now_ms() + round(self._backoff.wait_s(attempts + 1) * 1000)
+
+    def _end_all(self, content: Content, items: list[Item], *, failed: bool) -> None:
+        del content.items[: len(items)]
+        for item in items:
+            self._end(item, failed=failed)
+
+    def _end(self, item: Item, *, failed: bool = False) -> None:
+        self.claimed.discard(item.place_id)
+        if item.tally is not None:
+            item.tally.finished(failed=failed)
+
+    def _forget(self, content: Content) -> None:
+        if self._contents.get(content.sha256) is content:
+            del self._contents[content.sha256]
+
+
+def mean_vector(vectors: Vectors) -> Vectors:
+    """[d] of unit length from the [n, d] of a picture's frames; the first frame's where they cancel each other out."""
+    if len(vectors) == 1:
+        return np.asarray(vectors[0], np.float32)
+    mean = vectors.mean(axis=0)
+    length = float(np.linalg.norm(mean))
+    return np.asarray(vectors[0] if length < 1e-6 else mean / length, np.float32)

@@ -1,0 +1,285 @@
+"""A picture file's bytes → the model's square input. Runs in the decode workers; imports only Pillow and numpy."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from io import BytesIO
+
+import numpy as np
+from PIL import Image, ImageCms, PngImagePlugin
+
+from indexer.errors import Reason, Rejected
+from indexer.model import DecodedPicture, Pixels, PixelSpec, ResizeMode
+from indexer.pictures.decode_cost import check_frames, check_jpeg
+from indexer.pictures.decode_memory import picture_memory
+from indexer.pictures.decode_repair import MAX_PROFILE, ends_early, with_end, without_extras
+from indexer.pictures.decode_square import TRANSPOSE, Shrunk, square
+from indexer.pictures.file_type import FORMATS, breaks_off, picture_format
+from indexer.pictures.perceptual_hash import SIDE, perceptual_hash
+
+PngImagePlugin.MAX_TEXT_CHUNK = MAX_PROFILE  # Pillow allows a megabyte, less than a printer's profile unpacks to
+
+# Above this, shrinking by whole box filters first and interpolating only the rest keeps an embedding's cosine at
+# ≥ .99997 of the slow way; at 1 × it fell to .9975 (measured).
+_HEADROOM = 2
+# An animation is decoded frame upon frame up to the one that is wanted: no further than this many pixels in all,
+# about a second of work.
+_MAX_ANIMATION_PIXELS = 100_000_000
+# A frame whose greys deviate less than this from their mean (of 255) shows nothing: a fade-in, a blank card.
+_BLANK = 6.0
+_ORIENTATION = 0x0112
+_EARLY = ("truncated", "not enough", "unexpected end", "premature")  # how the decoders say that bytes are missing
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one picture may cost: pixels, and bytes of memory. `frames` of an animation are wanted."""
+
+    max_pixels: int
+    memory_bytes: int = 2 * 1024**3
+    frames: int = 1
+
+
+def decode_picture(data: bytes, spec: PixelSpec, limits: Limits) -> DecodedPicture:
+    """Decode a file. Raises Rejected with the reason, and nothing else, whatever the bytes are."""
+    file_format = picture_format(data)
+    Image.MAX_IMAGE_PIXELS = limits.max_pixels
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            check_frames(data, file_format)
+            file = data
+            if file_format == "PNG":
+                file = without_extras(data)
+            elif file_format == "JPEG" and ends_early(data):
+                file = _with_end(data, spec, limits)
+            with Image.open(BytesIO(file), formats=FORMATS) as image:
+                decoded = _decode_open(image, file, spec, limits)
+            return replace(decoded, sha256=hashlib.sha256(data).digest(), byte_count=len(data))
+    except Rejected:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise Rejected(Reason.TOO_MANY_PIXELS, str(error)) from error
+    except MemoryError as error:
+        raise Rejected(Reason.TOO_MUCH_MEMORY, f"{len(data)} bytes of {file_format}") from error
+    except Exception as error:  # Pillow's plugins raise nearly any type on hostile bytes; each means the same here
+        text = f"{file_format}: {type(error).__name__}: {error}"[:300]
+        early = breaks_off(data, file_format) or any(word in text.lower() for word in _EARLY)
+        raise Rejected(Reason.TRUNCATED if early else Reason.CORRUPT, text) from error
+
+
+def _prepare(image: Image.Image, data: bytes, spec: PixelSpec, limits: Limits) -> tuple[str, int]:
+    """The format of an opened picture, and by how much it will be decoded smaller than it is.
+
+    Raises Rejected where decoding would cost more than allowed.
+    """
+    width, height = image.size
+    if width * height > limits.max_pixels:
+        raise Rejected(Reason.TOO_MANY_PIXELS, f"{width} × {height}")
+    file_format = "JPEG" if image.format == "MPO" else str(image.format)
+    scale, scans = 1, 1
+    if file_format == "JPEG":
+        scans = check_jpeg(data, width * height)
+        scale = _draft(image, spec)
+    copies = 1 if _factor(image, spec) > 1 else 3  # where nothing is shrunk, every step makes a picture as large
+    needed = picture_memory(file_format, image.mode, *image.size, copies, width * height if scans > 1 else 0)
+    if needed > limits.memory_bytes:
+        raise Rejected(Reason.TOO_MUCH_MEMORY, f"{file_format}, {width} × {height}: about {needed:,} bytes")
+    return file_format, scale
+
+
+def _with_end(data: bytes, spec: PixelSpec, limits: Limits) -> bytes:
+    """A JPEG without its end marker, with one. Raises Rejected where pixels are missing too."""
+    ended, continued = with_end(data)
+    if _pixels(ended, spec, limits) != _pixels(continued, spec, limits):
+        raise Rejected(Reason.TRUNCATED, "JPEG without an end")
+    return ended
+
+
+def _pixels(data: bytes, spec: PixelSpec, limits: Limits) -> bytes:
+    with Image.open(BytesIO(data), formats=FORMATS) as image:
+        _prepare(image, data, spec, limits)
+        return image.tobytes()
+
+
+def _decode_open(image: Image.Image, data: bytes, spec: PixelSpec, limits: Limits) -> DecodedPicture:
+    width, height = image.size
+    file_format, scale = _prepare(image, data, spec, limits)
+    # A TIFF's pages and a JPEG's second view are not an animation.
+    animates = file_format in ("PNG", "WEBP", "GIF", "AVIF")
+    frame_count = max(int(getattr(image, "n_frames", 1)), 1) if animates else 1
+    if frame_count > 1:
+        pictures = _frames(image, data, frame_count, spec, limits)
+    else:
+        image.load()
+        pictures = [_shrink(image, spec, (width / scale, height / scale))]
+    # TIFF is turned upright by Pillow itself as it loads; the others only say how they lie. Asked after loading: a
+    # PNG may carry EXIF behind its pixels, and Pillow would load it, and swallow its damage, just to look.
+    orientation = 1 if file_format == "TIFF" else _orientation(image)
+    if orientation >= 5:
+        width, height = height, width
+    return DecodedPicture(
+        sha256=hashlib.sha256(data).digest(),
+        frames=tuple(square(picture, (width, height), orientation, spec) for picture in pictures),
+        width=width,
+        height=height,
+        format=file_format,
+        frame_count=frame_count,
+        byte_count=len(data),
+        perceptual_hash=perceptual_hash(_greys(pictures[0], orientation)),
+    )
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        value = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # noqa: BLE001 — broken EXIF raises anything, and the picture is fine without it
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _draft(image: Image.Image, spec: PixelSpec) -> int:
+    """Have libjpeg decode at 1/2, 1/4 or 1/8 where that leaves the headroom. Returns by how much it shrinks."""
+    width, height = image.size
+    scale = spec.size * _HEADROOM / _side(width, height, spec)
+    if scale < 1:
+        image.draft(None, (max(int(width * scale), 1), max(int(height * scale), 1)))
+    return round(width / image.width)
+
+
+def _side(width: int, height: int, spec: PixelSpec) -> int:
+    """The side that decides how far a picture may shrink before detail is lost."""
+    return max(width, height) if spec.resize_mode is ResizeMode.LONGEST else min(width, height)
+
+
+def _factor(image: Image.Image, spec: PixelSpec) -> int:
+    """The whole factor by which a picture can be averaged and keep the headroom."""
+    return max(_side(*image.size, spec) // (spec.size * _HEADROOM), 1)
+
+
+def _frames(image: Image.Image, data: bytes, count: int, spec: PixelSpec, limits: Limits) -> list[Shrunk]:
+    """The representative frame first, then (where more are asked for) others, evenly spread, in order of time.
+
+    Representative is the frame a third in, unless it shows nothing: then the one of most detail among a few.
+    """
+    reach = min(count, max(_MAX_ANIMATION_PIXELS // max(image.width * image.height, 1), 1))
+    third = reach // 3
+    spread = {reach * (2 * i + 1) // (2 * limits.frames) for i in range(limits.frames)}
+    spread.discard(min(spread, key=lambda index: abs(index - third)))
+    shown = _look(image, spread | {third}, spec)
+    best = third
+    if _detail(shown[third]) < _BLANK:
+        # Opened anew: Pillow's readers of animations do not all survive going back.
+        with Image.open(BytesIO(data), formats=FORMATS) as again:
+            shown |= _look(again, {0, reach // 2, reach * 2 // 3, reach - 1} - shown.keys(), spec)
+        best = max(shown, key=lambda index: (_detail(shown[index]), -abs(index - third)))
+    others = [index for index in sorted(spread - {best}) if _detail(shown[index]) >= _BLANK]
+    return [shown[best], *(shown[index] for index in others)]
+
+
+def _look(image: Image.Image, indexes: set[int], spec: PixelSpec) -> dict[int, Shrunk]:
+    """These frames of an animation, none of which may lie before where it stands."""
+    shown = {}
+    for index in sorted(indexes):
+        image.seek(index)
+        image.load()
+        shown[index] = _shrink(image, spec, image.size)
+    return shown
+
+
+def _detail(shrunk: Shrunk) -> float:
+    """Standard deviation of the greys, 0–127."""
+    return float(_greys(shrunk).std())
+
+
+def _shrink(image: Image.Image, spec: PixelSpec, extent: tuple[float, float]) -> Shrunk:
+    """A loaded picture as 8-bit RGB on white in sRGB, shrunk by a whole factor that leaves the headroom.
+
+    `extent` is the picture's true size in the pixels of `image`.
+    """
+    profile = image.info.get("icc_profile")
+    factor = _factor(image, spec)
+    # Deep greys are averaged first: their levelling takes several copies of 4 bytes a pixel.
+    deep = image.mode in ("I", "F")
+    picture = _levels(image.reduce(factor)) if deep else _plain(image).reduce(factor)
+    picture = _to_srgb(_on_white(picture), profile if isinstance(profile, bytes) else None)
+    return Shrunk(picture, extent[0] / factor, extent[1] / factor)
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """The picture in a mode that can be averaged: L, LA, RGB, RGBA, CMYK or LAB."""
+    if image.mode in ("P", "PA"):
+        return image.convert("RGBA" if image.has_transparency_data else "RGB")
+    if image.mode == "1":
+        return image.convert("L")
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("L", "RGB") and "transparency" in image.info:  # one colour of a PNG is said to be clear
+        return image.convert("RGBA")
+    if image.mode in ("L", "LA", "RGB", "RGBA", "CMYK", "LAB"):
+        return image
+    return image.convert("RGBA" if image.has_transparency_data else "RGB")
+
+
+def _levels(image: Image.Image) -> Image.Image:
+    """32-bit greys as 8-bit ones: values of 16 bits keep their scale, others are stretched to what they span."""
+    values = np.nan_to_num(np.asarray(image, dtype=np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    low, high = float(values.min()), float(values.max())
+    if image.mode == "I" and low >= 0 and high <= 65_535:
+        low, high = 0.0, 255.0 if high <= 255 else 65_535.0
+    elif image.mode == "F" and low >= 0 and high <= 1:
+        low, high = 0.0, 1.0
+    span = max(high - low, 1e-12)
+    return Image.fromarray(((values - low) * (255.0 / span)).round().clip(0, 255).astype(np.uint8))
+
+
+def _on_white(picture: Image.Image) -> Image.Image:
+    if picture.mode == "LA":
+        return Image.composite(picture.getchannel("L"), Image.new("L", picture.size, 255), picture.getchannel("A"))
+    if picture.mode == "RGBA":
+        white = Image.new("RGBA", picture.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, picture).convert("RGB")
+    return picture
+
+
+def _to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
+    """The picture as RGB in sRGB; a profile that is broken or meant for another mode is ignored."""
+    if picture.mode == "LAB" or profile:
+        transform = _transform(profile if picture.mode != "LAB" else None, picture.mode)
+        if transform is not None:
+            converted = ImageCms.applyTransform(picture, transform)
+            if converted is not None:
+                return converted
+    return picture if picture.mode == "RGB" else picture.convert("RGB")
+
+
+_SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}  # Pillow's mode → the ICC data colour space it must match
+
+
+@lru_cache(maxsize=32)  # a server's pictures come from a few devices
+def _transform(profile: bytes | None, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """From `profile` (None: CIELAB) to sRGB; None where nothing is to be done or can be."""
+    try:
+        if profile is None:
+            source = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+        else:
+            source = ImageCms.ImageCmsProfile(BytesIO(profile))
+            if source.profile.xcolor_space.strip() != _SPACES.get(mode):
+                return None
+            if mode == "RGB" and "sRGB" in ImageCms.getProfileDescription(source):
+                return None
+        return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError, AttributeError):
+        return None
+
+
+def _greys(shrunk: Shrunk, orientation: int = 1) -> Pixels:
+    """[SIDE, SIDE] greys of the whole picture, upright."""
+    greys = shrunk.picture.convert("L").resize(
+        (SIDE, SIDE), Image.Resampling.BOX, box=(0.0, 0.0, shrunk.width, shrunk.height)
+    )
+    return np.asarray(greys.transpose(TRANSPOSE[orientation]) if orientation in TRANSPOSE else greys)

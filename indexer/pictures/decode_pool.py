@@ -1,0 +1,154 @@
+"""A pool of decode workers of one kind. Whoever waits is served in order; what happens to a worker costs one picture.
+
+The pool is ours and not concurrent.futures' because that one gives up for good when a worker dies, can neither stop
+one picture that takes too long nor limit a worker's memory, and sends pickles (docs/adr/0005-decode-in-processes.md).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from dataclasses import dataclass
+
+from indexer.errors import ReadersBusy, Reason, Rejected, Stop
+from indexer.model import DecodedPicture
+from indexer.pictures.decode_process import CannotStart, Worker, WorkerDied, WorkerSettings
+
+log = logging.getLogger(__name__)
+
+RECYCLE = 1000  # pictures after which a worker is replaced: whatever a C library leaks goes with it
+# A picture whose worker died gets one more try in a fresh one: the system may have killed it for another's sins.
+_TRIES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSettings:
+    """`count` workers; a picture may take `budget_s` of processor time and `longest_s` by the clock.
+
+    `waiting` pictures may wait for a worker.
+    """
+
+    worker: WorkerSettings
+    count: int
+    budget_s: float
+    longest_s: float
+    waiting: int
+
+
+class Pool:
+    """Starts workers when they are needed, at most `count`. Belongs to one event loop."""
+
+    def __init__(self, settings: PoolSettings) -> None:
+        self._settings = settings
+        self._free = settings.count  # slots, each a worker or room for one
+        self._idle: list[Worker] = []
+        self._busy: set[Worker] = set()
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._closed = False
+
+    async def start_one(self) -> Worker:
+        """Starts a worker ahead of its first picture. Raises CannotStart."""
+        worker = await Worker.start(self._settings.worker)
+        self._idle.append(worker)
+        return worker
+
+    async def decode(self, data: bytes) -> DecodedPicture:
+        """Raises Rejected, ReadersBusy, or Stop; see Decoder.decode."""
+        await self._take_slot()
+        try:
+            ended = ""
+            for _ in range(_TRIES):
+                try:
+                    return await self._attempt(data)
+                except CannotStart as error:
+                    raise ReadersBusy(f"No picture reader could be started ({error}).") from error
+                except WorkerDied as died:
+                    if self._closed:
+                        raise _closed() from died
+                    ended = str(died)
+                    log.warning("a picture reader died over a file of %d bytes: %s", len(data), ended)
+            raise Rejected(Reason.WORKER_DIED, ended)
+        finally:
+            self._give_slot()
+
+    async def _attempt(self, data: bytes) -> DecodedPicture:
+        worker = self._idle.pop() if self._idle else await Worker.start(self._settings.worker)
+        self._busy.add(worker)
+        if self._closed:  # while this one was starting
+            await self._end(worker)
+            raise _closed()
+        budget_s, longest_s = self._settings.budget_s, self._settings.longest_s
+        try:
+            async with asyncio.timeout(longest_s):
+                picture = await worker.decode(data, budget_s)
+        except Rejected as rejected:
+            # A worker that ran out of memory may be left with a broken library inside.
+            await self._put_back(worker, sound=rejected.reason is not Reason.TOO_MUCH_MEMORY)
+            raise
+        except TimeoutError:
+            await self._put_back(worker, sound=False)
+            raise Rejected(Reason.TOO_SLOW, f"over {longest_s:g} s") from None
+        except WorkerDied as died:
+            ended = await self._end(worker)
+            if ended == "SIGPROF":
+                raise Rejected(Reason.TOO_SLOW, f"over {budget_s:g} s of processor time") from died
+            raise WorkerDied(f"{ended}; {died}") from died
+        except BaseException:  # cancelled in the middle of a picture: its answer would go to the next one
+            await self._put_back(worker, sound=False)
+            raise
+        await self._put_back(worker, sound=True)
+        return picture
+
+    async def _put_back(self, worker: Worker, *, sound: bool) -> None:
+        if sound and worker.served < RECYCLE and not self._closed:
+            self._busy.discard(worker)
+            self._idle.append(worker)
+        else:
+            await self._end(worker)
+
+    async def _end(self, worker: Worker) -> str:
+        """A caller who is cancelled here leaves the worker to `close`, which waits for its end."""
+        self._busy -= {busy for busy in self._busy if busy.ended}
+        ended = await worker.kill()
+        self._busy.discard(worker)
+        return ended
+
+    async def _take_slot(self) -> None:
+        if self._closed:
+            raise _closed()
+        if self._free:
+            self._free -= 1
+            return
+        if len(self._waiting) >= self._settings.waiting:
+            raise ReadersBusy(f"{len(self._waiting)} pictures wait to be opened already.")
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():  # it was our turn already: pass it on
+                self._give_slot()
+            raise
+
+    def _give_slot(self) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1
+
+    async def close(self) -> None:
+        """End every worker; whoever waits gets Stop."""
+        self._closed = True
+        for turn in self._waiting:
+            if not turn.done():
+                turn.set_exception(_closed())
+        for worker in [*self._idle, *self._busy]:
+            await worker.kill()
+        self._idle.clear()
+
+
+def _closed() -> Stop:
+    return Stop("The picture readers are shut down.")

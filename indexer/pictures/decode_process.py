@@ -1,0 +1,188 @@
+"""A decode worker as the bot sees it: a process that is started, given one picture at a time, and killed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from indexer.errors import Reason, Rejected
+from indexer.model import DecodedPicture, PixelSpec
+from indexer.pictures.decode_protocol import ANSWER, REQUEST
+from indexer.pictures.lockdown.report import Lockdown
+
+_CHUNK = 256 * 1024  # bytes handed to a pipe at once, so that a large file never holds the loop for long
+_START_S = 30.0  # a worker starts in 0.2 s; a machine so busy that it takes longer than this is broken
+_MAX_HEADER = 64 * 1024  # bytes; a header is some 300
+
+
+class WorkerDied(Exception):
+    """The worker ended, or answered what no sound worker answers."""
+
+
+class CannotStart(Exception):
+    """A worker did not come up."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """What a worker is started with. `memory_bytes` is address space beyond what it has at its start."""
+
+    spec: PixelSpec
+    max_pixels: int
+    frames: int
+    memory_bytes: int
+    nice: int
+
+    def as_json(self) -> str:
+        return json.dumps(
+            {
+                "size": self.spec.size,
+                "resize_mode": self.spec.resize_mode,
+                "interpolation": self.spec.interpolation,
+                "fill": self.spec.fill,
+                "max_pixels": self.max_pixels,
+                "frames": self.frames,
+                "memory_bytes": self.memory_bytes,
+                "nice": self.nice,
+            }
+        )
+
+
+def command(arguments: str, module: str = "indexer.pictures.decode_worker") -> list[str]:
+    """The command line of a worker: `main(arguments)` of a module.
+
+    A new program, isolated and without site: no start-up files run, and nothing of the bot's memory is in it.
+    """
+    root = str(Path(__file__).parents[2])
+    paths = [root, *(path for path in sys.path if path and path != root)]
+    code = f"import sys; sys.path[:] = {paths!r}; from {module} import main; main({arguments!r})"
+    return [sys.executable, "-I", "-S", "-c", code]
+
+
+class Worker:
+    """One process. Serves one picture at a time. `lockdown` says what it told of its own lock-down."""
+
+    def __init__(self, process: asyncio.subprocess.Process, size: int) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._process = process
+        self._requests = process.stdin
+        self._answers = process.stdout
+        self._size = size
+        self._ending: asyncio.Task[str] | None = None
+        self.lockdown = Lockdown({})
+        self.served = 0
+
+    @classmethod
+    async def start(cls, settings: WorkerSettings) -> Worker:
+        """Raises CannotStart."""
+        # The environment, which may hold the bot's token, stays out of a process that reads strangers' files. A
+        # session of its own: Ctrl-C is the bot's to handle.
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command(settings.as_json()),
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+                env={"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}, start_new_session=True,
+            )  # fmt: skip
+        except OSError as error:
+            raise CannotStart(str(error)) from error
+        worker = cls(process, settings.spec.size)
+        try:
+            async with asyncio.timeout(_START_S):
+                parts = json.loads(await worker._header())
+            worker.lockdown = Lockdown({str(part): str(why) for part, why in parts.items()})
+        except TimeoutError as error:
+            await worker.kill()
+            raise CannotStart(f"no sign of life within {_START_S:g} s") from error
+        except (asyncio.IncompleteReadError, WorkerDied, ValueError, AttributeError) as error:
+            raise CannotStart(await worker.kill()) from error
+        except BaseException:
+            await worker.kill()
+            raise
+        return worker
+
+    async def decode(self, data: bytes, budget_s: float) -> DecodedPicture:
+        """Decode a file in at most `budget_s` seconds of processor time, at whose end the process ends with SIGPROF.
+
+        Raises Rejected for this picture, WorkerDied when this worker is of no more use.
+        """
+        self.served += 1
+        try:
+            self._requests.write(REQUEST.pack(len(data), budget_s))
+            for at in range(0, len(data), _CHUNK):
+                self._requests.write(memoryview(data)[at : at + _CHUNK])
+                await self._requests.drain()
+            return await self._picture(json.loads(await self._header()), data)
+        except (OSError, asyncio.IncompleteReadError, ValueError, KeyError, TypeError) as error:
+            raise WorkerDied(f"{type(error).__name__}: {error}") from error
+
+    async def _header(self) -> bytes:
+        (length,) = ANSWER.unpack(await self._answers.readexactly(ANSWER.size))
+        if length > _MAX_HEADER:
+            raise WorkerDied(f"an answer's header of {length} bytes")
+        return await self._answers.readexactly(length)
+
+    async def _picture(self, header: dict[str, object], data: bytes) -> DecodedPicture:
+        if "reason" in header:
+            raise Rejected(Reason(str(header["reason"])), str(header.get("detail", "")))
+
+        def number(key: str, most: int) -> int:
+            value = header[key]
+            if not isinstance(value, int) or not 0 <= value <= most:
+                raise ValueError(f"{key} = {value!r}")
+            return value
+
+        count = number("frames", 64)
+        shape = (self._size, self._size, 3)
+        frames = [
+            np.frombuffer(await self._answers.readexactly(self._size**2 * 3), np.uint8).reshape(shape)
+            for _ in range(count)
+        ]
+        return DecodedPicture(
+            sha256=bytes.fromhex(str(header["sha256"])),
+            frames=tuple(frames),
+            width=number("width", 2**31),
+            height=number("height", 2**31),
+            format=str(header["format"]),
+            frame_count=number("frame_count", 2**31),
+            byte_count=len(data),
+            perceptual_hash=number("perceptual_hash", 2**64 - 1),
+        )
+
+    async def kill(self) -> str:
+        """End the process, whatever it does. Returns how it ended.
+
+        May be called by several at once. The end goes on where a caller is cancelled: a process and its pipes that
+        nobody waits for would outlive the event loop.
+        """
+        if self._ending is None:
+            self._ending = asyncio.create_task(self._end(), name="ending a picture reader")
+        return await asyncio.shield(self._ending)
+
+    @property
+    def ended(self) -> bool:
+        """Whether `kill` has done its work."""
+        return self._ending is not None and self._ending.done()
+
+    async def _end(self) -> str:
+        # Not `self._process.kill()`: it asks for the process's end first, and so takes the status of one that has just
+        # ended by itself (SIGPROF: too slow) from asyncio, which then knows no better than 255.
+        if self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGKILL)
+        # asyncio tells of a process's end only once its pipes are at theirs, and a pipe whose reader was cancelled in
+        # the middle of a large answer is paused for good: without this the wait would never end.
+        with suppress(OSError, RuntimeError):  # RuntimeError: somebody else reads, and will come to the end
+            while await self._answers.read(_CHUNK):
+                pass
+        status = await self._process.wait()
+        self._requests.close()
+        return signal.Signals(-status).name if status < 0 else f"exit status {status}"

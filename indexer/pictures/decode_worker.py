@@ -1,0 +1,116 @@
+"""One decode worker: a process that reads pictures from its standard input and writes squares to its standard output.
+
+Imports only Pillow and numpy beside the standard library, so that it starts fast and stays small. Everything that
+decoding may ever need is imported before the lock-down: afterwards no file can be opened.
+"""
+
+from __future__ import annotations
+
+import codecs
+import copy  # noqa: F401 -- Pillow's reader of GIF imports it in the middle of a picture
+import json
+import os
+import signal
+import sys
+from contextlib import suppress
+from typing import Any, BinaryIO
+
+from PIL import (
+    AvifImagePlugin,
+    Image,
+    ImageColor,  # noqa: F401 -- and so on: imported by the functions of PIL.Image that use them
+    ImageFilter,  # noqa: F401
+    MpoImagePlugin,  # noqa: F401
+    TiffImagePlugin,  # noqa: F401
+    WebPImagePlugin,  # noqa: F401
+)
+
+from indexer.errors import Rejected
+from indexer.model import DecodedPicture, PixelSpec, ResizeMode
+from indexer.pictures.decode_picture import Limits, decode_picture
+from indexer.pictures.decode_protocol import ANSWER, REQUEST
+from indexer.pictures.lockdown.apply import lock_down
+
+
+def answer_to(data: bytes, spec: PixelSpec, limits: Limits) -> tuple[bytes, list[bytes]]:
+    """The JSON header and the frames' bytes for one file."""
+    try:
+        picture = decode_picture(data, spec, limits)
+    except Rejected as rejected:
+        return json.dumps({"reason": rejected.reason, "detail": rejected.detail}).encode(), []
+    return header_of(picture), [frame.tobytes() for frame in picture.frames]
+
+
+def header_of(picture: DecodedPicture) -> bytes:
+    return json.dumps(
+        {
+            "sha256": picture.sha256.hex(),
+            "frames": len(picture.frames),
+            "width": picture.width,
+            "height": picture.height,
+            "format": picture.format,
+            "frame_count": picture.frame_count,
+            "byte_count": picture.byte_count,
+            "perceptual_hash": picture.perceptual_hash,
+        }
+    ).encode()
+
+
+def serve(requests: BinaryIO, answers: BinaryIO, spec: PixelSpec, limits: Limits) -> None:
+    """Answer requests until their end."""
+    while head := requests.read(REQUEST.size):
+        length, budget_s = REQUEST.unpack(head)
+        data = requests.read(length)
+        if len(data) < length:
+            return
+        _limit_time(budget_s)
+        header, frames = answer_to(data, spec, limits)
+        _limit_time(0)
+        del data
+        answers.write(ANSWER.pack(len(header)))
+        answers.write(header)
+        for frame in frames:
+            answers.write(frame)
+        answers.flush()
+
+
+def _limit_time(seconds: float) -> None:
+    """Let the system end this process after so much processor time (SIGPROF); 0: no limit.
+
+    Processor time, since a picture must not be called slow because the machine is busy. It also ends a worker whose bot
+    is gone in the middle of a picture.
+    """
+    with suppress(AttributeError):  # Windows has none
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+
+
+def enter(settings: dict[str, Any]) -> BinaryIO:
+    """Gives up everything but the pipes, says so on standard output, and returns the way for answers.
+
+    Indexing gives way to questions and to the bot itself by a nice value.
+    """
+    with suppress(AttributeError):  # Windows has none
+        os.nice(settings["nice"])
+    Image.preinit()
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # a worker is one core's worth of work
+    for codec in ("ascii", "latin-1", "utf-8", "utf-16"):
+        codecs.lookup(codec)
+    # A library that prints must not print into an answer: answers go to a copy of standard output, which then
+    # becomes standard error.
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    ready = json.dumps(lock_down(settings["memory_bytes"]).parts).encode()
+    answers.write(ANSWER.pack(len(ready)) + ready)
+    answers.flush()
+    return answers
+
+
+def main(arguments: str) -> None:
+    """Run until standard input ends. `arguments` is JSON, written by indexer.ingest.decode_process."""
+    settings = json.loads(arguments)
+    spec = PixelSpec(settings["size"], ResizeMode(settings["resize_mode"]), settings["interpolation"], settings["fill"])
+    limits = Limits(settings["max_pixels"], settings["memory_bytes"], settings["frames"])
+    answers = enter(settings)
+    with suppress(BrokenPipeError):  # whoever asked is gone
+        serve(sys.stdin.buffer, answers, spec, limits)
+    os._exit(0)  # nothing to clean up, and an interpreter's own farewell takes 20 ms

@@ -1,0 +1,168 @@
+"""Pictures are decoded in processes of their own: a hostile file may kill a worker, never the bot.
+
+Questions and indexing have workers of their own, so that whatever is posted, no question waits for it. A member's
+questions are opened one picture at a time. The reasons are in docs/adr/0005-decode-in-processes.md.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from indexer.errors import Stop
+from indexer.model import DecodedPicture, PixelSpec, UserId
+from indexer.one_at_a_time import OneAtATime
+from indexer.pictures.decode_memory import worker_memory
+from indexer.pictures.decode_pool import Pool, PoolSettings
+from indexer.pictures.decode_process import CannotStart, Worker, WorkerSettings
+from indexer.pictures.file_type import picture_format
+from indexer.pictures.lockdown.report import Lockdown
+from indexer.ports import Priority
+from indexer.settings import DecodeSettings
+
+log = logging.getLogger(__name__)
+
+_MAX_WORKERS = 4  # beyond that the encoder is the bottleneck on every machine we measured
+# One member's slow picture leaves a worker to everybody else.
+QUESTION_WORKERS = 2
+# Seconds of processor time. The slowest honest files within the limits on bytes and pixels take 1.2 s (a progressive
+# JPEG of 99 million pixels); a phone's picture takes 0.1 s.
+QUESTION_BUDGET_S = 3.0
+# By the clock a picture may take so many times its processor time: that much a busy machine may slow it. Indexing gives
+# way to everything else, so it may be slowed more.
+_QUESTION_PATIENCE = 3
+_INDEXING_PATIENCE = 20
+# Beside an indexing worker on the same core a question's gets nine tenths of it (nice(7): 1.25 a step).
+_INDEXING_NICE = 10
+_QUESTIONS_WAITING = 64
+_INDEXING_WAITING = 1024  # the pipeline asks for far fewer at once
+
+
+class Decoder:
+    """The workers of the bot. `lockdown` says what is in force in them."""
+
+    def __init__(self, questions: Pool, indexing: Pool, lockdown: Lockdown) -> None:
+        self._pools = {Priority.QUERY: questions, Priority.INDEXING: indexing}
+        self._members: OneAtATime[UserId] = OneAtATime()
+        self.lockdown = lockdown
+
+    async def decode(self, data: bytes, priority: Priority = Priority.INDEXING) -> DecodedPicture:
+        """Decode a file's bytes into the model's input.
+
+        Raises Rejected when the picture cannot be read, whatever the cause: no picture, damaged, too large, too slow,
+        or deadly to its reader. Raises ReadersBusy when too many wait or the machine starts no reader just now, Stop
+        when the pool is closed meanwhile. Cancelling frees the worker at once.
+        """
+        picture_format(data)  # what is no picture that can be opened takes no turn from one that is
+        return await self._pools[priority].decode(data)
+
+    def turn_of(self, member: UserId) -> AbstractAsyncContextManager[None]:
+        """The member's turn to have a picture downloaded and opened for a question, as long as the block lasts.
+
+        Waits for the member's pictures before this one. Raises ReadersBusy where several wait already.
+        """
+        return self._members.turn(member)
+
+    async def close(self) -> None:
+        """End every worker; whoever waits gets Stop."""
+        for pool in self._pools.values():
+            await pool.close()
+
+
+def indexing_workers(settings: DecodeSettings) -> int:
+    """How many processes open what is indexed."""
+    return settings.workers or min(os.cpu_count() or 1, _MAX_WORKERS)
+
+
+def _worker_settings(settings: DecodeSettings, spec: PixelSpec, nice: int) -> WorkerSettings:
+    processes = indexing_workers(settings) + QUESTION_WORKERS
+    memory_bytes = settings.memory_bytes or worker_memory(processes)
+    return WorkerSettings(spec, settings.max_pixels, settings.frames, memory_bytes, nice)
+
+
+@asynccontextmanager
+async def open_decoder(settings: DecodeSettings, spec: PixelSpec) -> AsyncIterator[Decoder]:
+    """The decode workers for a model's input. Starts one at once, so that a broken set-up shows at start.
+
+    At most `settings.workers` pictures of the index and QUESTION_WORKERS of questions are in flight. Raises Stop when
+    no worker can be started.
+    """
+    budget_s = min(settings.timeout_s, QUESTION_BUDGET_S)
+    questions = Pool(
+        PoolSettings(
+            _worker_settings(settings, spec, 0),
+            QUESTION_WORKERS,
+            budget_s,
+            budget_s * _QUESTION_PATIENCE,
+            _QUESTIONS_WAITING,
+        )
+    )
+    indexing = Pool(
+        PoolSettings(
+            _worker_settings(settings, spec, _INDEXING_NICE),
+            indexing_workers(settings),
+            settings.timeout_s,
+            settings.timeout_s * _INDEXING_PATIENCE,
+            _INDEXING_WAITING,
+        )
+    )
+    try:
+        lockdown = (await questions.start_one()).lockdown
+    except CannotStart as error:
+        raise _no_reader(error) from error
+    if lockdown.missing:
+        log.warning("picture readers are locked down by: %s (docs/security.md)", lockdown)
+    else:
+        log.info("picture readers are locked down by: %s", lockdown)
+    decoder = Decoder(questions, indexing, lockdown)
+    try:
+        yield decoder
+    finally:
+        await decoder.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """The processes that open pictures: how many at most, the memory of each in bytes, what locks them down."""
+
+    indexing: int
+    questions: int
+    memory_bytes: int
+    lockdown: Lockdown
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "indexing": self.indexing,
+            "questions": self.questions,
+            "memory_bytes": self.memory_bytes,
+            "in_force": list(self.lockdown.in_force),
+            "missing": dict(self.lockdown.missing),
+        }
+
+
+async def describe_readers(settings: DecodeSettings) -> Readers:
+    """What these settings give on this machine; starts a worker to see what locks it down. Raises Stop."""
+    memory_bytes = _worker_settings(settings, PixelSpec(64), 0).memory_bytes
+    return Readers(indexing_workers(settings), QUESTION_WORKERS, memory_bytes, await probe_lockdown(settings))
+
+
+async def probe_lockdown(settings: DecodeSettings) -> Lockdown:
+    """What is in force in a worker, told by one that is started for it. Raises Stop."""
+    try:
+        worker = await Worker.start(_worker_settings(settings, PixelSpec(64), 0))
+    except CannotStart as error:
+        raise _no_reader(error) from error
+    await worker.kill()
+    return worker.lockdown
+
+
+def _no_reader(error: CannotStart) -> Stop:
+    return Stop(
+        f"No picture reader could be started ({error}): check that Pillow and numpy are installed for this Python "
+        "and that decode.memory_bytes is not too small."
+    )

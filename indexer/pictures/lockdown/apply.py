@@ -1,0 +1,63 @@
+"""The lock-down of a decode worker, part by part. What a system lacks is said and left out, never fatal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from indexer.pictures.lockdown import landlock, seccomp
+from indexer.pictures.lockdown.linux import PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS, Unavailable, prctl
+from indexer.pictures.lockdown.report import Lockdown
+
+
+def lock_down(memory_bytes: int) -> Lockdown:
+    """Leaves this process what it has open, `memory_bytes` of address space more than it has now, and nothing else.
+
+    Whatever it needs of files and libraries must be loaded before. There is no way back. Each part stands for itself:
+    where a kernel lacks one, the others hold.
+    """
+    parts = {
+        "memory limit": lambda: _limit_memory(memory_bytes),
+        "not dumpable": lambda: prctl(PR_SET_DUMPABLE, 0),
+        "no new privileges": lambda: prctl(PR_SET_NO_NEW_PRIVS, 1),
+        "landlock": landlock.enforce,
+        "limits": _limit_files_and_processes,  # after landlock, which needs a descriptor for a moment
+        "seccomp": seccomp.enforce,  # last: it denies what the others need
+    }
+    return Lockdown({name: _missing(part) for name, part in parts.items()})
+
+
+def _missing(part: Callable[[], object]) -> str:
+    """Puts a part in force; says why not where that fails."""
+    try:
+        part()
+    except ImportError:
+        return f"{sys.platform} has none"
+    except (Unavailable, ValueError, OSError) as error:
+        return str(error)
+    return ""
+
+
+def _limit_memory(beyond_bytes: int) -> None:
+    """Caps the address space at what is mapped now plus `beyond_bytes`."""
+    import resource
+
+    if sys.platform != "linux":  # others accept the limit and ignore it, or count what cannot be known here
+        raise Unavailable(f"{sys.platform} has none")
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    cap = pages * resource.getpagesize() + beyond_bytes
+    resource.setrlimit(resource.RLIMIT_AS, (cap, cap))
+
+
+def _limit_files_and_processes() -> None:
+    """No byte more in any file, no further descriptor, no process, no core file.
+
+    The system ignores the limit on processes for root, whom seccomp and landlock hold all the same.
+    """
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))

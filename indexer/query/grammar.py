@@ -1,0 +1,248 @@
+"""The one query language of bot and command line: text in, what was asked for out. Pure.
+
+    cat in the rain -dog "birthday party" in:#memes from:@anna after:2024-05-01 before:"3 weeks ago" has:gif count:10
+
+Words say what to look for; `-word` and `-"two words"` what must not be there; words in quotes must stand in the
+message's text, file name or alt text. `in: from: after: before: has: count: min:` narrow the search, `weight:` sets
+pictures against words, `diverse:` asks for variety; a value with spaces stands in quotes, a space after the colon is
+allowed. in:, from: and has: may be repeated (any of the channels, any of the authors, all of the properties). A
+backslash before a word takes its meaning away: `\\-5` looks for "-5".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from indexer.errors import TellPerson
+from indexer.model import NO_FLAGS, PlaceFlag
+from indexer.query.date_parser import parse_date
+
+# Discord's own limit of a string option is 6,000; no sentence that describes a picture needs more than this.
+MAX_CHARACTERS = 1_000
+
+HAS: dict[str, PlaceFlag] = {
+    "gif": PlaceFlag.ANIMATED,
+    "animation": PlaceFlag.ANIMATED,
+    "spoiler": PlaceFlag.SPOILER,
+    "forward": PlaceFlag.FORWARDED,
+    "embed": PlaceFlag.EMBEDDED,
+    "sticker": PlaceFlag.STICKER,
+    "video": PlaceFlag.VIDEO,
+}
+_KEYS = ("in", "from", "after", "before", "has", "count", "min", "weight", "diverse")
+_CLOSING = {'"': '"', "“": "”", "„": "“", "«": "»", "”": "”"}
+_MENTION = re.compile(r"<(#|@!?|@&)(\d{1,20})>")
+_KEYED = re.compile(rf"({'|'.join(_KEYS)}):(.*)", re.IGNORECASE | re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A channel or member as it was named: by id, or by a name without `#` or `@`."""
+
+    id: int | None
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a text asks for. `words` are for the model (quoted ones included), `phrases` those that stood in quotes.
+
+    `weight` is that of the pictures against the words, `diversity` as in Query, both 0–1.
+    """
+
+    words: str = ""
+    phrases: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    channels: tuple[Reference, ...] = ()
+    not_channels: tuple[Reference, ...] = ()
+    authors: tuple[Reference, ...] = ()
+    after_ms: int | None = None
+    before_ms: int | None = None
+    require: PlaceFlag = NO_FLAGS
+    exclude: PlaceFlag = NO_FLAGS
+    count: int | None = None
+    min_score: float | None = None
+    weight: float | None = None
+    diversity: float | None = None
+
+    @property
+    def has_filters(self) -> bool:
+        """Whether it says which messages may be shown at all: with nothing else, those are listed."""
+        kept = (self.channels, self.not_channels, self.authors, self.require, self.exclude)
+        return any(kept) or self.after_ms is not None or self.before_ms is not None
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    """`minus` stood before it, `key` is one of _KEYS or empty, `quoted` says that the value stood in quotes."""
+
+    text: str
+    key: str = ""
+    minus: bool = False
+    quoted: bool = False
+
+
+def parse(text: str, now_ms: int) -> Wish:
+    """Raises TellPerson, in one sentence with the way out, where the text cannot mean what it says."""
+    if len(text) > MAX_CHARACTERS:
+        raise TellPerson("grammar-too-long", characters=len(text), most=MAX_CHARACTERS)
+    words: list[str] = []
+    phrases: list[str] = []
+    without: list[str] = []
+    keyed: list[_Token] = []
+    for token in _tokens(text):
+        if token.key:
+            keyed.append(token)
+        elif token.minus:
+            without.append(token.text)
+        else:
+            words.append(token.text)
+            if token.quoted:
+                phrases.append(token.text)
+    return _with_filters(Wish(" ".join(words), tuple(phrases), tuple(without)), keyed, now_ms)
+
+
+def _with_filters(wish: Wish, keyed: list[_Token], now_ms: int) -> Wish:
+    channels: dict[bool, list[Reference]] = {False: [], True: []}
+    authors: list[Reference] = []
+    flags = {False: NO_FLAGS, True: NO_FLAGS}
+    once: dict[str, _Token] = {}
+    for token in keyed:
+        if token.minus and token.key not in ("in", "has"):
+            raise TellPerson("grammar-not-excluded", filter=token.key)
+        match token.key:
+            case "in":
+                channels[token.minus].append(reference(token.text, "#"))
+            case "from":
+                authors.append(reference(token.text, "@"))
+            case "has":
+                flags[token.minus] |= _flag(token.text)
+            case _:
+                if token.key in once:
+                    raise TellPerson("grammar-twice", filter=token.key)
+                once[token.key] = token
+    if both := flags[False] & flags[True]:
+        raise TellPerson("grammar-both", property=_name(both))
+    after = parse_date(once["after"].text, now_ms) if "after" in once else None
+    before = parse_date(once["before"].text, now_ms) if "before" in once else None
+    if after is not None and before is not None and after >= before:
+        raise TellPerson("grammar-swapped")
+    return Wish(
+        wish.words,
+        wish.phrases,
+        wish.without,
+        tuple(channels[False]),
+        tuple(channels[True]),
+        tuple(authors),
+        after,
+        before,
+        flags[False],
+        flags[True],
+        _count(once["count"].text) if "count" in once else None,
+        _share(once["min"], -1.0) if "min" in once else None,
+        _share(once["weight"], 0.0) if "weight" in once else None,
+        _share(once["diverse"], 0.0) if "diverse" in once else None,
+    )
+
+
+def reference(text: str, mark: str) -> Reference:
+    """A channel (`mark` "#") or member ("@") from a mention, an id or a name. Raises TellPerson for another mention."""
+    if match := _MENTION.fullmatch(text):
+        if not match[1].startswith(mark) or match[1] == "@&":
+            raise TellPerson("grammar-no-channel" if mark == "#" else "grammar-no-member", text=text)
+        return Reference(int(match[2]), "")
+    name = text.removeprefix(mark)
+    if name.isascii() and name.isdigit() and 15 <= len(name) <= 20:
+        return Reference(int(name), "")
+    if not name:
+        raise TellPerson("grammar-empty-channel" if mark == "#" else "grammar-empty-member")
+    return Reference(None, name)
+
+
+def _tokens(text: str) -> Iterator[_Token]:
+    """Reads left to right; a key without a value takes the next token for it."""
+    waiting: _Token | None = None
+    for token in _raw_tokens(text):
+        if waiting is not None:
+            if token.key or token.minus:
+                raise TellPerson("grammar-no-value", filter=waiting.key)
+            yield _Token(token.text, waiting.key, waiting.minus, token.quoted)
+            waiting = None
+        elif token.key and not token.text:
+            waiting = token
+        elif token.text:
+            yield token
+    if waiting is not None:
+        raise TellPerson("grammar-no-value", filter=waiting.key)
+
+
+def _raw_tokens(text: str) -> Iterator[_Token]:
+    at = 0
+    while at < len(text):
+        if text[at].isspace():
+            at += 1
+            continue
+        minus = text[at] in "-–−" and at + 1 < len(text) and not text[at + 1].isspace()
+        if minus:
+            at += 1
+        if text[at] in _CLOSING:
+            inner, at = _quoted(text, at)
+            if inner:
+                yield _Token(inner, minus=minus, quoted=True)
+            continue
+        end = at
+        while end < len(text) and not text[end].isspace() and not (text[end] in _CLOSING and text[end - 1] == ":"):
+            end += 1
+        word, at = text[at:end], end
+        if word.startswith("\\") and not minus:
+            yield _Token(word[1:])
+            continue
+        match = _KEYED.fullmatch(word)
+        if match is None:
+            if word.strip("-–−"):
+                yield _Token(word, minus=minus)
+        elif at < len(text) and text[at] in _CLOSING and not match[2]:
+            inner, at = _quoted(text, at)
+            yield _Token(inner, match[1].lower(), minus, quoted=True)
+        else:
+            yield _Token(match[2], match[1].lower(), minus)
+
+
+def _quoted(text: str, at: int) -> tuple[str, int]:
+    """What stands in the quotes that open at `at`, and where it goes on; an unclosed quote reaches to the end."""
+    end = text.find(_CLOSING[text[at]], at + 1)
+    if end < 0:
+        end = len(text)
+    return " ".join(text[at + 1 : end].split()), end + 1
+
+
+def _flag(text: str) -> PlaceFlag:
+    name = text.lower()
+    name = name if name in HAS else name.removesuffix("s")
+    if name not in HAS:
+        raise TellPerson("grammar-unknown-property", text=text, known=", ".join(HAS))
+    return HAS[name]
+
+
+def _name(flag: PlaceFlag) -> str:
+    return next(name for name, known in HAS.items() if known & flag)
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= 1_000_000):
+        raise TellPerson("grammar-count", text=text)
+    return int(text)
+
+
+def _share(token: _Token, least: float) -> float:
+    """0.8, 0,8 or 80%, from `least` to 1."""
+    plain = token.text.replace(",", ".")
+    try:
+        value = float(plain.removesuffix("%")) / (100 if plain.endswith("%") else 1)
+    except ValueError:
+        value = float("nan")
+    if not least <= value <= 1:
+        raise TellPerson("grammar-number", filter=token.key, text=token.text)
+    return value

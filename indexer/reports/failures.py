@@ -1,0 +1,59 @@
+"""Pictures that could not be read, one by one: where each stands, why it failed, and when it is tried again."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import aiosqlite
+
+from indexer.database.database import as_json
+from indexer.errors import Reason
+from indexer.model import ChannelId, GuildId, MessageId
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One place. `next_attempt_ms` is Unix milliseconds; None: it is not tried again by itself."""
+
+    guild_id: GuildId
+    channel_id: ChannelId
+    channel_name: str
+    message_id: MessageId
+    file_name: str
+    reason: Reason
+    attempts: int
+    next_attempt_ms: int | None
+
+
+_AMONG = (
+    " FROM places p JOIN messages m USING (message_id) JOIN channels c USING (channel_id)"
+    " WHERE p.state = 'failed' AND (:guild IS NULL OR p.guild_id = :guild)"
+    " AND (:channels IS NULL OR m.channel_id IN (SELECT value FROM json_each(:channels)))"
+)
+
+
+async def newest(
+    connection: aiosqlite.Connection,
+    limit: int,
+    *,
+    guild_id: GuildId | None = None,
+    channel_ids: Collection[ChannelId] | None = None,
+    skip: int = 0,
+) -> tuple[list[Failure], int]:
+    """Up to `limit` failures, the newest message first, after `skip` others; and how many there are in all.
+
+    Of one guild or (None) of all; of these channels or (None) of all. Nothing of other channels is counted.
+    """
+    chosen = {"guild": guild_id, "channels": None if channel_ids is None else as_json(channel_ids)}
+    ((total,),) = await connection.execute_fetchall(f"SELECT count(*){_AMONG}", chosen)
+    rows = await connection.execute_fetchall(
+        "SELECT p.guild_id, m.channel_id, c.name, p.message_id, p.file_name, p.reason, p.attempts, p.next_attempt_ms"
+        f"{_AMONG} ORDER BY p.message_id DESC, p.ordinal LIMIT :limit OFFSET :skip",
+        {**chosen, "limit": limit, "skip": skip},
+    )
+    found = [
+        Failure(GuildId(guild), ChannelId(channel), name, MessageId(message), file, Reason(reason), attempts, due)
+        for guild, channel, name, message, file, reason, attempts, due in rows
+    ]
+    return found, int(total)

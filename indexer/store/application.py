@@ -1,0 +1,31 @@
+"""Which application (Discord's word for a bot's account) has read what is stored."""
+
+from __future__ import annotations
+
+import aiosqlite
+
+from indexer.database.database import first
+from indexer.errors import StorageError
+
+
+async def claim(tx: aiosqlite.Connection, application_id: int, *, adopt: bool) -> int | None:
+    """Records that this application reads into the database; the first one that comes owns it.
+
+    Raises StorageError where another application owns it, unless `adopt`: then it is this one's from now on, and the
+    former owner's id is returned.
+    """
+    row = await first(tx, "SELECT application_id FROM application")
+    former = None if row is None else int(row[0])
+    if former == application_id:
+        return None
+    if former is not None and not adopt:
+        raise StorageError(
+            f"This data folder belongs to the bot with application id {former}, but the token is that of"
+            f" {application_id}; nothing was changed. Give the other bot's token, or another data_dir. If this bot is"
+            " to take over the index, start it once with `afterimage run --adopt`: servers that it is not in within a"
+            " day are then forgotten."
+        )
+    await tx.execute_fetchall(
+        "INSERT OR REPLACE INTO application (one, application_id) VALUES (1, ?)", (application_id,)
+    )
+    return former

@@ -1,0 +1,51 @@
+"""Who did what: ids only, never content. Outlives the rows that it speaks of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiosqlite
+
+from indexer.database.database import now_ms
+from indexer.model import GuildId, UserId
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line. `detail` holds ids, counts and names of settings."""
+
+    at_ms: int
+    action: str
+    guild_id: GuildId | None
+    actor_id: UserId | None
+    detail: Mapping[str, Any]
+
+
+async def add(
+    tx: aiosqlite.Connection,
+    action: str,
+    *,
+    guild_id: GuildId | None = None,
+    actor_id: UserId | None = None,
+    detail: Mapping[str, int | str | bool | None] | None = None,
+) -> None:
+    """Writes one line in the transaction of what it tells about: both happen or neither."""
+    await tx.execute_fetchall(
+        "INSERT INTO audit_log (at_ms, guild_id, actor_id, action, detail) VALUES (?, ?, ?, ?, ?)",
+        (now_ms(), guild_id, actor_id, action, json.dumps(dict(detail or {}), sort_keys=True)),
+    )
+
+
+async def recent(connection: aiosqlite.Connection, limit: int, guild_id: GuildId | None = None) -> list[Entry]:
+    """The newest lines first, of one guild or of all."""
+    rows = await connection.execute_fetchall(
+        "SELECT at_ms, action, guild_id, actor_id, detail FROM audit_log"
+        " WHERE ?1 IS NULL OR guild_id = ?1 ORDER BY audit_id DESC LIMIT ?2",
+        (guild_id, limit),
+    )
+    return [
+        Entry(at_ms, action, guild, actor_id, json.loads(detail)) for at_ms, action, guild, actor_id, detail in rows
+    ]

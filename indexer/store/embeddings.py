@@ -1,0 +1,145 @@
+"""Embeddings: the truth that segments are derived from, one a picture and model, float16."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import aiosqlite
+import numpy as np
+
+from indexer.database.database import as_json, first
+from indexer.model import ChannelId, GuildId, MessageId, ModelId, ModelSpec, PictureId, PlaceId, Vectors
+
+_FLOAT16 = np.dtype("<f2")
+_LENGTH_TOLERANCE = 1e-2  # a unit vector of any precision a model runs in; far from what is not normalised at all
+
+
+async def model_id(tx: aiosqlite.Connection, spec: ModelSpec) -> ModelId:
+    """The id of exactly this model, new or known."""
+    identity = (spec.name, spec.pretrained, spec.dimension, spec.fingerprint)
+    await tx.execute_fetchall(
+        "INSERT INTO models (name, pretrained, dimension, fingerprint) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        identity,
+    )
+    row = await first(
+        tx,
+        "SELECT model_id FROM models WHERE name = ? AND pretrained = ? AND dimension = ? AND fingerprint = ?",
+        identity,
+    )
+    assert row is not None
+    return ModelId(row[0])
+
+
+async def models(connection: aiosqlite.Connection) -> dict[ModelId, ModelSpec]:
+    """Every model that has ever been used here."""
+    rows = await connection.execute_fetchall(
+        "SELECT model_id, name, pretrained, dimension, fingerprint FROM models ORDER BY model_id"
+    )
+    return {ModelId(number): ModelSpec(*spec) for number, *spec in rows}
+
+
+async def add(tx: aiosqlite.Connection, model_id: ModelId, embeddings: Sequence[tuple[PictureId, Vectors]]) -> int:
+    """Stores embeddings ([d] float32 of unit length), replacing earlier ones; returns how many changed something.
+
+    A picture that is gone by now is passed over. Raises ValueError for a vector of another dimension than the model's,
+    not finite, or not of unit length: nothing is stored then.
+    """
+    # One question for both, then plain rows: looked up in the INSERT itself, each row would cost half as much again.
+    rows = list(
+        await tx.execute_fetchall(
+            "SELECT m.dimension, p.picture_id FROM models m LEFT JOIN ("
+            "   SELECT picture_id FROM json_each(?) j CROSS JOIN pictures ON picture_id = j.value) p"
+            " WHERE m.model_id = ?",
+            (as_json(picture_id for picture_id, _ in embeddings), model_id),
+        )
+    )
+    if not rows:
+        raise ValueError(f"model {model_id} is unknown: ask embeddings.model_id for its id first")
+    shape = (rows[0][0],)
+    there = {picture_id for _, picture_id in rows}
+    for picture_id, vector in embeddings:
+        if vector.shape != shape:
+            raise ValueError(f"picture {picture_id}: not a vector of unit length and shape {shape}: {vector.shape}")
+    vectors = np.array([vector for _, vector in embeddings], np.float32).reshape(-1, *shape)
+    unit = np.abs(np.linalg.norm(vectors, axis=1) - 1.0) < _LENGTH_TOLERANCE
+    if not unit.all():
+        picture_id = embeddings[int(np.argmin(unit))][0]
+        raise ValueError(f"picture {picture_id}: not a vector of unit length and shape {shape}")
+    cursor = await tx.executemany(
+        "INSERT INTO embeddings (picture_id, model_id, vector) VALUES (?, ?, ?)"
+        " ON CONFLICT (picture_id, model_id) DO UPDATE SET vector = excluded.vector WHERE vector != excluded.vector",
+        [
+            (picture_id, model_id, half.tobytes())
+            for (picture_id, _), half in zip(embeddings, vectors.astype(_FLOAT16), strict=True)
+            if picture_id in there
+        ],
+    )
+    return cursor.rowcount
+
+
+async def tried_all(tx: aiosqlite.Connection, guild_id: GuildId, model_id: ModelId) -> None:
+    """Records that a run has tried every picture of the guild with this model: from now on it answers there."""
+    await tx.execute_fetchall(
+        "INSERT INTO tried_models (guild_id, model_id) SELECT guild_id, ? FROM guilds WHERE guild_id = ?"
+        " ON CONFLICT (guild_id) DO UPDATE SET model_id = excluded.model_id",
+        (model_id, guild_id),
+    )
+
+
+async def missing(
+    connection: aiosqlite.Connection, model_id: ModelId, limit: int, *, below: PictureId | None = None
+) -> list[PictureId]:
+    """Ready pictures without an embedding of this model, newest first; `below`: go on after this one."""
+    rows = await connection.execute_fetchall(
+        "SELECT picture_id FROM pictures WHERE state = 'ready' AND picture_id < ifnull(?1, 9223372036854775807)"
+        " AND NOT EXISTS (SELECT 1 FROM embeddings e WHERE e.picture_id = pictures.picture_id AND e.model_id = ?2)"
+        " ORDER BY picture_id DESC LIMIT ?3",
+        (below, model_id, limit),
+    )
+    return [PictureId(picture_id) for (picture_id,) in rows]
+
+
+async def blank_channels(
+    connection: aiosqlite.Connection, guild_id: GuildId, model_id: ModelId, among: Collection[ChannelId], limit: int
+) -> list[ChannelId]:
+    """Channels and threads of `among` without any embedding of this model although they may hold pictures.
+
+    That is: not read to their beginning, or with a picture that waits. Youngest first, at most `limit`; none of a guild
+    that has not consented or whose job is paused, and none that is closed to the bot.
+    """
+    rows = await connection.execute_fetchall(
+        "SELECT channel_id FROM channels c WHERE guild_id = :guild AND parked_reason IS NULL"
+        " AND kind NOT IN ('forum', 'media')"
+        " AND channel_id IN (SELECT value FROM json_each(:among))"
+        " AND EXISTS (SELECT 1 FROM guilds g WHERE g.guild_id = c.guild_id AND g.consent = 1)"
+        " AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.guild_id = c.guild_id AND j.state = 'paused')"
+        " AND NOT EXISTS (SELECT 1 FROM messages m JOIN places p USING (message_id)"
+        "   JOIN embeddings e USING (picture_id) WHERE m.channel_id = c.channel_id AND e.model_id = :model)"
+        " AND (NOT EXISTS (SELECT 1 FROM spans s WHERE s.channel_id = c.channel_id AND s.low = 0)"
+        "   OR EXISTS (SELECT 1 FROM messages m JOIN places p USING (message_id)"
+        "     WHERE m.channel_id = c.channel_id AND p.state != 'failed'))"
+        " ORDER BY channel_id DESC LIMIT :limit",
+        {"guild": guild_id, "model": model_id, "among": as_json(among), "limit": limit},
+    )
+    return [ChannelId(channel_id) for (channel_id,) in rows]
+
+
+async def lacking(
+    connection: aiosqlite.Connection, model_id: ModelId, message_ids: Collection[MessageId], limit: int
+) -> list[PlaceId]:
+    """Places of these messages whose picture has no embedding of this model and has not failed, newest first."""
+    rows = await connection.execute_fetchall(
+        "SELECT place_id FROM places p WHERE message_id IN (SELECT value FROM json_each(?)) AND state != 'failed'"
+        " AND NOT EXISTS (SELECT 1 FROM embeddings e WHERE e.picture_id = p.picture_id AND e.model_id = ?)"
+        " ORDER BY message_id DESC, ordinal LIMIT ?",
+        (as_json(message_ids), model_id, limit),
+    )
+    return [PlaceId(place_id) for (place_id,) in rows]
+
+
+async def vector(connection: aiosqlite.Connection, model_id: ModelId, picture_id: PictureId) -> Vectors | None:
+    """[d] float32, as stored (float16's precision); None where there is none."""
+    row = await first(
+        connection, "SELECT vector FROM embeddings WHERE picture_id = ? AND model_id = ?", (picture_id, model_id)
+    )
+    return None if row is None else np.frombuffer(row[0], _FLOAT16).astype(np.float32)

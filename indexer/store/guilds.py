@@ -1,0 +1,79 @@
+"""Guilds: which ones are known, and which of them agreed to be read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import aiosqlite
+
+from indexer.database.database import as_json, first, now_ms
+from indexer.model import Guild, GuildId
+
+
+async def upsert(tx: aiosqlite.Connection, guild: Guild) -> None:
+    """Makes the guild known, or renames it. A new one has not consented."""
+    await tx.execute_fetchall(
+        "INSERT INTO guilds (guild_id, name, added_ms) VALUES (?, ?, ?)"
+        " ON CONFLICT (guild_id) DO UPDATE SET name = excluded.name WHERE name != excluded.name",
+        (guild.id, guild.name, now_ms()),
+    )
+
+
+async def set_consent(tx: aiosqlite.Connection, guild_id: GuildId, consent: bool) -> None:
+    """Records whether someone who manages the guild said that it may be read."""
+    await tx.execute_fetchall("UPDATE guilds SET consent = ? WHERE guild_id = ?", (consent, guild_id))
+
+
+async def consented(connection: aiosqlite.Connection) -> list[GuildId]:
+    """The guilds that may be read, by id."""
+    rows = await connection.execute_fetchall("SELECT guild_id FROM guilds WHERE consent = 1 ORDER BY guild_id")
+    return [GuildId(guild_id) for (guild_id,) in rows]
+
+
+async def has_consented(connection: aiosqlite.Connection, guild_id: GuildId) -> bool:
+    """Whether this guild is known and may be read."""
+    return await first(connection, "SELECT 1 FROM guilds WHERE guild_id = ? AND consent = 1", (guild_id,)) is not None
+
+
+async def get(connection: aiosqlite.Connection, guild_id: GuildId) -> Guild | None:
+    row = await first(connection, "SELECT guild_id, name FROM guilds WHERE guild_id = ?", (guild_id,))
+    return Guild(GuildId(row[0]), row[1]) if row else None
+
+
+async def known(connection: aiosqlite.Connection) -> list[Guild]:
+    """Every guild, by id."""
+    rows = await connection.execute_fetchall("SELECT guild_id, name FROM guilds ORDER BY guild_id")
+    return [Guild(GuildId(guild_id), name) for guild_id, name in rows]
+
+
+async def note_present(
+    tx: aiosqlite.Connection, present: Collection[GuildId], at_ms: int, absent_ms: int
+) -> list[GuildId]:
+    """Records which guilds were there at `at_ms` (Unix milliseconds) and since when the others have not been.
+
+    Returns those that have now been absent for at least `absent_ms`, by id.
+    """
+    listed = as_json(present)
+    await tx.execute_fetchall(
+        "UPDATE guilds SET absent_since_ms = NULL"
+        " WHERE absent_since_ms IS NOT NULL AND guild_id IN (SELECT value FROM json_each(?))",
+        (listed,),
+    )
+    await tx.execute_fetchall(
+        "UPDATE guilds SET absent_since_ms = ?"
+        " WHERE absent_since_ms IS NULL AND guild_id NOT IN (SELECT value FROM json_each(?))",
+        (at_ms, listed),
+    )
+    rows = await tx.execute_fetchall(
+        "SELECT guild_id FROM guilds WHERE absent_since_ms <= ? ORDER BY guild_id", (at_ms - absent_ms,)
+    )
+    return [GuildId(guild_id) for (guild_id,) in rows]
+
+
+async def forget(tx: aiosqlite.Connection, guild_id: GuildId) -> None:
+    """Deletes the guild and all that was read of it: channels, messages, texts, pictures shown nowhere else, vectors.
+
+    Opt-outs and the audit log (ids only) stay. For a large guild call `messages.delete_some` in transactions of its own
+    before, so that the writer is not held for long.
+    """
+    await tx.execute_fetchall("DELETE FROM guilds WHERE guild_id = ?", (guild_id,))

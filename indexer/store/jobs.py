@@ -1,0 +1,138 @@
+"""Jobs: what someone asked to have indexed, kept so that a restart goes on with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import aiosqlite
+
+from indexer.database.database import first, now_ms
+from indexer.model import ChannelId, GuildId, JobId, MessageId, UserId
+from indexer.sentence import Sentence
+
+_COLUMNS = (
+    "job_id, guild_id, scope, state, reason, requested_by, channel_id, message_id, created_ms, updated_ms"  # in order
+)
+
+
+class JobState(StrEnum):
+    RUNNING = "running"
+    PAUSED = "paused"
+    DONE = "done"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+class ScopeKind(StrEnum):
+    """What a job covers: the whole server, one channel, or the places that failed."""
+
+    SERVER = "server"
+    CHANNEL = "channel"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """`channel_id` is set for CHANNEL and for nothing else."""
+
+    kind: ScopeKind
+    channel_id: ChannelId | None = None
+
+    def __post_init__(self) -> None:
+        if (self.kind is ScopeKind.CHANNEL) != (self.channel_id is not None):
+            raise ValueError(f"a job's scope {self.kind.value} with channel {self.channel_id}")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job. `channel_id` and `message_id` say where its progress message stands, if anywhere."""
+
+    id: JobId
+    guild_id: GuildId
+    scope: Scope
+    state: JobState
+    reason: Sentence | None
+    requested_by: UserId | None
+    channel_id: ChannelId | None
+    message_id: MessageId | None
+    created_ms: int
+    updated_ms: int
+
+
+async def create(
+    tx: aiosqlite.Connection, guild_id: GuildId, scope: Scope, *, requested_by: UserId | None = None
+) -> JobId:
+    """A new running job."""
+    content: dict[str, Any] = {"kind": scope.kind.value}
+    if scope.channel_id is not None:
+        content["channel_id"] = scope.channel_id
+    at = now_ms()
+    row = await first(
+        tx,
+        "INSERT INTO jobs (guild_id, scope, state, requested_by, created_ms, updated_ms) VALUES (?, ?, ?, ?, ?, ?)"
+        " RETURNING job_id",
+        (guild_id, json.dumps(content), JobState.RUNNING.value, requested_by, at, at),
+    )
+    assert row is not None
+    return JobId(row[0])
+
+
+async def set_state(tx: aiosqlite.Connection, job_id: JobId, state: JobState, reason: Sentence | None = None) -> None:
+    """`reason` says why it failed or was paused; None takes an earlier one away."""
+    await tx.execute_fetchall(
+        "UPDATE jobs SET state = ?, reason = ?, updated_ms = ? WHERE job_id = ?",
+        (state.value, None if reason is None else reason.stored(), now_ms(), job_id),
+    )
+
+
+async def set_message(
+    tx: aiosqlite.Connection, job_id: JobId, channel_id: ChannelId | None, message_id: MessageId | None
+) -> None:
+    """Records where the job's progress message stands; None: nowhere any more."""
+    await tx.execute_fetchall(
+        "UPDATE jobs SET channel_id = ?, message_id = ?, updated_ms = ? WHERE job_id = ?",
+        (channel_id, message_id, now_ms(), job_id),
+    )
+
+
+async def get(connection: aiosqlite.Connection, job_id: JobId) -> Job | None:
+    row = await first(connection, f"SELECT {_COLUMNS} FROM jobs WHERE job_id = ?", (job_id,))  # noqa: S608 -- a constant
+    return _job(row) if row else None
+
+
+async def of_guild(connection: aiosqlite.Connection, guild_id: GuildId, limit: int = 20) -> list[Job]:
+    """The guild's jobs, newest first."""
+    rows = await connection.execute_fetchall(
+        f"SELECT {_COLUMNS} FROM jobs WHERE guild_id = ? ORDER BY job_id DESC LIMIT ?",  # noqa: S608 -- a constant
+        (guild_id, limit),
+    )
+    return [_job(row) for row in rows]
+
+
+async def unfinished(connection: aiosqlite.Connection) -> list[Job]:
+    """Every job that a start has to go on with (running) or to keep ready (paused), oldest first."""
+    rows = await connection.execute_fetchall(
+        f"SELECT {_COLUMNS} FROM jobs WHERE state IN ('running', 'paused') ORDER BY job_id"  # noqa: S608 -- a constant
+    )
+    return [_job(row) for row in rows]
+
+
+def _job(row: Sequence[Any]) -> Job:
+    job_id, guild_id, scope, state, reason, requested_by, channel_id, message_id, created_ms, updated_ms = row
+    content = json.loads(scope)
+    return Job(
+        id=JobId(job_id),
+        guild_id=GuildId(guild_id),
+        scope=Scope(ScopeKind(content["kind"]), content.get("channel_id")),
+        state=JobState(state),
+        reason=None if reason is None else Sentence.of_stored(reason),
+        requested_by=requested_by,
+        channel_id=channel_id,
+        message_id=message_id,
+        created_ms=created_ms,
+        updated_ms=updated_ms,
+    )

@@ -1,0 +1,96 @@
+"""The pictures that a message names, as rows of `places`: inserted, matched again after an edit, removed.
+
+Part of `messages.store`; what happens to a place afterwards (fetched, failed, described) is in places.py.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import aiosqlite
+
+from indexer.database.database import as_json
+from indexer.model import NO_FLAGS, GuildId, Message, MessageId, PictureRef, PlaceFlag
+
+_DESCRIPTION = "source, file_name, alt_text, content_type, byte_count, width, height, flags"
+
+
+async def insert(tx: aiosqlite.Connection, places: Sequence[tuple[MessageId, GuildId, PictureRef]]) -> None:
+    """New places, pending."""
+    if places:
+        await tx.executemany(
+            f"INSERT INTO places (message_id, guild_id, ordinal, link, {_DESCRIPTION})"  # noqa: S608 -- a constant
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [(message, guild, ref.ordinal, ref.link, *_description(ref)) for message, guild, ref in places],
+        )
+
+
+async def update(tx: aiosqlite.Connection, messages: Sequence[Message]) -> set[MessageId]:
+    """Makes the places of stored messages what the messages show now; returns the messages where that changed anything.
+
+    A place is known again by its link (the n-th showing of a link by the n-th place of it), so a picture that moved to
+    another ordinal is not fetched again. That it turned out to be animated stays known.
+    """
+    rows = await tx.execute_fetchall(
+        f"SELECT message_id, place_id, ordinal, link, {_DESCRIPTION} FROM places"  # noqa: S608 -- a constant
+        " WHERE message_id IN (SELECT value FROM json_each(?)) ORDER BY message_id, ordinal",
+        (as_json(message.id for message in messages),),
+    )
+    stored: dict[MessageId, dict[str, list[tuple[Any, ...]]]] = defaultdict(lambda: defaultdict(list))
+    for message_id, place_id, ordinal, link, *description in rows:
+        stored[message_id][link].append((place_id, ordinal, tuple(description)))
+
+    vanished: list[int] = []
+    moved: list[tuple[int, int]] = []
+    described: list[tuple[Any, ...]] = []
+    added: list[tuple[MessageId, GuildId, PictureRef]] = []
+    touched: set[MessageId] = set()
+    for message in messages:
+        left = stored[message.id]
+        for ref in sorted(message.pictures, key=lambda ref: ref.ordinal):
+            if not left[ref.link]:
+                added.append((message.id, message.guild_id, ref))
+                touched.add(message.id)
+                continue
+            place_id, ordinal, description = left[ref.link].pop(0)
+            now = _description(ref, found=PlaceFlag(description[-1]) & PlaceFlag.ANIMATED)
+            if ordinal != ref.ordinal:
+                moved.append((ref.ordinal, place_id))
+                touched.add(message.id)
+            if now != description:
+                described.append((*now, place_id))
+                touched.add(message.id)
+        for places in left.values():
+            for place_id, _, _ in places:
+                vanished.append(place_id)
+                touched.add(message.id)
+
+    if vanished:
+        await tx.execute_fetchall(
+            "DELETE FROM places WHERE place_id IN (SELECT value FROM json_each(?))", (as_json(vanished),)
+        )
+    if moved:  # by way of negative ordinals: two places may change seats, and (message_id, ordinal) is unique
+        await tx.executemany("UPDATE places SET ordinal = -1 - ordinal WHERE place_id = ?", [(p,) for _, p in moved])
+        await tx.executemany("UPDATE places SET ordinal = ? WHERE place_id = ?", moved)
+    if described:
+        await tx.executemany(
+            f"UPDATE places SET ({_DESCRIPTION}) = (?, ?, ?, ?, ?, ?, ?, ?) WHERE place_id = ?",  # noqa: S608 -- a constant
+            described,
+        )
+    await insert(tx, added)
+    return touched
+
+
+def _description(ref: PictureRef, found: PlaceFlag = NO_FLAGS) -> tuple[Any, ...]:
+    return (
+        ref.source.value,
+        ref.file_name,
+        ref.alt_text,
+        ref.content_type,
+        ref.size,
+        ref.width,
+        ref.height,
+        int(ref.flags | found),
+    )

@@ -1,0 +1,294 @@
+"""Messages and their words: stored once, brought up to date, and gone when they are gone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import aiosqlite
+
+from indexer.database.database import as_json, first, now_ms
+from indexer.model import ChannelId, GuildId, Message, MessageId, PlaceId, UserId
+from indexer.store import message_pictures
+
+# How long the id of a deleted message is refused: far longer than a page of history can be on its way to `store`.
+REFUSE_MS = 24 * 3600 * 1000
+
+Keep = Literal["pictures", "all"]
+
+_DELETE = "DELETE FROM messages WHERE message_id IN (SELECT value FROM json_each(?))"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What `store` did. `new_places` are pending, in the order of their messages' ids.
+
+    `refused` counts messages that must not be stored: an opted-out author, a channel that is gone, a message deleted
+    meanwhile, an ignored one, and under keep="pictures" those without a picture.
+    """
+
+    new_messages: int = 0
+    changed: int = 0
+    new_places: tuple[PlaceId, ...] = ()
+    refused: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A stored message, as far as an edit can change it. `seen_ms`: when Discord showed this version."""
+
+    edited_ms: int | None
+    seen_ms: int
+    words: tuple[str, str, str]
+
+
+async def store(tx: aiosqlite.Connection, messages: Sequence[Message], *, keep: Keep, seen_ms: int) -> Stored:
+    """Stores new messages and brings stored ones up to date; the same page twice leaves the same rows.
+
+    `seen_ms` (Unix milliseconds) is when Discord was asked for them, before its answer came, or when its event came.
+    A message never goes back to an older edit; of one edit, never to what was seen earlier: an unfurled link brings
+    pictures without counting as an edit, and a page that was asked for before shows none of them. A picture that an
+    edit took away is deleted, one that stayed keeps its embedding wherever it moved. Under keep="pictures" a message
+    that lost its last picture is deleted, and an ignored message always. The guilds of the messages are known already.
+    """
+    by_id = {message.id: message for message in messages}
+    if not by_id:
+        return Stored()
+    refused = await _refused(tx, by_id.values())
+    wanted = [message for message_id, message in sorted(by_id.items()) if message_id not in refused]
+    known = await _known(tx, wanted)
+    bare = [message for message in wanted if message.ignored or (keep == "pictures" and not message.pictures)]
+    lost = [
+        message.id
+        for message in bare
+        if message.id in known and (message.ignored or not _stale(message, known[message.id], seen_ms))
+    ]
+    kept = [message for message in wanted if not message.ignored and (keep == "all" or message.pictures)]
+    new = [message for message in kept if message.id not in known]
+    seen = [message for message in kept if message.id in known]
+
+    newest = await first(tx, "SELECT ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'places'), 0)")
+    await _insert(tx, new, seen_ms)
+    changed = await _update(tx, seen, known, seen_ms)
+    if lost:
+        await tx.execute_fetchall(_DELETE, (as_json(lost),))
+    assert newest is not None
+    rows = await tx.execute_fetchall("SELECT place_id FROM places WHERE place_id > ? ORDER BY place_id", newest)
+    return Stored(
+        new_messages=len(new),
+        changed=changed + len(lost),
+        new_places=tuple(PlaceId(place_id) for (place_id,) in rows),
+        refused=len(refused) + len(bare) - len(lost),
+    )
+
+
+async def takes_away(connection: aiosqlite.Connection, message: Message) -> bool:
+    """Whether storing this version would take away words or a picture of the version that is stored."""
+    known = await _known(connection, [message])
+    if message.id not in known:
+        return False
+    content, *before = known[message.id].words
+    shorter = any(
+        not set(old.split("\n")) <= {*new.split("\n"), ""} for old, new in zip(before, _words(message)[1:], strict=True)
+    )
+    if shorter or content not in ("", message.content):
+        return True
+    rows = await connection.execute_fetchall("SELECT link FROM places WHERE message_id = ?", (message.id,))
+    return not {link for (link,) in rows} <= {picture.link for picture in message.pictures}
+
+
+async def delete(tx: aiosqlite.Connection, message_ids: Collection[MessageId]) -> int:
+    """Deletes messages that Discord says are gone; returns how many were stored.
+
+    With them go their words, the pictures that no other message shows, and those pictures' embeddings. For a day
+    `store` refuses these ids, stored or not: a page read before the deletion cannot bring them back.
+    """
+    ids, at = as_json(message_ids), now_ms()
+    await tx.execute_fetchall(
+        "INSERT INTO deletions (message_id, at_ms) SELECT value, ? FROM json_each(?) WHERE true"
+        " ON CONFLICT (message_id) DO UPDATE SET at_ms = excluded.at_ms",
+        (at, ids),
+    )
+    await tx.execute_fetchall("DELETE FROM deletions WHERE at_ms < ?", (at - REFUSE_MS,))
+    cursor = await tx.execute(_DELETE, (ids,))
+    return cursor.rowcount
+
+
+async def delete_by_author(tx: aiosqlite.Connection, user_id: UserId, guild_id: GuildId | None) -> int:
+    """Deletes what this author posted, in one guild or (None) everywhere; returns how many messages."""
+    cursor = await tx.execute(
+        "DELETE FROM messages WHERE author_id = ?1 AND (?2 IS NULL OR guild_id = ?2)", (user_id, guild_id)
+    )
+    return cursor.rowcount
+
+
+async def delete_some(
+    tx: aiosqlite.Connection, limit: int, *, guild_id: GuildId | None = None, channel_id: ChannelId | None = None
+) -> int:
+    """Deletes up to `limit` messages of a guild or of a channel; returns how many, 0 when none is left.
+
+    A step of emptying something large, a transaction each, so that the writer is never held for long.
+    """
+    among = "SELECT message_id FROM messages WHERE guild_id = ?1 LIMIT ?2"
+    if channel_id is not None:
+        among = "SELECT message_id FROM messages WHERE channel_id = ?1 LIMIT ?2"
+    cursor = await tx.execute(
+        f"DELETE FROM messages WHERE message_id IN ({among})",  # noqa: S608 -- one of two constants
+        (guild_id if channel_id is None else channel_id, limit),
+    )
+    return cursor.rowcount
+
+
+async def mark_checked(tx: aiosqlite.Connection, message_ids: Collection[MessageId], seen_ms: int) -> None:
+    """Records that Discord showed these messages at `seen_ms` (Unix milliseconds), or later."""
+    await tx.execute_fetchall(
+        "UPDATE messages SET checked_ms = max(checked_ms, ?) WHERE message_id IN (SELECT value FROM json_each(?))",
+        (seen_ms, as_json(message_ids)),
+    )
+
+
+async def oldest_checked(
+    connection: aiosqlite.Connection, guild_id: GuildId, before_ms: int, limit: int
+) -> list[tuple[ChannelId, MessageId]]:
+    """Messages that Discord showed us last before `before_ms` (Unix milliseconds), the longest ago first.
+
+    Of those of one moment the newest comes first: a page of history goes back from there. Those of parked channels are
+    left out: nobody can ask for them.
+    """
+    rows = await connection.execute_fetchall(
+        "SELECT channel_id, message_id FROM messages JOIN channels USING (channel_id)"
+        " WHERE messages.guild_id = ? AND checked_ms < ? AND parked_reason IS NULL"
+        " ORDER BY checked_ms, message_id DESC LIMIT ?",
+        (guild_id, before_ms, limit),
+    )
+    return [(ChannelId(channel_id), MessageId(message_id)) for channel_id, message_id in rows]
+
+
+async def between(connection: aiosqlite.Connection, channel_id: ChannelId, low: int, high: int) -> list[MessageId]:
+    """The stored messages of a channel with ids in low…high (closed), ascending."""
+    rows = await connection.execute_fetchall(
+        "SELECT message_id FROM messages WHERE channel_id = ? AND message_id BETWEEN ? AND ? ORDER BY message_id",
+        (channel_id, low, high),
+    )
+    return [MessageId(message_id) for (message_id,) in rows]
+
+
+async def newest(
+    connection: aiosqlite.Connection, channel_id: ChannelId, upto: MessageId, limit: int
+) -> list[MessageId]:
+    """The newest `limit` stored messages of a channel with ids up to `upto`, newest first."""
+    rows = await connection.execute_fetchall(
+        "SELECT message_id FROM messages WHERE channel_id = ? AND message_id <= ? ORDER BY message_id DESC LIMIT ?",
+        (channel_id, upto, limit),
+    )
+    return [MessageId(message_id) for (message_id,) in rows]
+
+
+async def channel_of(connection: aiosqlite.Connection, message_id: MessageId) -> ChannelId | None:
+    """The channel of a stored message; None where it is not stored."""
+    row = await first(connection, "SELECT channel_id FROM messages WHERE message_id = ?", (message_id,))
+    return ChannelId(row[0]) if row else None
+
+
+def _words(message: Message) -> tuple[str, str, str]:
+    """Content, file names and alt texts; one name or text a line, so that a phrase seldom spans two of them."""
+    names = dict.fromkeys(picture.file_name for picture in message.pictures if picture.file_name)
+    alts = dict.fromkeys(picture.alt_text for picture in message.pictures if picture.alt_text)
+    return message.content, "\n".join(names), "\n".join(alts)
+
+
+def _stale(message: Message, row: _Row, seen_ms: int) -> bool:
+    return (message.edited_ms or 0, seen_ms) < (row.edited_ms or 0, row.seen_ms)
+
+
+async def _refused(tx: aiosqlite.Connection, messages: Collection[Message]) -> set[MessageId]:
+    open_channels = await _ids(
+        tx,
+        "SELECT channel_id FROM channels WHERE channel_id IN (SELECT value FROM json_each(?))",
+        {message.channel_id for message in messages},
+    )
+    deleted = await _ids(
+        tx,
+        "SELECT message_id FROM deletions WHERE message_id IN (SELECT value FROM json_each(?))",
+        (message.id for message in messages),
+    )
+    rows = await tx.execute_fetchall(
+        "SELECT guild_id, user_id FROM opt_outs WHERE user_id IN (SELECT value FROM json_each(?))",
+        (as_json({message.author_id for message in messages}),),
+    )
+    out = {(guild_id, user_id) for guild_id, user_id in rows}
+    return {
+        message.id
+        for message in messages
+        if message.channel_id not in open_channels
+        or message.id in deleted
+        or (message.guild_id, message.author_id) in out
+        or (0, message.author_id) in out
+    }
+
+
+async def _ids(tx: aiosqlite.Connection, sql: str, ids: Iterable[int]) -> set[int]:
+    return {value for (value,) in await tx.execute_fetchall(sql, (as_json(ids),))}
+
+
+async def _known(tx: aiosqlite.Connection, messages: Sequence[Message]) -> dict[MessageId, _Row]:
+    rows = await tx.execute_fetchall(
+        "SELECT message_id, edited_ms, checked_ms, content, file_names, alt_texts"
+        " FROM messages JOIN texts USING (message_id)"
+        " WHERE message_id IN (SELECT value FROM json_each(?))",
+        (as_json(message.id for message in messages),),
+    )
+    return {
+        MessageId(message_id): _Row(edited_ms, checked_ms, (content, names, alts))
+        for message_id, edited_ms, checked_ms, content, names, alts in rows
+    }
+
+
+async def _insert(tx: aiosqlite.Connection, messages: Sequence[Message], seen_ms: int) -> None:
+    if not messages:
+        return
+    await _name_authors(tx, messages)
+    await tx.executemany(
+        "INSERT INTO messages (message_id, guild_id, channel_id, author_id, edited_ms, checked_ms)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        [(m.id, m.guild_id, m.channel_id, m.author_id, m.edited_ms, seen_ms) for m in messages],
+    )
+    await tx.executemany(
+        "INSERT INTO texts (message_id, content, file_names, alt_texts) VALUES (?, ?, ?, ?)",
+        [(m.id, *_words(m)) for m in messages],
+    )
+    await message_pictures.insert(tx, [(m.id, m.guild_id, picture) for m in messages for picture in m.pictures])
+
+
+async def _update(
+    tx: aiosqlite.Connection, messages: Sequence[Message], known: Mapping[MessageId, _Row], seen_ms: int
+) -> int:
+    """Brings stored messages up to date; returns how many changed."""
+    if not messages:
+        return 0
+    await mark_checked(tx, [message.id for message in messages], seen_ms)
+    current = [message for message in messages if not _stale(message, known[message.id], seen_ms)]
+    moved = await message_pictures.update(tx, current)
+    reworded = [message for message in current if known[message.id].words != _words(message)]
+    edited = [message for message in current if known[message.id].edited_ms != message.edited_ms]
+    if reworded:
+        await tx.executemany(
+            "UPDATE texts SET content = ?, file_names = ?, alt_texts = ? WHERE message_id = ?",
+            [(*_words(message), message.id) for message in reworded],
+        )
+    if edited:
+        await tx.executemany(
+            "UPDATE messages SET edited_ms = ? WHERE message_id = ?", [(m.edited_ms, m.id) for m in edited]
+        )
+    await _name_authors(tx, current)
+    return len({message.id for message in (*reworded, *edited)} | moved)
+
+
+async def _name_authors(tx: aiosqlite.Connection, messages: Sequence[Message]) -> None:
+    """Messages come oldest first, so an author's newest name stays."""
+    await tx.executemany(
+        "INSERT INTO users (user_id, name) VALUES (?, ?)"
+        " ON CONFLICT (user_id) DO UPDATE SET name = excluded.name WHERE name != excluded.name",
+        list({message.author_id: message.author_name for message in messages}.items()),
+    )

@@ -1,0 +1,118 @@
+"""Pictures: content, known by its SHA-256, kept once however often it is posted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import aiosqlite
+
+from indexer.database.database import first
+from indexer.errors import Reason
+from indexer.model import DecodedPicture, PictureId
+
+_SELECT = (
+    "SELECT picture_id, sha256, perceptual_hash, width, height, format, frame_count, byte_count, reason FROM pictures"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PictureRow:
+    """A stored picture. `rejected` says why its bytes can never be searched; then the fields from decoding are None.
+
+    `perceptual_hash` is unsigned, 64 bits.
+    """
+
+    id: PictureId
+    sha256: bytes
+    perceptual_hash: int | None
+    width: int | None
+    height: int | None
+    format: str | None
+    frame_count: int | None
+    byte_count: int
+    rejected: Reason | None
+
+
+async def by_sha256(connection: aiosqlite.Connection, sha256: bytes) -> PictureRow | None:
+    row = await first(connection, _SELECT + " WHERE sha256 = ?", (sha256,))
+    return _picture(row) if row else None
+
+
+async def get(connection: aiosqlite.Connection, picture_id: PictureId) -> PictureRow | None:
+    row = await first(connection, _SELECT + " WHERE picture_id = ?", (picture_id,))
+    return _picture(row) if row else None
+
+
+async def add(tx: aiosqlite.Connection, picture: DecodedPicture) -> PictureId:
+    """The picture's id, new or known. One that was rejected before is ready now, wherever it is shown.
+
+    Attach it to its place in the same transaction: a picture that no place shows is not kept.
+    """
+    row = await first(
+        tx,
+        "INSERT INTO pictures (sha256, perceptual_hash, width, height, format, frame_count, byte_count, state)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, 'ready')"
+        " ON CONFLICT (sha256) DO UPDATE SET perceptual_hash = excluded.perceptual_hash, width = excluded.width,"
+        "   height = excluded.height, format = excluded.format, frame_count = excluded.frame_count,"
+        "   state = 'ready', reason = NULL RETURNING picture_id",
+        (
+            picture.sha256,
+            _signed(picture.perceptual_hash),
+            picture.width,
+            picture.height,
+            picture.format,
+            picture.frame_count,
+            picture.byte_count,
+        ),
+    )
+    assert row is not None
+    await tx.execute_fetchall(
+        "UPDATE places SET state = 'ready', reason = NULL, next_attempt_ms = NULL"
+        " WHERE picture_id = ? AND state = 'failed'",
+        row,
+    )
+    return PictureId(row[0])
+
+
+async def add_rejected(tx: aiosqlite.Connection, sha256: bytes, byte_count: int, reason: Reason) -> PictureId:
+    """Remembers bytes that can never be searched, so that they are not tried again; a ready picture stays ready.
+
+    Attach it to its place in the same transaction.
+    """
+    await tx.execute_fetchall(
+        "INSERT INTO pictures (sha256, byte_count, state, reason) VALUES (?, ?, 'rejected', ?) ON CONFLICT DO NOTHING",
+        (sha256, byte_count, reason.value),
+    )
+    row = await first(tx, "SELECT picture_id FROM pictures WHERE sha256 = ?", (sha256,))
+    assert row is not None
+    return PictureId(row[0])
+
+
+async def delete_unshown(tx: aiosqlite.Connection) -> int:
+    """Deletes pictures that no place shows, returns how many. Triggers leave none; this checks them."""
+    cursor = await tx.execute(
+        "DELETE FROM pictures WHERE NOT EXISTS (SELECT 1 FROM places WHERE places.picture_id = pictures.picture_id)"
+    )
+    return cursor.rowcount
+
+
+def _signed(value: int) -> int:
+    """64 unsigned bits as SQLite's integer."""
+    return value - (1 << 64) if value >= 1 << 63 else value
+
+
+def _picture(row: Sequence[Any]) -> PictureRow:
+    picture_id, sha256, perceptual_hash, width, height, picture_format, frame_count, byte_count, reason = row
+    return PictureRow(
+        id=PictureId(picture_id),
+        sha256=sha256,
+        perceptual_hash=None if perceptual_hash is None else perceptual_hash & (1 << 64) - 1,
+        width=width,
+        height=height,
+        format=picture_format,
+        frame_count=frame_count,
+        byte_count=byte_count,
+        rejected=None if reason is None else Reason(reason),
+    )

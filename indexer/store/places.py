@@ -1,0 +1,262 @@
+"""Places: where pictures are shown, which of them still have to be fetched, and what became of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import aiosqlite
+
+from indexer.database.database import as_json, first
+from indexer.errors import Reason
+from indexer.model import (
+    ChannelId,
+    GuildId,
+    MessageId,
+    PictureId,
+    PlaceFlag,
+    PlaceId,
+    Source,
+    UserId,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PendingPlace:
+    """A place whose picture has to be fetched (again). Sizes are Discord's claims (bytes, pixels).
+
+    `link` is bare: signed links are not stored, the message has to be asked for one. `attempts` counts failures so far.
+    """
+
+    place_id: PlaceId
+    guild_id: GuildId
+    channel_id: ChannelId
+    message_id: MessageId
+    ordinal: int
+    source: Source
+    link: str
+    file_name: str
+    content_type: str | None
+    byte_count: int | None
+    width: int | None
+    height: int | None
+    flags: PlaceFlag
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceDetail:
+    """Everything that a hit shows of a place. Pixels are the posted file's where Discord said so; 0: nobody knows."""
+
+    source: Source
+    flags: PlaceFlag
+    place_id: PlaceId
+    picture_id: PictureId | None
+    guild_id: GuildId
+    channel_id: ChannelId
+    message_id: MessageId
+    author_id: UserId
+    author_name: str
+    content: str
+    link: str
+    file_name: str
+    alt_text: str
+    width: int
+    height: int
+
+
+# For each guild with work, its own newest `limit` places; then the first of every guild, the second of every guild, …
+_PENDING = """
+WITH working AS (
+    SELECT guild_id FROM guilds WHERE CASE WHEN :guild IS NULL THEN consent = 1 ELSE guild_id = :guild END
+), newest AS (
+    SELECT p.*, row_number() OVER (PARTITION BY p.guild_id ORDER BY p.message_id DESC, p.ordinal) AS turn
+    FROM working CROSS JOIN places p ON p.place_id IN (
+        SELECT place_id FROM (
+            SELECT place_id FROM places w
+            WHERE w.guild_id = working.guild_id AND w.state = 'pending'
+                AND w.place_id NOT IN (SELECT value FROM json_each(:exclude))
+            ORDER BY w.message_id DESC LIMIT :limit
+        )
+        UNION ALL
+        SELECT place_id FROM (
+            SELECT place_id FROM places w
+            WHERE w.guild_id = working.guild_id AND w.state = 'failed' AND w.next_attempt_ms <= :now
+                AND w.place_id NOT IN (SELECT value FROM json_each(:exclude))
+            ORDER BY w.next_attempt_ms LIMIT :limit
+        )
+    )
+)
+SELECT n.place_id, n.guild_id, m.channel_id, n.message_id, n.ordinal, n.source, n.link, n.file_name, n.content_type,
+    n.byte_count, n.width, n.height, n.flags, n.attempts
+FROM newest n JOIN messages m USING (message_id)
+ORDER BY n.turn, random() LIMIT :limit
+"""
+
+
+async def pending(
+    connection: aiosqlite.Connection,
+    limit: int,
+    now_ms: int,
+    guild_id: GuildId | None = None,
+    *,
+    exclude: Collection[PlaceId] = (),
+) -> list[PendingPlace]:
+    """Up to `limit` places to fetch: never tried, or failed and due at `now_ms` (Unix milliseconds).
+
+    The newest message of a guild first; guilds that consented take turns, whichever has more (or `guild_id` alone).
+    `exclude` names those that are being fetched already.
+    """
+    rows = await connection.execute_fetchall(
+        _PENDING, {"guild": guild_id, "limit": limit, "now": now_ms, "exclude": as_json(exclude)}
+    )
+    return [_pending(tuple(row)) for row in rows]
+
+
+async def next_attempt(connection: aiosqlite.Connection, guild_id: GuildId) -> int | None:
+    """When the next failed place of the guild is due (Unix milliseconds); None: none will be tried again by itself."""
+    sql = "SELECT min(next_attempt_ms) FROM places WHERE guild_id = ? AND state = 'failed'"
+    ((due,),) = await connection.execute_fetchall(sql, (guild_id,))
+    return None if due is None else int(due)
+
+
+async def failed(
+    tx: aiosqlite.Connection, place_id: PlaceId, reason: Reason, next_attempt_ms: int | None = None
+) -> bool:
+    """Records one failed attempt, the next not before `next_attempt_ms` (Unix milliseconds; None: never by itself).
+
+    False: the place is gone by now, or has its picture.
+    """
+    cursor = await tx.execute(
+        "UPDATE places SET state = 'failed', reason = ?, attempts = attempts + 1, next_attempt_ms = ?"
+        " WHERE place_id = ? AND state != 'ready'",
+        (reason.value, next_attempt_ms, place_id),
+    )
+    return cursor.rowcount > 0
+
+
+async def attach(tx: aiosqlite.Connection, place_id: PlaceId, picture_id: PictureId) -> bool:
+    """The place shows this picture: ready, or failed with the picture's own reason where that was rejected.
+
+    False where the place is gone by now; a picture that nothing shows goes too. An animated picture marks its place.
+    """
+    cursor = await tx.execute(
+        "UPDATE places SET picture_id = p.picture_id, reason = p.reason, next_attempt_ms = NULL,"
+        "   state = iif(p.state = 'ready', 'ready', 'failed'),"
+        "   attempts = places.attempts + (p.state = 'rejected'),"
+        "   flags = places.flags | iif(p.frame_count > 1, ?, 0)"
+        " FROM pictures AS p WHERE places.place_id = ? AND p.picture_id = ?",
+        (int(PlaceFlag.ANIMATED), place_id, picture_id),
+    )
+    if cursor.rowcount > 0:
+        return True
+    await tx.execute_fetchall(
+        "DELETE FROM pictures WHERE picture_id = ?1 AND NOT EXISTS (SELECT 1 FROM places WHERE picture_id = ?1)",
+        (picture_id,),
+    )
+    return False
+
+
+async def retry(tx: aiosqlite.Connection, guild_id: GuildId | None = None) -> int:
+    """Makes every failed place of the guild (None: of all) pending as if never tried; returns how many.
+
+    Rejected pictures are let go: another version may be able to read them.
+    """
+    cursor = await tx.execute(
+        "UPDATE places SET state = 'pending', reason = NULL, attempts = 0, next_attempt_ms = NULL, picture_id = NULL"
+        " WHERE state = 'failed' AND (?1 IS NULL OR guild_id = ?1)",
+        (guild_id,),
+    )
+    return cursor.rowcount
+
+
+async def waiting(connection: aiosqlite.Connection, guild_id: GuildId) -> int:
+    """How many places of the guild are still to be fetched: pending, or failed and tried again by themselves."""
+    row = await first(
+        connection,
+        "SELECT (SELECT count(*) FROM places WHERE state = 'pending' AND guild_id = ?1)"
+        " + (SELECT count(*) FROM places WHERE state = 'failed' AND guild_id = ?1 AND next_attempt_ms IS NOT NULL)",
+        (guild_id,),
+    )
+    assert row is not None
+    return int(row[0])
+
+
+async def describe(connection: aiosqlite.Connection, place_ids: Collection[PlaceId]) -> dict[PlaceId, PlaceDetail]:
+    """The places that still exist, by id."""
+    rows = await connection.execute_fetchall(
+        "SELECT p.source, p.flags, p.place_id, p.picture_id, m.guild_id, m.channel_id, m.message_id, m.author_id,"
+        "   u.name, t.content, p.link, p.file_name, p.alt_text,"
+        "   coalesce(p.width, x.width, 0), coalesce(p.height, x.height, 0)"
+        " FROM places p JOIN messages m USING (message_id) JOIN texts t USING (message_id)"
+        " JOIN users u ON u.user_id = m.author_id LEFT JOIN pictures x USING (picture_id)"
+        " WHERE p.place_id IN (SELECT value FROM json_each(?))",
+        (as_json(place_ids),),
+    )
+    details = [PlaceDetail(Source(source), PlaceFlag(flags), *rest) for source, flags, *rest in rows]
+    return {detail.place_id: detail for detail in details}
+
+
+async def of_message(connection: aiosqlite.Connection, message_id: MessageId) -> list[PlaceId]:
+    """The places of a message, in its order."""
+    rows = await connection.execute_fetchall(
+        "SELECT place_id FROM places WHERE message_id = ? ORDER BY ordinal", (message_id,)
+    )
+    return [PlaceId(place_id) for (place_id,) in rows]
+
+
+async def showing(
+    connection: aiosqlite.Connection, picture_ids: Collection[PictureId]
+) -> dict[PictureId, PendingPlace]:
+    """The newest place of each picture, as something to fetch: for an embedding by another model."""
+    rows = await connection.execute_fetchall(
+        "SELECT p.picture_id, p.place_id, p.guild_id, m.channel_id, p.message_id, p.ordinal, p.source, p.link,"
+        "   p.file_name, p.content_type, p.byte_count, p.width, p.height, p.flags, p.attempts"
+        " FROM places p JOIN messages m USING (message_id)"
+        " WHERE p.picture_id IN (SELECT value FROM json_each(?)) ORDER BY p.message_id, p.ordinal DESC",
+        (as_json(picture_ids),),
+    )
+    return {PictureId(picture_id): _pending(place) for picture_id, *place in rows}
+
+
+def _pending(row: Sequence[Any]) -> PendingPlace:
+    (
+        place_id,
+        guild_id,
+        channel_id,
+        message_id,
+        ordinal,
+        source,
+        link,
+        file_name,
+        content_type,
+        byte_count,
+        width,
+        height,
+        flags,
+        attempts,
+    ) = row
+    return PendingPlace(
+        place_id=PlaceId(place_id),
+        guild_id=GuildId(guild_id),
+        channel_id=ChannelId(channel_id),
+        message_id=MessageId(message_id),
+        ordinal=ordinal,
+        source=Source(source),
+        link=link,
+        file_name=file_name,
+        content_type=content_type,
+        byte_count=byte_count,
+        width=width,
+        height=height,
+        flags=PlaceFlag(flags),
+        attempts=attempts,
+    )
+
+
+async def ready_in_guild(connection: aiosqlite.Connection, guild_id: GuildId) -> int:
+    """How many pictures of the guild can be found, each as often as it was posted."""
+    row = await first(connection, "SELECT count(*) FROM places WHERE guild_id = ? AND state = 'ready'", (guild_id,))
+    assert row is not None, "an aggregate has one row"
+    return int(row[0])

@@ -1,0 +1,252 @@
+"""Word search: BM25 over what messages say, what their files are called and how their pictures are described.
+
+Nothing that is counted or cut off here looks past the asker's filter. FTS5 finds messages of all channels; each is held
+against the filter before it counts towards any limit (docs/adr/0017).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import aiosqlite
+
+from indexer.model import ChannelId, Filter, GuildId, MessageId, PictureId, Place, PlaceFlag, PlaceId, UserId
+from indexer.store.filter_sql import MESSAGE_INSIDE, MESSAGE_INSIDE_BY_ID, filter_values
+from indexer.text.bm25 import Columns, Ranked, Said, Scope, rank, worth
+from indexer.text.terms import Term, cut, cut_phrase, quoted
+
+# A word that everybody says must not make a search slow: of the messages inside the filter that say it, the newest are
+# looked at, one in WALKED_SHARE of all that are inside, but not fewer than LEAST_WALKED. Where the word is as common
+# elsewhere, that walks over one in WALKED_SHARE of all messages, whatever part of them the asker may see.
+WALKED_SHARE, LEAST_WALKED, MOST_WALKED = 40, 256, 1_000
+# A word in more messages than this is left out where rarer words are asked for: it says nothing beside them.
+COMMON = 5_000
+# How far back it is counted how many messages there are to each that says a word: beyond, a figure would change little.
+RATE_WALKED = 8
+# Of all candidates so many, for each one wanted, are read and ranked: they come by the worth of what they say.
+RANKED_A_HIT = 2
+# Trigrams that may stand for one or two letters; of more, the texts themselves are read.
+MAX_TRIGRAMS = 200
+_LAST = "\U0010ffff"
+
+# CROSS: from the words to their messages.
+_MATCHING = (
+    "SELECT w.rowid FROM {table} w CROSS JOIN messages m ON m.message_id = w.rowid WHERE {table} MATCH :match"  # noqa: S608 -- constants
+    " AND w.rowid >= :low AND w.rowid < :high AND m.guild_id = :guild AND "
+    + MESSAGE_INSIDE_BY_ID
+    + " ORDER BY w.rowid DESC LIMIT :limit"
+)
+_HOLDING = (
+    "SELECT m.message_id FROM messages m CROSS JOIN texts t ON t.message_id = m.message_id WHERE"  # noqa: S608 -- constants
+    " m.guild_id = :guild AND " + MESSAGE_INSIDE_BY_ID + " AND"
+    " (instr(t.content, :run) OR instr(t.file_names, :run) OR instr(t.alt_texts, :run))"
+    " ORDER BY m.message_id DESC LIMIT :limit"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WordHit:
+    """A picture whose message says the words; `bm25` and `share` are the message's (see bm25.Ranked)."""
+
+    picture_id: PictureId
+    place: Place
+    bm25: float
+    share: float = 1.0
+
+
+async def ranked(
+    connection: aiosqlite.Connection,
+    guild_id: GuildId,
+    text: str,
+    filter: Filter,
+    limit: int,
+    *,
+    phrases: Sequence[str] = (),
+    without: Sequence[str] = (),
+) -> list[WordHit]:
+    """Pictures inside the filter whose messages say some of the words and all of the phrases, best first.
+
+    A picture comes once, with the place whose message ranks best; newer messages first where two rank the same.
+    """
+    inside = _Inside(connection, guild_id, filter, await _scope(connection, guild_id, filter))
+    must = [cut_phrase(phrase) for phrase in phrases]
+    terms = await inside.said([*cut(text), *(term for phrase in must for term in phrase)], must)
+    order = inside.candidates(terms)[:MOST_WALKED]
+    for phrase in must:
+        saying = await saying_all(connection, phrase, order)
+        order = [message_id for message_id in order if message_id in saying]
+    for unwanted in without:
+        saying = await saying_all(connection, cut_phrase(unwanted), order)
+        order = [message_id for message_id in order if message_id not in saying]
+    texts = await _texts(connection, order[: RANKED_A_HIT * limit])
+    # In a thread: a few hundred texts of 4,000 characters each take 40 ms.
+    best = await asyncio.to_thread(rank, texts, terms, inside.scope)
+    hits: dict[int, WordHit] = {}
+    for start in range(0, len(best), limit):
+        if len(hits) < limit:  # what the first messages show is mostly enough
+            for hit in await _pictures(connection, best[start : start + limit], filter):
+                hits.setdefault(hit.picture_id, hit)
+    return list(hits.values())[:limit]
+
+
+async def saying_all(
+    connection: aiosqlite.Connection, phrase: Sequence[Term], message_ids: Collection[int]
+) -> frozenset[MessageId]:
+    """Those of the messages that say all of the terms. No term at all is said by none."""
+    left = frozenset(message_ids) if phrase else frozenset()
+    for term in phrase:
+        left = await _among(connection, term, left)
+    return frozenset(MessageId(message_id) for message_id in left)
+
+
+class _Inside:
+    """What is said inside one filter."""
+
+    def __init__(self, connection: aiosqlite.Connection, guild_id: GuildId, filter: Filter, scope: Scope) -> None:
+        self._connection = connection
+        self._values: Mapping[str, object] = {"guild": guild_id, **filter_values(filter)}
+        self._most = min(max(scope.texts // WALKED_SHARE, LEAST_WALKED), MOST_WALKED)
+        self.scope = scope
+
+    async def said(self, terms: Sequence[Term], must: Sequence[Sequence[Term]]) -> list[Said]:
+        """Each of the terms with the newest messages that say it (and the phrases, as far as words have spaces).
+
+        Terms that very many messages say are left out, unless they must be there or nothing else is asked for.
+        """
+        phrases = {term for phrase in must for term in phrase}
+        needed = [term.match for phrase in must for term in phrase if not term.unspaced]
+        found = [await self._said(term, needed) for term in dict.fromkeys(terms)]
+        kept = [said for said in found if said.count <= COMMON or said.term in phrases] or found
+        spaced = [said for said in kept if not said.term.unspaced]
+        if len(spaced) < 2 or any(len(said.message_ids) < self._most for said in spaced):
+            return kept
+        # Each is said so often that only the newest were looked at: who says all of them may be older.
+        together = await self._matching("words", [*needed, *(said.term.match for said in spaced)])
+        return [
+            said if said.term.unspaced else Said(said.term, said.message_ids | frozenset(together), said.count)
+            for said in kept
+        ]
+
+    def candidates(self, terms: Sequence[Said]) -> list[int]:
+        """All messages that say one of the terms: first those that say more of it, then the newest."""
+        sums: dict[int, float] = {}
+        for said in terms:
+            value = worth(said.count, self.scope.texts)
+            for message_id in said.message_ids:
+                sums[message_id] = sums.get(message_id, 0.0) + value
+        return sorted(sums, key=lambda message_id: (-sums[message_id], -message_id))
+
+    async def _said(self, term: Term, needed: Sequence[str]) -> Said:
+        found = await self._newest(term, needed)
+        count = float(len(found))
+        if found and len(found) >= self._most:
+            # Said at the same rate further back as among the newest.
+            rows = await self._connection.execute_fetchall(
+                f"SELECT count(*) FROM (SELECT 1 FROM messages m WHERE {MESSAGE_INSIDE} LIMIT :most)",  # noqa: S608 -- constants
+                {**self._values, "low": min(found), "most": RATE_WALKED * self._most},
+            )
+            ((newest,),) = rows
+            count *= max(self.scope.texts / max(newest, 1), 1.0)
+        return Said(term, frozenset(found), count)
+
+    async def _newest(self, term: Term, needed: Sequence[str]) -> list[int]:
+        if not term.unspaced:
+            return await self._matching("words", dict.fromkeys([*needed, term.match]))
+        if len(term.text) >= 3:
+            return await self._matching("words_trigram", [quoted(term.text)])
+        rows = await self._connection.execute_fetchall(
+            "SELECT term FROM words_trigram_terms WHERE term >= ? AND term < ? LIMIT ?",
+            (term.text, term.text + _LAST, MAX_TRIGRAMS + 1),
+        )
+        trigrams = [quoted(trigram) for (trigram,) in rows]
+        if len(trigrams) <= MAX_TRIGRAMS:
+            return await self._matching("words_trigram", [" OR ".join(trigrams)]) if trigrams else []
+        rows = await self._connection.execute_fetchall(
+            _HOLDING, {**self._values, "run": term.text, "limit": self._most}
+        )
+        return [message_id for (message_id,) in rows]
+
+    async def _matching(self, table: str, matches: Iterable[str]) -> list[int]:
+        rows = await self._connection.execute_fetchall(
+            _MATCHING.format(table=table), {**self._values, "match": " AND ".join(matches), "limit": self._most}
+        )
+        return [message_id for (message_id,) in rows]
+
+
+async def _scope(connection: aiosqlite.Connection, guild_id: GuildId, filter: Filter) -> Scope:
+    """Of the filter's channels; where it also names authors or times, the number is counted inside of these."""
+    values = {"guild": guild_id, **filter_values(filter)}
+    rows = await connection.execute_fetchall(
+        "SELECT ifnull(sum(texts), 0), ifnull(sum(characters), 0) FROM channel_texts"
+        " WHERE channel_id IN (SELECT value FROM json_each(:channels))",
+        values,
+    )
+    ((texts, characters),) = rows
+    mean = characters / texts if texts else 1.0
+    if filter.authors is not None or filter.after_ms is not None or filter.before_ms is not None:
+        rows = await connection.execute_fetchall(
+            f"SELECT count(*) FROM messages m WHERE {MESSAGE_INSIDE}",  # noqa: S608 -- constants
+            values,
+        )
+        ((texts,),) = rows
+    return Scope(int(texts), mean)
+
+
+async def _among(connection: aiosqlite.Connection, term: Term, message_ids: frozenset[int]) -> frozenset[int]:
+    """Those of the messages that say the term."""
+    if not message_ids:
+        return frozenset()
+    ids = json.dumps(sorted(message_ids))
+    if term.unspaced:
+        rows = await connection.execute_fetchall(
+            "SELECT message_id FROM texts WHERE message_id IN (SELECT value FROM json_each(:ids))"
+            " AND (instr(content, :run) OR instr(file_names, :run) OR instr(alt_texts, :run))",
+            {"ids": ids, "run": term.text},
+        )
+    else:
+        rows = await connection.execute_fetchall(
+            "SELECT rowid FROM words WHERE words MATCH ?"
+            # The plus keeps FTS5 from starting the query anew for each id: 0.3 to 5 ms instead of 13.
+            " AND rowid >= ? AND rowid <= ? AND +rowid IN (SELECT value FROM json_each(?))",
+            (term.match, min(message_ids), max(message_ids), ids),
+        )
+    return frozenset(message_id for (message_id,) in rows)
+
+
+async def _texts(connection: aiosqlite.Connection, message_ids: Sequence[int]) -> dict[int, Columns]:
+    rows = await connection.execute_fetchall(
+        "SELECT message_id, content, file_names, alt_texts FROM texts"
+        " WHERE message_id IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(message_ids)),),
+    )
+    return {message_id: (content, names, alts) for message_id, content, names, alts in rows}
+
+
+async def _pictures(connection: aiosqlite.Connection, messages: Sequence[Ranked], filter: Filter) -> list[WordHit]:
+    """What the messages show inside the filter, in their order."""
+    rows = await connection.execute_fetchall(
+        "SELECT p.picture_id, p.message_id, p.place_id, m.channel_id, m.author_id, p.flags"
+        " FROM places p JOIN messages m USING (message_id)"
+        " WHERE p.message_id IN (SELECT value FROM json_each(?)) AND p.state = 'ready'"
+        " AND (p.flags & ?) = ? AND (p.flags & ?) = 0 ORDER BY p.ordinal",
+        (
+            json.dumps([one.message_id for one in messages]),
+            int(filter.require),
+            int(filter.require),
+            int(filter.exclude),
+        ),
+    )
+    shown: dict[int, list[tuple[PictureId, Place]]] = {}
+    for picture_id, message_id, place_id, channel_id, author_id, flags in rows:
+        place = Place(
+            MessageId(message_id), PlaceId(place_id), ChannelId(channel_id), UserId(author_id), PlaceFlag(flags)
+        )
+        shown.setdefault(message_id, []).append((PictureId(picture_id), place))
+    return [
+        WordHit(picture_id, place, one.bm25, one.share)
+        for one in messages
+        for picture_id, place in shown.get(one.message_id, ())
+    ]

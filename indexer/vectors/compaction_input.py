@@ -1,0 +1,132 @@
+"""Where a new segment's places and vectors come from: SQLite, as of one snapshot, and the segments it replaces."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from indexer.model import GuildId, ModelId
+from indexer.vectors.columns import Bools, Bytes
+from indexer.vectors.segment import Record, Segment
+from indexer.vectors.segment_writer import Listing, Long
+
+FETCH_ROWS = 20_000  # read at once: a row is 300 bytes as Python objects and 48 as numbers
+
+# CROSS JOIN: in this order, whatever the planner guesses.
+_COLUMNS = "SELECT p.place_id, p.picture_id, m.channel_id, m.author_id, m.message_id, p.flags "
+_EMBEDDED = """
+    CROSS JOIN embeddings e ON e.picture_id = p.picture_id AND e.model_id = :model AND length(e.vector) = :bytes
+    WHERE m.guild_id = :guild
+"""
+_GUILD = _COLUMNS + "FROM messages m CROSS JOIN places p USING (message_id)" + _EMBEDDED
+_SOME = (
+    _COLUMNS
+    + "FROM json_each(:places) j CROSS JOIN places p ON p.place_id = j.value CROSS JOIN messages m USING (message_id)"
+    + _EMBEDDED
+)
+_VECTORS = """
+    SELECT picture_id, vector FROM embeddings WHERE model_id = ? AND picture_id IN (SELECT value FROM json_each(?))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One guild's rows for one model, read through a connection that is inside a read transaction.
+
+    `check` is called between steps and may raise to give up.
+    """
+
+    connection: sqlite3.Connection
+    guild_id: GuildId
+    model_id: ModelId
+    dimension: int
+    check: Callable[[], None]
+
+    def listing(self, places: Sequence[int] | None) -> Listing:
+        """These places (None: all of the guild) as far as they have an embedding."""
+        cursor = self.connection.execute(
+            _GUILD if places is None else _SOME,
+            {
+                "guild": self.guild_id,
+                "model": self.model_id,
+                "bytes": 2 * self.dimension,
+                "places": json.dumps(places),
+            },
+        )
+        chunks = [np.empty((0, 6), np.int64)]
+        while rows := cursor.fetchmany(FETCH_ROWS):
+            self.check()
+            chunks.append(np.array(rows, np.int64))
+        return Listing(*np.ascontiguousarray(np.concatenate(chunks).T))
+
+    def vectors(self, pictures: Long) -> Bytes:
+        """[n, 2·dimension] float16 bytes, in the order of `pictures`, which are distinct and all embedded."""
+        found = self.connection.execute(_VECTORS, (self.model_id, json.dumps(pictures.tolist()))).fetchall()
+        rows = np.empty((len(pictures), 2 * self.dimension), np.uint8)
+        order = np.argsort(pictures)
+        ids = np.fromiter((picture for picture, _ in found), np.int64, len(found))
+        at = order[np.searchsorted(pictures, ids, sorter=order)]
+        rows[at] = np.frombuffer(b"".join(vector for _, vector in found), np.uint8).reshape(len(found), -1)
+        return rows
+
+
+@dataclass(frozen=True, slots=True)
+class Old:
+    """A healthy segment: its dead place rows, each with the second of its deletion, and which of them are new."""
+
+    record: Record
+    segment: Segment
+    dead: dict[int, int]
+    newly_dead: dict[int, int]
+
+    @property
+    def dead_share(self) -> float:
+        return len(self.dead) / max(self.record.places, 1)
+
+    def survivors(self) -> Listing:
+        """The living places."""
+        segment, count = self.segment, self.record.vectors
+        alive = np.ones(self.record.places, np.bool_)
+        alive[list(self.dead)] = False
+        pictures = segment.pictures.astype(np.int64)
+        kept = (
+            (segment.primary.take(np.flatnonzero(alive[:count])), pictures[alive[:count]]),
+            (segment.extra.take(np.flatnonzero(alive[count:])), pictures[segment.owner[alive[count:]]]),
+        )
+        return Listing.joined(
+            [
+                Listing(
+                    rows.place.astype(np.int64),
+                    picture,
+                    segment.channels.ids(rows.channel),
+                    segment.authors.ids(rows.author),
+                    rows.message.astype(np.int64),
+                    rows.flags.astype(np.int64),
+                )
+                for rows, picture in kept
+            ]
+        )
+
+
+class Vectors:
+    """Vectors by picture id: from the segments that are merged where they have them, else from SQLite."""
+
+    def __init__(self, snapshot: Snapshot, merged: Sequence[tuple[Old, Listing]]) -> None:
+        self._snapshot = snapshot
+        self._merged = [(old.segment, np.unique(kept.picture)) for old, kept in merged]
+
+    def __call__(self, pictures: Long) -> Bytes:
+        """[n, 2·dimension] float16 bytes, in the order of `pictures`."""
+        rows = np.empty((len(pictures), 2 * self._snapshot.dimension), np.uint8)
+        missing: Bools = np.ones(len(pictures), np.bool_)
+        for segment, kept in self._merged:
+            here = np.flatnonzero(missing & np.isin(pictures, kept))
+            rows[here] = segment.vectors.take(segment.vector_rows(pictures[here]), axis=0)
+            missing[here] = False
+        if missing.any():
+            rows[missing] = self._snapshot.vectors(pictures[missing])
+        return rows

@@ -1,0 +1,190 @@
+"""What the next publication of an index should hold, and the writing of its files."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from indexer.errors import RetryLater
+from indexer.model import GuildId, ModelId
+from indexer.settings import IndexSettings
+from indexer.vectors import log_follower, segment_writer
+from indexer.vectors.compaction_input import Old, Snapshot, Vectors
+from indexer.vectors.segment import Damaged, Record
+from indexer.vectors.segment_writer import Listing
+
+MAX_ROWS = 262_144  # vectors a segment: 400 MB at 512 dimensions, the most that one step ever has to copy
+DEAD_SHARE = 0.25  # a segment with more dead places than this is rewritten without waiting for its time
+PARTIAL = ".partial"
+
+
+@dataclass(frozen=True, slots=True)
+class CompactionPlan:
+    """Finished files, not yet in force. `generation` is that of the coverage it was made from (None: none yet)."""
+
+    guild_id: GuildId
+    model_id: ModelId
+    generation: int | None
+    seq: int
+    records: tuple[Record, ...]
+    paths: tuple[Path, ...]
+    retired_ids: tuple[int, ...]
+    retired: tuple[Path, ...]
+    tombstones: tuple[tuple[int, int, int], ...]
+
+
+def make(
+    snapshot: Snapshot, settings: IndexSettings, files: log_follower.Files, *, everything: bool
+) -> CompactionPlan | None:
+    """The draft that is due, its files written and on the disk; None when nothing is due.
+
+    `everything`: purge now what is deleted. Where the snapshot's `check` stops it, and where the disk refuses
+    (RetryLater), what was written by then is removed.
+    """
+    connection, guild_id, model_id = snapshot.connection, snapshot.guild_id, snapshot.model_id
+    covered = log_follower.coverage(connection, guild_id, model_id)
+    records = log_follower.records(connection, guild_id, model_id)
+    changed = [] if covered is None else log_follower.lines(connection, guild_id, model_id, covered[0])
+    olds, damaged = _open(snapshot, records, changed, files) if covered else ([], records)
+    inputs: list[Old] = []
+    if covered is None or damaged:
+        listing = _absent(snapshot, olds)
+        # A guild too small for a segment is sealed all the same once its log has grown as long as one.
+        if not damaged and max(len(listing), log_follower.backlog(connection, guild_id, model_id)) < settings.seal_rows:
+            return None
+    else:
+        purge = _to_purge(olds, settings, everything)
+        if not purge and len(changed) < settings.seal_rows:
+            return None
+        listing = snapshot.listing([line.place for line in changed if line.place])
+        inputs = _with_small_ones(olds, purge, len(listing))
+    for old in inputs:  # rot must not be copied into a file with a good checksum
+        if not old.segment.verify(lambda: _stopped(snapshot.check)):
+            files.set_aside(old.record, "its checksum is wrong")
+            return make(snapshot, settings, files, everything=everything)
+    survivors = [old.survivors() for old in inputs]
+    arranged = segment_writer.arrange(Listing.joined([listing, *survivors]))
+    vectors = Vectors(snapshot, list(zip(inputs, survivors, strict=True)))
+    written, paths = _write(arranged, snapshot, vectors, files.path_of)
+    gone = [*(old.record for old in inputs), *damaged]
+    return CompactionPlan(
+        guild_id,
+        model_id,
+        None if covered is None else covered[1],
+        log_follower.head(connection),
+        tuple(written),
+        tuple(paths),
+        tuple(record.id for record in gone),
+        tuple(files.path_of(record.name) for record in gone),
+        tuple(
+            (old.record.id, place_row, at_s)
+            for old in olds
+            if old not in inputs
+            for place_row, at_s in old.newly_dead.items()
+        ),
+    )
+
+
+def _stopped(check: Callable[[], None]) -> bool:
+    check()
+    return False
+
+
+def _open(
+    snapshot: Snapshot, records: list[Record], changed: list[log_follower.Line], files: log_follower.Files
+) -> tuple[list[Old], list[Record]]:
+    """The healthy segments, and the others."""
+    olds, damaged = [], []
+    places = np.array([line.place for line in changed], np.int64)
+    at_s = np.array([line.at_s for line in changed], np.int64)
+    for record in records:
+        try:
+            segment = files.open(record, snapshot.dimension)
+        except Damaged as error:
+            files.set_aside(record, str(error))
+            damaged.append(record)
+            continue
+        dead = dict(log_follower.tombstones(snapshot.connection, record.id))
+        rows = segment.place_rows(places)
+        hit = rows >= 0
+        newly = {row: at for row, at in zip(rows[hit].tolist(), at_s[hit].tolist(), strict=True) if row not in dead}
+        olds.append(Old(record, segment, dead | newly, newly))
+    return olds, damaged
+
+
+def _absent(snapshot: Snapshot, olds: list[Old]) -> Listing:
+    """What the guild has and no healthy segment holds."""
+    listing = snapshot.listing(None)
+    held = [old.survivors().place for old in olds]
+    return listing.take(~np.isin(listing.place, np.concatenate(held))) if held else listing
+
+
+def _to_purge(olds: list[Old], settings: IndexSettings, everything: bool) -> list[Old]:
+    # Maintenance comes by every few minutes at most: an hour's margin (a quarter of a short limit) keeps the promise.
+    limit = settings.purge_after_s - min(3600.0, settings.purge_after_s / 4)
+    oldest = time.time() - limit
+    return [
+        old
+        for old in olds
+        if old.dead and (everything or old.dead_share > DEAD_SHARE or min(old.dead.values()) <= oldest)
+    ]
+
+
+def _with_small_ones(olds: list[Old], purge: list[Old], fresh_rows: int) -> list[Old]:
+    """The segments to rewrite: those to purge, and those not much larger than what they are merged with.
+
+    A segment joins when it is at most twice what has joined so far, so sizes grow geometrically: a guild of n pictures
+    has O(log n) segments and each vector is copied O(log n) times in its life.
+    """
+    chosen = list(purge)
+    total = fresh_rows + sum(old.record.vectors for old in chosen)
+    for old in sorted(olds, key=lambda old: old.record.vectors):
+        if old not in chosen and old.record.vectors <= 2 * total and total + old.record.vectors <= MAX_ROWS:
+            chosen.append(old)
+            total += old.record.vectors
+    return chosen
+
+
+def _write(
+    arranged: segment_writer.Arranged, snapshot: Snapshot, vectors: Vectors, path_of: Callable[[str], Path]
+) -> tuple[list[Record], list[Path]]:
+    """The files, renamed to their final names and safe on the disk."""
+    records: list[Record] = []
+    paths: list[Path] = []
+    begun: list[Path] = []
+    try:
+        for start in range(0, len(arranged.primary), MAX_ROWS):
+            final = path_of(secrets.token_hex(8))
+            final.parent.mkdir(parents=True, exist_ok=True)
+            partial = final.with_suffix(PARTIAL)
+            begun += [partial, final]
+            piece = arranged.slice(start, start + MAX_ROWS)
+            records.append(segment_writer.write(partial, piece, snapshot.dimension, vectors, snapshot.check))
+            partial.rename(final)
+            paths.append(final)
+        for folder in {path.parent for path in paths}:
+            for level in (folder, folder.parent, folder.parent.parent):
+                _sync(level)
+    except BaseException as error:
+        for path in begun:
+            path.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise RetryLater(
+                f"No segment could be written ({error}). Searches go on; make room on the disk."
+            ) from error
+        raise
+    return records, paths
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

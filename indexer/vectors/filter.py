@@ -1,0 +1,279 @@
+"""Filter → which rows of a block to scan, exactly: contiguous runs, masked stretches, or picked rows.
+
+A sealed block is sorted by channel and then by message, so "these channels, in this span of time" is a few runs that
+are scanned as they lie. Everything else becomes a mask over columns.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass
+
+import numpy as np
+
+from indexer.model import Filter, ms_snowflake
+from indexer.vectors.columns import Block, Bools, Ints, Part, Rows
+
+MESSAGE_MAX = 2**63 - 1
+
+# Measured on 512 float16 dimensions (benchmarks/index.py prints them anew): opening a view on a run costs 7 µs and a
+# row of it 20 ns; a bitmap costs 2 ns for every row of its stretch; a gathered row 90 ns.
+RUN_NS, RUN_ROW_NS, STRETCH_ROW_NS, MASKED_ROW_NS, PICKED_ROW_NS = 7_000, 20, 2, 85, 90
+BISECTED_CHANNELS = 8  # up to so many channels are narrowed to a time span one by one, more by a mask over the column
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Rows start ≤ i < stop, all of them."""
+
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class Masked:
+    """Rows start ≤ i < stop whose entry of `mask` is set; `count` of them."""
+
+    start: int
+    stop: int
+    mask: Bools
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """Just these rows, ascending."""
+
+    rows: Ints
+
+
+Piece = Run | Masked | Picked
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The vectors to scan (`pieces` do not overlap) and how many places are inside the filter."""
+
+    pieces: tuple[Piece, ...]
+    places: int
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """A filter in one block's codes."""
+
+    channel_codes: Ints
+    channel_ok: Bools
+    author_ok: Bools | None
+    author_code: int  # the only author allowed, or −1
+    low: int
+    high: int
+    require: int
+    exclude: int
+    not_message: int
+
+    @property
+    def every_channel(self) -> bool:
+        return len(self.channel_codes) == len(self.channel_ok)
+
+    def passes(self, rows: Rows, *, channels: bool = True, times: bool = True) -> Bools | None:
+        """[n] which rows pass; None: all do. The two flags leave out what the caller has already seen to."""
+        mask: Bools | None = None
+        if channels and not self.every_channel:
+            mask = self.channel_ok[rows.channel]
+        if self.author_code >= 0:
+            mask = _both(mask, rows.author == self.author_code)
+        elif self.author_ok is not None:
+            mask = _both(mask, self.author_ok[rows.author])
+        if times:
+            if self.low > 0:
+                mask = _both(mask, rows.message >= self.low)
+            if self.high < MESSAGE_MAX:
+                mask = _both(mask, rows.message < self.high)
+        if self.require:
+            mask = _both(mask, (rows.flags & self.require) == self.require)
+        if self.exclude:
+            mask = _both(mask, (rows.flags & self.exclude) == 0)
+        if self.not_message:
+            mask = _both(mask, rows.message != self.not_message)
+        return mask
+
+
+def compile_filter(block: Block, allowed: Filter) -> Terms | None:
+    """`allowed` in the block's codes; None when no row of the block can pass."""
+    codes = block.channels.codes(allowed.channels)
+    if not len(codes):
+        return None
+    channel_ok = np.zeros(len(block.channels), np.bool_)
+    channel_ok[codes] = True
+    author_ok, author_code = None, -1
+    if allowed.authors is not None:
+        authors = block.authors.codes(allowed.authors)
+        if not len(authors):
+            return None
+        if len(authors) == 1:
+            author_code = int(authors[0])
+        author_ok = np.zeros(len(block.authors), np.bool_)
+        author_ok[authors] = True
+    low = 0 if allowed.after_ms is None else ms_snowflake(allowed.after_ms)
+    high = MESSAGE_MAX if allowed.before_ms is None else min(ms_snowflake(allowed.before_ms), MESSAGE_MAX)
+    if low >= high:
+        return None
+    return Terms(
+        codes, channel_ok, author_ok, author_code, low, high,
+        int(allowed.require), int(allowed.exclude), int(allowed.not_message or 0),
+    )  # fmt: skip
+
+
+def plan(part: Part, terms: Terms) -> Plan:
+    """Exactly the vectors that at least one living place inside the filter shows, as cheap pieces."""
+    block = part.block
+    runs, channels_left, times_left = _runs(block, terms)
+    pieces: list[Piece] = []
+    places = 0
+    whole = (
+        part.alive is None
+        and terms.author_ok is None
+        and not (terms.require or terms.exclude or terms.not_message or channels_left or times_left)
+    )
+    if whole:
+        places = sum(stop - start for start, stop in runs)
+        if len(runs) > 1 and RUN_NS * len(runs) > STRETCH_ROW_NS * (runs[-1][1] - runs[0][0]):
+            pieces.append(_piece(runs[0][0], _covering(runs)))
+        else:
+            pieces.extend(Run(start, stop) for start, stop in runs)
+    else:
+        if len(runs) > 1 and RUN_NS * len(runs) > STRETCH_ROW_NS * (runs[-1][1] - runs[0][0]):
+            covered: Bools | None = _covering(runs)
+            runs = [(runs[0][0], runs[-1][1])]
+        else:
+            covered = None
+        for start, stop in runs:
+            mask = terms.passes(block.primary.slice(start, stop), channels=channels_left, times=times_left)
+            mask = _and(mask, covered)
+            if part.alive is not None:
+                mask = _and(mask, part.alive[start:stop])
+            piece = Run(start, stop) if mask is None else _piece(start, mask)
+            pieces.append(piece)
+            places += _count(piece)
+    extra = extras(part, terms)
+    if len(extra):
+        places += len(extra)
+        pieces = _with_rows(pieces, np.unique(block.owner[extra]), len(block.pictures))
+    return Plan(tuple(piece for piece in pieces if _count(piece)), places)
+
+
+def extras(part: Part, terms: Terms) -> Ints:
+    """The living rows of `extra` inside the filter."""
+    rows = part.block.extra
+    if not len(rows):
+        return np.empty(0, np.int64)
+    mask = _and(terms.passes(rows), part.extra_alive)
+    return np.arange(len(rows)) if mask is None else np.flatnonzero(mask)
+
+
+def shown(part: Part, terms: Terms, rows: Ints) -> list[tuple[Ints, Rows]]:
+    """The living places inside the filter that show the vectors `rows`: (position in `rows`, columns) each."""
+    block = part.block
+    at = np.arange(len(rows))
+    if (mask := _and(terms.passes(first := block.primary.take(rows)), _taken(part.alive, rows))) is not None:
+        at, first = at[mask], first.take(mask.nonzero()[0])
+    found = [(at, first)]
+    more, which = block.extras_of(rows)
+    if len(more):
+        others = block.extra.take(more)
+        if (mask := _and(terms.passes(others), _taken(part.extra_alive, more))) is not None:
+            which, others = which[mask], others.take(np.flatnonzero(mask))
+        found.append((which, others))
+    return found
+
+
+def _taken(alive: Bools | None, rows: Ints) -> Bools | None:
+    return None if alive is None else alive[rows]
+
+
+def _runs(block: Block, terms: Terms) -> tuple[list[tuple[int, int]], bool, bool]:
+    """Runs of primary rows outside of which nothing passes; whether channels, and times, are still to be tested."""
+    timed = terms.low > 0 or terms.high < MESSAGE_MAX
+    if block.starts is None:
+        return ([(0, len(block.pictures))] if len(block.pictures) else []), not terms.every_channel, timed
+    first, last = block.starts[terms.channel_codes], block.starts[terms.channel_codes + 1]
+    narrow = timed and len(first) <= BISECTED_CHANNELS
+    if narrow:
+        message = block.primary.message
+        spans = [
+            (bisect_left(message, terms.low, start, stop), bisect_left(message, terms.high, start, stop))
+            for start, stop in zip(first.tolist(), last.tolist(), strict=True)
+        ]
+        first, last = np.array(spans, np.int64).T
+    some = first < last
+    first, last = first[some], last[some]
+    apart = first[1:] != last[:-1]
+    firsts, lasts = first[:1].tolist() + first[1:][apart].tolist(), last[:-1][apart].tolist() + last[-1:].tolist()
+    return list(zip(firsts, lasts, strict=True)), False, timed and not narrow
+
+
+def _covering(runs: list[tuple[int, int]]) -> Bools:
+    first, last = runs[0][0], runs[-1][1]
+    mask = np.zeros(last - first, np.bool_)
+    for start, stop in runs:
+        mask[start - first : stop - first] = True
+    return mask
+
+
+def _piece(start: int, mask: Bools) -> Piece:
+    """The cheaper of a bitmap over the stretch and gathering its rows."""
+    count = int(np.count_nonzero(mask))
+    if count == len(mask):
+        return Run(start, start + count)
+    if STRETCH_ROW_NS * len(mask) + MASKED_ROW_NS * count > PICKED_ROW_NS * count:
+        return Picked(start + mask.nonzero()[0])
+    return Masked(start, start + len(mask), mask, count)
+
+
+def _with_rows(pieces: list[Piece], rows: Ints, total: int) -> list[Piece]:
+    """`pieces` and the vector rows `rows`, without overlap."""
+    missing = np.ones(len(rows), np.bool_)
+    for piece in pieces:
+        if isinstance(piece, Picked):
+            missing &= ~np.isin(rows, piece.rows, assume_unique=True)
+            continue
+        first, last = np.searchsorted(rows, (piece.start, piece.stop))
+        if isinstance(piece, Run):
+            missing[first:last] = False
+        else:
+            missing[first:last] &= ~piece.mask[rows[first:last] - piece.start]
+    rows = rows[missing]
+    if len(rows) * (PICKED_ROW_NS - MASKED_ROW_NS) < STRETCH_ROW_NS * total:
+        return [*pieces, Picked(rows)]
+    mask = np.zeros(total, np.bool_)
+    mask[rows] = True
+    for piece in pieces:
+        if isinstance(piece, Picked):
+            mask[piece.rows] = True
+        elif isinstance(piece, Run):
+            mask[piece.start : piece.stop] = True
+        else:
+            mask[piece.start : piece.stop] |= piece.mask
+    return [_piece(0, mask)]
+
+
+def _count(piece: Piece) -> int:
+    if isinstance(piece, Run):
+        return piece.stop - piece.start
+    return len(piece.rows) if isinstance(piece, Picked) else piece.count
+
+
+def _both(mask: Bools | None, other: Bools) -> Bools:
+    if mask is None:
+        return other
+    mask &= other
+    return mask
+
+
+def _and(mask: Bools | None, other: Bools | None) -> Bools | None:
+    """The conjunction; neither argument is written to."""
+    if mask is None or other is None:
+        return other if mask is None else mask
+    both: Bools = mask & other
+    return both

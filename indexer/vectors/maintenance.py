@@ -1,0 +1,184 @@
+"""Keeping an index in shape: sealing the tail, merging, purging what was deleted, rebuilding what was damaged.
+
+All four are one step: some places go into one new segment (or several, of at most MAX_ROWS), some old segments go.
+A draft is worked out and written in a thread, from one snapshot of SQLite; then one transaction puts it in force. What
+happens in between leaves lines in the log, and those are looked at again by every reader.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from sys import maxsize
+from typing import TYPE_CHECKING, TypeVar
+
+from indexer.database.database import Database, to_the_end
+from indexer.model import GuildId, ModelId
+from indexer.vectors import compaction_plan, log_follower
+from indexer.vectors.compaction_input import Snapshot
+from indexer.vectors.compaction_plan import CompactionPlan
+from indexer.vectors.segment import SUFFIX
+
+if TYPE_CHECKING:
+    from indexer.vectors.index import VectorIndex
+
+T = TypeVar("T")
+
+ROUNDS = 4  # publications of one index in a row: what is written meanwhile may wait for the next call
+
+
+class _Stopped(Exception):
+    """The caller was cancelled."""
+
+
+class Maintenance:
+    """Runs one step at a time, guild after guild. Only the process that holds the writer lock may have one at work."""
+
+    def __init__(self, index: VectorIndex) -> None:
+        self._index = index
+        self._turn = asyncio.Lock()
+        self._small: dict[tuple[int, int], int] = {}  # guilds below the seal, and the log's end when that was seen
+
+    async def run(self, db: Database, guild_id: GuildId | None, *, everything: bool) -> None:
+        async with self._turn:
+            self._index.let_go_of_idle()
+            await self._in_thread(lambda _: self._remove_orphans())
+            for guild, model in await self._in_thread(lambda _: self._indexes(guild_id)):
+                for _ in range(ROUNDS):
+                    if not await self._step(db, guild, model, everything=everything):
+                        break
+
+    async def _step(self, db: Database, guild_id: GuildId, model_id: ModelId, *, everything: bool) -> bool:
+        """One publication; whether another look is worth it."""
+        work = await self._in_thread(lambda check: self._prepare(guild_id, model_id, everything, check))
+        if work is None:
+            return False
+        try:
+            published = await self._publish(db, work)
+        except BaseException:
+            self._unlink(work.paths)
+            raise
+        if not published:
+            self._unlink(work.paths)
+            return False
+        await self._in_thread(lambda _: self._unlink(work.retired))  # 400 MB take the file system a while
+        return bool(work.records)
+
+    def _prepare(
+        self, guild_id: GuildId, model_id: ModelId, everything: bool, check: Callable[[], None]
+    ) -> CompactionPlan | None:
+        index = self._index
+        settings = index.settings if index.mapped else replace(index.settings, seal_rows=maxsize)
+        with index.connection() as connection:
+            connection.execute("BEGIN")
+            try:
+                newest = log_follower.newest(connection, guild_id)
+                if not everything and self._small.get((guild_id, model_id)) == newest:
+                    return None
+                snapshot = Snapshot(connection, guild_id, model_id, index.dimension(model_id), check)
+                work = compaction_plan.make(snapshot, settings, index.files(guild_id, model_id), everything=everything)
+                self._small.pop((guild_id, model_id), None)
+                if work is None and log_follower.coverage(connection, guild_id, model_id) is None:
+                    self._small[guild_id, model_id] = newest
+                return work
+            finally:
+                connection.execute("ROLLBACK")
+
+    async def _publish(self, db: Database, work: CompactionPlan) -> bool:
+        """The one transaction. False when the guild has gone, or somebody has published, since the draft was made."""
+        now_ms = int(time.time() * 1000)
+        async with db.transaction() as tx:
+            covered = list(
+                await tx.execute_fetchall(
+                    "SELECT generation FROM coverage WHERE guild_id = ? AND model_id = ?",
+                    (work.guild_id, work.model_id),
+                )
+            )
+            known = list(await tx.execute_fetchall("SELECT 1 FROM guilds WHERE guild_id = ?", (work.guild_id,)))
+            if not known or (covered[0][0] if covered else None) != work.generation:
+                return False
+            for segment_id in work.retired_ids:
+                await tx.execute_fetchall("DELETE FROM segments WHERE segment_id = ?", (segment_id,))
+            await tx.executemany(
+                "INSERT INTO segments (guild_id, model_id, name, vectors, places, byte_count, table_crc, vectors_crc,"
+                " created_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (work.guild_id, work.model_id, r.name, r.vectors, r.places, r.byte_count, r.table_crc,
+                     r.vectors_crc, now_ms)
+                    for r in work.records
+                ],
+            )  # fmt: skip
+            await tx.executemany(
+                "INSERT INTO tombstones (segment_id, place_row, at_s) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                work.tombstones,
+            )
+            await tx.execute_fetchall(
+                "INSERT INTO coverage (guild_id, model_id, covered_seq, generation) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT DO UPDATE SET covered_seq = excluded.covered_seq, generation = excluded.generation",
+                (work.guild_id, work.model_id, work.seq, secrets.randbits(62)),
+            )
+            # The model's own lines are covered now; the others once every index of the guild covers them.
+            await tx.execute_fetchall(
+                "DELETE FROM index_log WHERE guild_id = ?1 AND seq <= ?2 AND (model_id = ?3"
+                " OR seq <= (SELECT min(covered_seq) FROM coverage WHERE guild_id = ?1))",
+                (work.guild_id, work.seq, work.model_id),
+            )
+        return True
+
+    def _indexes(self, guild_id: GuildId | None) -> list[tuple[GuildId, ModelId]]:
+        """Every (guild, model) that may have something to do."""
+        with self._index.connection() as connection:
+            rows = connection.execute(
+                "SELECT g.guild_id, m.model_id FROM guilds g CROSS JOIN models m"
+                " WHERE ?1 IS NULL OR g.guild_id = ?1 ORDER BY 1, 2",
+                (guild_id,),
+            ).fetchall()
+        return [(GuildId(guild), ModelId(model)) for guild, model in rows]
+
+    def _remove_orphans(self) -> None:
+        """Files that no row in `segments` names: of a guild that left, or of a process killed before it published."""
+        folder = self._index.folder
+        if not folder.is_dir():
+            return
+        with self._index.connection() as connection:
+            names = {name for (name,) in connection.execute("SELECT name FROM segments")}
+        for path in [*folder.glob(f"*/*/*{SUFFIX}"), *folder.glob(f"*/*/*{compaction_plan.PARTIAL}")]:
+            if path.suffix == compaction_plan.PARTIAL or path.stem not in names:
+                with suppress(FileNotFoundError):
+                    path.unlink()
+        for empty in [*folder.glob("*/*"), *folder.glob("*")]:
+            with suppress(OSError):
+                empty.rmdir()
+
+    def _unlink(self, paths: Iterable[Path]) -> None:
+        for path in paths:
+            path.unlink(missing_ok=True)
+
+    async def _in_thread(self, work: Callable[[Callable[[], None]], T]) -> T:
+        """`work(check)` in a thread; cancelled, the thread is told through `check` and awaited before this goes on."""
+        stop = threading.Event()
+
+        def check() -> None:
+            if stop.is_set():
+                raise _Stopped
+
+        thread = asyncio.ensure_future(asyncio.to_thread(work, check))
+        try:
+            return await asyncio.shield(thread)
+        except asyncio.CancelledError:
+            stop.set()
+            with suppress(_Stopped):
+                done = await to_the_end(_result(thread))
+                if isinstance(done, CompactionPlan):
+                    self._unlink(done.paths)
+            raise
+
+
+async def _result(thread: asyncio.Future[T]) -> T:
+    return await thread

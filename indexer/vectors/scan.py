@@ -1,0 +1,254 @@
+"""The k best pictures of several parts, exactly: approximate scans whose error is bounded, then one common score.
+
+Each piece of a plan is scanned for a few more rows than asked for and says how good anything it left out can be at
+most (its ceiling). The finds are scored anew by `block.score`; a piece whose ceiling reaches the k-th score is scanned
+deeper until it cannot hide a better row. So every path gives the same pictures in the same order.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from math import sqrt
+from typing import Any, Protocol
+
+import numpy as np
+
+from indexer.vectors.columns import Block, Bools, Bytes, Floats, Ints, score, slack
+from indexer.vectors.filter import Masked, Picked, Piece, Plan, Run
+from indexer.vectors.kernels import Kernels
+
+# From so many rows on, one byte a dimension and a second look at 208 + 8·k of them is faster than two bytes a
+# dimension (measured by benchmarks/index.py).
+FIRST_PASS_ROWS = 12_288
+FIRST_PASS_SHARE = 64  # and only while fewer than one row in so many is to be found
+THREADED_ROWS = 131_072  # from so many rows on, a scan is cut for the threads; below, the other core is the model's
+# A mask that lets so many of its rows through is no help to FAISS: a row of it costs three times one of a run (100,000
+# rows of 512 dimensions take 1.6 ms without a mask, 4.3 with one that lets 70 % through, 1.7 at 99.8 %). The whole
+# stretch is scanned then, and what the mask forbids is dropped before anyone sees it.
+ALMOST_ALL = 0.6
+GATHER_ROWS = 4096  # gathered at once: 4 MB of float16 rows, so that the scan finds them in the cache
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """`rows` of `block` with float16-exact scores (within slack), and what anything left out can score at most."""
+
+    rows: Ints
+    scores: Floats
+    ceiling: float
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """Distinct pictures that can be among the k best, with their final scores, descending; ties at the end included."""
+
+    pictures: Ints
+    scores: Floats
+    parts: Ints
+    rows: Ints
+
+
+class Accelerator(Protocol):
+    """Another place where a first pass over a segment can run; see encode/gpu_scan.py."""
+
+    def top(
+        self, rows: Bytes, start: int, stop: int, query: Floats, count: int, mask: Bools | None = None
+    ) -> tuple[Floats, Ints, float] | None:
+        """The best `count` of rows start ≤ i < stop, or of those in `mask`: scores (descending), positions counted from
+        `start`, and how far a score can be from the true one. None where it cannot help with these rows.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What scans: FAISS, something faster for the first pass of wide scans if there is, and how many threads."""
+
+    kernels: Kernels
+    threads: int = 1
+    accelerator: Accelerator | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    part: int
+    block: Block
+    piece: Piece
+    depth: int
+
+
+def best(
+    tools: Tools,
+    blocks: Sequence[Block],
+    plans: Sequence[Plan],
+    query: Floats,
+    k: int,
+    spread: Callable[[Callable[[_Task], Found], Sequence[_Task]], Iterable[Found]],
+) -> Best:
+    """The k best pictures of all plans, and any that tie with the k-th. `spread` maps a function over tasks."""
+    total = sum(_size(piece) for plan in plans for piece in plan.pieces)
+    parallel = total >= THREADED_ROWS and tools.threads >= 2
+    limit = max(-(-total // (2 * tools.threads)), THREADED_ROWS // 8) if parallel else total
+    depth = 2 * k + 36  # no search of benchmarks/index.py had to go deeper, with k of 10 and of 100
+    tasks = [
+        _Task(number, block, piece, depth)
+        for number, (block, plan) in enumerate(zip(blocks, plans, strict=True))
+        for whole in plan.pieces
+        for piece in _cut(whole, limit)
+    ]
+    tolerance = 2 * slack(len(query), sqrt(float(query @ query)))
+
+    def look(task: _Task) -> Found:
+        return _scan(tools, task, query, tolerance)
+
+    found = list(spread(look, tasks) if parallel and len(tasks) > 1 else map(look, tasks))
+    while True:
+        result, floor = _merge(blocks, tasks, found, query, k, tolerance)
+        deeper = [number for number, one in enumerate(found) if one.ceiling > -np.inf and one.ceiling >= floor]
+        if not deeper:
+            return result
+        for number in deeper:
+            task = tasks[number]
+            tasks[number] = _Task(task.part, task.block, task.piece, task.depth * 8)
+            found[number] = look(tasks[number])
+
+
+def _merge(
+    blocks: Sequence[Block], tasks: Sequence[_Task], found: Sequence[Found], query: Floats, k: int, tolerance: float
+) -> tuple[Best, float]:
+    """What the finds amount to, and the k-th score (−inf while there are fewer)."""
+    if not found:
+        nothing = np.empty(0, np.int64)
+        return Best(nothing, np.empty(0, np.float32), nothing, nothing), -np.inf
+    scores, rows = _joined([one.scores for one in found]), _joined([one.rows for one in found])
+    if len(blocks) == 1:
+        parts = np.zeros(len(rows), np.int64)
+    else:
+        parts = np.repeat([task.part for task in tasks], [len(one.rows) for one in found])
+    pictures = _joined([blocks[task.part].pictures[one.rows] for task, one in zip(tasks, found, strict=True)])
+    order = (-scores).argsort(kind="stable")
+    if not np.isfinite(scores).all():  # only a damaged file, not yet found out, holds such rows
+        order = order[np.isfinite(scores[order])]
+    if len(blocks) > 1:  # the same picture may lie in two segments, with the same bytes
+        _, first = np.unique(pictures[order], return_index=True)
+        order = order[np.sort(first)]
+    if len(order) > k:  # only what can still reach the k-th place is worth the final score
+        ranked = scores[order]
+        order = order[: int((-ranked).searchsorted(2 * tolerance - ranked[k - 1], "right"))]
+    final = score(_gathered(blocks, parts[order], rows[order]), query)
+    by_score = (-final).argsort(kind="stable")
+    floor = -np.inf
+    if len(by_score) >= k:
+        floor = float(final[by_score[k - 1]])
+        by_score = by_score[: int((-final[by_score]).searchsorted(-np.float32(floor), "right"))]
+    order = order[by_score]
+    return Best(pictures[order].astype(np.int64), final[by_score], parts[order], rows[order]), floor
+
+
+def _joined(arrays: list[Any]) -> Any:
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+
+
+def _gathered(blocks: Sequence[Block], parts: Ints, rows: Ints) -> Bytes:
+    """The vectors of these rows of these blocks."""
+    if len(blocks) == 1:
+        return blocks[0].vectors.take(rows, axis=0)
+    gathered = np.empty((len(rows), 2 * blocks[0].dimension), np.uint8)
+    for part in np.unique(parts):
+        here = parts == part
+        gathered[here] = blocks[part].vectors.take(rows[here], axis=0)
+    return gathered
+
+
+def _scan(tools: Tools, task: _Task, query: Floats, tolerance: float) -> Found:
+    piece, block, depth, size = task.piece, task.block, task.depth, _size(task.piece)
+    if isinstance(piece, Masked) and piece.count >= ALMOST_ALL * (piece.stop - piece.start):
+        every = _scan(tools, replace(task, piece=Run(piece.start, piece.stop)), query, tolerance)
+        kept = piece.mask[every.rows - piece.start]
+        return Found(every.rows[kept], every.scores[kept], every.ceiling)
+    rough = None
+    # A scan that has to go deeper had too many rows within the first pass's error: float16 settles it.
+    if size >= FIRST_PASS_ROWS and depth * FIRST_PASS_SHARE < size and depth <= 1024:
+        rough = _first_pass(tools, task, query, 64 + 4 * depth)
+    if rough is None:
+        scores, rows = _pass(
+            piece, block.vectors, depth, lambda data, mask: tools.kernels.half(data, query, depth, mask)
+        )
+        # Deep enough is all of them, also where a damaged file's NaN never comes back.
+        ceiling = -np.inf if depth >= size else float(scores[-1]) + tolerance if len(scores) else np.inf
+        return Found(rows, scores, ceiling)
+    scores, rows, error = rough
+    ceiling = float(scores[-1]) + error + tolerance if len(scores) else np.inf
+    rows = np.sort(rows)
+    scores, at = tools.kernels.half(block.vectors.take(rows, axis=0), query, len(rows))
+    return Found(rows[at], scores, ceiling)
+
+
+def _first_pass(tools: Tools, task: _Task, query: Floats, depth: int) -> tuple[Floats, Ints, float] | None:
+    """Approximate scores (descending), block rows, and how far a score can be off; None where there are no codes."""
+    piece, block = task.piece, task.block
+    codes = block.codes
+    if codes is None:
+        return None
+    if tools.accelerator is not None and not isinstance(piece, Picked):
+        mask = None if isinstance(piece, Run) else piece.mask
+        found = tools.accelerator.top(block.vectors, piece.start, piece.stop, query, depth, mask)
+        if found is not None:
+            return found[0], found[1] + piece.start, found[2]
+    error = 0.0
+
+    def coarse(data: Bytes, mask: Bools | None) -> tuple[Floats, Ints]:
+        nonlocal error
+        scores, at, error = tools.kernels.first_pass(codes, data, query, depth, mask)
+        return scores, at
+
+    scores, rows = _pass(piece, codes.bytes, depth, coarse)
+    return scores, rows, error
+
+
+def _pass(
+    piece: Piece, data: Bytes, depth: int, top: Callable[[Bytes, Bools | None], tuple[Floats, Ints]]
+) -> tuple[Floats, Ints]:
+    """Scores (descending) and block rows of the best `depth` rows of `piece` by `top`, over the rows of `data`."""
+    if not isinstance(piece, Picked):
+        scores, at = top(data[piece.start : piece.stop], None if isinstance(piece, Run) else piece.mask)
+        return scores, at + piece.start
+    scores_of: list[Floats] = []
+    rows_of: list[Ints] = []
+    for start in range(0, len(piece.rows), GATHER_ROWS):
+        rows = piece.rows[start : start + GATHER_ROWS]
+        scores, at = top(data.take(rows, axis=0), None)
+        scores_of.append(scores)
+        rows_of.append(rows[at])
+    if len(scores_of) == 1:
+        return scores_of[0], rows_of[0]
+    scores, rows = np.concatenate(scores_of), np.concatenate(rows_of)
+    order = np.argsort(-scores, kind="stable")[:depth]
+    return scores[order], rows[order]
+
+
+def _cut(piece: Piece, limit: int) -> list[Piece]:
+    """`piece` in stretches of at most about `limit` rows."""
+    size = _size(piece)
+    if size <= limit:
+        return [piece]
+    count = -(-size // limit)
+    if isinstance(piece, Picked):
+        return [Picked(rows) for rows in np.array_split(piece.rows, count)]
+    edges = np.linspace(piece.start, piece.stop, count + 1).astype(np.int64).tolist()
+    if isinstance(piece, Run):
+        return [Run(start, stop) for start, stop in itertools.pairwise(edges)]
+    masks = [piece.mask[start - piece.start : stop - piece.start] for start, stop in itertools.pairwise(edges)]
+    return [
+        Masked(start, stop, mask, int(np.count_nonzero(mask)))
+        for start, stop, mask in zip(edges, edges[1:], masks, strict=False)
+        if mask.any()
+    ]
+
+
+def _size(piece: Piece) -> int:
+    if isinstance(piece, Run):
+        return piece.stop - piece.start
+    return len(piece.rows) if isinstance(piece, Picked) else piece.count

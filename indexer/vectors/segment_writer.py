@@ -1,0 +1,231 @@
+"""Writing a segment: places in, one finished file out. Bounded memory whatever the number of vectors."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from indexer.vectors.columns import Bytes, Ints, as_vectors
+from indexer.vectors.segment import HEADER_BYTES, MAGIC, Record, aligned, header
+
+CHUNK_ROWS = 4096  # rows handled at once: 8 MB of float32 at 512 dimensions
+
+Long = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Places to seal, in any order, as int64 columns of equal length."""
+
+    place: Long
+    picture: Long
+    channel: Long
+    author: Long
+    message: Long
+    flags: Long
+
+    def __len__(self) -> int:
+        return len(self.place)
+
+    def take(self, at: Any) -> Listing:
+        return Listing(
+            self.place[at], self.picture[at], self.channel[at], self.author[at], self.message[at], self.flags[at]
+        )
+
+    @staticmethod
+    def joined(listings: list[Listing]) -> Listing:
+        if not listings:
+            return Listing(*(np.empty(0, np.int64) for _ in range(6)))
+        return Listing(
+            *(
+                np.concatenate([getattr(listing, name) for listing in listings])
+                for name in ("place", "picture", "channel", "author", "message", "flags")
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Arranged:
+    """`primary`: each picture's newest place, by channel, then message. `extra`: the others, by `owner`."""
+
+    primary: Listing
+    extra: Listing
+    owner: Long
+
+    def slice(self, start: int, stop: int) -> Arranged:
+        """The pictures start ≤ row < stop with all their places."""
+        first, last = np.searchsorted(self.owner, (start, stop))
+        return Arranged(
+            self.primary.take(slice(start, stop)),
+            self.extra.take(slice(first, last)),
+            self.owner[first:last] - start,
+        )
+
+
+def arrange(listing: Listing) -> Arranged:
+    """The order in which places lie in a segment."""
+    order = np.lexsort((-listing.place, -listing.message, listing.picture))
+    pictures = listing.picture[order]
+    newest = np.ones(len(order), np.bool_)
+    newest[1:] = pictures[1:] != pictures[:-1]
+    primary = listing.take(order[newest])
+    extra = listing.take(order[~newest])
+    by_channel = np.lexsort((primary.place, primary.message, primary.channel))
+    row = np.empty(len(by_channel), np.int64)
+    row[by_channel] = np.arange(len(by_channel))
+    owner = row[np.cumsum(newest)[~newest] - 1]
+    by_owner = np.argsort(owner, kind="stable")
+    return Arranged(primary.take(by_channel), extra.take(by_owner), owner[by_owner])
+
+
+def write(
+    path: Path,
+    arranged: Arranged,
+    dimension: int,
+    vectors_of: Callable[[Long], Bytes],
+    check: Callable[[], None],
+) -> Record:
+    """Writes `path` and brings it to the disk; its Record has id 0 and the path's stem as name.
+
+    `vectors_of` gives the [n, 2·dimension] float16 bytes of picture ids, called chunk after chunk in row order. `check`
+    is called between chunks and may raise to give up; the file is then left for the caller to remove.
+    """
+    count = len(arranged.primary)
+    with path.open("w+b") as file:
+        head = header(count, dimension)
+        file.write(head)
+        low, high, crc = _write_vectors(file, arranged.primary.picture, dimension, vectors_of, check)
+        centre: npt.NDArray[np.float32] = (high + low) * np.float32(0.5)
+        step: npt.NDArray[np.float32] = np.maximum((high - low) / np.float32(254), np.float32(1e-12))
+        residual, reach, crc = _write_codes(file, count, dimension, centre, step, crc, check)
+        end = HEADER_BYTES + 3 * dimension * count
+        start = aligned(end)
+        file.write(bytes(start - end))
+        crc = zlib.crc32(bytes(start - end), crc)
+        table = _table(arranged, centre, step, {"residual": residual, "reach": reach}, start)
+        file.write(table)
+        file.flush()
+        os.fsync(file.fileno())
+    return Record(
+        0,
+        path.stem,
+        count,
+        count + len(arranged.extra),
+        start + len(table),
+        zlib.crc32(table, zlib.crc32(head)),
+        crc,
+    )
+
+
+def _write_vectors(
+    file: BinaryIO, pictures: Long, dimension: int, vectors_of: Callable[[Long], Bytes], check: Callable[[], None]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], int]:
+    """Returns the smallest and the largest value of each dimension, and the checksum."""
+    low, high = np.zeros(dimension, np.float32), np.zeros(dimension, np.float32)
+    crc = 0
+    for start in range(0, len(pictures), CHUNK_ROWS):
+        check()
+        rows = np.ascontiguousarray(vectors_of(pictures[start : start + CHUNK_ROWS]))
+        values = as_vectors(rows)
+        chunk_low, chunk_high = values.min(axis=0), values.max(axis=0)
+        low = chunk_low if start == 0 else np.minimum(low, chunk_low)
+        high = chunk_high if start == 0 else np.maximum(high, chunk_high)
+        data = rows.data
+        crc = zlib.crc32(data, crc)
+        file.write(data)
+    return low, high, crc
+
+
+def _write_codes(
+    file: BinaryIO,
+    count: int,
+    dimension: int,
+    centre: npt.NDArray[np.float32],
+    step: npt.NDArray[np.float32],
+    crc: int,
+    check: Callable[[], None],
+) -> tuple[float, float, int]:
+    """Reads the vectors back, appends their codes; returns the largest residual, the longest code, the checksum."""
+    residual = reach = 0.0
+    for start in range(0, count, CHUNK_ROWS):
+        check()
+        rows = min(CHUNK_ROWS, count - start)
+        file.seek(HEADER_BYTES + start * 2 * dimension)
+        raw = np.frombuffer(file.read(rows * 2 * dimension), np.uint8).reshape(rows, 2 * dimension)
+        values = as_vectors(raw)
+        steps = np.clip(np.rint((values - centre) / step), -127, 127).astype(np.float32)
+        residual = max(residual, float(np.linalg.norm(values - centre - steps * step, axis=1).max()))
+        reach = max(reach, float(np.linalg.norm(steps, axis=1).max()))
+        data = (steps + 128).astype(np.uint8).data
+        file.seek(HEADER_BYTES + count * 2 * dimension + start * dimension)
+        crc = zlib.crc32(data, crc)
+        file.write(data)
+    return residual * 1.001, reach * 1.001, crc  # room for float32's own rounding of the two lengths
+
+
+def _table(
+    arranged: Arranged,
+    centre: npt.NDArray[np.float32],
+    step: npt.NDArray[np.float32],
+    facts: dict[str, float],
+    start: int,
+) -> bytes:
+    """Everything behind the codes. `start` is its offset in the file."""
+    primary, extra = arranged.primary, arranged.extra
+    channel_ids, channel = _coded(primary.channel, extra.channel)
+    author_ids, author = _coded(primary.author, extra.author)
+    count = len(primary)
+    place = np.concatenate([primary.place, extra.place])
+    by_picture, by_place = np.argsort(primary.picture), np.argsort(place)
+    columns: dict[str, Any] = {
+        "message": np.concatenate([primary.message, extra.message]),
+        "place": _narrow(place),
+        "channel": _narrow(channel, np.uint16),
+        "author": _narrow(author, np.uint16),
+        "flags": _narrow(np.concatenate([primary.flags, extra.flags])),
+        "picture": _narrow(primary.picture),
+        "owner": _narrow(arranged.owner),
+        "pictures_sorted": _narrow(primary.picture[by_picture]),
+        "picture_order": _narrow(by_picture),
+        "places_sorted": _narrow(place[by_place]),
+        "place_order": _narrow(by_place),
+        "channel_ids": channel_ids,
+        "author_ids": author_ids,
+        "starts": np.searchsorted(channel[:count], np.arange(len(channel_ids) + 1)).astype(np.int64),
+        "centre": centre.astype(np.float32),
+        "step": step.astype(np.float32),
+    }
+    body = bytearray()
+    index: dict[str, tuple[str, int, int]] = {}
+    for name, column in columns.items():
+        body.extend(bytes(-len(body) % 64))
+        index[name] = (column.dtype.str, start + len(body), len(column))
+        body.extend(np.ascontiguousarray(column).tobytes())
+    meta = json.dumps({"columns": index, **facts}).encode()
+    body.extend(meta)
+    body.extend(struct.pack("<Q8s", len(meta), MAGIC))
+    return bytes(body)
+
+
+def _coded(primary: Long, extra: Long) -> tuple[Long, Long]:
+    """(ids ascending, the position of each value among them)."""
+    ids, codes = np.unique(np.concatenate([primary, extra]), return_inverse=True)
+    return ids, codes.astype(np.int64)
+
+
+def _narrow(values: Ints, smallest: type[np.unsignedinteger[Any]] = np.uint32) -> Ints:
+    """`values` (none negative) in `smallest` where they fit, else twice as wide, and so on up to int64."""
+    top = int(values.max()) if len(values) else 0
+    for kind in (np.uint16, np.uint32):
+        if np.dtype(kind).itemsize >= np.dtype(smallest).itemsize and top <= np.iinfo(kind).max:
+            return values.astype(kind)
+    return values.astype(np.int64)

@@ -1,0 +1,124 @@
+"""`afterimage health` tells the truth: whether the bot answers, and whether Discord's gateway does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from bot.gateway.shards import Shards
+from bot.observability.health import AWAY_S, FILE_NAME, STALE_S, condition, keep_beating
+from sandbox import gateway
+from sandbox.server import open_sandbox
+from tests.worlds.running_bot import Running, running, town, until
+
+FINE = {"serving": True, "at": 100, "shards": 1, "shards_away": 0, "away_since": None}
+
+
+@pytest.mark.parametrize(
+    ("content", "now", "healthy", "said"),
+    [
+        (None, 0.0, False, "no bot runs"),
+        (json.dumps(FINE), 101.0, True, "connected"),
+        (json.dumps(FINE | {"serving": False}), 101.0, False, "not connected"),
+        (json.dumps(FINE), 100.0 + STALE_S + 1, False, "sign of life"),
+        ("half", 0.0, False, "cannot be read"),
+        (json.dumps(FINE | {"shards_away": 1, "away_since": 90}), 101.0, True, "cut off the gateway 11 s ago"),
+        (json.dumps(FINE | {"shards_away": 1, "away_since": 56}), 101.0, False, "cut off the gateway 45 s ago"),
+        (json.dumps(FINE | {"shards": 5, "shards_away": 2, "away_since": 1}), 101.0, False, "2 of 5 gateway"),
+    ],
+)
+def test_health_is_what_the_bot_last_wrote(
+    tmp_path: Path, content: str | None, now: float, healthy: bool, said: str
+) -> None:
+    if content is not None:
+        (tmp_path / FILE_NAME).write_text(content)
+    found = condition(tmp_path, now)
+    assert found.healthy is healthy
+    assert said in found.sentence
+
+
+@asynccontextmanager
+async def beating(bot: Running) -> AsyncIterator[None]:
+    task = asyncio.create_task(keep_beating(bot.data_dir, bot.client.beat))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def away(bot: Running) -> bool:
+    return bot.client.beat().shards_away > 0
+
+
+async def back(bot: Running) -> bool:
+    return bot.client.beat().shards_away == 0
+
+
+async def test_a_gateway_that_went_away_is_told_with_how_long_ago_until_it_is_back(tmp_path: Path) -> None:
+    place = town()
+    async with AsyncExitStack() as bots, AsyncExitStack() as first:
+        sandbox = await first.enter_async_context(open_sandbox(place.world))
+        bot = await bots.enter_async_context(running(sandbox, tmp_path))
+        assert await back(bot)
+        async with beating(bot):
+            port = int(sandbox.base_url.rpartition(":")[2])
+            await first.aclose()  # every connection ends, and nobody listens any more
+            await until(lambda: away(bot))
+            assert bot.client.is_ready()  # what discord.py says of itself
+            since = bot.client.beat().away_since
+            assert since is not None
+
+            async def written() -> bool:
+                return "cut off" in condition(tmp_path).sentence
+
+            (tmp_path / FILE_NAME).write_text(json.dumps({"at": time.time(), **asdict(bot.client.beat())}))
+            await until(written)
+            assert condition(tmp_path, since + AWAY_S - 1).healthy
+            assert not condition(tmp_path, since + AWAY_S + 1).healthy
+            async with open_sandbox(place.world, port=port):
+                await until(lambda: back(bot))
+
+
+async def test_a_gateway_that_says_nothing_more_is_away_although_nobody_closed_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.gateway.client.SILENT_S", 0.1)
+    place = town()
+    async with open_sandbox(place.world) as sandbox:
+        sandbox.gateway.heartbeat_ms = 200
+        async with running(sandbox, tmp_path) as bot:
+            await until(lambda: back(bot))
+            monkeypatch.setattr(gateway, "_ACK_S", 3600.0)
+            await until(lambda: away(bot))
+            assert bot.client.beat().away_since is not None
+
+
+async def test_a_connection_that_is_moved_is_back_within_its_resume(tmp_path: Path) -> None:
+    place = town()
+    async with running(place.world, tmp_path) as bot:
+        await bot.sandbox.gateway.ask_to_reconnect()
+
+        async def resumed() -> bool:
+            return bot.sandbox.gateway.resumed == 1 and await back(bot)
+
+        await until(resumed)
+
+
+def test_the_first_loss_counts_until_the_shard_is_back() -> None:
+    now = [100.0]
+    found = Shards(lambda: now[0])
+    found.lost(0)
+    now[0] = 110.0
+    found.lost(0)
+    found.lost(1)
+    assert found.away({}) == {0: 100.0, 1: 110.0}
+    found.back(0)
+    assert found.away({2: 4.0}) == {1: 110.0, 2: 106.0}

@@ -1,0 +1,89 @@
+"""Without a token: the sandbox as a child, the bot in it, and nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from bot.command_line import run
+from bot.command_line.run import Address, in_sandbox, joining, open_sandbox_process
+from bot.config.loader import Config, load
+from indexer.errors import Stop
+
+ADDRESS = Address("http://127.0.0.1:1/api/v10", "a-token", "127.0.0.1:1", "http://127.0.0.1:1/")
+
+
+def test_the_configuration_to_join_has_a_folder_of_its_own_and_the_demo_model(tmp_path: Path) -> None:
+    joined = joining(Config(), ADDRESS, tmp_path / "weights.safetensors")
+    assert joined.discord.api_base == ADDRESS.api_base
+    assert joined.discord.token is not None
+    assert joined.discord.token.reveal() == "a-token"
+    assert joined.settings.fetch.insecure_hosts == ("127.0.0.1:1",)
+    assert joined.settings.data_dir == Path("data/sandbox")
+    assert joined.settings.crawl.start == "auto"
+    assert joined.settings.model.name == "afterimage-demo"
+    assert joined.settings.model.config_file == tmp_path / "afterimage-demo.json"
+
+
+def test_a_model_that_somebody_chose_stays() -> None:
+    assert joining(Config(), ADDRESS, None).settings.model == Config().settings.model
+
+
+async def test_the_sandbox_starts_as_a_child_and_ends_with_the_block() -> None:
+    async with open_sandbox_process() as (address, process):
+        assert address.api_base.startswith("http://127.0.0.1:")
+        assert address.cdn_host in address.api_base
+        assert process.returncode is None
+    assert process.returncode == 0
+
+
+async def test_a_sandbox_whose_starter_is_gone_ends_by_itself() -> None:
+    async with open_sandbox_process() as (_, process):
+        assert process.stdin is not None
+        process.stdin.close()
+        async with asyncio.timeout(20):
+            assert await process.wait() == 0
+
+
+async def test_a_sandbox_that_cannot_start_is_said_plainly() -> None:
+    async with open_sandbox_process() as (address, _):
+        port = address.cdn_host.rpartition(":")[2]
+        with pytest.raises(Stop, match="sandbox did not start"):
+            async with open_sandbox_process("--port", port):
+                pass
+
+
+async def test_other_commands_can_look_into_the_sandboxs_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "weights.safetensors").write_bytes(b"")
+    monkeypatch.setattr(run, "_demo_model", lambda: tmp_path)
+    config = load(None, {"AFTERIMAGE_DATA_DIR": str(tmp_path / "data")})
+    async with in_sandbox(config) as joined:
+        told = capsys.readouterr().out
+        file = tmp_path / "data" / "sandbox" / "config.toml"
+        assert f"afterimage search --config {file}" in told
+        other = await asyncio.to_thread(load, file, {})
+        assert other.settings.data_dir == joined.settings.data_dir
+        assert other.settings.model == joined.settings.model
+        assert other.discord.token is None
+        assert joined.discord.token is not None
+        assert joined.discord.token.reveal() not in await asyncio.to_thread(file.read_text)
+
+
+async def test_without_the_demo_model_the_way_out_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "_demo_model", lambda: tmp_path)
+    with pytest.raises(Stop, match="demo model is missing"):
+        async with in_sandbox(load(None, {})):
+            pass
+
+
+@pytest.fixture(autouse=True)
+def no_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parents[2]))
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("AFTERIMAGE_")]:
+        monkeypatch.delenv(name)

@@ -1,0 +1,177 @@
+"""`forget`, `retry` and `compact`: beside a running bot and without one, and never without being meant."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pty
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from bot.control.operations import upkeep
+from bot.control.server import open_control
+from indexer.database import database
+from indexer.database.database import open_database
+from indexer.errors import Reason
+from indexer.ingest import pipeline
+from indexer.model import PlaceId
+from indexer.reports import status
+from indexer.reports.status import Counts
+from indexer.store import places
+from sandbox.server import open_sandbox
+from tests.app.test_app import Child, child, environment, joining
+from tests.worlds.running_bot import DEADLINE_S, Town, noise, running, town, until, with_auto_start
+
+
+async def commanded(folder: Path, *arguments: str, typed: bytes | None = None) -> tuple[int, str, str]:
+    """Exit code and outputs of one command in `folder`; `typed`: what a person at a terminal types."""
+    stdin, master = asyncio.subprocess.DEVNULL, None
+    if typed is not None:
+        master, stdin = pty.openpty()
+        os.write(master, typed)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bot", *arguments),
+        cwd=folder,
+        env=environment(),
+        stdin=stdin,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        out, err = await process.communicate()
+    finally:
+        if master is not None:
+            os.close(master)
+            os.close(stdin)
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()
+
+
+async def counts(folder: Path) -> Counts:
+    async with open_database(folder / "data", write=False) as db, db.reader() as connection:
+        return (await status.read(connection)).total
+
+
+async def embedded(folder: Path, number: int) -> None:
+    async def there() -> bool:
+        return (await counts(folder)).embeddings == number
+
+    await until(there)
+
+
+def lies_on_disk(folder: Path, text: bytes) -> bool:
+    return any(text in file.read_bytes() for file in folder.rglob("*") if file.is_file() and "-shm" not in file.name)
+
+
+@pytest.fixture
+async def left(tmp_path: Path) -> Town:
+    """A data folder that a bot has left: six pictures of the member, two of the owner."""
+    place = town()
+    async with running(place.world, tmp_path / "data", with_auto_start) as bot:
+        await bot.indexed(place.guild)
+    return place
+
+
+async def test_a_request_for_erasure_is_carried_out_beside_the_running_bot(tmp_path: Path) -> None:
+    place = town()
+    place.pictures.post(place.member.user, "quetzalcoatlus at dawn", files=[noise(77)])
+    async with open_sandbox(place.world) as sandbox:
+        more = joining(sandbox, AFTERIMAGE_CRAWL_START="auto")
+        async with child(tmp_path, "run", **more) as bot:
+            await bot.says("connected as")
+            await embedded(tmp_path, 9)
+            assert await asyncio.to_thread(lies_on_disk, tmp_path / "data", b"quetzalcoatlus")
+            code, out, err = await commanded(tmp_path, "forget", str(place.member.id), "--yes")
+            assert (code, "7 messages are gone" in out) == (0, True), err
+            assert "files are written anew" in err
+            assert (await counts(tmp_path)).embeddings == 2
+            assert not await asyncio.to_thread(lies_on_disk, tmp_path / "data", b"quetzalcoatlus")
+            place.pictures.post(place.member.user, "again", files=[noise(77)])
+            place.pictures.post(place.owner.user, "by another", files=[noise(77)])
+            await embedded(tmp_path, 3)
+            assert (await commanded(tmp_path, "compact"))[0] == 0
+            code, out, _ = await commanded(tmp_path, "retry")
+            assert (code, out) == (0, "0 pictures will be tried again within a minute\n")
+            await ends_well(bot)
+    assert not (tmp_path / "data" / "control.sock").exists()
+
+
+async def ends_well(bot: Child) -> None:
+    bot.process.send_signal(signal.SIGTERM)
+    assert await bot.ended() == 0
+    assert "Traceback" not in bot.said
+
+
+async def test_without_a_bot_the_command_does_it_itself(tmp_path: Path, left: Town) -> None:
+    code, out, _ = await commanded(tmp_path, "forget", str(left.member.id), "--yes")
+    assert (code, out.startswith("6 messages are gone")) == (0, True)
+    assert (await counts(tmp_path)).embeddings == 2
+
+
+async def test_forget_asks_first_and_takes_nothing_but_yes(tmp_path: Path, left: Town) -> None:
+    for typed in (b"no\n", b"y\n", b"\x04"):  # the last one is the end of the input
+        code, out, err = await commanded(tmp_path, "forget", str(left.member.id), typed=typed)
+        assert code == 1
+        assert "6 stored messages with 6 pictures" in out
+        assert "Nothing was changed." in err
+    code, _, err = await commanded(tmp_path, "forget", str(left.member.id))
+    assert code == 1
+    assert err == "afterimage: forget deletes for good and nobody is here to be asked: give it with --yes.\n"
+    assert (await counts(tmp_path)).messages == 8
+    code, out, _ = await commanded(tmp_path, "forget", str(left.member.id), typed=b"yes\n")
+    assert (code, "6 messages are gone" in out) == (0, True)
+
+
+async def test_in_the_wrong_folder_a_command_makes_no_empty_database(tmp_path: Path) -> None:
+    for arguments in (["forget", "5", "--yes"], ["compact"], ["retry"]):
+        code, _, err = await commanded(tmp_path, *arguments)
+        assert code == 1
+        assert "There is no database" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_retry_beside_the_bot_has_what_failed_tried_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "HOUSEKEEPING_S", 0.05)
+    place = town()
+    async with running(place.world, tmp_path / "data", with_auto_start) as bot:
+        await bot.indexed(place.guild)
+        async with bot.service.db.transaction() as tx:
+            await tx.execute_fetchall("UPDATE places SET state = 'pending', picture_id = NULL WHERE place_id = 1")
+            assert await places.failed(tx, PlaceId(1), Reason.UNREACHABLE)
+        async with open_control(tmp_path / "data", upkeep(bot.service), DEADLINE_S):
+            code, out, _ = await commanded(tmp_path, "retry")
+        assert (code, out) == (0, "1 pictures will be tried again within a minute\n")
+
+        async def tried() -> bool:
+            return (await bot.service.status()).total.ready == 8
+
+        await until(tried)
+
+
+async def test_what_is_no_id_is_said_plainly(tmp_path: Path, left: Town) -> None:
+    for user in ("0", "-5", str(2**63)):
+        code, _, err = await commanded(tmp_path, "forget", "--yes", "--", user)
+        assert code == 1
+        assert "must be an id" in err
+
+
+async def test_while_the_database_is_busy_the_bot_writes_the_wish_down_and_carries_it_out_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = town()
+    async with running(place.world, tmp_path / "data", with_auto_start) as bot:
+        await bot.indexed(place.guild)
+        async with open_control(tmp_path / "data", upkeep(bot.service), DEADLINE_S):
+            async with bot.service.db.transaction():
+                monkeypatch.setattr(database, "TURN_S", 0.01)
+                code, out, _ = await commanded(tmp_path, "forget", str(place.member.id), "--yes")
+            monkeypatch.undo()
+        assert (code, out.startswith("written down: the bot forgets")) == (0, True), out
+
+        async def forgotten() -> bool:
+            return (await bot.service.status()).total.messages == 2
+
+        await until(forgotten)

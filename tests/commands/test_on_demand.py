@@ -1,0 +1,125 @@
+"""The third floor: a channel that has nothing in the index yet is answered from its newest messages."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.config.loader import Config
+from indexer.crawl import on_demand
+from indexer.errors import RetryLater
+from indexer.model import ChannelId, GuildId, Message, UserId
+from indexer.store import jobs
+from indexer.store.jobs import JobState, Scope, ScopeKind
+from sandbox.server import open_sandbox
+from tests.commands.test_similar import shown, similar
+from tests.worlds.running_bot import Running, Town, noise, running, town
+
+
+def without_search(config: Config) -> Config:
+    crawl = replace(config.settings.crawl, use_search=False)
+    return replace(config, settings=replace(config.settings, crawl=crawl))
+
+
+@pytest.fixture
+async def shop(tmp_path: Path) -> AsyncIterator[tuple[Running, Town]]:
+    """The guild's manager had #talk read, and nothing else yet."""
+    place = town(pictures=12, secrets=2)
+    async with (
+        open_sandbox(place.world, keep=1000) as sandbox,
+        running(sandbox, tmp_path / "data", without_search) as bot,
+    ):
+        await bot.service.jobs.start(
+            GuildId(place.guild.id), Scope(ScopeKind.CHANNEL, channel_id=ChannelId(place.talk.id))
+        )
+        await bot.indexed(place.guild)
+        yield bot, place
+
+
+def pages_read(bot: Running, channel_id: int) -> int:
+    return sum(f"/channels/{channel_id}/messages" in one.path for one in bot.sandbox.record.exchanges)
+
+
+async def test_the_newest_pictures_answer_at_once_and_stay(shop: tuple[Running, Town]) -> None:
+    bot, place = shop
+    asker = bot.person(place.member)
+    reply = await similar(asker, place.talk.id, image=noise(3).data, channel=place.pictures.id)
+    wanted = next(m for m in place.pictures.messages() if m.content == "picture number 3")
+    assert shown(reply)[0] == wanted.id
+    assert "searched the newest messages only" in reply.text()
+    again = await similar(asker, place.talk.id, image=noise(5).data, channel=place.pictures.id)
+    assert "newest messages only" not in again.text()
+    assert "12 pictures searched" in again.text()
+
+
+async def test_it_takes_in_no_more_than_the_bound_and_only_once_a_minute(
+    shop: tuple[Running, Town], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bot, place = shop
+    monkeypatch.setattr(on_demand, "PICTURES", 4)
+    where = {ChannelId(place.pictures.id)}
+    assert await bot.service.on_demand.take_in(GuildId(place.guild.id), where)
+    assert (await bot.service.status()).total.embeddings == 4
+    empty = {ChannelId(place.talk.id)}
+    before = pages_read(bot, place.talk.id)
+    for _ in range(3):
+        assert not await bot.service.on_demand.take_in(GuildId(place.guild.id), empty)
+    assert pages_read(bot, place.talk.id) == before  # it was read to its beginning: nothing can be there
+
+
+async def test_nothing_is_read_for_a_member_who_may_not_see_the_channel(shop: tuple[Running, Town]) -> None:
+    bot, place = shop
+    reply = await similar(bot.person(place.member), place.talk.id, image=noise(1000).data)
+    assert place.secret.id not in {jump.channel_id for jump in reply.jump_links()}
+    assert pages_read(bot, place.secret.id) == 0
+
+
+async def test_nothing_is_read_in_a_server_that_did_not_agree(tmp_path: Path) -> None:
+    place = town()
+    async with open_sandbox(place.world, keep=1000) as sandbox, running(sandbox, tmp_path / "data") as bot:
+        reply = await similar(bot.person(place.owner), place.talk.id, image=noise(3).data)
+        assert "no indexed picture" in reply.text()
+        assert pages_read(bot, place.pictures.id) == 0
+
+
+async def test_nothing_is_read_while_indexing_is_paused(shop: tuple[Running, Town]) -> None:
+    bot, place = shop
+    guild_id, where = GuildId(place.guild.id), {ChannelId(place.pictures.id)}
+    async with bot.service.db.transaction() as tx:
+        paused = await jobs.create(tx, guild_id, Scope(ScopeKind.SERVER))
+        await jobs.set_state(tx, paused, JobState.PAUSED)
+    assert not await bot.service.on_demand.take_in(guild_id, where)
+    assert pages_read(bot, place.pictures.id) == 0
+    async with bot.service.db.transaction() as tx:
+        await jobs.set_state(tx, paused, JobState.CANCELLED)
+    assert await bot.service.on_demand.take_in(guild_id, where)
+
+
+async def test_an_author_who_opted_out_is_not_taken_in(shop: tuple[Running, Town]) -> None:
+    bot, place = shop
+    await bot.service.forget_user(UserId(place.member.id), GuildId(place.guild.id))
+    reply = await similar(bot.person(place.owner), place.talk.id, image=noise(3).data, channel=place.pictures.id)
+    assert not shown(reply)
+    assert (await bot.service.status()).total.messages == 0
+
+
+async def test_a_channel_that_fails_leaves_the_others(
+    shop: tuple[Running, Town], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bot, place = shop
+    history = bot.client.history
+    page = history.page
+
+    async def failing(channel_id: ChannelId, **where: Any) -> Sequence[Message]:
+        if channel_id == place.secret.id:
+            raise RetryLater("Discord does not answer.")
+        return await page(channel_id, **where)
+
+    monkeypatch.setattr(history, "page", failing)
+    both = {ChannelId(place.secret.id), ChannelId(place.pictures.id)}
+    assert await bot.service.on_demand.take_in(GuildId(place.guild.id), both)
+    assert (await bot.service.status()).total.embeddings == 12

@@ -1,0 +1,199 @@
+"""The gateway's events, end to end: what changes on the server changes in the index, whatever comes in which order."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bot.config.loader import Config
+from bot.gateway import guild_queue
+from indexer.errors import StorageError
+from indexer.model import GuildId
+from indexer.settings import IndexSettings
+from indexer.store import channels
+from sandbox.permissions import Permission
+from sandbox.world import ChannelKind
+from tests.worlds.running_bot import Running, Town, noise, running, town, until, with_auto_start
+
+
+@asynccontextmanager
+async def indexed(tmp_path: Path, place: Town) -> AsyncIterator[Running]:
+    async with running(place.world, tmp_path, with_auto_start) as bot:
+        await bot.indexed(place.guild)
+        yield bot
+
+
+async def embedded(bot: Running, count: int) -> None:
+    async def holds() -> bool:
+        return (await bot.service.status()).total.embeddings == count
+
+    await until(holds)
+
+
+async def test_a_new_message_is_indexed(tmp_path: Path) -> None:
+    place = town()
+    async with indexed(tmp_path, place) as bot:
+        bot.person(place.member).post(place.pictures.id, "new", files=[noise(50)])
+        await embedded(bot, 9)
+
+
+async def test_a_deleted_message_takes_its_picture_with_it(tmp_path: Path) -> None:
+    place = town()
+    async with indexed(tmp_path, place) as bot:
+        message = next(iter(place.pictures.messages()))
+        bot.person(place.member).delete(message)
+        await embedded(bot, 7)
+
+
+async def test_messages_deleted_in_bulk_are_all_gone(tmp_path: Path) -> None:
+    place = town()
+    async with indexed(tmp_path, place) as bot:
+        ids = [message.id for message in place.pictures.messages()][:4]
+        place.pictures.remove(ids, bulk=True)
+        await embedded(bot, 4)
+
+
+async def test_a_picture_that_an_edit_takes_away_is_gone(tmp_path: Path) -> None:
+    place = town()
+    async with indexed(tmp_path, place) as bot:
+        message = next(iter(place.pictures.messages()))
+        bot.person(place.member).edit(message, "without", files=[])
+        await embedded(bot, 7)
+
+
+async def test_a_deleted_channel_and_its_threads_are_gone(tmp_path: Path) -> None:
+    place = town()
+    thread = place.pictures.thread("side", place.member.user)
+    thread.post(place.member.user, "in the thread", files=[noise(60)])
+    async with indexed(tmp_path, place) as bot:
+        await embedded(bot, 9)
+        place.pictures.delete()
+        await embedded(bot, 2)
+
+
+async def test_a_message_in_a_new_channel_and_in_a_new_thread_is_indexed(tmp_path: Path) -> None:
+    place = town()
+    async with indexed(tmp_path, place) as bot:
+        fresh = place.guild.channel("fresh")
+        fresh.post(place.member.user, "first", files=[noise(70)])
+        forum = place.guild.channel("forum", ChannelKind.FORUM)
+        forum.thread("post", place.member.user).post(place.member.user, "second", files=[noise(71)])
+        await embedded(bot, 10)
+
+
+async def test_a_channel_that_closes_to_the_bot_is_parked_and_read_when_it_opens_again(tmp_path: Path) -> None:
+    place = town()
+    guild_id = GuildId(place.guild.id)
+    async with indexed(tmp_path, place) as bot:
+
+        async def parked() -> bool:
+            async with bot.service.db.reader() as connection:
+                return place.pictures.id in await channels.parked(connection, guild_id)
+
+        place.pictures.allow(place.guild.me, deny=Permission.VIEW_CHANNEL)
+        await until(parked)
+        place.pictures.post(place.member.user, "unseen", files=[noise(80)])
+        place.pictures.allow(place.guild.me)
+        await embedded(bot, 9)
+        assert not await parked()
+
+
+async def test_a_server_that_removes_the_bot_is_forgotten(tmp_path: Path) -> None:
+    place = town()
+
+    def sealing_soon(config: Config) -> Config:
+        return replace(config, settings=replace(config.settings, index=IndexSettings(seal_rows=2)))
+
+    async with running(place.world, tmp_path, lambda config: sealing_soon(with_auto_start(config))) as bot:
+        await bot.indexed(place.guild)
+        await bot.service.index.maintain(bot.service.db)
+        assert (await bot.service.status()).total.segments > 0
+        place.guild.remove_bot()
+
+        async def forgotten() -> bool:
+            return not (await bot.service.status()).guilds
+
+        await until(forgotten)
+        await bot.client._events.settled()
+        assert (await bot.service.status()).total.embeddings == 0
+        left = [path for path in (tmp_path / "segments").rglob("*") if path.is_file()]
+        assert left == []
+
+
+async def test_what_nobody_can_go_on_with_ends_the_bot_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = town()
+
+    async def full(*_: object) -> None:
+        raise StorageError("no room left")
+
+    with pytest.raises(StorageError, match="no room left"):
+        async with running(place.world, tmp_path) as bot:
+            monkeypatch.setattr(bot.service.live, "on_guild_join", full)
+            place.guild.rename("Village")
+            await until(lambda: _never())
+
+
+async def _never() -> bool:
+    return False
+
+
+async def test_joining_a_server_reads_nothing_of_it(tmp_path: Path) -> None:
+    place = town()
+    place.guild.remove_bot()
+    async with running(place.world, tmp_path) as bot:
+        place.guild.add_bot()
+
+        async def known() -> bool:
+            return [guild.name for guild in (await bot.service.status()).guilds] == ["Town"]
+
+        await until(known)
+        assert bot.sandbox.record.counts["GET /channels/{channel_id}/messages"] == 0
+
+
+async def test_a_renamed_server_is_known_by_its_new_name(tmp_path: Path) -> None:
+    place = town()
+    async with running(place.world, tmp_path) as bot:
+        place.guild.rename("Village")
+
+        async def renamed() -> bool:
+            return [guild.name for guild in (await bot.service.status()).guilds] == ["Village"]
+
+        await until(renamed)
+
+
+async def test_a_flood_that_the_queue_cannot_hold_is_read_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guild_queue, "QUEUED", 2)
+    place = town()
+    async with indexed(tmp_path, place) as bot:
+        for seed in range(30):
+            place.pictures.post(place.member.user, f"flood {seed}", files=[noise(200 + seed)])
+        await embedded(bot, 38)
+
+
+async def test_an_event_that_fails_is_logged_and_the_next_one_is_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = town()
+    async with indexed(tmp_path, place) as bot:
+
+        def broken(*_: object) -> None:
+            raise RuntimeError("a payload from the future")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(bot.client.history, "parse", broken)
+            place.pictures.post(place.member.user, "unparsed", files=[noise(90)])
+            await until(lambda: _logged(caplog))
+        place.pictures.post(place.member.user, "parsed", files=[noise(91)])
+        await embedded(bot, 9)
+
+
+async def _logged(caplog: pytest.LogCaptureFixture) -> bool:
+    return "a payload from the future" in caplog.text

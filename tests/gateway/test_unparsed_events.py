@@ -1,0 +1,84 @@
+"""A gateway event that discord.py cannot parse costs that event and nothing else."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.gateway.unparsed_events import redacted
+from sandbox.world import ChannelKind
+from tests.gateway.test_events import embedded
+from tests.worlds.running_bot import Running, noise, running, town, until, with_auto_start
+
+
+def push(bot: Running, name: str, data: dict[str, Any]) -> None:
+    for session in bot.sandbox.gateway.sessions.values():
+        session.push(name, data)
+
+
+async def test_an_event_without_a_field_is_logged_and_counted_and_the_connection_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = town()
+    caplog.set_level(logging.DEBUG, "bot.gateway.unparsed_events")
+    async with running(place.world, tmp_path, with_auto_start) as bot:
+        await bot.indexed(place.guild)
+        broken = {
+            "guild_id": str(place.guild.id),
+            "token": "aW50ZXJhY3Rpb24",
+            "picture": "https://cdn.discordapp.com/attachments/1/2/a.png?ex=1&is=2&hm=3 and more",
+        }
+        push(bot, "CHANNEL_CREATE", broken)
+        bot.person(place.member).post(place.pictures.id, "after it", files=[noise(50)])
+        await embedded(bot, 9)
+        assert bot.client.beat().unparsed_events == 1
+    warning, whole = (record for record in caplog.records if record.name == "bot.gateway.unparsed_events")
+    assert "CHANNEL_CREATE" in warning.getMessage()
+    assert "KeyError" in warning.getMessage()
+    assert whole.levelno == logging.DEBUG
+    assert "a.png and more" in whole.getMessage()
+    for secret in ("aW50ZXJhY3Rpb24", "hm=3"):
+        assert secret not in caplog.text
+
+
+async def test_a_message_whose_event_could_not_be_parsed_is_found_by_reading_again(tmp_path: Path) -> None:
+    place = town()
+    async with running(place.world, tmp_path, with_auto_start) as bot:
+        await bot.indexed(place.guild)
+        parse = bot.client._connection.parsers
+        intact = parse["MESSAGE_CREATE"]
+
+        def broken(data: Any) -> None:
+            del data["author"]
+            intact(data)
+
+        parse["MESSAGE_CREATE"] = broken
+        bot.person(place.member).post(place.pictures.id, "unread", files=[noise(51)])
+        await embedded(bot, 9)
+
+
+@pytest.mark.parametrize("kind", [ChannelKind.FORUM, ChannelKind.VOICE, ChannelKind.CATEGORY, ChannelKind.TEXT])
+async def test_a_hidden_channel_with_all_but_its_id_type_and_position_nulled_is_taken_as_it_is(
+    tmp_path: Path, kind: ChannelKind
+) -> None:
+    place = town()
+    async with running(place.world, tmp_path) as bot:
+        nulled = dict.fromkeys(
+            ("topic", "available_tags", "bitrate", "user_limit", "nsfw", "last_message_id", "parent_id")
+        )
+        hidden = {"id": "99", "type": int(kind), "guild_id": str(place.guild.id), "position": 3, "flags": 1 << 17}
+        push(bot, "CHANNEL_CREATE", nulled | hidden | {"name": "___hidden___", "permission_overwrites": []})
+
+        async def known() -> bool:
+            return bot.client.get_channel(99) is not None
+
+        await until(known)
+        assert bot.client.beat().unparsed_events == 0
+
+
+def test_what_is_logged_holds_no_token_and_no_signature() -> None:
+    payload = {"d": [{"token": "x", "url": "https://a/b.png?ex=1&is=2&hm=3"}, 1, None], "name": "token"}
+    assert redacted(payload) == {"d": [{"token": "<hidden>", "url": "https://a/b.png"}, 1, None], "name": "token"}

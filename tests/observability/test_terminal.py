@@ -1,0 +1,92 @@
+"""No name or word from outside does anything to the terminal or to the text of the log; JSON keeps it escaped."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.config.loader import LogSettings
+from bot.observability.log import logging_to
+from bot.observability.terminal import as_json, one_line, visible
+from tests.app.test_app import environment
+from tests.worlds.running_bot import running, town, with_auto_start
+
+ATTACKS = ["\x1b[2J\x1b]0;owned\x07", "\x9b31m", "a\rb", "\x7f", "\u202egnp.exe", "\u2066x\u2069", "\u2028", "\ud800"]
+ACTING = {chr(code) for code in (*range(9), *range(11, 32), *range(127, 160), *range(0x202A, 0x202F))}
+
+
+@pytest.mark.parametrize("text", ATTACKS)
+def test_control_characters_are_shown_instead_of_done(text: str) -> None:
+    for shown in (visible(text), one_line(text)):
+        assert shown.isprintable()
+        assert "\\" in shown
+    assert json.loads(as_json({"name": text})) == {"name": text}
+    assert as_json({"name": text}).isprintable()
+
+
+def test_letters_of_every_language_stay_as_they_are() -> None:
+    for text in ("Größe", "картинка", "写真", "👩‍👩‍👧", "a\tb\nc"):
+        assert visible(text) == text
+        assert json.loads(as_json(text)) == text
+    assert one_line("a\tb\nc") == "a\\tb\\nc"
+    assert one_line("a" * 50, 10) == "a" * 9 + "…"
+
+
+@given(st.text(st.characters()))
+def test_nothing_that_acts_passes(text: str) -> None:
+    for shown in (visible(text), one_line(text), as_json(text)):
+        assert not ACTING & set(shown)
+        shown.encode()  # no half of a surrogate pair is left: every terminal's encoding takes it
+    assert json.loads(as_json(text)) == text
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_the_log_shows_control_characters_too(form: str) -> None:
+    stream = io.StringIO()
+    with logging_to(LogSettings(format=form), [], stream):
+        try:
+            raise ValueError("\x1b[31m in an error")
+        except ValueError:
+            logging.getLogger("bot").exception("guild %s", "\x1b]0;owned\x07\u202e")
+    assert not ACTING & set(stream.getvalue())
+    assert "owned" in stream.getvalue()
+    if form == "json":
+        assert "\x1b]0;owned\x07\u202e" in json.loads(stream.getvalue())["message"]
+
+
+async def test_what_members_and_callers_wrote_does_nothing_to_the_terminal(tmp_path: Path) -> None:
+    place = town()
+    async with running(place.world, tmp_path / "data", with_auto_start) as bot:
+        await bot.indexed(place.guild)
+    with sqlite3.connect(tmp_path / "data" / "afterimage.sqlite3") as connection:
+        connection.execute("UPDATE guilds SET name = ?", ("Town\x1b[2J\r\nall  9 9 9\u202e",))
+    connection.close()
+    for arguments in (
+        ["status"],
+        ["status", "--json"],
+        ["search", "red has:\x1b[31m"],
+        ["\x1b]0;owned\x07"],
+        ["status", "--config", "\x1b[2J.toml"],
+    ):
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-m", "bot", *arguments],
+            cwd=tmp_path,
+            env=environment(),
+            capture_output=True,
+            timeout=60,
+        )
+        said = (done.stdout + done.stderr).decode()
+        assert said
+        assert not ACTING & set(said), (arguments, said)
+        assert "Traceback" not in said

@@ -1,0 +1,20 @@
+"""The end of a decode worker whose answer nobody reads any more."""
+
+from __future__ import annotations
+
+import asyncio
+
+from indexer.model import PixelSpec
+from indexer.pictures.decode_process import Worker, WorkerSettings
+from indexer.pictures.decode_protocol import REQUEST
+from tests.worlds.pipeline_world import picture, until
+
+
+async def test_a_worker_ends_even_when_its_pipe_was_paused_in_the_middle_of_an_answer() -> None:
+    """Its frame is larger than asyncio buffers, and whoever wanted it was cancelled."""
+    worker = await Worker.start(WorkerSettings(PixelSpec(size=512), 10**8, 1, 512 * 1024**2, nice=0))
+    data = picture(1)
+    worker._requests.write(REQUEST.pack(len(data), 5.0) + data)
+    await until(lambda: worker._answers._paused)  # type: ignore[attr-defined]
+    async with asyncio.timeout(20):
+        assert await worker.kill() == "SIGKILL"

@@ -1,0 +1,61 @@
+"""The perceptual hash: stable under what does not change a picture, far apart for different ones."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from indexer.model import PixelSpec
+from indexer.pictures.decode_picture import Limits, decode_picture
+from indexer.pictures.perceptual_hash import SIDE, distance, perceptual_hash
+from tests.worlds.picture_files import encoded, scene
+
+
+def hash_of(data: bytes, size: int = 64) -> int:
+    return decode_picture(data, PixelSpec(size), Limits(10**8)).perceptual_hash
+
+
+ORIGINALS = [scene(640, 480, seed) for seed in range(40)]
+HASHES = [hash_of(encoded(image, "PNG")) for image in ORIGINALS]
+
+
+@pytest.mark.parametrize("quality", [10, 30, 60])
+def test_recompression_hardly_changes_it(quality: int) -> None:
+    for image, known in zip(ORIGINALS[:16], HASHES, strict=False):
+        assert distance(hash_of(encoded(image, "JPEG", quality=quality)), known) <= 6
+        assert distance(hash_of(encoded(image, "WEBP", quality=quality)), known) <= 6
+
+
+@pytest.mark.parametrize("size", [(320, 240), (1920, 1440), (160, 120), (500, 480)])
+def test_resizing_hardly_changes_it(size: tuple[int, int]) -> None:
+    for image, known in zip(ORIGINALS[:16], HASHES, strict=False):
+        assert distance(hash_of(encoded(image.resize(size, Image.Resampling.LANCZOS), "PNG")), known) <= 6
+
+
+def test_it_does_not_depend_on_the_models_input_size() -> None:
+    for image, known in zip(ORIGINALS[:10], HASHES, strict=False):
+        assert distance(hash_of(encoded(image, "PNG"), size=256), known) <= 4
+
+
+def test_different_pictures_are_far_apart() -> None:
+    assert min(distance(one, other) for one, other in itertools.combinations(HASHES, 2)) > 10
+
+
+def test_a_flat_picture_has_no_hash_of_its_own() -> None:
+    for grey in (0, 100, 255):
+        assert perceptual_hash(np.full((SIDE, SIDE), grey, np.uint8)) == 0
+
+
+def test_it_is_an_unsigned_64_bit_number_with_half_its_bits_set() -> None:
+    for known in HASHES:
+        assert 0 < known < 2**64
+        assert known.bit_count() == 32
+
+
+def test_distance_counts_differing_bits() -> None:
+    assert distance(0, 0) == 0
+    assert distance(0b1011, 0b0010) == 2
+    assert distance(0, 2**64 - 1) == 64

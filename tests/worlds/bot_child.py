@@ -1,0 +1,42 @@
+"""`afterimage` as a process, with a small stand-in for the model: `python -m tests.worlds.bot_child run …`.
+
+AFTERIMAGE's own variables configure it; CHILD_HANGS makes it hang while it closes, CHILD_WAITS keeps pictures waiting
+for the model for ever, CHILD_LOADS lets the model load for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from unittest import mock
+
+from bot import cli
+from bot.gateway.client import Client
+from indexer.settings import ModelSettings
+from indexer.supervisor import Faults
+from indexer.vectors.index import VectorIndex
+from tests.worlds.running_bot import Encoder
+
+
+@asynccontextmanager
+async def opened(settings: ModelSettings, faults: Faults) -> AsyncIterator[Encoder]:
+    if "CHILD_LOADS" in os.environ:
+        print("loading", flush=True)
+        await asyncio.sleep(3600)
+    encoder = Encoder()
+    if "CHILD_WAITS" in os.environ:
+        encoder.gate = asyncio.Event()
+    yield encoder
+
+
+if __name__ == "__main__":
+    mock.patch("bot.app.Client", partial(Client, ready_s=0.1)).start()  # two seconds for each test are too many
+    mock.patch("indexer.service.open_encoder", opened).start()
+    if "CHILD_HANGS" in os.environ:
+        mock.patch.object(VectorIndex, "close", partial(time.sleep, 600)).start()
+    sys.exit(cli.main())

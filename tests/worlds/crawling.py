@@ -1,0 +1,146 @@
+"""An unmodified discord.py client on a sandbox, as a History, with an index of its own to crawl into."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import discord
+import pytest
+
+from bot.history.discord_history import DiscordHistory
+from bot.history.rest import RequestBudget
+from indexer.database.database import Database, open_database
+from indexer.ingest.pipeline import Pipeline, open_pipeline
+from indexer.model import Channel, Guild, GuildId
+from indexer.pictures.decoder import open_decoder
+from indexer.pictures.fetch import open_fetcher
+from indexer.settings import CrawlSettings, DecodeSettings, FetchSettings, Settings
+from indexer.store import embeddings, guilds
+from indexer.supervisor import Faults
+from tests.worlds.pipeline_world import SPEC, Encoder
+
+DEADLINE_S = 30.0
+
+
+class Address(Protocol):
+    """Where a sandbox is reached: a `Sandbox`, or what another process was told of one."""
+
+    @property
+    def base_url(self) -> str: ...
+    @property
+    def api_base(self) -> str: ...
+    @property
+    def cdn_host(self) -> str: ...
+    @property
+    def token(self) -> str: ...
+
+
+class Bot(discord.AutoShardedClient):
+    """A bare client that is ready soon."""
+
+    def __init__(self, *, budget: RequestBudget, intents: discord.Intents | None = None) -> None:
+        wanted = intents or discord.Intents(guilds=True, guild_messages=True, message_content=True)
+        super().__init__(intents=wanted, guild_ready_timeout=0.2, max_messages=None, http_trace=budget.trace())
+        self.came = asyncio.Event()
+
+    async def on_ready(self) -> None:
+        self.came.set()
+
+
+@asynccontextmanager
+async def logged_in(
+    sandbox: Address,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    budget: RequestBudget | None = None,
+    intents: discord.Intents | None = None,
+    stickers: bool = False,
+    bots: bool = True,
+) -> AsyncIterator[DiscordHistory]:
+    """The history that a bot sees which is connected to `sandbox`."""
+    monkeypatch.setattr(discord.http.Route, "BASE", sandbox.api_base)
+    budget = budget or RequestBudget()
+    async with Bot(budget=budget, intents=intents) as bot:
+        running = asyncio.create_task(bot.start(sandbox.token))
+        ready = asyncio.create_task(bot.came.wait())
+        history = DiscordHistory(bot, stickers=stickers, bots=bots, budget=budget)
+        try:
+            await asyncio.wait({running, ready}, return_when=asyncio.FIRST_COMPLETED, timeout=DEADLINE_S)
+            if running.done():
+                running.result()
+            assert ready.done(), "the bot never became ready"
+            yield history
+        finally:
+            ready.cancel()
+            await history.close()
+            await bot.close()
+            running.cancel()
+            await asyncio.gather(running, ready, return_exceptions=True)
+
+
+@dataclass
+class Index:
+    """A pipeline on a sandbox's history, and what it wrote."""
+
+    db: Database
+    pipeline: Pipeline
+    encoder: Encoder
+
+    async def count(self, sql: str, *values: object) -> int:
+        async with self.db.reader() as connection:
+            ((number,),) = await connection.execute_fetchall(sql, values)
+        return int(number)
+
+    async def rows(self) -> dict[str, list[tuple[object, ...]]]:
+        """What two crawls of the same server share."""
+        queries = {
+            "messages": "SELECT message_id, channel_id, author_id, edited_ms FROM messages ORDER BY 1",
+            "texts": "SELECT message_id, content, file_names, alt_texts FROM texts ORDER BY 1",
+            "places": "SELECT message_id, ordinal, p.state, p.reason, sha256, p.flags FROM places p"
+            " LEFT JOIN pictures USING (picture_id) ORDER BY 1, 2",
+            "pictures": "SELECT sha256, width, height, format, p.state, vector FROM pictures p"
+            " LEFT JOIN embeddings USING (picture_id) ORDER BY 1",
+            "spans": "SELECT channel_id, low, high FROM spans ORDER BY 1, 2",
+            "channels": "SELECT channel_id, parent_id, kind, name, age_restricted, archived, parked_reason"
+            " FROM channels ORDER BY 1",
+        }
+        async with self.db.reader() as connection:
+            return {
+                name: [tuple(row) for row in await connection.execute_fetchall(sql)] for name, sql in queries.items()
+            }
+
+
+@asynccontextmanager
+async def open_index(
+    sandbox: Address, history: DiscordHistory, data_dir: Path, guild_id: int, crawl: CrawlSettings | None = None
+) -> AsyncIterator[Index]:
+    """An index in `data_dir` of a guild that consented."""
+    async with AsyncExitStack() as stack:
+        settings = Settings(
+            data_dir=data_dir,
+            fetch=FetchSettings(insecure_hosts=(sandbox.cdn_host,)),
+            decode=DecodeSettings(workers=1),
+            crawl=crawl or CrawlSettings(),
+        )
+        db = await stack.enter_async_context(open_database(data_dir))
+        fetcher = await stack.enter_async_context(open_fetcher(settings.fetch, SPEC.size))
+        decoder = await stack.enter_async_context(open_decoder(settings.decode, SPEC))
+        encoder = Encoder()
+        async with db.transaction() as tx:
+            model_id = await embeddings.model_id(tx, encoder.spec)
+            await guilds.upsert(tx, Guild(GuildId(guild_id), "Test"))
+            await guilds.set_consent(tx, GuildId(guild_id), True)
+        pipeline = await stack.enter_async_context(
+            open_pipeline(db, history, fetcher, decoder, encoder, model_id, settings, Faults())
+        )
+        yield Index(db, pipeline, encoder)
+
+
+async def listed(history: DiscordHistory, guild_id: int) -> list[Channel]:
+    """Every channel the history offers, parents' names left as they are."""
+    return [replace(channel) async for channel in history.channels(GuildId(guild_id))]

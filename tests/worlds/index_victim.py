@@ -1,0 +1,77 @@
+"""A process that writes, seals and compacts as fast as it can until it is killed, and says what it was promised.
+
+Its diary is a file of lines: what it is about to do, and what has been committed ("acknowledged").
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import numpy as np
+
+from indexer.database.database import FILE_NAME, Database, open_database
+from indexer.settings import IndexSettings
+from indexer.vectors.index import VectorIndex
+from tests.worlds.index_world import (
+    GUILD,
+    Shown,
+    message_id,
+    unit,
+    write_embeddings,
+    write_places,
+)
+
+SETTINGS = IndexSettings(seal_rows=20, threads=1)
+KEPT = 150  # places beyond which as much is deleted as is added
+
+
+def run(folder: str, seed: int) -> None:
+    """Never returns by itself."""
+    asyncio.run(_run(Path(folder), seed))
+
+
+async def _run(folder: Path, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    diary = os.open(folder / "diary", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    async with open_database(folder) as database:
+        index = VectorIndex(folder / FILE_NAME, folder / "segments", SETTINGS)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_write(database, diary, rng))
+            tasks.create_task(_tidy(database, index, np.random.default_rng(seed + 1)))
+
+
+async def _write(database: Database, diary: int, rng: np.random.Generator) -> None:
+    async with database.reader() as connection:
+        rows = await connection.execute_fetchall("SELECT place_id FROM places")
+        ((last,),) = await connection.execute_fetchall("SELECT coalesce(max(seq), 0) FROM sqlite_sequence")
+    held = [place for (place,) in rows]
+    number = int(last) + 1
+    while True:
+        count = int(rng.integers(1, 30))
+        fresh = [Shown(one, one, 100 + one % 4, 500, message_id(one)) for one in range(number, number + count)]
+        number += count
+        _note(diary, "add", [one.place for one in fresh])
+        async with database.transaction() as tx:
+            await write_places(tx, GUILD, fresh)
+            await write_embeddings(tx, [one.picture for one in fresh], unit(rng, count))
+        _note(diary, "added", [one.place for one in fresh])
+        held += [one.place for one in fresh]
+        gone = rng.choice(held, min(len(held), int(rng.integers(1, 30) * len(held) / KEPT)), replace=False).tolist()
+        _note(diary, "delete", gone)
+        async with database.transaction() as tx:
+            await tx.executemany("DELETE FROM messages WHERE message_id = ?", [(message_id(one),) for one in gone])
+        _note(diary, "deleted", gone)
+        held = [one for one in held if one not in set(gone)]
+        await asyncio.sleep(0)
+
+
+async def _tidy(database: Database, index: VectorIndex, rng: np.random.Generator) -> None:
+    while True:
+        await (index.compact if rng.random() < 0.3 else index.maintain)(database)
+        await asyncio.sleep(0)
+
+
+def _note(diary: int, verb: str, places: list[int]) -> None:
+    os.write(diary, f"{verb} {' '.join(map(str, places))}\n".encode())

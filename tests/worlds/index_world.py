@@ -1,0 +1,235 @@
+"""A guild to search: rows written straight into SQLite, and the plainest possible search over what was written."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import aiosqlite
+import numpy as np
+
+from indexer.database.database import FILE_NAME, Database, open_database
+from indexer.model import (
+    Candidate,
+    ChannelId,
+    Filter,
+    GuildId,
+    MessageId,
+    ModelId,
+    PictureId,
+    Place,
+    PlaceFlag,
+    PlaceId,
+    UserId,
+    Vectors,
+    ms_snowflake,
+    snowflake_ms,
+)
+from indexer.settings import IndexSettings
+from indexer.vectors.columns import score
+from indexer.vectors.index import VectorIndex
+
+DIMENSION = 16
+GUILD = GuildId(1)
+MODEL = ModelId(1)
+START_MS = 1_600_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One place, as the test knows it."""
+
+    place: int
+    picture: int
+    channel: int
+    author: int
+    message: int
+    flags: int = 0
+
+
+def unit(rng: np.random.Generator, count: int, dimension: int = DIMENSION) -> Vectors:
+    vectors = rng.standard_normal((count, dimension)).astype(np.float32)
+    vectors[:, 0] += 1.5  # a common direction, as real embeddings have
+    result: Vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return result
+
+
+def half(vector: Vectors) -> bytes:
+    return vector.astype("<f2").tobytes()
+
+
+def message_id(minute: int, number: int = 0) -> int:
+    return ms_snowflake(START_MS + minute * 60_000) + number
+
+
+async def write_models(tx: aiosqlite.Connection, dimension: int = DIMENSION, count: int = 1) -> None:
+    for number in range(1, count + 1):
+        await tx.execute_fetchall(
+            "INSERT OR IGNORE INTO models VALUES (?, ?, 'test', ?, 'f')", (number, f"model-{number}", dimension)
+        )
+
+
+async def write_guild(tx: aiosqlite.Connection, guild: int, channels: Iterable[int], users: Iterable[int]) -> None:
+    await tx.execute_fetchall(
+        "INSERT OR IGNORE INTO guilds (guild_id, name, consent, added_ms) VALUES (?, 'guild', 1, 0)", (guild,)
+    )
+    await tx.executemany(
+        "INSERT OR IGNORE INTO channels (channel_id, guild_id, kind, name) VALUES (?, ?, 'text', 'channel')",
+        [(channel, guild) for channel in channels],
+    )
+    await tx.executemany("INSERT OR IGNORE INTO users VALUES (?, 'user')", [(user,) for user in users])
+
+
+async def write_places(tx: aiosqlite.Connection, guild: int, places: Sequence[Shown]) -> None:
+    """The places with their messages, users and pictures."""
+    await tx.executemany("INSERT OR IGNORE INTO users VALUES (?, 'user')", [(one.author,) for one in places])
+    await tx.executemany(
+        "INSERT OR IGNORE INTO messages VALUES (?, ?, ?, ?, NULL, 0)",
+        [(one.message, guild, one.channel, one.author) for one in places],
+    )
+    await tx.executemany(
+        "INSERT OR IGNORE INTO pictures (picture_id, sha256, byte_count, state) VALUES (?, ?, 1, 'ready')",
+        [(one.picture, one.picture.to_bytes(32, "big")) for one in places],
+    )
+    await tx.executemany(
+        "INSERT INTO places (place_id, message_id, guild_id, ordinal, picture_id, source, link, flags, state)"
+        " VALUES (?, ?, ?, ?, ?, 'attachment', 'link', ?, 'ready')",
+        [(one.place, one.message, guild, one.place, one.picture, one.flags) for one in places],
+    )
+
+
+async def write_embeddings(
+    tx: aiosqlite.Connection, pictures: Sequence[int], vectors: Vectors, model: int = MODEL
+) -> None:
+    await tx.executemany(
+        "INSERT INTO embeddings (picture_id, model_id, vector) VALUES (?, ?, ?)"
+        " ON CONFLICT (picture_id, model_id) DO UPDATE SET vector = excluded.vector",
+        [(picture, model, half(vector)) for picture, vector in zip(pictures, vectors, strict=True)],
+    )
+
+
+def allows(allowed: Filter, place: Shown) -> bool:
+    """The filter, as its documentation reads."""
+    time_ms = snowflake_ms(place.message)
+    return (
+        place.channel in allowed.channels
+        and (allowed.authors is None or place.author in allowed.authors)
+        and (allowed.after_ms is None or time_ms >= allowed.after_ms)
+        and (allowed.before_ms is None or time_ms < allowed.before_ms)
+        and place.flags & allowed.require == allowed.require
+        and not place.flags & allowed.exclude
+        and place.message != allowed.not_message
+    )
+
+
+def brute_force(
+    places: Iterable[Shown], vectors: dict[int, Vectors], query: Vectors, k: int, allowed: Filter
+) -> tuple[tuple[Candidate, ...], int]:
+    """The right answer: every allowed place of every picture, sorted as Candidate promises."""
+    shown: dict[int, list[Shown]] = {}
+    for place in places:
+        if place.picture in vectors and allows(allowed, place):
+            shown.setdefault(place.picture, []).append(place)
+    found = []
+    for picture, where in shown.items():
+        rows = np.frombuffer(half(vectors[picture]), np.uint8)[np.newaxis]
+        candidate = Candidate(
+            PictureId(picture),
+            float(score(rows, query)[0]),
+            tuple(
+                sorted(
+                    (
+                        Place(
+                            MessageId(p.message), PlaceId(p.place), ChannelId(p.channel), UserId(p.author),
+                            PlaceFlag(p.flags),
+                        )
+                        for p in where
+                    ),
+                    reverse=True,
+                )
+            ),
+        )  # fmt: skip
+        found.append(candidate)
+    found.sort(key=lambda one: (-one.score, -one.places[0].message_id, one.places[0].place_id))
+    return tuple(found[:k]), sum(map(len, shown.values()))
+
+
+@dataclass
+class World:
+    """An open database and index, and what they should hold."""
+
+    database: Database
+    index: VectorIndex
+    folder: Path
+    places: dict[int, Shown]
+    vectors: dict[int, Vectors]
+
+    async def add(self, places: Sequence[Shown], vectors: dict[int, Vectors]) -> None:
+        async with self.database.transaction() as tx:
+            await write_guild(tx, GUILD, {one.channel for one in places}, {one.author for one in places})
+            await write_places(tx, GUILD, places)
+            await write_embeddings(tx, list(vectors), np.array(list(vectors.values())))
+        self.places.update((one.place, one) for one in places)
+        self.vectors.update(vectors)
+
+    async def fill(self, rng: np.random.Generator, count: int, *, channels: int = 6, authors: int = 9) -> None:
+        """`count` more places; every eighth shows an older picture again, every sixteenth vector equals another."""
+        first = max(self.places, default=0) + 1
+        places: list[Shown] = []
+        vectors: dict[int, Vectors] = {}
+        fresh = unit(rng, count)
+        for number in range(first, first + count):
+            known = list(self.vectors) + list(vectors)
+            again = bool(known) and rng.random() < 0.125
+            picture = known[rng.integers(len(known))] if again else max([0, *known[-1:], *self.vectors]) + 1
+            if not again:
+                vectors[picture] = fresh[number - first]
+                if known and rng.random() < 0.0625:
+                    twin = known[rng.integers(len(known))]
+                    vectors[picture] = vectors[twin] if twin in vectors else self.vectors[twin]
+            channel = int(rng.integers(channels)) + 100
+            author = int(rng.zipf(1.5) % authors) + 500
+            message = message_id(int(rng.integers(10_000)), number)
+            places.append(Shown(number, int(picture), channel, author, message, int(rng.integers(4))))
+        await self.add(places, vectors)
+
+    async def delete(self, places: Iterable[int]) -> None:
+        gone = [self.places.pop(place) for place in places]
+        async with self.database.transaction() as tx:
+            await tx.executemany("DELETE FROM messages WHERE message_id = ?", [(one.message,) for one in gone])
+        shown = {one.picture for one in self.places.values()}
+        self.vectors = {picture: vector for picture, vector in self.vectors.items() if picture in shown}
+
+    def everything(self, **more: object) -> Filter:
+        base = Filter(frozenset(ChannelId(one.channel) for one in self.places.values()) | {ChannelId(100)})
+        return replace(base, **more)  # type: ignore[arg-type]  # field names of Filter, checked at run time
+
+    async def check(self, query: Vectors, k: int, allowed: Filter) -> None:
+        """`expect`, in a thread: searching blocks."""
+        await asyncio.to_thread(self.expect, query, k, allowed)
+
+    def expect(self, query: Vectors, k: int, allowed: Filter) -> None:
+        """Asserts that the index answers as brute force does."""
+        answer = self.index.search(GUILD, MODEL, query, k, allowed)
+        candidates, searched = brute_force(self.places.values(), self.vectors, query, k, allowed)
+        assert answer.candidates == candidates
+        assert answer.searched == searched
+
+
+@asynccontextmanager
+async def open_world(
+    data_dir: Path, settings: IndexSettings | None = None, *, dimension: int = DIMENSION
+) -> AsyncIterator[World]:
+    async with open_database(data_dir) as database:
+        async with database.transaction() as tx:
+            await write_models(tx, dimension)
+            await write_guild(tx, GUILD, range(100, 107), [])
+        folder = data_dir / "segments"
+        index = VectorIndex(data_dir / FILE_NAME, folder, settings or IndexSettings())
+        try:
+            yield World(database, index, folder, {}, {})
+        finally:
+            index.close()

@@ -1,0 +1,31 @@
+"""A process that writes deletions down while its database is busy, says so, and waits to be killed.
+
+python -m tests.ingest.killed_removals DATA_DIR
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+from indexer.crawl.removals import ChannelDeleted, MessagesDeleted, OptedOut
+from indexer.model import ChannelId, UserId
+from tests.worlds.pipeline_world import GUILD, open_world
+from tests.worlds.written_down import fill
+
+
+async def main(data_dir: Path) -> None:
+    async with open_world(data_dir, decodes=False) as world:
+        posted = await fill(world)
+        async with world.db.transaction():  # nobody else gets the writer
+            await world.removals.write_down(MessagesDeleted((posted[0].id, posted[1].id)))
+            await world.removals.write_down(OptedOut(UserId(8), GUILD))
+            await world.removals.write_down(ChannelDeleted(ChannelId(2)))
+            sys.stdout.write("written down\n")
+            sys.stdout.flush()
+            await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1])))

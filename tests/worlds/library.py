@@ -1,0 +1,206 @@
+"""A guild's index made by hand, through the real storage; and an encoder of which everybody can say what it does."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from indexer.database.database import Database
+from indexer.model import (
+    NO_FLAGS,
+    Channel,
+    ChannelId,
+    ChannelKind,
+    DecodedPicture,
+    Filter,
+    Guild,
+    GuildId,
+    Message,
+    MessageId,
+    ModelId,
+    ModelSpec,
+    PictureId,
+    PictureRef,
+    Pixels,
+    PixelSpec,
+    PlaceFlag,
+    Source,
+    UserId,
+    Vectors,
+    ms_snowflake,
+)
+from indexer.ports import Priority
+from indexer.query.query import Query
+from indexer.search.baseline_sentences import BASELINE_SENTENCES
+from indexer.search.search import Searcher
+from indexer.settings import IndexSettings, SearchSettings
+from indexer.store import channels, embeddings, guilds, messages, pictures, places
+from indexer.vectors.index import VectorIndex
+
+DIMENSION = 256
+GUILD = GuildId(100)
+MEMES, PETS, SECRET = ChannelId(201), ChannelId(202), ChannelId(203)
+ANNA, BEN = UserId(301), UserId(302)
+DAY_MS = 86_400_000
+START_MS = 1_700_000_000_000
+
+
+class ConceptEncoder:
+    """Each word is a random direction; a text is the sum of its words, and a frame of the words named in its pixels.
+
+    As in a real model, words and pictures lie apart: each side has an offset of its own.
+    """
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, Priority]] = []
+
+    @property
+    def spec(self) -> ModelSpec:
+        return ModelSpec("concepts", "by-hand", DIMENSION, "00")
+
+    @property
+    def pixel_spec(self) -> PixelSpec:
+        return PixelSpec(size=32)
+
+    async def encode_pixels(self, frames: Sequence[Pixels], priority: Priority = Priority.INDEXING) -> Vectors:
+        self.asked += [("pixels", priority)] * len(frames)
+        return np.stack([seen(_told(frame)) for frame in frames])
+
+    async def encode_words(self, texts: Sequence[str], priority: Priority = Priority.QUERY) -> Vectors:
+        self.asked += [(text, priority) for text in texts]
+        return np.stack([_unit(_meaning(text) + 0.5 * _direction("(words)")) for text in texts])
+
+
+def _told(frame: Pixels) -> str:
+    """The words in a frame's pixels; a frame that was cut or scaled has none left."""
+    try:
+        return frame.tobytes().rstrip(b"\0").decode()
+    except UnicodeDecodeError:
+        return "(cut)"
+
+
+def _direction(word: str) -> Vectors:
+    seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:8], "big")
+    return _unit(np.random.default_rng(seed).normal(size=DIMENSION).astype(np.float32))
+
+
+def _meaning(text: str) -> Vectors:
+    total = np.zeros(DIMENSION, np.float32)
+    for word in text.lower().split():
+        total += _direction(word)
+    return total
+
+
+def _unit(vector: Vectors) -> Vectors:
+    unit: Vectors = (vector / np.linalg.norm(vector)).astype(np.float32)
+    return unit
+
+
+def seen(what: str) -> Vectors:
+    """The vector of a picture that shows these words."""
+    return _unit(_meaning(what) + _direction("(pictures)"))
+
+
+def frame(what: str) -> Pixels:
+    """A frame that the encoder takes for a picture of these words."""
+    raw = what.encode().ljust(32 * 32 * 3, b"\0")
+    return np.frombuffer(raw, np.uint8).reshape(32, 32, 3)
+
+
+def decoded(what: str, *, perceptual_hash: int | None = None) -> DecodedPicture:
+    digest = hashlib.sha256(what.encode()).digest()
+    if perceptual_hash is None:
+        perceptual_hash = int.from_bytes(digest[:8], "big")
+    return DecodedPicture(digest, (frame(what.split(" #")[0]),), 640, 480, "PNG", 1, 1000, perceptual_hash)
+
+
+class Library:
+    """Posts messages with pictures and searches them."""
+
+    def __init__(self, db: Database, folder: Path, engine: str = "auto") -> None:
+        self.db = db
+        self.encoder = ConceptEncoder()
+        self.index = VectorIndex(db.path, folder, IndexSettings(engine=engine))
+        self.model_id = ModelId(0)
+        self.searcher: Searcher
+        self._last = 0
+
+    async def open(self) -> None:
+        async with self.db.transaction() as tx:
+            await guilds.upsert(tx, Guild(GUILD, "guild"))
+            self.model_id = await embeddings.model_id(tx, self.encoder.spec)
+            await channels.upsert(
+                tx,
+                [
+                    Channel(channel_id, GUILD, ChannelKind.TEXT, name)
+                    for channel_id, name in ((MEMES, "memes"), (PETS, "pets"), (SECRET, "secret"))
+                ],
+            )
+        self.searcher = Searcher(self.db, self.index, self.encoder, self.model_id, SearchSettings())
+
+    async def post(
+        self,
+        *shown: str | DecodedPicture,
+        say: str = "",
+        channel: ChannelId = MEMES,
+        author: UserId = ANNA,
+        day: float | None = None,
+        flags: PlaceFlag = NO_FLAGS,
+        names: Sequence[str] = (),
+        alt: str = "",
+    ) -> MessageId:
+        """A message that shows these pictures; days count from START_MS, each message later than the one before."""
+        self._last += 1
+        at_ms = START_MS + self._last * 1000 if day is None else START_MS + round(day * DAY_MS)
+        message_id = MessageId(ms_snowflake(at_ms) + self._last)
+        decoded_pictures = [one if isinstance(one, DecodedPicture) else decoded(one) for one in shown]
+        refs = tuple(
+            PictureRef(
+                ordinal,
+                Source.ATTACHMENT,
+                f"https://cdn.discordapp.com/attachments/{channel}/{message_id}/{ordinal}.png",
+                f"https://cdn.discordapp.com/attachments/{channel}/{message_id}/{ordinal}.png?ex=1",
+                file_name=names[ordinal] if ordinal < len(names) else f"{ordinal}.png",
+                alt_text=alt,
+                flags=flags,
+            )
+            for ordinal in range(len(shown))
+        )
+        message = Message(message_id, channel, GUILD, author, f"user-{author}", say, None, refs)
+        async with self.db.transaction() as tx:
+            stored = await messages.store(tx, [message], keep="all", seen_ms=0)
+            for place_id, picture in zip(stored.new_places, decoded_pictures, strict=True):
+                picture_id = await pictures.add(tx, picture)
+                await places.attach(tx, place_id, picture_id)
+                vector = (await self.encoder.encode_pixels(picture.frames))[0]
+                await embeddings.add(tx, self.model_id, [(picture_id, vector)])
+        return message_id
+
+    async def picture_of(self, message_id: MessageId) -> PictureId:
+        async with self.db.reader() as connection:
+            ((picture_id,),) = await connection.execute_fetchall(
+                "SELECT picture_id FROM places WHERE message_id = ? AND ordinal = 0", (message_id,)
+            )
+        return PictureId(picture_id)
+
+    async def noise(self, count: int, channel: ChannelId = PETS) -> None:
+        """Pictures of things that no test asks for, so that the guild has a distribution."""
+        for number in range(count):
+            thing = BASELINE_SENTENCES[-1 - number % 60]
+            await self.post(f"{thing} clutter{number}", channel=channel)
+
+
+def everywhere(**narrowed: object) -> Filter:
+    return Filter(frozenset({MEMES, PETS}), **narrowed)  # type: ignore[arg-type]
+
+
+def ask(words: str = "", *pictures_shown: str, **more: object) -> Query:
+    """A query over the two public channels."""
+    allowed = more.pop("filter", everywhere())
+    assert isinstance(allowed, Filter)
+    query = Query.for_pictures(GUILD, allowed, tuple(decoded(what) for what in pictures_shown), words)
+    return replace(query, **more)  # type: ignore[arg-type]

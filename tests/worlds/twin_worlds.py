@@ -1,0 +1,285 @@
+"""Two worlds that differ only in what one member may not see, written through the real storage.
+
+What is visible is the same, in the same order. Around it and between its parts stands what is hidden, another for each
+of the two: other channels, a private thread, another server, authors who opted out, deleted messages, pictures that
+wait or failed, questions of other members, and segments sealed at other moments.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import aiosqlite
+
+from indexer.database.database import Database, open_database
+from indexer.errors import Reason
+from indexer.model import (
+    NO_FLAGS,
+    Channel,
+    ChannelId,
+    ChannelKind,
+    DecodedPicture,
+    Filter,
+    Guild,
+    GuildId,
+    Message,
+    MessageId,
+    ModelId,
+    PictureRef,
+    PlaceFlag,
+    Source,
+    UserId,
+    ms_snowflake,
+)
+from indexer.query.query import Query
+from indexer.search.search import Searcher
+from indexer.settings import IndexSettings, SearchSettings
+from indexer.store import channels, embeddings, guilds, messages, opt_outs, pictures, places, spans
+from indexer.vectors.index import VectorIndex
+from tests.worlds.library import ConceptEncoder, decoded
+
+GUILD, ELSEWHERE = GuildId(100), GuildId(110)
+MEMES, PETS, THREAD = ChannelId(201), ChannelId(202), ChannelId(204)
+SECRET, PRIVATE, THEIRS = ChannelId(203), ChannelId(205), ChannelId(210)
+VISIBLE = frozenset({MEMES, PETS, THREAD})
+HIDDEN = (SECRET, PRIVATE, THEIRS)
+ASKER, ANNA, BEN, CARL, GONE = UserId(301), UserId(302), UserId(303), UserId(304), UserId(305)
+NAMES = {ASKER: "asker", ANNA: "anna", BEN: "ben", CARL: "carl", GONE: "gone"}
+START_MS, DAY_MS = 1_700_000_000_000, 86_400_000
+NOW_MS = START_MS + 100 * DAY_MS
+
+WORDS = (
+    *("the", "and", "cat", "dog", "rain", "castle", "rocket", "birthday", "party", "code", "is", "kafka", "k1", "k22"),
+    *("Zeppelin", "Café", "IMG", "猫", "東京", "東京タワー", "猫と犬", "の", "日本語のテキスト"),
+)
+SHOWN = ("cat", "dog", "cat rain", "castle", "rocket night", "dog rain", "book", "tree sea", "cat sofa", "ship sea")
+FLAGS = (NO_FLAGS, NO_FLAGS, NO_FLAGS, PlaceFlag.SPOILER, PlaceFlag.ANIMATED, PlaceFlag.EMBEDDED)
+
+
+@dataclass(frozen=True)
+class Post:
+    """A message. `fate` of its pictures: ready, waiting, or failed."""
+
+    message: Message
+    shown: tuple[DecodedPicture, ...]
+    fate: str = "ready"
+
+
+@dataclass(frozen=True)
+class Delete:
+    message_id: MessageId
+
+
+@dataclass(frozen=True)
+class Forget:
+    author: UserId
+
+
+@dataclass(frozen=True)
+class Read:
+    """A stretch of a channel's history counts as read, or the channel as closed to the bot."""
+
+    channel_id: ChannelId
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
+class Seal:
+    everything: bool
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A question of another member, who may see other channels."""
+
+    query: Query
+
+
+Event = Post | Delete | Forget | Read | Seal | Ask
+
+
+@dataclass
+class Twin:
+    """One of the two worlds, open."""
+
+    db: Database
+    index: VectorIndex
+    searcher: Searcher
+    model_id: ModelId
+
+
+def sentence(rng: random.Random, most: int = 8) -> str:
+    return " ".join(rng.choice(WORDS) for _ in range(rng.randint(0, most)))
+
+
+def a_picture(rng: random.Random) -> DecodedPicture:
+    what = rng.choice(SHOWN)
+    if rng.random() < 0.4:
+        return decoded(what)
+    # The same thing in another file: its hash differs by a few bits, or by many.
+    number = rng.randrange(4)
+    bits = (0b1, 0b111, 0xFFFF_0000, 0xFF00_FF00_FF00)[number]
+    return decoded(f"{what} #{number}", perceptual_hash=decoded(what).perceptual_hash ^ bits)
+
+
+def a_post(
+    rng: random.Random, number: int, channel: ChannelId, authors: Sequence[UserId], message_id: MessageId | None = None
+) -> Post:
+    """`number` makes the message's id differ from all others; visible ones are even."""
+    if message_id is None:
+        message_id = MessageId(ms_snowflake(START_MS + rng.randrange(90 * DAY_MS)) + number)
+    shown = tuple(a_picture(rng) for _ in range(rng.choice((1, 1, 1, 2, 3))))
+    link = f"https://cdn.example/{channel}/{message_id}"
+    refs = tuple(
+        PictureRef(
+            ordinal,
+            Source.ATTACHMENT,
+            f"{link}/{ordinal}.png",
+            f"{link}/{ordinal}.png?ex=1",
+            file_name=rng.choice(("IMG_1.png", "cat.png", "kafka.jpg")),
+            alt_text=sentence(rng, 2),
+            flags=rng.choice(FLAGS),
+        )
+        for ordinal in range(len(shown))
+    )
+    author = rng.choice(authors)
+    guild_id = ELSEWHERE if channel == THEIRS else GUILD
+    fate = rng.choice(("ready",) * 8 + ("waiting", "failed"))
+    message = Message(message_id, channel, guild_id, author, NAMES[author], sentence(rng), None, refs)
+    return Post(message, shown, fate)
+
+
+def visible_events(rng: random.Random) -> list[Event]:
+    """What the member may see, with its own edits and deletions."""
+    events: list[Event] = []
+    posted: list[Post] = []
+    for number in range(rng.choice((0, 1, 6, 14, 18, 30))):
+        channel = rng.choice((MEMES, MEMES, PETS, THREAD))
+        post = a_post(rng, 2 * number, channel, (ASKER, ANNA, ANNA, BEN))
+        posted.append(post)
+        events.append(post)
+        if rng.random() < 0.1:
+            before = rng.choice(posted)
+            edited = replace(before.message, content=sentence(rng), edited_ms=START_MS + number)
+            events.append(replace(before, message=edited))
+        if rng.random() < 0.1:
+            events.append(Delete(rng.choice(posted).message.id))
+    for channel in VISIBLE:
+        if rng.random() < 0.6:
+            high = ms_snowflake(START_MS + rng.randrange(90 * DAY_MS))
+            events.append(Read(channel, rng.choice((0, high // 2)), high))
+    return events
+
+
+def hidden_events(rng: random.Random) -> list[Event]:
+    """What the member may not see: about as much as what they may."""
+    events: list[Event] = []
+    odd = iter(range(1, 1_000, 2))
+    for _ in range(rng.choice((0, 3, 12, 30))):
+        chosen = rng.random()
+        if chosen < 0.6:
+            post = a_post(rng, next(odd), rng.choice(HIDDEN), (ANNA, BEN, CARL))
+            events += [post, Delete(post.message.id)] if rng.random() < 0.1 else [post]
+        elif chosen < 0.7:  # in a channel that is seen, and gone before anybody asks
+            post = a_post(rng, next(odd), rng.choice((MEMES, PETS)), (CARL,))
+            events += [post, Delete(post.message.id)]
+        elif chosen < 0.8:
+            events += [a_post(rng, next(odd), MEMES, (GONE,)), Forget(GONE)]
+        elif chosen < 0.85:
+            events.append(Read(rng.choice(HIDDEN), 0, ms_snowflake(START_MS + rng.randrange(90 * DAY_MS))))
+        elif chosen < 0.93:
+            events.append(Seal(rng.random() < 0.3))
+        else:
+            everything = VISIBLE | {SECRET, PRIVATE}
+            seen = rng.choice((VISIBLE, everything, frozenset({SECRET})))
+            query = Query(GUILD, Filter(seen), words=sentence(rng, 3) or "cat", visible=seen, asker=BEN)
+            events.append(Ask(query))
+    return events
+
+
+def interleaved(rng: random.Random, visible: Sequence[Event], hidden: Sequence[Event]) -> list[Event]:
+    """Both, each in its own order."""
+    turns = [False] * len(visible) + [True] * len(hidden)
+    rng.shuffle(turns)
+    first, second = iter(visible), iter(hidden)
+    return [next(second) if turn else next(first) for turn in turns]
+
+
+@asynccontextmanager
+async def open_twin(folder: Path, events: Sequence[Event], engine: str) -> AsyncIterator[Twin]:
+    """A world in which all of it has happened, in this order. `folder` holds a schema already, or is empty."""
+    encoder = ConceptEncoder()
+    async with open_database(folder) as db:
+        index = VectorIndex(db.path, folder / "segments", IndexSettings(engine=engine))
+        try:
+            async with db.transaction() as tx:
+                await _places_to_be(tx)
+                model_id = await embeddings.model_id(tx, encoder.spec)
+            twin = Twin(db, index, Searcher(db, index, encoder, model_id, SearchSettings()), model_id)
+            for stretch in _stretches(events):
+                await _happen(twin, encoder, stretch)
+            yield twin
+        finally:
+            index.close()
+
+
+async def _places_to_be(tx: aiosqlite.Connection) -> None:
+    await guilds.upsert(tx, Guild(GUILD, "here"))
+    await guilds.upsert(tx, Guild(ELSEWHERE, "elsewhere"))
+    kinds = {THREAD: (ChannelKind.PUBLIC_THREAD, MEMES), PRIVATE: (ChannelKind.PRIVATE_THREAD, MEMES)}
+    for channel in (*sorted(VISIBLE), *HIDDEN):
+        kind, parent = kinds.get(channel, (ChannelKind.TEXT, None))
+        guild_id = ELSEWHERE if channel == THEIRS else GUILD
+        await channels.upsert(tx, [Channel(channel, guild_id, kind, f"channel-{channel}", parent)])
+
+
+def _stretches(events: Sequence[Event]) -> list[list[Event]]:
+    """Events that one transaction can take together."""
+    found: list[list[Event]] = [[]]
+    for event in events:
+        if isinstance(event, Seal | Ask):
+            found += [[event], []]
+        else:
+            found[-1].append(event)
+    return [stretch for stretch in found if stretch]
+
+
+async def _happen(twin: Twin, encoder: ConceptEncoder, stretch: Sequence[Event]) -> None:
+    match stretch[0]:
+        case Seal(everything):
+            seal: Callable[[Database], Awaitable[None]] = twin.index.compact if everything else twin.index.maintain
+            await seal(twin.db)
+            return
+        case Ask(query):
+            await twin.searcher.search(query)
+            return
+    async with twin.db.transaction() as tx:
+        for event in stretch:
+            match event:
+                case Post():
+                    await _post(tx, twin.model_id, encoder, event)
+                case Delete(message_id):
+                    await messages.delete(tx, [message_id])
+                case Forget(author):
+                    await opt_outs.add(tx, author, GUILD)
+                    await messages.delete_by_author(tx, author, GUILD)
+                case Read(channel_id, low, high):
+                    await spans.cover(tx, channel_id, low, high)
+
+
+async def _post(tx: aiosqlite.Connection, model_id: ModelId, encoder: ConceptEncoder, post: Post) -> None:
+    seen_ms = post.message.edited_ms or 0
+    stored = await messages.store(tx, [post.message], keep="pictures", seen_ms=seen_ms)
+    for place_id, picture in zip(stored.new_places, post.shown, strict=bool(stored.new_places)):
+        if post.fate == "failed":
+            await places.failed(tx, place_id, Reason.GONE)
+        if post.fate != "ready":
+            continue
+        picture_id = await pictures.add(tx, picture)
+        await places.attach(tx, place_id, picture_id)
+        await embeddings.add(tx, model_id, [(picture_id, (await encoder.encode_pixels(picture.frames))[0])])
