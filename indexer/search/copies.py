@@ -81,17 +81,42 @@ def groups_of_copies(
     ids = sorted((one for one in facts if posted.get(one)), key=lambda one: min(posted[one]))
     if not ids:
         return {}
-    hashes = [facts[one].perceptual_hash for one in ids]
-    pictures = Comparable(
-        np.stack([facts[one].vector for one in ids]),
-        np.array([(one or 0) & (1 << 64) - 1 for one in hashes], np.uint64),
-        np.array([one is not None for one in hashes], np.bool_),
-    )
+    pictures = _comparable([facts[one] for one in ids])
     members: dict[int, list[PictureId]] = {}
     leads = leaders(pictures, THRESHOLD, typical)
     for own, (leader, _) in zip(ids, leads, strict=True):
         members.setdefault(leader, []).append(own)
     return {own: tuple(members[leader]) for own, (leader, _) in zip(ids, leads, strict=True)}
+
+
+def repeated_elsewhere(
+    hits: Sequence[Sequence[PictureId]], facts: Mapping[PictureId, PictureFacts], typical: float
+) -> bool:
+    """Whether any picture of a hit is close enough to a picture outside that hit for one to repeat the other.
+
+    Where it is not, `groups_of_copies` finds nothing beyond the hits, and a search need neither compare
+    its hundred candidates with each other nor look up where they were posted.
+    """
+    ids = list(facts)
+    everything = _comparable([facts[one] for one in ids])
+    least = typical + THRESHOLD * (1 - typical) - ROUNDING
+    for hit in hits:
+        outside = np.array([one not in hit for one in ids], np.bool_)
+        own = _comparable([facts[one] for one in hit])
+        bits = copy_bits_of(own.hashes[:, None], everything.hashes[None, :])
+        bits[~(own.known[:, None] & everything.known[None, :])] = HASH_BITS
+        if (copy_scores(own.vectors @ everything.vectors.T, bits)[:, outside] >= least).any():
+            return True
+    return False
+
+
+def _comparable(facts: Sequence[PictureFacts]) -> Comparable:
+    hashes = [one.perceptual_hash for one in facts]
+    return Comparable(
+        np.stack([one.vector for one in facts]),
+        np.array([(one or 0) & (1 << 64) - 1 for one in hashes], np.uint64),
+        np.array([one is not None for one in hashes], np.bool_),
+    )
 
 
 _Ints = npt.NDArray[np.intp]

@@ -36,7 +36,7 @@ from indexer.search.baseline_sentences import BASELINE_SENTENCES
 from indexer.search.browse import browse
 from indexer.search.center_crops import center_crops
 from indexer.search.choose import choose
-from indexer.search.copies import groups_of_copies
+from indexer.search.copies import groups_of_copies, repeated_elsewhere
 from indexer.search.query_vector import QueryVector, make_query_vector
 from indexer.search.rank import reciprocal_rank_fusion
 from indexer.search.relevance import Judged, copies_first, judge
@@ -310,9 +310,12 @@ class Searcher:
                 ]
             )
             top = list(fused)[: max(RANKED, RANKED_A_HIT * query.count)]
-            shown = await picture_facts.places(connection, query.guild_id, list(facts), query.filter)
+            shown = await picture_facts.places(connection, query.guild_id, top, query.filter)
             chosen = choose(query, [judged[one] for one in top if one in shown], facts, fused, shown)
-            copies = groups_of_copies(facts, shown, calibration.typical)
+            copies: Mapping[PictureId, tuple[PictureId, ...]] = {}
+            if repeated_elsewhere([alike for _, alike in chosen], facts, calibration.typical):
+                shown = await picture_facts.places(connection, query.guild_id, list(facts), query.filter)
+                copies = groups_of_copies(facts, shown, calibration.typical)
             return await self._complete(connection, query, chosen, shown, copies)
 
     async def _spoken_of(
@@ -344,7 +347,7 @@ class Searcher:
             (found, sorted({place for one in alike for place in shown[one]}, reverse=True)) for found, alike in chosen
         ]
         repeated = [
-            sorted({place for one in alike for copy in copies[one] for place in shown[copy]} - set(everywhere))
+            sorted({place for one in alike for copy in copies.get(one, ()) for place in shown[copy]} - set(everywhere))
             for (_, alike), (_, everywhere) in zip(chosen, together, strict=True)
         ]
         leading = [_leading(found, everywhere, shown) for found, everywhere in together]
