@@ -26,7 +26,7 @@ class Takes(Protocol):
 
 
 class Live:
-    """CrawlSchedule events into rows. Only guilds that consented are written about; deletions always count."""
+    """Writes events down as rows. Only guilds that consented are written about; deletions always count."""
 
     def __init__(self, db: Database, pipeline: Takes, removals: Removals, keep: messages.Keep) -> None:
         self._db = db

@@ -106,7 +106,7 @@ def enter(settings: dict[str, Any]) -> BinaryIO:
 
 
 def main(arguments: str) -> None:
-    """Run until standard input ends. `arguments` is JSON, written by indexer.ingest.decode_process."""
+    """Run until standard input ends. `arguments` is JSON, written by indexer.pictures.decode_process."""
     settings = json.loads(arguments)
     spec = PixelSpec(settings["size"], ResizeMode(settings["resize_mode"]), settings["interpolation"], settings["fill"])
     limits = Limits(settings["max_pixels"], settings["memory_bytes"], settings["frames"])

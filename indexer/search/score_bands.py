@@ -5,10 +5,10 @@ another at 0.1, and a sentence and its picture at 0.3. So
 
 - pictures are held against the *typical neighbour*: the median cosine of a picture of the guild to the one nearest to
   it. `closeness` is 0 there and 1 at identity;
-- words are held against sentences taken at random (references.py): `standing` is how many standard deviations the
-  sentence fits better than they do, once over the whole guild and once for this picture, averaged. Measured with the
-  demo model on 385 pictures: for words that name what is drawn in some of them the best picture stands at 2.1 to 3.5
-  (98 %), for captions and file names that name nothing drawn at 0.4 to 1.9;
+- words are held against sentences taken at random (baseline_sentences.py): `standing` is how many standard deviations
+  the sentence fits better than they do, once over the whole guild and once for this picture, averaged. Measured with
+  the demo model on 385 pictures: for words that name what is drawn in some of them the best picture stands at 2.1 to
+  3.5 (98 %), for captions and file names that name nothing drawn at 0.4 to 1.9;
 - pictures and words together are held against what the same question scores on pictures taken at random.
 
 An answer needs one hit that is `enough`; then what is `RELATED` to the question is shown as well.

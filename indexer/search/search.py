@@ -62,7 +62,7 @@ SAMPLE = 512
 REMEMBERED_CALIBRATIONS = 32  # of 1 MB each at 512 dimensions
 REFERENCES_AT_ONCE = 16
 
-Version = tuple[int, int]  # of a guild's index, as lookup.version reads it
+Version = tuple[int, int]  # of a guild's index, as picture_facts.version reads it
 
 
 class _Stages:

@@ -1,7 +1,7 @@
 """Word search: BM25 over what messages say, what their files are called and how their pictures are described.
 
 Nothing that is counted or cut off here looks past the asker's filter. FTS5 finds messages of all channels; each is held
-against the filter before it counts towards any limit (docs/adr/0017).
+against the filter before it counts towards any limit (docs/adr/0019).
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ class VectorIndex:
     def sample(self, guild_id: GuildId, model_id: ModelId, allowed: Filter, count: int) -> Bytes:
         """[n, 2·d] float16 bytes of `count` pictures (all, where there are fewer) that `allowed` lets through. Blocks.
 
-        Which ones, and in which order, depends on those pictures' messages alone (storage/sample.py).
+        Which ones, and in which order, depends on those pictures' messages alone (indexer/vectors/sample.py).
         """
         dimension = self.dimension(model_id)
         if not allowed.channels:
