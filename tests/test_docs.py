@@ -84,3 +84,13 @@ def test_each_decision_has_a_number_of_its_own_a_date_and_a_status() -> None:
 def test_the_index_of_decisions_names_each_once() -> None:
     index = (ROOT / "docs/adr/README.md").read_text("utf-8")
     assert re.findall(r"^\| \[\d+\]\((.+?)\) \|", index, re.MULTILINE) == [path.name for path in ADRS]
+
+
+def test_the_changelog_has_its_sections_in_order_and_says_nothing_twice() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    for release in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
+        sections = re.findall(r"^### (.+)$", release, re.MULTILINE)
+        order = ("Added", "Changed", "Deprecated", "Removed", "Fixed", "Security")
+        assert sections == [name for name in order if name in sections]
+        changes = re.findall(r"^- (.+)$", release, re.MULTILINE)
+        assert sorted(changes) == sorted(set(changes))
