@@ -9,11 +9,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = ("docs/architecture.md", "README.md", "CONTRIBUTING.md", "docs/security.md")
+DOCUMENTS = sorted(
+    str(page.relative_to(ROOT))
+    for pattern in ("*.md", "docs/**/*.md", "sandbox/**/*.md")
+    for page in ROOT.glob(pattern)
+)
 ADRS = sorted((ROOT / "docs/adr").glob("0*.md"))
 
-# What people write or get while they use the bot, and what stands for a name.
-NOT_IN_THE_TREE = {"config.toml", "token.txt", "data/sandbox/config.toml"}
+# What people write, what the bot writes while it runs, and a library that is called as a file is.
+NOT_IN_THE_TREE = {"config.toml", "token.txt", "data/sandbox/config.toml", "health.json", "control.json", "discord.py"}
 SUFFIXES = {".py", ".md", ".toml", ".ftl", ".sql", ".yaml", ".png", ".txt", ".json"}
 
 # `…` is code, ](…) the target of a link.
@@ -47,6 +51,10 @@ def _names_a_path(word: str) -> bool:
     if not re.fullmatch(r"[\w.][\w./-]*", word) or word in NOT_IN_THE_TREE or word.startswith(".venv"):
         return False
     return Path(word).suffix in SUFFIXES or (ROOT / word.split("/")[0]).is_dir()
+
+
+def test_the_documents_of_the_front_door_are_among_those_looked_at() -> None:
+    assert {"README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/security.md"} <= set(DOCUMENTS)
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
