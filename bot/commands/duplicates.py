@@ -13,6 +13,7 @@ from discord import app_commands
 from bot.commands import NO_MENTIONS, CommandContext, Tree
 from bot.commands.open_replies import OpenReplies, page_number
 from bot.commands.query_scope import Asker, Scope, SearchableChannel, asker, scope_of
+from bot.commands.thumbnails import give_addresses
 from bot.commands.translator import localized
 from bot.replies.reposts import repost_page
 from indexer.errors import TellPerson
@@ -36,6 +37,7 @@ class Duplicates:
     """What the command and its buttons share."""
 
     def __init__(self, context: CommandContext) -> None:
+        self.context = context
         self.service: Service = context.service
         self.replies = OpenReplies("duplicates", context.presses)
         # By member: for which reply and which filter, visible channels included, it was made.
@@ -50,7 +52,10 @@ class Duplicates:
             self._compared.put(reply.owner_id, (reply.token, filter_, compared))
         found = await described(self.service.db, who.guild_id, filter_, compared)
         view = repost_page(who.guild_id, found, reply.index, who.language, reply.token, reply.threshold)
-        await interaction.edit_original_response(view=view, allowed_mentions=NO_MENTIONS)
+        details = [group.detail for group in found.groups]
+        places = {detail.link: (detail.channel_id, detail.message_id) for detail in details}
+        files = await give_addresses(self.context, interaction.client.history, view, places)
+        await interaction.edit_original_response(view=view, attachments=files, allowed_mentions=NO_MENTIONS)
 
     async def _compare(self, who: Asker, filter: Filter, reply: DuplicatesReply) -> Compared:
         service, work = self.service, self.service.long_work

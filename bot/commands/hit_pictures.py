@@ -13,7 +13,7 @@ from bot.replies.escape import plain
 from bot.replies.pages import Asked, band_text, score_text, title
 from bot.texts import Language, translate
 from indexer.errors import AfterimageError
-from indexer.model import ChannelId, Hit, Pixels, PlaceFlag, SearchResult
+from indexer.model import ChannelId, Hit, MessageId, Pixels, PlaceFlag, SearchResult
 from indexer.ports import History, Priority
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ async def sheet(
     async def get(number: int, hit: Hit) -> None:
         async with gate:
             with suppress(AfterimageError):
-                found[number] = await _pixels(service, history, hit)
+                found[number] = await pixels(service, history, hit.place.channel_id, hit.place.message_id, hit.link)
 
     with suppress(TimeoutError):
         async with asyncio.timeout(FETCH_S), asyncio.TaskGroup() as tasks:
@@ -63,13 +63,13 @@ def _cell(
     return Cell(picture, " · ".join(filter(None, (str(number + 1), band_text(hit, asked, language)))), below)
 
 
-async def _pixels(service: Service, history: History, hit: Hit) -> Pixels:
-    """The hit's picture through its message: only a message asked for anew has links that work."""
-    message = await history.message(hit.place.channel_id, hit.place.message_id)
+async def pixels(service: Service, history: History, channel_id: ChannelId, message_id: MessageId, link: str) -> Pixels:
+    """A picture through its message: only a message asked for anew has links that work. Raises AfterimageError."""
+    message = await history.message(channel_id, message_id)
     pictures = message.pictures if message is not None else ()
-    shown = next((picture for picture in pictures if picture.link == hit.link), None)
+    shown = next((picture for picture in pictures if picture.link == link), None)
     if shown is None:
-        raise AfterimageError(f"message {hit.place.message_id} does not show the picture any more")
+        raise AfterimageError(f"message {message_id} does not show the picture any more")
     data = await service.fetcher.fetch(
         shown.url, proxy_url=shown.proxy_url, width=shown.width, height=shown.height, priority=Priority.QUERY
     )

@@ -13,6 +13,7 @@ from bot.commands import NO_MENTIONS, CommandContext, Tree
 from bot.commands.open_replies import OpenReplies
 from bot.commands.query_scope import Asker, Scope, SearchableChannel, asker, scope_of
 from bot.commands.similar_reply import Answers
+from bot.commands.thumbnails import give_addresses
 from bot.commands.translator import localized
 from bot.replies.single import single
 from indexer.errors import TellPerson
@@ -29,6 +30,7 @@ class Random:
     """What the command and its buttons share. `answers` shows what is like the picture."""
 
     def __init__(self, context: CommandContext, answers: Answers) -> None:
+        self.context = context
         self.service: Service = context.service
         self.answers = answers
         self.replies = OpenReplies("random", context.presses)
@@ -43,7 +45,9 @@ class Random:
         (detail,) = details.values()
         reply.picture_id = detail.picture_id
         view = single(detail, who.language, reply.token)
-        await interaction.edit_original_response(view=view, allowed_mentions=NO_MENTIONS)
+        where = {detail.link: (detail.channel_id, detail.message_id)}
+        files = await give_addresses(self.context, interaction.client.history, view, where)
+        await interaction.edit_original_response(view=view, attachments=files, allowed_mentions=NO_MENTIONS)
 
 
 @dataclass(slots=True)

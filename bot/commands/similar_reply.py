@@ -15,6 +15,7 @@ from bot.commands import NO_MENTIONS, CommandContext
 from bot.commands.hit_pictures import sheet
 from bot.commands.open_replies import OpenReplies, page_number
 from bot.commands.query_scope import ANSWER_S, Asker, Scope, asker
+from bot.commands.thumbnails import give_addresses
 from bot.permissions.posting import refusal
 from bot.permissions.shared_audience import shared_channels
 from bot.replies.contact_sheet import MAX_HITS, shrunk
@@ -90,6 +91,7 @@ class Answers:
     """What the commands and their buttons share."""
 
     def __init__(self, context: CommandContext, kind: str = "similar") -> None:
+        self.context = context
         self.service: Service = context.service
         self.settings = context.config.settings.search
         self.replies = OpenReplies(kind, context.presses)
@@ -132,8 +134,8 @@ class Answers:
         """Edits the reply to its current page, searched with what `who` may see now."""
         if reply.shared:
             _check_posting(interaction, who)
-        view = await self._page(interaction, who, reply)
-        await interaction.edit_original_response(view=view, allowed_mentions=NO_MENTIONS)
+        view, files = await self._page(interaction, who, reply)
+        await interaction.edit_original_response(view=view, attachments=files, allowed_mentions=NO_MENTIONS)
 
     async def share(self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply) -> None:
         """Posts the reply's first page in the channel, as far as everybody who can read the channel may see it.
@@ -147,10 +149,10 @@ class Answers:
         if not result.hits:
             raise TellPerson("error-nothing-to-share")
         public.token = self.replies.remember(public)
-        view = await self._page(interaction, who, public)
+        view, files = await self._page(interaction, who, public)
         done = translate(who.language, "done-shared", count=len(result.hits))
         await interaction.edit_original_response(content=done, allowed_mentions=NO_MENTIONS)
-        await interaction.followup.send(view=view, ephemeral=False, allowed_mentions=NO_MENTIONS)
+        await interaction.followup.send(view=view, files=files, ephemeral=False, allowed_mentions=NO_MENTIONS)
 
     async def answer_like(
         self,
@@ -194,7 +196,7 @@ class Answers:
 
     async def _page(
         self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply
-    ) -> discord.ui.LayoutView:
+    ) -> tuple[discord.ui.LayoutView, list[discord.File]]:
         result, percent = await self._with_coverage(interaction, who, reply)
         chosen = reply.scope.channels
         only = next(iter(chosen)) if chosen is not None and len(chosen) == 1 else None
@@ -213,7 +215,9 @@ class Answers:
         )
         reply.index = min(max(reply.index, 0), page_count(result) - 1)
         reply.listed = tuple(hit.picture_id for hit in result.hits)
-        return page(who.guild_id, reply.asked, result, reply.index, dress)
+        view = page(who.guild_id, reply.asked, result, reply.index, dress)
+        places = {hit.link: (hit.place.channel_id, hit.place.message_id) for hit in result.hits}
+        return view, await give_addresses(self.context, interaction.client.history, view, places)
 
     async def _with_coverage(
         self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply

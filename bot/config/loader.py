@@ -42,6 +42,14 @@ class DiscordSettings:
     api_base: Annotated[str, About("Where Discord's REST interface lies; the gateway's address comes from there.")] = (
         "https://discord.com/api/v10"
     )
+    thumbnails: Annotated[
+        str,
+        About(
+            "What Discord is given to show a found picture by. signed: the link that its message carries now; links:"
+            " the bare link, which Discord may or may not sign; uploaded: a small copy, sent with the reply.",
+            choices=("signed", "links", "uploaded"),
+        ),
+    ] = "signed"
     shards: Annotated[int, About("Gateway connections; 0: as many as Discord recommends.", "shards", low=0)] = 0
     shutdown_s: Annotated[
         float, About("The longest wait for work in hand after SIGTERM or SIGINT.", "seconds", low=1, high=300)

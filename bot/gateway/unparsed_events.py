@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, MutableMapping
 from functools import partial
@@ -20,9 +19,6 @@ from bot.history.discord_history import HIDDEN_FLAG
 logger = logging.getLogger(__name__)
 
 Parse = Callable[[Any], Any]
-
-# What a signed CDN link carries after its address: whoever has it can fetch the file for a day.
-_SIGNATURE = re.compile(r"\?(?:ex|is|hm)=[^\s\"'<>)]*")
 
 # Fields that discord.py reads with an index or a loop, and what it gets where Discord hides the channel they belong to.
 _HIDDEN_FIELDS: Mapping[str, Any] = {
@@ -66,22 +62,9 @@ class UnparsedEvents:
                 *(name, guild_id, type(error).__name__, error, self.counts[name]),
             )
             if logger.isEnabledFor(logging.DEBUG):
-                logger.debug("%s, as it came: %s", name, json.dumps(redacted(data)), exc_info=error)
+                logger.debug("%s, as it came: %s", name, json.dumps(data), exc_info=error)
             if guild_id is not None:
                 self._lost(guild_id)
-
-
-def redacted(value: Any) -> Any:
-    """A payload as it may stand in a log: without tokens and without the signatures of links."""
-    match value:
-        case Mapping():
-            return {key: "<hidden>" if key == "token" else redacted(inner) for key, inner in value.items()}
-        case list():
-            return [redacted(inner) for inner in value]
-        case str():
-            return _SIGNATURE.sub("", value)
-        case _:
-            return value
 
 
 def _complete(name: str, data: Any) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from indexer.database.database import Database
 from indexer.errors import AfterimageError, ChannelClosed, ChannelGone
-from indexer.model import Hit, Message, MessageId
+from indexer.model import ChannelId, Hit, Message, MessageId
 from indexer.ports import History
 from indexer.progress import now_ms
 from indexer.store import messages
@@ -47,7 +47,7 @@ class HitVerifier:
         self._history = history
         self._keep = keep
         self._faults = faults
-        self._seen: OrderedDict[MessageId, float] = OrderedDict()
+        self._seen: OrderedDict[MessageId, tuple[float, dict[str, str]]] = OrderedDict()
 
     async def verify(self, hits: Sequence[Hit], deadline_s: float = 1.0) -> Verified:
         """Looks up the message of each hit, all at once, for at most `deadline_s` seconds.
@@ -74,7 +74,7 @@ class HitVerifier:
                 if message is None or all(picture.link != hit.link for picture in message.pictures):
                     gone[message_id] = message
                 else:
-                    self._remember(message_id)
+                    self._remember(message)
 
         with suppress(TimeoutError):
             async with asyncio.timeout(deadline_s), asyncio.TaskGroup() as group:
@@ -84,6 +84,18 @@ class HitVerifier:
             await self._purge(gone, asked_ms)
         kept = tuple(hit for hit in hits if hit.place.message_id not in gone and hit.place.message_id not in closed)
         return Verified(kept, frozenset(gone), frozenset(closed))
+
+    async def url(self, channel_id: ChannelId, message_id: MessageId, link: str) -> str | None:
+        """The signed address of a picture, as its message showed it within the last FRESH_S seconds, or shows it now.
+
+        None where the message does not show it. Raises RetryLater and ChannelClosed.
+        """
+        if self._asked_s(message_id) < time.monotonic() - FRESH_S:
+            message = await self._history.message(channel_id, message_id)
+            if message is None:
+                return None
+            self._remember(message)
+        return self._seen[message_id][1].get(link)
 
     def forget(self, message_ids: Iterable[MessageId]) -> None:
         """An event told that these changed: the next hit on them is asked about again."""
@@ -104,10 +116,14 @@ class HitVerifier:
     def _unknown(self, hits: Sequence[Hit]) -> list[Hit]:
         limit = time.monotonic() - FRESH_S
         first = {hit.place.message_id: hit for hit in reversed(hits)}
-        return [hit for message_id, hit in first.items() if self._seen.get(message_id, NEVER) < limit]
+        return [hit for message_id, hit in first.items() if self._asked_s(message_id) < limit]
 
-    def _remember(self, message_id: MessageId) -> None:
-        self._seen[message_id] = time.monotonic()
-        self._seen.move_to_end(message_id)
+    def _asked_s(self, message_id: MessageId) -> float:
+        return self._seen[message_id][0] if message_id in self._seen else NEVER
+
+    def _remember(self, message: Message) -> None:
+        urls = {picture.link: picture.url for picture in message.pictures}
+        self._seen[message.id] = (time.monotonic(), urls)
+        self._seen.move_to_end(message.id)
         if len(self._seen) > REMEMBERED:
             self._seen.popitem(last=False)

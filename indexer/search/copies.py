@@ -98,6 +98,8 @@ def repeated_elsewhere(
     its hundred candidates with each other nor look up where they were posted.
     """
     ids = list(facts)
+    if not ids:
+        return False  # nothing was found
     everything = _comparable([facts[one] for one in ids])
     least = typical + THRESHOLD * (1 - typical) - ROUNDING
     for hit in hits:

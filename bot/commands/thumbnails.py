@@ -1,0 +1,101 @@
+"""Gives a reply's pictures addresses that Discord shows: `discord.thumbnails` says which kind.
+
+links: the bare CDN link. Discord documents that it signs such links in API fields, but names no component.
+signed: the link as the picture's message carries it now; those messages are asked for before they are shown anyway.
+uploaded: a small copy, attached to the reply. What cannot be had in time keeps the link of the kind before it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import discord
+from PIL import Image
+
+from bot.commands.hit_pictures import pixels
+from indexer.errors import AfterimageError
+from indexer.model import ChannelId, MessageId, Pixels
+
+if TYPE_CHECKING:
+    from bot.commands import CommandContext
+    from indexer.ports import History
+
+# Seconds for all pictures of a reply together. A page has five, and most of their messages were just asked for.
+SIGNED_S = 1.0
+UPLOADED_S = 4.0
+
+SIDE = 256  # pixels of a copy's longer side: Discord shows a thumbnail with 85
+QUALITY = 80
+
+# Where each picture of a reply stands: its bare link → its channel and message.
+Places = Mapping[str, tuple[ChannelId, MessageId]]
+
+
+async def give_addresses(
+    context: CommandContext, history: History, view: discord.ui.LayoutView, places: Places
+) -> list[discord.File]:
+    """Changes the addresses of the pictures in `view`; returns the files that have to be sent with it."""
+    mode = context.config.discord.thumbnails
+    shown = [item for item in _pictures(view) if item.media.url in places]
+    if mode == "links" or not shown:
+        return []
+    links = {item.media.url for item in shown}
+    copies = await _copies(context, history, {link: places[link] for link in links}) if mode == "uploaded" else {}
+    missing = {link: places[link] for link in links if link not in copies}
+    signed = await _signed(context, missing)
+    names = {link: f"picture-{number}.webp" for number, link in enumerate(copies, start=1)}
+    for item in shown:
+        link = item.media.url
+        item.media = f"attachment://{names[link]}" if link in names else signed.get(link, link)
+    return [discord.File(io.BytesIO(copies[link]), name) for link, name in names.items()]
+
+
+def _pictures(view: discord.ui.LayoutView) -> Iterator[discord.ui.Thumbnail[Any] | discord.MediaGalleryItem]:
+    for item in view.walk_children():
+        if isinstance(item, discord.ui.Thumbnail):
+            yield item
+        elif isinstance(item, discord.ui.MediaGallery):
+            yield from item.items
+
+
+async def _signed(context: CommandContext, places: Places) -> dict[str, str]:
+    found: dict[str, str] = {}
+
+    async def ask(link: str, channel_id: ChannelId, message_id: MessageId) -> None:
+        with suppress(AfterimageError):
+            url = await context.service.hit_verifier.url(channel_id, message_id, link)
+            if url is not None:
+                found[link] = url
+
+    with suppress(TimeoutError):
+        async with asyncio.timeout(SIGNED_S), asyncio.TaskGroup() as tasks:
+            for link, where in places.items():
+                tasks.create_task(ask(link, *where))
+    return found
+
+
+async def _copies(context: CommandContext, history: History, places: Places) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+
+    async def copy(link: str, channel_id: ChannelId, message_id: MessageId) -> None:
+        with suppress(AfterimageError):
+            picture = await pixels(context.service, history, channel_id, message_id, link)
+            found[link] = await asyncio.to_thread(_webp, picture)
+
+    with suppress(TimeoutError):
+        async with asyncio.timeout(UPLOADED_S), asyncio.TaskGroup() as tasks:
+            for link, where in places.items():
+                tasks.create_task(copy(link, *where))
+    return found
+
+
+def _webp(picture: Pixels) -> bytes:
+    image = Image.fromarray(picture)
+    image.thumbnail((SIDE, SIDE))
+    made = io.BytesIO()
+    image.save(made, "WEBP", quality=QUALITY)
+    return made.getvalue()
