@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
 
@@ -41,3 +42,15 @@ def test_a_loop_in_another_thread_is_watched_too() -> None:
         thread.join()
 
     assert len(guard.blocks) == 1
+
+
+def test_collecting_garbage_is_not_blocking() -> None:
+    async def collects() -> None:
+        began = time.perf_counter()
+        while time.perf_counter() - began < 0.4:
+            gc.collect()
+
+    with LoopGuard(bound_s=0.2).watching() as guard:
+        asyncio.run(collects())
+
+    assert guard.blocks == []

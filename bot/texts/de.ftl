@@ -299,7 +299,7 @@ help-text = **Ich finde Bilder in der Geschichte dieses Servers.** Du siehst nur
     - `/duplicates`: was mehrmals gezeigt wurde · `/random`: irgendein Bild
     - `/stats`: was erfasst ist · `/privacy`: was ich speichere, vergiss mich, Export · `/help`: dies
 help-manager = Du verwaltest diesen Server:
-    - `/reindex start` lässt mich seine Geschichte lesen (Neuestes zuerst), `status`, `pause`, `resume`, `cancel`
+    - `/reindex start` lässt mich seine Geschichte lesen (Neuestes zuerst), `status`, `failures`, `pause`, `resume`, `cancel`
     - ich lese Kanäle, in denen ich „Kanal anzeigen“ und „Nachrichtenverlauf anzeigen“ habe
 
 ## command

@@ -302,7 +302,7 @@ help-text = **I find pictures in this server's own history.** You see only hits 
     - `/duplicates`: what was posted more than once · `/random`: any picture
     - `/stats`: what is indexed · `/privacy`: what I keep, forget me, export · `/help`: this
 help-manager = You manage this server:
-    - `/reindex start` lets me read its history (newest first), `status`, `pause`, `resume`, `cancel`
+    - `/reindex start` lets me read its history (newest first), `status`, `failures`, `pause`, `resume`, `cancel`
     - I read channels where I have View Channel and Read Message History
 
 ## command
