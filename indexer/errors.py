@@ -2,7 +2,8 @@
 
 AfterimageError
 ├── RetryLater        the item is fine, the moment is not: try again, after `retry_after` seconds if given
-│   └── ReadersBusy       the processes that open pictures have no time for it
+│   ├── ReadersBusy       the processes that open pictures have no time for it
+│   └── DiskFull          the disk has no room for it
 ├── Rejected          this item will never work: record `reason`, skip it, go on
 ├── LinkExpired       a signed link no longer works: fetch the message anew and use its fresh link
 ├── Told              has a sentence for a person: a key of the message catalogue and values
@@ -39,6 +40,10 @@ class RetryLater(AfterimageError):
 
 class ReadersBusy(RetryLater):
     """No process that opens pictures is free in time, or none can be started now."""
+
+
+class DiskFull(RetryLater):
+    """The disk has no room, or only what is kept free for deletions and answers."""
 
 
 class Reason(StrEnum):
@@ -117,7 +122,7 @@ class ConfigError(Stop):
 
 
 class StorageError(Stop):
-    """The data folder cannot be used as it is: held by another process, newer schema, not ours, no room."""
+    """The data folder cannot be used as it is: held by another process, newer schema, not ours."""
 
 
 class ModelUnavailable(Stop):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from indexer.model import GuildId
@@ -16,16 +16,20 @@ class FairSemaphore:
     So a guild of ten thousand threads and a guild of three channels each get half.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, ready: Callable[[], Awaitable[None]] | None = None) -> None:
+        """`ready` is awaited before a slot is taken: what keeps everybody from beginning for now."""
         if count < 1:
             raise ValueError("there must be at least one slot")
         self._free = count
+        self._ready = ready
         self._held: Counter[GuildId] = Counter()
         self._waiting: deque[tuple[GuildId, asyncio.Future[None]]] = deque()
 
     @asynccontextmanager
     async def hold(self, guild_id: GuildId) -> AsyncIterator[None]:
         """A slot for as long as the block runs; waits for it."""
+        if self._ready is not None:
+            await self._ready()
         await self._take(guild_id)
         try:
             yield

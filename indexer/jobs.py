@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from indexer.database.database import Database, to_the_end
-from indexer.errors import AfterimageError, Stop, TellPerson, Told
+from indexer.errors import AfterimageError, DiskFull, Stop, TellPerson, Told
 from indexer.ingest.pipeline import Pipeline
 from indexer.model import ChannelId, GuildId, JobId, MessageId, UserId
 from indexer.progress import Progress, State
@@ -24,6 +24,8 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 SERVER = Scope(ScopeKind.SERVER)
+
+FULL_AGAIN_S = 1.0
 
 
 class Why(StrEnum):
@@ -269,7 +271,7 @@ class Jobs:
 
     async def _catch_up(self, guild_id: GuildId, only: frozenset[ChannelId] | None) -> None:
         with contained("catching up", self._faults):
-            progress = await self._pipeline.run_guild(guild_id, only)
+            progress = await self._run_guild(guild_id, only)
             async with self._db.reader() as connection:
                 waiting = await places.waiting(connection, guild_id)
             read = progress.messages
@@ -297,12 +299,22 @@ class Jobs:
                 self._ends[job.guild_id] = (job.id, end)
             self._at_work.discard(job.id)
 
+    async def _run_guild(self, guild_id: GuildId, only: frozenset[ChannelId] | None) -> Progress:
+        """As the pipeline's; where the disk has no room it waits, and goes on where it was."""
+        while True:
+            try:
+                return await self._pipeline.run_guild(guild_id, only)
+            except DiskFull as error:
+                self._faults.add("indexing", error)
+                await asyncio.sleep(FULL_AGAIN_S)  # a look at the disk may say that there is room, and a write that not
+                await self._db.room.wait()
+
     async def _carry_out(self, job: Job) -> tuple[JobState, Sentence | None]:
         try:
             if job.scope.kind is ScopeKind.FAILED:
                 async with self._db.transaction() as tx:
                     await places.retry(tx, job.guild_id)
-            progress = await self._pipeline.run_guild(job.guild_id, _channels(job.scope))
+            progress = await self._run_guild(job.guild_id, _channels(job.scope))
         except Stop:
             raise
         except AfterimageError as error:

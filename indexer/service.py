@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 
+from indexer.backoff import Backoff
 from indexer.crawl.hit_verifier import HitVerifier
 from indexer.crawl.live import Live
 from indexer.crawl.on_demand import OnDemand
@@ -18,7 +19,7 @@ from indexer.database.database import Database, open_database
 from indexer.database.journal import FILE_NAME as JOURNAL
 from indexer.database.journal import Journal
 from indexer.encode.clip import ClipEncoder, open_encoder
-from indexer.errors import RetryLater, Stop, TellPerson
+from indexer.errors import TellPerson
 from indexer.ingest.pipeline import Pipeline, open_pipeline
 from indexer.jobs import Jobs
 from indexer.long_work import LongWork, open_long_work
@@ -43,6 +44,7 @@ SEGMENTS = "segments"  # the folder of sealed files, below the data folder
 # How often the index is looked after. Looking costs a few queries where nothing has changed; what was deleted is out of
 # every answer at once, and out of the files within index.purge_after_s.
 MAINTAIN_S = 15.0
+UPKEEP_RESTARTS = Backoff(tries=0, first_s=15.0, longest_s=300.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +196,10 @@ async def open_service(
     """
     faults = Faults()
     async with AsyncExitStack() as stack:
-        db = await stack.enter_async_context(open_database(settings.data_dir))
+        db = await stack.enter_async_context(
+            open_database(settings.data_dir, min_free_bytes=settings.storage.min_free_bytes)
+        )
+        await db.room.look()
         if encoder is None:
             encoder = await stack.enter_async_context(open_encoder(settings.model, faults))
         async with db.transaction() as tx:
@@ -214,8 +219,13 @@ async def open_service(
         keep: messages.Keep = "all" if settings.crawl.messages == "all" else "pictures"
         removals = Removals(db, history, journal, keep, faults)
         repeating = tasks.create_task(supervised(REMOVALS, removals.repeat, faults), name=REMOVALS)
+        watching = tasks.create_task(supervised("room on the disk", db.room.watch, faults), name="room on the disk")
         jobs = Jobs(db, pipeline, tasks, faults)
-        upkeep = tasks.create_task(_keep_up(db, index, settings.index.purge_after_s, jobs.ended), name="upkeep")
+        purge_after_s = settings.index.purge_after_s
+        keeping_up = supervised(
+            "upkeep", lambda: _keep_up(db, index, purge_after_s, jobs.ended), faults, backoff=UPKEEP_RESTARTS
+        )
+        upkeep = tasks.create_task(keeping_up, name="upkeep")
         try:
             yield Service(
                 settings=settings,
@@ -239,6 +249,7 @@ async def open_service(
             await jobs.drain()
             upkeep.cancel()
             repeating.cancel()
+            watching.cancel()
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,21 +288,18 @@ async def open_search(settings: Settings, encoder: Encoder | None = None) -> Asy
 
 
 async def _keep_up(db: Database, index: VectorIndex, purge_after_s: float, woken: asyncio.Event) -> None:
-    """Seals, compacts and purges index and database whenever that is due, until cancelled; at once when `woken`."""
+    """Seals, compacts and purges index and database whenever that is due, until cancelled; at once when `woken`.
+
+    Raises what kept it from that: it runs under the supervisor.
+    """
     while True:
         with suppress(TimeoutError):
             async with asyncio.timeout(MAINTAIN_S):
                 await woken.wait()
         woken.clear()
-        try:
+        if not db.room.low:  # a segment is written beside those that it replaces
             await index.maintain(db)
-            async with db.reader() as connection:
-                since_s = await forget.residue_since(connection)
-            if since_s is not None and time.time() - since_s > purge_after_s:
-                await forget.purge(db)  # False: a reader was in the way, the next round tries again
-        except Stop:
-            raise
-        except RetryLater as error:
-            logger.info("index and database are looked after later: %s", error)
-        except Exception:
-            logger.exception("looking after index and database failed; searches go on, and it is tried again")
+        async with db.reader() as connection:
+            since_s = await forget.residue_since(connection)
+        if since_s is not None and time.time() - since_s > purge_after_s:
+            await forget.purge(db)  # False: a reader was in the way, the next round tries again

@@ -190,6 +190,21 @@ class SearchSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class StorageSettings:
+    """The disk."""
+
+    min_free_bytes: Annotated[
+        int,
+        About(
+            "Indexing rests while the disk has less room than this, and goes on by itself; questions are answered and"
+            " deletions carried out meanwhile. 0: the disk may be filled.",
+            "bytes",
+            low=0,
+        ),
+    ] = 200_000_000
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All of it. Every field that is a dataclass is a table of the configuration file; the others stand at its top."""
 
@@ -200,3 +215,4 @@ class Settings:
     crawl: CrawlSettings = field(default_factory=CrawlSettings)
     index: IndexSettings = field(default_factory=IndexSettings)
     search: SearchSettings = field(default_factory=SearchSettings)
+    storage: StorageSettings = field(default_factory=StorageSettings)

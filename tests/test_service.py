@@ -11,6 +11,7 @@ import pytest
 
 from bot.control.operations import upkeep
 from indexer import service as service_module
+from indexer.backoff import Backoff
 from indexer.encode import gpu_scan
 from indexer.encode.clip import ClipEncoder
 from indexer.encode.gpu_scan import GpuScan
@@ -242,6 +243,7 @@ async def test_the_index_is_looked_after_and_a_fault_there_ends_nothing(
     settings: Settings, history: Quiet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service_module, "MAINTAIN_S", 0.01)
+    monkeypatch.setattr(service_module, "UPKEEP_RESTARTS", Backoff(tries=0, first_s=0.001, longest_s=0.002))
     looked: list[Exception | None] = [RetryLater("busy"), ZeroDivisionError("ours"), None, None]
     done = asyncio.Event()
 

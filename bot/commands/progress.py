@@ -54,6 +54,8 @@ def progress_text(job: Job, progress: Progress | None, language: Language, index
     if reason and job.state is JobState.DONE:
         lines.append(reason)
     if progress is not None:
+        if running and progress.reason is not None:
+            lines.append(told(language, progress.reason))
         lines += _counts(progress, language, indexed, running=running)
     elif running:
         lines += [f"`{bar(0)}` 0 %", translate(language, "progress-starting")]

@@ -192,6 +192,7 @@ head-done = **Erfasst: { $what }**
 
 ## progress
 
+disk-low = ⏸ Es ruht: die Platte dieses Bots hat nur noch { $free } MB frei, und { $needed } MB bleiben für Löschungen und Antworten. Wer den Bot betreibt, muss Platz schaffen; dann geht es von selbst weiter.
 progress-starting = es geht los …
 progress-pace = { $pace } Bilder/s
 progress-left = noch etwa { $time }

@@ -192,6 +192,7 @@ head-done = **Done: indexing { $what }**
 
 ## progress
 
+disk-low = ⏸ Resting: the disk of this bot has only { $free } MB free, and { $needed } MB are kept for deletions and answers. Whoever runs this bot must make room; it goes on by itself then.
 progress-starting = starting …
 progress-pace = { $pace } pictures/s
 progress-left = about { $time } left

@@ -117,6 +117,8 @@ class Live:
         return frozenset(reopened)
 
     async def _store(self, message: Message, channel: Channel) -> None:
+        """Raises DiskFull where the disk has no room: the next reading has the message."""
+        self._db.room.check()
         async with self._db.transaction() as tx:
             if not await guilds.has_consented(tx, message.guild_id) or await channels.is_parked(tx, channel.id):
                 return

@@ -54,6 +54,8 @@ class OnDemand:
         Nothing happens in a guild that has not consented or where indexing is paused, and where the channels have
         pictures in the index.
         """
+        if self._db.room.low:
+            return False
         now = time.monotonic()
         asleep = {channel_id for channel_id, at in self._looked.items() if now - at < AGAIN_S}
         async with self._db.reader() as connection:

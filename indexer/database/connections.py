@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import weakref
 from collections.abc import Coroutine, Iterator
@@ -12,13 +13,14 @@ from typing import Any, TypeVar
 
 import aiosqlite
 
-from indexer.errors import RetryLater, StorageError
+from indexer.errors import DiskFull, RetryLater, StorageError
 
 T = TypeVar("T")
 
 BUSY_MS = 10_000  # milliseconds that SQLite waits for a lock of another connection (a checkpoint, a reader's recovery)
 CACHE_KIB = 16 * 1024  # page cache of the writer; the readers live on the kernel's
 CHECKPOINT_PAGES = 4_000  # of 4 KiB: SQLite's own 1,000 would stop every second batch of 1,000 embeddings to clean up
+SHARED_MEMORY_BYTES = 32 * 1024  # by which SQLite makes the index of its WAL longer
 WAL_BYTES = 64 * 1024 * 1024  # a WAL that grew past this under a long reader is cut back after its checkpoint
 
 # NORMAL: measured 0.01 ms a commit against 4 ms of FULL (docs/adr/0001-sqlite-is-the-truth.md). A killed process loses
@@ -95,8 +97,8 @@ def translated(path: Path) -> Iterator[None]:
         code = error_code(error)
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise RetryLater(f"{path} is busy in another process ({error}).") from error
-        if code == sqlite3.SQLITE_FULL:
-            raise StorageError(f"No room left on the disk for {path}. Make room and start again.") from error
+        if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _no_room(path)):
+            raise DiskFull(f"No room left on the disk for {path}. Make room.") from error
         if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
             raise StorageError(f"The disk refused {path} ({error}). Check the disk and the permissions.") from error
         raise
@@ -106,6 +108,12 @@ def translated(path: Path) -> Iterator[None]:
                 f"{path} is damaged ({error}). Restore a backup beside it, or move it away and crawl anew."
             ) from error
         raise
+
+
+def _no_room(path: Path) -> bool:
+    """SQLite calls a full disk an I/O error where it happens to one of the small files beside the database."""
+    found = os.statvfs(path.parent)
+    return found.f_bavail * found.f_frsize < SHARED_MEMORY_BYTES
 
 
 def error_code(error: sqlite3.Error) -> int:

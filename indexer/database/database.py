@@ -11,8 +11,8 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,8 @@ from indexer.database.connections import (
     to_the_end,
     translated,
 )
-from indexer.errors import RetryLater, StorageError
+from indexer.database.room import Room
+from indexer.errors import DiskFull, RetryLater, StorageError
 
 __all__ = [
     "FILE_NAME",
@@ -54,8 +55,9 @@ SCRUB_TRIES, SCRUB_AGAIN_S = 100, 0.1  # how long a reader may keep the WAL from
 class Database:
     """An open data folder. Made by `open_database`; belongs to one event loop."""
 
-    def __init__(self, path: Path, writer: aiosqlite.Connection | None) -> None:
+    def __init__(self, path: Path, writer: aiosqlite.Connection | None, room: Room) -> None:
         self.path = path
+        self.room = room
         self._writer = writer
         self._synchronous = ""  # what the writer is set to; "" while nobody knows
         self._turn = asyncio.Lock()
@@ -70,12 +72,12 @@ class Database:
 
         Once the block has ended without an exception the commit runs to its end even if the task is cancelled then.
         `durable` waits until the commit is on the disk, for what a person was promised (about 4 ms instead of 0.01).
-        Raises RetryLater when the writer is not free within TURN_S, StorageError where the disk refuses or the database
-        was opened read-only, RuntimeError for a transaction inside this task's own.
+        Raises RetryLater when the writer is not free within TURN_S, DiskFull where the disk has no room, StorageError
+        where it refuses or the database was opened read-only, RuntimeError for a transaction inside this task's own.
         """
         writer = await self._take_turn()
         try:
-            with translated(self.path):
+            with self._room_counted(), translated(self.path):
                 try:
                     await self._begin(writer, "FULL" if durable else "NORMAL")
                     yield writer
@@ -253,6 +255,14 @@ class Database:
         self._owner = None
         self._turn.release()
 
+    @contextmanager
+    def _room_counted(self) -> Iterator[None]:
+        try:
+            yield
+        except DiskFull:
+            self.room.refused()
+            raise
+
     async def _put_back(self, connection: aiosqlite.Connection) -> None:
         try:
             await connection.rollback()
@@ -266,11 +276,12 @@ class Database:
 
 
 @asynccontextmanager
-async def open_database(data_dir: Path, *, write: bool = True) -> AsyncIterator[Database]:
+async def open_database(data_dir: Path, *, write: bool = True, min_free_bytes: int = 0) -> AsyncIterator[Database]:
     """The database in `data_dir`, open until the block ends.
 
     `write=True` makes the folder if needed, holds its writer lock, and creates or upgrades the schema (backup first).
-    `write=False` reads beside whoever writes. Raises StorageError, saying what to do, where the folder cannot be used.
+    `write=False` reads beside whoever writes. `min_free_bytes` are to stay free on the disk (see Room).
+    Raises StorageError, saying what to do, where the folder cannot be used.
     """
     path = data_dir / FILE_NAME
     async with AsyncExitStack() as stack:
@@ -283,7 +294,7 @@ async def open_database(data_dir: Path, *, write: bool = True) -> AsyncIterator[
             stack.push_async_callback(close, writer)
         else:
             await to_the_end(asyncio.to_thread(migrate.check, path))
-        database = Database(path, writer)
+        database = Database(path, writer, Room(data_dir, min_free_bytes))
         files.callback(database.close_file)
         stack.push_async_callback(database.close_readers)  # before the writer: the last one to close empties the WAL
         yield database

@@ -22,6 +22,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from types import TracebackType
 
 from indexer.backoff import Backoff
@@ -83,7 +84,9 @@ class Pipeline:
         self._outcomes = Outcomes(db, model_id, self._keep)
         self._links: FairQueue[Item] = FairQueue(LINK_LANE)
         self._pixels: FairQueue[Prepared] = FairQueue(PIXEL_LANE)
-        self._slots = FairSemaphore(settings.crawl.concurrency)
+        self._slots = FairSemaphore(
+            settings.crawl.concurrency, db.room.wait
+        )  # nothing is read while the disk has no room
         self._pending_places = PendingPlaces(
             db, history, self._keep, model_id, self._outcomes, self._admit, self._slots
         )
@@ -190,7 +193,12 @@ class Pipeline:
     def progress(self, guild_id: GuildId) -> Progress | None:
         """How far the guild's run is, or how its last one ended; None where there was none since the start."""
         tally = self._tallies.get(guild_id)
-        return tally.snapshot() if tally is not None else None
+        if tally is None:
+            return None
+        progress = tally.snapshot()
+        if progress.state is State.RUNNING and (reason := self._db.room.reason) is not None:
+            return replace(progress, reason=reason)
+        return progress
 
     def runs(self, guild_id: GuildId) -> bool:
         """Whether the guild is being indexed now."""
@@ -254,6 +262,7 @@ class Pipeline:
 
     async def _prepare_forever(self) -> None:
         while True:
+            await self._db.room.wait()
             item = await self._links.get()
             try:
                 await self._prepare(item)

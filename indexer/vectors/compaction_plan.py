@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from indexer.errors import RetryLater
+from indexer.errors import DiskFull, RetryLater
 from indexer.model import GuildId, ModelId
 from indexer.settings import IndexSettings
 from indexer.vectors import log_follower, segment_writer
@@ -174,10 +175,10 @@ def _write(
     except BaseException as error:
         for path in begun:
             path.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(f"No segment could be written ({error}). Searches go on; make room on the disk.") from error
         if isinstance(error, OSError):
-            raise RetryLater(
-                f"No segment could be written ({error}). Searches go on; make room on the disk."
-            ) from error
+            raise RetryLater(f"No segment could be written ({error}). Searches go on; check the disk.") from error
         raise
     return records, paths
 

@@ -14,7 +14,7 @@ import pytest
 from indexer.database import database as database_module
 from indexer.database.connections import open_reader
 from indexer.database.database import Database, connect_readonly, open_database
-from indexer.errors import RetryLater, StorageError
+from indexer.errors import DiskFull, RetryLater, StorageError
 from tests.worlds.records import count
 
 ENDLESS = "WITH RECURSIVE c (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT max(x) FROM c"
@@ -169,10 +169,11 @@ async def test_a_full_disk_is_named_and_nothing_is_half_written(database: Databa
     async with database.transaction() as tx:
         ((pages,),) = await tx.execute_fetchall("PRAGMA page_count")
         await tx.execute_fetchall(f"PRAGMA max_page_count = {pages + 5}")
-    with pytest.raises(StorageError, match="No room left"):
+    with pytest.raises(DiskFull, match="No room left"):
         async with database.transaction() as tx:
             for number in range(20_000):
                 await tx.execute("INSERT INTO guilds (guild_id, name, added_ms) VALUES (?, ?, 0)", (number, "x" * 999))
+    assert database.room.low  # whoever stores what is new waits
     assert await guilds_seen(database) == 0
 
 

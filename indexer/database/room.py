@@ -1,0 +1,81 @@
+"""Room on the disk: indexing rests before the last of it is used, and goes on by itself when there is room again.
+
+What is kept free is for what must go on: deletions, answers, the commands of members. Whoever reads history or stores
+what is new waits here (`wait`), or is told to come later (`check`). A write that the disk refused all the same counts
+as no room, until the next look.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from pathlib import Path
+
+from indexer.errors import DiskFull
+from indexer.sentence import Sentence
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 5.0  # seconds between two looks: at 100 pages of history a second a few MB are written in that time
+MB = 1_000_000
+
+
+class Room:
+    """The room of one folder's file system. Belongs to one event loop; `watch` runs under the supervisor."""
+
+    def __init__(self, folder: Path, needed_bytes: int) -> None:
+        """`needed_bytes` are to stay free; 0: whatever the disk has may be used."""
+        self._folder = folder
+        self._needed_bytes = needed_bytes
+        self._free_bytes = 0
+        self._there = asyncio.Event()
+        self._there.set()
+
+    @property
+    def low(self) -> bool:
+        """Whether indexing rests because of the disk."""
+        return not self._there.is_set()
+
+    @property
+    def reason(self) -> Sentence | None:
+        """Why indexing rests, for a person; None where it does not."""
+        if not self.low:
+            return None
+        return Sentence("disk-low", {"free": self._free_bytes // MB, "needed": max(self._needed_bytes // MB, 1)})
+
+    async def wait(self) -> None:
+        """Returns when there is room. Has no deadline: a person must make room, and is told (`reason`)."""
+        await self._there.wait()
+
+    def check(self) -> None:
+        """Raises DiskFull where there is no room."""
+        if self.low:
+            raise DiskFull(f"Nothing new is stored in {self._folder} while the disk has no room.", retry_after=LOOK_S)
+
+    def refused(self) -> None:
+        """The disk refused a write."""
+        if not self.low:
+            log.error("the disk of %s is full: indexing rests until there is room, answers go on", self._folder)
+        self._there.clear()
+
+    async def watch(self) -> None:
+        """Looks at the disk until cancelled."""
+        while True:
+            await self.look()
+            await asyncio.sleep(LOOK_S)
+
+    async def look(self) -> None:
+        """Looks at the disk once. Resting begins below what is to stay free, and ends a tenth above it."""
+        found = await asyncio.to_thread(os.statvfs, self._folder)
+        self._free_bytes = found.f_bavail * found.f_frsize
+        if self.low and self._free_bytes >= self._needed_bytes + self._needed_bytes // 10 and self._free_bytes > 0:
+            log.info("the disk of %s has room again: indexing goes on", self._folder)
+            self._there.set()
+        elif not self.low and self._free_bytes < self._needed_bytes:
+            log.error(
+                "only %d MB are free on the disk of %s (storage.min_free_bytes: %d MB): indexing rests until there is"
+                " room; questions are answered",
+                self._free_bytes // MB, self._folder, self._needed_bytes // MB,
+            )  # fmt: skip
+            self._there.clear()
