@@ -66,6 +66,7 @@ class Reason(StrEnum):
     GONE = "gone"
     FORBIDDEN = "forbidden"
     UNREACHABLE = "unreachable"
+    READERS_BUSY = "readers-busy"
     INTERNAL = "internal"
 
     @property

@@ -192,6 +192,7 @@ class Client(discord.AutoShardedClient):
                 tasks.create_task(self._events.run(), name="events"),
                 tasks.create_task(self._settle(), name="settling in"),
                 tasks.create_task(supervised("absences", self._watch_absences, service.faults), name="absences"),
+                tasks.create_task(supervised("own messages", self._forget_own, service.faults), name="own messages"),
             ]
             try:
                 yield connection
@@ -267,8 +268,11 @@ class Client(discord.AutoShardedClient):
             former = await application.claim(tx, self.application_id, adopt=self._adopt)
         if former is not None:
             logger.warning("application %d has taken over the index of application %d", self.application_id, former)
+
+    async def _forget_own(self) -> None:
+        """Takes out the bot's own messages that earlier versions have stored. Raises RetryLater."""
         assert self.user is not None, "known from the login on"
-        if gone := await service.forget_own(UserId(self.user.id)):
+        if gone := await self._context.service.forget_own(UserId(self.user.id)):
             logger.info("%d messages of the bot's own are out of the index", gone)
 
     async def _stay_connected(self) -> None:

@@ -366,6 +366,7 @@ reason-host-not-allowed = Das Bild liegt auf einem Rechner, den ich nicht anspre
 reason-gone = Das Bild ist nicht mehr da.
 reason-forbidden = Discord lässt mich das Bild nicht lesen.
 reason-unreachable = Das Bild ließ sich auch nach mehreren Versuchen nicht herunterladen.
+reason-readers-busy = Meine Bildleser waren zu beschäftigt für das Bild; ich versuche es später noch einmal.
 reason-internal = Ich bin an dem Bild gescheitert; mein Protokoll sagt, woran.
 
 ## Was eine Frage nicht bedeuten kann (indexer/search)

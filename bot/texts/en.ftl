@@ -369,6 +369,7 @@ reason-host-not-allowed = The picture lies on a host that I do not contact.
 reason-gone = The picture is no longer there.
 reason-forbidden = Discord does not let me read the picture.
 reason-unreachable = The picture could not be downloaded after several tries.
+reason-readers-busy = My picture readers were too busy for the picture; I try again later.
 reason-internal = I failed on the picture; my log says where.
 
 ## What a question cannot mean (indexer/search)

@@ -7,7 +7,7 @@ import hashlib
 from typing import Protocol
 
 from indexer.backoff import Backoff
-from indexer.errors import ChannelClosed, LinkExpired, Reason, Rejected, RetryLater
+from indexer.errors import ChannelClosed, LinkExpired, ReadersBusy, Reason, Rejected, RetryLater
 from indexer.ingest.items import Item
 from indexer.model import DecodedPicture, Message, PictureRef
 from indexer.ports import History
@@ -91,6 +91,8 @@ def failure_of(error: Exception) -> Reason:
         return error.reason
     if isinstance(error, ChannelClosed):
         return Reason.FORBIDDEN
+    if isinstance(error, ReadersBusy):
+        return Reason.READERS_BUSY
     if isinstance(error, RetryLater):
         return Reason.UNREACHABLE
     return Reason.INTERNAL

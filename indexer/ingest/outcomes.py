@@ -167,7 +167,7 @@ class Outcomes:
         async with self._db.transaction() as tx:
             for item in items:
                 await places.failed(tx, item.place_id, reason, self._next_attempt(item.attempts, reason))
-                if item.tally is not None and reason is Reason.UNREACHABLE:
+                if item.tally is not None and reason in (Reason.UNREACHABLE, Reason.READERS_BUSY):
                     item.tally.unreachable += 1
 
     def _next_attempt(self, attempts: int, reason: Reason) -> int | None:

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from bot.config.loader import Config
+from indexer.errors import RetryLater
 from indexer.model import ChannelId, GuildId, Message, MessageId, PictureRef, Source, UserId
+from indexer.service import Service
 from indexer.store import embeddings, messages, pictures, places
 from sandbox.reply import Reply
 from sandbox.server import open_sandbox
@@ -142,11 +144,38 @@ async def test_what_an_earlier_version_stored_of_the_bots_own_goes_at_the_start(
             assert await by_author(bot, place.world.bot.id) == 1
             assert (await bot.service.status()).total.embeddings == 9
         async with running(sandbox, tmp_path) as bot:
-            assert await by_author(bot, place.world.bot.id) == 0
+
+            async def gone() -> bool:
+                return await by_author(bot, place.world.bot.id) == 0
+
+            await until(gone)
             assert (await bot.service.status()).total.embeddings == 8
             async with bot.service.db.reader() as connection:
                 words = await connection.execute_fetchall("SELECT 1 FROM words WHERE words MATCH '\"by bo\"'")
             assert list(words) == []
+
+
+async def test_a_busy_database_at_the_start_does_not_end_the_bot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = town()
+    tried: list[UserId] = []
+    forget_own = Service.forget_own
+
+    async def busy_at_first(service: Service, bot_id: UserId) -> int:
+        tried.append(bot_id)
+        if len(tried) == 1:
+            raise RetryLater("the database is busy", retry_after=0.01)
+        return await forget_own(service, bot_id)
+
+    monkeypatch.setattr(Service, "forget_own", busy_at_first)
+    async with running(place.world, tmp_path) as bot:
+
+        async def tried_again() -> bool:
+            return len(tried) == 2
+
+        await until(tried_again)
+        assert bot.client.is_serving()
 
 
 async def store_as_before(bot: Running, place: Town, message_id: int) -> None:
