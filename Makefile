@@ -3,6 +3,7 @@
 #   PYTHON       the interpreter that makes the environment (3.11 or newer)
 #   TORCH_INDEX  the address of PyTorch's CPU package index, if your network has it: it saves several GB of
 #                CUDA libraries on Linux. Unset, everything comes from pip's own index.
+#   ROOM         for `make quick`: a folder of tests/, such as search
 #   WORKERS      test processes at once; tests wait a lot, so one more than two cores is right on two cores
 
 PYTHON      ?= python3
@@ -12,9 +13,10 @@ BIN         := $(VENV)/bin
 PIP         := $(BIN)/python -m pip --disable-pip-version-check
 BENCHES     := model encode storage index crawl answers
 WORKERS     ?= 3
+PURE_ROOMS  := config platforms query replies reports store text texts
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check fmt soak bench lock clean
+.PHONY: help demo run quick test check fmt soak bench lock clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -26,13 +28,18 @@ demo: $(VENV)/.runtime ## index a made-up server and search it, all on this mach
 run: $(VENV)/.runtime ## start the bot: Discord with a token, the sandbox without
 	$(BIN)/afterimage run
 
+quick: $(VENV)/.dev ## the tests of pure code; ROOM=search: those of one room, without processes and models
+	$(BIN)/python -m pytest -q --quick -n 2 $(if $(ROOM),tests/$(ROOM),$(addprefix tests/,$(PURE_ROOMS)))
+
 test: $(VENV)/.dev ## all tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term
 
 check: $(VENV)/.dev ## linters, types, import directions
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy --cache-dir .mypy_cache/linux --platform linux
+	$(BIN)/mypy --cache-dir .mypy_cache/darwin --platform darwin
+	$(BIN)/mypy --cache-dir .mypy_cache/win32 --platform win32
 	$(BIN)/lint-imports
 
 fmt: $(VENV)/.dev ## format the code

@@ -149,7 +149,8 @@ async def _rerun(report: Report, folder: Path, host: str) -> None:
             await pipeline.run_guild(GUILD)
         report.row("re-run on an unchanged guild: downloads", counting.fetched, "", "0", counting.fetched == 0)
         report.row("re-run on an unchanged guild: embeddings", counting.encoded, "", "0", counting.encoded == 0)
-        report.row("re-run on an unchanged guild: pages of history", history.pages - first, "", f"{CHANNELS}")
+        report.row("re-run on an unchanged guild: pages of history", history.pages - first, "", f"{CHANNELS}",
+                   history.pages - first == CHANNELS)  # fmt: skip
 
 
 class _Counting(LightEncoder):

@@ -222,7 +222,8 @@ def _probe_once(folder: Path) -> dict[str, float]:
 def _drop_from_cache(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     os.fsync(handle)
-    os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+    if sys.platform == "linux":  # elsewhere the cache stays warm
+        os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
     os.close(handle)
 
 

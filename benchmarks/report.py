@@ -35,7 +35,17 @@ class Report:
         self.rows: list[Row] = []
 
     def row(self, what: str, value: float, unit: str, goal: str = "", ok: bool | None = None) -> None:
+        """Raises ValueError for a goal without a verdict, or a verdict without a goal."""
+        if bool(goal) == (ok is None):
+            raise ValueError(f"{what}: a row has a goal and whether it is met, or neither")
         self.rows.append(Row(what, float(value), unit, goal, ok))
+
+    def summary(self) -> str:
+        """How many goals are met, and which are missed; rows without a goal count in neither."""
+        missed = [row for row in self.rows if row.ok is False]
+        goals = sum(row.ok is not None for row in self.rows)
+        lines = [f"missed: {row.what}: {row.value:,.4g} {row.unit} (goal {row.goal})" for row in missed]
+        return "\n".join([f"{goals - len(missed)} of {goals} goals met", *lines])
 
     def finish(self) -> None:
         table = Table(title=f"{self.name} · {_machine()}")
@@ -44,7 +54,9 @@ class Report:
         for row in self.rows:
             mark = {True: "yes", False: "NO", None: ""}[row.ok]
             table.add_row(row.what, f"{row.value:,.4g}", row.unit, row.goal, mark)
-        Console(width=None if sys.stdout.isatty() else 130).print(table)
+        console = Console(width=None if sys.stdout.isatty() else 130)
+        console.print(table)
+        console.print(self.summary(), markup=False)
         RESULTS.mkdir(exist_ok=True)
         record = {
             "command": f"make bench-{self.name}",

@@ -81,14 +81,18 @@ class Shutdown:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
+        # Not loop.add_signal_handler, which Windows' loops do not have: this way is the same on every system.
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.ask, number)
+
+        def handle(number: int, _: object) -> None:
+            loop.call_soon_threadsafe(self.ask, signal.Signals(number))
+
+        before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
             yield
         finally:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.remove_signal_handler(number)
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 async def _serve(config: Config, client: Client, service: Service, shutdown: Shutdown) -> None:

@@ -19,7 +19,9 @@ import os
 import signal
 import stat
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from sandbox.demo.world import SEED, build
@@ -54,8 +56,12 @@ async def serve(port: int, seed: int, token: str, ready_file: Path | None, *, wh
     """Serve the demo guild until SIGTERM, SIGINT or (`while_stdin`) the end of standard input. Raises OSError."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        loop.call_soon_threadsafe(stop.set)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        signal.signal(number, lambda *_: end())  # Windows' loops have no add_signal_handler
     demo = build(seed)
     if token:
         demo.world.application.token = token
@@ -65,18 +71,16 @@ async def serve(port: int, seed: int, token: str, ready_file: Path | None, *, wh
         if ready_file is not None:
             await asyncio.to_thread(_write, ready_file, line)
         if while_stdin:
-            try:
-                loop.add_reader(sys.stdin, _drain, stop)
-            except PermissionError:  # /dev/null has nothing to wait for: it has ended already
-                stop.set()
+            threading.Thread(target=_drain, args=(end,), name="standard input", daemon=True).start()
         await stop.wait()
 
 
-def _drain(stop: asyncio.Event) -> None:
-    """Standard input is readable: at its end, stop."""
-    if not os.read(sys.stdin.fileno(), 4096):
-        asyncio.get_running_loop().remove_reader(sys.stdin)
-        stop.set()
+def _drain(end: Callable[[], object]) -> None:
+    """Reads standard input to its end, then calls `end`. In a thread: Windows' loops wait for no file."""
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    with suppress(RuntimeError):  # the loop has been closed meanwhile
+        end()
 
 
 def _write(path: Path, line: str) -> None:

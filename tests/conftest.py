@@ -18,6 +18,43 @@ settings.register_profile("any machine", deadline=None, suppress_health_check=[H
 settings.load_profile("any machine")
 
 
+# What `make quick` leaves out: files whose tests start processes, servers or models. A new one belongs here if it takes
+# more than some seconds.
+NOT_QUICK = frozenset(
+    f"{room}/{file}.py"
+    for room, files in {
+        "app": "test_app",
+        "command_line": "test_cli test_control test_health test_running test_upkeep",
+        "crawl": "test_guild_crawl test_live test_removals test_sweep",
+        "database": "test_killed test_lock test_migrate",
+        "encode": "test_encoder test_gpu_scan test_precision test_same_pixels test_siglip test_weights",
+        "history": "test_discord_history test_search_walk test_storm",
+        "ingest": "test_pipeline",
+        "observability": "test_hardening test_log test_terminal",
+        "pictures": "test_decode test_decode_end test_decode_pool test_decode_soak test_fetch test_lockdown",
+        "vectors": "test_index_kill",
+    }.items()
+    for file in files.split()
+)
+# Rooms of which every test, or nearly, starts the bot or the sandbox.
+SLOW_ROOMS = frozenset({"commands", "gateway", "permissions", "sandbox"})
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="leave out tests that start processes, servers or models")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """None leaves the decision to pytest."""
+    return True if config.getoption("--quick") and is_slow(collection_path) else None
+
+
+def is_slow(path: Path) -> bool:
+    """Whether `make quick` leaves the file or folder out."""
+    here = path.relative_to(Path(__file__).parent)
+    return here.as_posix() in NOT_QUICK | SLOW_ROOMS
+
+
 @pytest.fixture(autouse=True)
 def loop_guard() -> Iterator[LoopGuard]:
     """Fails the test when one callback kept an event loop for longer than `loop_guard.BOUND_S`."""

@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from indexer.platforms.files import read_at
+
 BOUND_S = 0.75  # seconds; what the bot itself must keep is far less (50 ms), measured by benchmarks
 
 _SCHEDSTAT = Path("/proc/thread-self/schedstat")
@@ -106,14 +108,14 @@ def _run_delay(files: threading.local) -> float:
     handle: int | None = getattr(files, "handle", None)
     if handle is None:
         try:
-            handle = os.open(_SCHEDSTAT, os.O_RDONLY | os.O_CLOEXEC)
+            handle = os.open(_SCHEDSTAT, os.O_RDONLY)
         except OSError:
             handle = -1
         files.handle = handle
         files.closer = _Closer(handle)
     if handle < 0:
         return 0.0
-    return int(os.pread(handle, 64, 0).split()[1]) / 1e9
+    return int(read_at(handle, 64, 0).split()[1]) / 1e9
 
 
 class _Closer:

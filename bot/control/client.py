@@ -6,6 +6,7 @@ import asyncio
 import hmac
 import json
 import secrets
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -83,7 +84,7 @@ async def _connect(data_dir: Path) -> tuple[asyncio.StreamReader, asyncio.Stream
     path = socket_path(data_dir)
     try:
         async with asyncio.timeout(ASK_S):
-            if path is not None and await asyncio.to_thread(path.exists):
+            if sys.platform != "win32" and path is not None and await asyncio.to_thread(path.exists):
                 return *await asyncio.open_unix_connection(path, limit=LINE_BYTES), None
             found = json.loads(await asyncio.to_thread(port_path(data_dir).read_text, "utf-8"))
             return *await asyncio.open_connection("127.0.0.1", int(found["port"]), limit=LINE_BYTES), str(found["key"])

@@ -19,6 +19,7 @@ import hashlib
 import hmac
 import json
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -45,7 +46,7 @@ class BadLine(ValueError):
 def socket_path(data_dir: Path) -> Path | None:
     """Where the Unix socket of this data folder lies; None where it cannot have one."""
     path = data_dir.resolve() / SOCKET
-    return path if hasattr(os, "getuid") and len(os.fsencode(path)) <= SOCKET_PATH_BYTES else None
+    return path if sys.platform != "win32" and len(os.fsencode(path)) <= SOCKET_PATH_BYTES else None
 
 
 def port_path(data_dir: Path) -> Path:

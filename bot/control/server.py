@@ -10,6 +10,7 @@ import os
 import secrets
 import socket
 import struct
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -69,7 +70,7 @@ async def open_control(data_dir: Path, handlers: Mapping[str, Handler], drain_s:
 async def _listen(data_dir: Path, control: _Control) -> asyncio.Server | None:
     _clear(data_dir)
     path = socket_path(data_dir)
-    if path is not None:
+    if sys.platform != "win32" and path is not None:
         try:
             return await _listen_unix(path, control)
         except OSError as error:  # some network file systems and shared folders hold no sockets
@@ -89,25 +90,26 @@ def _clear(data_dir: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-async def _listen_unix(path: Path, control: _Control) -> asyncio.Server:
-    listening = _bound(path)
-    try:
-        return await asyncio.start_unix_server(control.accept, sock=listening, limit=LINE_BYTES)
-    except BaseException:
-        listening.close()
-        raise
+if sys.platform != "win32":
 
+    async def _listen_unix(path: Path, control: _Control) -> asyncio.Server:
+        listening = _bound(path)
+        try:
+            return await asyncio.start_unix_server(control.accept, sock=listening, limit=LINE_BYTES)
+        except BaseException:
+            listening.close()
+            raise
 
-def _bound(path: Path) -> socket.socket:
-    """The socket at `path`, which only this user can reach. It does not listen yet, so nobody has connected before."""
-    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        bound.bind(os.fspath(path))
-        path.chmod(0o600)
-    except BaseException:
-        bound.close()
-        raise
-    return bound
+    def _bound(path: Path) -> socket.socket:
+        """The socket at `path`, which only this user can reach. It does not listen yet: nobody has connected before."""
+        bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            bound.bind(os.fspath(path))
+            path.chmod(0o600)
+        except BaseException:
+            bound.close()
+            raise
+        return bound
 
 
 async def _listen_loopback(path: Path, control: _Control) -> asyncio.Server:
@@ -125,10 +127,11 @@ def _write(path: Path, found: Mapping[str, Any]) -> None:
 
 def is_same_user(connection: Any) -> bool:
     """Whether the other end of a Unix socket is of this process's user; True where the system cannot tell."""
-    if not hasattr(socket, "SO_PEERCRED"):
-        return True
-    _, user, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    return bool(user == os.geteuid())
+    same = True
+    if sys.platform == "linux":
+        _, user, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        same = bool(user == os.geteuid())
+    return same
 
 
 @dataclass(slots=True)

@@ -30,6 +30,7 @@ from indexer.database.connections import (
 )
 from indexer.database.room import Room
 from indexer.errors import DiskFull, RetryLater, StorageError
+from indexer.platforms.files import BINARY
 
 __all__ = [
     "FILE_NAME",
@@ -146,7 +147,7 @@ class Database:
         if self._file is None:
             # Closed with the database and not before: closing any handle of a file drops the locks that SQLite holds on
             # it in this process.
-            self._file = await asyncio.to_thread(os.open, self.path, os.O_RDWR)
+            self._file = await asyncio.to_thread(os.open, self.path, os.O_RDWR | BINARY)
         handle = self._file
         async with self.reader() as connection:
             ((page_size,),) = await connection.execute_fetchall("PRAGMA page_size")

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from indexer.database.connections import to_the_end
+from indexer.platforms import files
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         """Opens or makes the file and reads what is not done. Blocks. Raises OSError."""
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | files.BINARY, 0o600)
         try:
             self.pending: dict[int, Mapping[str, Any]] = {}
             self._end = self._read()
@@ -46,7 +47,7 @@ class Journal:
                 with suppress(OSError):  # no room now, or no such thing on this file system: it grows as it is written
                     os.posix_fallocate(self._file, 0, RESERVED_BYTES)
             os.fsync(self._file)
-            _sync_folder(path.parent)
+            files.sync_folder(path.parent)
         except BaseException:
             os.close(self._file)
             raise
@@ -91,7 +92,7 @@ class Journal:
         self._queued += 1
 
     def _append(self, data: bytes) -> None:
-        os.pwrite(self._file, data, self._end)
+        files.write_at(self._file, data, self._end)
         os.fsync(self._file)
         self._end += len(data)
 
@@ -102,7 +103,7 @@ class Journal:
         """
         for start, length in ((0, SECTOR), (SECTOR, self._end - SECTOR)):
             if length > 0:
-                os.pwrite(self._file, b"\0" * length, start)
+                files.write_at(self._file, b"\0" * length, start)
                 os.fsync(self._file)
         if os.fstat(self._file).st_size > RESERVED_BYTES:
             os.ftruncate(self._file, RESERVED_BYTES)
@@ -110,7 +111,7 @@ class Journal:
 
     def _read(self) -> int:
         """Fills `pending`; returns where the next line is to be written."""
-        content = os.pread(self._file, os.fstat(self._file).st_size, 0)
+        content = files.read_at(self._file, os.fstat(self._file).st_size, 0)
         end = 0
         for line in content.split(b"\0", 1)[0].splitlines(keepends=True):
             try:
@@ -127,13 +128,5 @@ class Journal:
         # What a torn line left behind must not be read after a shorter one that takes its place.
         torn = content[end:].rstrip(b"\0")
         if torn:
-            os.pwrite(self._file, b"\0" * len(torn), end)
+            files.write_at(self._file, b"\0" * len(torn), end)
         return end
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

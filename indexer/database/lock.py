@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import stat
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from indexer.errors import StorageError
+from indexer.platforms.file_lock import let_go, try_lock
+from indexer.platforms.files import BINARY, write_at
 
 FILE_NAME = "writer.lock"
-
-# A forked child shares the lock with its parent and would keep it when the parent is killed: it lets go at birth.
-_held: set[int] = set()
-
-
-def _let_go_in_child() -> None:
-    for handle in _held:
-        with suppress(OSError):
-            os.close(handle)
-    _held.clear()
-
-
-os.register_at_fork(after_in_child=_let_go_in_child)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,33 +38,31 @@ def hold(folder: Path) -> Iterator[Holder]:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _close_to_others(folder)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | BINARY, 0o600)
     except OSError as error:
         raise StorageError(
             f"{path} cannot be written ({error.strerror}). Check data_dir and its permissions."
         ) from error
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            try_lock(handle)
         except BlockingIOError as error:
             raise StorageError(_taken(folder, holder(folder))) from error
         except OSError as error:
             raise StorageError(
                 f"{path} cannot be locked ({error.strerror}). Choose a data_dir on a local disk: SQLite locks too."
             ) from error
-        _held.add(handle)
         me = Holder(
             os.getpid(),
             " ".join(" ".join(sys.orig_argv).split())[:200],
             datetime.now(UTC).isoformat(timespec="seconds"),
         )
         os.ftruncate(handle, 0)
-        os.pwrite(handle, json.dumps(asdict(me)).encode(), 0)
+        write_at(handle, json.dumps(asdict(me)).encode(), 0)
         yield me
         os.ftruncate(handle, 0)  # not unlinked: a second process may have the file open and be about to lock it
     finally:
-        _held.discard(handle)
-        os.close(handle)
+        let_go(handle)
 
 
 def _close_to_others(folder: Path) -> None:

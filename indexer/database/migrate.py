@@ -18,6 +18,7 @@ from importlib import resources
 from pathlib import Path
 
 from indexer.errors import StorageError
+from indexer.platforms.files import sync_file, sync_folder
 
 # "AfIm" in ASCII: what `file` and SQLite see in the header of our databases, and of nobody else's.
 APPLICATION_ID = 0x4166496D
@@ -159,9 +160,9 @@ def back_up(connection: sqlite3.Connection, path: Path, version: int) -> Path:
         connection.backup(copy)
         # The copy carries the WAL flag of its source, and would grow a -wal of its own when somebody looks into it.
         copy.execute("PRAGMA journal_mode = DELETE").fetchone()
-    _sync(unfinished)
+    sync_file(unfinished)
     unfinished.rename(target)
-    _sync(path.parent)
+    sync_folder(path.parent)
     for old in backups(path)[:-KEPT_BACKUPS]:
         old.unlink()
     return target
@@ -199,11 +200,3 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10.0)
     connection.execute("PRAGMA secure_delete = ON")  # what a migration frees holds no old bytes either
     return connection
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

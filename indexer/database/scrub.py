@@ -17,12 +17,13 @@ than MOST_PAGES pages. The file must not have pointer maps (auto_vacuum = NONE).
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from indexer.platforms import files
 
 MOST_PAGES = 1 << 25  # 137 GB of 4 KiB pages: above that a page number may begin with a 2
 _HEADER = 100
@@ -32,7 +33,7 @@ _LEAF, _INTERIOR = (10, 13), (2, 5)
 
 def find(handle: int, page_size: int, first: int, count: int) -> list[int]:
     """Which of the pages `first` … `first + count - 1` have a gap that is not all zeros. The first one is 1. Blocks."""
-    data = os.pread(handle, count * page_size, (first - 1) * page_size)
+    data = files.read_at(handle, count * page_size, (first - 1) * page_size)
     pages = np.frombuffer(data, np.uint8, len(data) // page_size * page_size).reshape(-1, page_size)
     found: list[int] = []
     if first == 1 and len(pages):
@@ -50,11 +51,11 @@ def clean(handle: int, page_size: int, numbers: Iterable[int]) -> None:
     """Zeros over the gaps of these pages, as they are in the file now. Blocks."""
     for number in numbers:
         offset = (number - 1) * page_size
-        page = np.frombuffer(os.pread(handle, page_size, offset), np.uint8)
+        page = np.frombuffer(files.read_at(handle, page_size, offset), np.uint8)
         header = _HEADER if number == 1 else 0
         begin, end = (int(bound[0]) for bound in _gaps(page[None, header:]))
         if header + begin < end <= page_size:
-            os.pwrite(handle, bytes(end - header - begin), offset + header + begin)
+            files.write_at(handle, bytes(end - header - begin), offset + header + begin)
 
 
 def logged(wal: Path, page_size: int) -> set[int]:

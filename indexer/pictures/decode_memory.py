@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -33,8 +34,9 @@ def worker_memory(processes: int) -> int:
 def machine_memory() -> int:
     """Bytes of memory that this process can have at all: of the machine, or of the container it is in."""
     found = [_UNKNOWN]
-    with suppress(AttributeError, ValueError, OSError):
-        found = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    if sys.platform != "win32":
+        with suppress(ValueError, OSError):
+            found = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
     for path in _limit_files():
         with suppress(OSError, ValueError):  # "max" is no number: no limit
             found.append(int(path.read_text()))

@@ -17,6 +17,7 @@ from indexer.errors import Reason, Rejected
 from indexer.model import DecodedPicture, PixelSpec
 from indexer.pictures.decode_protocol import ANSWER, REQUEST
 from indexer.pictures.lockdown.report import Lockdown
+from indexer.platforms.processes import kill, minimal_environment
 
 _CHUNK = 256 * 1024  # bytes handed to a pipe at once, so that a large file never holds the loop for long
 _START_S = 30.0  # a worker starts in 0.2 s; a machine so busy that it takes longer than this is broken
@@ -67,6 +68,10 @@ def command(arguments: str, module: str = "indexer.pictures.decode_worker") -> l
     return [sys.executable, "-I", "-S", "-c", code]
 
 
+def _environment() -> dict[str, str]:
+    return {**minimal_environment(sys.platform, os.environ), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
+
 class Worker:
     """One process. Serves one picture at a time. `lockdown` says what it told of its own lock-down."""
 
@@ -90,7 +95,7 @@ class Worker:
             process = await asyncio.create_subprocess_exec(
                 *command(settings.as_json()),
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-                env={"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}, start_new_session=True,
+                env=_environment(), start_new_session=True,
             )  # fmt: skip
         except OSError as error:
             raise CannotStart(str(error)) from error
@@ -177,7 +182,7 @@ class Worker:
         # ended by itself (SIGPROF: too slow) from asyncio, which then knows no better than 255.
         if self._process.returncode is None:
             with suppress(ProcessLookupError):
-                os.kill(self._process.pid, signal.SIGKILL)
+                kill(self._process.pid)
         # asyncio tells of a process's end only once its pipes are at theirs, and a pipe whose reader was cancelled in
         # the middle of a large answer is paused for good: without this the wait would never end.
         with suppress(OSError, RuntimeError):  # RuntimeError: somebody else reads, and will come to the end

@@ -10,7 +10,6 @@ import codecs
 import copy  # noqa: F401 -- Pillow's reader of GIF imports it in the middle of a picture
 import json
 import os
-import signal
 import sys
 from contextlib import suppress
 from typing import Any, BinaryIO
@@ -30,6 +29,7 @@ from indexer.model import DecodedPicture, PixelSpec, ResizeMode
 from indexer.pictures.decode_picture import Limits, decode_picture
 from indexer.pictures.decode_protocol import ANSWER, REQUEST
 from indexer.pictures.lockdown.apply import lock_down
+from indexer.platforms.processes import limit_processor_time, lower_priority
 
 
 def answer_to(data: bytes, spec: PixelSpec, limits: Limits) -> tuple[bytes, list[bytes]]:
@@ -63,9 +63,11 @@ def serve(requests: BinaryIO, answers: BinaryIO, spec: PixelSpec, limits: Limits
         data = requests.read(length)
         if len(data) < length:
             return
-        _limit_time(budget_s)
+        # Processor time, since a picture must not be called slow because the machine is busy. It also ends a worker
+        # whose bot is gone in the middle of a picture.
+        limit_processor_time(budget_s)
         header, frames = answer_to(data, spec, limits)
-        _limit_time(0)
+        limit_processor_time(0)
         del data
         answers.write(ANSWER.pack(len(header)))
         answers.write(header)
@@ -74,23 +76,12 @@ def serve(requests: BinaryIO, answers: BinaryIO, spec: PixelSpec, limits: Limits
         answers.flush()
 
 
-def _limit_time(seconds: float) -> None:
-    """Let the system end this process after so much processor time (SIGPROF); 0: no limit.
-
-    Processor time, since a picture must not be called slow because the machine is busy. It also ends a worker whose bot
-    is gone in the middle of a picture.
-    """
-    with suppress(AttributeError):  # Windows has none
-        signal.setitimer(signal.ITIMER_PROF, seconds)
-
-
 def enter(settings: dict[str, Any]) -> BinaryIO:
     """Gives up everything but the pipes, says so on standard output, and returns the way for answers.
 
     Indexing gives way to questions and to the bot itself by a nice value.
     """
-    with suppress(AttributeError):  # Windows has none
-        os.nice(settings["nice"])
+    lower_priority(settings["nice"])
     Image.preinit()
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # a worker is one core's worth of work
     for codec in ("ascii", "latin-1", "utf-8", "utf-16"):

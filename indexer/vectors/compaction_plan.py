@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import secrets
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ import numpy as np
 
 from indexer.errors import DiskFull, RetryLater
 from indexer.model import GuildId, ModelId
+from indexer.platforms.files import sync_folder
 from indexer.settings import IndexSettings
 from indexer.vectors import log_follower, segment_writer
 from indexer.vectors.compaction_input import Old, Snapshot, Vectors
@@ -171,7 +171,7 @@ def _write(
             paths.append(final)
         for folder in {path.parent for path in paths}:
             for level in (folder, folder.parent, folder.parent.parent):
-                _sync(level)
+                sync_folder(level)
     except BaseException as error:
         for path in begun:
             path.unlink(missing_ok=True)
@@ -181,11 +181,3 @@ def _write(
             raise RetryLater(f"No segment could be written ({error}). Searches go on; check the disk.") from error
         raise
     return records, paths
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

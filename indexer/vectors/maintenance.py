@@ -8,6 +8,7 @@ happens in between leaves lines in the log, and those are looked at again by eve
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import threading
 import time
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from indexer.database.database import Database, to_the_end
 from indexer.model import GuildId, ModelId
+from indexer.platforms.files import delete
 from indexer.vectors import compaction_plan, log_follower
 from indexer.vectors.compaction_input import Snapshot
 from indexer.vectors.compaction_plan import CompactionPlan
@@ -27,6 +29,8 @@ from indexer.vectors.segment import SUFFIX
 
 if TYPE_CHECKING:
     from indexer.vectors.index import VectorIndex
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -150,15 +154,15 @@ class Maintenance:
             names = {name for (name,) in connection.execute("SELECT name FROM segments")}
         for path in [*folder.glob(f"*/*/*{SUFFIX}"), *folder.glob(f"*/*/*{compaction_plan.PARTIAL}")]:
             if path.suffix == compaction_plan.PARTIAL or path.stem not in names:
-                with suppress(FileNotFoundError):
-                    path.unlink()
+                delete(path)
         for empty in [*folder.glob("*/*"), *folder.glob("*")]:
             with suppress(OSError):
                 empty.rmdir()
 
     def _unlink(self, paths: Iterable[Path]) -> None:
         for path in paths:
-            path.unlink(missing_ok=True)
+            if not delete(path):
+                logger.info("%s is still read: Windows keeps it until a later compaction finds it free", path)
 
     async def _in_thread(self, work: Callable[[Callable[[], None]], T]) -> T:
         """`work(check)` in a thread; cancelled, the thread is told through `check` and awaited before this goes on."""

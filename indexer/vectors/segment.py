@@ -25,6 +25,8 @@ from typing import Any
 
 import numpy as np
 
+from indexer.platforms.files import BINARY
+from indexer.platforms.memory_map import map_for_reading, read_ahead
 from indexer.vectors.columns import Bytes, Codes, Ints, Rows
 
 MAGIC = b"AFTIMG\x00\x01"
@@ -88,7 +90,8 @@ class SortedIds:
 class Segment:
     """A block in a mapped file. Opening checks sizes, header and row table; `verify` the rest.
 
-    Lives as long as someone refers to it, also when the file has been unlinked meanwhile.
+    Lives as long as someone refers to it, also when the file has been unlinked meanwhile (Windows
+    keeps it until then).
     """
 
     def __init__(self, path: Path, record: Record, dimension: int) -> None:
@@ -159,9 +162,9 @@ class Segment:
         The codes first: a wide scan needs all of them, and of the vectors only a few.
         """
         codes = (HEADER_BYTES + 2 * self.dimension * self.record.vectors) // mmap.PAGESIZE * mmap.PAGESIZE
-        self._map.madvise(mmap.MADV_WILLNEED, codes, len(self._data) - codes)
+        read_ahead(self._map, codes, len(self._data) - codes)
         if codes:
-            self._map.madvise(mmap.MADV_WILLNEED, 0, codes)
+            read_ahead(self._map, 0, codes)
 
     def verify(self, stopped: Callable[[], bool]) -> bool:
         """Whether vectors and codes are as they were written. Blocks without the GIL; True when `stopped` says so."""
@@ -175,12 +178,12 @@ class Segment:
 
 def _map(path: Path, record: Record) -> mmap.mmap:
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDONLY | BINARY)
         try:
             size = os.fstat(handle).st_size
             if size != record.byte_count or size < HEADER_BYTES + 16:
                 raise Damaged(record, f"{path}: {size} bytes instead of {record.byte_count}")
-            return mmap.mmap(handle, size, mmap.MAP_SHARED, mmap.PROT_READ)
+            return map_for_reading(handle, size)
         finally:
             os.close(handle)
     except OSError as error:

@@ -184,7 +184,8 @@ async def _row(
 async def _until_terminated(demo: Coroutine[Any, Any, bool]) -> bool:
     """The demo's outcome. SIGTERM ends it as Ctrl-C does: the bot is stopped first."""
     running = asyncio.ensure_future(demo)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
+    loop = asyncio.get_running_loop()
+    signal.signal(signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(running.cancel))
     return await running
 
 

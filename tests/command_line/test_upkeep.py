@@ -28,9 +28,11 @@ from tests.worlds.running_bot import DEADLINE_S, Town, noise, running, town, unt
 
 async def commanded(folder: Path, *arguments: str, typed: bytes | None = None) -> tuple[int, str, str]:
     """Exit code and outputs of one command in `folder`; `typed`: what a person at a terminal types."""
-    stdin, master = asyncio.subprocess.DEVNULL, None
-    if typed is not None:
+    stdin = asyncio.subprocess.DEVNULL
+    terminal: list[int] = []  # both ends
+    if sys.platform != "win32" and typed is not None:
         master, stdin = pty.openpty()
+        terminal += (master, stdin)
         os.write(master, typed)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bot", *arguments),
@@ -43,9 +45,8 @@ async def commanded(folder: Path, *arguments: str, typed: bytes | None = None) -
     try:
         out, err = await process.communicate()
     finally:
-        if master is not None:
-            os.close(master)
-            os.close(stdin)
+        for end in terminal:
+            os.close(end)
     assert process.returncode is not None
     return process.returncode, out.decode(), err.decode()
 

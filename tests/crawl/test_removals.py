@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -137,7 +136,7 @@ async def test_killed_before_it_was_stored_it_is_stored_by_the_next_start(tmp_pa
     )
     assert process.stdout is not None
     assert await process.stdout.readline() == b"written down\n"
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     await process.wait()
     async with open_world(tmp_path, decodes=False) as world:
         assert len(world.removals.pending) == 3

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.database.journal import RESERVED_BYTES, Journal
+from indexer.platforms import files
 
 
 @pytest.fixture
@@ -77,15 +78,15 @@ async def test_lines_that_could_not_be_written_are_written_with_the_next(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal = Journal(path)
-    pwrite = os.pwrite
+    write_at = files.write_at
 
     def full(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "pwrite", full)
+    monkeypatch.setattr(files, "write_at", full)
     journal.add({"n": 1})
     await journal.flush()
-    monkeypatch.setattr(os, "pwrite", pwrite)
+    monkeypatch.setattr(files, "write_at", write_at)
     journal.add({"n": 2})
     await journal.flush()
     journal.close()

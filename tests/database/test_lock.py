@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import stat
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import pytest
 
 from indexer.database import lock
 from indexer.errors import StorageError
+from indexer.platforms.processes import kill
 
 HOLD = """
 import sys, time
@@ -47,7 +47,7 @@ def test_the_lock_vanishes_with_a_killed_process(tmp_path: Path) -> None:
         assert process.stdout.readline() == "held\n"
         with pytest.raises(StorageError, match=f"process {process.pid} "), lock.hold(tmp_path):
             pass
-        process.send_signal(signal.SIGKILL)
+        process.kill()
         process.wait(10)
         with lock.hold(tmp_path) as me:
             assert me.pid == os.getpid()
@@ -67,17 +67,18 @@ with lock.hold(Path(sys.argv[1])):
 """
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows forks no process")
 def test_a_forked_child_does_not_keep_the_lock_of_a_killed_parent(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", FORK, tmp_path], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         child = int(process.stdout.readline())
-        process.send_signal(signal.SIGKILL)
+        process.kill()
         process.wait(10)
         try:
             with lock.hold(tmp_path):
                 os.kill(child, 0)  # it lives, and yet the lock is ours
         finally:
-            os.kill(child, signal.SIGKILL)
+            kill(child)
 
 
 def test_a_garbled_lock_file_is_no_obstacle(tmp_path: Path) -> None:
@@ -95,6 +96,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes of folders")
 def test_a_folder_that_somebody_made_is_closed_to_others(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.mkdir(mode=0o755)
@@ -103,6 +105,7 @@ def test_a_folder_that_somebody_made_is_closed_to_others(tmp_path: Path) -> None
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes of folders")
 def test_a_folder_that_all_users_share_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     folder = tmp_path / "shared"
     folder.mkdir()

@@ -49,6 +49,10 @@ for name in ("environ", "mem", "maps"):
 """
 
 
+def is_root() -> bool:
+    return sys.platform != "win32" and os.geteuid() == 0
+
+
 def seen(mode: str, user: str) -> tuple[list[str], bytes, bool]:
     """What a spy sees, what /proc/PID/environ holds for root, and whether children inherit the token."""
     root = str(Path(__file__).parents[2])
@@ -60,7 +64,7 @@ def seen(mode: str, user: str) -> tuple[list[str], bytes, bool]:
         spy = subprocess.run(
             [sys.executable, "-c", SPY, str(bot.pid), user], capture_output=True, text=True, env={}, check=True
         )
-        environ = Path(f"/proc/{bot.pid}/environ").read_bytes() if os.geteuid() == 0 else b""
+        environ = Path(f"/proc/{bot.pid}/environ").read_bytes() if is_root() else b""
         bot.communicate("x")
     assert inherited in ("0", "1"), inherited
     return spy.stdout.splitlines(), environ, inherited == "1"
@@ -76,7 +80,7 @@ def test_a_process_of_the_same_user_reads_neither_memory_nor_environment() -> No
 
 
 def test_the_token_is_gone_from_the_environment_even_for_root() -> None:
-    if os.geteuid() != 0:
+    if not is_root():
         pytest.skip("only root may look into a process that is not dumpable")
     assert TOKEN.encode() in seen("plain", "root")[1]
     environ = seen("hardened", "root")[1]

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import struct
+import sys
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -304,9 +305,10 @@ async def test_a_worker_sees_no_secrets_and_leaves_when_the_bot_is_gone(
     async with open_decoder(DecodeSettings(workers=1), SPEC):
         for child in children():
             assert "secret" not in "".join(child.environ().values())
-            loaded = " ".join(mapped.path for mapped in child.memory_maps())
-            assert "torch" not in loaded
-            assert "discord" not in loaded
+            if sys.platform != "darwin":  # psutil reads no maps there
+                loaded = " ".join(mapped.path for mapped in child.memory_maps())
+                assert "torch" not in loaded
+                assert "discord" not in loaded
 
 
 def test_flipped_bytes_give_a_picture_or_a_reason_and_never_end_the_pool() -> None:

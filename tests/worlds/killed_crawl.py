@@ -21,6 +21,8 @@ from indexer.model import Message, MessageId
 from indexer.store import embeddings, messages, pictures, places, spans
 from tests.worlds.records import CHANNEL, MODEL, decoded, message, picture, settle, vector
 
+assert sys.platform != "win32", "it forks"
+
 NEWEST = 40_000
 PAGE = 20
 

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from indexer.database import migrate
 
+assert sys.platform != "win32", "it forks"
+
 
 def main(folder: Path, start: int) -> None:
     steps = migrate.shipped()

@@ -19,6 +19,8 @@ from indexer.pictures.decode_worker import enter
 from indexer.pictures.lockdown import landlock, seccomp
 from indexer.pictures.lockdown.linux import PR_SET_NO_NEW_PRIVS, prctl
 
+assert sys.platform == "linux", "it tries Linux's system calls"
+
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 

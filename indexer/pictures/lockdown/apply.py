@@ -10,6 +10,9 @@ from indexer.pictures.lockdown import landlock, seccomp
 from indexer.pictures.lockdown.linux import PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS, Unavailable, prctl
 from indexer.pictures.lockdown.report import Lockdown
 
+if sys.platform != "win32":
+    import resource
+
 
 def lock_down(memory_bytes: int) -> Lockdown:
     """Leaves this process what it has open, `memory_bytes` of address space more than it has now, and nothing else.
@@ -18,6 +21,7 @@ def lock_down(memory_bytes: int) -> Lockdown:
     where a kernel lacks one, the others hold.
     """
     parts = {
+        "time limit": _can_limit_time,
         "memory limit": lambda: _limit_memory(memory_bytes),
         "not dumpable": lambda: prctl(PR_SET_DUMPABLE, 0),
         "no new privileges": lambda: prctl(PR_SET_NO_NEW_PRIVS, 1),
@@ -32,22 +36,25 @@ def _missing(part: Callable[[], object]) -> str:
     """Puts a part in force; says why not where that fails."""
     try:
         part()
-    except ImportError:
-        return f"{sys.platform} has none"
     except (Unavailable, ValueError, OSError) as error:
         return str(error)
     return ""
 
 
+def _can_limit_time() -> None:
+    """Each picture sets its own limit of processor time, where the system has a timer of it."""
+    if sys.platform == "win32":
+        raise Unavailable(f"{sys.platform} has none")
+
+
 def _limit_memory(beyond_bytes: int) -> None:
     """Caps the address space at what is mapped now plus `beyond_bytes`."""
-    import resource
-
-    if sys.platform != "linux":  # others accept the limit and ignore it, or count what cannot be known here
+    if sys.platform == "linux":
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        cap = pages * resource.getpagesize() + beyond_bytes
+        resource.setrlimit(resource.RLIMIT_AS, (cap, cap))
+    else:  # others accept the limit and ignore it, or count what cannot be known here
         raise Unavailable(f"{sys.platform} has none")
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    cap = pages * resource.getpagesize() + beyond_bytes
-    resource.setrlimit(resource.RLIMIT_AS, (cap, cap))
 
 
 def _limit_files_and_processes() -> None:
@@ -55,9 +62,10 @@ def _limit_files_and_processes() -> None:
 
     The system ignores the limit on processes for root, whom seccomp and landlock hold all the same.
     """
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+    if sys.platform != "win32":
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+    else:
+        raise Unavailable(f"{sys.platform} has none")

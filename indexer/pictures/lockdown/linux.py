@@ -17,9 +17,9 @@ class Unavailable(Exception):
 
 
 def _libc() -> ctypes.CDLL:
-    if sys.platform != "linux":
-        raise Unavailable(f"{sys.platform} has none")
-    return ctypes.CDLL(None, use_errno=True)
+    if sys.platform == "linux":
+        return ctypes.CDLL(None, use_errno=True)
+    raise Unavailable(f"{sys.platform} has none")
 
 
 def prctl(option: int, value: int = 0) -> int:

@@ -1,0 +1,82 @@
+"""Files by their handle: bytes at an offset, bytes that survive a power cut, files that are deleted while in use."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from pathlib import Path
+
+# Windows translates line ends in what is opened without it.
+if sys.platform == "win32":
+    BINARY = os.O_BINARY
+else:
+    BINARY = 0
+
+_seeking = threading.Lock()  # a handle has one position for all threads
+
+
+def read_at(handle: int, length: int, offset: int) -> bytes:
+    """At most `length` bytes from `offset` on; fewer at the end of the file. Blocks. Raises OSError."""
+    if sys.platform == "win32":
+        return read_by_seeking(handle, length, offset)
+    else:  # noqa: RET505 -- mypy follows a platform check only with its else
+        return os.pread(handle, length, offset)
+
+
+def write_at(handle: int, data: bytes, offset: int) -> int:
+    """Writes at `offset`; returns how many bytes were written. Blocks. Raises OSError."""
+    if sys.platform == "win32":
+        return write_by_seeking(handle, data, offset)
+    else:  # noqa: RET505
+        return os.pwrite(handle, data, offset)
+
+
+def read_by_seeking(handle: int, length: int, offset: int) -> bytes:
+    """`read_at` for Windows, which has no pread."""
+    with _seeking:
+        os.lseek(handle, offset, os.SEEK_SET)
+        return os.read(handle, length)
+
+
+def write_by_seeking(handle: int, data: bytes, offset: int) -> int:
+    """`write_at` for Windows, which has no pwrite."""
+    with _seeking:
+        os.lseek(handle, offset, os.SEEK_SET)
+        return os.write(handle, data)
+
+
+def sync_file(path: Path) -> None:
+    """Returns when the file's bytes are on the disk. Blocks. Raises OSError."""
+    handle = os.open(path, os.O_RDWR | BINARY)  # Windows syncs no handle that cannot write
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_folder(folder: Path) -> None:
+    """Returns when new and renamed files of `folder` are on the disk. Blocks. Raises OSError.
+
+    Windows opens no folder: there NTFS's own journal keeps names in order, and a power cut may undo the newest rename.
+    """
+    if sys.platform != "win32":
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def delete(path: Path) -> bool:
+    """Deletes the file if it is there. False where Windows keeps it, because somebody has it open or mapped.
+
+    Raises OSError for any other reason.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except PermissionError:
+        if sys.platform == "win32":
+            return False
+        raise
+    return True
