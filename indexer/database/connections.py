@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import shutil
 import sqlite3
 import weakref
 from collections.abc import Coroutine, Iterator
@@ -112,8 +112,7 @@ def translated(path: Path) -> Iterator[None]:
 
 def _no_room(path: Path) -> bool:
     """SQLite calls a full disk an I/O error where it happens to one of the small files beside the database."""
-    found = os.statvfs(path.parent)
-    return found.f_bavail * found.f_frsize < SHARED_MEMORY_BYTES
+    return shutil.disk_usage(path.parent).free < SHARED_MEMORY_BYTES
 
 
 def error_code(error: sqlite3.Error) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
+import shutil
 from pathlib import Path
 
 from indexer.errors import DiskFull
@@ -67,8 +67,7 @@ class Room:
 
     async def look(self) -> None:
         """Looks at the disk once. Resting begins below what is to stay free, and ends a tenth above it."""
-        found = await asyncio.to_thread(os.statvfs, self._folder)
-        self._free_bytes = found.f_bavail * found.f_frsize
+        self._free_bytes = (await asyncio.to_thread(shutil.disk_usage, self._folder)).free
         if self.low and self._free_bytes >= self._needed_bytes + self._needed_bytes // 10 and self._free_bytes > 0:
             log.info("the disk of %s has room again: indexing goes on", self._folder)
             self._there.set()
