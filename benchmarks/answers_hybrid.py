@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.report import Report
 from bot.history.message_parser import parse_message
 from indexer.database.database import Database, open_database
-from indexer.encode.clip import open_encoder
+from indexer.encode.encoder import open_encoder
 from indexer.errors import Rejected
 from indexer.model import (
     Channel,

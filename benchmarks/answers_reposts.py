@@ -23,7 +23,7 @@ import pdqhash
 from PIL import Image
 
 from benchmarks.report import Report
-from indexer.encode.clip import open_encoder
+from indexer.encode.encoder import open_encoder
 from indexer.model import Pixels, PixelSpec, Vectors
 from indexer.pictures.decode_picture import Limits, decode_picture
 from indexer.ports import Encoder

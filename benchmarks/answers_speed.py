@@ -23,7 +23,7 @@ from benchmarks.report import Report
 from bot.config.loader import Config, DiscordSettings, LimitSettings, Secret
 from bot.gateway.client import Client
 from indexer.database.database import open_database
-from indexer.encode.clip import open_encoder
+from indexer.encode.encoder import open_encoder
 from indexer.model import ChannelId, Filter, GuildId, ModelSpec, Pixels, PixelSpec, Vectors
 from indexer.ports import Encoder, Priority
 from indexer.query.query import Query

@@ -25,7 +25,7 @@ from safetensors.torch import save_file
 from benchmarks.crawl_search import search_against_paging
 from benchmarks.crawl_world import GUILD, PICTURES, ComputedHistory, FromMemory, open_cdn, picture
 from benchmarks.report import Report
-from indexer.encode.clip import open_encoder
+from indexer.encode.encoder import open_encoder
 from indexer.ingest.pipeline import open_pipeline
 from indexer.model import ChannelId, Filter, Guild, ModelSpec, Pixels, PixelSpec, Vectors
 from indexer.ports import Encoder, History, Priority

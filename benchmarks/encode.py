@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.report import Report
-from indexer.encode.clip import ClipEncoder, open_encoder
+from indexer.encode.encoder import ModelEncoder, open_encoder
 from indexer.encode.openmp import spin_briefly
 from indexer.model import Pixels, PixelSpec
 from indexer.pictures.decode_picture import Limits, decode_picture
@@ -44,7 +44,7 @@ def _checkpoint(folder: Path) -> Path:
     return path
 
 
-async def _throughput(encoder: ClipEncoder, pictures: list[Pixels], at_once: int) -> float:
+async def _throughput(encoder: ModelEncoder, pictures: list[Pixels], at_once: int) -> float:
     """Pictures a second with `at_once` of them in every batch."""
     await encoder.encode_pixels(pictures[:at_once])
     start = time.perf_counter()
@@ -53,7 +53,7 @@ async def _throughput(encoder: ClipEncoder, pictures: list[Pixels], at_once: int
     return len(pictures) / (time.perf_counter() - start)
 
 
-async def _query_ms(encoder: ClipEncoder) -> tuple[float, float]:
+async def _query_ms(encoder: ModelEncoder) -> tuple[float, float]:
     """Median and 95th percentile of one text query in milliseconds, with a pause between two."""
     taken = []
     for number in range(_QUERIES):

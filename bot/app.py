@@ -141,8 +141,8 @@ async def _run(config: Config, prepare: Prepare, watchdog: Watchdog, adopt: bool
                         open_service(ready.settings, client.history) as service,
                         open_control(ready.settings.data_dir, upkeep(service), drain_s),
                     ):
-                        # What is loaded by now stays: looking through all of torch's objects again, as a full
-                        # collection does, would block the loop for 0.27 s each time.
+                        # What is loaded by now stays: looking through all of it again, as a full collection
+                        # does, would block the loop each time.
                         gc.collect()
                         gc.freeze()
                         shutdown.serving = True

@@ -18,7 +18,7 @@ from indexer.crawl.removals import GuildLeft, OptedOut, Removals, opt_out
 from indexer.database.database import Database, open_database
 from indexer.database.journal import FILE_NAME as JOURNAL
 from indexer.database.journal import Journal
-from indexer.encode.clip import ClipEncoder, open_encoder
+from indexer.encode.encoder import open_encoder
 from indexer.errors import TellPerson
 from indexer.ingest.pipeline import Pipeline, open_pipeline
 from indexer.jobs import Jobs
@@ -30,7 +30,7 @@ from indexer.ports import Encoder, History
 from indexer.reports import status
 from indexer.reports.status import Status
 from indexer.search.model_switch import GuildSearcher, OpenModel, open_searcher
-from indexer.settings import Settings
+from indexer.settings import ModelSettings, Settings
 from indexer.store import audit, embeddings, forget, guilds, messages, opt_outs, places
 from indexer.store.opt_outs import EVERYWHERE
 from indexer.supervisor import Faults, supervised
@@ -175,13 +175,13 @@ def _opener(settings: Settings) -> OpenModel:
     return open_model
 
 
-def _accelerator(encoder: Encoder) -> Accelerator | None:
-    """The GPU that the model runs on, for wide scans; nothing of CUDA is touched where it runs on none."""
-    if not isinstance(encoder, ClipEncoder) or encoder.device != "cuda":
+def _accelerator(settings: ModelSettings) -> Accelerator | None:
+    """The GPU, for wide scans, where the configuration names it: torch is then imported here too. None elsewhere."""
+    if settings.device != "cuda":
         return None
     from indexer.encode.gpu_scan import gpu_scan
 
-    return gpu_scan(encoder.device)
+    return gpu_scan(settings.device)
 
 
 @asynccontextmanager
@@ -204,7 +204,7 @@ async def open_service(
             encoder = await stack.enter_async_context(open_encoder(settings.model, faults))
         async with db.transaction() as tx:
             model_id = await embeddings.model_id(tx, encoder.spec)
-        index = await stack.enter_async_context(open_index(db, settings, _accelerator(encoder)))
+        index = await stack.enter_async_context(open_index(db, settings, _accelerator(settings.model)))
         searcher = await stack.enter_async_context(
             open_searcher(db, index, encoder, model_id, settings.search, open_model or _opener(settings))
         )
@@ -280,7 +280,7 @@ async def open_search(settings: Settings, encoder: Encoder | None = None) -> Asy
                 pretrained=encoder.spec.pretrained,
                 folder=str(settings.data_dir),
             )
-        index = await stack.enter_async_context(open_index(db, settings, _accelerator(encoder)))
+        index = await stack.enter_async_context(open_index(db, settings, _accelerator(settings.model)))
         searcher = await stack.enter_async_context(
             open_searcher(db, index, encoder, model_id, settings.search, _opener(settings))
         )

@@ -53,6 +53,15 @@ class ModelSettings:
         int, About("Pictures a batch; small, so that a query waits for one batch only.", "pictures", low=1, high=1024)
     ] = 8
     threads: Annotated[int, About("CPU threads for the model; 0: torch's own choice.", "threads", low=0, high=512)] = 0
+    idle_s: Annotated[
+        float,
+        About(
+            "After how long without a question or a picture the model's process goes, and its memory with it; the next"
+            " question brings it back. 0: never.",
+            "seconds",
+            low=0,
+        ),
+    ] = 900.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,14 +13,13 @@ from bot.control.operations import upkeep
 from indexer import service as service_module
 from indexer.backoff import Backoff
 from indexer.encode import gpu_scan
-from indexer.encode.clip import ClipEncoder
 from indexer.encode.gpu_scan import GpuScan
 from indexer.errors import AfterimageError, RetryLater, StorageError, TellPerson
 from indexer.jobs import JobRefused, Why
 from indexer.model import Channel, ChannelId, ChannelKind, Guild, GuildId, Message, MessageId, UserId, ms_snowflake
 from indexer.sentence import Sentence
 from indexer.service import Service, open_search, open_service, open_store
-from indexer.settings import DecodeSettings, Settings
+from indexer.settings import DecodeSettings, ModelSettings, Settings
 from indexer.store import audit, channels, guilds, jobs, messages, opt_outs
 from indexer.store.jobs import JobState, Scope, ScopeKind
 from indexer.vectors.index import VectorIndex
@@ -343,15 +342,12 @@ def test_a_scope_names_a_channel_exactly_where_it_is_one() -> None:
         Scope(ScopeKind.CHANNEL)
 
 
-def test_scans_run_on_the_gpu_where_the_model_does_and_nothing_of_it_is_loaded_elsewhere(
+def test_scans_run_on_the_gpu_where_the_configuration_says_so_and_nothing_of_it_is_loaded_elsewhere(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     scanner = GpuScan("cpu")
     monkeypatch.setattr(gpu_scan, "gpu_scan", lambda device: scanner if device == "cuda" else None)
-    encoder = object.__new__(ClipEncoder)
-    monkeypatch.setattr(ClipEncoder, "device", "cuda")
-    assert service_module._accelerator(encoder) is scanner
-    monkeypatch.setattr(ClipEncoder, "device", "cpu")
+    assert service_module._accelerator(ModelSettings(device="cuda")) is scanner
     monkeypatch.setattr(gpu_scan, "gpu_scan", lambda _: pytest.fail("asked for a GPU"))
-    assert service_module._accelerator(encoder) is None
-    assert service_module._accelerator(Encoder()) is None
+    assert service_module._accelerator(ModelSettings(device="auto")) is None
+    assert service_module._accelerator(ModelSettings(device="cpu")) is None

@@ -25,6 +25,8 @@ from indexer.errors import Stop
 START_S = 60.0  # building the demo server draws nothing yet: seconds on a slow machine
 STOP_S = 10.0
 
+WHICH_MODEL = ("model.name", "model.pretrained", "model.config_file")  # not how it runs: threads, precision, idle time
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -72,7 +74,7 @@ def sandbox(arguments: argparse.Namespace) -> int:
 async def in_sandbox(config: Config) -> AsyncIterator[Config]:
     """A sandbox for as long as the bot runs, and the configuration to join it, with a data folder of its own."""
     weights = _demo_model() / "weights.safetensors"
-    default_model = not any(origin != "default" for key, origin in config.origins.items() if key.startswith("model."))
+    default_model = not any(config.origins.get(key, "default") != "default" for key in WHICH_MODEL)
     if default_model and not weights.is_file():
         raise Stop(f"{weights}: the demo model is missing; run `python -m sandbox.model.train`, or configure a model.")
     async with open_sandbox_process() as (address, _):

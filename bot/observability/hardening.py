@@ -7,7 +7,7 @@ import os
 import sys
 from contextlib import suppress
 
-from indexer.pictures.lockdown.linux import PR_SET_DUMPABLE, Unavailable, prctl
+from indexer.platforms.linux import PR_SET_DUMPABLE, Unavailable, prctl
 
 
 def keep_memory_private() -> None:

@@ -28,6 +28,7 @@ _WORDS_A_BATCH = 32
 # fifth longer.
 _ATTENTIVE_S = 2.0
 _ATTENTIVE_DIVISOR = 8
+_DEATHS_ALONE = 2  # the system may have killed the process once for another's sins
 
 
 class Kind(StrEnum):
@@ -37,21 +38,49 @@ class Kind(StrEnum):
 
 Payload = Pixels | str
 Run = Callable[[Kind, Sequence[Payload]], Coroutine[Any, Any, Vectors]]
+Rest = Callable[[], Coroutine[Any, Any, None]]
+
+
+class ModelDied(RetryLater):
+    """The model's process ended: over what it was asked, or for another's sins."""
+
+
+class ModelFailed(Exception):
+    """The model made nothing of a batch, and goes on."""
 
 
 @dataclass(slots=True, eq=False)
 class _Item:
+    """`deaths` counts the ends of the model's process while it had this, `alone` those while it had nothing else."""
+
     payload: Payload
     number: int
     answer: asyncio.Future[Vectors]
+    deaths: int = 0
+    alone: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class _Batch:
+    kind: Kind
+    items: list[_Item]
 
 
 class Batches:
-    """A bounded queue in front of a model. `run` turns up to `batch_size` payloads of one kind into [n, d] vectors."""
+    """A bounded queue in front of a model. `run` turns up to `batch_size` payloads of one kind into [n, d] vectors.
 
-    def __init__(self, run: Run, batch_size: int) -> None:
+    `rest` is called when nobody has asked for `idle_s` seconds (0: never).
+
+    A batch that the model fails on is done one by one. A batch that the model's process dies over is tried once more
+    first; what it dies over twice alone is rejected. In between, questions go first as always.
+    """
+
+    def __init__(self, run: Run, batch_size: int, rest: Rest | None = None, idle_s: float = 0.0) -> None:
         self._run = run
         self._batch_size = batch_size
+        self._rest = rest
+        self._idle_s = idle_s
+        self._again: dict[Priority, deque[_Batch]] = {priority: deque() for priority in Priority}
         self._lines: dict[tuple[Priority, Kind], deque[_Item]] = {
             (priority, kind): deque() for priority in Priority for kind in Kind
         }
@@ -99,33 +128,48 @@ class Batches:
     async def pump(self) -> None:
         """Run batches until cancelled; the supervisor begins it anew after a fault."""
         while True:
-            kind, batch = self._next_batch()
-            if not batch:
-                self._work.clear()
-                await self._work.wait()
+            found = self._next_batch()
+            if found is None:
+                await self._wait_for_work()
                 continue
+            priority, batch = found
             try:
-                await self._run_batch(kind, batch)
+                await self._run_batch(priority, batch)
             except BaseException:  # cancelled; anything else is a fault of this file, and goes to the supervisor
-                for item in batch:
+                for item in batch.items:
                     _fail(item, _closed())
                 raise
 
-    def _next_batch(self) -> tuple[Kind, list[_Item]]:
-        """Queries first; within a priority the kind that has waited longest. A batch never mixes priorities, so that
-        a query's batch is as small as it can be."""
+    async def _wait_for_work(self) -> None:
+        self._work.clear()
+        if self._rest is not None and self._idle_s:
+            try:
+                async with asyncio.timeout(self._idle_s):
+                    await self._work.wait()
+            except TimeoutError:
+                await self._rest()
+        await self._work.wait()
+
+    def _next_batch(self) -> tuple[Priority, _Batch] | None:
+        """Queries first; within a priority what is tried again, then the kind that has waited longest. A batch never
+        mixes priorities, so that a query's batch is as small as it can be."""
         for priority in Priority:
+            while self._again[priority]:
+                batch = self._again[priority].popleft()
+                batch.items = [item for item in batch.items if not item.answer.done()]  # who asked may have gone
+                if batch.items:
+                    return priority, batch
             lines = [(self._lines[priority, kind][0].number, kind) for kind in Kind if self._lines[priority, kind]]
             if not lines:
                 continue
             kind = min(lines)[1]
             line = self._lines[priority, kind]
             size = min(self._limit(priority, kind), len(line))
-            batch = [line.popleft() for _ in range(size)]
-            for _ in batch:
+            items = [line.popleft() for _ in range(size)]
+            for _ in items:
                 self._room[priority].release()
-            return kind, batch
-        return Kind.PIXELS, []
+            return priority, _Batch(kind, items)
+        return None
 
     def _limit(self, priority: Priority, kind: Kind) -> int:
         if kind is Kind.WORDS:
@@ -135,30 +179,76 @@ class Batches:
             return max(self._batch_size // _ATTENTIVE_DIVISOR, 1)
         return self._batch_size
 
-    async def _run_batch(self, kind: Kind, batch: list[_Item]) -> None:
+    async def _run_batch(self, priority: Priority, batch: _Batch) -> None:
+        kind, items = batch.kind, batch.items
         try:
-            vectors = await self._run(kind, [item.payload for item in batch])
-            if len(vectors) != len(batch):
-                raise ValueError(f"the model gave {len(vectors)} vectors for {len(batch)} {kind}")
+            vectors = await self._run(kind, [item.payload for item in items])
+            if len(vectors) != len(items):
+                raise ModelFailed(f"the model gave {len(vectors)} vectors for {len(items)} {kind}")
             finite = [bool(np.isfinite(vector).all()) for vector in vectors]
-        except Exception as error:  # torch raises RuntimeError for nearly everything, memory included
-            if len(batch) > 1:
-                log.warning("a batch of %d %s failed (%s); trying them one by one", len(batch), kind, error)
-                for item in batch:
-                    await self._run_batch(kind, [item])
+        except ModelDied as error:
+            await self._died(priority, batch, error)
+        except RetryLater as error:
+            for item in items:
+                _fail(item, error)
+        except Exception as error:  # a ModelFailed, or a fault of whoever stands in for the model
+            if len(items) > 1:
+                log.warning("a batch of %d %s failed (%s); trying them one by one", len(items), kind, error)
+                self._one_by_one(priority, batch)
                 return
             log.exception("the model failed on one of the %s", kind)
-            _fail(batch[0], Rejected(Reason.INTERNAL, f"the model failed: {type(error).__name__}: {error}"))
+            _fail(items[0], Rejected(Reason.INTERNAL, f"the model failed: {error}"))
+        else:
+            for item, vector, usable in zip(items, vectors, finite, strict=True):
+                if not usable:
+                    _fail(item, Rejected(Reason.INTERNAL, "the model's answer is not finite"))
+                elif not item.answer.done():
+                    item.answer.set_result(vector)
+
+    async def _died(self, priority: Priority, batch: _Batch, error: ModelDied) -> None:
+        """Whole once more, then one by one, then alone once more; then it was this one, unless the model dies of
+        anything."""
+        for item in batch.items:
+            item.deaths += 1
+        if len(batch.items) > 1:
+            log.warning("the model died over a batch of %d %s", len(batch.items), batch.kind)
+            if batch.items[0].deaths > 1:
+                self._one_by_one(priority, batch)
+            else:
+                self._again[priority].append(batch)
             return
-        for item, vector, usable in zip(batch, vectors, finite, strict=True):
-            if not usable:
-                _fail(item, Rejected(Reason.INTERNAL, "the model's answer is not finite"))
-            elif not item.answer.done():
-                item.answer.set_result(vector)
+        item = batch.items[0]
+        item.alone += 1
+        if item.alone < _DEATHS_ALONE:
+            self._again[priority].appendleft(batch)
+        elif await self._lives(item.payload):
+            log.warning("the model died twice over one of the %s: it goes on without it", batch.kind)
+            _fail(item, Rejected(Reason.WORKER_DIED, f"the model's process {error}"))
+        else:
+            _fail(item, error)
+
+    async def _lives(self, payload: Payload) -> bool:
+        """Whether the model can do something of the kind of `payload` that nothing is wrong with."""
+        blank = "a" if isinstance(payload, str) else np.zeros_like(payload)
+        try:
+            await self._run(Kind.WORDS if isinstance(payload, str) else Kind.PIXELS, [blank])
+        except RetryLater:
+            return False
+        except Exception:  # it failed, and lives
+            log.exception("the model failed on a blank picture or text")
+        return True
+
+    def _one_by_one(self, priority: Priority, batch: _Batch) -> None:
+        self._again[priority].extendleft(_Batch(batch.kind, [item]) for item in reversed(batch.items))
 
     def close(self) -> None:
         """Fail whoever waits; the pump must have ended."""
         self._closed = True
+        for batches in self._again.values():
+            for batch in batches:
+                for item in batch.items:
+                    _fail(item, _closed())
+            batches.clear()
         for (priority, _), line in self._lines.items():
             while line:
                 _fail(line.popleft(), _closed())

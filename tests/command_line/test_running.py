@@ -74,6 +74,13 @@ async def test_other_commands_can_look_into_the_sandboxs_data(
         assert joined.discord.token.reveal() not in await asyncio.to_thread(file.read_text)
 
 
+async def test_how_the_model_runs_can_be_set_for_the_demo_model_too(tmp_path: Path) -> None:
+    configured = load(None, {"AFTERIMAGE_DATA_DIR": str(tmp_path), "AFTERIMAGE_MODEL_IDLE_S": "30"})
+    async with in_sandbox(configured) as joined:
+        assert joined.settings.model.name == "afterimage-demo"
+        assert joined.settings.model.idle_s == 30
+
+
 async def test_without_the_demo_model_the_way_out_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "_demo_model", lambda: tmp_path)
     with pytest.raises(Stop, match="demo model is missing"):

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import pytest_asyncio
 
-from indexer.encode.clip import ClipEncoder, open_encoder
+from indexer.encode.encoder import ModelEncoder, open_encoder
 from indexer.errors import Reason, Rejected, RetryLater
 from indexer.model import Pixels, PixelSpec, ResizeMode
+from indexer.platforms.processes import kill
 from indexer.ports import Encoder, Priority
 from tests.encode.conftest import CONFIG, TinyModel, make_tiny
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-@pytest.fixture
-async def encoder(tiny: TinyModel) -> AsyncIterator[ClipEncoder]:
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def encoder(tiny: TinyModel) -> AsyncIterator[ModelEncoder]:
     async with open_encoder(tiny.settings()) as opened:
         yield opened
 
@@ -31,7 +32,7 @@ def frames(count: int, size: int = 32) -> list[Pixels]:
     return [random.integers(0, 256, (size, size, 3), dtype=np.uint8) for _ in range(count)]
 
 
-async def test_vectors_are_float32_of_unit_length_in_the_order_asked_for(encoder: ClipEncoder) -> None:
+async def test_vectors_are_float32_of_unit_length_in_the_order_asked_for(encoder: ModelEncoder) -> None:
     port: Encoder = encoder
     pictures = frames(37)
     together = await port.encode_pixels(pictures)
@@ -46,7 +47,7 @@ async def test_vectors_are_float32_of_unit_length_in_the_order_asked_for(encoder
     assert not np.allclose(words[0], words[1], atol=1e-3)
 
 
-async def test_it_says_what_open_clip_says(encoder: ClipEncoder, tiny: TinyModel) -> None:
+async def test_it_says_what_open_clip_says(encoder: ModelEncoder, tiny: TinyModel) -> None:
     import open_clip
     import torch
     from PIL import Image
@@ -62,7 +63,16 @@ async def test_it_says_what_open_clip_says(encoder: ClipEncoder, tiny: TinyModel
     assert np.allclose(await encoder.encode_words(["a red car"]), expected_words, atol=1e-4)
 
 
-async def test_nothing_in_nothing_out(encoder: ClipEncoder) -> None:
+async def test_killed_it_comes_back_as_the_same_model(encoder: ModelEncoder) -> None:
+    pictures = frames(3)
+    before, pid = await encoder.encode_pixels(pictures), encoder.pid
+    assert pid is not None
+    kill(pid)
+    assert np.array_equal(await encoder.encode_pixels(pictures), before)
+    assert encoder.pid != pid
+
+
+async def test_nothing_in_nothing_out(encoder: ModelEncoder) -> None:
     assert (await encoder.encode_pixels([])).shape == (0, encoder.spec.dimension)
     assert (await encoder.encode_words([])).shape == (0, encoder.spec.dimension)
 
@@ -71,11 +81,11 @@ async def test_nothing_in_nothing_out(encoder: ClipEncoder) -> None:
     "text",
     ["", " ", "x" * 100_000, "word " * 50_000, "\ud83d half a pair", "\x00", "日本語のテキスト" * 500, "🦆" * 900],
 )
-async def test_any_text_has_a_vector(text: str, encoder: ClipEncoder) -> None:
+async def test_any_text_has_a_vector(text: str, encoder: ModelEncoder) -> None:
     assert np.isfinite(await encoder.encode_words([text])).all()
 
 
-async def test_a_frame_of_the_wrong_shape_is_a_mistake_of_the_caller(encoder: ClipEncoder) -> None:
+async def test_a_frame_of_the_wrong_shape_is_a_mistake_of_the_caller(encoder: ModelEncoder) -> None:
     with pytest.raises(ValueError, match=r"32, 32, 3"):
         await encoder.encode_pixels(frames(1, size=16))
     with pytest.raises(ValueError, match="float64"):
@@ -116,7 +126,7 @@ async def test_closing_tells_who_waits(tiny: TinyModel) -> None:
         await encoder.encode_words(["too late"])
 
 
-async def test_the_pixel_spec_is_the_models_own(encoder: ClipEncoder, tmp_path: Path) -> None:
+async def test_the_pixel_spec_is_the_models_own(encoder: ModelEncoder, tmp_path: Path) -> None:
     assert encoder.pixel_spec == PixelSpec(32, ResizeMode.SHORTEST, "bicubic", 0)
     siglip_like = {**CONFIG, "vision_cfg": {**CONFIG["vision_cfg"], "image_size": 40}}
     other = make_tiny(tmp_path, "tiny-forty", siglip_like)
@@ -193,18 +203,3 @@ async def test_loading_and_precision_stand_in_the_log(tiny: TinyModel, caplog: p
     assert "cosine" in told
     assert "ready after" in told
     assert not [record for record in caplog.records if "open_clip" in record.pathname]
-
-
-def test_torch_is_not_imported_before_a_model_is_opened() -> None:
-    code = "import indexer.encode.clip, sys; sys.exit('torch' in sys.modules or 'open_clip' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-@pytest.mark.parametrize(
-    ("given", "waiting"), [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "None")]
-)
-def test_torchs_threads_wait_briefly_unless_the_environment_says_otherwise(given: dict[str, str], waiting: str) -> None:
-    code = "import os, indexer.encode.openmp as o; o.spin_briefly(); print(os.environ.get('GOMP_SPINCOUNT'))"
-    kept = {key: value for key, value in os.environ.items() if key not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
-    shown = subprocess.run([sys.executable, "-c", code], env=kept | given, capture_output=True, text=True, check=True)
-    assert shown.stdout.strip() == waiting

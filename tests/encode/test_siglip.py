@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from indexer.encode.clip import open_encoder
+from indexer.encode.encoder import open_encoder
 from tests.encode.conftest import TinyModel, make_tiny
 
 # SigLIP2's config in open_clip 3.3, made small: no causal mask, the last token pooled, tokens from the transformers

@@ -19,9 +19,9 @@ from indexer.model import PixelSpec
 from indexer.pictures.decode_process import WorkerSettings, command
 from indexer.pictures.decode_protocol import ANSWER
 from indexer.pictures.decoder import open_decoder, probe_lockdown
-from indexer.pictures.lockdown.linux import Unavailable
 from indexer.pictures.lockdown.report import Lockdown
 from indexer.pictures.lockdown.seccomp import filter_program
+from indexer.platforms.linux import Unavailable
 from indexer.settings import DecodeSettings
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the lock-down of processes is Linux's")
@@ -99,7 +99,7 @@ def test_seccomp_alone_stops_all_of_it(port: int, tmp_path: Path) -> None:
 
 @linux
 def test_landlock_alone_stops_files_connections_and_signals(port: int, tmp_path: Path) -> None:
-    from indexer.pictures.lockdown.linux import syscall
+    from indexer.platforms.linux import syscall
 
     file = tmp_path / "index"
     file.write_text("the index")

@@ -17,7 +17,7 @@ from typing import Any
 
 from indexer.pictures.decode_worker import enter
 from indexer.pictures.lockdown import landlock, seccomp
-from indexer.pictures.lockdown.linux import PR_SET_NO_NEW_PRIVS, prctl
+from indexer.platforms.linux import PR_SET_NO_NEW_PRIVS, prctl
 
 assert sys.platform == "linux", "it tries Linux's system calls"
 

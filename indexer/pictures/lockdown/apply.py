@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from indexer.pictures.lockdown import landlock, seccomp
-from indexer.pictures.lockdown.linux import PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS, Unavailable, prctl
 from indexer.pictures.lockdown.report import Lockdown
+from indexer.platforms.linux import PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS, Unavailable, prctl
 
 if sys.platform != "win32":
     import resource

@@ -6,7 +6,7 @@ import ctypes
 import os
 import struct
 
-from indexer.pictures.lockdown.linux import syscall
+from indexer.platforms.linux import syscall
 
 # The numbers are the same on every architecture.
 _CREATE_RULESET, _RESTRICT_SELF = 444, 446

@@ -13,7 +13,7 @@ import platform
 import struct
 from dataclasses import dataclass
 
-from indexer.pictures.lockdown.linux import Unavailable, syscall
+from indexer.platforms.linux import Unavailable, syscall
 
 # <linux/filter.h>: load a word, jump if equal / if greater or equal / if a bit is set, return
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06

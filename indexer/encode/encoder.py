@@ -1,0 +1,99 @@
+"""open_encoder: settings → a CLIP that takes pictures and words from any task and never blocks the loop.
+
+The model itself, and torch with it, is in a process of its own: docs/adr/0024-the-model-is-a-process.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+
+import numpy as np
+
+from indexer.encode.batching import Batches, Kind
+from indexer.encode.model_on_demand import ModelOnDemand
+from indexer.encode.process import WORKER
+from indexer.model import ModelSpec, Pixels, PixelSpec, Vectors
+from indexer.ports import Priority
+from indexer.settings import ModelSettings
+from indexer.supervisor import Faults, supervised
+
+
+class ModelEncoder:
+    """ports.Encoder over one model's process. What it tells of the model needs no process."""
+
+    def __init__(self, model: ModelOnDemand, batches: Batches) -> None:
+        self._model = model
+        self._batches = batches
+
+    @property
+    def spec(self) -> ModelSpec:
+        return self._model.facts.spec
+
+    @property
+    def pixel_spec(self) -> PixelSpec:
+        return self._model.facts.pixel_spec
+
+    @property
+    def device(self) -> str:
+        """The kind of device it runs on: cpu, cuda or mps."""
+        return self._model.facts.device
+
+    @property
+    def precision(self) -> str:
+        """The precision that was settled on: float32, bfloat16 or float16."""
+        return self._model.facts.precision
+
+    @property
+    def pid(self) -> int | None:
+        """The id of the model's process; None while there is none."""
+        return self._model.pid
+
+    async def encode_pixels(self, frames: Sequence[Pixels], priority: Priority = Priority.INDEXING) -> Vectors:
+        """[n, d] float32 of unit length, one row for each [size, size, 3] uint8 frame, in order.
+
+        Raises Rejected(INTERNAL) when the model makes nothing of a frame, RetryLater when it shuts down meanwhile.
+        """
+        size = self.pixel_spec.size
+        for frame in frames:
+            if frame.shape != (size, size, 3) or frame.dtype != np.uint8:
+                raise ValueError(f"a frame is {frame.dtype}{list(frame.shape)}, not uint8[{size}, {size}, 3]")
+        return self._stacked(await self._batches.encode(Kind.PIXELS, frames, priority))
+
+    async def encode_words(self, texts: Sequence[str], priority: Priority = Priority.QUERY) -> Vectors:
+        """[n, d] float32 of unit length, one row a text, in order. Text beyond the model's context is cut.
+
+        Raises Rejected(INTERNAL) when the model makes nothing of a text, RetryLater when it shuts down meanwhile.
+        """
+        return self._stacked(await self._batches.encode(Kind.WORDS, texts, priority))
+
+    def _stacked(self, vectors: list[Vectors]) -> Vectors:
+        return np.stack(vectors) if vectors else np.empty((0, self.spec.dimension), np.float32)
+
+
+@asynccontextmanager
+async def open_encoder(
+    settings: ModelSettings, faults: Faults | None = None, *, worker: str = WORKER
+) -> AsyncIterator[ModelEncoder]:
+    """Load a model in a process of its own and serve it until the block ends. `faults` counts what goes wrong.
+
+    The process may go and come within the block: when it dies, and when nobody asks for `model.idle_s`. `worker`
+    is the module that the process runs. Raises ModelUnavailable: which model, from where, and the ways out. At the end
+    whoever still waits gets RetryLater.
+    """
+    faults = faults or Faults()
+    model = ModelOnDemand(settings, faults, worker)
+    try:
+        await model.open()
+        batches = Batches(model.encode, settings.batch_size, model.rest, settings.idle_s)
+        pump = asyncio.create_task(supervised("encoder", batches.pump, faults), name="encoder")
+        try:
+            yield ModelEncoder(model, batches)
+        finally:
+            pump.cancel()
+            with suppress(asyncio.CancelledError):
+                await pump
+            batches.close()
+    finally:
+        await model.close()

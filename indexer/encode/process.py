@@ -1,0 +1,247 @@
+"""The model's process as the bot sees it: started, asked one thing at a time, and ended."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from indexer.encode.batching import Kind, ModelDied, ModelFailed, Payload
+from indexer.encode.protocol import LENGTH, Facts, message, settings_json
+from indexer.encode.shared_frames import SharedFrames
+from indexer.errors import ModelUnavailable
+from indexer.model import Vectors
+from indexer.platforms.processes import kill
+from indexer.platforms.shared_memory import inherited
+from indexer.settings import ModelSettings
+
+log = logging.getLogger(__name__)
+
+WORKER = "indexer.encode.worker"
+OWN_VARIABLES = "AFTERIMAGE_"  # the bot's settings, its token perhaps among them
+
+_PROGRESS_S = 10.0  # seconds between two lines in the log while a model loads
+_LONGEST_S = 600.0  # seconds for a batch; one of 1,024 pictures takes half of it on a slow machine
+_END_S = 2.0  # seconds that it may take to leave; it takes milliseconds
+_MOST_BYTES = 64 * 1024 * 1024  # of a header, of an answer's vectors
+_LINE = 1000  # characters of a line on standard error that are kept
+_LAST_LINES = 12
+
+
+def command(arguments: str, module: str) -> list[str]:
+    """The command line of the process: `main(arguments)` of a module, found where the bot's own modules are found."""
+    root = str(Path(__file__).parents[2])
+    paths = [root, *(path for path in sys.path if path and path != root)]
+    code = f"import sys; sys.path[:] = {paths!r}; from {module} import main; main({arguments!r})"
+    return [sys.executable, "-I", "-c", code]
+
+
+class ModelProcess:
+    """One process. `facts` are its model's, from the moment that it is open."""
+
+    facts: Facts
+
+    def __init__(self, process: asyncio.subprocess.Process, frames: SharedFrames) -> None:
+        assert process.stdin is not None
+        self._process = process
+        self._requests = process.stdin
+        self._frames = frames
+        self._answer: asyncio.Future[Any] | None = None
+        self._last_lines: deque[str] = deque(maxlen=_LAST_LINES)
+        self._leaving = False
+        self._ending: asyncio.Task[None] | None = None
+        self._errors = asyncio.create_task(self._read_errors(), name="the model's standard error")
+        self._reading = asyncio.create_task(self._read(), name="the model's answers")
+
+    @classmethod
+    async def start(
+        cls, settings: ModelSettings, frames: SharedFrames, settled: Facts | None = None, worker: str = WORKER
+    ) -> ModelProcess:
+        """Loads the model: seconds from disk, minutes from the hub. `settled` are the facts of an earlier start.
+
+        Raises ModelUnavailable, ModelDied where the process ends meanwhile.
+        """
+        began_s = time.monotonic()
+        log.info("loading the model %s (%s)", settings.name, settings.pretrained or "no tag")
+        arguments = json.dumps({"parent": os.getpid(), "frames": frames.reference})
+        # The bot's settings stay out of its environment: its token may be one. A session of its own: Ctrl-C is the
+        # bot's to handle.
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command(arguments, worker),
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+                env={key: value for key, value in os.environ.items() if not key.startswith(OWN_VARIABLES)},
+                pass_fds=inherited(frames.reference), start_new_session=True,
+            )  # fmt: skip
+        except OSError as error:
+            raise ModelDied(f"could not be started ({error})") from error
+        model = cls(process, frames)
+        try:
+            await model._open(settings, settled, began_s)
+        except BaseException:
+            await model.end()
+            raise
+        return model
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended, by itself or because it was told to."""
+        return self._leaving or self._reading.done()
+
+    async def _open(self, settings: ModelSettings, settled: Facts | None, began_s: float) -> None:
+        levels = {"root": logging.getLogger().getEffectiveLevel(), "indexer": log.getEffectiveLevel()}
+        known = {"device": settled.device, "precision": settled.precision} if settled else None
+        opening = asyncio.ensure_future(
+            self._ask({"ask": "open", "model": settings_json(settings), "settled": known, "levels": levels})
+        )
+        try:
+            # No deadline: a download takes as long as it takes, and a broken one ends by its own (hub.py).
+            while not (await asyncio.wait([opening], timeout=_PROGRESS_S))[0]:
+                log.info("still loading the model %s (%.0f s)", settings.name, time.monotonic() - began_s)
+            self.facts = await opening
+        finally:
+            opening.cancel()
+        spec = self.facts.spec
+        log.info(
+            "model %s ready after %.1f s: vectors of %d, input %d pixels",
+            spec.name, time.monotonic() - began_s, spec.dimension, self.facts.pixel_spec.size,
+        )  # fmt: skip
+
+    async def encode(self, kind: Kind, payloads: Sequence[Payload]) -> Vectors:
+        """[n, d] float32. One call at a time. Raises ModelFailed, and ModelDied when this process is of no more use."""
+        if kind is Kind.PIXELS:
+            await self._frames.write([payload for payload in payloads if not isinstance(payload, str)])
+            request: dict[str, Any] = {"ask": "pictures", "count": len(payloads)}
+        else:
+            request = {"ask": "texts", "texts": list(payloads)}
+        try:
+            async with asyncio.timeout(_LONGEST_S):
+                vectors: Vectors = await self._ask(request)
+        except TimeoutError as error:
+            await self.end()
+            raise ModelDied(f"gave no answer within {_LONGEST_S:.0f} s") from error
+        except asyncio.CancelledError:
+            await self.end()  # an answer that comes later would be taken for another question's
+            raise
+        return vectors
+
+    async def _ask(self, request: dict[str, Any]) -> Any:
+        assert self._answer is None, "one question at a time"
+        self._answer = asyncio.get_running_loop().create_future()
+        try:
+            if self.ended:
+                raise ModelDied("has ended")
+            with suppress(OSError):  # it has gone, and `_read` will say how
+                self._requests.write(message(request))
+                await self._requests.drain()
+            return await self._answer
+        finally:
+            self._answer = None
+
+    async def _read(self) -> None:
+        """Takes what the process says until it ends; then tells who waits."""
+        reason = ""
+        try:
+            while True:
+                self._take(*await self._next_message())
+        except (asyncio.IncompleteReadError, OSError):
+            pass
+        except (ValueError, KeyError, TypeError) as error:
+            reason = f"said what makes no sense ({type(error).__name__}: {error})"
+            self._kill()
+        status = await self._process.wait()
+        await self._errors
+        if not reason:
+            reason = f"ended with {signal.Signals(-status).name if status < 0 else f'status {status}'}"
+        if not self._leaving:
+            told = "".join(f"\n{line}" for line in self._last_lines)
+            log.warning("the model's process %d %s%s", self._process.pid, reason, told)
+        self._settle(error=ModelDied(reason))
+
+    async def _next_message(self) -> tuple[dict[str, Any], bytes]:
+        said = self._process.stdout
+        assert said is not None
+        (length,) = LENGTH.unpack(await said.readexactly(LENGTH.size))
+        if length > _MOST_BYTES:
+            raise ValueError(f"a header of {length} bytes")
+        header = json.loads(await said.readexactly(length))
+        more = header["rows"] * header["columns"] * 4 if header["say"] == "vectors" else 0
+        if not 0 <= more <= _MOST_BYTES:
+            raise ValueError(f"an answer of {more} bytes")
+        return header, await said.readexactly(more)
+
+    def _take(self, header: dict[str, Any], raw: bytes) -> None:
+        match header["say"]:
+            case "log":
+                logging.getLogger(str(header["logger"])).log(int(header["level"]), "%s", header["text"])
+            case "open":
+                self._settle(Facts.of(header))
+            case "unavailable":
+                self._leaving = True  # it has said why
+                self._settle(error=ModelUnavailable(str(header["text"])))
+            case "vectors":
+                self._settle(np.frombuffer(raw, "<f4").reshape(header["rows"], header["columns"]).astype(np.float32))
+            case "error":
+                self._settle(error=ModelFailed(str(header["text"])))
+            case other:
+                raise ValueError(f"no such message: {other}")
+
+    def _settle(self, answer: object = None, *, error: Exception | None = None) -> None:
+        if self._answer is None or self._answer.done():
+            return
+        if error is not None:
+            self._answer.set_exception(error)
+        else:
+            self._answer.set_result(answer)
+
+    async def _read_errors(self) -> None:
+        """What libraries print goes to the log, line by line; a progress bar's steps are lines too."""
+        said = self._process.stderr
+        assert said is not None
+        rest = ""
+        while chunk := await said.read(4096):
+            *lines, rest = (rest + chunk.decode("utf-8", "replace").replace("\r", "\n")).split("\n")
+            rest = rest[:_LINE]
+            for line in lines:
+                self._take_line(line)
+        self._take_line(rest)
+
+    def _take_line(self, line: str) -> None:
+        if line.strip():
+            self._last_lines.append(line[:_LINE])
+            log.debug("the model's process says: %s", line[:_LINE])
+
+    async def end(self) -> None:
+        """Ends the process, whatever it does. The end goes on where a caller is cancelled."""
+        if self._ending is None:
+            self._leaving = True
+            self._ending = asyncio.create_task(self._end(), name="ending the model's process")
+        await asyncio.shield(self._ending)
+
+    async def _end(self) -> None:
+        self._settle(error=ModelDied("was told to end"))
+        self._requests.close()
+        await asyncio.wait([self._reading], timeout=_END_S)
+        self._kill()
+        await self._reading
+
+    def _kill(self) -> None:
+        # Not `self._process.kill()`: see the end of a picture reader.
+        if not self._reading.done() and self._process.returncode is None:
+            with suppress(OSError):
+                kill(self._process.pid)

@@ -1,0 +1,45 @@
+"""Memory shared with a process that this one starts: a file without a name if possible, else a temporary one."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from contextlib import suppress
+
+Reference = int | str
+"""How the other process finds it: a descriptor that it inherits (`inherited`), or a path."""
+
+
+def create_shared() -> tuple[int, Reference]:
+    """An empty file, open for reading and writing, and the reference to hand on. `delete_shared` ends it."""
+    if sys.platform == "linux":
+        handle = os.memfd_create("afterimage")
+        return handle, handle
+    else:  # noqa: RET505 -- mypy takes what follows an `if` of another platform for unreachable
+        handle, path = tempfile.mkstemp(prefix="afterimage-")
+        if sys.platform == "win32":  # a file that is open cannot be deleted there
+            return handle, path
+        else:  # noqa: RET505
+            os.unlink(path)  # noqa: PTH108 -- a path for no longer than this
+            return handle, handle
+
+
+def inherited(reference: Reference) -> tuple[int, ...]:
+    """What a program must be started with, as `pass_fds`."""
+    return (reference,) if isinstance(reference, int) else ()
+
+
+def open_shared(reference: Reference) -> int:
+    """The descriptor, in the other process."""
+    if isinstance(reference, int):
+        return reference
+    return os.open(reference, os.O_RDWR | getattr(os, "O_BINARY", 0))
+
+
+def delete_shared(handle: int, reference: Reference) -> None:
+    """Closes it; a path goes too, once no process has it mapped any more."""
+    os.close(handle)
+    if isinstance(reference, str):
+        with suppress(OSError):  # Windows keeps what is mapped; its temporary folder is emptied by the system
+            os.unlink(reference)  # noqa: PTH108

@@ -1,0 +1,74 @@
+"""The model's process with a network of no weight at all: what it is asked decides what happens to it.
+
+A picture's vector is its first pixel. DEADLY ends the process, DIVISIVE makes the model fail. Files in the folder that
+`pretrained` names: while there is `hold` nothing is answered, while there is `hold-loading` nothing is loaded; with
+`gone` nothing can be, with `deadly-to-load` loading is deadly, with `deadly` everything; `changed` are other weights.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from indexer.encode import worker
+from indexer.encode.protocol import Facts
+from indexer.errors import ModelUnavailable
+from indexer.model import ModelSpec, Pixels, PixelSpec, Vectors
+from indexer.platforms.processes import kill
+from indexer.settings import ModelSettings
+
+DEADLY = 13
+DIVISIVE = 14
+SIZE = 8
+
+log = logging.getLogger("indexer.fake")
+
+
+class FakeModel:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def pixels(self, frames: Sequence[Pixels]) -> Vectors:
+        firsts = [int(frame[0, 0, 0]) for frame in frames]
+        self._work(firsts)
+        return np.array([[first, 1] for first in firsts], np.float32)
+
+    def words(self, texts: Sequence[str]) -> Vectors:
+        self._work([DEADLY if text == "deadly" else 0 for text in texts])
+        return np.array([[len(text), 2] for text in texts], np.float32)
+
+    def _work(self, numbers: list[int]) -> None:
+        log.info("asked for %s", numbers)
+        while (self._folder / "hold").exists():
+            time.sleep(0.01)
+        if DEADLY in numbers or (self._folder / "deadly").exists():
+            print("a library's last words", flush=True)
+            kill(os.getpid())
+        if DIVISIVE in numbers:
+            raise ZeroDivisionError("by a picture")
+
+
+def load(settings: ModelSettings, settled: dict[str, str] | None) -> tuple[FakeModel, Facts]:
+    folder = Path(settings.pretrained)
+    print("a library prints", file=sys.stderr)
+    log.info("settled: %s", settled)
+    log.info("environment: %s", [name for name in os.environ if name == "PATH" or name.startswith("AFTERIMAGE_")])
+    while (folder / "hold-loading").exists():
+        time.sleep(0.01)
+    if (folder / "gone").exists():
+        raise ModelUnavailable("no such weights")
+    if (folder / "deadly-to-load").exists():
+        kill(os.getpid())
+    fingerprint = "01" if (folder / "changed").exists() else "00"
+    spec = ModelSpec(settings.name, "none", 2, fingerprint)
+    return FakeModel(folder), Facts(spec, PixelSpec(size=SIZE), "cpu", "float32")
+
+
+def main(arguments: str) -> None:
+    worker.main(arguments, load)
