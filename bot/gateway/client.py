@@ -14,14 +14,12 @@ from typing import Any
 import aiohttp
 import discord
 import yarl
-from discord import app_commands
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
 from bot.commands import (
     NO_MENTIONS,
     CommandContext,
-    answer_error,
     duplicates,
     privacy,
     random,
@@ -36,13 +34,13 @@ from bot.commands.progress import Following
 from bot.commands.registration import sync_if_changed
 from bot.commands.translator import Translator
 from bot.config.loader import Config, Secret
+from bot.gateway.command_tree import Commands
 from bot.gateway.events import Events
 from bot.gateway.shards import SILENT_S, Shards
 from bot.gateway.unparsed_events import UnparsedEvents
 from bot.history.discord_history import HIDDEN_NAME, DiscordHistory
 from bot.observability.health import Beat
 from bot.permissions.thread_members import ThreadMembers
-from bot.texts import Language, translate
 from bot.token_buckets import TokenBuckets
 from indexer.errors import Stop
 from indexer.jobs import JobRefused
@@ -74,44 +72,6 @@ REFUSED_LOGIN = (
 
 class DiscordRefused(Stop):
     """Discord does not let the bot in as it is: says what is missing and where to put it right."""
-
-
-class Commands(app_commands.CommandTree["Client"]):
-    """The tree: limits each member, refuses politely while stopping, and answers every error in one sentence."""
-
-    def __init__(self, client: Client, buckets: TokenBuckets) -> None:
-        # Said for every command: what is left out, Discord fills in from the application's own settings, and what is
-        # read back then differs from what was sent.
-        super().__init__(
-            client,
-            allowed_contexts=app_commands.AppCommandContext(guild=True),
-            allowed_installs=app_commands.AppInstallationType(guild=True),
-        )
-        self._buckets = buckets
-        self.stopping = False
-        self.in_hand: set[asyncio.Task[Any]] = set()
-
-    async def interaction_check(self, interaction: discord.Interaction[Client], /) -> bool:
-        asking = interaction.type is discord.InteractionType.application_command
-        if self.stopping:
-            if asking:
-                await _whisper(interaction, "error-restarting")
-            return False
-        if asking and (wait := self._buckets.take(interaction.user.id)):
-            await _whisper(interaction, "error-rate", seconds=max(1, round(wait)))
-            return False
-        if task := asyncio.current_task():  # discord.py runs each command in a task of its own, and forgets it
-            self.in_hand.add(task)
-            task.add_done_callback(self.in_hand.discard)
-        return True
-
-    async def on_error(self, interaction: discord.Interaction[Client], error: app_commands.AppCommandError, /) -> None:
-        await answer_error(interaction, error)
-
-
-async def _whisper(interaction: discord.Interaction[Any], key: str, **values: int) -> None:
-    text = translate(Language.of(interaction.locale), key, **values)
-    await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NO_MENTIONS)
 
 
 class Client(discord.AutoShardedClient):

@@ -110,7 +110,7 @@ class HitVerifier:
                 await messages.store(tx, edited, keep=self._keep, seen_ms=asked_ms)
         except AfterimageError as error:
             log.warning("%d dead hits are purged another time: %s", len(gone), error)
-        except Exception as error:  # noqa: BLE001 -- as above
+        except Exception as error:  # noqa: BLE001 -- a dead hit that stays stored is asked about again; the answer does not wait
             self._faults.add(NAME, error)
 
     def _unknown(self, hits: Sequence[Hit]) -> list[Hit]:

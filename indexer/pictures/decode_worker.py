@@ -17,11 +17,11 @@ from typing import Any, BinaryIO
 from PIL import (
     AvifImagePlugin,
     Image,
-    ImageColor,  # noqa: F401 -- and so on: imported by the functions of PIL.Image that use them
-    ImageFilter,  # noqa: F401
-    MpoImagePlugin,  # noqa: F401
-    TiffImagePlugin,  # noqa: F401
-    WebPImagePlugin,  # noqa: F401
+    ImageColor,  # noqa: F401 -- functions of PIL.Image import it when they are called
+    ImageFilter,  # noqa: F401 -- likewise
+    MpoImagePlugin,  # noqa: F401 -- the JPEG reader imports it for pictures of several frames
+    TiffImagePlugin,  # noqa: F401 -- reading EXIF imports it
+    WebPImagePlugin,  # noqa: F401 -- registers the format, which Image.open would import too late
 )
 
 from indexer.errors import Rejected

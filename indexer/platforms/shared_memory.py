@@ -20,7 +20,7 @@ def create_shared() -> tuple[int, Reference]:
         handle, path = tempfile.mkstemp(prefix="afterimage-")
         if sys.platform == "win32":  # a file that is open cannot be deleted there
             return handle, path
-        else:  # noqa: RET505
+        else:  # noqa: RET505 -- as above, for Windows
             os.unlink(path)  # noqa: PTH108 -- a path for no longer than this
             return handle, handle
 

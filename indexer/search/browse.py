@@ -8,6 +8,7 @@ import aiosqlite
 
 from indexer.model import Band, Filter, GuildId, Hit, PictureId, ms_snowflake
 from indexer.search import picture_facts
+from indexer.search.hits import hit_at
 from indexer.store import places
 from indexer.store.filter_sql import PLACE_INSIDE, filter_values
 
@@ -26,28 +27,11 @@ async def browse(
     """
     chosen = await _newest(connection, guild_id, filter, count)
     shown = await picture_facts.places(connection, guild_id, chosen, filter)
-    details = await places.describe(connection, [shown[one][0].place_id for one in chosen if one in shown])
+    details = await places.describe(connection, [shown[picture_id][0].place_id for picture_id in chosen])
     hits = []
     for picture_id in chosen:
         place, *others = shown[picture_id]
-        detail = details[place.place_id]
-        hits.append(
-            Hit(
-                picture_id=picture_id,
-                score=0.0,
-                place=place,
-                link=detail.link,
-                source=detail.source,
-                file_name=detail.file_name,
-                alt_text=detail.alt_text,
-                excerpt=detail.content,
-                author_name=detail.author_name,
-                width=detail.width,
-                height=detail.height,
-                other_places=tuple(others),
-                band=Band.LISTED,
-            )
-        )
+        hits.append(hit_at(picture_id, place, details[place.place_id], Band.LISTED, tuple(others)))
     ((inside,),) = await connection.execute_fetchall(
         "SELECT count(*) FROM messages m JOIN places p USING (message_id)"  # noqa: S608 -- every part is ours
         f" WHERE m.guild_id = :guild AND {PLACE_INSIDE}",

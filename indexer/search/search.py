@@ -37,6 +37,7 @@ from indexer.search.browse import browse
 from indexer.search.center_crops import center_crops
 from indexer.search.choose import choose
 from indexer.search.copies import groups_of_copies, repeated_elsewhere
+from indexer.search.hits import hit_at
 from indexer.search.query_vector import QueryVector, make_query_vector
 from indexer.search.rank import reciprocal_rank_fusion
 from indexer.search.relevance import Judged, copies_first, judge
@@ -357,24 +358,10 @@ class Searcher:
             detail = details.get(place.place_id)
             if detail is None or detail.channel_id not in query.filter.channels:
                 continue  # cannot happen inside one snapshot; were it to, silence beats a leak
+            others = tuple(one for one in everywhere if one != place)
+            newest_first = tuple(reversed(again))
             hits.append(
-                Hit(
-                    picture_id=found.picture_id,
-                    score=found.parts.cosine if found.parts.cosine is not None else 0.0,
-                    place=place,
-                    link=detail.link,
-                    source=detail.source,
-                    file_name=detail.file_name,
-                    alt_text=detail.alt_text,
-                    excerpt=detail.content,
-                    author_name=detail.author_name,
-                    width=detail.width,
-                    height=detail.height,
-                    other_places=tuple(one for one in everywhere if one != place),
-                    copies=tuple(reversed(again)),
-                    band=found.band,
-                    parts=found.parts,
-                )
+                hit_at(found.picture_id, place, detail, found.band, others, copies=newest_first, parts=found.parts)
             )
         return tuple(hits)
 

@@ -1,0 +1,51 @@
+"""The tree of commands: how often a member may ask, what is said while the bot stops, and how errors are answered."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import discord
+from discord import app_commands
+
+from bot.commands import NO_MENTIONS, answer_error
+from bot.texts import Language, translate
+from bot.token_buckets import TokenBuckets
+
+
+class Commands(app_commands.CommandTree[Any]):
+    """The tree: limits each member, refuses politely while stopping, and answers every error in one sentence."""
+
+    def __init__(self, client: discord.Client, buckets: TokenBuckets) -> None:
+        # Said for every command: what is left out, Discord fills in from the application's own settings, and what is
+        # read back then differs from what was sent.
+        super().__init__(
+            client,
+            allowed_contexts=app_commands.AppCommandContext(guild=True),
+            allowed_installs=app_commands.AppInstallationType(guild=True),
+        )
+        self._buckets = buckets
+        self.stopping = False
+        self.in_hand: set[asyncio.Task[Any]] = set()
+
+    async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
+        asking = interaction.type is discord.InteractionType.application_command
+        if self.stopping:
+            if asking:
+                await _whisper(interaction, "error-restarting")
+            return False
+        if asking and (wait := self._buckets.take(interaction.user.id)):
+            await _whisper(interaction, "error-rate", seconds=max(1, round(wait)))
+            return False
+        if task := asyncio.current_task():  # discord.py runs each command in a task of its own, and forgets it
+            self.in_hand.add(task)
+            task.add_done_callback(self.in_hand.discard)
+        return True
+
+    async def on_error(self, interaction: discord.Interaction[Any], error: app_commands.AppCommandError, /) -> None:
+        await answer_error(interaction, error)
+
+
+async def _whisper(interaction: discord.Interaction[Any], key: str, **values: int) -> None:
+    text = translate(Language.of(interaction.locale), key, **values)
+    await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NO_MENTIONS)
