@@ -27,7 +27,7 @@ from benchmarks.crawl_world import GUILD, PICTURES, ComputedHistory, FromMemory,
 from benchmarks.report import Report
 from indexer.encode.encoder import open_encoder
 from indexer.ingest.pipeline import open_pipeline
-from indexer.model import ChannelId, Filter, Guild, ModelSpec, Pixels, PixelSpec, Vectors
+from indexer.model import ChannelId, Filter, Guild, ModelSpec, Pixels, PixelSpec, UserId, Vectors
 from indexer.ports import Encoder, History, Priority
 from indexer.progress import Progress, State
 from indexer.query.query import Query
@@ -219,7 +219,8 @@ async def _query_ms(service: Service) -> list[float]:
     for number in range(25):
         upload = picture(1_000_000 + number)
         start = time.perf_counter()
-        decoded = await service.decoder.decode(upload, Priority.QUERY)
+        async with service.decoder.turn_of(UserId(1)) as turn:
+            decoded = await turn.decode(upload)
         query = await service.searcher.prepare(Query.for_pictures(GUILD, visible, (decoded,)))
         await service.searcher.search(query)
         taken.append((time.perf_counter() - start) * 1e3)

@@ -99,7 +99,7 @@ async def _serve(config: Config, client: Client, service: Service, shutdown: Shu
     """Connected until a signal comes. Raises what broke the connection for good."""
     drain_s = config.discord.shutdown_s * DRAIN_SHARE
     async with asyncio.TaskGroup() as tasks:
-        beat = tasks.create_task(keep_beating(config.settings.data_dir, client.beat), name="health")
+        beat = tasks.create_task(keep_beating(config.settings.data_dir, client.beat, service.faults), name="health")
         signalled = tasks.create_task(shutdown.requested.wait(), name="signal")
         try:
             async with client.serving(service, drain_s) as connection:

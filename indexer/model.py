@@ -213,11 +213,12 @@ class Filter:
     """Which places may be hits. `channels` is always explicit: the channels that the asking member may read.
 
     Times are Unix milliseconds: after_ms ≤ time < before_ms. A place matches when it has all of `require` and none of
-    `exclude`.
+    `exclude`. `not_authors` are members who want to be forgotten and of whom not everything is deleted yet.
     """
 
     channels: frozenset[ChannelId]
     authors: frozenset[UserId] | None = None
+    not_authors: frozenset[UserId] = frozenset()
     after_ms: int | None = None
     before_ms: int | None = None
     require: PlaceFlag = NO_FLAGS

@@ -24,7 +24,7 @@ from indexer.ingest.pipeline import Pipeline, open_pipeline
 from indexer.jobs import Jobs
 from indexer.long_work import LongWork, open_long_work
 from indexer.model import GuildId, ModelId, ModelSpec, UserId
-from indexer.pictures.decoder import Decoder, open_decoder
+from indexer.pictures.decoder import READERS_VERSION, Decoder, open_decoder
 from indexer.pictures.fetch import Fetcher, open_fetcher
 from indexer.ports import Encoder, History
 from indexer.reports import status
@@ -32,6 +32,7 @@ from indexer.reports.status import Status
 from indexer.search.model_switch import GuildSearcher, OpenModel, open_searcher
 from indexer.settings import ModelSettings, Settings
 from indexer.store import audit, embeddings, forget, guilds, messages, opt_outs, places
+from indexer.store.emptying import empty
 from indexer.store.opt_outs import EVERYWHERE
 from indexer.supervisor import Faults, supervised
 from indexer.vectors.index import VectorIndex
@@ -101,11 +102,11 @@ class Service:
 
         Shared replies among them show pictures and words of members who were forgotten since.
         """
-        async with self.db.transaction(durable=True) as tx:
-            gone = await messages.delete_by_author(tx, bot_id, None)
-            if gone:
-                await audit.add(tx, "own.forget", actor_id=bot_id, detail={"messages": gone})
-        return gone
+        deleted = await empty(self.db, author_id=bot_id)
+        if deleted:
+            async with self.db.transaction(durable=True) as tx:
+                await audit.add(tx, "own.forget", actor_id=bot_id, detail={"messages": deleted})
+        return deleted
 
     async def welcome_back(self, user_id: UserId, guild_id: GuildId) -> None:
         """Takes back the author's opt-outs of this guild and of everywhere. Raises RetryLater."""
@@ -204,6 +205,9 @@ async def open_service(
             encoder = await stack.enter_async_context(open_encoder(settings.model, faults))
         async with db.transaction() as tx:
             model_id = await embeddings.model_id(tx, encoder.spec)
+            again = await places.retry_for(tx, READERS_VERSION)
+        if again:
+            logger.info("%d pictures that an earlier version could not read are tried once more", again)
         index = await stack.enter_async_context(open_index(db, settings, _accelerator(settings.model)))
         searcher = await stack.enter_async_context(
             open_searcher(db, index, encoder, model_id, settings.search, open_model or _opener(settings))
@@ -218,6 +222,7 @@ async def open_service(
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         keep: messages.Keep = "all" if settings.crawl.messages == "all" else "pictures"
         removals = Removals(db, history, journal, keep, faults)
+        await removals.take_up()
         repeating = tasks.create_task(supervised(REMOVALS, removals.repeat, faults), name=REMOVALS)
         watching = tasks.create_task(supervised("room on the disk", db.room.watch, faults), name="room on the disk")
         jobs = Jobs(db, pipeline, tasks, faults)

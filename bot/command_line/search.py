@@ -22,14 +22,14 @@ from bot.texts.errors import english
 from indexer.errors import Rejected, TellPerson
 from indexer.model import Band, Channel, ChannelId, DecodedPicture, Filter, GuildId, Hit, SearchResult, UserId
 from indexer.pictures.decoder import open_decoder
-from indexer.ports import Priority
 from indexer.query.grammar import Reference, Wish, parse
 from indexer.query.query import Query
 from indexer.reports import data_export
 from indexer.service import ReadOnly, open_search
-from indexer.store import channels, guilds
+from indexer.store import channels, guilds, opt_outs
 
 NAME_CHARACTERS = 60  # of a name in a line
+NOBODY = UserId(0)  # whose turn it is to have a picture opened: this process has one question
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +107,13 @@ async def _filter(reader: ReadOnly, guild_id: GuildId, stored: Sequence[Channel]
         if not found:
             raise TellPerson("cli-author", name=one.name)
         authors.update(found)
+    async with reader.db.reader() as connection:
+        leaving = await opt_outs.unfinished(connection)
     return Filter(
         channels=(_channels(wish.channels, stored) if wish.channels else everything)
         - _channels(wish.not_channels, stored),
         authors=frozenset(authors) or None,
+        not_authors=frozenset(user_id for user_id, where in leaving if where in (guild_id, opt_outs.EVERYWHERE)),
         after_ms=wish.after_ms,
         before_ms=wish.before_ms,
         require=wish.require,
@@ -138,7 +141,8 @@ async def _picture(config: Config, reader: ReadOnly, path: Path) -> DecodedPictu
     settings = replace(config.settings.decode, workers=1)
     async with open_decoder(settings, reader.encoder.pixel_spec) as decoder:
         try:
-            return await decoder.decode(data, Priority.QUERY)
+            async with decoder.turn_of(NOBODY) as turn:
+                return await turn.decode(data)
         except Rejected as error:
             raise TellPerson("cli-picture", path=str(path), reason=english(error)) from error
 

@@ -41,7 +41,9 @@ NO_MENTIONS = discord.AllowedMentions.none()
 
 
 class Spawn(Protocol):
-    """Starts `work` as a task that lives until it ends or the bot stops; its error goes to the log."""
+    """Starts `work` as a task that lives until it ends or the bot stops. A Stop goes up; any other error is logged and
+    counted by `name`, which is a constant.
+    """
 
     def __call__(self, work: Coroutine[Any, Any, None], name: str) -> None: ...
 

@@ -45,7 +45,7 @@ class Duplicates:
 
     async def show(self, interaction: discord.Interaction[Any], who: Asker, reply: DuplicatesReply) -> None:
         """Edits the reply to its current page: compared once for each set of visible channels, looked up anew."""
-        filter_ = reply.scope.filter(who.visible)
+        filter_ = reply.scope.filter(who.visible, who.leaving)
         token, compared_in, compared = self._compared.get(reply.owner_id) or ("", None, None)
         if compared is None or (token, compared_in) != (reply.token, filter_):
             compared = await self._compare(who, filter_, reply)
@@ -54,7 +54,7 @@ class Duplicates:
         view = repost_page(who.guild_id, found, reply.index, who.language, reply.token, reply.threshold)
         details = [group.detail for group in found.groups]
         places = {detail.link: (detail.channel_id, detail.message_id) for detail in details}
-        files = await give_addresses(self.context, interaction.client.history, view, places)
+        files = await give_addresses(self.context, interaction, view, places)
         await interaction.edit_original_response(view=view, attachments=files, allowed_mentions=NO_MENTIONS)
 
     async def _compare(self, who: Asker, filter: Filter, reply: DuplicatesReply) -> Compared:

@@ -13,7 +13,7 @@ from bot.replies.escape import plain
 from bot.replies.pages import Asked, band_text, score_text, title
 from bot.texts import Language, translate
 from indexer.errors import AfterimageError
-from indexer.model import ChannelId, Hit, MessageId, Pixels, PlaceFlag, SearchResult
+from indexer.model import ChannelId, Hit, MessageId, Pixels, PlaceFlag, SearchResult, UserId
 from indexer.ports import History, Priority
 
 if TYPE_CHECKING:
@@ -34,20 +34,13 @@ async def sheet(
 ) -> bytes:
     """A PNG of the result's first hits. Spoilers stay hidden."""
     hits = result.hits[:MAX_HITS]
-    found: dict[int, Pixels] = {}
-    gate = asyncio.Semaphore(AT_ONCE)
-
-    async def get(number: int, hit: Hit) -> None:
-        async with gate:
-            with suppress(AfterimageError):
-                found[number] = await pixels(service, history, hit.place.channel_id, hit.place.message_id, hit.link)
-
-    with suppress(TimeoutError):
-        async with asyncio.timeout(FETCH_S), asyncio.TaskGroup() as tasks:
-            for number, hit in enumerate(hits):
-                if not hit.place.flags & PlaceFlag.SPOILER:
-                    tasks.create_task(get(number, hit))
-    cells = [_cell(found.get(number), number, hit, asked, names, who.language) for number, hit in enumerate(hits)]
+    open_hits = [hit for hit in hits if not hit.place.flags & PlaceFlag.SPOILER]
+    wanted = {hit.link: (hit.place.channel_id, hit.place.message_id) for hit in open_hits}
+    found = await fetch_pixels(service, history, who.user_id, wanted, FETCH_S)
+    cells = [
+        _cell(found.get(hit.link) if hit in open_hits else None, number, hit, asked, names, who.language)
+        for number, hit in enumerate(hits)
+    ]
     left = [Cell(picture, translate(who.language, "sheet-asked")) for picture in pictures]
     heading = plain(asked.words, 100)
     if not heading:
@@ -63,15 +56,47 @@ def _cell(
     return Cell(picture, " · ".join(filter(None, (str(number + 1), band_text(hit, asked, language)))), below)
 
 
-async def pixels(service: Service, history: History, channel_id: ChannelId, message_id: MessageId, link: str) -> Pixels:
-    """A picture through its message: only a message asked for anew has links that work. Raises AfterimageError."""
+async def fetch_pixels(
+    service: Service,
+    history: History,
+    member: UserId,
+    wanted: Mapping[str, tuple[ChannelId, MessageId]],
+    within_s: float,
+) -> dict[str, Pixels]:
+    """The pictures with these links that can be had within `within_s` seconds, for something that `member` asked for.
+
+    Several are downloaded at once. They are opened one at a time, in the member's turn.
+    """
+    found: dict[str, Pixels] = {}
+    downloads = asyncio.Semaphore(AT_ONCE)
+    opening = asyncio.Lock()  # so that these pictures take one place of those that a member has in the line of turns
+
+    async def get(link: str, channel_id: ChannelId, message_id: MessageId) -> None:
+        async with downloads:
+            with suppress(AfterimageError):
+                data = await _download(service, history, channel_id, message_id, link)
+                async with opening, service.decoder.turn_of(member) as turn:
+                    found[link] = (await turn.decode(data)).frames[0]
+
+    with suppress(TimeoutError):
+        async with asyncio.timeout(within_s), asyncio.TaskGroup() as tasks:
+            for link, where in wanted.items():
+                tasks.create_task(get(link, *where))
+    return found
+
+
+async def _download(
+    service: Service, history: History, channel_id: ChannelId, message_id: MessageId, link: str
+) -> bytes:
+    """A picture's file, through its message: only a message asked for anew has links that work.
+
+    Raises AfterimageError.
+    """
     message = await history.message(channel_id, message_id)
     pictures = message.pictures if message is not None else ()
     shown = next((picture for picture in pictures if picture.link == link), None)
     if shown is None:
         raise AfterimageError(f"message {message_id} does not show the picture any more")
-    data = await service.fetcher.fetch(
+    return await service.fetcher.fetch(
         shown.url, proxy_url=shown.proxy_url, width=shown.width, height=shown.height, priority=Priority.QUERY
     )
-    decoded = await service.decoder.decode(data, Priority.QUERY)
-    return decoded.frames[0]

@@ -45,7 +45,8 @@ SearchableChannel = app_commands.AppCommandChannel | app_commands.AppCommandThre
 class Asker:
     """The member who asks and what they may see now. `stored` are the channels the index knows, visible or not.
 
-    `manages`: they hold Manage Server, and may know how the whole of it is doing.
+    `manages`: they hold Manage Server, and may know how the whole of it is doing. `leaving` are members who want to be
+    forgotten and of whom not everything is deleted yet.
     """
 
     guild: discord.Guild
@@ -55,6 +56,7 @@ class Asker:
     stored: Sequence[Channel]
     manages: bool
     asking_channel: visible_channels.AskingChannel
+    leaving: frozenset[UserId] = frozenset()
 
     @property
     def guild_id(self) -> GuildId:
@@ -81,12 +83,13 @@ class Scope:
     exclude: PlaceFlag = NO_FLAGS
     not_message: MessageId | None = None
 
-    def filter(self, visible: frozenset[ChannelId]) -> Filter:
-        """The filter for someone who may see `visible`: never a channel more."""
+    def filter(self, visible: frozenset[ChannelId], leaving: frozenset[UserId]) -> Filter:
+        """The filter for someone who may see `visible`: never a channel more, and nothing by authors of `leaving`."""
         chosen = visible if self.channels is None else visible & self.channels
         return Filter(
             channels=chosen - self.not_channels,
             authors=self.authors,
+            not_authors=leaving,
             after_ms=self.after_ms,
             before_ms=self.before_ms,
             require=self.require,
@@ -110,7 +113,8 @@ async def asker(interaction: discord.Interaction[Any], service: Service) -> Aske
         stored = await channels.of_guild(connection, GuildId(guild.id))
     members = interaction.client.thread_members
     visible = await visible_channels.look(members, guild, member, interaction.channel, stored)
-    return Asker(guild, member, language, visible, stored, manages(interaction), interaction.channel)
+    leaving = service.removals.leaving(GuildId(guild.id))
+    return Asker(guild, member, language, visible, stored, manages(interaction), interaction.channel, leaving)
 
 
 def with_threads(channel_ids: Iterable[int], stored: Iterable[Channel]) -> frozenset[ChannelId]:
@@ -164,7 +168,7 @@ async def named_authors(service: Service, references: Sequence[Reference], who: 
             found.add(UserId(who.member.id))
         else:
             async with service.db.reader() as connection:
-                named = await authors_named(connection, who.guild_id, reference.name, who.visible)
+                named = await authors_named(connection, who.guild_id, reference.name, who.visible) - who.leaving
             if not named:
                 raise TellPerson("error-author", name=reference.name)
             found |= named
@@ -223,13 +227,13 @@ async def _decode(
     """Downloads and opens one picture of the member at a time, in ANSWER_S in all."""
     downloading = False
     try:
-        async with asyncio.timeout(ANSWER_S), service.decoder.turn_of(UserId(who.member.id)):
+        async with asyncio.timeout(ANSWER_S), service.decoder.turn_of(who.user_id) as turn:
             downloading = True
             data = await service.fetcher.fetch(
                 url, proxy_url=proxy_url, width=width, height=height, priority=Priority.QUERY
             )
             downloading = False
-            return await service.decoder.decode(data, Priority.QUERY)
+            return await turn.decode(data)
     except TimeoutError:
         late = f"the picture of a question was not there within {ANSWER_S:g} s"
         raise (RetryLater if downloading else ReadersBusy)(late) from None

@@ -37,7 +37,7 @@ class Random:
 
     async def show(self, interaction: discord.Interaction[Any], who: Asker, reply: RandomReply) -> None:
         async with self.service.db.reader() as connection:
-            filter_ = reply.scope.filter(who.visible)
+            filter_ = reply.scope.filter(who.visible, who.leaving)
             chosen = await picture_facts.random_places(connection, who.guild_id, filter_, 1)
             details = await places.describe(connection, chosen)
         if not details:
@@ -46,7 +46,7 @@ class Random:
         reply.picture_id = detail.picture_id
         view = single(detail, who.language, reply.token)
         where = {detail.link: (detail.channel_id, detail.message_id)}
-        files = await give_addresses(self.context, interaction.client.history, view, where)
+        files = await give_addresses(self.context, interaction, view, where)
         await interaction.edit_original_response(view=view, attachments=files, allowed_mentions=NO_MENTIONS)
 
 

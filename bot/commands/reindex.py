@@ -141,7 +141,7 @@ class Reindex(app_commands.Group):
         retired = self._context.following.begin(job.guild_id)
         text = progress_text(job, None, language)
         await message.answer(text)
-        self._context.spawn(follow(self.jobs, job.id, message, language, retired, text), f"progress of job {job.id}")
+        self._context.spawn(follow(self.jobs, job.id, message, language, retired, text), "progress message")
 
 
 def go_on_showing(context: CommandContext, client: discord.Client, job: Job) -> None:
@@ -151,7 +151,7 @@ def go_on_showing(context: CommandContext, client: discord.Client, job: Job) -> 
         jobs, language = context.service.jobs, Language.of(guild.preferred_locale)
         message = ProgressMessage(client, jobs, job)
         retired = context.following.begin(job.guild_id)
-        context.spawn(follow(jobs, job.id, message, language, retired), f"progress of job {job.id}")
+        context.spawn(follow(jobs, job.id, message, language, retired), "progress message")
 
 
 def register(tree: Tree, context: CommandContext) -> None:

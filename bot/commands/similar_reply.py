@@ -117,7 +117,7 @@ class Answers:
             if scope == Scope():
                 raise TellPerson("error-nothing-asked")
             count = count if wish.count else browse.MOST
-        scoped = scope.filter(who.visible)
+        scoped = scope.filter(who.visible, who.leaving)
         query = Query.for_pictures(who.guild_id, scoped, tuple(pictures), count=count).asked_by(wish)
         query = replace(query, visible=who.visible, asker=who.user_id)
         query = await self.service.searcher.prepare(query)
@@ -145,7 +145,9 @@ class Answers:
         _check_posting(interaction, who)
         public = replace_reply(reply, shared=True, index=0)
         visible = self._visible(interaction, who, public)
-        result = await self.search(public.query.within(public.scope.filter(visible), visible), who.language)
+        result = await self.search(
+            public.query.within(public.scope.filter(visible, who.leaving), visible), who.language
+        )
         if not result.hits:
             raise TellPerson("error-nothing-to-share")
         public.token = self.replies.remember(public)
@@ -166,7 +168,7 @@ class Answers:
     ) -> None:
         """Answers with pictures like one of the index, which must be one that `who` may see."""
         count = count or self.settings.default_count
-        query = Query(who.guild_id, scope.filter(who.visible), like=(picture_id,), count=count)
+        query = Query(who.guild_id, scope.filter(who.visible, who.leaving), like=(picture_id,), count=count)
         query = replace(query, visible=who.visible, asker=who.user_id)
         query = await self.service.searcher.prepare(query)
         reply = SimilarReply(interaction.user.id, query, scope, Asked(1, origin="shown"), explain, self)
@@ -217,12 +219,12 @@ class Answers:
         reply.listed = tuple(hit.picture_id for hit in result.hits)
         view = page(who.guild_id, reply.asked, result, reply.index, dress)
         places = {hit.link: (hit.place.channel_id, hit.place.message_id) for hit in result.hits}
-        return view, await give_addresses(self.context, interaction.client.history, view, places)
+        return view, await give_addresses(self.context, interaction, view, places)
 
     async def _with_coverage(
         self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply
     ) -> tuple[SearchResult, int]:
-        channels = reply.scope.filter(self._visible(interaction, who, reply)).channels
+        channels = reply.scope.filter(self._visible(interaction, who, reply), who.leaving).channels
         # For each member apart: that another one asked a moment ago would be seen by an older number.
         key = (who.guild_id, who.user_id, channels)
         known = self._coverage.get(key)
@@ -255,7 +257,7 @@ class Answers:
         most VERIFY_S seconds; what could not be looked up in that time is shown.
         """
         visible = self._visible(interaction, who, reply)
-        query = reply.query.within(reply.scope.filter(visible), visible)
+        query = reply.query.within(reply.scope.filter(visible, who.leaving), visible)
         deadline = time.monotonic() + VERIFY_S
         closed: set[MessageId] = set()
         while True:

@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING, Any
 import discord
 from PIL import Image
 
-from bot.commands.hit_pictures import pixels
+from bot.commands.hit_pictures import fetch_pixels
 from indexer.errors import AfterimageError
-from indexer.model import ChannelId, MessageId, Pixels
+from indexer.model import ChannelId, MessageId, Pixels, UserId
 
 if TYPE_CHECKING:
     from bot.commands import CommandContext
-    from indexer.ports import History
 
 # Seconds for all pictures of a reply together. A page has five, and most of their messages were just asked for.
 SIGNED_S = 1.0
@@ -36,15 +35,18 @@ Places = Mapping[str, tuple[ChannelId, MessageId]]
 
 
 async def give_addresses(
-    context: CommandContext, history: History, view: discord.ui.LayoutView, places: Places
+    context: CommandContext, interaction: discord.Interaction[Any], view: discord.ui.LayoutView, places: Places
 ) -> list[discord.File]:
-    """Changes the addresses of the pictures in `view`; returns the files that have to be sent with it."""
+    """Changes the addresses of the pictures in `view`; returns the files that have to be sent with it.
+
+    Copies are opened in the turn of the member who asked.
+    """
     mode = context.config.discord.thumbnails
     shown = [item for item in _pictures(view) if item.media.url in places]
     if mode == "links" or not shown:
         return []
     links = {item.media.url for item in shown}
-    copies = await _copies(context, history, {link: places[link] for link in links}) if mode == "uploaded" else {}
+    copies = await _copies(context, interaction, {link: places[link] for link in links}) if mode == "uploaded" else {}
     missing = {link: places[link] for link in links if link not in copies}
     signed = await _signed(context, missing)
     names = {link: f"picture-{number}.webp" for number, link in enumerate(copies, start=1)}
@@ -78,19 +80,10 @@ async def _signed(context: CommandContext, places: Places) -> dict[str, str]:
     return found
 
 
-async def _copies(context: CommandContext, history: History, places: Places) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
-
-    async def copy(link: str, channel_id: ChannelId, message_id: MessageId) -> None:
-        with suppress(AfterimageError):
-            picture = await pixels(context.service, history, channel_id, message_id, link)
-            found[link] = await asyncio.to_thread(_webp, picture)
-
-    with suppress(TimeoutError):
-        async with asyncio.timeout(UPLOADED_S), asyncio.TaskGroup() as tasks:
-            for link, where in places.items():
-                tasks.create_task(copy(link, *where))
-    return found
+async def _copies(context: CommandContext, interaction: discord.Interaction[Any], places: Places) -> dict[str, bytes]:
+    member, history = UserId(interaction.user.id), interaction.client.history
+    pictures = await fetch_pixels(context.service, history, member, places, UPLOADED_S)
+    return {link: await asyncio.to_thread(_webp, picture) for link, picture in pictures.items()}
 
 
 def _webp(picture: Pixels) -> bytes:

@@ -236,7 +236,7 @@ class _Control:
                 return {"error": ENDING}
             except TimeoutError:
                 return {"error": f"This took longer than {deadline_s:g} s and was stopped; what was done stays done."}
-            except AfterimageError as error:
+            except AfterimageError as error:  # a Stop too: whoever gave the command is told, and the loops end the bot
                 return {"error": english(error)}
             except Exception:
                 logger.exception("the command %s failed", name)

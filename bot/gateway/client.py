@@ -34,7 +34,10 @@ from bot.commands.progress import Following
 from bot.commands.registration import sync_if_changed
 from bot.commands.translator import Translator
 from bot.config.loader import Config, Secret
+from bot.gateway.asking_channel import learning_age
 from bot.gateway.command_tree import Commands
+from bot.gateway.disk_notices import NAME as DISK_NOTICES
+from bot.gateway.disk_notices import DiskNotices
 from bot.gateway.events import Events
 from bot.gateway.shards import SILENT_S, Shards
 from bot.gateway.unparsed_events import UnparsedEvents
@@ -47,7 +50,7 @@ from indexer.jobs import JobRefused
 from indexer.model import Guild, GuildId, UserId
 from indexer.service import Service
 from indexer.store import application
-from indexer.supervisor import supervised
+from indexer.supervisor import contained, supervised
 
 logger = logging.getLogger(__name__)
 
@@ -108,13 +111,16 @@ class Client(discord.AutoShardedClient):
         self._absent_s = absent_s
         self._shards = Shards()
         self.unparsed = UnparsedEvents(self._read_again)
-        self.unparsed.wrap(self._connection.parsers)
+        parsers = self._connection.parsers
+        parsers["INTERACTION_CREATE"] = learning_age(self.get_guild, parsers["INTERACTION_CREATE"])
+        self.unparsed.wrap(parsers)
         self.tree = Commands(self, TokenBuckets(config.limits.per_minute, config.limits.burst))
         crawl = config.settings.crawl
         self.history = DiscordHistory(self, stickers=crawl.stickers, bots=crawl.bots)
         self.thread_members = ThreadMembers(self.http, self.history.rest.unbroken)
         self._context: CommandContext
         self._events: Events
+        self._disk_notices: DiskNotices
         self._tasks: asyncio.TaskGroup
         self._spawned: set[asyncio.Task[None]] = set()
         self._readied = asyncio.Event()
@@ -143,16 +149,19 @@ class Client(discord.AutoShardedClient):
             service=service, config=self._config, spawn=self._spawn, presses=presses, following=Following()
         )
         self._events = Events(self, service, self.history)
+        self._disk_notices = DiskNotices(self, service)
         for module in COMMANDS:
             module.register(self.tree, self._context)
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
+            # Not supervised: discord.py connects anew by itself, and what it gives up on ends the bot.
             connection = tasks.create_task(self._stay_connected(), name="connection")
             background = [
                 tasks.create_task(self._events.run(), name="events"),
                 tasks.create_task(self._settle(), name="settling in"),
                 tasks.create_task(supervised("absences", self._watch_absences, service.faults), name="absences"),
                 tasks.create_task(supervised("own messages", self._forget_own, service.faults), name="own messages"),
+                tasks.create_task(supervised(DISK_NOTICES, self._watch_disk, service.faults), name=DISK_NOTICES),
             ]
             try:
                 yield connection
@@ -165,13 +174,11 @@ class Client(discord.AutoShardedClient):
                     task.cancel()
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        async def logged() -> None:
-            try:
+        async def watched() -> None:
+            with contained(name, self._context.service.faults):
                 await work
-            except Exception:
-                logger.exception("%s failed", name)
 
-        task = self._tasks.create_task(logged(), name=name)
+        task = self._tasks.create_task(watched(), name=name)
         self._spawned.add(task)
         task.add_done_callback(self._spawned.discard)
 
@@ -301,6 +308,10 @@ class Client(discord.AutoShardedClient):
             if not self.beat().shards_away:
                 await self._note_absent()
 
+    async def _watch_disk(self) -> None:
+        await self._started.wait()
+        await self._disk_notices.watch()
+
     async def _note_absent(self) -> None:
         """Notes which servers Discord no longer lists, and forgets those that it has not listed for long enough.
 
@@ -351,6 +362,9 @@ class Client(discord.AutoShardedClient):
 
     async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
         await answer_if_forged(interaction)
+
+    async def on_app_command_completion(self, interaction: discord.Interaction[Any], command: object) -> None:
+        await self._disk_notices.tell_manager(interaction)
 
     async def on_message(self, message: discord.Message) -> None:
         self._events.message(message)

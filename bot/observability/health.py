@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from indexer.supervisor import Faults, contained
+
 FILE_NAME = "health.json"
 BEAT_S = 10.0
 # Three missed beats: the event loop hangs, or the process is gone.
@@ -43,13 +45,17 @@ class Condition:
     sentence: str
 
 
-async def keep_beating(data_dir: Path, beat: Callable[[], Beat]) -> None:
-    """Writes the state every BEAT_S seconds until cancelled, then takes the file away."""
+async def keep_beating(data_dir: Path, beat: Callable[[], Beat], faults: Faults) -> None:
+    """Writes the state every BEAT_S seconds until cancelled, then takes the file away.
+
+    Where it cannot be written (a full disk) it is tried again: health says then that there is no sign of life.
+    """
     path = data_dir / FILE_NAME
     try:
         while True:
             now = beat()
-            await asyncio.to_thread(_write, path, now)
+            with contained("health", faults):
+                await asyncio.to_thread(_write, path, now)
             await asyncio.sleep(BEAT_S if now.serving and not now.shards_away else 1.0)
     finally:
         path.unlink(missing_ok=True)

@@ -76,6 +76,8 @@ class ThreadMembers:
             if self._known(key) is not None:
                 continue
             if key not in self._asking and self._budgets.take(member_id) == 0.0:
+                # No question is its parent: several wait for it, and it goes on when they give up. It ends by REQUEST_S
+                # or by `close`.
                 self._asking[key] = asyncio.create_task(self._ask(key), name="thread member")
             if key in self._asking:
                 waited_for.add(self._asking[key])

@@ -123,20 +123,20 @@ def can_read(channel: GuildChannel, member: discord.Member) -> bool:
 def is_age_restricted(guild: discord.Guild, channel: AskingChannel) -> bool:
     """Whether `channel` is age-restricted as the guild has it now; a thread inherits from its channel.
 
-    A channel that cannot be found is taken for one that is not, so that nothing age-restricted is shown there.
+    Of a channel that Discord hides from the bot the interaction has told it (gateway/asking_channel.py). Of a thread in
+    such a channel nobody tells it, until somebody has asked from the channel itself: it is taken for one that is not,
+    so that nothing age-restricted is shown there. So is a channel that cannot be found.
     """
     if channel is None:
         return False
-    if isinstance(channel, discord.Thread):
-        parent = guild.get_channel(channel.parent_id)
-        return parent is not None and _restricted(parent)
-    known = guild.get_channel_or_thread(channel.id)
+    known = guild.get_channel_or_thread(channel.id) or channel
     if isinstance(known, discord.Thread):
-        return is_age_restricted(guild, known)
-    return known is not None and _restricted(known)
+        parent = guild.get_channel(known.parent_id)
+        return parent is not None and _restricted(parent)
+    return _restricted(known)
 
 
-def _restricted(channel: GuildChannel) -> bool:
+def _restricted(channel: discord.abc.Snowflake) -> bool:
     return bool(getattr(channel, "nsfw", False))
 
 

@@ -192,7 +192,9 @@ head-done = **Erfasst: { $what }**
 
 ## progress
 
-disk-low = ⏸ Es ruht: die Platte dieses Bots hat nur noch { $free } MB frei, und { $needed } MB bleiben für Löschungen und Antworten. Wer den Bot betreibt, muss Platz schaffen; dann geht es von selbst weiter.
+disk-low = ⏸ Es ruht: die Platte dieses Bots ist fast voll, und ihr Rest bleibt für Löschungen und Antworten. Wer den Bot betreibt, muss Platz schaffen; dann geht es von selbst weiter.
+disk-notice-full = ⏸ An alle, die diesen Server verwalten: Zurzeit wird nichts Neues indexiert, denn die Platte des Rechners, auf dem ich laufe, ist fast voll. Fragen werden beantwortet und Löschungen ausgeführt. Wer mich betreibt, muss auf dieser Platte Platz schaffen. Dann geht es von selbst weiter, und ich lese nach, was inzwischen gepostet wurde.
+disk-notice-room = ▶ An alle, die diesen Server verwalten: Die Platte hat wieder Platz, und es wird weiter indexiert.
 progress-starting = es geht los …
 progress-pace = { $pace } Bilder/s
 progress-left = noch etwa { $time }

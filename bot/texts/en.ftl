@@ -192,7 +192,9 @@ head-done = **Done: indexing { $what }**
 
 ## progress
 
-disk-low = ⏸ Resting: the disk of this bot has only { $free } MB free, and { $needed } MB are kept for deletions and answers. Whoever runs this bot must make room; it goes on by itself then.
+disk-low = ⏸ Resting: the disk of this bot is nearly full, and the rest of it is kept for deletions and answers. Whoever runs this bot must make room; it goes on by itself then.
+disk-notice-full = ⏸ To those who manage this server: nothing new is indexed at present, because the disk of the machine that I run on is nearly full. Questions are answered and deletions are carried out. Whoever runs me must make room on that disk. Then I go on by myself and read what was posted meanwhile.
+disk-notice-room = ▶ To those who manage this server: the disk has room again, and indexing goes on.
 progress-starting = starting …
 progress-pace = { $pace } pictures/s
 progress-left = about { $time } left

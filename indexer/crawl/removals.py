@@ -24,15 +24,12 @@ from indexer.model import ChannelId, GuildId, MessageId, UserId
 from indexer.ports import History
 from indexer.progress import now_ms
 from indexer.store import audit, channels, guilds, messages, opt_outs
+from indexer.store.emptying import empty
 from indexer.supervisor import Faults, contained
 
 log = logging.getLogger(__name__)
 
 NAME = "removals"  # of this work among the faults
-
-# Messages deleted in one transaction when a channel, a guild or an author goes: some 50 ms, so that nobody waits long
-# for the writer.
-STEP = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +107,25 @@ class Removals:
     def pending(self) -> tuple[Removal, ...]:
         """What is written down and not carried out yet, oldest first."""
         return tuple(self._pending)
+
+    def leaving(self, guild_id: GuildId) -> frozenset[UserId]:
+        """Members who want to be forgotten in this guild and of whom not everything is deleted yet. Show nothing of
+        them.
+        """
+        return frozenset(
+            removal.user_id
+            for removal in self._pending
+            if isinstance(removal, OptedOut) and removal.guild_id in (guild_id, opt_outs.EVERYWHERE)
+        )
+
+    async def take_up(self) -> None:
+        """Writes down the opt-outs that a killed process began without the journal: `afterimage forget` alone."""
+        async with self._db.reader() as connection:
+            unfinished = await opt_outs.unfinished(connection)
+        for user_id, guild_id in unfinished:
+            if user_id not in self.leaving(guild_id):
+                await self.write_down(OptedOut(user_id, guild_id))
+                self._left.set()
 
     async def write_down(self, removal: Removal) -> None:
         """On the disk when this returns. Never raises: where the journal cannot be written, that is logged, and the
@@ -200,7 +216,7 @@ class Removals:
             known = await channels.of_guild(connection, channel.guild_id) if channel is not None else []
         gone = 0
         for going in [one.id for one in known if one.parent_id == channel_id] + [channel_id]:
-            gone += await self._empty(channel_id=going)
+            gone += await empty(self._db, channel_id=going)
         async with self._db.transaction() as tx:
             await channels.delete(tx, [channel_id])
         return gone
@@ -208,31 +224,27 @@ class Removals:
     async def _forget_guild(self, guild_id: GuildId) -> int:
         async with self._db.transaction() as tx:
             await guilds.set_consent(tx, guild_id, False)
-        gone = await self._empty(guild_id=guild_id)
+        gone = await empty(self._db, guild_id=guild_id)
         async with self._db.transaction(durable=True) as tx:
             await guilds.forget(tx, guild_id)
             await audit.add(tx, "guild.forget", guild_id=guild_id)
         return gone
 
-    async def _empty(self, *, guild_id: GuildId | None = None, channel_id: ChannelId | None = None) -> int:
-        """Deletes the messages of a guild or channel in steps, each a transaction of its own; returns how many."""
-        gone = 0
-        while True:
-            async with self._db.transaction() as tx:
-                step = await messages.delete_some(tx, STEP, guild_id=guild_id, channel_id=channel_id)
-            if not step:
-                return gone
-            gone += step
-
 
 async def opt_out(db: Database, user_id: UserId, where: GuildId, by: UserId | None = None) -> int:
-    """Records the wish, deletes what is stored, and leaves a line in the audit log; returns how many messages went."""
+    """Stores the wish, deletes the author's messages in steps, and leaves a line in the audit log.
+
+    Returns how many messages it deleted. After a kill call it again: the audit log then counts the messages of the last
+    call alone.
+    """
     async with db.transaction(durable=True) as tx:
-        gone = await opt_outs.add(tx, user_id, where)
-        guild_id = None if where == opt_outs.EVERYWHERE else where
-        detail = {"user": user_id, "messages": gone}
+        await opt_outs.add(tx, user_id, where)
+    guild_id = None if where == opt_outs.EVERYWHERE else where
+    deleted = await empty(db, guild_id=guild_id, author_id=user_id)
+    async with db.transaction(durable=True) as tx:
+        detail = {"user": user_id, "messages": deleted}
         await audit.add(tx, "privacy.forget", guild_id=guild_id, actor_id=by, detail=detail)
-    return gone
+    return deleted
 
 
 def _read(what: Mapping[str, Any]) -> Removal | None:

@@ -39,10 +39,13 @@ class Room:
 
     @property
     def reason(self) -> Sentence | None:
-        """Why indexing rests, for a person; None where it does not."""
+        """Why indexing rests, for a person; None where it does not.
+
+        It names no figures: members read it, and how fast a disk fills tells what other servers post.
+        """
         if not self.low:
             return None
-        return Sentence("disk-low", {"free": self._free_bytes // MB, "needed": max(self._needed_bytes // MB, 1)})
+        return Sentence("disk-low")
 
     async def wait(self) -> None:
         """Returns when there is room. Has no deadline: a person must make room, and is told (`reason`)."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,10 +21,13 @@ from indexer.pictures.decode_pool import Pool, PoolSettings
 from indexer.pictures.decode_process import CannotStart, Worker, WorkerSettings
 from indexer.pictures.file_type import picture_format
 from indexer.pictures.lockdown.report import Lockdown
-from indexer.ports import Priority
 from indexer.settings import DecodeSettings
 
 log = logging.getLogger(__name__)
+
+# Raise it with every change by which a picture that was rejected may be read: what other readers gave up on is then
+# tried once more, at the next start.
+READERS_VERSION = 1
 
 _MAX_WORKERS = 4  # beyond that the encoder is the bottleneck on every machine we measured
 # One member's slow picture leaves a worker to everybody else.
@@ -42,34 +45,50 @@ _QUESTIONS_WAITING = 64
 _INDEXING_WAITING = 1024  # the pipeline asks for far fewer at once
 
 
+class Turn:
+    """A member's turn at the readers. Nothing else opens pictures for a member, so each has one reader at most."""
+
+    def __init__(self, readers: Pool) -> None:
+        self._readers = readers
+
+    async def decode(self, data: bytes) -> DecodedPicture:
+        """As `Decoder.decode`, ahead of indexing. Call it for one picture at a time."""
+        picture_format(data)
+        return await self._readers.decode(data)
+
+
 class Decoder:
     """The workers of the bot. `lockdown` says what is in force in them."""
 
     def __init__(self, questions: Pool, indexing: Pool, lockdown: Lockdown) -> None:
-        self._pools = {Priority.QUERY: questions, Priority.INDEXING: indexing}
+        self._questions = questions
+        self._indexing = indexing
         self._members: OneAtATime[UserId] = OneAtATime()
         self.lockdown = lockdown
 
-    async def decode(self, data: bytes, priority: Priority = Priority.INDEXING) -> DecodedPicture:
-        """Decode a file's bytes into the model's input.
+    async def decode(self, data: bytes) -> DecodedPicture:
+        """Decodes the bytes of a file that is indexed into the model's input.
 
         Raises Rejected when the picture cannot be read, whatever the cause: no picture, damaged, too large, too slow,
         or deadly to its reader. Raises ReadersBusy when too many wait or the machine starts no reader just now, Stop
         when the pool is closed meanwhile. Cancelling frees the worker at once.
         """
         picture_format(data)  # what is no picture that can be opened takes no turn from one that is
-        return await self._pools[priority].decode(data)
+        return await self._indexing.decode(data)
 
-    def turn_of(self, member: UserId) -> AbstractAsyncContextManager[None]:
-        """The member's turn to have a picture downloaded and opened for a question, as long as the block lasts.
+    @asynccontextmanager
+    async def turn_of(self, member: UserId) -> AsyncIterator[Turn]:
+        """The member's turn to have pictures opened, as long as the block lasts: whatever the member caused it by, a
+        question, a contact sheet or a reply with copies.
 
-        Waits for the member's pictures before this one. Raises ReadersBusy where several wait already.
+        Waits for the member's turns before this one. Raises ReadersBusy where several wait already.
         """
-        return self._members.turn(member)
+        async with self._members.turn(member):
+            yield Turn(self._questions)
 
     async def close(self) -> None:
-        """End every worker; whoever waits gets Stop."""
-        for pool in self._pools.values():
+        """Ends every worker; whoever waits gets Stop."""
+        for pool in (self._questions, self._indexing):
             await pool.close()
 
 

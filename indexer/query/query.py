@@ -108,6 +108,7 @@ class Query:
             self.guild_id,
             sorted(scope.channels),
             None if scope.authors is None else sorted(scope.authors),
+            sorted(scope.not_authors),
             (scope.after_ms, scope.before_ms, int(scope.require), int(scope.exclude), scope.not_message),
             (self.words, self.phrases, self.without, self.like, sorted(self.digests), self.hashes),
             sorted(self.not_pictures),

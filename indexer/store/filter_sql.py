@@ -15,6 +15,7 @@ NO_END: Final = 2**63 - 1
 MESSAGE_INSIDE: Final = (
     "m.channel_id IN (SELECT value FROM json_each(:channels))"
     " AND (:authors IS NULL OR m.author_id IN (SELECT value FROM json_each(:authors)))"
+    " AND (:not_authors IS NULL OR m.author_id NOT IN (SELECT value FROM json_each(:not_authors)))"
     " AND m.message_id >= :low AND m.message_id < :high AND m.message_id IS NOT :not_message"
 )
 # The same where a query comes from the words to their messages: the plus keeps the planner from walking the channels.
@@ -32,6 +33,7 @@ def filter_values(filter: Filter) -> Mapping[str, object]:
     return {
         "channels": json.dumps(sorted(filter.channels)),
         "authors": None if filter.authors is None else json.dumps(sorted(filter.authors)),
+        "not_authors": json.dumps(sorted(filter.not_authors)) if filter.not_authors else None,
         "low": 0 if filter.after_ms is None else ms_snowflake(filter.after_ms),
         "high": NO_END if filter.before_ms is None else min(ms_snowflake(filter.before_ms), NO_END),
         "not_message": filter.not_message,

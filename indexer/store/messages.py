@@ -115,27 +115,26 @@ async def delete(tx: aiosqlite.Connection, message_ids: Collection[MessageId]) -
     return cursor.rowcount
 
 
-async def delete_by_author(tx: aiosqlite.Connection, user_id: UserId, guild_id: GuildId | None) -> int:
-    """Deletes what this author posted, in one guild or (None) everywhere; returns how many messages."""
-    cursor = await tx.execute(
-        "DELETE FROM messages WHERE author_id = ?1 AND (?2 IS NULL OR guild_id = ?2)", (user_id, guild_id)
-    )
-    return cursor.rowcount
-
-
 async def delete_some(
-    tx: aiosqlite.Connection, limit: int, *, guild_id: GuildId | None = None, channel_id: ChannelId | None = None
+    tx: aiosqlite.Connection,
+    limit: int,
+    *,
+    guild_id: GuildId | None = None,
+    channel_id: ChannelId | None = None,
+    author_id: UserId | None = None,
 ) -> int:
-    """Deletes up to `limit` messages of a guild or of a channel; returns how many, 0 when none is left.
+    """Deletes up to `limit` messages that have all the given ids; returns how many, 0 when none is left.
 
-    A step of emptying something large, a transaction each, so that the writer is never held for long.
+    It is one step of deleting many messages (`emptying.empty`). Raises ValueError where no id is given.
     """
-    among = "SELECT message_id FROM messages WHERE guild_id = ?1 LIMIT ?2"
-    if channel_id is not None:
-        among = "SELECT message_id FROM messages WHERE channel_id = ?1 LIMIT ?2"
+    given = {"guild_id": guild_id, "channel_id": channel_id, "author_id": author_id}
+    ids = {column: value for column, value in given.items() if value is not None}
+    if not ids:
+        raise ValueError("without an id every message would be deleted")
+    where = " AND ".join(f"{column} = :{column}" for column in ids)
     cursor = await tx.execute(
-        f"DELETE FROM messages WHERE message_id IN ({among})",  # noqa: S608 -- one of two constants
-        (guild_id if channel_id is None else channel_id, limit),
+        f"DELETE FROM messages WHERE message_id IN (SELECT message_id FROM messages WHERE {where} LIMIT :limit)",  # noqa: S608 -- names of columns
+        {**ids, "limit": limit},
     )
     return cursor.rowcount
 

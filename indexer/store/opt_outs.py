@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import aiosqlite
 
-from indexer.database.database import first, now_ms
+from indexer.database.database import now_ms
 from indexer.model import GuildId, UserId
-from indexer.store import messages
 
 EVERYWHERE = GuildId(0)
 
 
-async def add(tx: aiosqlite.Connection, user_id: UserId, guild_id: GuildId = EVERYWHERE) -> int:
-    """Nothing by this author is stored there any more, and what was stored is deleted; returns how many messages.
+async def add(tx: aiosqlite.Connection, user_id: UserId, guild_id: GuildId = EVERYWHERE) -> None:
+    """Nothing by this author is stored there any more. What is stored already is deleted by `removals.opt_out`.
 
     Use a `durable` transaction: this is a promise to a person.
     """
@@ -20,19 +19,12 @@ async def add(tx: aiosqlite.Connection, user_id: UserId, guild_id: GuildId = EVE
         "INSERT INTO opt_outs (guild_id, user_id, at_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
         (guild_id, user_id, now_ms()),
     )
-    return await messages.delete_by_author(tx, user_id, None if guild_id == EVERYWHERE else guild_id)
 
 
 async def remove(tx: aiosqlite.Connection, user_id: UserId, guild_id: GuildId = EVERYWHERE) -> bool:
     """Takes one opt-out back; False where there was none. What was deleted comes back only by a new crawl."""
     cursor = await tx.execute("DELETE FROM opt_outs WHERE guild_id = ? AND user_id = ?", (guild_id, user_id))
     return cursor.rowcount > 0
-
-
-async def applies(connection: aiosqlite.Connection, user_id: UserId, guild_id: GuildId) -> bool:
-    """Whether this author's messages in this guild must not be stored or shown."""
-    sql = "SELECT 1 FROM opt_outs WHERE user_id = ? AND guild_id IN (0, ?)"
-    return await first(connection, sql, (user_id, guild_id)) is not None
 
 
 async def of_user(connection: aiosqlite.Connection, user_id: UserId) -> list[GuildId]:
@@ -43,7 +35,10 @@ async def of_user(connection: aiosqlite.Connection, user_id: UserId) -> list[Gui
     return [GuildId(guild_id) for (guild_id,) in rows]
 
 
-async def of_guild(connection: aiosqlite.Connection, guild_id: GuildId) -> frozenset[UserId]:
-    """Whose messages in this guild must not be shown: opted out of it, or everywhere."""
-    rows = await connection.execute_fetchall("SELECT user_id FROM opt_outs WHERE guild_id IN (0, ?)", (guild_id,))
-    return frozenset(UserId(user_id) for (user_id,) in rows)
+async def unfinished(connection: aiosqlite.Connection) -> list[tuple[UserId, GuildId]]:
+    """The opt-outs (author, guild or EVERYWHERE) of which not every message is deleted yet."""
+    rows = await connection.execute_fetchall(
+        "SELECT o.user_id, o.guild_id FROM opt_outs o WHERE EXISTS (SELECT 1 FROM messages m"
+        " WHERE m.author_id = o.user_id AND (o.guild_id = 0 OR m.guild_id = o.guild_id))"
+    )
+    return [(UserId(user_id), GuildId(guild_id)) for user_id, guild_id in rows]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,12 @@ from indexer.model import (
     Source,
     UserId,
 )
+
+# What other picture readers may make something else of.
+OF_READERS = (
+    Reason.NOT_A_PICTURE, Reason.VIDEO, Reason.DOCUMENT, Reason.CORRUPT, Reason.TRUNCATED, Reason.UNSUPPORTED,
+    Reason.TOO_MANY_PIXELS, Reason.TOO_MANY_PARTS, Reason.TOO_SLOW, Reason.TOO_MUCH_MEMORY, Reason.WORKER_DIED,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,17 +165,28 @@ async def attach(tx: aiosqlite.Connection, place_id: PlaceId, picture_id: Pictur
     return False
 
 
-async def retry(tx: aiosqlite.Connection, guild_id: GuildId | None = None) -> int:
-    """Makes every failed place of the guild (None: of all) pending as if never tried; returns how many.
+async def retry(
+    tx: aiosqlite.Connection, guild_id: GuildId | None = None, reasons: Collection[Reason] = tuple(Reason)
+) -> int:
+    """Makes every failed place of the guild (None: of all) that has one of these reasons pending, as if never tried.
 
-    Rejected pictures are let go: another version may be able to read them.
+    Returns how many. Rejected pictures are let go, so that their bytes are opened again.
     """
     cursor = await tx.execute(
         "UPDATE places SET state = 'pending', reason = NULL, attempts = 0, next_attempt_ms = NULL, picture_id = NULL"
-        " WHERE state = 'failed' AND (?1 IS NULL OR guild_id = ?1)",
-        (guild_id,),
+        " WHERE state = 'failed' AND (?1 IS NULL OR guild_id = ?1) AND reason IN (SELECT value FROM json_each(?2))",
+        (guild_id, json.dumps([reason.value for reason in reasons])),
     )
     return cursor.rowcount
+
+
+async def retry_for(tx: aiosqlite.Connection, readers: int) -> int:
+    """Lets what other picture readers gave up on be tried again, once: `readers` is the version of the present ones.
+
+    Returns how many places.
+    """
+    row = await first(tx, "UPDATE readers SET version = ?1 WHERE version != ?1 RETURNING version", (readers,))
+    return 0 if row is None else await retry(tx, reasons=OF_READERS)
 
 
 async def waiting(connection: aiosqlite.Connection, guild_id: GuildId) -> int:

@@ -108,13 +108,16 @@ def compile_filter(block: Block, allowed: Filter) -> Terms | None:
     channel_ok[codes] = True
     author_ok, author_code = None, -1
     if allowed.authors is not None:
-        authors = block.authors.codes(allowed.authors)
+        authors = block.authors.codes(allowed.authors - allowed.not_authors)
         if not len(authors):
             return None
         if len(authors) == 1:
             author_code = int(authors[0])
         author_ok = np.zeros(len(block.authors), np.bool_)
         author_ok[authors] = True
+    elif len(left_out := block.authors.codes(allowed.not_authors)):
+        author_ok = np.ones(len(block.authors), np.bool_)
+        author_ok[left_out] = False
     low = 0 if allowed.after_ms is None else ms_snowflake(allowed.after_ms)
     high = MESSAGE_MAX if allowed.before_ms is None else min(ms_snowflake(allowed.before_ms), MESSAGE_MAX)
     if low >= high:

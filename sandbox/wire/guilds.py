@@ -13,8 +13,8 @@ _FLAG_COMMANDS = 1 << 23  # APPLICATION_COMMAND_BADGE
 # What a guild has none of.
 _NOTHING = (
     "icon", "description", "home_header", "splash", "discovery_splash", "banner", "application_id", "afk_channel_id",
-    "system_channel_id", "widget_channel_id", "max_presences", "vanity_url_code", "rules_channel_id",
-    "safety_alerts_channel_id", "public_updates_channel_id", "incidents_data",
+    "widget_channel_id", "max_presences", "vanity_url_code", "rules_channel_id", "safety_alerts_channel_id",
+    "incidents_data",
 )  # fmt: skip
 
 
@@ -138,6 +138,10 @@ def told_channel(subject: Channel) -> Json:
     return found
 
 
+def _id(subject: Channel | None) -> str | None:
+    return None if subject is None else str(subject.id)
+
+
 def _overwrite(subject: Overwrite) -> Json:
     return {
         "id": str(subject.id), "type": int(subject.kind),
@@ -188,6 +192,8 @@ def guild(subject: Guild) -> Json:
         "owner_id": str(subject.owner.id),
         "region": "deprecated",
         "afk_timeout": 300,
+        "system_channel_id": _id(subject.system_channel),
+        "public_updates_channel_id": _id(subject.public_updates_channel),
         "system_channel_flags": 0,
         "widget_enabled": False,
         "verification_level": 0,

@@ -129,6 +129,9 @@ class Guild:
         self.everyone = Role(self, guild_id, "@everyone", everyone)
         self.roles: dict[int, Role] = {guild_id: self.everyone}
         self.locale = "en-US"
+        # Channels that the server's settings name; None: none.
+        self.system_channel: Channel | None = None
+        self.public_updates_channel: Channel | None = None
 
     # Whom it has
 

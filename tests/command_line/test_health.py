@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from bot.gateway.shards import Shards
-from bot.observability.health import AWAY_S, FILE_NAME, STALE_S, condition, keep_beating
+from bot.observability import health
+from bot.observability.health import AWAY_S, FILE_NAME, STALE_S, Beat, condition, keep_beating
+from indexer.supervisor import Faults
 from sandbox import gateway
 from sandbox.server import open_sandbox
 from tests.worlds.running_bot import Running, running, town, until
@@ -44,9 +46,33 @@ def test_health_is_what_the_bot_last_wrote(
     assert said in found.sentence
 
 
+async def test_a_sign_of_life_that_cannot_be_written_ends_nothing_and_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "BEAT_S", 0.01)
+    faults = Faults()
+    in_the_way = tmp_path / "health.new"  # where a draft is written: as on a full disk, it cannot be
+    in_the_way.mkdir()
+    task = asyncio.create_task(keep_beating(tmp_path, lambda: Beat(serving=True, shards=1), faults))
+
+    async def tried() -> bool:
+        return faults.count("health") >= 2 or task.done()
+
+    async def written() -> bool:
+        return (tmp_path / FILE_NAME).exists()
+
+    await until(tried)
+    assert not task.done()
+    in_the_way.rmdir()
+    await until(written)
+    task.cancel()
+    await asyncio.wait({task})
+    assert not await written()
+
+
 @asynccontextmanager
 async def beating(bot: Running) -> AsyncIterator[None]:
-    task = asyncio.create_task(keep_beating(bot.data_dir, bot.client.beat))
+    task = asyncio.create_task(keep_beating(bot.data_dir, bot.client.beat, bot.service.faults))
     try:
         yield
     finally:

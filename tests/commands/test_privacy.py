@@ -7,9 +7,12 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from bot.commands.privacy import _pack
 from bot.config.loader import Config, LimitSettings
 from bot.texts import Language
+from indexer.database import database
 from indexer.model import GuildId
 from indexer.store import audit
 from sandbox.reply import Reply
@@ -53,6 +56,34 @@ async def test_forget_me_asks_first_then_deletes_and_stores_nothing_again(tmp_pa
         async with bot.service.db.reader() as connection:
             (line,) = [line for line in await audit.recent(connection, 10) if line.action == "privacy.forget"]
         assert (line.actor_id, line.guild_id) == (place.member.id, GuildId(place.guild.id))
+
+
+async def test_nothing_of_a_member_is_shown_from_the_wish_on_though_the_database_is_busy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = town()
+    place.pictures.post(place.owner.user, "picture of the owner", files=[noise(0)])
+    async with running(place.world, tmp_path, with_auto_start) as bot:
+        await bot.indexed(place.guild)
+        member, owner = bot.person(place.member), bot.person(place.owner)
+        asked = {"text": "picture min:-1", "count": 10}
+        assert f"<@{place.member.id}>" in (await owner.slash(place.talk.id, "similar", asked)).text()
+        sure = await member.press(await member.slash(place.talk.id, "privacy"), "Forget me in this server")
+        monkeypatch.setattr(database, "TURN_S", 0.01)
+        async with bot.service.db.transaction():  # somebody else holds the writer
+            noted = await member.press(sure, "Yes, forget me")
+            assert "messages" not in noted.content
+            assert (await bot.service.status()).total.messages == 9
+            for command, options in (
+                ("similar", asked),
+                ("similar", {"text": "has:image"}),
+                ("duplicates", {"threshold": 0.5}),
+                ("random", None),
+            ):
+                reply = await owner.slash(place.talk.id, command, options)
+                assert f"<@{place.member.id}>" not in reply.text(), (command, reply.text())
+            reply = await owner.slash(place.talk.id, "similar", asked)
+            assert f"<@{place.owner.id}>" in reply.text()
 
 
 async def test_no_changes_nothing(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from indexer.database.database import FILE_NAME, Database, connect_readonly, ope
 from indexer.database.migrate import back_up
 from indexer.model import ChannelId, MessageId, UserId
 from indexer.store import channels, embeddings, guilds, messages, opt_outs, pictures, places
+from indexer.store.emptying import empty
 from indexer.store.forget import purge, residue_since
 from tests.worlds.records import CHANNEL, GUILD, MODEL, decoded, message, picture, settle, vector
 
@@ -72,6 +73,7 @@ async def edit_away(database: Database) -> None:
 async def opt_out(database: Database) -> None:
     async with database.transaction(durable=True) as tx:
         await opt_outs.add(tx, UserId(100))
+    await empty(database, author_id=UserId(100))
 
 
 async def delete_channel(database: Database) -> None:

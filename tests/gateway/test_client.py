@@ -18,11 +18,20 @@ from bot.config.loader import Config, LimitSettings
 from bot.gateway.client import Client
 from bot.texts import Language
 from bot.token_buckets import REMEMBERED, TokenBuckets
-from indexer.errors import ChannelClosed, LinkExpired, ReadersBusy, Reason, Rejected, RetryLater, TellPerson
+from indexer.errors import (
+    ChannelClosed,
+    LinkExpired,
+    ReadersBusy,
+    Reason,
+    Rejected,
+    RetryLater,
+    StorageError,
+    TellPerson,
+)
 from sandbox.checks import commands as command_rules
 from sandbox.server import open_sandbox
 from sandbox.world import World
-from tests.worlds.running_bot import running, town
+from tests.worlds.running_bot import running, town, until
 
 
 async def test_commands_are_registered_once_and_not_again_at_the_next_start(tmp_path: Path) -> None:
@@ -113,6 +122,25 @@ async def test_while_stopping_commands_are_refused_politely_and_those_in_hand_ar
         going.set()
         await draining
         assert (await asked).content == "done after all"
+
+
+async def test_what_goes_on_behind_an_answer_is_counted_when_it_fails_and_a_stop_in_it_ends_the_bot(
+    tmp_path: Path,
+) -> None:
+    async def fail(error: Exception) -> None:
+        raise error
+
+    with pytest.raises(ExceptionGroup) as ended:
+        async with running(town().world, tmp_path) as bot, asyncio.timeout(30):
+            bot.client._spawn(fail(ZeroDivisionError()), "progress message")
+
+            async def counted() -> bool:
+                return bot.service.faults.count("progress message") == 1
+
+            await until(counted)
+            bot.client._spawn(fail(StorageError("damaged")), "progress message")
+            await asyncio.Event().wait()
+    assert ended.group_contains(StorageError, match="damaged")
 
 
 async def test_an_unexpected_error_is_told_with_an_id_that_stands_in_the_log(

@@ -24,7 +24,6 @@ from indexer.pictures import decode_pool
 from indexer.pictures import decoder as decode_module
 from indexer.pictures.decode_picture import Limits, decode_picture
 from indexer.pictures.decoder import Decoder, open_decoder
-from indexer.ports import Priority
 from indexer.settings import DecodeSettings
 from tests.worlds.picture_files import encoded, every_kind, moving, png_header, scene
 from tests.worlds.pipeline_world import until
@@ -185,7 +184,8 @@ async def test_a_question_is_served_while_posts_hold_every_worker_of_the_index()
     async with open_decoder(DecodeSettings(workers=1), SPEC) as pool:
         posts = [asyncio.create_task(pool.decode(LONG)) for _ in range(20)]
         await until(lambda: bool(indexing()))
-        picture = await pool.decode(KINDS["jpeg"], Priority.QUERY)
+        async with pool.turn_of(UserId(1)) as turn:
+            picture = await turn.decode(KINDS["jpeg"])
         assert picture.width == 640
         assert not any(post.done() for post in posts)
         assert len(indexing()) == 1
@@ -198,8 +198,8 @@ async def test_a_question_is_served_while_another_member_asks_with_slow_pictures
     async with open_decoder(DecodeSettings(workers=1), SPEC) as pool:
 
         async def ask(member: int, data: bytes) -> int:
-            async with pool.turn_of(UserId(member)):
-                return (await pool.decode(data, Priority.QUERY)).width
+            async with pool.turn_of(UserId(member)) as turn:
+                return (await turn.decode(data)).width
 
         slow = [asyncio.create_task(ask(1, LONG)) for _ in range(6)]
         await until(lambda: len(children(psutil.Process().nice())) == 1)
@@ -245,10 +245,15 @@ async def test_what_is_no_picture_takes_no_turn() -> None:
 async def test_more_than_can_wait_is_refused_as_busy() -> None:
     async with open_decoder(DecodeSettings(workers=1), SPEC) as pool:
         most = decode_module._QUESTIONS_WAITING + decode_module.QUESTION_WORKERS
-        asked = [asyncio.create_task(pool.decode(LONG, Priority.QUERY)) for _ in range(most)]
+
+        async def ask(member: int, data: bytes) -> None:
+            async with pool.turn_of(UserId(member)) as turn:
+                await turn.decode(data)
+
+        asked = [asyncio.create_task(ask(member, LONG)) for member in range(most)]
         await asyncio.sleep(0)
         with pytest.raises(ReadersBusy):
-            await pool.decode(KINDS["png"], Priority.QUERY)
+            await ask(most, KINDS["png"])
         for task in asked:
             task.cancel()
         await asyncio.gather(*asked, return_exceptions=True)

@@ -14,7 +14,6 @@ import pytest
 from indexer.errors import ReadersBusy, Rejected
 from indexer.model import PixelSpec, UserId
 from indexer.pictures.decoder import Decoder, open_decoder
-from indexer.ports import Priority
 from indexer.settings import DecodeSettings
 from tests.pictures.test_decode_pool import LONG
 from tests.worlds.picture_files import encoded, jpeg_of_scans, scene
@@ -24,8 +23,8 @@ GOAL = 2.0  # × idle
 
 
 async def asked(pool: Decoder, member: int, data: bytes) -> None:
-    async with pool.turn_of(UserId(member)):
-        await pool.decode(data, Priority.QUERY)
+    async with pool.turn_of(UserId(member)) as turn:
+        await turn.decode(data)
 
 
 async def p95_ms(pool: Decoder) -> float:

@@ -45,7 +45,7 @@ async def test_counts_of_texts_are_those_of_a_count(database: Database, seed: in
                 case "delete":
                     await tx.execute("DELETE FROM messages WHERE message_id = ?", (number,))
                 case "author" if rng.random() < 0.1:
-                    await messages.delete_by_author(tx, UserId(AUTHOR + rng.randrange(3)), None)
+                    await messages.delete_some(tx, 1_000, author_id=UserId(AUTHOR + rng.randrange(3)))
                 case "move":
                     await tx.execute(
                         "UPDATE messages SET channel_id = ? WHERE message_id = ?", (rng.randrange(10, 13), number)

@@ -220,17 +220,17 @@ async def test_messages_of_an_unknown_channel_or_an_opted_out_author_are_refused
     assert [row[0] for row in await rows(tx)] == [4]
 
 
-async def test_an_opt_out_deletes_what_was_stored_and_can_be_taken_back(tx: aiosqlite.Connection) -> None:
+async def test_an_opt_out_lasts_until_all_is_deleted_and_can_be_taken_back(tx: aiosqlite.Connection) -> None:
     page = [message(1, picture(A), content="mine"), message(2, picture(B), content="yours", author=101)]
     await show(tx, await messages.store(tx, page, keep="pictures", seen_ms=5), "a", "b")
 
-    assert await opt_outs.add(tx, AUTHOR, GUILD) == 1
-    assert await opt_outs.add(tx, AUTHOR, GUILD) == 0
+    await opt_outs.add(tx, AUTHOR, GUILD)
+    assert await opt_outs.unfinished(tx) == [(AUTHOR, GUILD)]
+    assert await messages.delete_some(tx, 10, author_id=AUTHOR, guild_id=GUILD) == 1
+    await opt_outs.add(tx, AUTHOR, GUILD)  # twice is once
+    assert await opt_outs.unfinished(tx) == []
     assert await matching(tx, "mine OR yours") == {2}
     assert await count(tx, "users") == 1
-    assert await opt_outs.applies(tx, AUTHOR, GUILD)
-    assert not await opt_outs.applies(tx, AUTHOR, GuildId(2))
-    assert await opt_outs.of_guild(tx, GUILD) == {AUTHOR}
     assert await opt_outs.of_user(tx, AUTHOR) == [GUILD]
 
     assert await opt_outs.remove(tx, AUTHOR, GUILD)

@@ -159,7 +159,10 @@ class StoreMachine(RuleBasedStateMachine):
         async def write() -> int:
             async with self.database.transaction() as tx:
                 if out:
-                    return await opt_outs.add(tx, UserId(author), GuildId(guild))
+                    await opt_outs.add(tx, UserId(author), GuildId(guild))
+                    return await messages.delete_some(
+                        tx, 1_000, author_id=UserId(author), guild_id=GuildId(guild) if guild else None
+                    )
                 return await opt_outs.remove(tx, UserId(author), GuildId(guild))
 
         if not out:

@@ -93,7 +93,10 @@ async def test_a_picture_that_an_edit_hides_behind_a_spoiler_is_filtered_as_one(
 async def test_an_author_who_opts_out_is_found_no_more(guild: Guild) -> None:
     async with guild.database.transaction() as tx:
         await opt_outs.add(tx, UserId(records.AUTHOR), records.GUILD)
-        await messages.delete_by_author(tx, UserId(records.AUTHOR), records.GUILD)
+    hidden = Filter(frozenset({records.CHANNEL, OTHER}), not_authors=frozenset({UserId(records.AUTHOR)}))
+    assert {message for message, _ in guild.found(hidden)} == {2}  # while their messages are being deleted
+    async with guild.database.transaction() as tx:
+        await messages.delete_some(tx, 100, author_id=UserId(records.AUTHOR), guild_id=records.GUILD)
     assert guild.messages() == [2]
 
 

@@ -267,7 +267,7 @@ async def _happen(twin: Twin, encoder: ConceptEncoder, stretch: Sequence[Event])
                     await messages.delete(tx, [message_id])
                 case Forget(author):
                     await opt_outs.add(tx, author, GUILD)
-                    await messages.delete_by_author(tx, author, GUILD)
+                    await messages.delete_some(tx, 10_000, author_id=author, guild_id=GUILD)
                 case Read(channel_id, low, high):
                     await spans.cover(tx, channel_id, low, high)
 

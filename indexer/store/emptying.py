@@ -1,0 +1,30 @@
+"""Deletes many messages in steps, each a transaction of its own, so that nobody waits for the writer for long."""
+
+from __future__ import annotations
+
+from indexer.database.database import Database
+from indexer.model import ChannelId, GuildId, UserId
+from indexer.store import messages
+
+STEP = 500  # messages in one transaction: some 50 ms
+
+
+async def empty(
+    db: Database,
+    *,
+    guild_id: GuildId | None = None,
+    channel_id: ChannelId | None = None,
+    author_id: UserId | None = None,
+) -> int:
+    """Deletes all messages that have all the given ids; returns how many.
+
+    Whoever calls it has seen to it that no such message is stored meanwhile, and calls it again after a kill. Raises
+    RetryLater where the database is busy: what was deleted until then stays deleted.
+    """
+    deleted = 0
+    while True:
+        async with db.transaction() as tx:
+            step = await messages.delete_some(tx, STEP, guild_id=guild_id, channel_id=channel_id, author_id=author_id)
+        if not step:
+            return deleted
+        deleted += step

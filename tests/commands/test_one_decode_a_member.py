@@ -1,0 +1,64 @@
+"""Whatever a member causes to be opened is opened in that member's turn: one picture at a time."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from bot.commands import hit_pictures, thumbnails
+from bot.config.loader import Config
+from indexer.model import UserId
+from sandbox.members import Person
+from sandbox.reply import Reply
+from tests.worlds.running_bot import Town, running, town, with_auto_start
+
+SOON_S = 0.5  # seconds in which nothing is opened that waits for a turn
+
+
+def uploading(config: Config) -> Config:
+    return with_auto_start(replace(config, discord=replace(config.discord, thumbnails="uploaded")))
+
+
+async def asked(who: Person, place: Town) -> Reply:
+    return await who.slash(place.talk.id, "similar", {"text": "picture min:-1", "count": 7})
+
+
+async def has_pictures(who: Person, place: Town) -> bool:
+    """Whether the contact sheet of an answer shows pictures: empty boxes and words are grey."""
+    sheet = await who.press(await asked(who, place), "Contact sheet")
+    (attachment,) = sheet.message.attachments
+    with Image.open(io.BytesIO(attachment.file.data)) as image:
+        saturation = image.convert("HSV").getchannel("S")
+    return max(saturation.getextrema()) > 128
+
+
+async def test_a_contact_sheet_opens_its_pictures_in_the_members_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = town()
+    async with running(place.world, tmp_path, with_auto_start) as bot:
+        await bot.indexed(place.guild)
+        member, owner = bot.person(place.member), bot.person(place.owner)
+        assert await has_pictures(member, place)
+        async with bot.service.decoder.turn_of(UserId(place.member.id)):  # another picture of theirs is in hand
+            assert await has_pictures(owner, place)
+            monkeypatch.setattr(hit_pictures, "FETCH_S", SOON_S)
+            assert not await has_pictures(member, place)
+
+
+async def test_copies_for_a_reply_are_opened_in_the_members_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = town()
+    async with running(place.world, tmp_path, uploading) as bot:
+        await bot.indexed(place.guild)
+        member, owner = bot.person(place.member), bot.person(place.owner)
+        assert len((await asked(member, place)).files()) == 5
+        async with bot.service.decoder.turn_of(UserId(place.member.id)):
+            assert len((await asked(owner, place)).files()) == 5
+            monkeypatch.setattr(thumbnails, "UPLOADED_S", SOON_S)
+            assert not (await asked(member, place)).files()

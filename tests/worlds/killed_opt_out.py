@@ -1,0 +1,35 @@
+"""A process that forgets an author in steps, says so in the middle, and waits to be killed.
+
+python -m tests.worlds.killed_opt_out DATA_DIR
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+from indexer.crawl.removals import OptedOut
+from indexer.store import emptying
+from tests.crawl.test_opt_out import POSTED, PROLIFIC, fill
+from tests.worlds.pipeline_world import GUILD, open_world
+
+
+async def main(data_dir: Path) -> None:
+    emptying.STEP = 5
+    async with open_world(data_dir, decodes=False) as world:
+        await fill(world)
+        forgetting = asyncio.create_task(world.removals.carry_out(OptedOut(PROLIFIC, GUILD)))
+        while not forgetting.done():
+            async with world.db.transaction() as tx:  # nobody else gets the writer while this block lasts
+                ((count,),) = await tx.execute_fetchall(
+                    "SELECT count(*) FROM messages WHERE author_id = ?", (PROLIFIC,)
+                )
+                if 0 < count < POSTED:
+                    sys.stdout.write("in the middle\n")
+                    sys.stdout.flush()
+                    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1])))
