@@ -154,5 +154,5 @@ def plainest(error: BaseException) -> BaseException:
     """The one error that says most of a group of errors: a Stop before others, else the first; any other as it is."""
     if not isinstance(error, BaseExceptionGroup):
         return error
-    leaves = [plainest(one) for one in error.exceptions]
+    leaves = [plainest(leaf) for leaf in error.exceptions]
     return next((leaf for leaf in leaves if isinstance(leaf, Stop)), leaves[0])

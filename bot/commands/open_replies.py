@@ -84,7 +84,7 @@ class OpenReplies:
         elif len(self._open) > REMEMBERED:
             most = max(len(tokens) for tokens in self._by_owner.values())
             self._forget(
-                next(one for one, (_, kept) in self._open.items() if len(self._by_owner[kept.owner_id]) == most)
+                next(token for token, (_, kept) in self._open.items() if len(self._by_owner[kept.owner_id]) == most)
             )
         return token
 

@@ -111,7 +111,7 @@ class Privacy:
     async def _export(self, interaction: Interaction, user_id: UserId, language: Language) -> None:
         async with self._service.db.reader() as connection:
             out = await opt_outs.of_user(connection, user_id)
-            messages = [_exported(one) async for one in data_export.messages(connection, user_id)]
+            messages = [_exported(message) async for message in data_export.messages(connection, user_id)]
         if not messages and not out:
             raise TellPerson("privacy-nothing")
         held = {

@@ -189,7 +189,7 @@ async def scope_of(
     chosen = named_channels(wish.channels, who) if wish.channels else None
     if channel is not None:
         inside = who.guild.get_channel(channel.id)
-        named = [one.id for one in inside.channels] if isinstance(inside, discord.CategoryChannel) else [channel.id]
+        named = [below.id for below in inside.channels] if isinstance(inside, discord.CategoryChannel) else [channel.id]
         below = with_threads(named, who.stored)
         if not below & who.visible:
             raise _no_pictures(Reference(channel.id, ""), below, who)

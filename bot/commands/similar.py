@@ -66,8 +66,8 @@ def register(tree: Tree, context: CommandContext) -> None:
         if count is not None:
             wish = replace(wish, count=count)
         scope = await scope_of(service, wish, who, channel, author, after, before)
-        given = [one for one in (image, image2, image3) if one is not None]
-        pictures = [await decode_upload(service, who, one) for one in given]
+        given = [upload for upload in (image, image2, image3) if upload is not None]
+        pictures = [await decode_upload(service, who, upload) for upload in given]
         await answers.answer(interaction, who, wish, pictures, scope, explain=explain, share=share)
 
     @app_commands.context_menu(name=localized("command-find-similar"))

@@ -72,7 +72,7 @@ def register(tree: Tree, context: CommandContext) -> None:
         whole = progress = None
         if who.manages:
             status = await service.status()
-            whole = next((one.counts for one in status.guilds if one.id == who.guild_id), None)
+            whole = next((guild.counts for guild in status.guilds if guild.id == who.guild_id), None)
             progress = service.jobs.progress(who.guild_id)
         text = stats_text(seen, percent, who.language, whole, progress)
         await interaction.edit_original_response(content=text, allowed_mentions=NO_MENTIONS)

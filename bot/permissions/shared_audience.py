@@ -76,10 +76,10 @@ def shared_channels(guild: discord.Guild, channel: AskingChannel, stored: Iterab
     for thread in cached.values():
         if thread.parent_id in open_to_all and (not thread.is_private() or thread.id == channel.id):
             shared.add(ChannelId(thread.id))
-    for one in stored:
-        inside = one.kind.is_thread and one.parent_id in open_to_all and one.id not in cached
-        if inside and (one.kind is not ChannelKind.PRIVATE_THREAD or one.id == channel.id):
-            shared.add(one.id)
+    for known in stored:
+        inside = known.kind.is_thread and known.parent_id in open_to_all and known.id not in cached
+        if inside and (known.kind is not ChannelKind.PRIVATE_THREAD or known.id == channel.id):
+            shared.add(known.id)
     return frozenset(shared)
 
 

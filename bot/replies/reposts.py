@@ -86,9 +86,9 @@ def _section(guild_id: GuildId, place: int, group: RepostGroup, language: Langua
             language,
             "reposts-then",
             links=" · ".join(
-                f"[{stamp(one.message_id, 'd')}]({jump_link(guild_id, one.channel_id, one.message_id)})"
-                f" <@{one.author_id}>"
-                for one in group.others[:LINKS]
+                f"[{stamp(post.message_id, 'd')}]({jump_link(guild_id, post.channel_id, post.message_id)})"
+                f" <@{post.author_id}>"
+                for post in group.others[:LINKS]
             ),
         ),
     ]

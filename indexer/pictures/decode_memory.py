@@ -50,7 +50,9 @@ def _limit_files() -> Iterator[Path]:
         for line in Path("/proc/self/cgroup").read_text().splitlines():
             if line.startswith("0::"):
                 folder = _CGROUPS / line.removeprefix("0::").strip("/")
-                yield from (one / "memory.max" for one in (folder, *folder.parents) if one.is_relative_to(_CGROUPS))
+                yield from (
+                    group / "memory.max" for group in (folder, *folder.parents) if group.is_relative_to(_CGROUPS)
+                )
 
 
 def picture_memory(file_format: str, mode: str, width: int, height: int, copies: int = 1, scanned: int = 0) -> int:
