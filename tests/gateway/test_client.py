@@ -130,7 +130,7 @@ async def test_what_goes_on_behind_an_answer_is_counted_when_it_fails_and_a_stop
     async def fail(error: Exception) -> None:
         raise error
 
-    with pytest.raises(ExceptionGroup) as ended:
+    with pytest.raises(StorageError, match="damaged"):
         async with running(town().world, tmp_path) as bot, asyncio.timeout(30):
             bot.client._spawn(fail(ZeroDivisionError()), "progress message")
 
@@ -140,7 +140,6 @@ async def test_what_goes_on_behind_an_answer_is_counted_when_it_fails_and_a_stop
             await until(counted)
             bot.client._spawn(fail(StorageError("damaged")), "progress message")
             await asyncio.Event().wait()
-    assert ended.group_contains(StorageError, match="damaged")
 
 
 async def test_an_unexpected_error_is_told_with_an_id_that_stands_in_the_log(

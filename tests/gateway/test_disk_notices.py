@@ -8,6 +8,7 @@ import pytest
 
 from bot.gateway import disk_notices
 from indexer.database import room
+from indexer.model import GuildId
 from sandbox.members import Person
 from sandbox.permissions import Permission
 from sandbox.server import open_sandbox
@@ -77,9 +78,9 @@ async def test_managers_are_told_once_in_their_own_channel_also_over_a_restart_a
     unread = place.world.guild("Not indexed", place.owner.user)
     unread.public_updates_channel = managers_only(unread)
     async with open_sandbox(place.world) as sandbox:
-        async with running(sandbox, tmp_path, with_auto_start) as bot:
-            await bot.indexed(guild)
         async with running(sandbox, tmp_path) as bot:
+            await bot.service.jobs.start(GuildId(guild.id))
+            await bot.indexed(guild)
             keep_free(bot, MORE_THAN_ANY_DISK)
             await steady(bot, disk_notices.FULL)
             ((channel, text),) = posted(bot, guild)
