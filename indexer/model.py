@@ -218,12 +218,12 @@ class Filter:
 
     channels: frozenset[ChannelId]
     authors: frozenset[UserId] | None = None
-    not_authors: frozenset[UserId] = frozenset()
     after_ms: int | None = None
     before_ms: int | None = None
     require: PlaceFlag = NO_FLAGS
     exclude: PlaceFlag = NO_FLAGS
     not_message: MessageId | None = None
+    not_authors: frozenset[UserId] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, order=True)
