@@ -1,6 +1,6 @@
 """A process that writes deletions down while its database is busy, says so, and waits to be killed.
 
-python -m tests.ingest.killed_removals DATA_DIR
+python -m tests.worlds.killed_removals DATA_DIR
 """
 
 from __future__ import annotations
