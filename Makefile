@@ -32,7 +32,8 @@ quick: $(VENV)/.dev ## the tests of pure code; ROOM=search: those of one room, w
 	$(BIN)/python -m pytest -q --quick -n 2 $(if $(ROOM),tests/$(ROOM),$(addprefix tests/,$(PURE_ROOMS)))
 
 test: $(VENV)/.dev ## all tests
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=
+	@echo "Covered: $$($(BIN)/coverage report --format=total) %. By file: $(BIN)/coverage report"
 
 check: $(VENV)/.dev ## linters, types, import directions
 	$(BIN)/ruff check .
@@ -47,7 +48,8 @@ fmt: $(VENV)/.dev ## format the code
 	$(BIN)/ruff check --fix .
 
 soak: $(VENV)/.dev ## the long tests: hundreds of kills, thousands of worlds
-	AFTERIMAGE_SOAK=1 $(BIN)/python -m pytest --timeout 3600
+	AFTERIMAGE_SOAK=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "soak and not alone"
+	AFTERIMAGE_SOAK=1 $(BIN)/python -m pytest -m "soak and alone"
 
 bench: $(addprefix bench-,$(BENCHES)) ## all benchmarks; results go to benchmarks/results
 

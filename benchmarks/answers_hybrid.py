@@ -99,7 +99,7 @@ async def _compare(
 ) -> None:
     guild_id = GuildId(demo.guild.id)
     async with db.reader() as connection:
-        everywhere = Filter(frozenset(one.id for one in await channels.of_guild(connection, guild_id)))
+        everywhere = Filter(frozenset(channel.id for channel in await channels.of_guild(connection, guild_id)))
     found: dict[str, list[list[PlaceId]]] = {"hybrid": [], "vectors alone": [], "words alone": []}
     for name, settings in (("hybrid", SearchSettings()), ("vectors alone", SearchSettings(words_weight=0.0))):
         searcher = Searcher(db, index, encoder, model_id, settings)
@@ -168,7 +168,7 @@ async def _fill(db: Database, model_id: ModelId, encoder: Encoder, demo: DemoWor
             continue
         if len(decoded) != len(message.pictures) or len(decoded) != len(demo.posted[shown.id]):
             continue
-        vectors = await encoder.encode_pixels([one.frames[0] for one in decoded])
+        vectors = await encoder.encode_pixels([picture.frames[0] for picture in decoded])
         async with db.transaction() as tx:
             stored = await messages.store(tx, [message], keep="pictures", seen_ms=0)
             for number, place_id in enumerate(stored.new_places):

@@ -101,14 +101,14 @@ async def _prints(encoder: Encoder, count: int, seed: int, wanted: Sequence[str]
             for edit, (frames, known) in (await part).items():
                 cut = center_crops(frames)
                 sets = [frames, *(cut[number :: len(SHARES)] for number in range(len(SHARES)))]
-                vectors[edit].append([await encoder.encode_pixels(one) for one in sets])
+                vectors[edit].append([await encoder.encode_pixels(frames) for frames in sets])
                 hashes[edit].append(known)
-    whole = {edit: [np.concatenate(one) for one in zip(*vectors[edit], strict=True)] for edit in wanted}
+    whole = {edit: [np.concatenate(parts) for parts in zip(*vectors[edit], strict=True)] for edit in wanted}
     return {
         edit: _Prints(
             whole[edit][0],
             whole[edit][1:],
-            {name: np.concatenate([one[name] for one in hashes[edit]]) for name in hashes[edit][0]},
+            {name: np.concatenate([kinds[name] for kinds in hashes[edit]]) for name in hashes[edit][0]},
         )
         for edit in wanted
     }
@@ -141,7 +141,7 @@ def _made(
     return {
         edit: (
             frames[edit],
-            {name: np.array([one[name] for one in found[edit]], np.uint64) for name in found[edit][0]},
+            {name: np.array([kinds[name] for kinds in found[edit]], np.uint64) for name in found[edit][0]},
         )
         for edit in wanted
     }

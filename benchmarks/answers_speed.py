@@ -116,7 +116,7 @@ async def _searches(report: Report, service: Service, big: Town, spec: ModelSpec
         service.db, service.index, _NoModel(spec, big.vectors.text_queries), service.model_id, service.settings.search
     )
     async with service.db.reader() as connection:
-        everywhere = frozenset(one.id for one in await channels.of_guild(connection, GuildId(big.guild.id)))
+        everywhere = frozenset(channel.id for channel in await channels.of_guild(connection, GuildId(big.guild.id)))
     rooms = sorted(everywhere - {ChannelId(big.talk.id)})
     for count in VISIBLE:
         seen = frozenset(rooms[:: len(rooms) // count][:count])

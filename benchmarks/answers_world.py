@@ -86,11 +86,11 @@ async def fill(tx: aiosqlite.Connection, town: Town, sandbox: Sandbox, model_id:
     await tx.executemany("INSERT INTO users VALUES (?, ?)", authors.items())
     await tx.executemany(
         "INSERT INTO messages (message_id, guild_id, channel_id, author_id, checked_ms) VALUES (?, ?, ?, ?, 0)",
-        [(one.id, guild.id, one.channel.id, one.author.id) for one in town.messages],
+        [(message.id, guild.id, message.channel.id, message.author.id) for message in town.messages],
     )
     await tx.executemany(
         "INSERT INTO texts (message_id, content, file_names) VALUES (?, ?, 'picture.jpg')",
-        [(one.id, one.content) for one in town.messages],
+        [(message.id, message.content) for message in town.messages],
     )
     rng = np.random.default_rng(4)
     hashes = rng.integers(-(2**63), 2**63 - 1, len(town.messages))
@@ -102,7 +102,7 @@ async def fill(tx: aiosqlite.Connection, town: Town, sandbox: Sandbox, model_id:
     await tx.executemany(
         "INSERT INTO places (message_id, guild_id, ordinal, picture_id, source, link, file_name, state)"
         " VALUES (?, ?, 0, ?, 'attachment', ?, 'picture.jpg', 'ready')",
-        [(one.id, guild.id, row + 1, link(sandbox, one)) for row, one in enumerate(town.messages)],
+        [(message.id, guild.id, row + 1, link(sandbox, message)) for row, message in enumerate(town.messages)],
     )
     await tx.executemany(
         "INSERT INTO embeddings (picture_id, model_id, vector) VALUES (?, ?, ?)",

@@ -50,7 +50,7 @@ def timed(took: list[float]) -> Iterator[None]:
 async def main() -> None:
     os.environ["LANCE_LOG"] = "error"  # it warns of a coming change at every search
     report = Report("index")
-    wanted = [int(one) for one in os.environ.get("AFTERIMAGE_BENCH_ROWS", "100000,1000000").split(",")]
+    wanted = [int(count) for count in os.environ.get("AFTERIMAGE_BENCH_ROWS", "100000,1000000").split(",")]
     bandwidth = _bandwidth()
     report.row("memory bandwidth, one thread", bandwidth / 1e9, "GB/s")
     curves: Curves = {}
@@ -93,7 +93,7 @@ async def _one_size(report: Report, data: Data, folder: Path, bandwidth: float, 
 def _searcher(index: VectorIndex, filters: dict[str, Filter]) -> Callable[[Vectors, str], list[int]]:
     def ask(query: Vectors, name: str) -> list[int]:
         answer = index.search(GuildId(GUILD), ModelId(MODEL), query, K, filters[name])
-        return [one.picture_id - 1 for one in answer.candidates]
+        return [candidate.picture_id - 1 for candidate in answer.candidates]
 
     return ask
 
@@ -119,7 +119,7 @@ def _ours(
                     with timed(took):
                         ask(query, name)
         p50 = median(took)
-        found[name] = p50, float(np.mean([one for values in recalls.values() for one in values]))
+        found[name] = p50, float(np.mean([value for values in recalls.values() for value in values]))
         goal = goals.get(name)
         report.row(f"{label}: {name}, p50", p50, "ms", f"≤ {goal:g}" if goal else "", p50 <= goal if goal else None)
         report.row(f"{label}: {name}, p95", float(np.percentile(took, 95)), "ms")
@@ -166,7 +166,7 @@ def _ask_all(ask: Ask, name: str, queries: Vectors, right: list[Truth]) -> tuple
     for query in queries:
         with timed(took):
             found.append(ask(query, name))
-    return median(took), float(np.mean([one.recall(rows) for one, rows in zip(right, found, strict=True)]))
+    return median(took), float(np.mean([answer.recall(rows) for answer, rows in zip(right, found, strict=True)]))
 
 
 def _bandwidth() -> float:
@@ -197,9 +197,9 @@ def _probe(report: Report, label: str, folder: Path, small: bool) -> None:
     """A fresh process, with the page cache warm and with the segments dropped from it."""
     goal_open, goal_cold, goal_memory = (0.015, 0.2, 15) if small else (0.05, 0.5, 60)
     warm = [_probe_once(folder) for _ in range(5)]
-    opened = median(one["open_s"] for one in warm) * 1000
+    opened = median(probe["open_s"] for probe in warm) * 1000
     report.row(f"{label}: open", opened, "ms", f"≤ {goal_open * 1000:g}", opened <= goal_open * 1000)
-    memory = max(one["anonymous_mb"] for one in warm)
+    memory = max(probe["anonymous_mb"] for probe in warm)
     report.row(f"{label}: anonymous memory over imports", memory, "MB", f"≤ {goal_memory}", memory <= goal_memory)
     cold = []
     for _ in range(3):
@@ -292,16 +292,17 @@ async def _post(db: Database, pictures: list[PictureId], channel: int) -> None:
     """Messages, pictures and places that wait for their embeddings."""
     async with db.transaction() as tx:
         await tx.executemany(
-            "INSERT INTO messages VALUES (?, 1, ?, 500000, NULL, 0)", [(_message(one), channel) for one in pictures]
+            "INSERT INTO messages VALUES (?, 1, ?, 500000, NULL, 0)",
+            [(_message(picture), channel) for picture in pictures],
         )
         await tx.executemany(
             "INSERT INTO pictures (picture_id, sha256, byte_count, state) VALUES (?, ?, 1, 'ready')",
-            [(one, one.to_bytes(32, "big")) for one in pictures],
+            [(picture, picture.to_bytes(32, "big")) for picture in pictures],
         )
         await tx.executemany(
             "INSERT INTO places (place_id, message_id, guild_id, ordinal, picture_id, source, link, state)"
             " VALUES (?, ?, 1, 0, ?, 'attachment', 'l', 'ready')",
-            [(one, _message(one), one) for one in pictures],
+            [(picture, _message(picture), picture) for picture in pictures],
         )
 
 

@@ -89,10 +89,10 @@ def filters(data: Data) -> dict[str, Filter]:
     five = min(tries, key=lambda chosen: abs(counts[chosen].sum() - 0.10))
     authors, sizes = np.unique(data.author, return_counts=True)
     author = authors[np.argmin(np.abs(sizes - len(data) // 1000))]
-    every = frozenset(ChannelId(1_000 + one) for one in range(CHANNELS))
+    every = frozenset(ChannelId(1_000 + number) for number in range(CHANNELS))
     return {
         "all": Filter(every),
-        "5 channels": Filter(frozenset(ChannelId(1_000 + int(one)) for one in five)),
+        "5 channels": Filter(frozenset(ChannelId(1_000 + int(number)) for number in five)),
         "1 channel": Filter(frozenset({ChannelId(1_000 + int(by_size[0]))})),
         "author": Filter(every, frozenset({UserId(int(author))})),
     }
@@ -117,9 +117,9 @@ def write(path: Path, data: Data) -> None:
     )
     connection.executemany(
         "INSERT INTO channels (channel_id, guild_id, kind, name) VALUES (?, 1, 'text', 'c')",
-        [(1_000 + one,) for one in range(CHANNELS)],
+        [(1_000 + number,) for number in range(CHANNELS)],
     )
-    connection.executemany("INSERT INTO users VALUES (?, 'u')", [(500_000 + one,) for one in range(AUTHORS)])
+    connection.executemany("INSERT INTO users VALUES (?, 'u')", [(500_000 + number,) for number in range(AUTHORS)])
     for start in range(0, len(data), CHUNK):
         rows = list(_rows(data, start, min(start + CHUNK, len(data))))
         connection.executemany(
@@ -147,7 +147,7 @@ def delete_marked(path: Path, data: Data) -> None:
     """Deletes the messages of `data.deleted`, as a moderator's purge does."""
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA foreign_keys = ON")
-    gone = [(int(one),) for one in data.message[data.deleted]]
+    gone = [(int(message),) for message in data.message[data.deleted]]
     connection.executemany("DELETE FROM messages WHERE message_id = ?", gone)
     connection.commit()
     connection.close()

@@ -65,7 +65,9 @@ def _mask_builder(data: Data, allowed: Filter) -> Callable[[], npt.NDArray[np.bo
     """The mask from columns of small codes, as anyone would build it per query."""
     codes = (data.channel - data.channel.min()).astype(np.uint8)
     wanted = np.zeros(256, np.bool_)
-    wanted[[one - int(data.channel.min()) for one in allowed.channels if one - int(data.channel.min()) < 256]] = True
+    wanted[
+        [channel - int(data.channel.min()) for channel in allowed.channels if channel - int(data.channel.min()) < 256]
+    ] = True
     living = ~data.deleted
     author = None if allowed.authors is None else next(iter(allowed.authors))
 
@@ -110,11 +112,11 @@ def _sqlite_vec(data: Data, filters: dict[str, Filter], folder: Path, stack: Exi
     for name, allowed in filters.items():
         channels = sorted(allowed.channels)
         if allowed.authors is not None:  # all channels are visible: the cheaper question
-            sql[name] = "AND author = ?", [int(one) for one in allowed.authors]
+            sql[name] = "AND author = ?", [int(author) for author in allowed.authors]
         elif name == "all":
             sql[name] = "", []
         else:
-            sql[name] = f"AND channel IN ({','.join('?' * len(channels))})", [int(one) for one in channels]
+            sql[name] = f"AND channel IN ({','.join('?' * len(channels))})", [int(channel) for channel in channels]
 
     def ask(query: Vector, name: str) -> Ids:
         where, values = sql[name]
@@ -150,7 +152,7 @@ def _lancedb(data: Data, filters: dict[str, Filter], folder: Path, stack: ExitSt
         if allowed.authors is not None:
             where[name] = f"author = {next(iter(allowed.authors))}"
         elif name != "all":
-            where[name] = f"channel IN ({', '.join(str(one) for one in sorted(allowed.channels))})"
+            where[name] = f"channel IN ({', '.join(str(channel) for channel in sorted(allowed.channels))})"
 
     def ask(query: Vector, name: str) -> Ids:
         search = table.search(query).distance_type("dot").limit(K).select(["id"])

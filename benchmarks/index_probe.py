@@ -37,7 +37,7 @@ def main(data_dir: Path) -> None:
     before = anonymous_mb()
     query = np.random.default_rng(1).standard_normal(DIMENSION).astype(np.float32)
     query /= np.linalg.norm(query)
-    allowed = Filter(frozenset(ChannelId(1_000 + one) for one in range(CHANNELS)))
+    allowed = Filter(frozenset(ChannelId(1_000 + number) for number in range(CHANNELS)))
     began = time.perf_counter()
     index = VectorIndex(data_dir / FILE_NAME, data_dir / "segments", IndexSettings())
     # Any guild's first search opens its segments: this one finds no channel of its own, and scans nothing.

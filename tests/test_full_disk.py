@@ -21,8 +21,10 @@ from indexer.progress import State
 from indexer.service import Service, open_service
 from indexer.settings import DecodeSettings, FetchSettings, Settings, StorageSettings
 from indexer.store.jobs import JobState
-from tests.worlds.pipeline_world import GUILD, FakeHistory, open_cdn, picture
-from tests.worlds.running_bot import Encoder, until
+from tests.worlds.encoder import Encoder
+from tests.worlds.picture_files import picture
+from tests.worlds.pipeline_world import GUILD, FakeHistory, open_cdn
+from tests.worlds.waiting import until
 
 CHANNELS, MESSAGES = 3, 250
 TEXT = "words that take some room " * 40
@@ -95,11 +97,7 @@ def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_indexing_rests_before_the_disk_is_full_and_goes_on_when_there_is_room(disk: Path) -> None:
     async with serving(disk, 4_000_000) as (service, history):
         ballast = fill_up(disk, 3_000_000)
-
-        async def rests() -> bool:
-            return service.db.room.low
-
-        await until(rests)
+        await until(lambda: service.db.room.low)
         await service.jobs.start(GUILD)
         assert await messages(service) == 0
         progress = service.jobs.progress(GUILD)
@@ -125,11 +123,7 @@ async def test_a_write_that_the_disk_refuses_ends_nothing(disk: Path) -> None:
     async with serving(disk, 0) as (service, _):
         ballast = fill_up(disk, 300_000)
         await service.jobs.start(GUILD)
-
-        async def refused() -> bool:
-            return any("disk" in fault.last for fault in service.faults) or service.db.room.low
-
-        await until(refused)
+        await until(lambda: any("disk" in fault.last for fault in service.faults) or service.db.room.low)
         assert not await done(service)
         stored = await messages(service)  # questions are answered
         assert stored < CHANNELS * MESSAGES
@@ -147,11 +141,7 @@ async def test_a_deletion_is_written_down_where_nothing_else_finds_room(disk: Pa
         before = await messages(service)
         await service.live.on_delete(gone)
         ballast.unlink()
-
-        async def deleted() -> bool:
-            return not service.removals.pending
-
-        await until(deleted)
+        await until(lambda: not service.removals.pending)
         assert await messages(service) == before - len(gone)
 
 

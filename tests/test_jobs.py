@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -15,51 +15,31 @@ from hypothesis import strategies as st
 
 from indexer.database import database
 from indexer.jobs import JobRefused
-from indexer.model import Channel, ChannelId, ChannelKind, Guild, GuildId, Message, MessageId, ms_snowflake
+from indexer.model import Guild, GuildId, ms_snowflake
 from indexer.service import Service, open_service
 from indexer.settings import DecodeSettings, Settings
 from indexer.store.jobs import JobState
-from tests.worlds.running_bot import Encoder, until
+from tests.worlds.empty_history import EmptyHistory
+from tests.worlds.encoder import Encoder
+from tests.worlds.waiting import until
 
 FIRST = ms_snowflake(1_600_000_000_000)
 numbers = itertools.count()
 
 
-class Gated:
-    """A History (a port) of any server, each with one empty channel that is listed once its gate is open."""
-
-    def __init__(self) -> None:
-        self.gates: dict[GuildId, asyncio.Event] = {}
-
-    async def guild(self, guild_id: GuildId) -> Guild:
-        return Guild(guild_id, "Town")
-
-    async def channels(self, guild_id: GuildId) -> AsyncIterator[Channel]:
-        await self.gates[guild_id].wait()
-        yield Channel(ChannelId(guild_id + 1), guild_id, ChannelKind.TEXT, "pictures")
-
-    async def page(
-        self, channel_id: ChannelId, *, before: MessageId | None = None, after: MessageId | None = None
-    ) -> Sequence[Message]:
-        return []
-
-    async def message(self, channel_id: ChannelId, message_id: MessageId) -> Message | None:
-        return None
+@pytest.fixture
+def history() -> EmptyHistory:
+    return EmptyHistory()
 
 
 @pytest.fixture
-def history() -> Gated:
-    return Gated()
-
-
-@pytest.fixture
-async def service(tmp_path: Path, history: Gated) -> AsyncIterator[Service]:
+async def service(tmp_path: Path, history: EmptyHistory) -> AsyncIterator[Service]:
     settings = Settings(data_dir=tmp_path, decode=DecodeSettings(workers=1))
     async with open_service(settings, history, Encoder()) as opened:
         yield opened
 
 
-async def new_guild(service: Service, history: Gated) -> GuildId:
+async def new_guild(service: Service, history: EmptyHistory) -> GuildId:
     guild_id = GuildId(FIRST + next(numbers) * 10)
     history.gates[guild_id] = asyncio.Event()
     await service.live.on_guild_join(Guild(guild_id, "Town"))
@@ -87,7 +67,7 @@ STEPS = st.lists(st.tuples(CHANGES, st.integers(0, 12), st.none() | st.integers(
 @examples(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 async def test_whatever_comes_at_once_the_database_and_what_runs_agree(
-    service: Service, history: Gated, steps: list[tuple[str, int, int | None]]
+    service: Service, history: EmptyHistory, steps: list[tuple[str, int, int | None]]
 ) -> None:
     """Each step waits some turns of the loop, begins, and may be cancelled some turns later."""
     guild_id = await new_guild(service, history)
@@ -127,7 +107,7 @@ async def test_whatever_comes_at_once_the_database_and_what_runs_agree(
 
 
 async def test_a_job_whose_end_meets_a_busy_writer_ends_later(
-    service: Service, history: Gated, monkeypatch: pytest.MonkeyPatch
+    service: Service, history: EmptyHistory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     guild_id = await new_guild(service, history)
     await service.jobs.start(guild_id)
@@ -148,11 +128,7 @@ async def test_a_job_whose_end_meets_a_busy_writer_ends_later(
     async with service.db.transaction():
         monkeypatch.setattr(database, "TURN_S", 0.01)
         go_on.set()
-
-        async def refused() -> bool:
-            return service.faults.count("ending a job") > 0
-
-        await until(refused)
+        await until(lambda: service.faults.count("ending a job") > 0)
     monkeypatch.undo()
 
     async def done() -> bool:
@@ -162,7 +138,7 @@ async def test_a_job_whose_end_meets_a_busy_writer_ends_later(
     await until(done)
 
 
-async def test_what_is_missed_during_a_cancelled_job_is_caught_up_with(service: Service, history: Gated) -> None:
+async def test_what_is_missed_during_a_cancelled_job_is_caught_up_with(service: Service, history: EmptyHistory) -> None:
     guild_id = await new_guild(service, history)
     await service.jobs.start(guild_id)
     await service.jobs.catch_up(guild_id)
@@ -173,7 +149,7 @@ async def test_what_is_missed_during_a_cancelled_job_is_caught_up_with(service: 
 
 
 async def test_caught_up_is_said_only_where_no_picture_waits(
-    service: Service, history: Gated, caplog: pytest.LogCaptureFixture
+    service: Service, history: EmptyHistory, caplog: pytest.LogCaptureFixture
 ) -> None:
     guild_id = await new_guild(service, history)
     history.gates[guild_id].set()
@@ -199,10 +175,6 @@ async def test_caught_up_is_said_only_where_no_picture_waits(
         )
     with caplog.at_level(logging.INFO):
         await service.jobs.catch_up(guild_id)
-
-        async def rests() -> bool:
-            return f"catch up {guild_id}" not in live()
-
-        await until(rests)
+        await until(lambda: f"catch up {guild_id}" not in live())
     assert f"guild {guild_id}: 0 messages read, 1 pictures wait for another try" in caplog.text
     assert "is caught up" not in caplog.text

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import signal
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
+
+import pytest
 
 from tests.loop_guard import LoopGuard
 
@@ -54,3 +60,43 @@ def test_collecting_garbage_is_not_blocking() -> None:
         asyncio.run(collects())
 
     assert guard.blocks == []
+
+
+STOPPED = """
+import asyncio, time
+from tests.loop_guard import LoopGuard
+
+async def computes():
+    print("computing", flush=True)
+    began = time.thread_time()
+    while time.thread_time() - began < 0.2:
+        pass
+
+with LoopGuard(bound_s=0.5).watching() as guard:
+    asyncio.run(computes())
+print(guard.blocks, flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows stops no process")
+def test_a_machine_that_stands_still_is_not_blocking() -> None:
+    arguments = [sys.executable, "-c", STOPPED]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1]) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "computing\n"
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(1.0)
+        process.send_signal(signal.SIGCONT)
+        assert process.stdout.read() == "[]\n"
+
+
+def test_code_that_holds_the_interpreter_is_blocking() -> None:
+    async def holds() -> None:
+        began = time.perf_counter()
+        while time.perf_counter() - began < 0.4:
+            sorted(range(2_000_000))  # one call of C, in which no other thread runs
+
+    with LoopGuard(bound_s=0.1).watching() as guard:
+        asyncio.run(holds())
+
+    assert len(guard.blocks) == 1

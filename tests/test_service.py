@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,38 +23,12 @@ from indexer.settings import DecodeSettings, ModelSettings, Settings
 from indexer.store import audit, channels, guilds, jobs, messages, opt_outs
 from indexer.store.jobs import JobState, Scope, ScopeKind
 from indexer.vectors.index import VectorIndex
-from tests.worlds.running_bot import Encoder, until
+from tests.worlds.empty_history import EmptyHistory
+from tests.worlds.encoder import Encoder
+from tests.worlds.waiting import until
 
 GUILD = Guild(GuildId(ms_snowflake(1_600_000_000_000)), "Town")
 CHANNEL = Channel(ChannelId(GUILD.id + 1), GUILD.id, ChannelKind.TEXT, "pictures")
-
-
-class Quiet:
-    """A History (a port) of one server with one channel. `fault` is raised instead of the channels."""
-
-    def __init__(self) -> None:
-        self.fault: Exception | None = None
-        self.gate: asyncio.Event | None = None
-        self.asked = 0
-
-    async def guild(self, guild_id: GuildId) -> Guild:
-        return GUILD
-
-    async def channels(self, guild_id: GuildId) -> AsyncIterator[Channel]:
-        self.asked += 1
-        if self.gate is not None:
-            await self.gate.wait()
-        if self.fault is not None:
-            raise self.fault
-        yield CHANNEL
-
-    async def page(
-        self, channel_id: ChannelId, *, before: MessageId | None = None, after: MessageId | None = None
-    ) -> Sequence[Message]:
-        return []
-
-    async def message(self, channel_id: ChannelId, message_id: MessageId) -> Message | None:
-        return None
 
 
 @pytest.fixture
@@ -63,12 +37,12 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def history() -> Quiet:
-    return Quiet()
+def history() -> EmptyHistory:
+    return EmptyHistory()
 
 
 @pytest.fixture
-async def service(settings: Settings, history: Quiet) -> AsyncIterator[Service]:
+async def service(settings: Settings, history: EmptyHistory) -> AsyncIterator[Service]:
     async with open_service(settings, history, Encoder()) as opened:
         await opened.live.on_guild_join(GUILD)
         yield opened
@@ -86,7 +60,7 @@ async def ended(service: Service) -> None:
     await until(holds)
 
 
-async def test_closing_gives_the_folder_free_for_the_next_writer(settings: Settings, history: Quiet) -> None:
+async def test_closing_gives_the_folder_free_for_the_next_writer(settings: Settings, history: EmptyHistory) -> None:
     async with open_service(settings, history, Encoder()):
         with pytest.raises(StorageError, match="being written by"):
             async with open_service(settings, history, Encoder()):
@@ -95,7 +69,7 @@ async def test_closing_gives_the_folder_free_for_the_next_writer(settings: Setti
         pass
 
 
-async def test_it_closes_also_when_its_user_fails(settings: Settings, history: Quiet) -> None:
+async def test_it_closes_also_when_its_user_fails(settings: Settings, history: EmptyHistory) -> None:
     with pytest.raises(ZeroDivisionError):
         async with open_service(settings, history, Encoder()):
             raise ZeroDivisionError
@@ -114,8 +88,8 @@ async def test_a_start_gives_consent_and_leaves_a_line_in_the_audit_log(service:
     assert (line.action, line.actor_id, line.detail["scope"]) == ("reindex.start", 7, "server")
 
 
-async def test_a_job_is_refused_in_a_state_that_does_not_fit(service: Service, history: Quiet) -> None:
-    history.gate = asyncio.Event()
+async def test_a_job_is_refused_in_a_state_that_does_not_fit(service: Service, history: EmptyHistory) -> None:
+    history.gates[GUILD.id] = asyncio.Event()
     for change, why in (
         (service.jobs.pause, Why.NONE),
         (service.jobs.resume, Why.NONE),
@@ -136,7 +110,9 @@ async def test_a_job_is_refused_in_a_state_that_does_not_fit(service: Service, h
     assert await state(service) is JobState.CANCELLED
 
 
-async def test_a_job_that_cannot_be_done_ends_as_failed_with_the_reason(service: Service, history: Quiet) -> None:
+async def test_a_job_that_cannot_be_done_ends_as_failed_with_the_reason(
+    service: Service, history: EmptyHistory
+) -> None:
     history.fault = TellPerson("history-no-content")
     await service.jobs.start(GUILD.id)
     await ended(service)
@@ -149,7 +125,9 @@ async def test_a_job_that_cannot_be_done_ends_as_failed_with_the_reason(service:
     assert await state(service) is JobState.DONE
 
 
-async def test_a_job_that_was_kept_waiting_does_not_blame_discord_alone(service: Service, history: Quiet) -> None:
+async def test_a_job_that_was_kept_waiting_does_not_blame_discord_alone(
+    service: Service, history: EmptyHistory
+) -> None:
     history.fault = AfterimageError("the database is held by another writer")  # as RetryLater after its last try
     await service.jobs.start(GUILD.id)
     await ended(service)
@@ -159,7 +137,7 @@ async def test_a_job_that_was_kept_waiting_does_not_blame_discord_alone(service:
 
 
 async def test_a_job_with_a_fault_of_ours_ends_as_failed_and_the_service_goes_on(
-    service: Service, history: Quiet
+    service: Service, history: EmptyHistory
 ) -> None:
     history.fault = ZeroDivisionError("ours")
     await service.jobs.start(GUILD.id)
@@ -170,7 +148,7 @@ async def test_a_job_with_a_fault_of_ours_ends_as_failed_and_the_service_goes_on
     assert job.reason == Sentence("job-bot-failed", {"job": str(job.id)})
 
 
-async def test_what_nobody_can_go_on_with_ends_the_service(settings: Settings, history: Quiet) -> None:
+async def test_what_nobody_can_go_on_with_ends_the_service(settings: Settings, history: EmptyHistory) -> None:
     history.fault = StorageError("the disk is full")
     with pytest.raises((StorageError, BaseExceptionGroup)) as caught:
         async with open_service(settings, history, Encoder()) as service:
@@ -182,16 +160,16 @@ async def test_what_nobody_can_go_on_with_ends_the_service(settings: Settings, h
 
 
 async def test_a_paused_job_stays_paused_over_a_restart_and_a_running_one_goes_on(
-    settings: Settings, history: Quiet
+    settings: Settings, history: EmptyHistory
 ) -> None:
     other = Guild(GuildId(GUILD.id + 100), "Other")
-    history.gate = asyncio.Event()
+    history.gates = {GUILD.id: asyncio.Event(), other.id: asyncio.Event()}
     async with open_service(settings, history, Encoder()) as service:
         for guild in (GUILD, other):
             await service.live.on_guild_join(guild)
             await service.jobs.start(guild.id)
         await service.jobs.pause(other.id)
-    history.gate = None
+    history.gates.clear()
     async with open_service(settings, history, Encoder()) as service:
         going = await service.jobs.go_on(frozenset({GUILD.id, other.id}))
         assert [job.guild_id for job in going] == [GUILD.id]
@@ -203,13 +181,13 @@ async def test_a_paused_job_stays_paused_over_a_restart_and_a_running_one_goes_o
         assert paused.state is JobState.PAUSED
 
 
-async def test_catching_up_waits_for_what_runs_and_rests_while_paused(service: Service, history: Quiet) -> None:
-    history.gate = asyncio.Event()
+async def test_catching_up_waits_for_what_runs_and_rests_while_paused(service: Service, history: EmptyHistory) -> None:
+    history.gates[GUILD.id] = asyncio.Event()
     await service.jobs.start(GUILD.id)
     await service.jobs.catch_up(GUILD.id, frozenset({CHANNEL.id}))
     await service.jobs.catch_up(GUILD.id, frozenset({ChannelId(5)}))
     await until(lambda: _reached(history, 1))
-    history.gate.set()
+    history.gates[GUILD.id].set()
     await until(lambda: _reached(history, 2))
     await ended(service)
     await service.jobs.drop(GUILD.id)
@@ -221,7 +199,7 @@ async def test_catching_up_waits_for_what_runs_and_rests_while_paused(service: S
     assert history.asked <= asked + 1
 
 
-async def _reached(history: Quiet, count: int) -> bool:
+async def _reached(history: EmptyHistory, count: int) -> bool:
     return history.asked >= count
 
 
@@ -239,7 +217,7 @@ async def test_a_guild_that_was_left_is_gone_and_its_opt_outs_stay(service: Serv
 
 
 async def test_the_index_is_looked_after_and_a_fault_there_ends_nothing(
-    settings: Settings, history: Quiet, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, history: EmptyHistory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service_module, "MAINTAIN_S", 0.01)
     monkeypatch.setattr(service_module, "UPKEEP_RESTARTS", Backoff(tries=0, first_s=0.001, longest_s=0.002))
@@ -259,7 +237,7 @@ async def test_the_index_is_looked_after_and_a_fault_there_ends_nothing(
 
 
 async def test_the_index_is_looked_after_as_soon_as_a_job_ends(
-    settings: Settings, history: Quiet, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, history: EmptyHistory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service_module, "MAINTAIN_S", 1_000.0)
     looked = asyncio.Event()
@@ -276,7 +254,9 @@ async def test_the_index_is_looked_after_as_soon_as_a_job_ends(
         assert await state(service) is JobState.DONE
 
 
-async def test_a_search_of_an_index_without_this_model_says_what_to_do(settings: Settings, history: Quiet) -> None:
+async def test_a_search_of_an_index_without_this_model_says_what_to_do(
+    settings: Settings, history: EmptyHistory
+) -> None:
     async with open_service(settings, history, Encoder()):
         pass
     with pytest.raises(TellPerson, match="index-other-model"):
@@ -286,10 +266,10 @@ async def test_a_search_of_an_index_without_this_model_says_what_to_do(settings:
         assert reader.searcher is not None
 
 
-async def test_compact_and_retry_work_on_an_empty_folder(settings: Settings, history: Quiet) -> None:
+async def test_compact_and_retry_work_on_an_empty_folder(settings: Settings, history: EmptyHistory) -> None:
     direct = replace(settings, index=replace(settings.index, engine="direct"))
-    for one in (settings, direct):
-        async with open_store(one) as store:
+    for chosen in (settings, direct):
+        async with open_store(chosen) as store:
             done = await upkeep(store)["compact"]({}, print)
             assert done["rewritten"]
             assert await upkeep(store)["retry"]({}, print) == {"places": 0}
@@ -312,7 +292,7 @@ def lies_on_disk(data_dir: Path, text: bytes) -> bool:
     return any(text in file.read_bytes() for file in data_dir.rglob("*") if file.is_file())
 
 
-async def test_compact_leaves_no_byte_of_a_deleted_message(settings: Settings, history: Quiet) -> None:
+async def test_compact_leaves_no_byte_of_a_deleted_message(settings: Settings, history: EmptyHistory) -> None:
     async with open_service(settings, history, Encoder()) as service:
         await service.live.on_guild_join(GUILD)
         word = await words_of_a_deleted_message(service)
@@ -323,7 +303,7 @@ async def test_compact_leaves_no_byte_of_a_deleted_message(settings: Settings, h
 
 
 async def test_a_running_bot_purges_what_was_deleted_by_itself(
-    settings: Settings, history: Quiet, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, history: EmptyHistory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service_module, "MAINTAIN_S", 0.05)
     soon = replace(settings, index=replace(settings.index, purge_after_s=0.0))

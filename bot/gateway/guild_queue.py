@@ -42,16 +42,21 @@ class GuildQueues:
         self._tasks: asyncio.TaskGroup | None = None
         self._idle = asyncio.Event()
         self._idle.set()
+        self._ended = False
 
     async def run(self) -> None:
         """Until cancelled. Raises Stop where nothing can go on; any other error is logged and counted."""
-        async with asyncio.TaskGroup() as self._tasks:
-            for guild_id in self._waiting:
-                self._start(guild_id)
-            await asyncio.Event().wait()
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                for guild_id in self._waiting:
+                    self._start(guild_id)
+                await asyncio.Event().wait()
+        finally:
+            self._tasks, self._ended = None, True
+            self._idle.set()
 
     async def settled(self) -> None:
-        """Waits until nothing waits any more."""
+        """Waits until nothing waits any more, or nobody is left who would work it off."""
         await self._idle.wait()
 
     def offer(self, guild_id: GuildId, event: Event) -> None:
@@ -81,7 +86,8 @@ class GuildQueues:
         """The guild's share, for something that is put there now."""
         if guild_id not in self._waiting:
             self._waiting[guild_id] = _Waiting()
-            self._idle.clear()
+            if not self._ended:
+                self._idle.clear()
             if self._tasks is not None:
                 self._start(guild_id)
         return self._waiting[guild_id]

@@ -17,7 +17,8 @@ from indexer.reports import status
 from indexer.store import jobs
 from indexer.store.jobs import JobState
 from sandbox.server import Sandbox, open_sandbox
-from tests.worlds.running_bot import DEADLINE_S, town, until
+from tests.worlds.running_bot import town
+from tests.worlds.waiting import DEADLINE_S, until
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -20,7 +20,8 @@ from bot import cli
 from indexer.database.lock import hold
 from indexer.errors import StorageError
 from indexer.settings import ModelSettings
-from tests.worlds.running_bot import Encoder, noise, running, town, with_auto_start
+from tests.worlds.encoder import Encoder
+from tests.worlds.running_bot import indexed, noise, town
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = {"torch", "open_clip", "discord", "faiss", "numpy", "aiohttp", "PIL", "sandbox"}
@@ -62,8 +63,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Indexed:
     folder, place = tmp_path_factory.mktemp("made"), town()
 
     async def make() -> None:
-        async with running(place.world, folder / "data", with_auto_start) as bot:
-            await bot.indexed(place.guild)
+        async with indexed(place, folder / "data"):
+            pass
 
     asyncio.run(make())
     return Indexed(folder / "data", place.guild.id, place.member.id)

@@ -18,7 +18,8 @@ from bot.observability.health import AWAY_S, FILE_NAME, STALE_S, Beat, condition
 from indexer.supervisor import Faults
 from sandbox import gateway
 from sandbox.server import open_sandbox
-from tests.worlds.running_bot import Running, running, town, until
+from tests.worlds.running_bot import Running, running, town
+from tests.worlds.waiting import until
 
 FINE = {"serving": True, "at": 100, "shards": 1, "shards_away": 0, "away_since": None}
 

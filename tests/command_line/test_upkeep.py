@@ -23,7 +23,8 @@ from indexer.reports.status import Counts
 from indexer.store import places
 from sandbox.server import open_sandbox
 from tests.app.test_app import Child, child, environment, joining
-from tests.worlds.running_bot import DEADLINE_S, Town, noise, running, town, until, with_auto_start
+from tests.worlds.running_bot import Town, indexed, noise, town
+from tests.worlds.waiting import DEADLINE_S, until
 
 
 async def commanded(folder: Path, *arguments: str, typed: bytes | None = None) -> tuple[int, str, str]:
@@ -71,8 +72,8 @@ def lies_on_disk(folder: Path, text: bytes) -> bool:
 async def left(tmp_path: Path) -> Town:
     """A data folder that a bot has left: six pictures of the member, two of the owner."""
     place = town()
-    async with running(place.world, tmp_path / "data", with_auto_start) as bot:
-        await bot.indexed(place.guild)
+    async with indexed(place, tmp_path / "data"):
+        pass
     return place
 
 
@@ -137,8 +138,7 @@ async def test_in_the_wrong_folder_a_command_makes_no_empty_database(tmp_path: P
 async def test_retry_beside_the_bot_has_what_failed_tried_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "HOUSEKEEPING_S", 0.05)
     place = town()
-    async with running(place.world, tmp_path / "data", with_auto_start) as bot:
-        await bot.indexed(place.guild)
+    async with indexed(place, tmp_path / "data") as bot:
         async with bot.service.db.transaction() as tx:
             await tx.execute_fetchall("UPDATE places SET state = 'pending', picture_id = NULL WHERE place_id = 1")
             assert await places.failed(tx, PlaceId(1), Reason.UNREACHABLE)
@@ -163,8 +163,7 @@ async def test_while_the_database_is_busy_the_bot_writes_the_wish_down_and_carri
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = town()
-    async with running(place.world, tmp_path / "data", with_auto_start) as bot:
-        await bot.indexed(place.guild)
+    async with indexed(place, tmp_path / "data") as bot:
         async with open_control(tmp_path / "data", upkeep(bot.service), DEADLINE_S):
             async with bot.service.db.transaction():
                 monkeypatch.setattr(database, "TURN_S", 0.01)

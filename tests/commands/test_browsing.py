@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
 from sandbox.permissions import Permission
-from sandbox.reply import Reply
-from tests.worlds.running_bot import Running, Town, noise, running, town, until, with_auto_start
+from tests.worlds.asking import shown
+from tests.worlds.running_bot import Running, Town, noise, town
+from tests.worlds.waiting import until
 
 
 @pytest.fixture
-async def shop(tmp_path: Path) -> AsyncIterator[tuple[Running, Town]]:
+def place() -> Town:
     place = town(pictures=12, secrets=3)
     adult = place.guild.channel("adult", age_restricted=True)
     adult.post(place.member.user, "for adults", files=[noise(500)])
     place.talk.post(place.owner.user, "by the owner", files=[noise(501)])
-    async with running(place.world, tmp_path / "data", with_auto_start) as bot:
-        await bot.indexed(place.guild)
-        yield bot, place
+    return place
 
 
-def shown(reply: Reply) -> list[int]:
-    return [jump.message_id for section in reply.sections() for jump in section.jumps()]
-
-
-async def test_filters_alone_show_the_newest_page_by_page_with_no_score(shop: tuple[Running, Town]) -> None:
-    bot, place = shop
+async def test_filters_alone_show_the_newest_page_by_page_with_no_score(bot: Running, place: Town) -> None:
     member = bot.person(place.member)
     newest = [message.id for message in place.pictures.messages()]
     newest.sort(reverse=True)
@@ -44,8 +35,7 @@ async def test_filters_alone_show_the_newest_page_by_page_with_no_score(shop: tu
     assert seen == newest
 
 
-async def test_every_option_of_the_command_is_such_a_filter(shop: tuple[Running, Town]) -> None:
-    bot, place = shop
+async def test_every_option_of_the_command_is_such_a_filter(bot: Running, place: Town) -> None:
     member = bot.person(place.member)
     for options in ({"author": place.owner.id}, {"channel": place.talk.id}, {"text": "from:@Ada after:2001"}):
         reply = await member.slash(place.talk.id, "similar", options)
@@ -55,8 +45,7 @@ async def test_every_option_of_the_command_is_such_a_filter(shop: tuple[Running,
     assert "4 pictures pass" in owner.text()
 
 
-async def test_a_list_closes_with_its_channel_and_can_be_shared_followed_and_drawn(shop: tuple[Running, Town]) -> None:
-    bot, place = shop
+async def test_a_list_closes_with_its_channel_and_can_be_shared_followed_and_drawn(bot: Running, place: Town) -> None:
     member = bot.person(place.member)
     reply = await member.slash(place.talk.id, "similar", {"text": "in:#pictures", "explain": True})
     assert "Shared below" in (await member.press(reply, "Share here")).text()
@@ -71,8 +60,7 @@ async def test_a_list_closes_with_its_channel_and_can_be_shared_followed_and_dra
     await until(closed)
 
 
-async def test_words_to_leave_out_alone_are_told_what_they_need(shop: tuple[Running, Town]) -> None:
-    bot, place = shop
+async def test_words_to_leave_out_alone_are_told_what_they_need(bot: Running, place: Town) -> None:
     member = bot.person(place.member)
     for text in ("-dog", "-dog in:#pictures"):
         reply = await member.slash(place.talk.id, "similar", {"text": text})
@@ -83,9 +71,9 @@ async def test_words_to_leave_out_alone_are_told_what_they_need(shop: tuple[Runn
 
 
 async def test_an_age_restricted_channel_that_is_picked_elsewhere_says_where_to_ask(
-    shop: tuple[Running, Town],
+    bot: Running,
+    place: Town,
 ) -> None:
-    bot, place = shop
     member = bot.person(place.member)
     adult = next(channel for channel in place.guild.channels.values() if channel.name == "adult")
     for options in ({"channel": adult.id, "text": "adults"}, {"text": "in:#adult"}, {"text": f"in:<#{adult.id}>"}):
@@ -98,9 +86,9 @@ async def test_an_age_restricted_channel_that_is_picked_elsewhere_says_where_to_
 
 
 async def test_an_age_restricted_channel_that_is_closed_to_the_member_is_named_by_no_such_sentence(
-    shop: tuple[Running, Town],
+    bot: Running,
+    place: Town,
 ) -> None:
-    bot, place = shop
     member = bot.person(place.member)
     adult = next(channel for channel in place.guild.channels.values() if channel.name == "adult")
     adult.allow(place.guild.everyone, deny=Permission.VIEW_CHANNEL)
@@ -118,8 +106,7 @@ async def test_an_age_restricted_channel_that_is_closed_to_the_member_is_named_b
     assert "age-restricted" not in mentioned.text()
 
 
-async def test_what_was_pointed_at_is_not_called_given(shop: tuple[Running, Town]) -> None:
-    bot, place = shop
-    message = next(one for one in place.pictures.messages() if one.content == "picture number 3")
+async def test_what_was_pointed_at_is_not_called_given(bot: Running, place: Town) -> None:
+    message = next(message for message in place.pictures.messages() if message.content == "picture number 3")
     reply = await bot.person(place.member).message_command(place.pictures.id, "Find similar", message.id)
     assert "Pictures like the one in that message" in reply.text()

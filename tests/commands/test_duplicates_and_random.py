@@ -4,52 +4,43 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from sandbox.permissions import Permission
-from sandbox.reply import Reply
-from tests.worlds.running_bot import Running, Town, noise, running, town, until, with_auto_start
+from tests.worlds.asking import channels_of
+from tests.worlds.running_bot import Running, Town, noise, town
+from tests.worlds.waiting import until
 
 
 @pytest.fixture
-async def shop(tmp_path: Path) -> AsyncIterator[tuple[Running, Town]]:
+def place() -> Town:
     """Picture 0 was posted three times in public and once in secret; pictures 1 to 6 twice each; the rest once."""
     place = town(pictures=9, secrets=2)
     place.secret.post(place.owner.user, "in secret", files=[noise(0)])
     for number in (0, 0, 1, 2, 3, 4, 5, 6):
         place.talk.post(place.owner.user, f"again {number}", files=[noise(number)])
-    async with running(place.world, tmp_path / "data", with_auto_start) as bot:
-        await bot.indexed(place.guild)
-        yield bot, place
+    return place
 
 
-def channels(reply: Reply) -> set[int]:
-    return {jump.channel_id for jump in reply.jump_links()}
-
-
-async def test_duplicates_are_groups_led_by_the_first_post(shop: tuple[Running, Town]) -> None:
-    bot, place = shop
+async def test_duplicates_are_groups_led_by_the_first_post(bot: Running, place: Town) -> None:
     reply = await bot.person(place.member).slash(place.talk.id, "duplicates")
     assert reply.ephemeral
     assert "**1 · 3 times** (100 % sure)" in reply.text()
     first = next(m for m in place.pictures.messages() if m.content == "picture number 0")
     assert reply.sections()[0].jumps()[0].message_id == first.id
-    assert place.secret.id not in channels(reply)
+    assert place.secret.id not in channels_of(reply)
     assert "9 pictures compared" in reply.text()
     owner = await bot.person(place.owner).slash(place.talk.id, "duplicates")
     assert "**1 · 4 times**" in owner.text()
-    assert place.secret.id in channels(owner)
+    assert place.secret.id in channels_of(owner)
 
 
-async def test_duplicates_of_a_channel_a_span_and_a_threshold(shop: tuple[Running, Town]) -> None:
-    bot, place = shop
+async def test_duplicates_of_a_channel_a_span_and_a_threshold(bot: Running, place: Town) -> None:
     asker = bot.person(place.member)
     only = await asker.slash(place.talk.id, "duplicates", {"channel": place.talk.id})
     assert "**1 · 2 times**" in only.text()
-    assert channels(only) == {place.talk.id}
+    assert channels_of(only) == {place.talk.id}
     past = await asker.slash(place.talk.id, "duplicates", {"before": "2016"})
     assert "No picture here was posted again that I would be 95 % sure of" in past.text()
     sure = await asker.slash(place.talk.id, "duplicates", {"threshold": 1.0})
@@ -58,8 +49,7 @@ async def test_duplicates_of_a_channel_a_span_and_a_threshold(shop: tuple[Runnin
     assert "is not a date" in hidden.text()
 
 
-async def test_pages_of_duplicates_turn_with_the_rights_of_the_moment(shop: tuple[Running, Town]) -> None:
-    bot, place = shop
+async def test_pages_of_duplicates_turn_with_the_rights_of_the_moment(bot: Running, place: Town) -> None:
     asker = bot.person(place.member)
     reply = await asker.slash(place.talk.id, "duplicates")
     assert "page 1 of 2" in reply.text()
@@ -69,14 +59,13 @@ async def test_pages_of_duplicates_turn_with_the_rights_of_the_moment(shop: tupl
 
     async def closed() -> bool:
         again = await asker.press(reply, reply.buttons()[0].custom_id) if reply.buttons() else reply
-        return place.pictures.id not in channels(again)
+        return place.pictures.id not in channels_of(again)
 
     await until(closed)
     assert "**1 · 2 times**" in reply.text()
 
 
-async def test_a_random_picture_is_one_that_the_member_may_see(shop: tuple[Running, Town]) -> None:
-    bot, place = shop
+async def test_a_random_picture_is_one_that_the_member_may_see(bot: Running, place: Town) -> None:
     asker = bot.person(place.member)
     reply = await asker.slash(place.talk.id, "random")
     seen = set()
@@ -88,8 +77,7 @@ async def test_a_random_picture_is_one_that_the_member_may_see(shop: tuple[Runni
     assert len(seen) > 2
 
 
-async def test_more_like_a_random_picture(shop: tuple[Running, Town]) -> None:
-    bot, place = shop
+async def test_more_like_a_random_picture(bot: Running, place: Town) -> None:
     asker = bot.person(place.member)
     reply = await asker.slash(place.talk.id, "random", {"channel": place.pictures.id})
     more = await asker.press(reply, "More like this")
@@ -97,14 +85,12 @@ async def test_more_like_a_random_picture(shop: tuple[Running, Town]) -> None:
     assert "Pictures like the one you chose" in more.text()
 
 
-async def test_random_without_anything_to_show_says_so(shop: tuple[Running, Town]) -> None:
-    bot, place = shop
+async def test_random_without_anything_to_show_says_so(bot: Running, place: Town) -> None:
     reply = await bot.person(place.member).slash(place.talk.id, "random", {"before": "2016"})
     assert "no indexed picture that you may see" in reply.text()
 
 
-async def test_six_at_once_by_one_member_leave_a_strangers_question_alone(shop: tuple[Running, Town]) -> None:
-    bot, place = shop
+async def test_six_at_once_by_one_member_leave_a_strangers_question_alone(bot: Running, place: Town) -> None:
     begun, release = threading.Event(), threading.Event()
 
     def blocking(stop: threading.Event) -> None:
@@ -134,8 +120,7 @@ async def test_six_at_once_by_one_member_leave_a_strangers_question_alone(shop: 
     assert len([reply for reply in replies if "3 times" in reply.text()]) == 1
 
 
-async def test_a_page_turn_compares_nothing_again(shop: tuple[Running, Town]) -> None:
-    bot, place = shop
+async def test_a_page_turn_compares_nothing_again(bot: Running, place: Town) -> None:
     asker = bot.person(place.member)
     reply = await asker.slash(place.talk.id, "duplicates")
     async with bot.service.long_work.turn(place.owner.id):  # nobody can compare now

@@ -11,7 +11,7 @@ from bot.commands.failures import PAGE_FAILURES
 from sandbox.permissions import Permission
 from sandbox.world import File
 from tests.app.test_app import environment
-from tests.worlds.running_bot import Town, running, town, with_auto_start
+from tests.worlds.running_bot import Town, indexed, running, town, with_auto_start
 
 
 def broken(number: int) -> File:
@@ -43,16 +43,13 @@ async def commanded(folder: Path, *arguments: str) -> str:
 
 async def test_whoever_runs_the_bot_sees_each_failure_with_its_link_reason_and_next_try(tmp_path: Path) -> None:
     place = with_failures(public=3, hidden=1)
-    async with running(place.world, tmp_path / "data", with_auto_start) as bot:
-        await bot.indexed(place.guild)
-        async with bot.service.db.transaction() as tx:
-            await tx.execute_fetchall(
-                "UPDATE places SET reason = 'unreachable', next_attempt_ms = 1800000000000"
-                " WHERE file_name = 'broken-0.png'"
-            )
+    async with indexed(place, tmp_path / "data") as bot, bot.service.db.transaction() as tx:
+        await tx.execute_fetchall(
+            "UPDATE places SET reason = 'unreachable', next_attempt_ms = 1800000000000 WHERE file_name = 'broken-0.png'"
+        )
     found = json.loads(await commanded(tmp_path, "--failures", "--json"))
     assert found["total"] == 4
-    assert [one["file_name"] for one in found["failures"]] == [
+    assert [failure["file_name"] for failure in found["failures"]] == [
         "broken-100.png", "broken-2.png", "broken-1.png", "broken-0.png"
     ]  # fmt: skip
     newest, oldest = found["failures"][0], found["failures"][-1]
@@ -71,8 +68,8 @@ async def test_whoever_runs_the_bot_sees_each_failure_with_its_link_reason_and_n
 
 async def test_links_that_would_not_open_are_none(tmp_path: Path) -> None:
     place = with_failures(public=1, hidden=0)
-    async with running(place.world, tmp_path / "data", with_auto_start) as bot:
-        await bot.indexed(place.guild)
+    async with indexed(place, tmp_path / "data"):
+        pass
     (tmp_path / "config.toml").write_text('discord.api_base = "http://127.0.0.1:1/api/v10"\n')
     (found,) = json.loads(await commanded(tmp_path, "--failures", "--json"))["failures"]
     assert found["link"] is None
@@ -82,8 +79,7 @@ async def test_links_that_would_not_open_are_none(tmp_path: Path) -> None:
 async def test_a_manager_sees_the_failures_of_the_channels_that_they_see_and_of_no_other(tmp_path: Path) -> None:
     public = PAGE_FAILURES + 2
     place = with_failures(public=public, hidden=3)
-    async with running(place.world, tmp_path, with_auto_start) as bot:
-        await bot.indexed(place.guild)
+    async with indexed(place, tmp_path) as bot:
         manager = bot.person(place.member)
         first = await manager.slash(place.talk.id, "reindex failures")
         assert first.ephemeral

@@ -10,13 +10,13 @@ import pytest
 from sandbox.checks.components import walk
 from sandbox.interactions import Kind
 from sandbox.reply import Reply
-from tests.worlds.running_bot import Running, Town, noise, running, town, with_auto_start
+from tests.worlds.running_bot import Running, Town, indexed, noise, town
 
 
 async def forged(bot: Running, place: Town, reply: Reply, old: str, new: str, values: list[str] | None) -> Reply:
     """Presses a component of the reply whose custom id has `new` where a true one has `old`."""
     shown = walk(reply.message.components)
-    component = next(one for one in shown if str(one.get("custom_id", "")).endswith(old))
+    component = next(component for component in shown if str(component.get("custom_id", "")).endswith(old))
     name = component["custom_id"].removesuffix(old) + new
     data = {"component_type": component["type"], "custom_id": name, "id": component["id"]}
     if values is not None:
@@ -45,8 +45,7 @@ async def test_forged_presses_are_answered_in_one_sentence_each(
     place = town(pictures=12)
     for number in range(8):
         place.talk.post(place.owner.user, "again", files=[noise(number)])
-    async with running(place.world, tmp_path, with_auto_start) as bot:
-        await bot.indexed(place.guild)
+    async with indexed(place, tmp_path) as bot:
         with caplog.at_level(logging.WARNING):
             for command, old, new, values, sentence in FORGED:
                 options = {"image": noise(3).data, "text": "min:-1", "count": 10} if command == "similar" else {}

@@ -29,7 +29,7 @@ async def named(bot: Running, locale: str) -> list[str]:
 def _spelled(command: app_commands.Command[Any, ..., Any] | app_commands.Group) -> Iterator[str]:
     yield f"/{command.name}"
     if isinstance(command, app_commands.Group):
-        yield from (one.name for one in command.commands)
+        yield from (child.name for child in command.commands)
 
 
 @pytest.mark.parametrize("locale", ["en-GB", "de"])
@@ -42,7 +42,7 @@ async def test_help_names_every_command(tmp_path: Path, locale: str) -> None:
         names = await named(bot, locale)
         assert len(names) > 10
         assert [name for name in names if name not in owner] == []
-        managed = next(one for one in bot.client.tree.get_commands() if one.name == "reindex")
+        managed = next(command for command in bot.client.tree.get_commands() if command.name == "reindex")
         assert isinstance(managed, app_commands.Group)
         for_members = set(names) - set(_spelled(managed))
         assert [name for name in for_members if name not in member] == []

@@ -18,8 +18,10 @@ from indexer.ports import Priority
 from indexer.search import model_switch
 from indexer.vectors import index
 from sandbox.server import Sandbox, open_sandbox
-from tests.commands.test_similar import shown, similar
-from tests.worlds.running_bot import Encoder, Town, noise, running, town, until, with_auto_start
+from tests.worlds.asking import shown, similar
+from tests.worlds.encoder import Encoder
+from tests.worlds.running_bot import Town, indexed, noise, running, town, with_auto_start
+from tests.worlds.waiting import until
 
 PICTURES = 24
 
@@ -62,13 +64,13 @@ class Opener:
 
 
 @pytest.fixture
-async def indexed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Town, Sandbox, Path]]:
+async def before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Town, Sandbox, Path]]:
     """A guild that the first model has seen all of."""
     monkeypatch.setattr(index, "SERVING_S", 0.05)
     place = town(pictures=PICTURES, secrets=0)
     async with open_sandbox(place.world) as sandbox:
-        async with running(sandbox, tmp_path / "data", with_auto_start) as bot:
-            await bot.indexed(place.guild)
+        async with indexed(place, tmp_path / "data", sandbox):
+            pass
         yield place, sandbox, tmp_path / "data"
 
 
@@ -76,8 +78,8 @@ def message_of(place: Town, number: int) -> int:
     return next(m.id for m in place.pictures.messages() if m.content == f"picture number {number}")
 
 
-async def test_the_old_model_answers_until_the_new_one_has_seen_all(indexed: tuple[Town, Sandbox, Path]) -> None:
-    place, sandbox, folder = indexed
+async def test_the_old_model_answers_until_the_new_one_has_seen_all(before: tuple[Town, Sandbox, Path]) -> None:
+    place, sandbox, folder = before
     newer, opener = Newer(), Opener(Encoder())
     async with running(sandbox, folder, with_auto_start, newer, opener) as bot:
         asker = bot.person(place.member)
@@ -102,9 +104,9 @@ async def test_the_old_model_answers_until_the_new_one_has_seen_all(indexed: tup
 
 
 async def test_where_the_old_model_is_gone_the_new_one_answers_with_what_it_has(
-    indexed: tuple[Town, Sandbox, Path], caplog: pytest.LogCaptureFixture
+    before: tuple[Town, Sandbox, Path], caplog: pytest.LogCaptureFixture
 ) -> None:
-    place, sandbox, folder = indexed
+    place, sandbox, folder = before
     opener = Opener(Encoder(), ModelUnavailable("its weights are gone"))
     newer = Newer()
     async with running(sandbox, folder, with_auto_start, newer, opener) as bot:
@@ -112,19 +114,15 @@ async def test_where_the_old_model_is_gone_the_new_one_answers_with_what_it_has(
         assert searcher.model_id == bot.service.model_id
         assert "its weights are gone" in caplog.text
         newer.sees.set()
-
-        async def embedded() -> bool:
-            return (await bot.service.status()).total.embeddings == 2 * PICTURES
-
-        await until(embedded)
+        await bot.embedded(2 * PICTURES)
         reply = await similar(bot.person(place.member), place.talk.id, image=noise(3).data)
         assert shown(reply)[0] == message_of(place, 3)
 
 
 async def test_an_old_model_that_nobody_asks_is_let_go_and_opened_again(
-    indexed: tuple[Town, Sandbox, Path], monkeypatch: pytest.MonkeyPatch
+    before: tuple[Town, Sandbox, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place, sandbox, folder = indexed
+    place, sandbox, folder = before
     monkeypatch.setattr(model_switch, "LOOK_S", 0.01)
     monkeypatch.setattr(model_switch, "IDLE_S", 0.05)
     opener = Opener(Encoder())
@@ -135,18 +133,14 @@ async def test_an_old_model_that_nobody_asks_is_let_go_and_opened_again(
             assert searcher.model_id != bot.service.model_id
             assert searcher.pixel_spec == PixelSpec(size=Encoder().pixel_spec.size)
             assert opener.opened == times
-
-            async def closed() -> bool:
-                return opener.open == 0
-
-            await until(closed)
+            await until(lambda: opener.open == 0)
 
 
 async def test_an_outage_is_no_trial_and_the_old_model_goes_on(
-    indexed: tuple[Town, Sandbox, Path], monkeypatch: pytest.MonkeyPatch
+    before: tuple[Town, Sandbox, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Pictures that could not be reached come with another run; a picture whose link is dead does not hold it up."""
-    place, sandbox, folder = indexed
+    place, sandbox, folder = before
     newer, opener = Newer(), Opener(Encoder())
     newer.sees.set()
     guild_id = GuildId(place.guild.id)
@@ -174,9 +168,9 @@ async def test_an_outage_is_no_trial_and_the_old_model_goes_on(
 
 
 async def test_a_passing_failure_to_open_the_old_model_is_not_remembered(
-    indexed: tuple[Town, Sandbox, Path], monkeypatch: pytest.MonkeyPatch
+    before: tuple[Town, Sandbox, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place, sandbox, folder = indexed
+    place, sandbox, folder = before
     monkeypatch.setattr(model_switch, "AGAIN", Backoff(tries=0, first_s=0.0, longest_s=0.0))
     opener = Opener(Encoder(), ModelUnavailable("the hub is out of reach"))
     async with running(sandbox, folder, with_auto_start, Newer(), opener) as bot:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import random
 import shutil
 from collections.abc import Callable, Iterator
@@ -38,6 +37,7 @@ from indexer.search.author_lookup import authors_named
 from indexer.search.reposts import compare, described
 from indexer.store import places
 from indexer.text import text_search
+from tests.soak import tries
 from tests.worlds.library import decoded
 from tests.worlds.twin_worlds import (
     ANNA,
@@ -59,9 +59,6 @@ from tests.worlds.twin_worlds import (
     sentence,
     visible_events,
 )
-
-SOAK = bool(os.environ.get("AFTERIMAGE_SOAK"))
-PARTS, PAIRS = (20, 250) if SOAK else (2, 12)
 
 TEXTS = (
     *("cat", "the cat", "castle and rocket", "rocket castle birthday", "k*", "cat k*", "zeppelin", "caf", "cafe"),
@@ -101,7 +98,9 @@ class Conversation:
     def _question(self) -> Query:
         rng = self._rng
         wish = parse(rng.choice((*TEXTS, "", "", sentence(rng, 4))), NOW_MS)
-        shown = () if rng.random() < 0.6 else tuple(decoded(one) for one in rng.sample(SHOWN, rng.choice((1, 1, 2))))
+        shown = (
+            () if rng.random() < 0.6 else tuple(decoded(words) for words in rng.sample(SHOWN, rng.choice((1, 1, 2))))
+        )
         if shown and rng.random() < 0.6:
             wish = parse("-dog" if rng.random() < 0.2 else "", NOW_MS)
         if rng.random() < 0.3:
@@ -168,7 +167,7 @@ class Conversation:
         async with self._twin.db.reader() as connection:
             pool = await picture_facts.random_places(connection, GUILD, self._filter(), 10_000)
             details = await places.describe(connection, pool)
-        for detail in sorted(details.values(), key=lambda one: one.message_id):
+        for detail in sorted(details.values(), key=lambda detail: detail.message_id):
             self._show(single(detail, Language.ENGLISH, "token"))
 
     async def _stats(self) -> None:
@@ -220,13 +219,12 @@ async def empty(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.timeout(3600 if SOAK else 240)
-@pytest.mark.parametrize("part", range(PARTS))
+@tries(usual=24, soak=5_000, part=12)
 async def test_worlds_that_differ_only_in_what_the_asker_may_not_see_give_the_same_reply_byte_for_byte(
-    tmp_path: Path, empty: Path, part: int
+    tmp_path: Path, empty: Path, numbers: range
 ) -> None:
     shown = 0
-    for seed in range(part * PAIRS, (part + 1) * PAIRS):
+    for seed in numbers:
         visible = visible_events(random.Random(f"visible {seed}"))
         told: list[list[str]] = []
         limits: Callable[[], Any] = small_limits if seed % 3 else contextmanager(lambda: iter([None]))
@@ -238,7 +236,7 @@ async def test_worlds_that_differ_only_in_what_the_asker_may_not_see_give_the_sa
             told.append(found)
             shown += hits
         assert told[0] == told[1], f"pair {seed}"
-    assert shown > 5 * PAIRS, "worlds in which nothing is found show nothing"
+    assert shown > 5 * len(numbers), "worlds in which nothing is found show nothing"
 
 
 async def test_what_the_asker_may_see_does_change_the_reply(tmp_path: Path, empty: Path) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 from sandbox.members import Person
 from sandbox.reply import Reply
 from sandbox.world import Message
-from tests.worlds.running_bot import Running, Town, noise, running, town, until, with_auto_start
+from tests.worlds.running_bot import Running, Town, indexed, noise, town
+from tests.worlds.waiting import until
 
 # What differs between two replies to the same question of the same member: the token in its buttons' names, and the
 # signature of its links.
@@ -73,8 +74,7 @@ async def test_what_is_posted_out_of_sight_and_asked_by_others_changes_no_byte_o
     other = place.world.guild("Elsewhere", place.owner.user)
     elsewhere = other.channel("pictures")
     elsewhere.post(place.owner.user, "picture elsewhere", files=[noise(900)])
-    async with running(place.world, tmp_path / "data", with_auto_start) as bot:
-        await bot.indexed(place.guild)
+    async with indexed(place, tmp_path / "data") as bot:
         await bot.indexed(other)
         await ready(bot, 24)
         member = bot.person(place.member)

@@ -3,49 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bot.config.loader import Config
 from indexer.crawl import on_demand
 from indexer.errors import RetryLater
 from indexer.model import ChannelId, GuildId, Message, UserId
 from indexer.store import jobs
 from indexer.store.jobs import JobState, Scope, ScopeKind
 from sandbox.server import open_sandbox
-from tests.commands.test_similar import shown, similar
-from tests.worlds.running_bot import Running, Town, noise, running, town
-
-
-def without_search(config: Config) -> Config:
-    crawl = replace(config.settings.crawl, use_search=False)
-    return replace(config, settings=replace(config.settings, crawl=crawl))
+from tests.worlds.asking import shown, similar
+from tests.worlds.running_bot import Running, Town, noise, running, town, with_crawl
 
 
 @pytest.fixture
-async def shop(tmp_path: Path) -> AsyncIterator[tuple[Running, Town]]:
+def place() -> Town:
+    return town(pictures=12, secrets=2)
+
+
+@pytest.fixture
+async def bot(place: Town, tmp_path: Path) -> AsyncIterator[Running]:
     """The guild's manager had #talk read, and nothing else yet."""
-    place = town(pictures=12, secrets=2)
     async with (
         open_sandbox(place.world, keep=1000) as sandbox,
-        running(sandbox, tmp_path / "data", without_search) as bot,
+        running(sandbox, tmp_path / "data", with_crawl(use_search=False)) as bot,
     ):
         await bot.service.jobs.start(
             GuildId(place.guild.id), Scope(ScopeKind.CHANNEL, channel_id=ChannelId(place.talk.id))
         )
         await bot.indexed(place.guild)
-        yield bot, place
+        yield bot
 
 
 def pages_read(bot: Running, channel_id: int) -> int:
-    return sum(f"/channels/{channel_id}/messages" in one.path for one in bot.sandbox.record.exchanges)
+    return sum(f"/channels/{channel_id}/messages" in exchange.path for exchange in bot.sandbox.record.exchanges)
 
 
-async def test_the_newest_pictures_answer_at_once_and_stay(shop: tuple[Running, Town]) -> None:
-    bot, place = shop
+async def test_the_newest_pictures_answer_at_once_and_stay(bot: Running, place: Town) -> None:
     asker = bot.person(place.member)
     reply = await similar(asker, place.talk.id, image=noise(3).data, channel=place.pictures.id)
     wanted = next(m for m in place.pictures.messages() if m.content == "picture number 3")
@@ -57,9 +53,8 @@ async def test_the_newest_pictures_answer_at_once_and_stay(shop: tuple[Running, 
 
 
 async def test_it_takes_in_no_more_than_the_bound_and_only_once_a_minute(
-    shop: tuple[Running, Town], monkeypatch: pytest.MonkeyPatch
+    bot: Running, place: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bot, place = shop
     monkeypatch.setattr(on_demand, "PICTURES", 4)
     where = {ChannelId(place.pictures.id)}
     assert await bot.service.on_demand.take_in(GuildId(place.guild.id), where)
@@ -71,8 +66,7 @@ async def test_it_takes_in_no_more_than_the_bound_and_only_once_a_minute(
     assert pages_read(bot, place.talk.id) == before  # it was read to its beginning: nothing can be there
 
 
-async def test_nothing_is_read_for_a_member_who_may_not_see_the_channel(shop: tuple[Running, Town]) -> None:
-    bot, place = shop
+async def test_nothing_is_read_for_a_member_who_may_not_see_the_channel(bot: Running, place: Town) -> None:
     reply = await similar(bot.person(place.member), place.talk.id, image=noise(1000).data)
     assert place.secret.id not in {jump.channel_id for jump in reply.jump_links()}
     assert pages_read(bot, place.secret.id) == 0
@@ -86,8 +80,7 @@ async def test_nothing_is_read_in_a_server_that_did_not_agree(tmp_path: Path) ->
         assert pages_read(bot, place.pictures.id) == 0
 
 
-async def test_nothing_is_read_while_indexing_is_paused(shop: tuple[Running, Town]) -> None:
-    bot, place = shop
+async def test_nothing_is_read_while_indexing_is_paused(bot: Running, place: Town) -> None:
     guild_id, where = GuildId(place.guild.id), {ChannelId(place.pictures.id)}
     async with bot.service.db.transaction() as tx:
         paused = await jobs.create(tx, guild_id, Scope(ScopeKind.SERVER))
@@ -99,8 +92,7 @@ async def test_nothing_is_read_while_indexing_is_paused(shop: tuple[Running, Tow
     assert await bot.service.on_demand.take_in(guild_id, where)
 
 
-async def test_an_author_who_opted_out_is_not_taken_in(shop: tuple[Running, Town]) -> None:
-    bot, place = shop
+async def test_an_author_who_opted_out_is_not_taken_in(bot: Running, place: Town) -> None:
     await bot.service.forget_user(UserId(place.member.id), GuildId(place.guild.id))
     reply = await similar(bot.person(place.owner), place.talk.id, image=noise(3).data, channel=place.pictures.id)
     assert not shown(reply)
@@ -108,9 +100,8 @@ async def test_an_author_who_opted_out_is_not_taken_in(shop: tuple[Running, Town
 
 
 async def test_a_channel_that_fails_leaves_the_others(
-    shop: tuple[Running, Town], monkeypatch: pytest.MonkeyPatch
+    bot: Running, place: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bot, place = shop
     history = bot.client.history
     page = history.page
 

@@ -17,7 +17,8 @@ from indexer.model import GuildId
 from indexer.store import audit
 from sandbox.reply import Reply
 from sandbox.server import open_sandbox
-from tests.worlds.running_bot import noise, running, town, until, with_auto_start
+from tests.worlds.running_bot import indexed, noise, running, town
+from tests.worlds.waiting import until
 
 
 def labels(reply: Reply) -> list[str]:
@@ -26,8 +27,7 @@ def labels(reply: Reply) -> list[str]:
 
 async def test_privacy_tells_each_member_of_their_own_only(tmp_path: Path) -> None:
     place = town(pictures=6, secrets=2)
-    async with running(place.world, tmp_path, with_auto_start) as bot:
-        await bot.indexed(place.guild)
+    async with indexed(place, tmp_path) as bot:
         member = await bot.person(place.member).slash(place.talk.id, "privacy")
         owner = await bot.person(place.owner).slash(place.talk.id, "privacy")
         assert member.ephemeral
@@ -38,8 +38,7 @@ async def test_privacy_tells_each_member_of_their_own_only(tmp_path: Path) -> No
 
 async def test_forget_me_asks_first_then_deletes_and_stores_nothing_again(tmp_path: Path) -> None:
     place = town()
-    async with running(place.world, tmp_path, with_auto_start) as bot:
-        await bot.indexed(place.guild)
+    async with indexed(place, tmp_path) as bot:
         member = bot.person(place.member)
         shown = await member.slash(place.talk.id, "privacy")
         sure = await member.press(shown, "Forget me in this server")
@@ -63,8 +62,7 @@ async def test_nothing_of_a_member_is_shown_from_the_wish_on_though_the_database
 ) -> None:
     place = town()
     place.pictures.post(place.owner.user, "picture of the owner", files=[noise(0)])
-    async with running(place.world, tmp_path, with_auto_start) as bot:
-        await bot.indexed(place.guild)
+    async with indexed(place, tmp_path) as bot:
         member, owner = bot.person(place.member), bot.person(place.owner)
         asked = {"text": "picture min:-1", "count": 10}
         assert f"<@{place.member.id}>" in (await owner.slash(place.talk.id, "similar", asked)).text()
@@ -88,8 +86,7 @@ async def test_nothing_of_a_member_is_shown_from_the_wish_on_though_the_database
 
 async def test_no_changes_nothing(tmp_path: Path) -> None:
     place = town()
-    async with running(place.world, tmp_path, with_auto_start) as bot:
-        await bot.indexed(place.guild)
+    async with indexed(place, tmp_path) as bot:
         member = bot.person(place.member)
         sure = await member.press(await member.slash(place.talk.id, "privacy"), "Forget me everywhere")
         kept = await member.press(sure, "No")
@@ -99,8 +96,7 @@ async def test_no_changes_nothing(tmp_path: Path) -> None:
 
 async def test_who_was_forgotten_everywhere_can_come_back(tmp_path: Path) -> None:
     place = town()
-    async with running(place.world, tmp_path, with_auto_start) as bot:
-        await bot.indexed(place.guild)
+    async with indexed(place, tmp_path) as bot:
         member = bot.person(place.member)
         sure = await member.press(await member.slash(place.talk.id, "privacy"), "Forget me everywhere")
         await member.press(sure, "Yes, forget me")
@@ -118,8 +114,7 @@ async def test_who_was_forgotten_everywhere_can_come_back(tmp_path: Path) -> Non
 
 async def test_the_export_holds_everything_of_mine_and_nothing_of_others(tmp_path: Path) -> None:
     place = town()
-    async with running(place.world, tmp_path, with_auto_start) as bot:
-        await bot.indexed(place.guild)
+    async with indexed(place, tmp_path) as bot:
         member = bot.person(place.member)
         reply = await member.press(await member.slash(place.talk.id, "privacy"), "Export what you hold of mine")
         assert reply.ephemeral
@@ -133,8 +128,7 @@ async def test_the_export_holds_everything_of_mine_and_nothing_of_others(tmp_pat
 
 async def test_an_export_is_given_once_an_hour_to_each_member(tmp_path: Path) -> None:
     place = town()
-    async with running(place.world, tmp_path, with_auto_start) as bot:
-        await bot.indexed(place.guild)
+    async with indexed(place, tmp_path) as bot:
         for who in (place.member, place.owner):
             person = bot.person(who)
             shown = await person.slash(place.talk.id, "privacy")
@@ -173,8 +167,7 @@ async def test_an_export_of_nothing_says_so(tmp_path: Path) -> None:
 async def test_the_buttons_work_after_a_restart(tmp_path: Path) -> None:
     place = town()
     async with open_sandbox(place.world) as sandbox:
-        async with running(sandbox, tmp_path, with_auto_start) as bot:
-            await bot.indexed(place.guild)
+        async with indexed(place, tmp_path, sandbox) as bot:
             shown = await bot.person(place.member).slash(place.talk.id, "privacy")
         async with running(sandbox, tmp_path) as bot:
             sure = await bot.person(place.member).press(shown, "Forget me in this server")

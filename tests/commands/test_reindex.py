@@ -21,7 +21,9 @@ from sandbox.options import NotAllowed
 from sandbox.permissions import Permission
 from sandbox.server import open_sandbox
 from sandbox.world import ChannelKind
-from tests.worlds.running_bot import DEADLINE_S, Encoder, Running, Town, noise, running, town, until, with_auto_start
+from tests.worlds.encoder import Encoder
+from tests.worlds.running_bot import Running, Town, indexed, noise, running, town
+from tests.worlds.waiting import DEADLINE_S, until, until_equals
 
 
 @pytest.fixture(autouse=True)
@@ -181,11 +183,7 @@ async def test_cancel_ends_the_job_and_keeps_what_was_read(tmp_path: Path) -> No
     async with running(place.world, tmp_path, encoder=encoder) as bot:
         owner = bot.person(place.owner)
         await owner.slash(place.talk.id, "reindex start")
-
-        async def all_read() -> bool:
-            return await stored(bot) == 8
-
-        await until(all_read)
+        await until_equals(8, lambda: stored(bot))
         reply = await owner.slash(place.talk.id, "reindex cancel")
         assert "Cancelled" in reply.content
         assert await state_of(bot, place) is JobState.CANCELLED
@@ -288,11 +286,7 @@ async def test_a_deleted_progress_message_is_sent_anew(tmp_path: Path) -> None:
         reply.message.delete()
         encoder.gate.set()
         await bot.indexed(place.guild)
-
-        async def shown() -> bool:
-            return any("Done" in message.content for message in place.talk.messages())
-
-        await until(shown)
+        await until(lambda: any("Done" in message.content for message in place.talk.messages()))
 
 
 async def test_a_job_ends_also_where_its_progress_may_not_be_shown(tmp_path: Path) -> None:
@@ -311,23 +305,18 @@ async def test_a_job_ends_also_where_its_progress_may_not_be_shown(tmp_path: Pat
 
 async def test_start_auto_indexes_without_being_asked(tmp_path: Path) -> None:
     place = town()
-    async with running(place.world, tmp_path, with_auto_start) as bot:
-        await bot.indexed(place.guild)
+    async with indexed(place, tmp_path) as bot:
         assert (await bot.service.status()).total.embeddings == 8
 
 
 async def test_what_was_posted_while_the_bot_was_away_is_found_at_the_next_start(tmp_path: Path) -> None:
     place = town()
     async with open_sandbox(place.world) as sandbox:
-        async with running(sandbox, tmp_path, with_auto_start) as bot:
-            await bot.indexed(place.guild)
+        async with indexed(place, tmp_path, sandbox):
+            pass
         place.pictures.post(place.member.user, "while away", files=[noise(77)])
         async with running(sandbox, tmp_path) as bot:
-
-            async def caught_up() -> bool:
-                return (await bot.service.status()).total.embeddings == 9
-
-            await until(caught_up)
+            await bot.embedded(9)
 
 
 async def test_status_of_a_server_that_was_never_indexed_says_how_to_begin(tmp_path: Path) -> None:

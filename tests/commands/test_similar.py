@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -14,34 +12,22 @@ from bot.commands import query_scope
 from bot.replies.contact_sheet import CELL
 from bot.replies.pages import PAGE_HITS
 from indexer.model import UserId
-from sandbox.members import Person
 from sandbox.permissions import Permission
-from sandbox.reply import Reply
 from sandbox.server import open_sandbox
 from sandbox.world import File, Message
 from sandbox.world.events import Event, MessageCreated
 from tests.openapi import description
-from tests.worlds.running_bot import Running, Town, noise, running, town, until, with_auto_start
+from tests.worlds.asking import shown, similar
+from tests.worlds.running_bot import Running, Town, noise, running, town, with_auto_start
+from tests.worlds.waiting import until
 
 
 @pytest.fixture
-async def shop(tmp_path: Path) -> AsyncIterator[tuple[Running, Town]]:
-    place = town(pictures=24, secrets=2)
-    async with running(place.world, tmp_path / "data", with_auto_start) as bot:
-        await bot.indexed(place.guild)
-        yield bot, place
+def place() -> Town:
+    return town(pictures=24, secrets=2)
 
 
-def shown(reply: Reply) -> list[int]:
-    return [jump.message_id for section in reply.sections() for jump in section.jumps()]
-
-
-async def similar(who: Person, channel_id: int, **options: object) -> Reply:
-    return await who.slash(channel_id, "similar", options)
-
-
-async def test_an_uploaded_picture_finds_the_message_that_shows_it(shop: tuple[Running, Town]) -> None:
-    bot, place = shop
+async def test_an_uploaded_picture_finds_the_message_that_shows_it(bot: Running, place: Town) -> None:
     wanted = next(m for m in place.pictures.messages() if m.content == "picture number 3")
     reply = await similar(bot.person(place.member), place.talk.id, image=noise(3).data)
     assert reply.ephemeral
@@ -54,15 +40,13 @@ async def test_an_uploaded_picture_finds_the_message_that_shows_it(shop: tuple[R
     assert first.thumbnail.partition("?")[0] == bare  # Discord signs it anew when it shows it
 
 
-async def test_words_find_what_a_message_says(shop: tuple[Running, Town]) -> None:
-    bot, place = shop
+async def test_words_find_what_a_message_says(bot: Running, place: Town) -> None:
     reply = await similar(bot.person(place.member), place.talk.id, text='"number 17"')
     wanted = next(m for m in place.pictures.messages() if m.content == "picture number 17")
     assert shown(reply) == [wanted.id]
 
 
-async def test_the_message_command_finds_what_is_like_the_message_but_not_itself(shop: tuple[Running, Town]) -> None:
-    bot, place = shop
+async def test_the_message_command_finds_what_is_like_the_message_but_not_itself(bot: Running, place: Town) -> None:
     again = place.talk.post(place.member.user, "again", files=[noise(5)])
     wanted = next(m for m in place.pictures.messages() if m.content == "picture number 5")
     reply = await bot.person(place.member).message_command(place.talk.id, "Find similar", again.id)
@@ -70,15 +54,13 @@ async def test_the_message_command_finds_what_is_like_the_message_but_not_itself
     assert again.id not in shown(reply)
 
 
-async def test_find_similar_on_a_message_without_a_picture_says_so(shop: tuple[Running, Town]) -> None:
-    bot, place = shop
+async def test_find_similar_on_a_message_without_a_picture_says_so(bot: Running, place: Town) -> None:
     words = place.talk.post(place.member.user, "only words")
     reply = await bot.person(place.member).message_command(place.talk.id, "Find similar", words.id)
     assert "shows no picture" in reply.text()
 
 
-async def test_nobody_sees_hits_or_counts_from_a_channel_that_is_closed_to_them(shop: tuple[Running, Town]) -> None:
-    bot, place = shop
+async def test_nobody_sees_hits_or_counts_from_a_channel_that_is_closed_to_them(bot: Running, place: Town) -> None:
     reply = await similar(bot.person(place.member), place.talk.id, image=noise(1000).data)
     assert all(jump.channel_id != place.secret.id for jump in reply.jump_links())
     assert "24 pictures searched" in reply.text()
@@ -87,8 +69,7 @@ async def test_nobody_sees_hits_or_counts_from_a_channel_that_is_closed_to_them(
     assert "26 pictures searched" in owner.text()
 
 
-async def test_a_channel_filter_searches_that_channel_and_nothing_else(shop: tuple[Running, Town]) -> None:
-    bot, place = shop
+async def test_a_channel_filter_searches_that_channel_and_nothing_else(bot: Running, place: Town) -> None:
     reply = await similar(bot.person(place.owner), place.talk.id, image=noise(3).data, channel=place.secret.id)
     assert {jump.channel_id for jump in reply.jump_links()} <= {place.secret.id}
     hidden = await similar(bot.person(place.member), place.talk.id, text="in:secret picture")
@@ -96,8 +77,7 @@ async def test_a_channel_filter_searches_that_channel_and_nothing_else(shop: tup
     assert "may see" in hidden.text()
 
 
-async def test_pages_turn_for_who_asked_and_what_they_may_see_is_worked_out_anew(shop: tuple[Running, Town]) -> None:
-    bot, place = shop
+async def test_pages_turn_for_who_asked_and_what_they_may_see_is_worked_out_anew(bot: Running, place: Town) -> None:
     asker = bot.person(place.member)
     reply = await similar(asker, place.talk.id, text="picture number min:-1", count=12)
     assert len(reply.sections()) == PAGE_HITS
@@ -116,8 +96,7 @@ async def test_pages_turn_for_who_asked_and_what_they_may_see_is_worked_out_anew
     assert "no indexed picture that you may see" in reply.text()
 
 
-async def test_a_deleted_message_is_gone_from_the_next_page_turn(shop: tuple[Running, Town]) -> None:
-    bot, place = shop
+async def test_a_deleted_message_is_gone_from_the_next_page_turn(bot: Running, place: Town) -> None:
     asker = bot.person(place.member)
     reply = await similar(asker, place.talk.id, image=noise(3).data, text="min:-1", count=12)
     gone = shown(reply)[0]
@@ -132,8 +111,7 @@ async def test_a_deleted_message_is_gone_from_the_next_page_turn(shop: tuple[Run
     await until(turned)
 
 
-async def test_more_like_a_hit_answers_beside_it(shop: tuple[Running, Town]) -> None:
-    bot, place = shop
+async def test_more_like_a_hit_answers_beside_it(bot: Running, place: Town) -> None:
     asker = bot.person(place.member)
     reply = await similar(asker, place.talk.id, image=noise(3).data)
     more = await asker.select(reply, "More like …", ["More like picture 1"])
@@ -142,8 +120,7 @@ async def test_more_like_a_hit_answers_beside_it(shop: tuple[Running, Town]) -> 
     assert shown(reply)[0] not in shown(more)
 
 
-async def test_a_file_that_is_no_picture_is_refused_in_a_clear_sentence(shop: tuple[Running, Town]) -> None:
-    bot, place = shop
+async def test_a_file_that_is_no_picture_is_refused_in_a_clear_sentence(bot: Running, place: Town) -> None:
     asker = bot.person(place.member)
     for data, said in (
         (b"", "empty"),
@@ -156,9 +133,8 @@ async def test_a_file_that_is_no_picture_is_refused_in_a_clear_sentence(shop: tu
 
 
 async def test_a_picture_that_has_to_wait_too_long_is_not_blamed_on_discord(
-    shop: tuple[Running, Town], monkeypatch: pytest.MonkeyPatch
+    bot: Running, place: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bot, place = shop
     monkeypatch.setattr(query_scope, "ANSWER_S", 0.3)
     async with bot.service.decoder.turn_of(UserId(place.member.id)):  # another picture of theirs is in hand
         reply = await similar(bot.person(place.member), place.talk.id, image=noise(3).data)
@@ -167,19 +143,16 @@ async def test_a_picture_that_has_to_wait_too_long_is_not_blamed_on_discord(
         assert shown(await similar(bot.person(place.owner), place.talk.id, text="picture number 3"))
 
 
-async def test_asking_for_nothing_says_what_to_give(shop: tuple[Running, Town]) -> None:
-    bot, place = shop
+async def test_asking_for_nothing_says_what_to_give(bot: Running, place: Town) -> None:
     assert "Give a picture, words, or both" in (await similar(bot.person(place.member), place.talk.id)).text()
 
 
-async def test_a_bad_date_says_how_dates_are_written(shop: tuple[Running, Town]) -> None:
-    bot, place = shop
+async def test_a_bad_date_says_how_dates_are_written(bot: Running, place: Town) -> None:
     reply = await similar(bot.person(place.member), place.talk.id, text="cat", after="next tuesday")
     assert "3 weeks ago" in reply.text()
 
 
-async def test_a_message_that_went_unnoticed_is_not_shown_but_replaced_and_purged(shop: tuple[Running, Town]) -> None:
-    bot, place = shop
+async def test_a_message_that_went_unnoticed_is_not_shown_but_replaced_and_purged(bot: Running, place: Town) -> None:
     wanted = next(m for m in place.pictures.messages() if m.content == "picture number 3")
     place.pictures._messages.pop(wanted.id)  # gone from Discord, and no event came
     place.pictures._ids.remove(wanted.id)
@@ -191,8 +164,7 @@ async def test_a_message_that_went_unnoticed_is_not_shown_but_replaced_and_purge
     assert list(rows) == []
 
 
-async def test_a_shared_reply_shows_only_what_everybody_in_the_channel_may_see(shop: tuple[Running, Town]) -> None:
-    bot, place = shop
+async def test_a_shared_reply_shows_only_what_everybody_in_the_channel_may_see(bot: Running, place: Town) -> None:
     owner = bot.person(place.owner)
     posted: list[Message] = []
 
@@ -204,11 +176,7 @@ async def test_a_shared_reply_shows_only_what_everybody_in_the_channel_may_see(s
     reply = await similar(owner, place.talk.id, image=noise(1000).data, text="min:-1", count=20, share=True)
     assert reply.ephemeral
     assert "Shared below: 20 hits" in reply.text()
-
-    async def arrived() -> bool:
-        return bool(posted)
-
-    await until(arrived)
+    await until(lambda: posted)
     (shared,) = posted
     assert shared.channel.id == place.talk.id
     text = str(shared.components)
@@ -223,16 +191,14 @@ async def test_a_shared_reply_shows_only_what_everybody_in_the_channel_may_see(s
     assert "nothing was shared" in nothing.text()
 
 
-async def test_a_reply_can_be_shared_afterwards(shop: tuple[Running, Town]) -> None:
-    bot, place = shop
+async def test_a_reply_can_be_shared_afterwards(bot: Running, place: Town) -> None:
     asker = bot.person(place.member)
     reply = await similar(asker, place.talk.id, image=noise(3).data)
     done = await asker.press(reply, "Share here")
     assert "Shared" in done.interaction.original.content  # type: ignore[union-attr]
 
 
-async def test_a_contact_sheet_is_one_picture_for_the_asker_alone(shop: tuple[Running, Town]) -> None:
-    bot, place = shop
+async def test_a_contact_sheet_is_one_picture_for_the_asker_alone(bot: Running, place: Town) -> None:
     asker = bot.person(place.member)
     reply = await similar(asker, place.talk.id, image=noise(3).data, text="min:-1", count=7)
     sent = await asker.press(reply, "Contact sheet")
@@ -244,8 +210,7 @@ async def test_a_contact_sheet_is_one_picture_for_the_asker_alone(shop: tuple[Ru
         assert len(image.getcolors(1 << 20) or ()) > 20
 
 
-async def test_explain_tells_how_each_hit_got_its_place(shop: tuple[Running, Town]) -> None:
-    bot, place = shop
+async def test_explain_tells_how_each_hit_got_its_place(bot: Running, place: Town) -> None:
     member = await similar(bot.person(place.member), place.talk.id, text="picture number 3 min:-1", explain=True)
     assert "cosine" in member.text()
     assert "BM25" in member.text()
@@ -255,14 +220,12 @@ async def test_explain_tells_how_each_hit_got_its_place(shop: tuple[Running, Tow
     assert "floor: index" in owner.text()
 
 
-async def test_the_footer_says_how_much_is_searched_and_indexed(shop: tuple[Running, Town]) -> None:
-    bot, place = shop
+async def test_the_footer_says_how_much_is_searched_and_indexed(bot: Running, place: Town) -> None:
     reply = await similar(bot.person(place.member), place.talk.id, image=noise(3).data, channel=place.pictures.id)
     assert f"24 pictures searched · 100 % of <#{place.pictures.id}> indexed" in reply.text()
 
 
-async def test_a_german_member_is_answered_in_german(shop: tuple[Running, Town]) -> None:
-    bot, place = shop
+async def test_a_german_member_is_answered_in_german(bot: Running, place: Town) -> None:
     place.guild.locale = "de"
     reply = await similar(bot.person(place.member), place.talk.id, image=noise(3).data)
     assert "Dasselbe Bild" in reply.text()
@@ -285,4 +248,4 @@ async def test_every_request_of_a_whole_conversation_is_one_that_discord_describ
         await asker.press(reply, "Share here")
         await asker.select(reply, "More like …", ["More like picture 6"])
         await similar(asker, place.talk.id)
-        assert await asyncio.to_thread(rules.check, sandbox.record.exchanges) >= 10
+        assert await rules.check(sandbox.record.exchanges) >= 10

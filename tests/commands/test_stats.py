@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.worlds.running_bot import running, town, with_auto_start
+from tests.worlds.running_bot import indexed, running, town, with_auto_start
 
 
 async def test_a_member_is_told_of_no_picture_in_a_channel_they_cannot_see(tmp_path: Path) -> None:
     place = town(pictures=6, secrets=2)
-    async with running(place.world, tmp_path, with_auto_start) as bot:
-        await bot.indexed(place.guild)
+    async with indexed(place, tmp_path) as bot:
         member = await bot.person(place.member).slash(place.talk.id, "stats")
         owner = await bot.person(place.owner).slash(place.talk.id, "stats")
         assert member.ephemeral

@@ -18,7 +18,9 @@ from indexer.model import ChannelId, ChannelKind, GuildId, Message, MessageId, P
 from indexer.progress import Progress, State, Tally
 from indexer.sentence import Sentence
 from indexer.store import channels, messages, spans
-from tests.worlds.pipeline_world import GUILD, World, busy, open_world, picture, until
+from tests.worlds.picture_files import picture
+from tests.worlds.pipeline_world import GUILD, World, busy, open_world
+from tests.worlds.waiting import until
 
 
 @pytest.fixture
@@ -45,7 +47,7 @@ async def read(
         slots=FairSemaphore(concurrency),
         tally=tally,
         sink=sink,
-        only=None if only is None else frozenset(ChannelId(one) for one in only),
+        only=None if only is None else frozenset(ChannelId(number) for number in only),
         backoff=Backoff(tries, 0.001, 0.01),
         confirm_s=0.01,
     )
@@ -64,7 +66,7 @@ async def test_a_channel_is_read_newest_first_page_by_page(world: World) -> None
     assert await stored(world) == progress.messages == 350
     cursors = [before for _, before in world.history.order]
     assert cursors[0] is None
-    assert cursors[1:] == sorted((one for one in cursors[1:] if one is not None), reverse=True)
+    assert cursors[1:] == sorted((cursor for cursor in cursors[1:] if cursor is not None), reverse=True)
     assert len(cursors) == 4
     async with world.db.reader() as connection:
         ((low, high),) = await spans.of_channel(connection, ChannelId(1))
@@ -328,8 +330,8 @@ async def test_whatever_was_read_before_the_end_is_the_whole_history(
         ids = sorted(world.history.messages[ChannelId(1)])
         async with world.db.transaction() as tx:
             await channels.upsert(tx, [channel])
-            for one, other in cuts:  # stretches that an earlier run read
-                low, high = sorted((one, other))
+            for cut in cuts:  # stretches that an earlier run read
+                low, high = sorted(cut)
                 page = [world.history.messages[ChannelId(1)][message] for message in ids[low : high + 1]]
                 await messages.store(tx, page, keep="all", seen_ms=1)
                 await spans.cover(tx, ChannelId(1), ids[low], ids[high])

@@ -15,7 +15,9 @@ from indexer.ingest import pipeline
 from indexer.model import Channel, ChannelId, ChannelKind, GuildId, Message, UserId
 from indexer.sentence import Sentence
 from indexer.store import channels, guilds
-from tests.worlds.pipeline_world import GUILD, World, open_world, picture, until
+from tests.worlds.picture_files import picture
+from tests.worlds.pipeline_world import GUILD, World, open_world
+from tests.worlds.waiting import until, until_equals
 
 
 @pytest.fixture
@@ -31,10 +33,7 @@ async def live(world: World) -> AsyncIterator[Live]:
 
 
 async def embedded(world: World, count: int) -> None:
-    async def there() -> bool:
-        return await world.count("SELECT count(*) FROM embeddings") == count
-
-    await until(there)
+    await until_equals(count, lambda: world.count("SELECT count(*) FROM embeddings"))
 
 
 def shown(world: World, message: Message) -> Message:
@@ -91,16 +90,16 @@ async def test_an_edit_that_adds_a_picture_adds_it_to_the_index(world: World, li
 
 
 async def test_a_deletion_takes_message_picture_vector_and_words(world: World, live: Live, channel: Channel) -> None:
-    one = world.history.post(1, 1, world.cdn.add("a.png", picture(1)), content="black cat")
-    two = world.history.post(1, 2, world.cdn.add("b.png", picture(2)))
-    for message in (one, two):
+    first = world.history.post(1, 1, world.cdn.add("a.png", picture(1)), content="black cat")
+    second = world.history.post(1, 2, world.cdn.add("b.png", picture(2)))
+    for message in (first, second):
         await live.on_message(shown(world, message), channel)
     await embedded(world, 2)
-    await live.on_delete([one.id])
+    await live.on_delete([first.id])
     for table in ("messages", "texts", "places", "pictures", "embeddings"):
         assert await world.count(f"SELECT count(*) FROM {table}") == 1, table
     assert await world.count("SELECT count(*) FROM words WHERE words MATCH 'black'") == 0
-    await live.on_delete([one.id, two.id])  # bulk, one of them gone already
+    await live.on_delete([first.id, second.id])  # bulk, one of them gone already
     assert await world.count("SELECT count(*) FROM embeddings") == 0
 
 
@@ -142,7 +141,7 @@ async def test_age_restriction_reaches_the_threads_of_a_channel(world: World, li
     await live.on_channel(thread)
     await live.on_channel(replace(channel, age_restricted=True, name="renamed"))
     async with world.db.reader() as connection:
-        assert all(one.age_restricted for one in await channels.of_guild(connection, GUILD))
+        assert all(channel.age_restricted for channel in await channels.of_guild(connection, GUILD))
         renamed = await channels.get(connection, channel.id)
     assert renamed is not None
     assert renamed.name == "renamed"
@@ -179,16 +178,16 @@ async def test_channels_close_and_reopen_as_permissions_change(world: World, liv
 
 
 async def test_who_opts_out_is_gone_at_once_and_stays_out(world: World, live: Live, channel: Channel) -> None:
-    one = world.history.post(1, 1, world.cdn.add("a.png", picture(1)), author=7)
-    two = world.history.post(1, 2, world.cdn.add("b.png", picture(2)), author=8)
-    for message in (one, two):
+    first = world.history.post(1, 1, world.cdn.add("a.png", picture(1)), author=7)
+    second = world.history.post(1, 2, world.cdn.add("b.png", picture(2)), author=8)
+    for message in (first, second):
         await live.on_message(shown(world, message), channel)
     await embedded(world, 2)
     assert await world.removals.carry_out(OptedOut(UserId(7), GUILD)) == 1
     assert await world.count("SELECT count(*) FROM embeddings") == 1
-    await live.on_edit(shown(world, one), channel)
-    async with world.pipeline() as second:
-        await second.run_guild(GUILD)
+    await live.on_edit(shown(world, first), channel)
+    async with world.pipeline() as again:
+        await again.run_guild(GUILD)
     assert await world.count("SELECT count(*) FROM messages WHERE author_id = 7") == 0
 
 

@@ -13,7 +13,8 @@ from indexer.crawl.removals import NAME, OptedOut, opt_out
 from indexer.model import GuildId, Message, UserId
 from indexer.store import channels, emptying, messages, opt_outs
 from indexer.supervisor import supervised
-from tests.worlds.pipeline_world import GUILD, World, open_world, until
+from tests.worlds.pipeline_world import GUILD, World, open_world
+from tests.worlds.waiting import until
 
 PROLIFIC = UserId(8)
 POSTED = 40

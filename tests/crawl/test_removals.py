@@ -19,7 +19,8 @@ from indexer.errors import ChannelClosed
 from indexer.model import ChannelId, Guild, UserId
 from indexer.store import guilds
 from indexer.supervisor import supervised
-from tests.worlds.pipeline_world import GUILD, World, open_world, until
+from tests.worlds.pipeline_world import GUILD, World, open_world
+from tests.worlds.waiting import until
 from tests.worlds.written_down import fill
 
 SOON = Backoff(tries=0, first_s=0.001, longest_s=0.01)

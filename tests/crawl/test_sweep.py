@@ -20,7 +20,9 @@ from indexer.ingest import pipeline as stages
 from indexer.model import ChannelId, GuildId, Hit, Message, MessageId, PictureId, Place, PlaceId, Source, UserId
 from indexer.settings import CrawlSettings
 from indexer.store import channels, messages
-from tests.worlds.pipeline_world import GUILD, World, busy, open_world, picture, until
+from tests.worlds.picture_files import picture
+from tests.worlds.pipeline_world import GUILD, World, busy, open_world
+from tests.worlds.waiting import until
 
 
 @pytest.fixture
@@ -163,7 +165,7 @@ async def test_a_hit_whose_message_is_gone_is_dropped_and_purged(world: World, v
     posted = await shown_messages(world, 5)
     del world.history.messages[ChannelId(1)][posted[2].id]
     verified = await verifier.verify([hit(message) for message in posted])
-    assert [one.place.message_id for one in verified.hits] == [posted[n].id for n in (0, 1, 3, 4)]
+    assert [hit.place.message_id for hit in verified.hits] == [posted[n].id for n in (0, 1, 3, 4)]
     assert verified.gone == {posted[2].id}
     assert await world.count("SELECT count(*) FROM messages") == 4
 

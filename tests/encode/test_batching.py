@@ -121,9 +121,9 @@ async def test_a_caller_that_is_cancelled_during_its_batch_harms_no_other() -> N
     model = Model()
     model.go.clear()
     async with running(model) as batches:
-        one, other = asyncio.create_task(pixels(batches, "one")), asyncio.create_task(pixels(batches, "other"))
+        first, other = asyncio.create_task(pixels(batches, "one")), asyncio.create_task(pixels(batches, "other"))
         await asyncio.sleep(0.01)
-        one.cancel()
+        first.cancel()
         model.go.set()
         assert await other == [5]
 

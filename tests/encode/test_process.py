@@ -7,7 +7,7 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from indexer.ports import Priority
 from indexer.settings import ModelSettings
 from indexer.supervisor import Faults
 from tests.worlds.model_child import DEADLY, DIVISIVE, SIZE
+from tests.worlds.waiting import until
 
 WORKER = "tests.worlds.model_child"
 ROOT = Path(__file__).parents[2]
@@ -57,12 +58,6 @@ async def encoder(tmp_path: Path) -> AsyncIterator[ModelEncoder]:
 
 def pictures(*firsts: int) -> list[Pixels]:
     return [np.full((SIZE, SIZE, 3), first, np.uint8) for first in firsts]
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not holds():  # noqa: ASYNC110 -- of another process
-            await asyncio.sleep(0.005)
 
 
 def pid_of(encoder: ModelEncoder) -> int:
@@ -246,7 +241,7 @@ async def test_closing_does_not_wait_for_a_batch_or_a_download(tmp_path: Path) -
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.5), opened(tmp_path):
             pass
-    assert not psutil.Process().children()
+    assert [child for child in psutil.Process().children() if not gone(child.pid)] == []
 
 
 async def test_what_libraries_print_is_a_debug_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

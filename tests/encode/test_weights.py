@@ -111,11 +111,11 @@ def test_a_torch_checkpoint_loads_like_a_safetensors_one(tiny: TinyModel, tmp_pa
     from safetensors.torch import load_file
 
     torch.save({"state_dict": load_file(tiny.checkpoint)}, tmp_path / "same.pt")
-    one = load(tiny.settings(), CPU)
+    model = load(tiny.settings(), CPU)
     other = load(tiny.settings(pretrained=str(tmp_path / "same.pt")), CPU)
-    assert (one.network.words(["a cat"]) == other.network.words(["a cat"])).all()
-    assert one.spec.dimension == 24
-    assert one.spec.pretrained.startswith("sha256:")
+    assert (model.network.words(["a cat"]) == other.network.words(["a cat"])).all()
+    assert model.spec.dimension == 24
+    assert model.spec.pretrained.startswith("sha256:")
 
 
 @pytest.mark.parametrize(

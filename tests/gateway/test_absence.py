@@ -11,7 +11,8 @@ from indexer.model import GuildId
 from indexer.store import guilds
 from sandbox.server import open_sandbox
 from tests.app.test_app import child, joining
-from tests.worlds.running_bot import Running, running, town, until, with_auto_start
+from tests.worlds.running_bot import Running, indexed, running, town
+from tests.worlds.waiting import until_equals
 
 
 async def stored(bot: Running) -> list[int]:
@@ -20,8 +21,8 @@ async def stored(bot: Running) -> list[int]:
 
 async def test_another_bots_token_in_this_folder_ends_before_anything_is_touched(tmp_path: Path) -> None:
     place = town()
-    async with running(place.world, tmp_path, with_auto_start) as bot:
-        await bot.indexed(place.guild)
+    async with indexed(place, tmp_path):
+        pass
     stranger = town()
     with pytest.raises(StorageError, match="belongs to the bot with application id") as told:
         async with running(stranger.world, tmp_path):
@@ -35,8 +36,8 @@ async def test_another_bots_token_in_this_folder_ends_before_anything_is_touched
 
 async def test_an_index_is_taken_over_on_purpose_only(tmp_path: Path) -> None:
     place, stranger = town(), town()
-    async with running(place.world, tmp_path, with_auto_start) as bot:
-        await bot.indexed(place.guild)
+    async with indexed(place, tmp_path):
+        pass
     async with running(stranger.world, tmp_path, adopt=True) as bot:
         assert set(await stored(bot)) == {place.guild.id, stranger.guild.id}
     async with running(stranger.world, tmp_path) as bot:
@@ -64,8 +65,8 @@ async def test_a_server_that_is_not_listed_is_forgotten_after_a_day_and_not_befo
     guild_id = GuildId(place.guild.id)
     other = place.world.guild("Other", place.owner.user)
     async with open_sandbox(place.world) as sandbox:
-        async with running(sandbox, tmp_path, with_auto_start) as bot:
-            await bot.indexed(place.guild)
+        async with indexed(place, tmp_path, sandbox):
+            pass
         place.guild.remove_bot()
         async with running(sandbox, tmp_path) as bot:
             assert set(await stored(bot)) == {guild_id, other.id}
@@ -78,8 +79,8 @@ async def test_a_server_that_is_not_listed_is_forgotten_after_a_day_and_not_befo
 async def test_a_server_that_is_listed_again_begins_anew(tmp_path: Path) -> None:
     place = town()
     async with open_sandbox(place.world) as sandbox:
-        async with running(sandbox, tmp_path, with_auto_start) as bot:
-            await bot.indexed(place.guild)
+        async with indexed(place, tmp_path, sandbox):
+            pass
         async with running(sandbox, tmp_path) as bot:
             async with bot.service.db.transaction() as tx:  # as after an absence of an hour
                 absent = await guilds.note_present(tx, [], 1, 3_600_000)
@@ -95,8 +96,4 @@ async def test_a_server_that_removes_the_bot_while_it_is_connected_is_forgotten_
     place = town()
     async with running(place.world, tmp_path) as bot:
         place.guild.remove_bot()
-
-        async def forgotten() -> bool:
-            return await stored(bot) == []
-
-        await until(forgotten)
+        await until_equals([], lambda: stored(bot))

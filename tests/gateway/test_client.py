@@ -31,7 +31,8 @@ from indexer.errors import (
 from sandbox.checks import commands as command_rules
 from sandbox.server import open_sandbox
 from sandbox.world import World
-from tests.worlds.running_bot import running, town, until
+from tests.worlds.running_bot import running, town
+from tests.worlds.waiting import until
 
 
 async def test_commands_are_registered_once_and_not_again_at_the_next_start(tmp_path: Path) -> None:
@@ -43,7 +44,7 @@ async def test_commands_are_registered_once_and_not_again_at_the_next_start(tmp_
             assert names >= {"similar", "Find similar", "reindex", "privacy", "stats", "help"}
         async with running(sandbox, tmp_path):
             assert sandbox.record.counts[put] == 1
-        sandbox.api.commands[None] = [one for one in sandbox.api.commands[None] if one["name"] != "help"]
+        sandbox.api.commands[None] = [command for command in sandbox.api.commands[None] if command["name"] != "help"]
         async with running(sandbox, tmp_path):
             assert sandbox.record.counts[put] == 2
 

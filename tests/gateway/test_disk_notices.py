@@ -13,7 +13,8 @@ from sandbox.members import Person
 from sandbox.permissions import Permission
 from sandbox.server import open_sandbox
 from sandbox.world import Channel, Guild, Message
-from tests.worlds.running_bot import Running, noise, running, town, until, with_auto_start
+from tests.worlds.running_bot import Running, noise, running, town, with_auto_start
+from tests.worlds.waiting import until
 
 FULL, ROOM = "nearly full", "has room again"
 MORE_THAN_ANY_DISK = 10**18

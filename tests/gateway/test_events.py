@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,94 +10,73 @@ import pytest
 from bot.config.loader import Config
 from bot.gateway import guild_queue
 from indexer.errors import StorageError
-from indexer.model import GuildId
 from indexer.settings import IndexSettings
-from indexer.store import channels
 from sandbox.permissions import Permission
 from sandbox.world import ChannelKind
-from tests.worlds.running_bot import Running, Town, noise, running, town, until, with_auto_start
-
-
-@asynccontextmanager
-async def indexed(tmp_path: Path, place: Town) -> AsyncIterator[Running]:
-    async with running(place.world, tmp_path, with_auto_start) as bot:
-        await bot.indexed(place.guild)
-        yield bot
-
-
-async def embedded(bot: Running, count: int) -> None:
-    async def holds() -> bool:
-        return (await bot.service.status()).total.embeddings == count
-
-    await until(holds)
+from tests.worlds.running_bot import indexed, noise, running, town, with_auto_start
+from tests.worlds.waiting import until
 
 
 async def test_a_new_message_is_indexed(tmp_path: Path) -> None:
     place = town()
-    async with indexed(tmp_path, place) as bot:
+    async with indexed(place, tmp_path) as bot:
         bot.person(place.member).post(place.pictures.id, "new", files=[noise(50)])
-        await embedded(bot, 9)
+        await bot.embedded(9)
 
 
 async def test_a_deleted_message_takes_its_picture_with_it(tmp_path: Path) -> None:
     place = town()
-    async with indexed(tmp_path, place) as bot:
+    async with indexed(place, tmp_path) as bot:
         message = next(iter(place.pictures.messages()))
         bot.person(place.member).delete(message)
-        await embedded(bot, 7)
+        await bot.embedded(7)
 
 
 async def test_messages_deleted_in_bulk_are_all_gone(tmp_path: Path) -> None:
     place = town()
-    async with indexed(tmp_path, place) as bot:
+    async with indexed(place, tmp_path) as bot:
         ids = [message.id for message in place.pictures.messages()][:4]
         place.pictures.remove(ids, bulk=True)
-        await embedded(bot, 4)
+        await bot.embedded(4)
 
 
 async def test_a_picture_that_an_edit_takes_away_is_gone(tmp_path: Path) -> None:
     place = town()
-    async with indexed(tmp_path, place) as bot:
+    async with indexed(place, tmp_path) as bot:
         message = next(iter(place.pictures.messages()))
         bot.person(place.member).edit(message, "without", files=[])
-        await embedded(bot, 7)
+        await bot.embedded(7)
 
 
 async def test_a_deleted_channel_and_its_threads_are_gone(tmp_path: Path) -> None:
     place = town()
     thread = place.pictures.thread("side", place.member.user)
     thread.post(place.member.user, "in the thread", files=[noise(60)])
-    async with indexed(tmp_path, place) as bot:
-        await embedded(bot, 9)
+    async with indexed(place, tmp_path) as bot:
+        await bot.embedded(9)
         place.pictures.delete()
-        await embedded(bot, 2)
+        await bot.embedded(2)
 
 
 async def test_a_message_in_a_new_channel_and_in_a_new_thread_is_indexed(tmp_path: Path) -> None:
     place = town()
-    async with indexed(tmp_path, place) as bot:
+    async with indexed(place, tmp_path) as bot:
         fresh = place.guild.channel("fresh")
         fresh.post(place.member.user, "first", files=[noise(70)])
         forum = place.guild.channel("forum", ChannelKind.FORUM)
         forum.thread("post", place.member.user).post(place.member.user, "second", files=[noise(71)])
-        await embedded(bot, 10)
+        await bot.embedded(10)
 
 
 async def test_a_channel_that_closes_to_the_bot_is_parked_and_read_when_it_opens_again(tmp_path: Path) -> None:
     place = town()
-    guild_id = GuildId(place.guild.id)
-    async with indexed(tmp_path, place) as bot:
-
-        async def parked() -> bool:
-            async with bot.service.db.reader() as connection:
-                return place.pictures.id in await channels.parked(connection, guild_id)
-
+    async with indexed(place, tmp_path) as bot:
         place.pictures.allow(place.guild.me, deny=Permission.VIEW_CHANNEL)
-        await until(parked)
+        await until(lambda: bot.parked(place.pictures))
         place.pictures.post(place.member.user, "unseen", files=[noise(80)])
         place.pictures.allow(place.guild.me)
-        await embedded(bot, 9)
-        assert not await parked()
+        await bot.embedded(9)
+        assert not await bot.parked(place.pictures)
 
 
 async def test_a_server_that_removes_the_bot_is_forgotten(tmp_path: Path) -> None:
@@ -136,11 +113,7 @@ async def test_what_nobody_can_go_on_with_ends_the_bot_with_its_reason(
         async with running(place.world, tmp_path) as bot:
             monkeypatch.setattr(bot.service.live, "on_guild_join", full)
             place.guild.rename("Village")
-            await until(lambda: _never())
-
-
-async def _never() -> bool:
-    return False
+            await until(lambda: False)
 
 
 async def test_joining_a_server_reads_nothing_of_it(tmp_path: Path) -> None:
@@ -172,17 +145,17 @@ async def test_a_flood_that_the_queue_cannot_hold_is_read_afterwards(
 ) -> None:
     monkeypatch.setattr(guild_queue, "QUEUED", 2)
     place = town()
-    async with indexed(tmp_path, place) as bot:
+    async with indexed(place, tmp_path) as bot:
         for seed in range(30):
             place.pictures.post(place.member.user, f"flood {seed}", files=[noise(200 + seed)])
-        await embedded(bot, 38)
+        await bot.embedded(38)
 
 
 async def test_an_event_that_fails_is_logged_and_the_next_one_is_heard(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     place = town()
-    async with indexed(tmp_path, place) as bot:
+    async with indexed(place, tmp_path) as bot:
 
         def broken(*_: object) -> None:
             raise RuntimeError("a payload from the future")
@@ -192,7 +165,7 @@ async def test_an_event_that_fails_is_logged_and_the_next_one_is_heard(
             place.pictures.post(place.member.user, "unparsed", files=[noise(90)])
             await until(lambda: _logged(caplog))
         place.pictures.post(place.member.user, "parsed", files=[noise(91)])
-        await embedded(bot, 9)
+        await bot.embedded(9)
 
 
 async def _logged(caplog: pytest.LogCaptureFixture) -> bool:

@@ -16,8 +16,8 @@ from indexer.errors import RetryLater, StorageError
 from indexer.model import GuildId
 from indexer.service import Service
 from indexer.supervisor import Faults
-from tests.gateway.test_events import embedded
-from tests.worlds.running_bot import DEADLINE_S, noise, running, town, until, with_auto_start
+from tests.worlds.running_bot import indexed, noise, town
+from tests.worlds.waiting import DEADLINE_S, until
 
 A, B = GuildId(1), GuildId(2)
 
@@ -68,11 +68,7 @@ async def test_a_guild_whose_event_takes_long_keeps_nobody_else_waiting() -> Non
         queues.offer(A, endless)
         queues.offer(A, index.event("after it"))
         queues.offer(B, index.event("elsewhere"))
-
-        async def heard() -> bool:
-            return bool(index.done)
-
-        await until(heard)
+        await until(lambda: index.done)
         assert index.done == ["elsewhere"]
         over.set()
         await queues.settled()
@@ -154,32 +150,30 @@ async def test_an_event_that_fails_costs_itself_only_and_a_stop_ends_all() -> No
     with pytest.raises(ExceptionGroup) as told:
         await task
     assert told.value.subgroup(StorageError) is not None
+    queues.offer(A, index.event("never"))
+    async with asyncio.timeout(DEADLINE_S):
+        await queues.settled()  # nobody works it off any more: closing does not wait for it
+    assert index.done == ["after them"]
 
 
 async def test_a_deletion_that_meets_a_busy_writer_is_carried_out_when_it_is_free(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = town()
-    async with running(place.world, tmp_path, with_auto_start) as bot:
-        await bot.indexed(place.guild)
+    async with indexed(place, tmp_path) as bot:
         monkeypatch.setattr(database, "TURN_S", 0.05)
         async with bot.service.db.transaction():
             message = next(iter(place.pictures.messages()))
             bot.person(place.member).delete(message)
-
-            async def refused() -> bool:
-                return sum(fault.count for fault in bot.service.faults) > 0
-
-            await until(refused)
-        await embedded(bot, 7)
+            await until(lambda: sum(fault.count for fault in bot.service.faults) > 0)
+        await bot.embedded(7)
 
 
 async def test_reading_again_that_meets_a_busy_database_does_not_end_the_bot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = town()
-    async with running(place.world, tmp_path, with_auto_start) as bot:
-        await bot.indexed(place.guild)
+    async with indexed(place, tmp_path) as bot:
         consented, refusals = Service.consented, [RetryLater("all readers were busy for 60 s")]
 
         async def busy_at_first(service: Service) -> frozenset[GuildId]:
@@ -191,5 +185,5 @@ async def test_reading_again_that_meets_a_busy_database_does_not_end_the_bot(
         monkeypatch.setitem(bot.client._connection.parsers, "MESSAGE_CREATE", lambda data: None)
         bot.person(place.member).post(place.pictures.id, "not heard of", files=[noise(77)])
         bot.client._events.lost(place.guild.id)
-        await embedded(bot, 9)
+        await bot.embedded(9)
         assert not refusals

@@ -10,8 +10,8 @@ from indexer.model import GuildId
 from indexer.store import channels
 from sandbox.permissions import Permission
 from sandbox.wire.guilds import told_channel
-from tests.gateway.test_events import embedded
-from tests.worlds.running_bot import Running, Town, noise, running, town, until, with_auto_start
+from tests.worlds.running_bot import Running, Town, indexed, noise, town
+from tests.worlds.waiting import until
 
 READ = Permission.VIEW_CHANNEL | Permission.READ_MESSAGE_HISTORY
 
@@ -36,8 +36,7 @@ async def test_a_channel_that_the_bot_is_let_into_is_read_and_known_by_its_name(
         place.secret.allow(helper, READ)
     elif way != "an overwrite for the bot":
         place.guild.me.update(roles=[*place.guild.me.roles, helper])
-    async with running(place.world, tmp_path, with_auto_start) as bot:
-        await bot.indexed(place.guild)
+    async with indexed(place, tmp_path) as bot:
         assert (await bot.service.status()).total.embeddings == 6
         assert await names(bot, place) == {"pictures", "talk"}
         match way:
@@ -49,7 +48,7 @@ async def test_a_channel_that_the_bot_is_let_into_is_read_and_known_by_its_name(
                 helper.update(allowed=Permission.ADMINISTRATOR)
             case _:
                 place.secret.allow(helper, READ)
-        await embedded(bot, 8)
+        await bot.embedded(8)
         assert await names(bot, place) == {"pictures", "talk", "secret"}
 
 
@@ -57,30 +56,28 @@ async def test_a_channel_told_of_in_full_before_the_role_that_opens_it_is_read_a
     place = hidden_town()
     helper = place.guild.role("Helper")
     place.secret.allow(helper, READ)
-    async with running(place.world, tmp_path, with_auto_start) as bot:
-        await bot.indexed(place.guild)
+    async with indexed(place, tmp_path) as bot:
         full = told_channel(place.secret) | {"name": "secret", "flags": 0}
         full["permission_overwrites"] = [
-            {"id": str(one.id), "type": int(one.kind), "allow": str(int(one.allow)), "deny": str(int(one.deny))}
-            for one in place.secret.overwrites.values()
+            {
+                "id": str(overwrite.id),
+                "type": int(overwrite.kind),
+                "allow": str(int(overwrite.allow)),
+                "deny": str(int(overwrite.deny)),
+            }
+            for overwrite in place.secret.overwrites.values()
         ]
         for session in bot.sandbox.gateway.sessions.values():
             session.push("CHANNEL_UPDATE", full)
         place.guild.me.update(roles=[*place.guild.me.roles, helper])
-        await embedded(bot, 8)
+        await bot.embedded(8)
 
 
 async def test_a_channel_that_is_hidden_from_the_bot_is_parked_under_its_own_name(tmp_path: Path) -> None:
     place = town()
-    async with running(place.world, tmp_path, with_auto_start) as bot:
-        await bot.indexed(place.guild)
+    async with indexed(place, tmp_path) as bot:
         place.secret.allow(place.guild.me)
-
-        async def parked() -> bool:
-            async with bot.service.db.reader() as connection:
-                return place.secret.id in await channels.parked(connection, GuildId(place.guild.id))
-
-        await until(parked)
+        await until(lambda: bot.parked(place.secret))
         assert await names(bot, place) == {"pictures", "talk", "secret"}
         shown = await bot.person(place.owner).slash(place.talk.id, "similar", {"text": "secret"})
         assert f"/{place.secret.id}/" not in shown.text()
@@ -91,11 +88,10 @@ async def test_a_private_thread_that_the_bot_is_let_into_is_read(tmp_path: Path)
     place.guild.me.roles[0].update(allowed=READ | Permission.SEND_MESSAGES)
     thread = place.talk.thread("in private", place.owner.user, private=True)
     thread.post(place.owner.user, "before the bot came", files=[noise(90)])
-    async with running(place.world, tmp_path, with_auto_start) as bot:
-        await bot.indexed(place.guild)
+    async with indexed(place, tmp_path) as bot:
         assert (await bot.service.status()).total.embeddings == 8
         thread.add_member(place.world.bot)
-        await embedded(bot, 9)
+        await bot.embedded(9)
 
 
 async def test_a_deleted_role_gives_the_bot_nothing_any_more(tmp_path: Path) -> None:
@@ -103,16 +99,10 @@ async def test_a_deleted_role_gives_the_bot_nothing_any_more(tmp_path: Path) -> 
     helper = place.guild.role("Helper")
     place.secret.allow(helper, READ)
     place.guild.me.update(roles=[*place.guild.me.roles, helper])
-    async with running(place.world, tmp_path, with_auto_start) as bot:
-        await bot.indexed(place.guild)
+    async with indexed(place, tmp_path) as bot:
         assert (await bot.service.status()).total.embeddings == 8
         for session in bot.sandbox.gateway.sessions.values():  # the role alone, before any channel is told of
             session.push("GUILD_ROLE_DELETE", {"guild_id": str(place.guild.id), "role_id": str(helper.id)})
-
-        async def parked() -> bool:
-            async with bot.service.db.reader() as connection:
-                return place.secret.id in await channels.parked(connection, GuildId(place.guild.id))
-
-        await until(parked)
+        await until(lambda: bot.parked(place.secret))
         shown = await bot.person(place.owner).slash(place.talk.id, "similar", {"text": "secret"})
         assert f"/{place.secret.id}/" not in shown.text()

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bot.config.loader import Config
 from indexer.errors import RetryLater
 from indexer.model import ChannelId, GuildId, Message, MessageId, PictureRef, Source, UserId
 from indexer.service import Service
 from indexer.store import embeddings, guilds, messages, pictures, places
-from sandbox.reply import Reply
 from sandbox.server import open_sandbox
 from sandbox.world import File
 from sandbox.world.events import Event, MessageCreated
+from tests.worlds.asking import channels_of
 from tests.worlds.crawling import logged_in
 from tests.worlds.records import decoded, vector
-from tests.worlds.running_bot import Running, Town, noise, running, town, until, with_auto_start
+from tests.worlds.running_bot import Running, Town, indexed, noise, running, town, with_crawl
+from tests.worlds.waiting import until, until_equals
 
 
 async def by_author(bot: Running, author_id: int) -> int:
@@ -38,11 +37,7 @@ async def stored(bot: Running, message_id: int) -> bool:
 async def all_events_told(bot: Running, place: Town) -> None:
     """Posts one more picture and waits for it: events come in order, so whatever came before was worked off."""
     last = place.pictures.post(place.owner.user, "the last one", files=[noise(9_999)])
-
-    async def there() -> bool:
-        return await stored(bot, last.id)
-
-    await until(there)
+    await until(lambda: stored(bot, last.id))
 
 
 async def shared(bot: Running, place: Town, picture: File) -> None:
@@ -55,21 +50,12 @@ async def shared(bot: Running, place: Town, picture: File) -> None:
 
     bot.sandbox.world.listen(heard)
     await bot.person(place.member).slash(place.talk.id, "similar", {"image": picture.data, "share": True})
-
-    async def arrived() -> bool:
-        return bool(posted)
-
-    await until(arrived)
-
-
-def channels_of(reply: Reply) -> set[int]:
-    return {jump.channel_id for jump in reply.jump_links()}
+    await until(lambda: posted)
 
 
 async def test_a_shared_reply_is_not_indexed_live(tmp_path: Path) -> None:
     place = town()
-    async with running(place.world, tmp_path, with_auto_start) as bot:
-        await bot.indexed(place.guild)
+    async with indexed(place, tmp_path) as bot:
         await shared(bot, place, noise(3))
         await all_events_told(bot, place)
         assert await by_author(bot, bot.sandbox.world.bot.id) == 0
@@ -80,8 +66,7 @@ async def test_a_shared_reply_is_not_indexed_live(tmp_path: Path) -> None:
 async def test_an_edited_reply_of_the_bots_own_is_not_indexed(tmp_path: Path) -> None:
     place = town()
     own = place.talk.post(place.world.bot, "working on it", files=[noise(40)])
-    async with running(place.world, tmp_path, with_auto_start) as bot:
-        await bot.indexed(place.guild)
+    async with indexed(place, tmp_path) as bot:
         own.edit("done: number 3", files=[noise(3)])
         await all_events_told(bot, place)
         assert await by_author(bot, place.world.bot.id) == 0
@@ -93,13 +78,8 @@ async def test_messages_of_the_bots_own_are_not_indexed_from_history(tmp_path: P
     for at in range(3):
         place.talk.post(place.world.bot, f"hit {at}", files=[noise(at)])
 
-    def change(config: Config) -> Config:
-        config = with_auto_start(config)
-        crawl = replace(config.settings.crawl, use_search=use_search)
-        return replace(config, settings=replace(config.settings, crawl=crawl))
-
-    async with running(place.world, tmp_path, change) as bot:
-        await bot.indexed(place.guild)
+    change = with_crawl(start="auto", use_search=use_search)
+    async with indexed(place, tmp_path, change=change) as bot:
         assert (await bot.service.status()).total.messages == 8
         assert await by_author(bot, place.world.bot.id) == 0
 
@@ -107,8 +87,7 @@ async def test_messages_of_the_bots_own_are_not_indexed_from_history(tmp_path: P
 async def test_a_forgotten_member_is_not_found_in_what_the_bot_shared(tmp_path: Path) -> None:
     place = town()
     async with open_sandbox(place.world) as sandbox:
-        async with running(sandbox, tmp_path, with_auto_start) as bot:
-            await bot.indexed(place.guild)
+        async with indexed(place, tmp_path, sandbox) as bot:
             await shared(bot, place, noise(3))
             await shared(bot, place, noise(3))
             await all_events_told(bot, place)
@@ -138,19 +117,14 @@ async def test_what_an_earlier_version_stored_of_the_bots_own_goes_at_the_start(
     place = town()
     own = place.talk.post(place.world.bot, "by @Bo: picture number 3", files=[noise(3)])
     async with open_sandbox(place.world) as sandbox:
-        async with running(sandbox, tmp_path, with_auto_start) as bot:
-            await bot.indexed(place.guild)
+        async with indexed(place, tmp_path, sandbox) as bot:
             await store_as_before(bot, place, own.id)
             assert await by_author(bot, place.world.bot.id) == 1
             assert (await bot.service.status()).total.embeddings == 9
             async with bot.service.db.transaction() as tx:  # reading its history would leave the message out, too
                 await guilds.set_consent(tx, GuildId(place.guild.id), False)
         async with running(sandbox, tmp_path) as bot:
-
-            async def gone() -> bool:
-                return await by_author(bot, place.world.bot.id) == 0
-
-            await until(gone)
+            await until_equals(0, lambda: by_author(bot, place.world.bot.id))
             assert (await bot.service.status()).total.embeddings == 8
             async with bot.service.db.reader() as connection:
                 words = await connection.execute_fetchall("SELECT 1 FROM words WHERE words MATCH '\"by bo\"'")
@@ -172,11 +146,7 @@ async def test_a_busy_database_at_the_start_does_not_end_the_bot(
 
     monkeypatch.setattr(Service, "forget_own", busy_at_first)
     async with running(place.world, tmp_path) as bot:
-
-        async def tried_again() -> bool:
-            return len(tried) == 2
-
-        await until(tried_again)
+        await until(lambda: len(tried) == 2)
         assert bot.client.is_serving()
 
 
@@ -212,14 +182,9 @@ async def test_other_bots_are_indexed_unless_that_is_switched_off(tmp_path: Path
     robot = place.world.user("gallery", bot=True)
     old = place.talk.post(robot, "of a bot", files=[noise(40)])
 
-    def without_bots(config: Config) -> Config:
-        config = with_auto_start(config)
-        crawl = replace(config.settings.crawl, bots=False)
-        return replace(config, settings=replace(config.settings, crawl=crawl))
-
+    without_bots = with_crawl(start="auto", bots=False)
     async with open_sandbox(place.world) as sandbox:
-        async with running(sandbox, tmp_path / "all", with_auto_start) as bot:
-            await bot.indexed(place.guild)
+        async with indexed(place, tmp_path / "all", sandbox) as bot:
             assert await stored(bot, old.id)
         async with running(sandbox, tmp_path / "all", without_bots) as bot:
             old.edit("of a bot, edited", files=[noise(41)])

@@ -10,7 +10,7 @@ import pytest
 from indexer.crawl.live import Live
 from indexer.errors import RetryLater
 from indexer.model import GuildId
-from tests.worlds.running_bot import running, town, with_auto_start
+from tests.worlds.running_bot import indexed, running, town
 
 
 async def test_a_busy_database_at_ready_leaves_the_bot_neither_dead_nor_unhealthy(
@@ -33,8 +33,7 @@ async def test_a_busy_database_at_ready_leaves_the_bot_neither_dead_nor_unhealth
 
 async def test_a_first_job_that_starts_by_itself_knows_how_much_is_to_be_read(tmp_path: Path) -> None:
     place = town()
-    async with running(place.world, tmp_path, with_auto_start) as bot:
-        await bot.indexed(place.guild)
+    async with indexed(place, tmp_path) as bot:
         assert bot.sandbox.record.counts["GET /guilds/{guild_id}/messages/search"] > 0
         job = await bot.service.jobs.newest(GuildId(place.guild.id))
         assert job is not None

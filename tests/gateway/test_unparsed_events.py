@@ -12,8 +12,8 @@ import pytest
 from bot.config.loader import LogSettings
 from bot.observability.log import logging_to
 from sandbox.world import ChannelKind
-from tests.gateway.test_events import embedded
-from tests.worlds.running_bot import Running, noise, running, town, until, with_auto_start
+from tests.worlds.running_bot import Running, indexed, noise, running, town
+from tests.worlds.waiting import until
 
 
 def push(bot: Running, name: str, data: dict[str, Any]) -> None:
@@ -27,8 +27,7 @@ async def test_an_event_without_a_field_is_logged_and_counted_and_the_connection
     place, log = town(), io.StringIO()
     settings = LogSettings(level="debug", format="json")
     with logging_to(settings, (), log):
-        async with running(place.world, tmp_path, with_auto_start) as bot:
-            await bot.indexed(place.guild)
+        async with indexed(place, tmp_path) as bot:
             broken = {
                 "guild_id": str(place.guild.id),
                 "token": "aW50ZXJhY3Rpb24",
@@ -36,7 +35,7 @@ async def test_an_event_without_a_field_is_logged_and_counted_and_the_connection
             }
             push(bot, "CHANNEL_CREATE", broken)
             bot.person(place.member).post(place.pictures.id, "after it", files=[noise(50)])
-            await embedded(bot, 9)
+            await bot.embedded(9)
             assert bot.client.beat().unparsed_events == 1
     lines = map(json.loads, log.getvalue().splitlines())
     warning, whole = (line for line in lines if line["logger"] == "bot.gateway.unparsed_events")
@@ -50,8 +49,7 @@ async def test_an_event_without_a_field_is_logged_and_counted_and_the_connection
 
 async def test_a_message_whose_event_could_not_be_parsed_is_found_by_reading_again(tmp_path: Path) -> None:
     place = town()
-    async with running(place.world, tmp_path, with_auto_start) as bot:
-        await bot.indexed(place.guild)
+    async with indexed(place, tmp_path) as bot:
         parse = bot.client._connection.parsers
         intact = parse["MESSAGE_CREATE"]
 
@@ -61,7 +59,7 @@ async def test_a_message_whose_event_could_not_be_parsed_is_found_by_reading_aga
 
         parse["MESSAGE_CREATE"] = broken
         bot.person(place.member).post(place.pictures.id, "unread", files=[noise(51)])
-        await embedded(bot, 9)
+        await bot.embedded(9)
 
 
 @pytest.mark.parametrize("kind", [ChannelKind.FORUM, ChannelKind.VOICE, ChannelKind.CATEGORY, ChannelKind.TEXT])
@@ -75,9 +73,5 @@ async def test_a_hidden_channel_with_all_but_its_id_type_and_position_nulled_is_
         )
         hidden = {"id": "99", "type": int(kind), "guild_id": str(place.guild.id), "position": 3, "flags": 1 << 17}
         push(bot, "CHANNEL_CREATE", nulled | hidden | {"name": "___hidden___", "permission_overwrites": []})
-
-        async def known() -> bool:
-            return bot.client.get_channel(99) is not None
-
-        await until(known)
+        await until(lambda: bot.client.get_channel(99) is not None)
         assert bot.client.beat().unparsed_events == 0

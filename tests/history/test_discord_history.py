@@ -22,7 +22,7 @@ from sandbox.world import ChannelKind as Kind
 from sandbox.world import Embed, File, Guild, User, World
 from tests.openapi import description
 from tests.worlds.crawling import listed, logged_in, open_index
-from tests.worlds.pipeline_world import picture
+from tests.worlds.picture_files import picture
 from tests.worlds.rich_guild import rich_world
 
 HISTORY = "GET /channels/{channel_id}/messages"
@@ -100,12 +100,12 @@ async def test_history_is_read_to_its_end_with_fresh_links(monkeypatch: pytest.M
         second = await history.page(ChannelId(chat.id), before=first[-1].id)
         third = await history.page(ChannelId(chat.id), before=second[-1].id)
         newer = await history.page(ChannelId(chat.id), after=MessageId(posted[-3].id))
-        one = await history.message(ChannelId(chat.id), MessageId(shown.id))
+        alone = await history.message(ChannelId(chat.id), MessageId(shown.id))
         gone = await history.message(ChannelId(chat.id), MessageId(shown.id + 1))
     assert [len(first), len(second), len(third)] == [100, 100, 31]
     assert [m.id for m in (*first, *second, *third)] == [m.id for m in reversed([*posted, shown])]
     assert [m.id for m in newer] == [shown.id, posted[-1].id, posted[-2].id]
-    assert one == first[0]
+    assert alone == first[0]
     assert gone is None
     (ref,) = first[0].pictures
     assert "hm=" in ref.url
@@ -318,6 +318,6 @@ async def test_a_whole_crawl_asks_nothing_that_discord_does_not_describe(
         first = await history.message(ChannelId(rich.chat.id), MessageId(rich.picture.id))
         assert first is not None
         sources = await index.rows()
-    assert described.check(sandbox.record.exchanges) > 30
+    assert await described.check(sandbox.record.exchanges) > 30
     assert any("search" in exchange.route for exchange in sandbox.record.exchanges)
-    assert {state for _, _, state, _, _, _ in sources["places"]} == {"ready"}
+    assert {state for _, _, _, state, *_ in sources["places"]} == {"ready"}

@@ -16,7 +16,7 @@ from sandbox.server import open_sandbox
 from sandbox.world import Channel, Embed, File, User, World
 from sandbox.world import Message as Posted
 from tests.worlds.crawling import logged_in
-from tests.worlds.pipeline_world import picture
+from tests.worlds.picture_files import picture
 
 Post = Callable[[World, Channel, User], Posted]
 

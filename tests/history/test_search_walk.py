@@ -13,7 +13,7 @@ from sandbox.server import Sandbox, open_sandbox
 from sandbox.world import ChannelKind as Kind
 from sandbox.world import Embed, File, Guild, World
 from tests.worlds.crawling import Index, logged_in, open_index
-from tests.worlds.pipeline_world import picture
+from tests.worlds.picture_files import picture
 
 HISTORY = "GET /channels/{channel_id}/messages"
 SEARCH = "GET /guilds/{guild_id}/messages/search"

@@ -16,8 +16,10 @@ from indexer.pictures import decoder
 from indexer.service import Service, open_service
 from indexer.settings import DecodeSettings, FetchSettings, Settings
 from indexer.store import channels, guilds, messages, pictures, places
-from tests.worlds.pipeline_world import GUILD, Cdn, FakeHistory, open_cdn, picture
-from tests.worlds.running_bot import Encoder, until
+from tests.worlds.encoder import Encoder
+from tests.worlds.picture_files import picture
+from tests.worlds.pipeline_world import GUILD, Cdn, FakeHistory, open_cdn
+from tests.worlds.waiting import until
 
 
 async def rejected(db: Database, history: FakeHistory, cdn: Cdn) -> None:

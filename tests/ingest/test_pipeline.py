@@ -17,7 +17,9 @@ from indexer.model import ChannelId, GuildId, MessageId, Vectors
 from indexer.progress import Progress, State
 from indexer.sentence import Sentence
 from indexer.store import places
-from tests.worlds.pipeline_world import GUILD, World, busy, open_world, picture, until
+from tests.worlds.picture_files import picture
+from tests.worlds.pipeline_world import GUILD, World, busy, open_world
+from tests.worlds.waiting import until
 
 
 @pytest.fixture

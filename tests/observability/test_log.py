@@ -13,7 +13,7 @@ import pytest
 
 from bot.config.loader import LogSettings, Secret
 from bot.observability.log import logging_to
-from tests.worlds.running_bot import noise, running, town, with_auto_start
+from tests.worlds.running_bot import indexed, noise, town
 
 TOKEN = "MTIzNDU2Nzg5MDEyMzQ1Njc4OTA.GabcdE.abcdefghijklmnopqrstuvwxyz-123456"
 ODD_TOKEN = "sandbox-token"
@@ -87,8 +87,7 @@ async def test_discord_pys_own_debug_log_holds_no_interactions_token_and_no_sign
     stream = io.StringIO()
     place = town()
     with logging_to(LogSettings(level="debug", format=form), [], stream):
-        async with running(place.world, tmp_path, with_auto_start) as bot:
-            await bot.indexed(place.guild)
+        async with indexed(place, tmp_path) as bot:
             member = bot.person(place.member)
             reply = await member.slash(place.talk.id, "similar", {"image": noise(3).data})
             await member.press(reply, "Share here")

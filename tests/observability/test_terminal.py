@@ -19,7 +19,7 @@ from bot.config.loader import LogSettings
 from bot.observability.log import logging_to
 from bot.observability.terminal import as_json, one_line, visible
 from tests.app.test_app import environment
-from tests.worlds.running_bot import running, town, with_auto_start
+from tests.worlds.running_bot import indexed, town
 
 ATTACKS = ["\x1b[2J\x1b]0;owned\x07", "\x9b31m", "a\rb", "\x7f", "\u202egnp.exe", "\u2066x\u2069", "\u2028", "\ud800"]
 ACTING = {chr(code) for code in (*range(9), *range(11, 32), *range(127, 160), *range(0x202A, 0x202F))}
@@ -66,8 +66,8 @@ def test_the_log_shows_control_characters_too(form: str) -> None:
 
 async def test_what_members_and_callers_wrote_does_nothing_to_the_terminal(tmp_path: Path) -> None:
     place = town()
-    async with running(place.world, tmp_path / "data", with_auto_start) as bot:
-        await bot.indexed(place.guild)
+    async with indexed(place, tmp_path / "data"):
+        pass
     with sqlite3.connect(tmp_path / "data" / "afterimage.sqlite3") as connection:
         connection.execute("UPDATE guilds SET name = ?", ("Town\x1b[2J\r\nall  9 9 9\u202e",))
     connection.close()

@@ -9,7 +9,8 @@ import pytest
 from bot.permissions.managers_channel import managers_channels
 from sandbox.permissions import Permission
 from sandbox.world import Channel, Guild, User
-from tests.worlds.running_bot import Running, running, town, until
+from tests.worlds.running_bot import Running, running, town
+from tests.worlds.waiting import until
 
 READ = Permission.VIEW_CHANNEL | Permission.READ_MESSAGE_HISTORY
 NONE = Permission.NONE

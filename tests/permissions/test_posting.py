@@ -11,29 +11,31 @@ from sandbox.members import Person
 from sandbox.permissions import Permission
 from sandbox.reply import Reply
 from sandbox.world import Channel, Message
-from tests.worlds.running_bot import Running, Town, noise, running, town, until, with_auto_start
+from tests.worlds.running_bot import Running, Town, indexed, noise, town
+from tests.worlds.waiting import until
 
 
 @pytest.fixture
-async def shop(tmp_path: Path) -> AsyncIterator[tuple[Running, Town]]:
-    place = town(pictures=12, secrets=0)
-    async with running(place.world, tmp_path / "data", with_auto_start) as bot:
-        await bot.indexed(place.guild)
-        yield bot, place
+def place() -> Town:
+    return town(pictures=12, secrets=0)
+
+
+@pytest.fixture
+async def bot(place: Town, tmp_path: Path) -> AsyncIterator[Running]:
+    async with indexed(place, tmp_path / "data") as running:
+        yield running
 
 
 def shared(bot: Running, channel: Channel) -> list[Message]:
     """What the bot has posted in the channel."""
-    return [one for one in channel.messages() if one.author == bot.sandbox.world.bot and not one.ephemeral]
+    return [
+        message for message in channel.messages() if message.author == bot.sandbox.world.bot and not message.ephemeral
+    ]
 
 
 async def one_shared(bot: Running, channel: Channel) -> Message:
     """The only thing that the bot posted in the channel; waits until it is there."""
-
-    async def arrived() -> bool:
-        return bool(shared(bot, channel))
-
-    await until(arrived)
+    await until(lambda: shared(bot, channel))
     (posted,) = shared(bot, channel)
     return posted
 
@@ -51,9 +53,8 @@ async def find(person: Person, channel: Channel, **options: object) -> Reply:
     ],
 )
 async def test_who_may_not_post_such_a_message_here_cannot_have_the_bot_post_it(
-    shop: tuple[Running, Town], denied: Permission, missing: str
+    bot: Running, place: Town, denied: Permission, missing: str
 ) -> None:
-    bot, place = shop
     member = bot.person(place.member)
     reply = await find(member, place.talk)  # while it was still allowed
     place.talk.allow(place.member, deny=denied)
@@ -70,8 +71,7 @@ async def test_who_may_not_post_such_a_message_here_cannot_have_the_bot_post_it(
     await one_shared(bot, place.talk)
 
 
-async def test_a_member_in_time_out_shares_nothing_and_turns_no_shared_page(shop: tuple[Running, Town]) -> None:
-    bot, place = shop
+async def test_a_member_in_time_out_shares_nothing_and_turns_no_shared_page(bot: Running, place: Town) -> None:
     member = bot.person(place.member)
     reply = await find(member, place.talk)
     await member.press(reply, "Share here")
@@ -84,8 +84,7 @@ async def test_a_member_in_time_out_shares_nothing_and_turns_no_shared_page(shop
     assert str(posted.components) == before
 
 
-async def test_in_a_thread_the_permission_to_send_in_threads_counts(shop: tuple[Running, Town]) -> None:
-    bot, place = shop
+async def test_in_a_thread_the_permission_to_send_in_threads_counts(bot: Running, place: Town) -> None:
     thread = place.talk.thread("aside", place.owner.user)
     member = bot.person(place.member)
     assert "Shared below" in (await find(member, thread, share=True)).text()
@@ -96,8 +95,7 @@ async def test_in_a_thread_the_permission_to_send_in_threads_counts(shop: tuple[
     assert "Shared below" in (await find(member, place.talk, share=True)).text()
 
 
-async def test_in_a_locked_thread_only_those_share_who_manage_threads(shop: tuple[Running, Town]) -> None:
-    bot, place = shop
+async def test_in_a_locked_thread_only_those_share_who_manage_threads(bot: Running, place: Town) -> None:
     thread = place.talk.thread("closed", place.owner.user)
     thread.locked = True
     thread.update()
@@ -111,16 +109,14 @@ async def test_in_a_locked_thread_only_those_share_who_manage_threads(shop: tupl
     assert "Shared below" in (await find(bot.person(place.owner), thread, share=True)).text()
 
 
-async def test_where_the_bot_may_not_send_it_says_what_it_needs(shop: tuple[Running, Town]) -> None:
-    bot, place = shop
+async def test_where_the_bot_may_not_send_it_says_what_it_needs(bot: Running, place: Town) -> None:
     place.talk.allow(place.guild.me, deny=Permission.SEND_MESSAGES)
     refused = await find(bot.person(place.owner), place.talk, share=True)
     assert "I need Send Messages here" in refused.text()
     assert shared(bot, place.talk) == []
 
 
-async def test_the_words_in_a_shared_heading_stand_as_the_members_and_mean_nothing(shop: tuple[Running, Town]) -> None:
-    bot, place = shop
+async def test_the_words_in_a_shared_heading_stand_as_the_members_and_mean_nothing(bot: Running, place: Town) -> None:
     member = bot.person(place.member)
     trick = "picture number **free** [nitro](https://evil.example) @everyone min:-1"
     reply = await member.slash(place.talk.id, "similar", {"text": trick, "share": True})
@@ -134,7 +130,6 @@ async def test_the_words_in_a_shared_heading_stand_as_the_members_and_mean_nothi
     assert not any(posted.mentions.values())
 
 
-async def test_a_reply_for_the_asker_alone_says_nothing_of_who_asked(shop: tuple[Running, Town]) -> None:
-    bot, place = shop
+async def test_a_reply_for_the_asker_alone_says_nothing_of_who_asked(bot: Running, place: Town) -> None:
     reply = await bot.person(place.member).slash(place.talk.id, "similar", {"image": noise(3).data})
     assert "asked:" not in reply.text()

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import itertools
-import os
 
 import discord
-import pytest
 
 from bot.permissions.shared_audience import shared_channels
 from indexer.model import ChannelKind
 from sandbox.permissions import OverwriteKind, Permission
+from tests.soak import tries
 from tests.worlds.random_guilds import BOT, GUILD, Member, Room, World, discord_guild, random_world
-
-SOAK = bool(os.environ.get("AFTERIMAGE_SOAK"))
-WORLDS = 10_000 if SOAK else 100
 
 
 def every_possible_member(world: World) -> World:
     """The world with a member for each combination of roles, each named in overwrites or not, in time-out or not."""
     roles = list(world.roles)
     subsets = [list(some) for count in range(len(roles) + 1) for some in itertools.combinations(roles, count)]
-    named = {one.id for room in world.rooms.values() for one in room.overwrites if one.kind is OverwriteKind.MEMBER}
+    named = {
+        overwrite.id
+        for room in world.rooms.values()
+        for overwrite in room.overwrites
+        if overwrite.kind is OverwriteKind.MEMBER
+    }
     members = {world.owner: world.members[world.owner], BOT: world.members[BOT]}
     rooms = {
         room.id: Room(room.id, room.kind, room.parent, list(room.overwrites), room.age_restricted, room.cached)
@@ -34,17 +35,17 @@ def every_possible_member(world: World) -> World:
             members[member.id] = member
             for room in rooms.values():
                 room.overwrites += [
-                    type(one)(member.id, one.kind, one.allow, one.deny)
-                    for one in world.rooms[room.id].overwrites
-                    if one.kind is OverwriteKind.MEMBER and one.id == original
+                    type(overwrite)(member.id, overwrite.kind, overwrite.allow, overwrite.deny)
+                    for overwrite in world.rooms[room.id].overwrites
+                    if overwrite.kind is OverwriteKind.MEMBER and overwrite.id == original
                 ]
     return World(world.owner, world.everyone, world.roles, members, rooms)
 
 
-@pytest.mark.timeout(3600 if SOAK else 120)
-def test_in_random_guilds_nothing_is_shared_that_one_possible_reader_could_not_read() -> None:
+@tries(usual=100, soak=10_000, part=250)
+def test_in_random_guilds_nothing_is_shared_that_one_possible_reader_could_not_read(numbers: range) -> None:
     shared_something = 0
-    for seed in range(WORLDS):
+    for seed in numbers:
         world = random_world(seed)
         for room in world.rooms.values():
             room.joined.clear()
@@ -57,7 +58,7 @@ def test_in_random_guilds_nothing_is_shared_that_one_possible_reader_could_not_r
             allowed = everybody.everyone_reads(everybody.rooms[asking.id])
             assert shared <= allowed, f"LEAK in world {seed}: {asking} shows {shared - allowed}"
             shared_something += len(shared - {asking.id})
-    assert shared_something > WORLDS // 10
+    assert shared_something > len(numbers) // 10
 
 
 def test_sharing_is_no_stricter_than_it_must_be_between_texts() -> None:
@@ -94,10 +95,10 @@ def test_without_a_channel_nothing_is_shared() -> None:
 def test_a_private_thread_may_show_itself_but_no_other_private_thread() -> None:
     world = random_world(1)
     lobby = Room(GUILD + 10, ChannelKind.TEXT)
-    one = Room(GUILD + 11, ChannelKind.PRIVATE_THREAD, parent=lobby.id)
-    two = Room(GUILD + 12, ChannelKind.PRIVATE_THREAD, parent=lobby.id)
-    world.rooms = {room.id: room for room in (lobby, one, two)}
+    first = Room(GUILD + 11, ChannelKind.PRIVATE_THREAD, parent=lobby.id)
+    second = Room(GUILD + 12, ChannelKind.PRIVATE_THREAD, parent=lobby.id)
+    world.rooms = {room.id: room for room in (lobby, first, second)}
     world.roles[world.members[BOT].roles[0]].permissions = Permission.ADMINISTRATOR
     guild = discord_guild(world)
-    assert shared_channels(guild, guild.get_channel_or_thread(one.id), world.stored()) == {lobby.id, one.id}
+    assert shared_channels(guild, guild.get_channel_or_thread(first.id), world.stored()) == {lobby.id, first.id}
     assert shared_channels(guild, guild.get_channel(lobby.id), world.stored()) == {lobby.id}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,11 +17,10 @@ from bot.permissions.thread_members import JOINED_S, MEMBER_AT_ONCE, MEMBER_BURS
 from indexer.model import ChannelId, ChannelKind
 from sandbox.permissions import Permission
 from sandbox.server import open_sandbox
+from tests.soak import SOAK, tries
 from tests.worlds.random_guilds import BOT, GUILD, Member, Role, Room, World, discord_guild, discord_member
-from tests.worlds.running_bot import DEADLINE_S, noise, running, town, with_auto_start
-
-SOAK = bool(os.environ.get("AFTERIMAGE_SOAK"))
-WORLDS = 3_000 if SOAK else 60
+from tests.worlds.running_bot import noise, running, town, with_auto_start
+from tests.worlds.waiting import DEADLINE_S
 
 
 class Clock:
@@ -168,6 +166,7 @@ async def test_closing_ends_what_is_being_asked() -> None:
     threads.gate.set()
 
 
+@pytest.mark.soak
 async def test_sixty_private_threads_and_hundreds_of_presses_cost_discord_fifty_requests(tmp_path: Path) -> None:
     place = town(pictures=12, secrets=0, others=0)
     for number in range(60):
@@ -182,24 +181,24 @@ async def test_sixty_private_threads_and_hundreds_of_presses_cost_discord_fifty_
         reply = await member.slash(place.talk.id, "similar", {"text": "picture min:-1 count:50"})
         for number in range(presses):
             reply = await member.press(reply, "Previous" if number % 2 else "Next")
-        asked = [one for one in sandbox.record.exchanges if "/thread-members/" in one.path]
+        asked = [exchange for exchange in sandbox.record.exchanges if "/thread-members/" in exchange.path]
         assert len(asked) == MEMBER_BURST
         assert {jump.channel_id for jump in reply.jump_links()} == {place.pictures.id}
 
 
-@pytest.mark.timeout(1200 if SOAK else 120)
-async def test_nobody_ever_sees_a_private_thread_that_was_closed_to_them_for_ten_seconds() -> None:
+@tries(usual=60, soak=3_000, part=300)
+async def test_nobody_ever_sees_a_private_thread_that_was_closed_to_them_for_ten_seconds(numbers: range) -> None:
     """Random joining, leaving, role changes and questions, held against who could read what at each moment before."""
     read = Permission.VIEW_CHANNEL | Permission.READ_MESSAGE_HISTORY
     shown = hidden_late = 0
-    for seed in range(WORLDS):
+    for seed in numbers:
         rng = random.Random(seed)
         keeper, bot_role = Role(GUILD + 50, Permission.MANAGE_THREADS), Role(GUILD + 51, Permission.ADMINISTRATOR)
         people = {GUILD + n: Member(GUILD + n, []) for n in (1, 2, 3)} | {BOT: Member(BOT, [bot_role.id])}
         lobby = Room(GUILD + 10, ChannelKind.TEXT)
         rooms = [Room(GUILD + 20 + n, ChannelKind.PRIVATE_THREAD, parent=lobby.id) for n in range(4)]
         world = World(
-            GUILD + 1, read, {one.id: one for one in (keeper, bot_role)}, people, {r.id: r for r in (lobby, *rooms)}
+            GUILD + 1, read, {role.id: role for role in (keeper, bot_role)}, people, {r.id: r for r in (lobby, *rooms)}
         )
         threads, clock, members = made()
         past: dict[tuple[int, int], float] = {}  # until when the member could last read the thread
@@ -215,7 +214,7 @@ async def test_nobody_ever_sees_a_private_thread_that_was_closed_to_them_for_ten
                 case "wait":
                     clock.now += rng.choice((0.5, 3.0, JOINED_S / 2, JOINED_S, 20.0))
                 case "ask":
-                    threads.joined = {(room.id, one) for room in rooms for one in room.joined}
+                    threads.joined = {(room.id, user_id) for room in rooms for user_id in room.joined}
                     guild = discord_guild(world)
                     member = discord_member(guild, people[user])
                     lobby_channel = guild.get_channel(lobby.id)
@@ -226,8 +225,8 @@ async def test_nobody_ever_sees_a_private_thread_that_was_closed_to_them_for_ten
                     shown += len(found) - 1
                     hidden_late += len(found - now_allowed)
             for room in rooms:
-                for one in (GUILD + 2, GUILD + 3):
-                    if room.id in world.may_find(one, lobby):
-                        past[room.id, one] = clock.now
-    assert shown > WORLDS
+                for user_id in (GUILD + 2, GUILD + 3):
+                    if room.id in world.may_find(user_id, lobby):
+                        past[room.id, user_id] = clock.now
+    assert shown > len(numbers)
     assert hidden_late > 0  # else nothing was remembered, and the bound not tried

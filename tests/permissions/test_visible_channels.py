@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +14,7 @@ from bot.permissions import thread_members, visible_channels
 from bot.permissions.thread_members import ThreadMembers
 from indexer.model import ChannelKind
 from sandbox.permissions import Overwrite, OverwriteKind, Permission
+from tests.soak import SOAK, tries
 from tests.worlds.random_guilds import (
     BOT,
     GUILD,
@@ -27,8 +27,6 @@ from tests.worlds.random_guilds import (
     random_world,
 )
 
-SOAK = bool(os.environ.get("AFTERIMAGE_SOAK"))
-WORLDS = 10_000 if SOAK else 400
 READ = Permission.VIEW_CHANNEL | Permission.READ_MESSAGE_HISTORY
 
 
@@ -56,10 +54,12 @@ async def seen(world: World, member_id: int, asking: Room) -> frozenset[int]:
     )
 
 
-@pytest.mark.timeout(1200 if SOAK else 120)
-async def test_in_thousands_of_random_guilds_every_member_sees_exactly_what_discord_lets_them_read() -> None:
+@tries(usual=400, soak=10_000, part=500)
+async def test_in_thousands_of_random_guilds_every_member_sees_exactly_what_discord_lets_them_read(
+    numbers: range,
+) -> None:
     looks = 0
-    for seed in range(WORLDS):
+    for seed in numbers:
         world = random_world(seed)
         guild = discord_guild(world)
         http: Any = Threads(world)
@@ -78,7 +78,7 @@ async def test_in_thousands_of_random_guilds_every_member_sees_exactly_what_disc
                 if not restricted_thread_unknown:
                     assert found == expected, f"world {seed}: {member} from {asking} misses {expected - found}"
                 looks += 1
-    assert looks > WORLDS
+    assert looks > len(numbers)
 
 
 def small_world(**rooms: Room) -> tuple[World, dict[str, Room]]:

@@ -13,7 +13,8 @@ from indexer.model import UserId
 from sandbox.members import Person
 from sandbox.permissions import MEMBER, Permission
 from sandbox.world import Channel, ChannelKind, Guild, Member, Thread, World
-from tests.worlds.running_bot import Running, noise, running, until, with_auto_start
+from tests.worlds.running_bot import Running, noise, running, with_auto_start
+from tests.worlds.waiting import until
 
 HIDDEN = Permission.VIEW_CHANNEL
 EVERYTHING = "picture min:-1 count:50"
@@ -84,11 +85,15 @@ def city() -> City:
 
 
 @pytest.fixture
-async def place(tmp_path: Path) -> AsyncIterator[tuple[Running, City]]:
-    made = city()
+def made() -> City:
+    return city()
+
+
+@pytest.fixture
+async def bot(made: City, tmp_path: Path) -> AsyncIterator[Running]:
     async with running(made.world, tmp_path / "data", with_auto_start) as bot:
         await bot.indexed(made.guild)
-        yield bot, made
+        yield bot
 
 
 async def rooms_shown(made: City, person: Person, asking: Channel) -> tuple[set[str], str]:
@@ -102,8 +107,7 @@ async def rooms_shown(made: City, person: Person, asking: Channel) -> tuple[set[
     return seen, reply.text()
 
 
-async def test_every_standing_sees_exactly_what_discord_shows_it(place: tuple[Running, City]) -> None:
-    bot, made = place
+async def test_every_standing_sees_exactly_what_discord_shows_it(bot: Running, made: City) -> None:
     async with bot.service.db.reader() as connection:
         rows = await connection.execute_fetchall("SELECT count(*) FROM places WHERE state = 'ready'")
     assert list(rows) == [(len(made.rooms),)]
@@ -121,8 +125,7 @@ async def test_every_standing_sees_exactly_what_discord_shows_it(place: tuple[Ru
     assert expected_somewhere == made.rooms.keys()
 
 
-async def test_guests_see_the_lobby_and_nothing_else(place: tuple[Running, City]) -> None:
-    bot, made = place
+async def test_guests_see_the_lobby_and_nothing_else(bot: Running, made: City) -> None:
     person = bot.person(made.people["guest"])
     seen, _ = await rooms_shown(made, person, made.rooms["lobby"])
     assert seen == {"lobby"}
@@ -135,8 +138,7 @@ async def test_guests_see_the_lobby_and_nothing_else(place: tuple[Running, City]
     assert named.text().replace("staff", "nowhere") == unknown.text()
 
 
-async def test_a_members_role_taken_away_closes_the_next_page(place: tuple[Running, City]) -> None:
-    bot, made = place
+async def test_a_members_role_taken_away_closes_the_next_page(bot: Running, made: City) -> None:
     person = bot.person(made.people["moderator"])
     reply = await person.slash(made.rooms["lobby"].id, "similar", {"text": EVERYTHING})
     assert any(jump.channel_id == made.rooms["staff"].id for jump in reply.jump_links()) or reply.buttons()
@@ -146,8 +148,7 @@ async def test_a_members_role_taken_away_closes_the_next_page(place: tuple[Runni
     assert "1 picture searched" in turned.text()
 
 
-async def test_a_time_out_leaves_what_can_be_read_and_takes_what_needs_more(place: tuple[Running, City]) -> None:
-    bot, made = place
+async def test_a_time_out_leaves_what_can_be_read_and_takes_what_needs_more(bot: Running, made: City) -> None:
     moderator = made.people["moderator"]
     person = bot.person(moderator)
     reply = await person.slash(made.rooms["lobby"].id, "similar", {"text": EVERYTHING})
@@ -159,8 +160,7 @@ async def test_a_time_out_leaves_what_can_be_read_and_takes_what_needs_more(plac
     assert not expected & {"voice", "private", "buried"}
 
 
-async def test_leaving_a_private_thread_hides_it_within_seconds(place: tuple[Running, City]) -> None:
-    bot, made = place
+async def test_leaving_a_private_thread_hides_it_within_seconds(bot: Running, made: City) -> None:
     now = 1000.0
     bot.client.thread_members.clock = lambda: now
     person = bot.person(made.people["chosen"])
@@ -172,8 +172,7 @@ async def test_leaving_a_private_thread_hides_it_within_seconds(place: tuple[Run
     assert "private" not in (await rooms_shown(made, person, made.rooms["lobby"]))[0]
 
 
-async def test_what_somebody_who_wants_to_be_forgotten_posted_is_found_by_nobody(place: tuple[Running, City]) -> None:
-    bot, made = place
+async def test_what_somebody_who_wants_to_be_forgotten_posted_is_found_by_nobody(bot: Running, made: City) -> None:
     owner = made.people["owner"]
     await bot.service.forget_user(UserId(owner.id))
 

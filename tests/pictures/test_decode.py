@@ -29,9 +29,9 @@ def reason_of(data: bytes, *, max_pixels: int = 100_000_000) -> Reason:
     return caught.value.reason
 
 
-def difference(one: Pixels, other: Pixels) -> float:
+def difference(first: Pixels, other: Pixels) -> float:
     """Mean absolute difference of channel values, 0–255."""
-    return float(np.abs(one.astype(int) - other.astype(int)).mean())
+    return float(np.abs(first.astype(int) - other.astype(int)).mean())
 
 
 @pytest.mark.parametrize("kind", KINDS)

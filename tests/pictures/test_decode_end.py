@@ -7,7 +7,8 @@ import asyncio
 from indexer.model import PixelSpec
 from indexer.pictures.decode_process import Worker, WorkerSettings
 from indexer.pictures.decode_protocol import REQUEST
-from tests.worlds.pipeline_world import picture, until
+from tests.worlds.picture_files import picture
+from tests.worlds.waiting import until
 
 
 async def test_a_worker_ends_even_when_its_pipe_was_paused_in_the_middle_of_an_answer() -> None:

@@ -26,7 +26,7 @@ from indexer.pictures.decode_picture import Limits, decode_picture
 from indexer.pictures.decoder import Decoder, open_decoder
 from indexer.settings import DecodeSettings
 from tests.worlds.picture_files import encoded, every_kind, moving, png_header, scene
-from tests.worlds.pipeline_world import until
+from tests.worlds.waiting import until
 
 SPEC = PixelSpec(64)
 KINDS = every_kind()

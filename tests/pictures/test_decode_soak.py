@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -16,6 +15,7 @@ from indexer.model import PixelSpec, UserId
 from indexer.pictures.decoder import Decoder, open_decoder
 from indexer.settings import DecodeSettings
 from tests.pictures.test_decode_pool import LONG
+from tests.soak import SOAK
 from tests.worlds.picture_files import encoded, jpeg_of_scans, scene
 
 QUESTIONS = 100
@@ -61,7 +61,9 @@ async def attack(pool: Decoder, *, uploads: int = 0, posts: int = 0) -> AsyncIte
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-@pytest.mark.skipif(not os.environ.get("AFTERIMAGE_SOAK"), reason="a minute of attacks; set AFTERIMAGE_SOAK=1")
+@pytest.mark.soak
+@pytest.mark.alone
+@pytest.mark.skipif(not SOAK, reason="a minute of attacks; set AFTERIMAGE_SOAK=1")
 async def test_others_are_answered_beside_slow_uploads_and_slow_posts() -> None:
     async with open_decoder(DecodeSettings(), PixelSpec(256)) as pool:
         await p95_ms(pool)

@@ -109,6 +109,6 @@ def test_nothing_is_empty() -> None:
 @pytest.mark.parametrize("length", range(1, 40))
 def test_no_beginning_is_too_short_to_look_at(length: int) -> None:
     for files in (PICTURES, VIDEOS):
-        for data in (one for found in files.values() for one in found):
+        for data in (content for found in files.values() for content in found):
             with suppress(Rejected):
                 assert picture_format(data[:length]) in FORMATS

@@ -83,7 +83,7 @@ def test_a_worker_can_do_nothing_but_decode(port: int, tmp_path: Path) -> None:
     assert told == dict(in_force().parts)
     assert {name: how for name, how in results.items() if how not in ("EPERM", "EACCES")} == {}
     assert file.read_text() == "the index"
-    assert [one.name for one in tmp_path.iterdir()] == [file.name]
+    assert [entry.name for entry in tmp_path.iterdir()] == [file.name]
 
 
 @linux

@@ -5,7 +5,6 @@
 
 import asyncio
 import json
-import os
 import re
 import sys
 from pathlib import Path
@@ -13,8 +12,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests.soak import SOAK
+
 pytestmark = [
-    pytest.mark.skipif(not os.environ.get("AFTERIMAGE_SOAK"), reason="takes minutes: AFTERIMAGE_SOAK=1 runs it"),
+    pytest.mark.soak,
+    pytest.mark.skipif(not SOAK, reason="takes minutes: AFTERIMAGE_SOAK=1 runs it"),
     pytest.mark.timeout(900),
 ]
 

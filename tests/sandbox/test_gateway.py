@@ -203,8 +203,8 @@ async def test_discord_py_identifies_anew_when_its_session_is_forgotten(connect:
 
 async def test_two_shards_hear_of_their_own_guilds_only() -> None:
     rich = rich_world()
-    async with open_sandbox(rich.world) as sandbox, wire(sandbox) as one, wire(sandbox) as two:
-        shards = [(one, 0), (two, 1)]
+    async with open_sandbox(rich.world) as sandbox, wire(sandbox) as first, wire(sandbox) as second:
+        shards = [(first, 0), (second, 1)]
         for bot, number in shards:
             await bot.send(2, identify(sandbox, shard=[number, 2]))
         ready = [await bot.until("READY") for bot, _ in shards]

@@ -44,8 +44,8 @@ async def test_without_read_message_history_the_page_is_empty_and_not_forbidden(
     async with open_sandbox(rich.world) as sandbox, raw_client(sandbox) as api:
         answer = await api.get(f"/channels/{rich.chat.id}/messages")
         assert (answer.status, answer.body) == (200, [])
-        one = await api.get(f"/channels/{rich.chat.id}/messages/{rich.picture.id}")
-        assert (one.status, one.body["code"]) == (403, 50001)
+        answer = await api.get(f"/channels/{rich.chat.id}/messages/{rich.picture.id}")
+        assert (answer.status, answer.body["code"]) == (403, 50001)
 
 
 async def test_a_channel_the_bot_may_not_view_is_forbidden() -> None:

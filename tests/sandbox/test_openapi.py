@@ -42,7 +42,7 @@ async def test_every_answer_to_a_reader_is_as_discord_describes_it() -> None:
     rich.picture.pin()
     async with open_sandbox(rich.world, keep=1000) as sandbox, raw_client(sandbox) as api:
         await _read_everything(api, rich, sandbox)
-        assert described.check(sandbox.record.exchanges) > 40
+        assert await described.check(sandbox.record.exchanges) > 40
 
 
 async def test_errors_are_as_discord_describes_them() -> None:
@@ -55,7 +55,7 @@ async def test_errors_are_as_discord_describes_them() -> None:
         sandbox.api.search.building = 1
         await api.get(f"/guilds/{rich.guild.id}/messages/search")
         assert [exchange.status for exchange in sandbox.record.exchanges] == [404, 403, 400, 400, 202]
-        described.check(sandbox.record.exchanges)
+        await described.check(sandbox.record.exchanges)
 
 
 def _commands(bot: Bot) -> None:
@@ -104,7 +104,7 @@ async def test_what_discord_py_sends_and_gets_is_as_discord_describes_it(connect
         await channel.guild.fetch_member(rich.member.id)
         counts = sandbox.record.counts
         assert counts["PATCH /webhooks/{webhook_id}/{webhook_token}/messages/@original"] == 1
-        assert described.check(sandbox.record.exchanges) > 10
+        assert await described.check(sandbox.record.exchanges) > 10
 
 
 async def test_what_gateway_events_carry_is_as_discord_describes_it() -> None:

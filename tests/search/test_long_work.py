@@ -58,9 +58,9 @@ async def test_six_at_once_by_one_member_take_one_turn_and_no_thread_of_anybody_
     running = asyncio.create_task(asked(work, 1, first))
     await seen(first.begun)
     others = [Computation() for _ in range(5)]
-    refused = await asyncio.gather(*(asked(work, 1, one) for one in others), return_exceptions=True)
-    assert [type(one) for one in refused] == [AlreadyRunning] * 5
-    assert not any(one.begun.is_set() for one in others)
+    refused = await asyncio.gather(*(asked(work, 1, other) for other in others), return_exceptions=True)
+    assert [type(refusal) for refusal in refused] == [AlreadyRunning] * 5
+    assert not any(other.begun.is_set() for other in others)
     async with asyncio.timeout(DEADLINE_S):  # a stranger's search: its thread is free, and not the long one
         assert await asyncio.to_thread(lambda: threading.current_thread().name) != first.thread
     first.released.set()
@@ -137,4 +137,4 @@ def test_comparing_looks_for_a_stop_between_two_blocks(monkeypatch: pytest.Monke
     with pytest.raises(Stopped):
         leaders(pictures, 0.95, 0.3, stop)
     assert stop.looks == 3
-    assert leaders(pictures, 0.95, 0.3) == [(one, 1.0) for one in range(100)]
+    assert leaders(pictures, 0.95, 0.3) == [(number, 1.0) for number in range(100)]

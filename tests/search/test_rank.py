@@ -147,9 +147,9 @@ def test_a_recompressed_picture_is_the_same_only_if_hash_and_model_agree() -> No
 
 
 @given(st.floats(-1, 1), st.floats(-1, 1))
-def test_a_higher_cosine_is_never_in_a_farther_band(one: float, other: float) -> None:
+def test_a_higher_cosine_is_never_in_a_farther_band(first: float, other: float) -> None:
     order = list(Band)
-    low, high = sorted((one, other))
+    low, high = sorted((first, other))
     held = calibration()
     for near, far in (
         (held.words_band(10 * high, 5.0), held.words_band(10 * low, 5.0)),

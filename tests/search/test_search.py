@@ -233,7 +233,11 @@ async def test_a_repeated_question_asks_the_model_once_and_as_a_query(library: L
         await library.searcher.search(ask("cat", without=("dog",)))
     await library.post("cat")
     await library.searcher.search(ask("cat", without=("dog",)))
-    texts = [one for one in library.encoder.asked if one[0] != "pixels" and one[0] not in BASELINE_SENTENCES]
+    texts = [
+        question
+        for question in library.encoder.asked
+        if question[0] != "pixels" and question[0] not in BASELINE_SENTENCES
+    ]
     assert texts == [("cat", Priority.QUERY), ("dog", Priority.QUERY)]
 
 

@@ -60,11 +60,11 @@ async def test_the_same_embedding_again_changes_nothing(tx: aiosqlite.Connection
 
 
 async def test_embeddings_of_two_models_live_side_by_side(tx: aiosqlite.Connection) -> None:
-    one = await embeddings.model_id(tx, MODEL)
+    model_id = await embeddings.model_id(tx, MODEL)
     two = await embeddings.model_id(tx, replace(MODEL, dimension=6))
     picture_id = await show(tx, 1)
-    await embeddings.add(tx, one, [(picture_id, vector(1))])
-    assert await embeddings.missing(tx, one, 9) == []
+    await embeddings.add(tx, model_id, [(picture_id, vector(1))])
+    assert await embeddings.missing(tx, model_id, 9) == []
     assert await embeddings.missing(tx, two, 9) == [picture_id]
     await embeddings.add(tx, two, [(picture_id, vector(1, 6))])
     assert await count(tx, "embeddings") == 2

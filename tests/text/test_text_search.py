@@ -44,10 +44,10 @@ async def test_a_star_at_the_end_finds_what_begins_so(library: Library) -> None:
 
 
 async def test_more_of_the_words_rank_higher(library: Library) -> None:
-    one = await library.post("a", say="red ball and much else beside that")
+    first = await library.post("a", say="red ball and much else beside that")
     both = await library.post("b", say="red bicycle")
     await library.post("c", say="green car")
-    assert await said(library, "red bicycle") == [both, one]
+    assert await said(library, "red bicycle") == [both, first]
 
 
 async def test_a_message_that_says_half_of_the_question_has_a_smaller_share(library: Library) -> None:

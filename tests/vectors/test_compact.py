@@ -45,7 +45,7 @@ async def delete_picture(world: World) -> bytes:
     vectors = {picture: half(vector) for picture, vector in world.vectors.items()}
     seen = Counter(vectors.values())
     picture, vector = next((picture, vector) for picture, vector in vectors.items() if seen[vector] == 1)
-    await world.delete([place for place, one in world.places.items() if one.picture == picture])
+    await world.delete([place for place, shown in world.places.items() if shown.picture == picture])
     return vector
 
 
@@ -156,7 +156,7 @@ async def test_a_reader_keeps_what_it_opened_while_the_files_are_replaced(world:
         assert len(old.vectors.tobytes()) == old.vectors.nbytes, "still mapped, though its file has been unlinked"
         assert before.floor is Floor.INDEX
         after = reader.search(GUILD, MODEL, query, 1000, allowed)
-        assert {place.place_id for one in after.candidates for place in one.places} == set(world.places)
+        assert {place.place_id for candidate in after.candidates for place in candidate.places} == set(world.places)
     finally:
         reader.close()
 
@@ -307,7 +307,7 @@ async def test_a_segment_replaced_while_a_reader_was_about_to_open_it_is_no_dama
         reader.close()
     assert replaced == 2
     assert answer.floor is Floor.INDEX
-    assert {place.place_id for one in answer.candidates for place in one.places} == set(world.places)
+    assert {place.place_id for candidate in answer.candidates for place in candidate.places} == set(world.places)
     assert "set aside" not in caplog.text
 
 

@@ -37,7 +37,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 
 def filters(world: World, rng: np.random.Generator) -> list[Filter]:
-    channels = [ChannelId(100 + int(one)) for one in rng.integers(0, 7, 2)]
+    channels = [ChannelId(100 + int(number)) for number in rng.integers(0, 7, 2)]
     author = UserId(500 + int(rng.integers(9)))
     middle = START_MS + int(rng.integers(10_000)) * 60_000
     some = MessageId(next(iter(world.places.values())).message) if world.places else MessageId(1)
@@ -82,7 +82,8 @@ async def test_a_deleted_message_is_not_found_by_the_very_next_search(world: Wor
     await world.delete([place.place_id for place in best.places])
     await world.check(query, 5, world.everything())
     assert best.picture_id not in {
-        one.picture_id for one in world.index.search(GUILD, MODEL, query, 1000, world.everything()).candidates
+        candidate.picture_id
+        for candidate in world.index.search(GUILD, MODEL, query, 1000, world.everything()).candidates
     }
 
 
@@ -106,7 +107,7 @@ async def test_one_picture_posted_nine_times_is_one_hit_with_nine_places_newest_
     answer = world.index.search(GUILD, MODEL, vector, 3, world.everything())
     best = answer.candidates[0]
     assert best.picture_id == 900
-    assert [place.place_id for place in best.places] == [one.place for one in nine]
+    assert [place.place_id for place in best.places] == [shown.place for shown in nine]
     await world.check(vector, 3, world.everything())
 
 
@@ -127,14 +128,14 @@ async def test_nothing_of_another_guild_is_ever_found(world: World) -> None:
         await write_guild(tx, 2, [200], [])
         theirs = [Shown(5_000 + n, 5_000 + n, 200, 500, message_id(n, 4_000)) for n in range(100)]
         await write_places(tx, 2, theirs)
-        await write_embeddings(tx, [one.picture for one in theirs], unit(rng, 100))
+        await write_embeddings(tx, [shown.picture for shown in theirs], unit(rng, 100))
         shared = Shown(6_000, next(iter(world.vectors)), 200, 500, message_id(1, 4_001))  # a picture of both guilds
         await write_places(tx, 2, [shared])
-    every = Filter(frozenset(ChannelId(one) for one in [*range(100, 107), 200]))
+    every = Filter(frozenset(ChannelId(number) for number in [*range(100, 107), 200]))
     for _ in range(2):
         await world.check(unit(rng, 1)[0], 1000, every)
         answer = world.index.search(GuildId(2), MODEL, unit(rng, 1)[0], 1000, every)
-        assert {place.channel_id for one in answer.candidates for place in one.places} == {200}
+        assert {place.channel_id for candidate in answer.candidates for place in candidate.places} == {200}
         assert answer.searched == 101
         await world.index.maintain(world.database)
 
@@ -181,7 +182,7 @@ async def test_embeddings_of_two_models_never_mix(world: World) -> None:
     for _ in range(2):
         await world.check(unit(rng, 1)[0], 1000, world.everything())
         answer = world.index.search(GUILD, other, unit(rng, 1)[0], 1000, world.everything())
-        assert {one.picture_id for one in answer.candidates} == set(half_done)
+        assert {candidate.picture_id for candidate in answer.candidates} == set(half_done)
         await world.index.maintain(world.database)
 
 
@@ -214,11 +215,17 @@ async def test_a_log_line_that_one_index_covers_is_kept_for_the_other_model(worl
         await write_embeddings(tx, list(world.vectors), unit(rng, len(world.vectors)), other)
     first = next(iter(world.vectors))
     query = world.vectors[first]
-    held = {one.picture_id for one in world.index.search(GUILD, other, query, 1000, world.everything()).candidates}
+    held = {
+        candidate.picture_id
+        for candidate in world.index.search(GUILD, other, query, 1000, world.everything()).candidates
+    }
     assert first in held
-    await world.delete([place for place, one in world.places.items() if one.picture == first])
+    await world.delete([place for place, shown in world.places.items() if shown.picture == first])
     await world.index.compact(world.database)
-    held = {one.picture_id for one in world.index.search(GUILD, other, query, 1000, world.everything()).candidates}
+    held = {
+        candidate.picture_id
+        for candidate in world.index.search(GUILD, other, query, 1000, world.everything()).candidates
+    }
     assert held == set(world.vectors)
 
 
@@ -231,7 +238,7 @@ async def test_a_tail_only_index_notices_that_the_log_was_cut(world: World) -> N
         await write_embeddings(tx, list(world.vectors)[:20], unit(rng, 20), other)
     assert len(world.index.search(GUILD, other, unit(rng, 1)[0], 99, world.everything()).candidates) == 20
     await world.fill(rng, 100)
-    await world.delete([place for place, one in world.places.items() if one.picture == next(iter(world.vectors))])
+    await world.delete([place for place, shown in world.places.items() if shown.picture == next(iter(world.vectors))])
     await world.index.maintain(world.database)  # seals the first model's index and cuts the log behind it
     found = world.index.search(GUILD, other, unit(rng, 1)[0], 99, world.everything()).candidates
     assert len(found) == 19
@@ -265,7 +272,7 @@ async def test_searches_from_many_threads_beside_writing_and_maintenance_are_nev
         looks = 0
         while not done:
             answer = world.index.search(GUILD, MODEL, query, 10_000, world.everything())
-            found = [place.place_id for one in answer.candidates for place in one.places]
+            found = [place.place_id for candidate in answer.candidates for place in candidate.places]
             assert len(found) == len(set(found)) == answer.searched
             assert set(stays) <= set(found)
             looks += 1

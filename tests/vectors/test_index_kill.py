@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
-import os
 import random
 import signal
 import sys
@@ -16,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
 from indexer.database.database import FILE_NAME, open_database
 from indexer.model import ChannelId, Filter, Floor
 from indexer.settings import IndexSettings
 from indexer.vectors.index import VectorIndex
+from tests.soak import tries
 from tests.worlds import index_victim
 from tests.worlds.index_world import GUILD, MODEL, unit, write_guild, write_models
 
@@ -29,14 +28,13 @@ if sys.platform == "win32":
     KILLED: int = signal.SIGTERM  # the exit code of what was killed
 else:
     KILLED = -signal.SIGKILL
-KILLS = 200 if os.environ.get("AFTERIMAGE_SOAK") else 12
 LONGEST_S = 0.3  # a victim's working life, at most: some ten publications on an idle machine
 
 
-@pytest.mark.timeout(60 + 6 * KILLS)
-def test_nothing_acknowledged_is_lost_when_the_process_is_killed(tmp_path: Path) -> None:
+@tries(usual=12, soak=200, part=25)
+def test_nothing_acknowledged_is_lost_when_the_process_is_killed(tmp_path: Path, numbers: range) -> None:
     seed = random.randrange(2**32)
-    print(f"seed {seed}, {KILLS} kills")
+    print(f"seed {seed}, kills {numbers}")
     chance = random.Random(seed)
     context: Any = multiprocessing.get_context("spawn")
     if sys.platform != "win32":  # 12 starts of an interpreter with faiss in it would take most of the test's time
@@ -44,7 +42,7 @@ def test_nothing_acknowledged_is_lost_when_the_process_is_killed(tmp_path: Path)
         context.set_forkserver_preload(["tests.worlds.index_victim", "faiss"])
     asyncio.run(_begin(tmp_path))
     seals = 0
-    for number in range(KILLS):
+    for number in numbers:
         victim = context.Process(target=index_victim.run, args=(str(tmp_path), seed + number))
         victim.start()
         if chance.random() < 0.9:  # the others die while they open what the last one left
@@ -82,7 +80,7 @@ async def _check(folder: Path, rng: np.random.Generator) -> int:
         for engine in ("auto", "direct")
     )
     try:
-        allowed = Filter(frozenset(ChannelId(one) for one in range(100, 104)))
+        allowed = Filter(frozenset(ChannelId(number) for number in range(100, 104)))
         async with open_database(folder) as database:
             query = unit(rng, 1)[0]
             for _ in range(2):  # as the victim left it, and after the next start has tidied up
@@ -90,7 +88,7 @@ async def _check(folder: Path, rng: np.random.Generator) -> int:
                 truth = await asyncio.to_thread(plain.search, GUILD, MODEL, query, 10**6, allowed)
                 assert answer.floor is Floor.INDEX
                 assert (answer.candidates, answer.searched) == (truth.candidates, truth.searched)
-                found = {place.place_id for one in answer.candidates for place in one.places}
+                found = {place.place_id for candidate in answer.candidates for place in candidate.places}
                 assert added <= found, "an acknowledged picture is not found"
                 assert not deleted & found, "an acknowledged deletion is found"
                 assert found <= added | maybe

@@ -173,7 +173,7 @@ class IndexMachine(RuleBasedStateMachine):
     def everything_is_found(self) -> None:
         if hasattr(self, "world"):
             query = unit(np.random.default_rng(0), 1)[0]
-            self.world.expect(query, 5, Filter(frozenset(ChannelId(100 + one) for one in range(3))))
+            self.world.expect(query, 5, Filter(frozenset(ChannelId(100 + number) for number in range(3))))
 
 
 TestIndexMachine = IndexMachine.TestCase

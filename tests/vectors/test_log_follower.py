@@ -40,7 +40,9 @@ class Guild:
     def found(self, allowed: Filter = EVERY) -> set[tuple[int, int]]:
         """(message, picture) of every hit."""
         answer = self.index.search(records.GUILD, self.model, records.vector(1), 100, allowed)
-        return {(place.message_id, one.picture_id) for one in answer.candidates for place in one.places}
+        return {
+            (place.message_id, candidate.picture_id) for candidate in answer.candidates for place in candidate.places
+        }
 
     def messages(self) -> list[int]:
         return sorted(message for message, _ in self.found())
@@ -114,8 +116,8 @@ async def test_a_guild_that_is_forgotten_is_found_no_more(guild: Guild) -> None:
 
 async def test_a_picture_embedded_anew_is_found_by_its_new_vector(guild: Guild) -> None:
     ((picture, _),) = [
-        (one.picture_id, one.score)
-        for one in guild.index.search(records.GUILD, guild.model, records.vector(3), 1, EVERY).candidates
+        (candidate.picture_id, candidate.score)
+        for candidate in guild.index.search(records.GUILD, guild.model, records.vector(3), 1, EVERY).candidates
     ]
     async with guild.database.transaction() as tx:
         await embeddings.add(tx, guild.model, [(PictureId(picture), records.vector(99))])

@@ -41,18 +41,18 @@ async def test_the_sample_is_the_same_on_every_floor_and_whatever_is_stored_else
     hidden = [Shown(5_000 + n, 5_000 + n, 102 + n % 5, 500, message_id(n, 7_000)) for n in range(200)]
     again = [Shown(6_000 + n, picture, 102, 500, message_id(n, 8_000)) for n, picture in enumerate(world.vectors)]
     for more in (hidden, again):
-        await world.add(more, {one.picture: unit(rng, 1)[0] for one in more if one.picture not in world.vectors})
+        await world.add(more, {shown.picture: unit(rng, 1)[0] for shown in more if shown.picture not in world.vectors})
         for engine in ("auto", "direct"):
             np.testing.assert_array_equal(sampled(world, engine), wanted)
         await world.index.compact(world.database)
         np.testing.assert_array_equal(sampled(world), wanted)
-    await world.delete([one.place for one in hidden[::2]])
+    await world.delete([shown.place for shown in hidden[::2]])
     np.testing.assert_array_equal(sampled(world), wanted)
 
 
 async def test_of_fewer_pictures_than_wanted_all_are_in_the_sample_each_once(world: World) -> None:
     await world.fill(np.random.default_rng(2), 40)
-    seen = {one.picture for one in world.places.values() if ChannelId(one.channel) in VISIBLE.channels}
+    seen = {shown.picture for shown in world.places.values() if ChannelId(shown.channel) in VISIBLE.channels}
     expected = sorted(half(world.vectors[picture]) for picture in seen)
     for engine in ("auto", "direct"):
         assert sorted(row.tobytes() for row in sampled(world, engine, 512)) == expected

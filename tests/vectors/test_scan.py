@@ -67,8 +67,8 @@ def a_filter(rng: np.random.Generator, listing: Listing) -> Filter:
 
     after = snowflake_ms(int(rng.choice(listing.message))) if rng.random() < 0.35 else None
     return Filter(
-        frozenset(ChannelId(int(one)) for one in rng.choice(range(100, 109), rng.integers(1, 10), replace=False)),
-        frozenset(UserId(int(one)) for one in rng.choice(range(500, 507), 2)) if maybe(1) else None,
+        frozenset(ChannelId(int(number)) for number in rng.choice(range(100, 109), rng.integers(1, 10), replace=False)),
+        frozenset(UserId(int(number)) for number in rng.choice(range(500, 507), 2)) if maybe(1) else None,
         after,
         snowflake_ms(int(rng.choice(listing.message))) if rng.random() < 0.35 else None,
         PlaceFlag(int(rng.integers(4))) if maybe(1) else PlaceFlag(0),
@@ -201,7 +201,9 @@ def test_every_path_finds_exactly_the_best_and_all_that_tie(
         sealed_part(folder / "one.segment", listing.take(slice(0, split)), vectors) if split else None,
         tail_part(listing.take(slice(split, None)), vectors) if split < count else None,
     ]
-    allowed = a_filter(rng, listing) if scattered else Filter(frozenset(ChannelId(one) for one in range(100, 107)))
+    allowed = (
+        a_filter(rng, listing) if scattered else Filter(frozenset(ChannelId(number) for number in range(100, 107)))
+    )
     query = unit_rows(rng, 1)[0] if rng.random() < 0.5 else vectors[rng.integers(len(vectors))].copy()
     query *= np.float32(rng.choice([0.1, 1, 7]))
     pairs = [(part, terms) for part in parts if part and (terms := compile_filter(part.block, allowed))]
@@ -217,7 +219,7 @@ def test_every_path_finds_exactly_the_best_and_all_that_tie(
     pictures = np.unique(listing.picture[inside(listing, allowed)])
     scores = score(as_bytes(vectors[pictures]), query) if len(pictures) else np.empty(0, np.float32)
     floor = np.sort(scores)[-k] if len(scores) >= k else -np.inf
-    want = {(int(one), float(value)) for one, value in zip(pictures, scores, strict=True) if value >= floor}
+    want = {(int(picture), float(value)) for picture, value in zip(pictures, scores, strict=True) if value >= floor}
     assert set(zip(top.pictures.tolist(), top.scores.tolist(), strict=True)) == want
     assert top.scores.tolist() == sorted(top.scores.tolist(), reverse=True)
 
@@ -231,8 +233,8 @@ def test_a_row_scores_the_same_to_the_last_bit_in_any_company(seed: int, count: 
     together = score(rows, query)
     chosen = rng.permutation(count)[: max(count // 3, 1)]
     assert score(rows[chosen], query).tobytes() == together[chosen].tobytes()
-    one = int(chosen[0])
-    assert score(rows[one : one + 1], query).tobytes() == together[one : one + 1].tobytes()
+    picture = int(chosen[0])
+    assert score(rows[picture : picture + 1], query).tobytes() == together[picture : picture + 1].tobytes()
     shifted = np.empty(rows.nbytes + 81, np.uint8)
     shifted[81:] = rows.reshape(-1)
     assert score(shifted[81:].reshape(rows.shape), query).tobytes() == together.tobytes()
@@ -288,7 +290,7 @@ def test_rows_that_a_damaged_file_turned_into_nonsense_are_no_answer(kernels: Ke
     tail = Memtable(DIMENSION)
     tail.add(listing, vectors[1:].view(np.uint8))
     part = tail.part()
-    terms = compile_filter(part.block, Filter(frozenset(ChannelId(one) for one in range(100, 107))))
+    terms = compile_filter(part.block, Filter(frozenset(ChannelId(number) for number in range(100, 107))))
     assert terms is not None
     top = scan.best(scan.Tools(kernels), [part.block], [plan(part, terms)], unit_rows(rng, 1)[0], 100, map)
     assert sorted(top.pictures.tolist()) == sorted(set(range(1, 40)) - {7, 9})

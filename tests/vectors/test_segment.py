@@ -33,7 +33,7 @@ def listing(rng: np.random.Generator, places: int, pictures: int, top: int = 2**
 
 def vectors_of(pictures: Long, dimension: int) -> Bytes:
     """A vector that its picture id determines."""
-    rows = [np.random.default_rng(int(one)).standard_normal(dimension).astype("<f2") for one in pictures]
+    rows = [np.random.default_rng(int(picture)).standard_normal(dimension).astype("<f2") for picture in pictures]
     return np.array(rows, "<f2").reshape(len(rows), dimension).view(np.uint8)
 
 
@@ -60,7 +60,7 @@ def test_a_segment_gives_back_exactly_what_was_sealed(
     assert record.places == places
     assert record.byte_count == path.stat().st_size
     want = {
-        tuple(one) for one in zip(*(getattr(given_places, name).tolist() for name in Listing.__slots__), strict=True)
+        tuple(row) for row in zip(*(getattr(given_places, name).tolist() for name in Listing.__slots__), strict=True)
     }
     got = set()
     for rows, owner in ((segment.primary, np.arange(record.vectors)), (segment.extra, segment.owner)):

@@ -118,7 +118,9 @@ async def test_a_flip_anywhere_is_never_a_crash_nor_a_leak_and_is_noticed(world:
         reopened(world)
         for allowed in (world.everything(), narrow):
             answer = world.index.search(GUILD, MODEL, unit(rng, 1)[0], 20, allowed)
-            assert {place.channel_id for one in answer.candidates for place in one.places} <= allowed.channels
+            assert {
+                place.channel_id for candidate in answer.candidates for place in candidate.places
+            } <= allowed.channels
         await asyncio.to_thread(world.index.wait_for_checks)
         await world.check(unit(rng, 1)[0], 20, world.everything())
         assert floor(world) is Floor.DIRECT
@@ -185,7 +187,7 @@ async def test_without_faiss_nothing_is_sealed_but_what_was_deleted_still_leaves
     assert set(world.folder.glob("*/*/*.segment")) == before
     gone = world.vectors[next(iter(world.vectors))].astype("<f2").tobytes()
     assert any(gone in path.read_bytes() for path in before)
-    await world.delete([place for place, one in world.places.items() if one.picture == next(iter(world.vectors))])
+    await world.delete([place for place, shown in world.places.items() if shown.picture == next(iter(world.vectors))])
     await index.compact(world.database)
     after = set(world.folder.glob("*/*/*.segment"))
     assert after

@@ -20,7 +20,7 @@ from bot.gateway.client import Client
 from indexer.settings import ModelSettings
 from indexer.supervisor import Faults
 from indexer.vectors.index import VectorIndex
-from tests.worlds.running_bot import Encoder
+from tests.worlds.encoder import Encoder
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ import pytest
 
 from bot.history.discord_history import DiscordHistory
 from bot.history.rest import RequestBudget
-from indexer.database.database import Database, open_database
+from indexer.database.database import open_database
 from indexer.ingest.pipeline import Pipeline, open_pipeline
 from indexer.model import Channel, Guild, GuildId
 from indexer.pictures.decoder import open_decoder
@@ -22,9 +22,9 @@ from indexer.pictures.fetch import open_fetcher
 from indexer.settings import CrawlSettings, DecodeSettings, FetchSettings, Settings
 from indexer.store import embeddings, guilds
 from indexer.supervisor import Faults
-from tests.worlds.pipeline_world import SPEC, Encoder
-
-DEADLINE_S = 30.0
+from tests.worlds.encoder import SIZE, Encoder
+from tests.worlds.tables import Tables
+from tests.worlds.waiting import DEADLINE_S
 
 
 class Address(Protocol):
@@ -84,35 +84,11 @@ async def logged_in(
 
 
 @dataclass
-class Index:
+class Index(Tables):
     """A pipeline on a sandbox's history, and what it wrote."""
 
-    db: Database
     pipeline: Pipeline
     encoder: Encoder
-
-    async def count(self, sql: str, *values: object) -> int:
-        async with self.db.reader() as connection:
-            ((number,),) = await connection.execute_fetchall(sql, values)
-        return int(number)
-
-    async def rows(self) -> dict[str, list[tuple[object, ...]]]:
-        """What two crawls of the same server share."""
-        queries = {
-            "messages": "SELECT message_id, channel_id, author_id, edited_ms FROM messages ORDER BY 1",
-            "texts": "SELECT message_id, content, file_names, alt_texts FROM texts ORDER BY 1",
-            "places": "SELECT message_id, ordinal, p.state, p.reason, sha256, p.flags FROM places p"
-            " LEFT JOIN pictures USING (picture_id) ORDER BY 1, 2",
-            "pictures": "SELECT sha256, width, height, format, p.state, vector FROM pictures p"
-            " LEFT JOIN embeddings USING (picture_id) ORDER BY 1",
-            "spans": "SELECT channel_id, low, high FROM spans ORDER BY 1, 2",
-            "channels": "SELECT channel_id, parent_id, kind, name, age_restricted, archived, parked_reason"
-            " FROM channels ORDER BY 1",
-        }
-        async with self.db.reader() as connection:
-            return {
-                name: [tuple(row) for row in await connection.execute_fetchall(sql)] for name, sql in queries.items()
-            }
 
 
 @asynccontextmanager
@@ -128,9 +104,9 @@ async def open_index(
             crawl=crawl or CrawlSettings(),
         )
         db = await stack.enter_async_context(open_database(data_dir))
-        fetcher = await stack.enter_async_context(open_fetcher(settings.fetch, SPEC.size))
-        decoder = await stack.enter_async_context(open_decoder(settings.decode, SPEC))
         encoder = Encoder()
+        fetcher = await stack.enter_async_context(open_fetcher(settings.fetch, SIZE))
+        decoder = await stack.enter_async_context(open_decoder(settings.decode, encoder.pixel_spec))
         async with db.transaction() as tx:
             model_id = await embeddings.model_id(tx, encoder.spec)
             await guilds.upsert(tx, Guild(GuildId(guild_id), "Test"))

@@ -50,20 +50,22 @@ async def _write(database: Database, diary: int, rng: np.random.Generator) -> No
     number = int(last) + 1
     while True:
         count = int(rng.integers(1, 30))
-        fresh = [Shown(one, one, 100 + one % 4, 500, message_id(one)) for one in range(number, number + count)]
+        fresh = [
+            Shown(place, place, 100 + place % 4, 500, message_id(place)) for place in range(number, number + count)
+        ]
         number += count
-        _note(diary, "add", [one.place for one in fresh])
+        _note(diary, "add", [shown.place for shown in fresh])
         async with database.transaction() as tx:
             await write_places(tx, GUILD, fresh)
-            await write_embeddings(tx, [one.picture for one in fresh], unit(rng, count))
-        _note(diary, "added", [one.place for one in fresh])
-        held += [one.place for one in fresh]
+            await write_embeddings(tx, [shown.picture for shown in fresh], unit(rng, count))
+        _note(diary, "added", [shown.place for shown in fresh])
+        held += [shown.place for shown in fresh]
         gone = rng.choice(held, min(len(held), int(rng.integers(1, 30) * len(held) / KEPT)), replace=False).tolist()
         _note(diary, "delete", gone)
         async with database.transaction() as tx:
-            await tx.executemany("DELETE FROM messages WHERE message_id = ?", [(message_id(one),) for one in gone])
+            await tx.executemany("DELETE FROM messages WHERE message_id = ?", [(message_id(place),) for place in gone])
         _note(diary, "deleted", gone)
-        held = [one for one in held if one not in set(gone)]
+        held = [place for place in held if place not in set(gone)]
         await asyncio.sleep(0)
 
 

@@ -85,19 +85,19 @@ async def write_guild(tx: aiosqlite.Connection, guild: int, channels: Iterable[i
 
 async def write_places(tx: aiosqlite.Connection, guild: int, places: Sequence[Shown]) -> None:
     """The places with their messages, users and pictures."""
-    await tx.executemany("INSERT OR IGNORE INTO users VALUES (?, 'user')", [(one.author,) for one in places])
+    await tx.executemany("INSERT OR IGNORE INTO users VALUES (?, 'user')", [(place.author,) for place in places])
     await tx.executemany(
         "INSERT OR IGNORE INTO messages VALUES (?, ?, ?, ?, NULL, 0)",
-        [(one.message, guild, one.channel, one.author) for one in places],
+        [(place.message, guild, place.channel, place.author) for place in places],
     )
     await tx.executemany(
         "INSERT OR IGNORE INTO pictures (picture_id, sha256, byte_count, state) VALUES (?, ?, 1, 'ready')",
-        [(one.picture, one.picture.to_bytes(32, "big")) for one in places],
+        [(place.picture, place.picture.to_bytes(32, "big")) for place in places],
     )
     await tx.executemany(
         "INSERT INTO places (place_id, message_id, guild_id, ordinal, picture_id, source, link, flags, state)"
         " VALUES (?, ?, ?, ?, ?, 'attachment', 'link', ?, 'ready')",
-        [(one.place, one.message, guild, one.place, one.picture, one.flags) for one in places],
+        [(place.place, place.message, guild, place.place, place.picture, place.flags) for place in places],
     )
 
 
@@ -153,7 +153,7 @@ def brute_force(
             ),
         )  # fmt: skip
         found.append(candidate)
-    found.sort(key=lambda one: (-one.score, -one.places[0].message_id, one.places[0].place_id))
+    found.sort(key=lambda candidate: (-candidate.score, -candidate.places[0].message_id, candidate.places[0].place_id))
     return tuple(found[:k]), sum(map(len, shown.values()))
 
 
@@ -169,10 +169,10 @@ class World:
 
     async def add(self, places: Sequence[Shown], vectors: dict[int, Vectors]) -> None:
         async with self.database.transaction() as tx:
-            await write_guild(tx, GUILD, {one.channel for one in places}, {one.author for one in places})
+            await write_guild(tx, GUILD, {place.channel for place in places}, {place.author for place in places})
             await write_places(tx, GUILD, places)
             await write_embeddings(tx, list(vectors), np.array(list(vectors.values())))
-        self.places.update((one.place, one) for one in places)
+        self.places.update((place.place, place) for place in places)
         self.vectors.update(vectors)
 
     async def fill(self, rng: np.random.Generator, count: int, *, channels: int = 6, authors: int = 9) -> None:
@@ -199,12 +199,12 @@ class World:
     async def delete(self, places: Iterable[int]) -> None:
         gone = [self.places.pop(place) for place in places]
         async with self.database.transaction() as tx:
-            await tx.executemany("DELETE FROM messages WHERE message_id = ?", [(one.message,) for one in gone])
-        shown = {one.picture for one in self.places.values()}
+            await tx.executemany("DELETE FROM messages WHERE message_id = ?", [(place.message,) for place in gone])
+        shown = {shown.picture for shown in self.places.values()}
         self.vectors = {picture: vector for picture, vector in self.vectors.items() if picture in shown}
 
     def everything(self, **more: object) -> Filter:
-        base = Filter(frozenset(ChannelId(one.channel) for one in self.places.values()) | {ChannelId(100)})
+        base = Filter(frozenset(ChannelId(place.channel) for place in self.places.values()) | {ChannelId(100)})
         return replace(base, **more)  # type: ignore[arg-type]  # field names of Filter, checked at run time
 
     async def check(self, query: Vectors, k: int, allowed: Filter) -> None:

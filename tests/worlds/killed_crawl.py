@@ -89,7 +89,7 @@ def look(path: Path) -> dict[str, object]:
         unclaimed = {n for n in present if not any(low <= n <= high for low, high in covered)}
         connection.execute("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")
         connection.rollback()
-        one = "SELECT count(*) FROM "
+        count_of = "SELECT count(*) FROM "
         return {
             "covered": sum(high - low + 1 for low, high in covered),
             "spans": len(covered),
@@ -98,13 +98,14 @@ def look(path: Path) -> dict[str, object]:
             "integrity": connection.execute("PRAGMA integrity_check").fetchone()[0],
             "orphans": connection.execute("PRAGMA foreign_key_check").fetchall(),
             "ready_without_picture": connection.execute(
-                one + "places WHERE state = 'ready' AND picture_id IS NULL"
+                count_of + "places WHERE state = 'ready' AND picture_id IS NULL"
             ).fetchone()[0],
             "pictures_not_shown": connection.execute(
-                one + "pictures WHERE picture_id NOT IN (SELECT picture_id FROM places WHERE picture_id IS NOT NULL)"
+                count_of
+                + "pictures WHERE picture_id NOT IN (SELECT picture_id FROM places WHERE picture_id IS NOT NULL)"
             ).fetchone()[0],
             "pictures_not_embedded": connection.execute(
-                one + "pictures WHERE picture_id NOT IN (SELECT picture_id FROM embeddings)"
+                count_of + "pictures WHERE picture_id NOT IN (SELECT picture_id FROM embeddings)"
             ).fetchone()[0],
         }
     finally:

@@ -157,7 +157,7 @@ class Library:
         self._last += 1
         at_ms = START_MS + self._last * 1000 if day is None else START_MS + round(day * DAY_MS)
         message_id = MessageId(ms_snowflake(at_ms) + self._last)
-        decoded_pictures = [one if isinstance(one, DecodedPicture) else decoded(one) for one in shown]
+        decoded_pictures = [picture if isinstance(picture, DecodedPicture) else decoded(picture) for picture in shown]
         refs = tuple(
             PictureRef(
                 ordinal,

@@ -32,18 +32,21 @@ def encoded(image: Image.Image, picture_format: str, **options: Any) -> bytes:
     return file.getvalue()
 
 
+def picture(seed: int, size: tuple[int, int] = (24, 20)) -> bytes:
+    """A small PNG, another one for each seed."""
+    noise = np.random.default_rng(seed).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
+    return encoded(Image.fromarray(noise), "PNG")
+
+
 def moving(frames: list[Image.Image], picture_format: str, **options: Any) -> bytes:
     return encoded(frames[0], picture_format, save_all=True, append_images=frames[1:], duration=50, loop=0, **options)
 
 
 def png_header(width: int, height: int) -> bytes:
     """A PNG that promises so many pixels, and holds none."""
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(b"")), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(kind, body) for kind, body in chunks)
 
 
 def jpeg_of_scans(repeats: int, side: int = 640) -> bytes:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import io
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
 from aiohttp import web
-from PIL import Image
 
 from indexer.crawl.live import Live
 from indexer.crawl.removals import Removals
-from indexer.database.database import Database, open_database
+from indexer.database.database import open_database
 from indexer.database.journal import FILE_NAME as JOURNAL
 from indexer.database.journal import Journal
 from indexer.errors import ChannelClosed, RetryLater
@@ -30,58 +27,22 @@ from indexer.model import (
     Message,
     MessageId,
     ModelId,
-    ModelSpec,
     PictureRef,
-    Pixels,
-    PixelSpec,
     Source,
     UserId,
-    Vectors,
     ms_snowflake,
 )
 from indexer.pictures.decoder import Decoder, open_decoder
 from indexer.pictures.fetch import Fetcher, open_fetcher
-from indexer.ports import PAGE, Priority
+from indexer.ports import PAGE
 from indexer.settings import CrawlSettings, DecodeSettings, FetchSettings, Settings
 from indexer.store import embeddings, guilds
 from indexer.supervisor import Faults
+from tests.worlds.encoder import SIZE, Encoder
+from tests.worlds.picture_files import picture
+from tests.worlds.tables import Tables
 
 GUILD = GuildId(ms_snowflake(1_600_000_000_000))
-SPEC = PixelSpec(size=16)
-
-
-def picture(seed: int, size: tuple[int, int] = (24, 20)) -> bytes:
-    """A small PNG, another one for each seed."""
-    noise = np.random.default_rng(seed).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(noise).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-class Encoder:
-    """Pixels as a vector: their own low-frequency part. Counts what it encoded; `fails_next` makes calls fail."""
-
-    def __init__(self, dimension: int = 8) -> None:
-        self.spec = ModelSpec("in-test", "none", dimension, "00")
-        self.pixel_spec = SPEC
-        self.encoded = 0
-        self.gate: asyncio.Event | None = None
-        self.fails_next = 0
-        self._map = np.random.default_rng(0).standard_normal((SPEC.size**2 * 3, dimension)).astype(np.float32)
-
-    async def encode_pixels(self, frames: Sequence[Pixels], priority: Priority = Priority.INDEXING) -> Vectors:
-        if self.gate is not None:
-            await self.gate.wait()
-        if self.fails_next:
-            self.fails_next -= 1
-            raise RuntimeError("the model failed")
-        self.encoded += len(frames)
-        flat = np.stack([frame.reshape(-1) for frame in frames]).astype(np.float32) / 255 - 0.5
-        vectors = np.stack([row @ self._map for row in flat])  # row by row: equal whatever the batch
-        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
-
-    async def encode_words(self, texts: Sequence[str], priority: Priority = Priority.QUERY) -> Vectors:
-        raise NotImplementedError
 
 
 class Cdn:
@@ -184,10 +145,10 @@ class FakeHistory:
             raise self.faults.pop(0)
         ids = sorted(self.messages[channel_id], reverse=True)
         if before is not None:
-            ids = [one for one in ids if one < before]
+            ids = [message_id for message_id in ids if message_id < before]
         if after is not None:
-            ids = [one for one in ids if one > after][-PAGE:]
-        return [self._shown(self.messages[channel_id][one]) for one in ids[:PAGE]]
+            ids = [message_id for message_id in ids if message_id > after][-PAGE:]
+        return [self._shown(self.messages[channel_id][message_id]) for message_id in ids[:PAGE]]
 
     async def message(self, channel_id: ChannelId, message_id: MessageId) -> Message | None:
         self.fetched[message_id] += 1
@@ -198,10 +159,9 @@ class FakeHistory:
 
 
 @dataclass
-class World:
+class World(Tables):
     """Everything a pipeline test needs, open."""
 
-    db: Database
     history: FakeHistory
     cdn: Cdn
     encoder: Encoder
@@ -247,28 +207,6 @@ class World:
             await guilds.upsert(tx, Guild(GUILD, "Test"))
             await guilds.set_consent(tx, GUILD, True)
 
-    async def count(self, sql: str, *values: object) -> int:
-        async with self.db.reader() as connection:
-            ((number,),) = await connection.execute_fetchall(sql, values)
-        return int(number)
-
-    async def rows(self) -> dict[str, list[tuple[object, ...]]]:
-        """Every row that two equal crawls must share (row ids and times of checking left out)."""
-        queries = {
-            "messages": "SELECT message_id, channel_id, author_id, edited_ms FROM messages ORDER BY 1",
-            "texts": "SELECT message_id, content, file_names, alt_texts FROM texts ORDER BY 1",
-            "places": "SELECT message_id, ordinal, link, p.state, p.reason, sha256 FROM places p"
-            " LEFT JOIN pictures USING (picture_id) ORDER BY 1, 2",
-            "pictures": "SELECT sha256, width, height, format, p.state, vector FROM pictures p"
-            " LEFT JOIN embeddings USING (picture_id) ORDER BY 1",
-            "spans": "SELECT channel_id, low, high FROM spans ORDER BY 1, 2",
-            "channels": "SELECT channel_id, parent_id, kind, name, parked_reason FROM channels ORDER BY 1",
-        }
-        async with self.db.reader() as connection:
-            return {
-                name: [tuple(row) for row in await connection.execute_fetchall(sql)] for name, sql in queries.items()
-            }
-
 
 @asynccontextmanager
 async def open_cdn() -> AsyncIterator[Cdn]:
@@ -303,8 +241,10 @@ async def open_world(data_dir: Path, *, decodes: bool = True) -> AsyncIterator[W
         )
         db = await stack.enter_async_context(open_database(data_dir))
         encoder = Encoder()
-        fetcher = await stack.enter_async_context(open_fetcher(settings.fetch, SPEC.size))
-        decoder = await stack.enter_async_context(open_decoder(settings.decode, SPEC)) if decodes else None
+        fetcher = await stack.enter_async_context(open_fetcher(settings.fetch, SIZE))
+        decoder = (
+            await stack.enter_async_context(open_decoder(settings.decode, encoder.pixel_spec)) if decodes else None
+        )
         async with db.transaction() as tx:
             model_id = await embeddings.model_id(tx, encoder.spec)
         faults, history = Faults(), FakeHistory(cdn=cdn)
@@ -314,16 +254,6 @@ async def open_world(data_dir: Path, *, decodes: bool = True) -> AsyncIterator[W
         world = World(db, history, cdn, encoder, fetcher, decoder, model_id, settings, faults, removals)
         await world.consent()
         yield world
-
-
-async def until(holds: Callable[[], Awaitable[object] | object], deadline_s: float = 30.0) -> None:
-    """Waits for what no event tells: asks every 10 ms. Raises TimeoutError."""
-    async with asyncio.timeout(deadline_s):
-        while True:
-            answer = holds()
-            if await answer if isinstance(answer, Awaitable) else answer:
-                return
-            await asyncio.sleep(0.01)
 
 
 def busy(message: str = "busy") -> RetryLater:

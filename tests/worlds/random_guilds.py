@@ -215,8 +215,13 @@ def _channel_payload(room: Room) -> dict[str, Any]:
         "position": 0,
         "nsfw": room.age_restricted,
         "permission_overwrites": [
-            {"id": str(one.id), "type": int(one.kind), "allow": str(int(one.allow)), "deny": str(int(one.deny))}
-            for one in room.overwrites
+            {
+                "id": str(overwrite.id),
+                "type": int(overwrite.kind),
+                "allow": str(int(overwrite.allow)),
+                "deny": str(int(overwrite.deny)),
+            }
+            for overwrite in room.overwrites
         ],
         "bitrate": 64_000,
         "user_limit": 0,

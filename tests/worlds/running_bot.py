@@ -6,9 +6,7 @@ Only the model is a small stand-in, so that a test costs no torch.
 from __future__ import annotations
 
 import asyncio
-import io
-import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,49 +20,26 @@ from PIL import Image
 
 from bot.config.loader import Config, DiscordSettings, LimitSettings, Secret
 from bot.gateway.client import Client
-from indexer.model import GuildId, ModelSpec, Pixels, PixelSpec, Vectors
-from indexer.ports import Priority
+from indexer.model import GuildId
 from indexer.search.model_switch import OpenModel
 from indexer.service import Service, open_service
 from indexer.settings import CrawlSettings, DecodeSettings, FetchSettings, Settings
+from indexer.store import channels
 from sandbox.members import Person
+from sandbox.permissions import Permission
 from sandbox.server import Sandbox, open_sandbox
 from sandbox.world import Channel, File, Guild, Member, User, World
-
-DEADLINE_S = 60.0  # never reached on a machine that is not overloaded
-SIZE = 16
-
-
-class Encoder:
-    """A port's stand-in: pictures by their own low-frequency part, words by their spelling."""
-
-    def __init__(self, dimension: int = 32, size: int = SIZE) -> None:
-        self.spec = ModelSpec("in-test", "none", dimension, "00")
-        self.pixel_spec = PixelSpec(size=size)
-        self.gate: asyncio.Event | None = None  # where there is one, pictures wait for it
-        self._map = np.random.default_rng(0).standard_normal((size * size * 3, dimension)).astype(np.float32)
-
-    async def encode_pixels(self, frames: Sequence[Pixels], priority: Priority = Priority.INDEXING) -> Vectors:
-        if self.gate is not None:
-            await self.gate.wait()
-        flat = np.stack([frame.reshape(-1) for frame in frames]).astype(np.float32) / 255 - 0.5
-        return _unit(np.stack([row @ self._map for row in flat]))
-
-    async def encode_words(self, texts: Sequence[str], priority: Priority = Priority.QUERY) -> Vectors:
-        rows = [np.random.default_rng(zlib.crc32(text.encode())).standard_normal(self.spec.dimension) for text in texts]
-        return _unit(np.stack(rows))
-
-
-def _unit(rows: np.ndarray) -> Vectors:
-    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
+from tests.worlds.encoder import Encoder
+from tests.worlds.picture_files import encoded
+from tests.worlds.tables import Tables
+from tests.worlds.waiting import DEADLINE_S, until, until_equals
 
 
 def noise(seed: int, size: tuple[int, int] = (40, 30)) -> File:
     """A small picture, another one for each seed, as a file that a member posts."""
     coarse = np.random.default_rng(seed).integers(0, 255, (4, 4, 3), dtype=np.uint8)
-    held = io.BytesIO()
-    Image.fromarray(coarse).resize(size, Image.Resampling.NEAREST).save(held, "PNG")
-    return File.of(f"noise-{seed}.png", held.getvalue())
+    image = Image.fromarray(coarse).resize(size, Image.Resampling.NEAREST)
+    return File.of(f"noise-{seed}.png", encoded(image, "PNG"))
 
 
 @dataclass
@@ -81,8 +56,6 @@ class Town:
 
 
 def town(pictures: int = 6, *, secrets: int = 2, others: int = 20) -> Town:
-    from sandbox.permissions import Permission
-
     world = World()
     ada, bo = world.user("ada", "Ada"), world.user("bo", "Bo")
     guild = world.guild("Town", ada)
@@ -126,12 +99,18 @@ class Running:
 
         await until(ended)
 
+    async def count(self, sql: str, *values: object) -> int:
+        """The number that a query gives."""
+        return await Tables(self.service.db).count(sql, *values)
 
-async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    """Waits until `holds` does; fails after DEADLINE_S."""
-    async with asyncio.timeout(DEADLINE_S):
-        while not await holds():  # noqa: ASYNC110 -- what is waited for stands in a database, not in an Event
-            await asyncio.sleep(0.02)
+    async def embedded(self, count: int) -> None:
+        """Waits until so many pictures have their embedding, and no others."""
+        await until_equals(count, lambda: self.count("SELECT count(*) FROM embeddings"))
+
+    async def parked(self, channel: Channel) -> bool:
+        """Whether the index knows the channel as closed to the bot."""
+        async with self.service.db.reader() as connection:
+            return channel.id in await channels.parked(connection, GuildId(channel.guild.id))
 
 
 def config_for(sandbox: Sandbox, data_dir: Path, *, start: str = "manual") -> Config:
@@ -145,11 +124,27 @@ def config_for(sandbox: Sandbox, data_dir: Path, *, start: str = "manual") -> Co
     return Config(settings=settings, discord=connection, limits=LimitSettings(per_minute=6000, burst=1000))
 
 
+Change = Callable[[Config], Config]
+
+
+def with_crawl(**settings: Any) -> Change:
+    """Changes settings of the crawl."""
+
+    def change(config: Config) -> Config:
+        crawl = replace(config.settings.crawl, **settings)
+        return replace(config, settings=replace(config.settings, crawl=crawl))
+
+    return change
+
+
+with_auto_start = with_crawl(start="auto")
+
+
 @asynccontextmanager
 async def running(
     world: World | Sandbox,
     data_dir: Path,
-    change: Callable[[Config], Config] = lambda config: config,
+    change: Change = lambda config: config,
     encoder: Encoder | None = None,
     open_model: OpenModel | None = None,
     **options: Any,
@@ -172,6 +167,16 @@ async def running(
                     yield Running(sandbox, client, service, data_dir)
 
 
+@asynccontextmanager
+async def indexed(
+    place: Town, data_dir: Path, sandbox: Sandbox | None = None, change: Change = with_auto_start, **options: Any
+) -> AsyncIterator[Running]:
+    """`running`, once all that the town shows is indexed. `sandbox`: one that serves the town already."""
+    async with running(sandbox or place.world, data_dir, change, **options) as bot:
+        await bot.indexed(place.guild)
+        yield bot
+
+
 async def _ready(client: Client, connection: asyncio.Task[None]) -> None:
     ready = asyncio.create_task(client.wait_until_serving())
     async with asyncio.timeout(DEADLINE_S):
@@ -188,8 +193,3 @@ async def as_sandbox(world: World | Sandbox) -> AsyncIterator[Sandbox]:
     else:
         async with open_sandbox(world) as sandbox:
             yield sandbox
-
-
-def with_auto_start(config: Config) -> Config:
-    crawl = replace(config.settings.crawl, start="auto")
-    return replace(config, settings=replace(config.settings, crawl=crawl))

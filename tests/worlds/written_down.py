@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from indexer.model import Message
 from indexer.store import channels, messages
-from tests.worlds.pipeline_world import World, picture
+from tests.worlds.picture_files import picture
+from tests.worlds.pipeline_world import World
 
 
 async def fill(world: World) -> list[Message]:

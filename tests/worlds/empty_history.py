@@ -1,0 +1,40 @@
+"""A History (a port) of servers in which nobody has posted anything."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+from indexer.model import Channel, ChannelId, ChannelKind, Guild, GuildId, Message, MessageId
+
+
+class EmptyHistory:
+    """Any server, with one empty channel, whose id is the server's and one more.
+
+    Where a server has a gate in `gates`, its channels wait for it. `fault` is raised instead of channels. `asked`
+    counts how often channels were asked for.
+    """
+
+    def __init__(self) -> None:
+        self.gates: dict[GuildId, asyncio.Event] = {}
+        self.fault: Exception | None = None
+        self.asked = 0
+
+    async def guild(self, guild_id: GuildId) -> Guild:
+        return Guild(guild_id, "Town")
+
+    async def channels(self, guild_id: GuildId) -> AsyncIterator[Channel]:
+        self.asked += 1
+        if guild_id in self.gates:
+            await self.gates[guild_id].wait()
+        if self.fault is not None:
+            raise self.fault
+        yield Channel(ChannelId(guild_id + 1), guild_id, ChannelKind.TEXT, "pictures")
+
+    async def page(
+        self, channel_id: ChannelId, *, before: MessageId | None = None, after: MessageId | None = None
+    ) -> Sequence[Message]:
+        return []
+
+    async def message(self, channel_id: ChannelId, message_id: MessageId) -> Message | None:
+        return None

@@ -1,0 +1,27 @@
+"""Waiting for what no event tells of."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+DEADLINE_S = 60.0  # never reached on a machine that is not overloaded
+
+
+async def until(holds: Callable[[], Awaitable[object] | object]) -> None:
+    """Asks every 10 ms, until the answer is true. Raises TimeoutError after DEADLINE_S."""
+    async with asyncio.timeout(DEADLINE_S):
+        while True:
+            answer = holds()
+            if await answer if isinstance(answer, Awaitable) else answer:
+                return
+            await asyncio.sleep(0.01)
+
+
+async def until_equals(wanted: object, ask: Callable[[], Awaitable[object]]) -> None:
+    """Asks every 10 ms, until the answer is the wanted one. Raises TimeoutError after DEADLINE_S."""
+
+    async def equals() -> bool:
+        return await ask() == wanted
+
+    await until(equals)
