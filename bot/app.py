@@ -21,6 +21,7 @@ from bot.observability.health import keep_beating
 from bot.observability.log import logging_to
 from indexer.errors import AfterimageError, Stop
 from indexer.service import Service, open_service
+from indexer.supervisor import plainest
 
 logger = logging.getLogger(__name__)
 
@@ -116,14 +117,6 @@ def _version() -> str:
         return "(from a folder, not installed)"
 
 
-def _one_reason(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The one error to tell of: a Stop if there is any, else the first."""
-    error: BaseException = group.subgroup(Stop) or group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
-
-
 async def _run(config: Config, prepare: Prepare, watchdog: Watchdog, adopt: bool, absent_s: float) -> None:
     shutdown = Shutdown(watchdog)
     with shutdown.listening():
@@ -152,7 +145,7 @@ async def _run(config: Config, prepare: Prepare, watchdog: Watchdog, adopt: bool
             if not shutdown.requested.is_set():
                 raise
         except BaseExceptionGroup as group:
-            raise _one_reason(group) from group
+            raise plainest(group) from group
 
 
 def run(config: Config, prepare: Prepare = nullcontext, *, adopt: bool = False, absent_s: float = ABSENT_S) -> None:

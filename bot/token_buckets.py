@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable
+
+from indexer.lru import LruCache
 
 # Members remembered at once; of more, whoever has taken nothing for longest is forgotten first.
 REMEMBERED = 10_000
@@ -13,14 +14,14 @@ REMEMBERED = 10_000
 class TokenBuckets:
     """One bucket a user: `burst` tokens at once, `per_minute` in the long run.
 
-    A bucket that is full again says nothing about its user, and is forgotten at the next call.
+    A bucket that is full again says nothing about its user, and is forgotten.
     """
 
     def __init__(self, per_minute: float, burst: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._rate = per_minute / 60  # tokens a second
         self._burst = float(burst)
         self._clock = clock
-        self._buckets: OrderedDict[int, tuple[float, float]] = OrderedDict()  # user → tokens left, and when
+        self._buckets: LruCache[int, tuple[float, float]] = LruCache(REMEMBERED, clock=clock)  # tokens left, and when
 
     def __len__(self) -> int:
         return len(self._buckets)
@@ -29,19 +30,9 @@ class TokenBuckets:
         """0.0 and `cost` tokens less, or the seconds until so many are there. `cost` is at most the burst."""
         now = self._clock()
         cost = min(cost, self._burst)
-        left, then = self._buckets.pop(user_id, (self._burst, now))
+        left, then = self._buckets.get(user_id) or (self._burst, now)
         left = min(self._burst, left + (now - then) * self._rate)
-        if left < cost:
-            self._buckets[user_id] = (left, now)
-            return (cost - left) / self._rate
-        self._buckets[user_id] = (left - cost, now)
-        self._forget(now)
-        return 0.0
-
-    def _forget(self, now: float) -> None:
-        """Buckets lie in the order of their last use, so the first ones are the first to be full."""
-        while self._buckets:
-            left, then = next(iter(self._buckets.values()))
-            if len(self._buckets) <= REMEMBERED and left + (now - then) * self._rate < self._burst:
-                return
-            self._buckets.popitem(last=False)
+        wait_s = max(cost - left, 0.0) / self._rate
+        left -= 0.0 if wait_s else cost
+        self._buckets.put(user_id, (left, now), lifetime_s=(self._burst - left) / self._rate)
+        return wait_s

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import dataclass
 from enum import StrEnum
 
-from indexer.model import GuildId
+from indexer.clock import now_ms
+from indexer.model import GuildId, snowflake_ms
 from indexer.sentence import Sentence
 
 
@@ -56,7 +56,7 @@ class Progress:
         if self.messages_expected:
             read = min(self.messages / self.messages_expected, 1.0)
         elif self.read_back_to_ms is not None:
-            born = (self.guild_id >> 22) + _EPOCH_MS
+            born = snowflake_ms(self.guild_id)  # when the guild was made: nothing in it is older
             read = min(max((self.started_ms - self.read_back_to_ms) / max(self.started_ms - born, 1), 0.0), 1.0)
         elif self.channels_total:
             read = self.channels_done / self.channels_total
@@ -70,14 +70,6 @@ class Progress:
             return None
         elapsed = (now_ms() - self.started_ms) / 1000
         return elapsed * (1 - self.fraction) / self.fraction
-
-
-_EPOCH_MS = 1_420_070_400_000  # a guild's id tells when it was made; nothing in it is older
-
-
-def now_ms() -> int:
-    """Unix milliseconds."""
-    return time.time_ns() // 1_000_000
 
 
 class Tally:

@@ -16,14 +16,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass, replace
 from types import TracebackType
+from typing import Any, TypeVar
 
 from indexer.backoff import Backoff
+from indexer.clock import now_ms
 from indexer.errors import AfterimageError, RetryLater, Stop
 
 log = logging.getLogger(__name__)
+
+First = TypeVar("First")
+Second = TypeVar("Second")
 
 # Restarts have no end (`tries` does not count here): 0.5 s at first, a minute in the long run.
 RESTARTS = Backoff(tries=0, first_s=1.0, longest_s=60.0)
@@ -70,7 +75,7 @@ class Faults:
         """Counts a failure and logs it: what was raised on purpose in one line, anything else with its traceback."""
         before = self._faults.get(name, Fault(name, 0, 0, "", 0))
         last = str(error) or type(error).__name__
-        at_ms = time.time_ns() // 1_000_000
+        at_ms = now_ms()
         self._faults[name] = Fault(name, before.count + 1, before.in_a_row + 1, last, at_ms)
         if isinstance(error, AfterimageError):
             log.warning("%s: %s", name, error)
@@ -148,6 +153,16 @@ class contained:  # noqa: N801 -- it is used as contextlib.suppress is
         self._faults.add(self._name, cause)
         self.failed = True
         return True
+
+
+async def both(first: Coroutine[Any, Any, First], second: Coroutine[Any, Any, Second]) -> tuple[First, Second]:
+    """What both give, run at the same time. Where one fails, the other is cancelled and the failure is raised."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            left, right = tasks.create_task(first), tasks.create_task(second)
+    except BaseExceptionGroup as group:
+        raise plainest(group) from group
+    return left.result(), right.result()
 
 
 def plainest(error: BaseException) -> BaseException:

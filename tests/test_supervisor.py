@@ -10,7 +10,7 @@ import pytest
 
 from indexer.backoff import Backoff
 from indexer.errors import RetryLater, Stop, StorageError, TellPerson
-from indexer.supervisor import Faults, contained, plainest, supervised
+from indexer.supervisor import Faults, both, contained, plainest, supervised
 
 SOON = Backoff(tries=0, first_s=0.001, longest_s=0.002)
 
@@ -123,6 +123,22 @@ def test_a_stop_says_more_than_what_else_went_wrong() -> None:
     first = KeyError("a")
     assert plainest(ExceptionGroup("two", [first, ValueError("b")])) is first
     assert plainest(first) is first
+
+
+async def test_of_two_at_once_the_failure_itself_is_raised_and_the_other_ends() -> None:
+    error, ended = KeyError("a"), asyncio.Event()
+
+    async def long() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    with pytest.raises(KeyError) as raised:
+        await both(long(), _raise(error))
+    assert raised.value is error
+    assert ended.is_set()
+    assert await both(asyncio.sleep(0, 1), asyncio.sleep(0, "two")) == (1, "two")
 
 
 async def _raise(error: Exception) -> None:

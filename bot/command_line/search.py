@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from bot.observability.log import logging_to
 from bot.replies.pages import Asked, band_text, score_text
 from bot.texts import Language
 from bot.texts.errors import english
+from indexer.clock import now_ms
 from indexer.errors import Rejected, TellPerson
 from indexer.model import Band, Channel, ChannelId, DecodedPicture, Filter, GuildId, Hit, SearchResult, UserId
 from indexer.pictures.decoder import open_decoder
@@ -61,7 +61,7 @@ def search(arguments: argparse.Namespace) -> int:
 
 
 async def _search(config: Config, arguments: argparse.Namespace) -> None:
-    wish = parse(arguments.words, round(time.time() * 1000))
+    wish = parse(arguments.words, now_ms())
     if arguments.count is not None:
         wish = replace(wish, count=arguments.count)
     if wish.without and not wish.words and arguments.image is None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections import OrderedDict
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -23,6 +23,7 @@ from bot.commands import Tree, answer_error
 from bot.config.loader import LimitSettings
 from bot.token_buckets import TokenBuckets
 from indexer.errors import TellPerson
+from indexer.lru import LruCache
 
 # An interaction's token, and with it an ephemeral reply, lives this long.
 LIFETIME_S = 15 * 60.0
@@ -64,46 +65,27 @@ class OpenReplies:
 
     def __init__(self, kind: str, presses: TokenBuckets, clock: Callable[[], float] = time.monotonic) -> None:
         self._kind = kind
-        self._clock = clock
         self._presses = presses
-        self._open: OrderedDict[str, tuple[float, OpenReply]] = OrderedDict()
-        self._by_owner: dict[int, OrderedDict[str, None]] = {}  # each member's tokens, oldest first
+        self._open: LruCache[str, OpenReply] = LruCache(REMEMBERED + 1, LIFETIME_S, clock)
 
     def __len__(self) -> int:
         return len(self._open)
 
     def remember(self, reply: OpenReply) -> str:
         """The token for the reply's buttons. Where there are too many, an older reply is forgotten: see above."""
-        self._forget_old()
         token = f"{self._kind}-{secrets.token_urlsafe(9)}"
-        self._open[token] = (self._clock(), reply)
-        own = self._by_owner.setdefault(reply.owner_id, OrderedDict())
-        own[token] = None
-        if len(own) > REMEMBERED_A_MEMBER:
-            self._forget(next(iter(own)))
-        elif len(self._open) > REMEMBERED:
-            most = max(len(tokens) for tokens in self._by_owner.values())
-            self._forget(
-                next(token for token, (_, kept) in self._open.items() if len(self._by_owner[kept.owner_id]) == most)
-            )
+        self._open.put(token, reply)
+        tokens = [(kept.owner_id, name) for name, kept in self._open.items()]  # oldest first
+        kept_by = Counter(owner_id for owner_id, _ in tokens)
+        if kept_by[reply.owner_id] > REMEMBERED_A_MEMBER:
+            self._open.pop(next(name for owner_id, name in tokens if owner_id == reply.owner_id))
+        elif len(tokens) > REMEMBERED:
+            most = max(kept_by.values())
+            self._open.pop(next(name for owner_id, name in tokens if kept_by[owner_id] == most))
         return token
 
     def find(self, token: str) -> OpenReply | None:
-        self._forget_old()
-        found = self._open.get(token)
-        return found[1] if found else None
-
-    def _forget(self, token: str) -> None:
-        _, reply = self._open.pop(token)
-        own = self._by_owner[reply.owner_id]
-        del own[token]
-        if not own:
-            del self._by_owner[reply.owner_id]
-
-    def _forget_old(self) -> None:
-        oldest_allowed = self._clock() - LIFETIME_S
-        while self._open and next(iter(self._open.values()))[0] < oldest_allowed:
-            self._forget(next(iter(self._open)))
+        return self._open.peek(token)
 
     async def pressed(self, interaction: discord.Interaction[Any], token: str, action: str) -> None:
         """Leads a press to its reply; whatever goes wrong is told to who pressed, in one sentence."""

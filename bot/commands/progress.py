@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -20,6 +19,7 @@ import discord
 from bot.commands import NO_MENTIONS, told
 from bot.texts import Language, translate
 from bot.texts.formats import decimal, duration
+from indexer.clock import now_ms
 from indexer.jobs import Jobs
 from indexer.model import ChannelId, GuildId, JobId, MessageId
 from indexer.progress import Progress
@@ -87,7 +87,7 @@ def _counts(progress: Progress, language: Language, indexed: int | None, *, runn
     if not running and indexed is not None:
         parts.append(translate(language, "count-indexed", count=indexed))
     yield " · ".join(parts)
-    end_ms = progress.ended_ms or round(time.time() * 1000)
+    end_ms = progress.ended_ms or now_ms()
     elapsed = max((end_ms - progress.started_ms) / 1000, 0.001)
     pace = translate(language, "progress-pace", pace=decimal(progress.places_done / elapsed, 1, language))
     if running:

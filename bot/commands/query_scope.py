@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from discord import app_commands
 
 from bot.permissions import visible_channels
 from bot.texts import Language
+from indexer.clock import now_ms
 from indexer.errors import ReadersBusy, RetryLater, TellPerson
 from indexer.model import (
     NO_FLAGS,
@@ -185,7 +185,7 @@ async def scope_of(
     before: str | None,
 ) -> Scope:
     """The options of a command and the filters of its text, together. Raises TellPerson where they cannot be met."""
-    now_ms = round(time.time() * 1000)
+    asked_ms = now_ms()
     chosen = named_channels(wish.channels, who) if wish.channels else None
     if channel is not None:
         inside = who.guild.get_channel(channel.id)
@@ -201,8 +201,8 @@ async def scope_of(
         channels=chosen,
         not_channels=named_channels(wish.not_channels, who) if wish.not_channels else frozenset(),
         authors=authors if author is not None or wish.authors else None,
-        after_ms=parse_date(after, now_ms) if after else wish.after_ms,
-        before_ms=parse_date(before, now_ms) if before else wish.before_ms,
+        after_ms=parse_date(after, asked_ms) if after else wish.after_ms,
+        before_ms=parse_date(before, asked_ms) if before else wish.before_ms,
         require=wish.require,
         exclude=wish.exclude,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -15,6 +14,7 @@ from bot.commands.query_scope import Scope, SearchableChannel, asker, decode_ref
 from bot.commands.similar_reply import Answers
 from bot.commands.translator import localized
 from bot.history.message_parser import parse_message
+from indexer.clock import now_ms
 from indexer.errors import TellPerson
 from indexer.model import MessageId
 from indexer.query.grammar import Wish, parse
@@ -62,7 +62,7 @@ def register(tree: Tree, context: CommandContext) -> None:
     ) -> None:
         await interaction.response.defer(ephemeral=True)
         who = await asker(interaction, service)
-        wish = parse(text or "", round(time.time() * 1000))
+        wish = parse(text or "", now_ms())
         if count is not None:
             wish = replace(wish, count=count)
         scope = await scope_of(service, wish, who, channel, author, after, before)

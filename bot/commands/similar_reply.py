@@ -21,6 +21,7 @@ from bot.permissions.shared_audience import shared_channels
 from bot.replies.contact_sheet import MAX_HITS, shrunk
 from bot.replies.pages import PAGE_HITS, Asked, Coverage, Dress, page, page_count
 from bot.texts import Language, translate
+from indexer.clock import now_ms
 from indexer.errors import TellPerson
 from indexer.lru import LruCache
 from indexer.model import ChannelId, DecodedPicture, Floor, GuildId, MessageId, PictureId, Pixels, SearchResult, UserId
@@ -28,6 +29,7 @@ from indexer.query.grammar import Wish
 from indexer.query.query import Query
 from indexer.reports.coverage import coverage
 from indexer.search import browse
+from indexer.supervisor import both
 
 if TYPE_CHECKING:
     from indexer.service import Service
@@ -95,7 +97,7 @@ class Answers:
         self.service: Service = context.service
         self.settings = context.config.settings.search
         self.replies = OpenReplies(kind, context.presses)
-        self._coverage: LruCache[tuple[GuildId, UserId, frozenset[ChannelId]], tuple[float, int]] = LruCache(REMEMBERED)
+        self._coverage: LruCache[tuple[GuildId, UserId, frozenset[ChannelId]], int] = LruCache(REMEMBERED, COVERAGE_S)
 
     async def answer(
         self,
@@ -227,21 +229,17 @@ class Answers:
         channels = reply.scope.filter(self._visible(interaction, who, reply), who.leaving).channels
         # For each member apart: that another one asked a moment ago would be seen by an older number.
         key = (who.guild_id, who.user_id, channels)
-        known = self._coverage.get(key)
-        if known is not None and time.monotonic() - known[0] < COVERAGE_S:
-            return await self._verified_search(interaction, who, reply), known[1]
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                searching = tasks.create_task(self._verified_search(interaction, who, reply))
-                counting = tasks.create_task(self._count(who, channels))
-        except ExceptionGroup as group:  # whichever failed first says what happened
-            raise group.exceptions[0] from group
-        self._coverage.put(key, (time.monotonic(), counting.result()))
-        return searching.result(), counting.result()
+        searching = self._verified_search(interaction, who, reply)
+        percent = self._coverage.get(key)
+        if percent is not None:
+            return await searching, percent
+        result, percent = await both(searching, self._count(who, channels))
+        self._coverage.put(key, percent)
+        return result, percent
 
     async def _count(self, who: Asker, channels: Collection[ChannelId]) -> int:
         async with self.service.db.reader() as connection:
-            return await coverage(connection, who.guild_id, channels, round(time.time() * 1000))
+            return await coverage(connection, who.guild_id, channels, now_ms())
 
     def _visible(self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply) -> frozenset[ChannelId]:
         if not reply.shared:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import discord
@@ -13,6 +12,7 @@ from bot.commands.query_scope import asker
 from bot.commands.translator import localized
 from bot.texts import Language, translate
 from bot.texts.formats import size_text
+from indexer.clock import now_ms
 from indexer.errors import Reason
 from indexer.model import MessageId, snowflake_ms
 from indexer.progress import Progress, State
@@ -68,7 +68,7 @@ def register(tree: Tree, context: CommandContext) -> None:
         who = await asker(interaction, service)
         async with service.db.reader() as connection:
             seen = await overview.of_channels(connection, who.guild_id, who.visible)
-            percent = await coverage(connection, who.guild_id, who.visible, round(time.time() * 1000))
+            percent = await coverage(connection, who.guild_id, who.visible, now_ms())
         whole = progress = None
         if who.manages:
             status = await service.status()

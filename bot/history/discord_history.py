@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +15,7 @@ from bot.history.granted import granted
 from bot.history.message_parser import Payload, is_by_bot, parse_message, shows_nothing
 from bot.history.rest import UNKNOWN_MESSAGE, Pace, RequestBudget, Rest
 from indexer.errors import ChannelClosed, RetryLater, TellPerson
+from indexer.lru import LruCache
 from indexer.model import Channel, ChannelId, ChannelKind, Guild, GuildId, Message, MessageId, UserId
 from indexer.ports import PAGE, SearchPage
 
@@ -69,7 +69,7 @@ class DiscordHistory:
         self._stickers = stickers
         self._bots = bots
         self._sticker_cdn = sticker_cdn or _sticker_cdn(Route.BASE)
-        self._threads: OrderedDict[int, _Thread] = OrderedDict()
+        self._threads: LruCache[int, _Thread] = LruCache(THREADS_KEPT)
         self.rest = Rest(client, budget, pace=pace)
 
     async def guild(self, guild_id: GuildId) -> Guild:
@@ -275,10 +275,7 @@ class DiscordHistory:
         )
 
     def _remember(self, thread_id: int, thread: _Thread) -> _Thread:
-        self._threads[thread_id] = thread
-        self._threads.move_to_end(thread_id)
-        if len(self._threads) > THREADS_KEPT:
-            self._threads.popitem(last=False)
+        self._threads.put(thread_id, thread)
         return thread
 
     def _read_threads(

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Collection
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
@@ -25,10 +24,12 @@ import discord
 
 from bot.history.rest import Pace, Unbroken
 from bot.token_buckets import TokenBuckets
+from indexer.lru import LruCache
 from indexer.model import ChannelId
 
 JOINED_S = 10.0
 NOT_JOINED_S = 30.0
+REMEMBERED = 4_096  # answers; at PER_SECOND no more than 600 are asked for in NOT_JOINED_S
 
 # A member's requests: so many at once, and so many a minute in the long run. With more private threads than that, the
 # newest are asked about first, and the others as the budget grows.
@@ -60,7 +61,8 @@ class ThreadMembers:
         self._http = http
         self._unbroken = unbroken
         self.clock = clock
-        self._told: OrderedDict[tuple[ChannelId, int], tuple[float, bool]] = OrderedDict()  # asked when, joined or not
+        # By thread and member: joined or not.
+        self._told: LruCache[tuple[ChannelId, int], bool] = LruCache(REMEMBERED, clock=lambda: self.clock())
         self._asking: dict[tuple[ChannelId, int], asyncio.Task[None]] = {}
         self._budgets = TokenBuckets(MEMBER_PER_MINUTE, MEMBER_BURST, lambda: self.clock())
         self._pace = Pace(PER_SECOND, BURST)
@@ -69,11 +71,10 @@ class ThreadMembers:
 
     async def joined(self, member_id: int, threads: Collection[ChannelId]) -> frozenset[ChannelId]:
         """Those of `threads` (the most wanted first) that the member is known to be in; asks about the others."""
-        self._forget_old()
         waited_for = set()
         for thread_id in threads:
             key = (thread_id, member_id)
-            if self._known(key) is not None:
+            if self._told.get(key) is not None:
                 continue
             if key not in self._asking and self._budgets.take(member_id) == 0.0:
                 # No question is its parent: several wait for it, and it goes on when they give up. It ends by REQUEST_S
@@ -83,7 +84,7 @@ class ThreadMembers:
                 waited_for.add(self._asking[key])
         if waited_for:
             await asyncio.wait(waited_for, timeout=ANSWER_S)
-        return frozenset(thread_id for thread_id in threads if self._known((thread_id, member_id)))
+        return frozenset(thread_id for thread_id in threads if self._told.get((thread_id, member_id)))
 
     async def close(self) -> None:
         """Ends the questions that are still waiting for their turn."""
@@ -91,18 +92,6 @@ class ThreadMembers:
         for task in asking:
             task.cancel()
         await asyncio.gather(*asking, return_exceptions=True)
-
-    def _known(self, key: tuple[ChannelId, int]) -> bool | None:
-        """Whether the member is in the thread; None where that is not known any more."""
-        asked_s, joined = self._told.get(key, (0.0, None))
-        if joined is None:
-            return None
-        return joined if self.clock() - asked_s < (JOINED_S if joined else NOT_JOINED_S) else None
-
-    def _forget_old(self) -> None:
-        oldest = self.clock() - max(JOINED_S, NOT_JOINED_S)
-        while self._told and next(iter(self._told.values()))[0] <= oldest:
-            self._told.popitem(last=False)
 
     async def _ask(self, key: tuple[ChannelId, int]) -> None:
         thread_id, member_id = key
@@ -119,7 +108,7 @@ class ThreadMembers:
                     joined = False
                 except (discord.DiscordException, aiohttp.ClientError, OSError, RuntimeError):
                     return  # nothing is known, so it stays hidden; RuntimeError is aiohttp's word for a closed session
-                self._told[key] = (asked_s, joined)
-                self._told.move_to_end(key)
+                lifetime_s = JOINED_S if joined else NOT_JOINED_S
+                self._told.put(key, joined, lifetime_s=asked_s + lifetime_s - self.clock())
         finally:
             del self._asking[key]

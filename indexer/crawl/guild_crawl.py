@@ -16,6 +16,7 @@ from dataclasses import replace
 import aiosqlite
 
 from indexer.backoff import Backoff, with_retries
+from indexer.clock import now_ms
 from indexer.crawl.crawl_schedule import FIRST, CrawlSchedule, Turn
 from indexer.crawl.search_walk import SearchFailed, SearchWalk, Stretch, missed, sample_points
 from indexer.database.database import Database
@@ -23,7 +24,7 @@ from indexer.errors import ChannelClosed, ChannelGone, RetryLater
 from indexer.fair_semaphore import FairSemaphore
 from indexer.model import Channel, ChannelId, GuildId, Message, MessageId, PlaceId, ms_snowflake, snowflake_ms
 from indexer.ports import PAGE, History, SearchableHistory, SearchPage
-from indexer.progress import Tally, now_ms
+from indexer.progress import Tally
 from indexer.store import channels, guilds, messages, spans
 
 log = logging.getLogger(__name__)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from indexer.clock import now_ms
 from indexer.database.database import Database
 from indexer.errors import AfterimageError, ChannelClosed, ChannelGone
+from indexer.lru import LruCache
 from indexer.model import ChannelId, Hit, Message, MessageId
 from indexer.ports import History
-from indexer.progress import now_ms
 from indexer.store import messages
 from indexer.supervisor import Faults
 
@@ -22,7 +21,6 @@ log = logging.getLogger(__name__)
 
 FRESH_S = 60.0  # seconds for which an answer of Discord holds; deletions since then came by an event
 REMEMBERED = 4096  # answers
-NEVER = float("-inf")  # before any moment: a machine's clock begins near 0 when it starts
 NAME = "verifying hits"  # of this work among the faults
 
 
@@ -47,7 +45,8 @@ class HitVerifier:
         self._history = history
         self._keep = keep
         self._faults = faults
-        self._seen: OrderedDict[MessageId, tuple[float, dict[str, str]]] = OrderedDict()
+        # By message: the signed address of each link that it showed.
+        self._seen: LruCache[MessageId, dict[str, str]] = LruCache(REMEMBERED, FRESH_S)
 
     async def verify(self, hits: Sequence[Hit], deadline_s: float = 1.0) -> Verified:
         """Looks up the message of each hit, all at once, for at most `deadline_s` seconds.
@@ -90,17 +89,18 @@ class HitVerifier:
 
         None where the message does not show it. Raises RetryLater and ChannelClosed.
         """
-        if self._asked_s(message_id) < time.monotonic() - FRESH_S:
+        urls = self._seen.get(message_id)
+        if urls is None:
             message = await self._history.message(channel_id, message_id)
             if message is None:
                 return None
-            self._remember(message)
-        return self._seen[message_id][1].get(link)
+            urls = self._remember(message)
+        return urls.get(link)
 
     def forget(self, message_ids: Iterable[MessageId]) -> None:
         """An event told that these changed: the next hit on them is asked about again."""
         for message_id in message_ids:
-            self._seen.pop(message_id, None)
+            self._seen.pop(message_id)
 
     async def _purge(self, gone: dict[MessageId, Message | None], asked_ms: int) -> None:
         edited = [message for message in gone.values() if message is not None]
@@ -114,16 +114,10 @@ class HitVerifier:
             self._faults.add(NAME, error)
 
     def _unknown(self, hits: Sequence[Hit]) -> list[Hit]:
-        limit = time.monotonic() - FRESH_S
         first = {hit.place.message_id: hit for hit in reversed(hits)}
-        return [hit for message_id, hit in first.items() if self._asked_s(message_id) < limit]
+        return [hit for message_id, hit in first.items() if self._seen.get(message_id) is None]
 
-    def _asked_s(self, message_id: MessageId) -> float:
-        return self._seen[message_id][0] if message_id in self._seen else NEVER
-
-    def _remember(self, message: Message) -> None:
+    def _remember(self, message: Message) -> dict[str, str]:
         urls = {picture.link: picture.url for picture in message.pictures}
-        self._seen[message.id] = (time.monotonic(), urls)
-        self._seen.move_to_end(message.id)
-        if len(self._seen) > REMEMBERED:
-            self._seen.popitem(last=False)
+        self._seen.put(message.id, urls)
+        return urls

@@ -11,10 +11,10 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from indexer.clock import now_ms
 from indexer.crawl.removals import ChannelDeleted, GuildLeft, MessageChanged, MessagesDeleted, Removals
 from indexer.database.database import Database
 from indexer.model import Channel, ChannelId, Guild, GuildId, Message, MessageId, PlaceId
-from indexer.progress import now_ms
 from indexer.sentence import Sentence
 from indexer.store import channels, guilds, messages
 

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import Protocol
 
+from indexer.clock import now_ms
 from indexer.database.database import Database
 from indexer.errors import ChannelClosed, ChannelGone, RetryLater
+from indexer.lru import LruCache
 from indexer.model import ChannelId, GuildId, Message, ModelId, PlaceId
 from indexer.ports import History
-from indexer.progress import Tally, now_ms
+from indexer.progress import Tally
 from indexer.store import channels, embeddings, guilds, messages
 
 log = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ class OnDemand:
         self._pipeline = pipeline
         self._model_id = model_id
         self._keep = keep
-        self._looked: dict[ChannelId, float] = {}
+        self._looked: LruCache[ChannelId, bool] = LruCache(REMEMBERED, AGAIN_S)
 
     async def take_in(self, guild_id: GuildId, among: Collection[ChannelId], wait_s: float = WAIT_S) -> bool:
         """Whether a picture of these channels became searchable, within about `wait_s` seconds.
@@ -56,13 +57,13 @@ class OnDemand:
         """
         if self._db.room.low:
             return False
-        now = time.monotonic()
-        asleep = {channel_id for channel_id, at in self._looked.items() if now - at < AGAIN_S}
+        asleep = {channel_id for channel_id, _ in self._looked.items()}
         async with self._db.reader() as connection:
             blank = await embeddings.blank_channels(connection, guild_id, self._model_id, set(among) - asleep, CHANNELS)
         if not blank:
             return False
-        self._remember(blank, now)
+        for channel_id in blank:
+            self._looked.put(channel_id, True)
         tally, asked_ms = Tally(guild_id), now_ms()
         with suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
@@ -71,13 +72,6 @@ class OnDemand:
                 await tally.settled()
         log.info("guild %d: %d pictures taken in for a question", guild_id, tally.places_done)
         return tally.places_done > tally.failed
-
-    def _remember(self, channel_ids: Sequence[ChannelId], now: float) -> None:
-        for channel_id in channel_ids:
-            self._looked.pop(channel_id, None)
-            self._looked[channel_id] = now
-        for oldest in list(self._looked)[: max(len(self._looked) - REMEMBERED, 0)]:
-            del self._looked[oldest]
 
     async def _newest(self, channel_ids: Sequence[ChannelId]) -> list[Message]:
         """The newest messages with pictures of all these channels, newest first; a channel that fails is left out."""

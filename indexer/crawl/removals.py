@@ -17,12 +17,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from indexer.clock import now_ms
 from indexer.database.database import Database
 from indexer.database.journal import Journal
 from indexer.errors import ChannelClosed, ChannelGone, RetryLater
 from indexer.model import ChannelId, GuildId, MessageId, UserId
 from indexer.ports import History
-from indexer.progress import now_ms
 from indexer.store import audit, channels, guilds, messages, opt_outs
 from indexer.store.emptying import empty
 from indexer.supervisor import Faults, contained

@@ -14,9 +14,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from indexer.clock import now_ms
 from indexer.model import ChannelId, GuildId, Message, MessageId
 from indexer.ports import PAGE, SearchableHistory, SearchPage
-from indexer.progress import now_ms
 
 SEARCH_PAGE = 25  # Discord's largest page of search
 

@@ -13,12 +13,12 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from indexer.clock import now_ms
 from indexer.database.database import Database
 from indexer.errors import ChannelClosed, ChannelGone, RetryLater, Stop
 from indexer.fair_semaphore import FairSemaphore
 from indexer.model import ChannelId, GuildId, Message, MessageId
 from indexer.ports import PAGE, History
-from indexer.progress import now_ms
 from indexer.store import channels, guilds, messages
 
 log = logging.getLogger(__name__)

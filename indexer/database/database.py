@@ -10,7 +10,6 @@ import asyncio
 import json
 import os
 import sqlite3
-import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
@@ -38,7 +37,6 @@ __all__ = [
     "as_json",
     "connect_readonly",
     "first",
-    "now_ms",
     "open_database",
     "to_the_end",
 ]
@@ -311,8 +309,3 @@ async def first(connection: aiosqlite.Connection, sql: str, parameters: Iterable
 def as_json(ids: Iterable[int]) -> str:
     """Ids as one parameter, for `IN (SELECT value FROM json_each(?))`: any number of them, one prepared statement."""
     return json.dumps(list(ids))
-
-
-def now_ms() -> int:
-    """The time now, Unix milliseconds."""
-    return time.time_ns() // 1_000_000

@@ -7,11 +7,11 @@ import hashlib
 from typing import Protocol
 
 from indexer.backoff import Backoff
+from indexer.clock import now_ms
 from indexer.errors import ChannelClosed, LinkExpired, ReadersBusy, Reason, Rejected, RetryLater
 from indexer.ingest.items import Item
 from indexer.model import DecodedPicture, Message, PictureRef
 from indexer.ports import History
-from indexer.progress import now_ms
 
 # Tries for one file while its worker waits: 4 within about 5 s. What still fails is recorded, with a next attempt.
 FETCH_BACKOFF = Backoff(tries=4, first_s=0.5, longest_s=4.0)

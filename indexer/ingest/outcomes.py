@@ -8,11 +8,11 @@ from __future__ import annotations
 import numpy as np
 
 from indexer.backoff import Backoff
+from indexer.clock import now_ms
 from indexer.database.database import Database
 from indexer.errors import Reason
 from indexer.ingest.items import Content, Item, Prepared
 from indexer.model import Message, ModelId, PictureId, PlaceId, Vectors
-from indexer.progress import now_ms
 from indexer.store import embeddings, messages, pictures, places
 
 # A failed place is tried again after 1 minute, 2, 4, … at most a day, 12 times in all, over some two days; then only

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 
 from indexer.backoff import Backoff, with_retries
+from indexer.clock import now_ms
 from indexer.database.database import Database
 from indexer.errors import ChannelClosed, ChannelGone, Reason, RetryLater
 from indexer.fair_semaphore import FairSemaphore
@@ -19,7 +20,7 @@ from indexer.ingest.items import Item
 from indexer.ingest.outcomes import Outcomes
 from indexer.model import ChannelId, GuildId, Message, MessageId, ModelId, PictureId, PlaceId
 from indexer.ports import History
-from indexer.progress import Tally, now_ms
+from indexer.progress import Tally
 from indexer.store import channels, embeddings, guilds, jobs, messages, places
 from indexer.store.places import PendingPlace
 

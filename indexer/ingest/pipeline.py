@@ -26,6 +26,7 @@ from dataclasses import replace
 from types import TracebackType
 
 from indexer.backoff import Backoff
+from indexer.clock import now_ms
 from indexer.crawl import guild_crawl
 from indexer.crawl.sweep import Sweep
 from indexer.database.database import Database
@@ -38,7 +39,7 @@ from indexer.ingest.outcomes import Outcomes, mean_vector
 from indexer.ingest.pending import PendingPlaces
 from indexer.model import ChannelId, DecodedPicture, GuildId, Message, ModelId, PlaceId
 from indexer.ports import Encoder, History, Priority
-from indexer.progress import Progress, State, Tally, now_ms
+from indexer.progress import Progress, State, Tally
 from indexer.sentence import Sentence
 from indexer.settings import Settings
 from indexer.store import embeddings, messages, places

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 import aiosqlite
 
+from indexer.clock import now_ms
 from indexer.model import Band, Filter, GuildId, Hit, PictureId, ms_snowflake
 from indexer.search import picture_facts
 from indexer.search.hits import hit_at
@@ -51,7 +50,7 @@ async def _newest(connection: aiosqlite.Connection, guild_id: GuildId, filter: F
     low, days = high, 1
     while low > first and len(found) < count:
         # The newest span has no end: a clock may be behind Discord's.
-        start = min(low, ms_snowflake(round(time.time() * 1000)))
+        start = min(low, ms_snowflake(now_ms()))
         low, high = max(start - (days * DAY_MS << 22), first), low
         days *= 2
         rows = await connection.execute_fetchall(

@@ -9,7 +9,7 @@ from typing import Any
 
 import aiosqlite
 
-from indexer.database.database import now_ms
+from indexer.clock import now_ms
 from indexer.model import GuildId, UserId
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import aiosqlite
 
-from indexer.database.database import first, now_ms
+from indexer.clock import now_ms
+from indexer.database.database import first
 from indexer.model import ChannelId, GuildId, JobId, MessageId, UserId
 from indexer.sentence import Sentence
 

@@ -8,7 +8,8 @@ from typing import Literal
 
 import aiosqlite
 
-from indexer.database.database import as_json, first, now_ms
+from indexer.clock import now_ms
+from indexer.database.database import as_json, first
 from indexer.model import ChannelId, GuildId, Message, MessageId, PlaceId, UserId
 from indexer.store import message_pictures
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import aiosqlite
 
-from indexer.database.database import now_ms
+from indexer.clock import now_ms
 from indexer.model import GuildId, UserId
 
 EVERYWHERE = GuildId(0)

@@ -11,7 +11,6 @@ import asyncio
 import logging
 import secrets
 import threading
-import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
@@ -19,6 +18,7 @@ from pathlib import Path
 from sys import maxsize
 from typing import TYPE_CHECKING, TypeVar
 
+from indexer.clock import now_ms
 from indexer.database.database import Database, to_the_end
 from indexer.model import GuildId, ModelId
 from indexer.platforms.files import delete
@@ -96,7 +96,7 @@ class Maintenance:
 
     async def _publish(self, db: Database, work: CompactionPlan) -> bool:
         """The one transaction. False when the guild has gone, or somebody has published, since the draft was made."""
-        now_ms = int(time.time() * 1000)
+        created_ms = now_ms()
         async with db.transaction() as tx:
             covered = list(
                 await tx.execute_fetchall(
@@ -114,7 +114,7 @@ class Maintenance:
                 " created_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     (work.guild_id, work.model_id, r.name, r.vectors, r.places, r.byte_count, r.table_crc,
-                     r.vectors_crc, now_ms)
+                     r.vectors_crc, created_ms)
                     for r in work.records
                 ],
             )  # fmt: skip

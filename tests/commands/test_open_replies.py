@@ -129,7 +129,7 @@ async def test_after_fifteen_minutes_nothing_of_a_member_is_left(replies: OpenRe
         replies.remember(Reply(owner_id=member))
     clock.now += LIFETIME_S + 1
     assert replies.find("similar-AAAAAAAAAAAA") is None
-    assert (len(replies), replies._by_owner) == (0, {})
+    assert len(replies) == len(replies._open._values) == 0
 
 
 async def test_presses_on_made_up_buttons_are_counted_too(replies: OpenReplies) -> None:

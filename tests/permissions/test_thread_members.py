@@ -155,7 +155,7 @@ async def test_nothing_of_a_member_is_kept_for_longer_than_it_counts() -> None:
     await members.joined(1, ids(10))
     clock.now += NOT_JOINED_S
     await members.joined(2, ids(1))
-    assert {user for _, user in members._told} == {2}
+    assert {user for _, user in members._told._values} == {2}
 
 
 async def test_closing_ends_what_is_being_asked() -> None:

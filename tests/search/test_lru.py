@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,6 +35,53 @@ def test_no_more_is_kept_than_fits_and_nothing_is_mixed_up(puts: list[tuple[int,
         assert len(recent) <= size
         assert recent.get(key) == value
     assert all(recent.get(key) in (None, value) for key, value in latest.items())
+
+
+@pytest.mark.parametrize("lifetime_s", [None, 5.0])
+def test_what_was_only_looked_at_goes_as_early_as_before(lifetime_s: float | None) -> None:
+    recent: LruCache[str, int] = LruCache(2, lifetime_s)
+    recent.put("a", 1)
+    recent.put("b", 2)
+    assert recent.peek("a") == 1
+    recent.put("c", 3)
+    assert recent.items() == [("b", 2), ("c", 3)]
+
+
+def test_a_value_lives_as_long_as_was_said_and_no_longer() -> None:
+    now = [1000.0]
+    recent: LruCache[str, int] = LruCache(9, 5.0, lambda: now[0])
+    recent.put("short", 1, lifetime_s=2.0)
+    recent.put("usual", 2)
+    recent.put("over", 3, lifetime_s=-1.0)
+    assert recent.items() == [("short", 1), ("usual", 2)]
+    now[0] += 2.0
+    assert (recent.get("short"), recent.peek("usual"), len(recent)) == (None, 2, 1)
+    now[0] += 2.9
+    recent.get("usual")  # that it is asked for does not lengthen its life
+    now[0] += 0.1
+    assert (recent.get("usual"), len(recent)) == (None, 0)
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.sampled_from([1.0, 3.0, 30.0]), st.floats(0.0, 5.0)), max_size=60))
+def test_nothing_is_told_or_held_for_longer_than_the_longest_life(steps: list[tuple[int, float, float]]) -> None:
+    now = [0.0]
+    recent: LruCache[int, float] = LruCache(99, clock=lambda: now[0])
+    for key, lifetime_s, wait_s in steps:
+        now[0] += wait_s
+        end = recent.get(key)
+        assert end is None or now[0] < end
+        recent.put(key, now[0] + lifetime_s, lifetime_s=lifetime_s)
+    now[0] += 30.0
+    assert recent.get(99) is None
+    assert len(recent._values) == 0
+
+
+def test_what_is_forgotten_is_gone() -> None:
+    recent: LruCache[str, int] = LruCache(2)
+    recent.put("a", 1)
+    recent.pop("a")
+    recent.pop("never there")
+    assert recent.get("a") is None
 
 
 def variants() -> list[Query]:
