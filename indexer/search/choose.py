@@ -1,4 +1,4 @@
-"""Which of the candidates become hits, in which order, and which pictures are one hit together. Pure."""
+"""The last stage: which candidates become hits, in which order, and which pictures are one hit together."""
 
 from __future__ import annotations
 
@@ -6,32 +6,73 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from indexer.model import PictureId, Place
+from indexer.database.database import Database
+from indexer.model import Hit, PictureId, Place
 from indexer.query.query import Query
+from indexer.search import picture_facts
+from indexer.search.copies import groups_of_copies, repeated_elsewhere
+from indexer.search.hits import hit_at
 from indexer.search.picture_facts import PictureFacts
 from indexer.search.rank import cosines, diverse, groups_of_alike, hamming
 from indexer.search.relevance import Judged
+from indexer.search.stages import Search
+from indexer.store import places
+from indexer.store.places import PlaceDetail
 
 # Two pictures are shown as one hit when they are this close: hashes of two encodings of one picture differ by a few
 # bits, and a cosine this high is the same picture to the model.
 ALIKE_BITS = 6
 ALIKE_COSINE = 0.985
+# Of the fused list so many are looked at closely: what collapses into another hit must not leave the answer short.
+RANKED = 40
+RANKED_A_HIT = 4
+
+Shown = Mapping[PictureId, tuple[Place, ...]]  # the places of each picture inside the filter, newest first
+
+
+class Choose:
+    """Writes `hits`, with all that a reply shows of them, as SQLite has it at this moment."""
+
+    name = "choose"
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def run(self, search: Search) -> None:
+        query, facts, typical = search.query, search.facts, search.calibration.typical
+        top = list(search.scores)[: max(RANKED, RANKED_A_HIT * query.count)]
+        async with self._db.reader() as connection:
+            shown = await picture_facts.places(connection, query.guild_id, top, query.filter)
+            found = [search.judged[picture_id] for picture_id in top if picture_id in shown]
+            chosen = choose(query, found, facts, search.scores, shown)
+            copies: Mapping[PictureId, tuple[PictureId, ...]] = {}
+            if repeated_elsewhere([alike for _, alike in chosen], facts, typical):
+                shown = await picture_facts.places(connection, query.guild_id, list(facts), query.filter)
+                copies = groups_of_copies(facts, shown, typical)
+            leading = [_leading(judged, shown) for judged, _ in chosen]
+            details = await places.describe(connection, [place.place_id for place in leading])
+        search.hits = tuple(
+            _hit(judged, alike, place, detail, shown, copies)
+            for (judged, alike), place in zip(chosen, leading, strict=True)
+            # Neither can happen inside one snapshot; were it to, silence beats a leak.
+            if (detail := details.get(place.place_id)) is not None and detail.channel_id in query.filter.channels
+        )
 
 
 def choose(
     query: Query,
     found: Sequence[Judged],
     facts: Mapping[PictureId, PictureFacts],
-    fused: Mapping[PictureId, float],
-    shown: Mapping[PictureId, tuple[Place, ...]],
+    scores: Mapping[PictureId, float],
+    shown: Shown,
 ) -> list[tuple[Judged, list[PictureId]]]:
-    """The hits in their order, each with the pictures that are one with it (itself first)."""
+    """The hits in their order, each with the pictures that are one with it (itself first). Pure."""
     if not found:
         return []
-    order = sorted(found, key=lambda one: (-fused[one.picture_id], -shown[one.picture_id][0].message_id))
-    vectors = np.stack([facts[one.picture_id].vector for one in order])
+    order = sorted(found, key=lambda judged: (-scores[judged.picture_id], -shown[judged.picture_id][0].message_id))
+    vectors = np.stack([facts[judged.picture_id].vector for judged in order])
     likeness = cosines(vectors, vectors)
-    hashes = [facts[one.picture_id].perceptual_hash for one in order]
+    hashes = [facts[judged.picture_id].perceptual_hash for judged in order]
     pairs = [
         (left, right)
         for left, right in zip(*np.nonzero(np.triu(likeness >= ALIKE_COSINE, 1)), strict=True)
@@ -39,11 +80,41 @@ def choose(
     ]
     groups = groups_of_alike([(int(left), int(right)) for left, right in pairs], len(order))
     heads = [group[0] for group in groups]
-    relevance = [fused[order[head].picture_id] for head in heads]
+    relevance = [scores[order[head].picture_id] for head in heads]
     best = max(relevance)
-    picked = diverse([one / best for one in relevance], vectors[heads], query.count, query.diversity)
-    return [(order[heads[one]], [order[member].picture_id for member in groups[one]]) for one in picked]
+    picked = diverse([score / best for score in relevance], vectors[heads], query.count, query.diversity)
+    return [(order[heads[at]], [order[member].picture_id for member in groups[at]]) for at in picked]
 
 
 def _hashes_agree(left: int | None, right: int | None) -> bool:
     return left is not None and right is not None and hamming(left, right) <= ALIKE_BITS
+
+
+def _leading(judged: Judged, shown: Shown) -> Place:
+    """The place that stands for the hit: the message whose words matched, else the newest of the picture itself."""
+    own = shown[judged.picture_id]
+    return next((place for place in own if place.message_id == judged.best_message), own[0])
+
+
+def _hit(
+    judged: Judged,
+    alike: Sequence[PictureId],
+    place: Place,
+    detail: PlaceDetail,
+    shown: Shown,
+    copies: Mapping[PictureId, tuple[PictureId, ...]],
+) -> Hit:
+    """The hit whose leading place is `place`; `copies` are for each picture all that are copies of one first post."""
+    everywhere = {shown_at for picture_id in alike for shown_at in shown[picture_id]}
+    repeated = {
+        shown_at for picture_id in alike for copy_id in copies.get(picture_id, ()) for shown_at in shown[copy_id]
+    }
+    return hit_at(
+        judged.picture_id,
+        place,
+        detail,
+        judged.band,
+        tuple(sorted(everywhere - {place}, reverse=True)),
+        copies=tuple(sorted(repeated - everywhere, reverse=True)),
+        parts=judged.parts,
+    )

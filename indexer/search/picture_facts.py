@@ -24,6 +24,8 @@ from indexer.model import (
 )
 from indexer.store.filter_sql import PLACE_INSIDE, filter_values
 
+Version = tuple[int, int]  # of a guild's index, as `version` reads it
+
 
 @dataclass(frozen=True, slots=True)
 class PictureFacts:
@@ -77,7 +79,7 @@ async def places(
     return {picture_id: tuple(shown) for picture_id, shown in found.items()}
 
 
-async def version(connection: aiosqlite.Connection, guild_id: GuildId) -> tuple[int, int]:
+async def version(connection: aiosqlite.Connection, guild_id: GuildId) -> Version:
     """Changes whenever something changes that a search of the guild may find or show.
 
     The log's numbers only grow, and lines that are dropped from it are covered first: so the larger of the last line

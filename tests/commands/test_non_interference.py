@@ -32,7 +32,7 @@ from indexer.query.grammar import parse
 from indexer.query.query import Query
 from indexer.reports import data_export, overview
 from indexer.reports.coverage import coverage
-from indexer.search import picture_facts, reposts, search
+from indexer.search import calibrations, choose, picture_facts, reposts, retrieve
 from indexer.search.author_lookup import authors_named
 from indexer.search.reposts import compare, described
 from indexer.store import places
@@ -192,8 +192,10 @@ def small_limits() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in (("LEAST_WALKED", 3), ("MOST_WALKED", 5), ("COMMON", 6), ("MAX_TRIGRAMS", 2)):
             patch.setattr(text_search, name, value)
-        for name, value in (("SAMPLE", 17), ("CANDIDATES", 5), ("CANDIDATES_A_HIT", 1), ("RANKED", 3)):
-            patch.setattr(search, name, value)
+        for name, value in (("CANDIDATES", 5), ("CANDIDATES_A_HIT", 1)):
+            patch.setattr(retrieve, name, value)
+        patch.setattr(choose, "RANKED", 3)
+        patch.setattr(calibrations, "SAMPLE", 17)
         patch.setattr(reposts, "MAX_PICTURES", 8)
         yield
 

@@ -1,0 +1,30 @@
+"""The third stage: what the vector index found and what the text index found become one order."""
+
+from __future__ import annotations
+
+from indexer.search.rank import reciprocal_rank_fusion
+from indexer.search.relevance import copies_first
+from indexer.search.stages import Search
+
+# Beside a picture, words weigh half of what they weigh alone.
+WITH_PICTURES = 0.5
+# Half of the question said hardly answers it: MRR 0.95 with this power, 0.92 with 4, 0.85 with 2.
+SHARE_POWER = 8
+
+
+class Fuse:
+    """Writes `scores`: reciprocal rank fusion of the candidates that were judged worth showing."""
+
+    name = "fuse"
+
+    def __init__(self, words_weight: float) -> None:
+        """`words_weight`: what the text index counts beside the vector index, which counts 1."""
+        self._words_weight = words_weight
+
+    async def run(self, search: Search) -> None:
+        weight = self._words_weight * (WITH_PICTURES if search.query.has_pictures else 1.0)
+        near = [(picture_id, 1.0) for picture_id in copies_first(search.near, search.judged)]
+        said = [
+            (hit.picture_id, weight * hit.share**SHARE_POWER) for hit in search.said if hit.picture_id in search.judged
+        ]
+        search.scores = reciprocal_rank_fusion([near, said])

@@ -1,0 +1,23 @@
+"""The second stage: which candidates are worth showing. The rule is in relevance.py."""
+
+from __future__ import annotations
+
+from indexer.search.relevance import judge
+from indexer.search.stages import Search
+
+
+class Judge:
+    """Writes `judged`."""
+
+    name = "judge"
+
+    async def run(self, search: Search) -> None:
+        search.judged = judge(
+            search.query,
+            search.target,
+            search.calibration,
+            search.near,
+            search.said,
+            search.facts,
+            search.searched,
+        )

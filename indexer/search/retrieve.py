@@ -1,0 +1,89 @@
+"""The first stage: candidates, from the vector index and from the text index at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import aiosqlite
+
+from indexer.database.database import Database
+from indexer.model import Candidate, ModelId, PictureId
+from indexer.query.query import Query
+from indexer.search import picture_facts
+from indexer.search.stages import Search
+from indexer.supervisor import both
+from indexer.text import text_search
+from indexer.text.terms import cut_phrase
+from indexer.text.text_search import WordHit
+from indexer.vectors.index import IndexAnswer, VectorIndex
+
+# Candidates from each side: enough that what collapses, is excluded or too far off leaves a full answer.
+CANDIDATES = 100
+CANDIDATES_A_HIT = 4
+
+
+class Retrieve:
+    """Writes `near`, `said`, `facts`, `searched` and `floor`."""
+
+    name = "retrieve"
+
+    def __init__(self, db: Database, index: VectorIndex, model_id: ModelId, *, with_words: bool) -> None:
+        """`with_words`: the text index is asked for every question with words; else only for phrases."""
+        self._db = db
+        self._index = index
+        self._model_id = model_id
+        self._with_words = with_words
+
+    async def run(self, search: Search) -> None:
+        query = search.query
+        limit = max(CANDIDATES, CANDIDATES_A_HIT * query.count)
+        answer, said = await both(self._nearest(search, limit), self._saying(search, limit))
+        candidates = [found for found in answer.candidates if found.picture_id not in query.not_pictures]
+        search.said = [hit for hit in said if hit.picture_id not in query.not_pictures]
+        async with self._db.reader() as connection:
+            search.near = await _with_the_phrases(connection, query, candidates)
+            wanted = [*search.near, *(hit.picture_id for hit in search.said)]
+            search.facts = await picture_facts.facts(connection, self._model_id, wanted)
+        search.searched, search.floor = answer.searched, answer.floor
+
+    async def _nearest(self, search: Search, limit: int) -> IndexAnswer:
+        query = search.query
+        with search.clock.stage("vectors"):
+            return await asyncio.to_thread(
+                self._index.search, query.guild_id, self._model_id, search.target.vector, limit, query.filter
+            )
+
+    async def _saying(self, search: Search, limit: int) -> list[WordHit]:
+        query = search.query
+        if not query.has_words or not (self._with_words or query.phrases):
+            return []
+        with search.clock.stage("words"):
+            async with self._db.reader() as connection:
+                return await text_search.ranked(
+                    connection,
+                    query.guild_id,
+                    query.words,
+                    query.filter,
+                    limit,
+                    phrases=query.phrases,
+                    without=query.without,
+                )
+
+
+async def _with_the_phrases(
+    connection: aiosqlite.Connection, query: Query, candidates: Sequence[Candidate]
+) -> list[PictureId]:
+    """Those candidates that some message shows with all of the phrases and none of the excluded words."""
+    if not (query.phrases or query.without):
+        return [candidate.picture_id for candidate in candidates]
+    allowed = {place.message_id for candidate in candidates for place in candidate.places}
+    for phrase in query.phrases:
+        allowed &= await text_search.saying_all(connection, cut_phrase(phrase), allowed)
+    for unwanted in query.without:
+        allowed -= await text_search.saying_all(connection, cut_phrase(unwanted), allowed)
+    return [
+        candidate.picture_id
+        for candidate in candidates
+        if any(place.message_id in allowed for place in candidate.places)
+    ]
