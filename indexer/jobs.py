@@ -19,6 +19,8 @@ from indexer.store import audit, guilds, jobs, places
 from indexer.store.jobs import Job, JobState, Scope, ScopeKind
 from indexer.supervisor import Faults, contained, supervised
 
+__all__ = ["SERVER", "Job", "JobRefused", "JobState", "Jobs", "Scope", "ScopeKind", "Why"]
+
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)

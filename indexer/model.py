@@ -22,6 +22,8 @@ PlaceId = NewType("PlaceId", int)  # rowid in `places`
 ModelId = NewType("ModelId", int)  # rowid in `models`
 JobId = NewType("JobId", int)
 
+EVERYWHERE = GuildId(0)  # stands for all guilds where somebody opts out
+
 Pixels = npt.NDArray[np.uint8]  # [H, W, 3], RGB
 Vectors = npt.NDArray[np.float32]  # [n, d] or [d], rows of unit length
 
@@ -247,6 +249,27 @@ class Candidate:
     picture_id: PictureId
     score: float
     places: tuple[Place, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceDetail:
+    """Everything that a hit shows of a place. Pixels are the posted file's where Discord said so; 0: nobody knows."""
+
+    source: Source
+    flags: PlaceFlag
+    place_id: PlaceId
+    picture_id: PictureId | None
+    guild_id: GuildId
+    channel_id: ChannelId
+    message_id: MessageId
+    author_id: UserId
+    author_name: str
+    content: str
+    link: str
+    file_name: str
+    alt_text: str
+    width: int
+    height: int
 
 
 class Band(StrEnum):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from indexer.backoff import Backoff
 from indexer.crawl.hit_verifier import HitVerifier
@@ -15,26 +15,28 @@ from indexer.crawl.live import Live
 from indexer.crawl.on_demand import OnDemand
 from indexer.crawl.removals import NAME as REMOVALS
 from indexer.crawl.removals import GuildLeft, OptedOut, Removals, opt_out
-from indexer.database.database import Database, open_database
+from indexer.database.database import FILE_NAME, Database, open_database
 from indexer.database.journal import FILE_NAME as JOURNAL
 from indexer.database.journal import Journal
+from indexer.disk_notices import DiskNotices
 from indexer.encode.encoder import open_encoder
 from indexer.errors import TellPerson
 from indexer.ingest.pipeline import Pipeline, open_pipeline
 from indexer.jobs import Jobs
 from indexer.long_work import LongWork, open_long_work
-from indexer.model import GuildId, ModelId, ModelSpec, UserId
+from indexer.model import EVERYWHERE, GuildId, ModelId, ModelSpec, UserId
 from indexer.pictures.decoder import READERS_VERSION, Decoder, open_decoder
 from indexer.pictures.fetch import Fetcher, open_fetcher
 from indexer.ports import Encoder, History
-from indexer.reports import status
+from indexer.reports.reports import Reports
 from indexer.reports.status import Status
 from indexer.search.model_switch import GuildSearcher, OpenModel, open_searcher
+from indexer.search.reposts import RepostFinder
 from indexer.settings import ModelSettings, Settings
-from indexer.store import audit, embeddings, forget, guilds, messages, opt_outs, places
+from indexer.store import application, audit, embeddings, messages, opt_outs, places
 from indexer.store.emptying import empty
-from indexer.store.opt_outs import EVERYWHERE
 from indexer.supervisor import Faults, supervised
+from indexer.upkeep import Upkeep
 from indexer.vectors.index import VectorIndex
 from indexer.vectors.scan import Accelerator
 
@@ -42,9 +44,6 @@ logger = logging.getLogger(__name__)
 
 SEGMENTS = "segments"  # the folder of sealed files, below the data folder
 
-# How often the index is looked after. Looking costs a few queries where nothing has changed; what was deleted is out of
-# every answer at once, and out of the files within index.purge_after_s.
-MAINTAIN_S = 15.0
 UPKEEP_RESTARTS = Backoff(tries=0, first_s=15.0, longest_s=300.0)
 
 
@@ -55,6 +54,8 @@ class Service:
     settings: Settings
     db: Database
     index: VectorIndex
+    reports: Reports
+    upkeep: Upkeep
     encoder: Encoder
     decoder: Decoder
     fetcher: Fetcher
@@ -64,18 +65,27 @@ class Service:
     searcher: GuildSearcher
     hit_verifier: HitVerifier
     long_work: LongWork
+    reposts: RepostFinder
     jobs: Jobs
     removals: Removals
+    disk_notices: DiskNotices
     faults: Faults  # of all background work, the bot's too
     model_id: ModelId
 
     async def status(self) -> Status:
-        async with self.db.reader() as connection:
-            return await status.read(connection)
+        return await self.reports.status()
 
     async def consented(self) -> frozenset[GuildId]:
-        async with self.db.reader() as connection:
-            return frozenset(await guilds.consented(connection))
+        return await self.reports.consented()
+
+    async def claim(self, application_id: int, *, adopt: bool) -> int | None:
+        """Records that this application (Discord's word for a bot's account) reads into the data folder.
+
+        Raises StorageError where the folder is another application's, unless `adopt`: then it is this one's from now
+        on, and the former one's id is returned.
+        """
+        async with self.db.transaction(durable=True) as tx:
+            return await application.claim(tx, application_id, adopt=adopt)
 
     async def forget_guild(self, guild_id: GuildId) -> None:
         """The bot has left: all that was read there goes, from the database and from the sealed files.
@@ -117,32 +127,28 @@ class Service:
             await audit.add(tx, "privacy.return", guild_id=guild_id, actor_id=user_id)
 
 
-async def retry_failed(db: Database, guild_id: GuildId | None = None) -> int:
-    """Lets every failed picture be tried again; returns how many."""
-    async with db.transaction() as tx:
-        count = await places.retry(tx, guild_id)
-        await audit.add(tx, "retry", guild_id=guild_id, detail={"places": count})
-    return count
-
-
 @dataclass(frozen=True, slots=True)
 class Store:
     """What deletes and rewrites, and needs no model: open while no bot runs."""
 
-    settings: Settings
     db: Database
-    index: VectorIndex
+    upkeep: Upkeep
 
     async def forget_user(self, user_id: UserId, where: GuildId = EVERYWHERE, *, by: UserId | None = None) -> int:
         """As `Service.forget_user`. Raises RetryLater where the database is busy."""
         return await opt_out(self.db, user_id, where, by)
 
 
+def database_path(settings: Settings) -> Path:
+    """Where the database is, or will be."""
+    return settings.data_dir / FILE_NAME
+
+
 @asynccontextmanager
 async def open_store(settings: Settings) -> AsyncIterator[Store]:
     """Writing, until the block ends. Raises StorageError, naming who has the data folder, while a bot runs on it."""
     async with open_database(settings.data_dir) as db, open_index(db, settings) as index:
-        yield Store(settings, db, index)
+        yield Store(db, Upkeep(db, index))
 
 
 @asynccontextmanager
@@ -227,15 +233,16 @@ async def open_service(
         watching = tasks.create_task(supervised("room on the disk", db.room.watch, faults), name="room on the disk")
         jobs = Jobs(db, pipeline, tasks, faults)
         purge_after_s = settings.index.purge_after_s
-        keeping_up = supervised(
-            "upkeep", lambda: _keep_up(db, index, purge_after_s, jobs.ended), faults, backoff=UPKEEP_RESTARTS
-        )
-        upkeep = tasks.create_task(keeping_up, name="upkeep")
+        upkeep = Upkeep(db, index)
+        keeping = supervised("upkeep", lambda: upkeep.keep(purge_after_s, jobs.ended), faults, backoff=UPKEEP_RESTARTS)
+        keeping_up = tasks.create_task(keeping, name="upkeep")
         try:
             yield Service(
                 settings=settings,
                 db=db,
                 index=index,
+                reports=Reports(db),
+                upkeep=upkeep,
                 encoder=encoder,
                 decoder=decoder,
                 fetcher=fetcher,
@@ -245,14 +252,16 @@ async def open_service(
                 searcher=searcher,
                 hit_verifier=HitVerifier(db, history, keep, faults),
                 long_work=long_work,
+                reposts=RepostFinder(db, long_work, searcher),
                 jobs=jobs,
                 removals=removals,
+                disk_notices=DiskNotices(db),
                 faults=faults,
                 model_id=model_id,
             )
         finally:
             await jobs.drain()
-            upkeep.cancel()
+            keeping_up.cancel()
             repeating.cancel()
             watching.cancel()
 
@@ -261,7 +270,7 @@ async def open_service(
 class ReadOnly:
     """What a search needs, and nothing that writes."""
 
-    db: Database
+    reports: Reports
     encoder: Encoder
     searcher: GuildSearcher
 
@@ -289,22 +298,4 @@ async def open_search(settings: Settings, encoder: Encoder | None = None) -> Asy
         searcher = await stack.enter_async_context(
             open_searcher(db, index, encoder, model_id, settings.search, _opener(settings))
         )
-        yield ReadOnly(db, encoder, searcher)
-
-
-async def _keep_up(db: Database, index: VectorIndex, purge_after_s: float, woken: asyncio.Event) -> None:
-    """Seals, compacts and purges index and database whenever that is due, until cancelled; at once when `woken`.
-
-    Raises what kept it from that: it runs under the supervisor.
-    """
-    while True:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(MAINTAIN_S):
-                await woken.wait()
-        woken.clear()
-        if not db.room.low:  # a segment is written beside those that it replaces
-            await index.maintain(db)
-        async with db.reader() as connection:
-            since_s = await forget.residue_since(connection)
-        if since_s is not None and time.time() - since_s > purge_after_s:
-            await forget.purge(db)  # False: a reader was in the way, the next round tries again
+        yield ReadOnly(Reports(db), encoder, searcher)

@@ -11,6 +11,7 @@ import pytest
 
 from bot.control.operations import upkeep
 from indexer import service as service_module
+from indexer import upkeep as upkeep_module
 from indexer.backoff import Backoff
 from indexer.encode import gpu_scan
 from indexer.encode.gpu_scan import GpuScan
@@ -219,7 +220,7 @@ async def test_a_guild_that_was_left_is_gone_and_its_opt_outs_stay(service: Serv
 async def test_the_index_is_looked_after_and_a_fault_there_ends_nothing(
     settings: Settings, history: EmptyHistory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service_module, "MAINTAIN_S", 0.01)
+    monkeypatch.setattr(upkeep_module, "MAINTAIN_S", 0.01)
     monkeypatch.setattr(service_module, "UPKEEP_RESTARTS", Backoff(tries=0, first_s=0.001, longest_s=0.002))
     looked: list[Exception | None] = [RetryLater("busy"), ZeroDivisionError("ours"), None, None]
     done = asyncio.Event()
@@ -239,7 +240,7 @@ async def test_the_index_is_looked_after_and_a_fault_there_ends_nothing(
 async def test_the_index_is_looked_after_as_soon_as_a_job_ends(
     settings: Settings, history: EmptyHistory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service_module, "MAINTAIN_S", 1_000.0)
+    monkeypatch.setattr(upkeep_module, "MAINTAIN_S", 1_000.0)
     looked = asyncio.Event()
 
     async def maintain(*_: object) -> None:
@@ -305,7 +306,7 @@ async def test_compact_leaves_no_byte_of_a_deleted_message(settings: Settings, h
 async def test_a_running_bot_purges_what_was_deleted_by_itself(
     settings: Settings, history: EmptyHistory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service_module, "MAINTAIN_S", 0.05)
+    monkeypatch.setattr(upkeep_module, "MAINTAIN_S", 0.05)
     soon = replace(settings, index=replace(settings.index, purge_after_s=0.0))
     async with open_service(soon, history, Encoder()) as service:
         await service.live.on_guild_join(GUILD)

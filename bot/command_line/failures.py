@@ -12,11 +12,10 @@ from bot.config.loader import Config
 from bot.links import is_discord, jump_link
 from bot.observability import terminal
 from bot.texts.errors import english
-from indexer.database.database import open_database
 from indexer.errors import Rejected
 from indexer.model import GuildId
-from indexer.reports import failures
 from indexer.reports.failures import Failure
+from indexer.reports.reports import open_reports
 
 NAME_CHARACTERS = 40  # of a name in a line
 
@@ -26,8 +25,8 @@ def show(config: Config, arguments: argparse.Namespace) -> None:
     guild_id = None if arguments.guild is None else GuildId(arguments.guild)
 
     async def read() -> tuple[list[Failure], int]:
-        async with open_database(config.settings.data_dir, write=False) as db, db.reader() as connection:
-            return await failures.newest(connection, max(arguments.count, 0), guild_id=guild_id)
+        async with open_reports(config.settings.data_dir) as reports:
+            return await reports.failures(max(arguments.count, 0), guild_id=guild_id)
 
     found, total = asyncio.run(read())
     opens = is_discord(config.discord.api_base)

@@ -20,13 +20,22 @@ from bot.texts import Language
 from bot.texts.errors import english
 from indexer.clock import now_ms
 from indexer.errors import Rejected, TellPerson
-from indexer.model import Band, Channel, ChannelId, DecodedPicture, Filter, GuildId, Hit, SearchResult, UserId
+from indexer.model import (
+    EVERYWHERE,
+    Band,
+    Channel,
+    ChannelId,
+    DecodedPicture,
+    Filter,
+    GuildId,
+    Hit,
+    SearchResult,
+    UserId,
+)
 from indexer.pictures.decoder import open_decoder
 from indexer.query.grammar import Reference, Wish, parse
 from indexer.query.query import Query
-from indexer.reports import data_export
 from indexer.service import ReadOnly, open_search
-from indexer.store import channels, guilds, opt_outs
 
 NAME_CHARACTERS = 60  # of a name in a line
 NOBODY = UserId(0)  # whose turn it is to have a picture opened: this process has one question
@@ -70,8 +79,7 @@ async def _search(config: Config, arguments: argparse.Namespace) -> None:
         raise TellPerson("cli-nothing-asked")
     async with open_search(config.settings) as reader:
         guild_id = await _guild(reader, arguments.guild)
-        async with reader.db.reader() as connection:
-            stored = await channels.of_guild(connection, guild_id)
+        stored = await reader.reports.channels(guild_id)
         filter_ = await _filter(reader, guild_id, stored, wish)
         pictures = () if arguments.image is None else (await _picture(config, reader, arguments.image),)
         count = min(wish.count or config.settings.search.default_count, config.settings.search.max_count)
@@ -86,8 +94,7 @@ async def _search(config: Config, arguments: argparse.Namespace) -> None:
 
 
 async def _guild(reader: ReadOnly, wanted: int | None) -> GuildId:
-    async with reader.db.reader() as connection:
-        known = await guilds.known(connection)
+    known = await reader.reports.guilds()
     listed = ", ".join(f"{guild.id} ({guild.name})" for guild in known) or "none"
     if wanted is None and len(known) == 1:
         return known[0].id
@@ -101,19 +108,20 @@ async def _guild(reader: ReadOnly, wanted: int | None) -> GuildId:
 async def _filter(reader: ReadOnly, guild_id: GuildId, stored: Sequence[Channel], wish: Wish) -> Filter:
     everything = frozenset(channel.id for channel in stored)
     authors: set[UserId] = set()
-    for one in wish.authors:
-        async with reader.db.reader() as connection:
-            found = [UserId(one.id)] if one.id is not None else await data_export.named(connection, guild_id, one.name)
-        if not found:
-            raise TellPerson("cli-author", name=one.name)
-        authors.update(found)
-    async with reader.db.reader() as connection:
-        leaving = await opt_outs.unfinished(connection)
+    for author in wish.authors:
+        if author.id is not None:
+            authors.add(UserId(author.id))
+            continue
+        named = await reader.reports.authors_named(guild_id, author.name)
+        if not named:
+            raise TellPerson("cli-author", name=author.name)
+        authors |= named
+    leaving = await reader.reports.unfinished_opt_outs()
     return Filter(
         channels=(_channels(wish.channels, stored) if wish.channels else everything)
         - _channels(wish.not_channels, stored),
         authors=frozenset(authors) or None,
-        not_authors=frozenset(user_id for user_id, where in leaving if where in (guild_id, opt_outs.EVERYWHERE)),
+        not_authors=frozenset(user_id for user_id, where in leaving if where in (guild_id, EVERYWHERE)),
         after_ms=wish.after_ms,
         before_ms=wish.before_ms,
         require=wish.require,

@@ -9,9 +9,8 @@ import os
 from bot.command_line import failures
 from bot.config.loader import load
 from bot.observability import terminal
-from indexer.database.database import open_database
 from indexer.pictures.decoder import Readers, describe_readers
-from indexer.reports import status
+from indexer.reports.reports import open_reports
 from indexer.reports.status import Counts, Status
 
 
@@ -25,8 +24,8 @@ def show(arguments: argparse.Namespace) -> int:
         return 0
 
     async def read() -> tuple[Status, Readers]:
-        async with open_database(settings.data_dir, write=False) as db, db.reader() as connection:
-            return await status.read(connection), await describe_readers(settings.decode)
+        async with open_reports(settings.data_dir) as reports:
+            return await reports.status(), await describe_readers(settings.decode)
 
     found, readers = asyncio.run(read())
     if arguments.json:

@@ -10,11 +10,10 @@ from bot.config.loader import load
 from bot.control.client import NoBot, ask
 from bot.control.operations import Values, upkeep
 from bot.observability import terminal
-from indexer.database.database import FILE_NAME, open_database
 from indexer.errors import StorageError, TellPerson
 from indexer.model import GuildId, UserId
-from indexer.reports import data_export
-from indexer.service import open_store
+from indexer.reports.reports import open_reports
+from indexer.service import database_path, open_store
 from indexer.settings import Settings
 
 HELD_BY_A_READER = (
@@ -73,7 +72,7 @@ async def _carry_out(settings: Settings, name: str, values: Values) -> tuple[Val
 
 def _require_database(settings: Settings) -> None:
     """A command in the wrong folder says so: it must not tell of an empty database that it has just made."""
-    path = settings.data_dir / FILE_NAME
+    path = database_path(settings)
     if not path.exists():
         raise StorageError(f"There is no database at {path}. Start the bot once, or check data_dir.")
 
@@ -81,8 +80,8 @@ def _require_database(settings: Settings) -> None:
 async def _question(settings: Settings, user: int, guild: int | None) -> str:
     """What is about to be deleted, read beside a running bot."""
     guild_id = None if guild is None else GuildId(guild)
-    async with open_database(settings.data_dir, write=False) as db, db.reader() as connection:
-        held = await data_export.held(connection, UserId(user), guild_id)
+    async with open_reports(settings.data_dir) as reports:
+        held = await reports.held(UserId(user), guild_id)
     where = "on every server" if guild is None else f"on server {guild}"
     return (
         f"Forget user {user} {where}: {held.messages:,} stored messages with {held.pictures:,} pictures are deleted"

@@ -22,7 +22,7 @@ from indexer.lru import LruCache
 from indexer.model import Filter
 from indexer.query.grammar import Wish
 from indexer.search.copies import THRESHOLD
-from indexer.search.reposts import Compared, compare, described
+from indexer.search.reposts import Compared
 
 if TYPE_CHECKING:
     from indexer.service import Service
@@ -50,7 +50,7 @@ class Duplicates:
         if compared is None or (token, compared_in) != (reply.token, filter_):
             compared = await self._compare(who, filter_, reply)
             self._compared.put(reply.owner_id, (reply.token, filter_, compared))
-        found = await described(self.service.db, who.guild_id, filter_, compared)
+        found = await self.service.reposts.described(who.guild_id, filter_, compared)
         view = repost_page(who.guild_id, found, reply.index, who.language, reply.token, reply.threshold)
         details = [group.detail for group in found.groups]
         places = {detail.link: (detail.channel_id, detail.message_id) for detail in details}
@@ -58,13 +58,10 @@ class Duplicates:
         await interaction.edit_original_response(view=view, attachments=files, allowed_mentions=NO_MENTIONS)
 
     async def _compare(self, who: Asker, filter: Filter, reply: DuplicatesReply) -> Compared:
-        service, work = self.service, self.service.long_work
         try:
-            async with asyncio.timeout(WAIT_S), work.turn(reply.owner_id):
-                searcher = await service.searcher.of(who.guild_id)
-                calibration = await searcher.calibration(who.guild_id, who.visible)
-                return await compare(
-                    service.db, work, who.guild_id, searcher.model_id, filter, reply.threshold, calibration
+            async with asyncio.timeout(WAIT_S):
+                return await self.service.reposts.compare(
+                    reply.owner_id, who.guild_id, who.visible, filter, reply.threshold
                 )
         except AlreadyRunning:
             raise TellPerson("error-still-comparing") from None

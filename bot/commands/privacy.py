@@ -19,11 +19,9 @@ from bot.texts import Language, translate
 from bot.texts.formats import size_text
 from bot.token_buckets import TokenBuckets
 from indexer.errors import TellPerson
-from indexer.model import GuildId, UserId, snowflake_ms
-from indexer.reports import data_export
+from indexer.model import EVERYWHERE, GuildId, UserId, snowflake_ms
+from indexer.reports.data_export import HeldMessage
 from indexer.service import Service
-from indexer.store import opt_outs
-from indexer.store.opt_outs import EVERYWHERE
 
 Interaction = discord.Interaction[Any]
 
@@ -59,9 +57,8 @@ class Privacy:
 
     async def about(self, interaction: Interaction) -> None:
         guild_id, user_id, language = _who(interaction)
-        async with self._service.db.reader() as connection:
-            held = await data_export.held(connection, user_id, guild_id)
-            out = await opt_outs.of_user(connection, user_id)
+        held = await self._service.reports.held(user_id, guild_id)
+        out = await self._service.reports.opted_out(user_id)
         lines = [
             translate(language, "privacy-title"),
             translate(language, "privacy-kept-all" if self._keeps_all else "privacy-kept"),
@@ -109,9 +106,8 @@ class Privacy:
                 raise TellPerson("error-too-old")
 
     async def _export(self, interaction: Interaction, user_id: UserId, language: Language) -> None:
-        async with self._service.db.reader() as connection:
-            out = await opt_outs.of_user(connection, user_id)
-            messages = [_exported(message) async for message in data_export.messages(connection, user_id)]
+        out = await self._service.reports.opted_out(user_id)
+        messages = [_exported(message) for message in await self._service.reports.held_messages(user_id)]
         if not messages and not out:
             raise TellPerson("privacy-nothing")
         held = {
@@ -129,7 +125,7 @@ class Privacy:
         )
 
 
-def _exported(message: data_export.HeldMessage) -> dict[str, Any]:
+def _exported(message: HeldMessage) -> dict[str, Any]:
     guild, channel, message_id = message.guild_id, message.channel_id, message.message_id
     return {
         "guild": str(guild),

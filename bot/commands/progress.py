@@ -20,10 +20,9 @@ from bot.commands import NO_MENTIONS, told
 from bot.texts import Language, translate
 from bot.texts.formats import decimal, duration
 from indexer.clock import now_ms
-from indexer.jobs import Jobs
+from indexer.jobs import Job, Jobs, JobState, Scope, ScopeKind
 from indexer.model import ChannelId, GuildId, JobId, MessageId
 from indexer.progress import Progress
-from indexer.store.jobs import Job, JobState, Scope, ScopeKind
 
 logger = logging.getLogger(__name__)
 

@@ -29,8 +29,6 @@ from indexer.model import (
 from indexer.ports import Priority
 from indexer.query.date_parser import parse_date
 from indexer.query.grammar import Reference, Wish
-from indexer.search.author_lookup import authors_named
-from indexer.store import channels
 
 if TYPE_CHECKING:
     from indexer.service import Service
@@ -109,8 +107,7 @@ async def asker(interaction: discord.Interaction[Any], service: Service) -> Aske
     language = Language.of(interaction.locale)
     if guild is None or not isinstance(member, discord.Member):
         raise TellPerson("error-server-only")
-    async with service.db.reader() as connection:
-        stored = await channels.of_guild(connection, GuildId(guild.id))
+    stored = await service.reports.channels(GuildId(guild.id))
     members = interaction.client.thread_members
     visible = await visible_channels.look(members, guild, member, interaction.channel, stored)
     leaving = service.removals.leaving(GuildId(guild.id))
@@ -167,8 +164,7 @@ async def named_authors(service: Service, references: Sequence[Reference], who: 
         elif reference.name.casefold() == "me":
             found.add(UserId(who.member.id))
         else:
-            async with service.db.reader() as connection:
-                named = await authors_named(connection, who.guild_id, reference.name, who.visible) - who.leaving
+            named = await service.reports.authors_named(who.guild_id, reference.name, who.visible) - who.leaving
             if not named:
                 raise TellPerson("error-author", name=reference.name)
             found |= named

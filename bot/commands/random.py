@@ -19,8 +19,6 @@ from bot.replies.single import single
 from indexer.errors import TellPerson
 from indexer.model import PictureId
 from indexer.query.grammar import Wish
-from indexer.search import picture_facts
-from indexer.store import places
 
 if TYPE_CHECKING:
     from indexer.service import Service
@@ -36,13 +34,10 @@ class Random:
         self.replies = OpenReplies("random", context.presses)
 
     async def show(self, interaction: discord.Interaction[Any], who: Asker, reply: RandomReply) -> None:
-        async with self.service.db.reader() as connection:
-            filter_ = reply.scope.filter(who.visible, who.leaving)
-            chosen = await picture_facts.random_places(connection, who.guild_id, filter_, 1)
-            details = await places.describe(connection, chosen)
-        if not details:
+        filter_ = reply.scope.filter(who.visible, who.leaving)
+        detail = await self.service.reports.random_place(who.guild_id, filter_)
+        if detail is None:
             raise TellPerson("random-none")
-        (detail,) = details.values()
         reply.picture_id = detail.picture_id
         view = single(detail, who.language, reply.token)
         where = {detail.link: (detail.channel_id, detail.message_id)}

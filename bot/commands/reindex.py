@@ -15,10 +15,8 @@ from bot.commands.translator import localized
 from bot.permissions.visible_channels import can_read
 from bot.texts import Language
 from indexer.errors import TellPerson
-from indexer.jobs import SERVER, Jobs
+from indexer.jobs import SERVER, Job, Jobs, Scope, ScopeKind
 from indexer.model import ChannelId, Guild, GuildId, UserId
-from indexer.reports import failures as stored_failures
-from indexer.store.jobs import Job, Scope, ScopeKind
 
 Interaction = discord.Interaction[Any]
 
@@ -100,14 +98,9 @@ class Reindex(app_commands.Group):
         await interaction.response.defer(ephemeral=True)
         service = self._context.service
         who = await asker(interaction, service)
-        async with service.db.reader() as connection:
-            found, total = await stored_failures.newest(
-                connection,
-                PAGE_FAILURES,
-                guild_id=guild_id,
-                channel_ids=who.visible,
-                skip=(page - 1) * PAGE_FAILURES,
-            )
+        found, total = await service.reports.failures(
+            PAGE_FAILURES, guild_id=guild_id, among=who.visible, skip=(page - 1) * PAGE_FAILURES
+        )
         text = failures_text(found, total, page, language)
         await interaction.edit_original_response(content=text, allowed_mentions=NO_MENTIONS)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,13 +21,11 @@ from bot.permissions.shared_audience import shared_channels
 from bot.replies.contact_sheet import MAX_HITS, shrunk
 from bot.replies.pages import PAGE_HITS, Asked, Coverage, Dress, page, page_count
 from bot.texts import Language, translate
-from indexer.clock import now_ms
 from indexer.errors import TellPerson
 from indexer.lru import LruCache
 from indexer.model import ChannelId, DecodedPicture, Floor, GuildId, MessageId, PictureId, Pixels, SearchResult, UserId
 from indexer.query.grammar import Wish
 from indexer.query.query import Query
-from indexer.reports.coverage import coverage
 from indexer.search import browse
 from indexer.supervisor import both
 
@@ -233,13 +231,9 @@ class Answers:
         percent = self._coverage.get(key)
         if percent is not None:
             return await searching, percent
-        result, percent = await both(searching, self._count(who, channels))
+        result, percent = await both(searching, self.service.reports.coverage(who.guild_id, channels))
         self._coverage.put(key, percent)
         return result, percent
-
-    async def _count(self, who: Asker, channels: Collection[ChannelId]) -> int:
-        async with self.service.db.reader() as connection:
-            return await coverage(connection, who.guild_id, channels, now_ms())
 
     def _visible(self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply) -> frozenset[ChannelId]:
         if not reply.shared:

@@ -12,12 +12,9 @@ from bot.commands.query_scope import asker
 from bot.commands.translator import localized
 from bot.texts import Language, translate
 from bot.texts.formats import size_text
-from indexer.clock import now_ms
 from indexer.errors import Reason
 from indexer.model import MessageId, snowflake_ms
 from indexer.progress import Progress, State
-from indexer.reports import overview
-from indexer.reports.coverage import coverage
 from indexer.reports.overview import Overview
 from indexer.reports.status import Counts
 
@@ -66,9 +63,8 @@ def register(tree: Tree, context: CommandContext) -> None:
     async def stats(interaction: discord.Interaction[Any]) -> None:
         await interaction.response.defer(ephemeral=True)
         who = await asker(interaction, service)
-        async with service.db.reader() as connection:
-            seen = await overview.of_channels(connection, who.guild_id, who.visible)
-            percent = await coverage(connection, who.guild_id, who.visible, now_ms())
+        seen = await service.reports.overview(who.guild_id, who.visible)
+        percent = await service.reports.coverage(who.guild_id, who.visible)
         whole = progress = None
         if who.manages:
             status = await service.status()

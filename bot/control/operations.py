@@ -11,14 +11,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, Protocol
 
-from indexer.database.database import Database
 from indexer.errors import TellPerson
-from indexer.model import GuildId, UserId
-from indexer.service import retry_failed
-from indexer.settings import Settings
-from indexer.store import forget as files
-from indexer.store.opt_outs import EVERYWHERE
-from indexer.vectors.index import VectorIndex
+from indexer.model import EVERYWHERE, GuildId, UserId
+from indexer.upkeep import Upkeep
 
 Tell = Callable[[str], None]
 Values = Mapping[str, Any]
@@ -29,13 +24,7 @@ class Store(Protocol):
     """What upkeep needs: the running service has it, and a command can open it."""
 
     @property
-    def settings(self) -> Settings: ...
-
-    @property
-    def db(self) -> Database: ...
-
-    @property
-    def index(self) -> VectorIndex: ...
+    def upkeep(self) -> Upkeep: ...
 
     async def forget_user(self, user_id: UserId, where: GuildId) -> int | None: ...
 
@@ -67,16 +56,16 @@ async def _forget(store: Store, turn: asyncio.Lock, values: Values, tell: Tell) 
 async def _retry(store: Store, values: Values, tell: Tell) -> Values:
     """`guild` or null → `places` that will be tried again."""
     guild_id = _optional(values, "guild")
-    return {"places": await retry_failed(store.db, None if guild_id is None else GuildId(guild_id))}
+    return {"places": await store.upkeep.retry_failed(None if guild_id is None else GuildId(guild_id))}
 
 
 async def _compact(store: Store, turn: asyncio.Lock, values: Values, tell: Tell) -> Values:
     """→ `before` and `after`, bytes of the database; `rewritten` as above."""
-    before = await asyncio.to_thread(lambda: store.db.path.stat().st_size)
+    before = await store.upkeep.database_bytes()
     tell("giving room back; nothing can be stored meanwhile")
-    await store.db.rewrite()
+    await store.upkeep.shrink()
     rewritten = await _rewrite(store, turn, tell)
-    after = await asyncio.to_thread(lambda: store.db.path.stat().st_size)
+    after = await store.upkeep.database_bytes()
     return {"before": before, "after": after, "rewritten": rewritten}
 
 
@@ -85,9 +74,9 @@ async def _rewrite(store: Store, turn: asyncio.Lock, tell: Tell) -> bool:
     if turn.locked():
         tell("another command is writing the files anew; this one is next")
     async with turn:
-        await store.index.compact(store.db)
+        await store.upkeep.compact_index()
         tell("the index's files are done; now the database")
-        return await files.purge(store.db)
+        return await store.upkeep.purge()
 
 
 def _required(values: Values, name: str) -> int:

@@ -49,7 +49,6 @@ from indexer.errors import Stop
 from indexer.jobs import JobRefused
 from indexer.model import Guild, GuildId, UserId
 from indexer.service import Service
-from indexer.store import application
 from indexer.supervisor import contained, supervised
 
 logger = logging.getLogger(__name__)
@@ -231,8 +230,7 @@ class Client(discord.AutoShardedClient):
     async def _claim(self, service: Service) -> None:
         """Raises StorageError where what is in the data folder was read by another application."""
         assert self.application_id is not None, "known from the login on"
-        async with service.db.transaction(durable=True) as tx:
-            former = await application.claim(tx, self.application_id, adopt=self._adopt)
+        former = await service.claim(self.application_id, adopt=self._adopt)
         if former is not None:
             logger.warning("application %d has taken over the index of application %d", self.application_id, former)
 

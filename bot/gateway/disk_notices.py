@@ -21,7 +21,6 @@ from bot.texts import Language, translate
 from indexer.errors import RetryLater
 from indexer.model import ChannelId, GuildId
 from indexer.service import Service
-from indexer.store import disk_notices
 from indexer.supervisor import contained
 
 logger = logging.getLogger(__name__)
@@ -51,15 +50,14 @@ class DiskNotices:
     async def watch(self) -> None:
         """Looks at the disk's state until cancelled. Raises RetryLater where a server could not be told."""
         if self._told is None:
-            async with self._service.db.reader() as connection:
-                self._told = await disk_notices.told(connection)
+            self._told = await self._service.disk_notices.told()
         while True:
             await self._look(self._told)
             self.looks += 1
             await asyncio.sleep(LOOK_S)
 
     async def _look(self, told: dict[GuildId, ChannelId | None]) -> None:
-        state = FULL if self._service.db.room.low else ROOM
+        state = FULL if self._service.disk_notices.full else ROOM
         if state != self._state:
             self._state, self._since_s = state, time.monotonic()
         if time.monotonic() - self._since_s < STEADY_S:
@@ -86,7 +84,8 @@ class DiskNotices:
         for channel in managers_channels(guild) if guild is not None else []:
             if await _post(channel, FULL):
                 told[guild_id] = ChannelId(channel.id)
-                await self._store(guild_id, told[guild_id])
+                # DiskFull where not even this fits: then it is told once more after a restart.
+                await self._service.disk_notices.add(guild_id, told[guild_id])
                 return
 
     async def _tell_room(self, guild_id: GuildId, channel_id: ChannelId, told: dict[GuildId, ChannelId | None]) -> None:
@@ -96,7 +95,7 @@ class DiskNotices:
         if channel is not None:
             await _post(channel, ROOM)
         del told[guild_id]
-        await self._forget(guild_id)
+        await self._service.disk_notices.remove(guild_id)
 
     async def tell_manager(self, interaction: discord.Interaction[Any]) -> None:
         """After a command's answer: tells whoever gave it, where they manage a server that has no other way."""
@@ -108,25 +107,16 @@ class DiskNotices:
             self._told[guild_id] = None  # before it is sent: another manager may give a command meanwhile
             if await _whisper(interaction, FULL):
                 with contained(NAME, self._service.faults):
-                    await self._store(guild_id, None)
+                    await self._service.disk_notices.add(guild_id, None)
             else:
                 del self._told[guild_id]
         elif self._steady == ROOM and guild_id in self._told and self._told[guild_id] is None:
             del self._told[guild_id]
             if await _whisper(interaction, ROOM):
                 with contained(NAME, self._service.faults):
-                    await self._forget(guild_id)
+                    await self._service.disk_notices.remove(guild_id)
             else:
                 self._told[guild_id] = None
-
-    async def _store(self, guild_id: GuildId, channel_id: ChannelId | None) -> None:
-        """Raises DiskFull where not even this fits: then it is told once more after a restart."""
-        async with self._service.db.transaction() as tx:
-            await disk_notices.add(tx, guild_id, channel_id)
-
-    async def _forget(self, guild_id: GuildId) -> None:
-        async with self._service.db.transaction() as tx:
-            await disk_notices.remove(tx, guild_id)
 
 
 async def _post(channel: discord.TextChannel, key: str) -> bool:

@@ -21,7 +21,6 @@ from indexer.crawl.removals import ChannelDeleted, GuildLeft, MessagesDeleted
 from indexer.model import Channel, ChannelId, GuildId, Message, MessageId
 from indexer.sentence import Sentence
 from indexer.service import Service
-from indexer.store import channels
 
 logger = logging.getLogger(__name__)
 
@@ -135,8 +134,7 @@ class Events:
         async def event() -> None:
             self._judging.discard(guild.id)
             guild_id, readable = GuildId(guild.id), _readable(guild)
-            async with self._service.db.reader() as connection:
-                stored = await channels.of_guild(connection, guild_id)
+            stored = await self._service.reports.channels(guild_id)
             parents = {channel.id: channel.parent_id or channel.id for channel in stored}
 
             def why_closed(channel_id: ChannelId) -> Sentence | None:

@@ -10,8 +10,7 @@ from bot.links import jump_link
 from bot.replies.escape import excerpt, plain
 from bot.replies.pages import ACCENT, ALT_CHARACTERS, EXCERPT_CHARACTERS, custom_id, showable, stamp
 from bot.texts import Language, translate
-from indexer.model import PlaceFlag
-from indexer.store.places import PlaceDetail
+from indexer.model import PlaceDetail, PlaceFlag
 
 
 def single(detail: PlaceDetail, language: Language, token: str | None) -> discord.ui.LayoutView:

@@ -21,7 +21,7 @@ from indexer.clock import now_ms
 from indexer.database.database import Database
 from indexer.database.journal import Journal
 from indexer.errors import ChannelClosed, ChannelGone, RetryLater
-from indexer.model import ChannelId, GuildId, MessageId, UserId
+from indexer.model import EVERYWHERE, ChannelId, GuildId, MessageId, UserId
 from indexer.ports import History
 from indexer.store import audit, channels, guilds, messages, opt_outs
 from indexer.store.emptying import empty
@@ -239,7 +239,7 @@ async def opt_out(db: Database, user_id: UserId, where: GuildId, by: UserId | No
     """
     async with db.transaction(durable=True) as tx:
         await opt_outs.add(tx, user_id, where)
-    guild_id = None if where == opt_outs.EVERYWHERE else where
+    guild_id = None if where == EVERYWHERE else where
     deleted = await empty(db, guild_id=guild_id, author_id=user_id)
     async with db.transaction(durable=True) as tx:
         detail = {"user": user_id, "messages": deleted}

@@ -64,13 +64,3 @@ async def messages(
                 pictures.append((link, file_name, alt_text))
         if current is not None:
             yield HeldMessage(*current, tuple(pictures))
-
-
-async def named(connection: aiosqlite.Connection, guild_id: GuildId, name: str) -> list[UserId]:
-    """Whose stored messages in the guild carry this name, in whatever case."""
-    rows = await connection.execute_fetchall(
-        "SELECT user_id FROM users WHERE name = ?1 COLLATE NOCASE"
-        " AND EXISTS (SELECT 1 FROM messages WHERE author_id = user_id AND guild_id = ?2) ORDER BY user_id",
-        (name, guild_id),
-    )
-    return [UserId(user_id) for (user_id,) in rows]

@@ -9,7 +9,7 @@ from typing import Any
 
 import aiosqlite
 
-from indexer.model import ChannelId, GuildId
+from indexer.model import GuildId
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +67,6 @@ class Status:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelCounts:
-    """Of one channel: `ready` of its `places` can be searched as far as the picture is concerned."""
-
-    messages: int
-    places: int
-    ready: int
-
-
 _PER_GUILD = {
     "channels": "SELECT guild_id, count(*) FROM channels GROUP BY guild_id",
     "parked": "SELECT guild_id, count(*) FROM channels WHERE parked_reason IS NOT NULL GROUP BY guild_id",
@@ -123,18 +114,6 @@ async def read(connection: aiosqlite.Connection) -> Status:
         database_bytes=await _pragma(connection, "page_count") * await _pragma(connection, "page_size"),
         schema=await _pragma(connection, "user_version"),
     )
-
-
-async def of_channels(connection: aiosqlite.Connection, guild_id: GuildId) -> dict[ChannelId, ChannelCounts]:
-    """The counts of each channel of the guild that holds a stored message."""
-    rows = await connection.execute_fetchall(
-        "SELECT m.channel_id, count(DISTINCT m.message_id), count(p.place_id), ifnull(sum(p.state = 'ready'), 0)"
-        " FROM messages m LEFT JOIN places p USING (message_id) WHERE m.guild_id = ? GROUP BY m.channel_id",
-        (guild_id,),
-    )
-    return {
-        ChannelId(channel_id): ChannelCounts(messages, places, ready) for channel_id, messages, places, ready in rows
-    }
 
 
 def _counts(values: dict[str, Any]) -> Counts:

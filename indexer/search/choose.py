@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from indexer.database.database import Database
-from indexer.model import Hit, PictureId, Place
+from indexer.model import Hit, PictureId, Place, PlaceDetail
 from indexer.query.query import Query
 from indexer.search import picture_facts
 from indexer.search.copies import groups_of_copies, repeated_elsewhere
@@ -17,7 +17,6 @@ from indexer.search.rank import cosines, diverse, groups_of_alike, hamming
 from indexer.search.relevance import Judged
 from indexer.search.stages import Search
 from indexer.store import places
-from indexer.store.places import PlaceDetail
 
 # Two pictures are shown as one hit when they are this close: hashes of two encodings of one picture differ by a few
 # bits, and a cosine this high is the same picture to the model.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from indexer.model import Band, Hit, Parts, PictureId, Place
-from indexer.store.places import PlaceDetail
+from indexer.model import Band, Hit, Parts, PictureId, Place, PlaceDetail
 
 
 def hit_at(

@@ -93,16 +93,3 @@ async def version(connection: aiosqlite.Connection, guild_id: GuildId) -> Versio
     )
     ((seq, edits),) = rows
     return int(seq), int(edits)
-
-
-async def random_places(
-    connection: aiosqlite.Connection, guild_id: GuildId, filter: Filter, count: int
-) -> list[PlaceId]:
-    """Up to `count` places inside the filter, each with the same chance, of different messages."""
-    rows = await connection.execute_fetchall(
-        "SELECT min(p.place_id) FROM messages m JOIN places p USING (message_id)"  # noqa: S608 -- every part is ours
-        f" WHERE m.guild_id = :guild AND {PLACE_INSIDE}"
-        " GROUP BY p.message_id ORDER BY random() LIMIT :count",
-        {"guild": guild_id, "count": count, **filter_values(filter)},
-    )
-    return [PlaceId(place_id) for (place_id,) in rows]

@@ -14,13 +14,13 @@ import numpy as np
 
 from indexer.database.database import Database
 from indexer.long_work import LongWork
-from indexer.model import Filter, GuildId, ModelId, PictureId, Place
+from indexer.model import ChannelId, Filter, GuildId, ModelId, PictureId, Place, PlaceDetail
 from indexer.search import picture_facts
 from indexer.search.copies import Comparable, leaders
+from indexer.search.model_switch import GuildSearcher
 from indexer.search.score_bands import Calibration
 from indexer.store import places
 from indexer.store.filter_sql import PLACE_INSIDE, filter_values
-from indexer.store.places import PlaceDetail
 
 # Each picture is compared with each: 20,000 of 512 dimensions take 4 s on two cores and 120 MB. Of more, the newest.
 MAX_PICTURES = 20_000
@@ -56,6 +56,31 @@ class Compared:
     groups: tuple[tuple[tuple[PictureId, ...], float], ...]
     compared: int
     total: int
+
+
+class RepostFinder:
+    """Finds re-posts with the model that answers in the guild."""
+
+    def __init__(self, db: Database, work: LongWork, searcher: GuildSearcher) -> None:
+        self._db = db
+        self._work = work
+        self._searcher = searcher
+
+    async def compare(
+        self, owner: int, guild_id: GuildId, visible: frozenset[ChannelId], filter: Filter, threshold: float
+    ) -> Compared:
+        """As `compare`, measured on the channels that the asker may see. `owner` asks, and has one turn at a time.
+
+        Raises AlreadyRunning, TooManyWaiting, Stopped, RetryLater.
+        """
+        async with self._work.turn(owner):
+            searcher = await self._searcher.of(guild_id)
+            calibration = await searcher.calibration(guild_id, visible)
+            return await compare(self._db, self._work, guild_id, searcher.model_id, filter, threshold, calibration)
+
+    async def described(self, guild_id: GuildId, filter: Filter, compared: Compared) -> Reposts:
+        """As `described`."""
+        return await described(self._db, guild_id, filter, compared)
 
 
 async def compare(

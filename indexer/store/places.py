@@ -13,14 +13,16 @@ from indexer.database.database import as_json, first
 from indexer.errors import Reason
 from indexer.model import (
     ChannelId,
+    Filter,
     GuildId,
     MessageId,
     PictureId,
+    PlaceDetail,
     PlaceFlag,
     PlaceId,
     Source,
-    UserId,
 )
+from indexer.store.filter_sql import PLACE_INSIDE, filter_values
 
 # What other picture readers may make something else of.
 OF_READERS = (
@@ -50,27 +52,6 @@ class PendingPlace:
     height: int | None
     flags: PlaceFlag
     attempts: int
-
-
-@dataclass(frozen=True, slots=True)
-class PlaceDetail:
-    """Everything that a hit shows of a place. Pixels are the posted file's where Discord said so; 0: nobody knows."""
-
-    source: Source
-    flags: PlaceFlag
-    place_id: PlaceId
-    picture_id: PictureId | None
-    guild_id: GuildId
-    channel_id: ChannelId
-    message_id: MessageId
-    author_id: UserId
-    author_name: str
-    content: str
-    link: str
-    file_name: str
-    alt_text: str
-    width: int
-    height: int
 
 
 # For each guild with work, its own newest `limit` places; then the first of every guild, the second of every guild, …
@@ -278,3 +259,14 @@ async def ready_in_guild(connection: aiosqlite.Connection, guild_id: GuildId) ->
     row = await first(connection, "SELECT count(*) FROM places WHERE guild_id = ? AND state = 'ready'", (guild_id,))
     assert row is not None, "an aggregate has one row"
     return int(row[0])
+
+
+async def random(connection: aiosqlite.Connection, guild_id: GuildId, filter: Filter, count: int) -> list[PlaceId]:
+    """Up to `count` places inside the filter, of different messages, each message with the same chance."""
+    rows = await connection.execute_fetchall(
+        "SELECT min(p.place_id) FROM messages m JOIN places p USING (message_id)"  # noqa: S608 -- every part is ours
+        f" WHERE m.guild_id = :guild AND {PLACE_INSIDE}"
+        " GROUP BY p.message_id ORDER BY random() LIMIT :count",
+        {"guild": guild_id, "count": count, **filter_values(filter)},
+    )
+    return [PlaceId(place_id) for (place_id,) in rows]

@@ -32,10 +32,9 @@ from indexer.query.grammar import parse
 from indexer.query.query import Query
 from indexer.reports import data_export, overview
 from indexer.reports.coverage import coverage
-from indexer.search import calibrations, choose, picture_facts, reposts, retrieve
-from indexer.search.author_lookup import authors_named
+from indexer.search import calibrations, choose, reposts, retrieve
 from indexer.search.reposts import compare, described
-from indexer.store import places
+from indexer.store import authors, places
 from indexer.text import text_search
 from tests.soak import tries
 from tests.worlds.library import decoded
@@ -165,7 +164,7 @@ class Conversation:
     async def _random(self) -> None:
         """Every picture that it could show: the pool, in the order of its messages."""
         async with self._twin.db.reader() as connection:
-            pool = await picture_facts.random_places(connection, GUILD, self._filter(), 10_000)
+            pool = await places.random(connection, GUILD, self._filter(), 10_000)
             details = await places.describe(connection, pool)
         for detail in sorted(details.values(), key=lambda detail: detail.message_id):
             self._show(single(detail, Language.ENGLISH, "token"))
@@ -180,7 +179,7 @@ class Conversation:
     async def _names(self) -> None:
         async with self._twin.db.reader() as connection:
             for name in ("anna", "BEN", "carl", "gone", "nobody"):
-                self.replies.append(repr(sorted(await authors_named(connection, GUILD, name, VISIBLE))))
+                self.replies.append(repr(sorted(await authors.named(connection, GUILD, name, VISIBLE))))
 
     def _show(self, view: Any) -> None:
         self.replies.append(json.dumps(view.to_components(), ensure_ascii=False))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from indexer.model import ChannelId, ms_snowflake
 from indexer.reports.coverage import coverage
-from indexer.search.author_lookup import authors_named
 from indexer.sentence import Sentence
-from indexer.store import channels, spans
+from indexer.store import authors, channels, spans
 from tests.worlds.library import ANNA, BEN, DAY_MS, GUILD, MEMES, PETS, SECRET, START_MS, Library
 
 NOW = START_MS + 100 * DAY_MS
@@ -65,6 +64,6 @@ async def test_a_name_is_known_only_where_its_owner_can_be_read(library: Library
     await library.post("cat", author=ANNA)
     await library.post("cat", author=BEN, channel=SECRET)
     async with library.db.reader() as connection:
-        assert await authors_named(connection, GUILD, "USER-301", [MEMES]) == {ANNA}
-        assert await authors_named(connection, GUILD, "user-302", [MEMES, PETS]) == frozenset()
-        assert await authors_named(connection, GUILD, "user-302", [SECRET]) == {BEN}
+        assert await authors.named(connection, GUILD, "USER-301", [MEMES]) == {ANNA}
+        assert await authors.named(connection, GUILD, "user-302", [MEMES, PETS]) == frozenset()
+        assert await authors.named(connection, GUILD, "user-302", [SECRET]) == {BEN}

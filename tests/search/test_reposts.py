@@ -11,11 +11,10 @@ from PIL import Image
 from indexer.long_work import open_long_work
 from indexer.model import Filter, PlaceFlag
 from indexer.pictures.perceptual_hash import SIDE, perceptual_hash
-from indexer.search import picture_facts
 from indexer.search.rank import hamming
 from indexer.search.reposts import Reposts, compare, described
 from indexer.search.score_bands import MIRRORED_BITS, copy_bits, copy_bits_of, copy_score, copy_scores
-from indexer.store import messages
+from indexer.store import messages, places
 from tests.worlds.library import BEN, DAY_MS, GUILD, PETS, SECRET, START_MS, Library, ask, decoded, everywhere
 
 
@@ -166,8 +165,8 @@ async def test_random_places_lie_inside_the_filter_and_differ(library: Library) 
     await library.post("cat", channel=SECRET)
     gif = await library.post("cat", flags=PlaceFlag.ANIMATED)
     async with library.db.reader() as connection:
-        some = await picture_facts.random_places(connection, GUILD, everywhere(), 13)
+        some = await places.random(connection, GUILD, everywhere(), 13)
         assert len(set(some)) == 13
-        (only,) = await picture_facts.random_places(connection, GUILD, everywhere(require=PlaceFlag.ANIMATED), 5)
+        (only,) = await places.random(connection, GUILD, everywhere(require=PlaceFlag.ANIMATED), 5)
         rows = await connection.execute_fetchall("SELECT message_id FROM places WHERE place_id = ?", (only,))
     assert list(rows) == [(gif,)]

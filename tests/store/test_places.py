@@ -10,7 +10,7 @@ import pytest
 
 from indexer.database.database import Database
 from indexer.errors import Reason
-from indexer.model import GuildId, MessageId, PictureId, PlaceFlag, PlaceId, Source
+from indexer.model import GuildId, MessageId, PictureId, PlaceDetail, PlaceFlag, PlaceId, Source
 from indexer.store import guilds, messages, pictures, places
 from tests.worlds.records import AUTHOR, CHANNEL, GUILD, count, decoded, message, picture, settle
 
@@ -212,7 +212,7 @@ async def test_a_hit_is_described_with_everything_it_shows(tx: aiosqlite.Connect
     picture_id = await pictures.add(tx, decoded("a"))
     await places.attach(tx, place_id, picture_id)
     assert await places.describe(tx, [place_id, PlaceId(10**6)]) == {
-        place_id: places.PlaceDetail(
+        place_id: PlaceDetail(
             source=Source.ATTACHMENT,
             flags=PlaceFlag.SPOILER,
             place_id=place_id,

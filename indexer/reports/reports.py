@@ -1,0 +1,111 @@
+"""What is stored, as answers to whoever asks. Each answer is read in one snapshot; none of them needs the model.
+
+Whoever shows an answer to a member names the channels that this member may see: nothing of others is counted or given.
+Every method raises RetryLater where the database is not free in time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from indexer.clock import now_ms
+from indexer.database.database import Database, open_database
+from indexer.model import Channel, ChannelId, Filter, Guild, GuildId, PlaceDetail, UserId
+from indexer.reports import coverage, data_export, failures, overview, status
+from indexer.reports.data_export import Held, HeldMessage
+from indexer.reports.failures import Failure
+from indexer.reports.overview import Overview
+from indexer.reports.status import Status
+from indexer.store import authors, channels, guilds, opt_outs, places
+
+
+class Reports:
+    """Safe to use from many tasks at once."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def status(self) -> Status:
+        """The whole data folder, counted."""
+        async with self._db.reader() as connection:
+            return await status.read(connection)
+
+    async def guilds(self) -> list[Guild]:
+        """Every guild of which something is stored."""
+        async with self._db.reader() as connection:
+            return await guilds.known(connection)
+
+    async def consented(self) -> frozenset[GuildId]:
+        """The guilds that may be read."""
+        async with self._db.reader() as connection:
+            return frozenset(await guilds.consented(connection))
+
+    async def channels(self, guild_id: GuildId) -> list[Channel]:
+        """The guild's channels and threads, as they were seen last."""
+        async with self._db.reader() as connection:
+            return await channels.of_guild(connection, guild_id)
+
+    async def authors_named(
+        self, guild_id: GuildId, name: str, among: Collection[ChannelId] | None = None
+    ) -> frozenset[UserId]:
+        """The authors of that name, letter case aside, who have a stored message in these channels (None: in any)."""
+        async with self._db.reader() as connection:
+            return await authors.named(connection, guild_id, name, among)
+
+    async def coverage(self, guild_id: GuildId, among: Collection[ChannelId]) -> int:
+        """The percentage of these channels' pictures that is indexed, rounded down, 0–100."""
+        async with self._db.reader() as connection:
+            return await coverage.coverage(connection, guild_id, among, now_ms())
+
+    async def overview(self, guild_id: GuildId, among: Collection[ChannelId]) -> Overview:
+        """The guild's index as far as these channels hold it."""
+        async with self._db.reader() as connection:
+            return await overview.of_channels(connection, guild_id, among)
+
+    async def failures(
+        self,
+        limit: int,
+        *,
+        guild_id: GuildId | None = None,
+        among: Collection[ChannelId] | None = None,
+        skip: int = 0,
+    ) -> tuple[list[Failure], int]:
+        """Up to `limit` pictures that could not be read, after `skip` others; and how many there are in all."""
+        async with self._db.reader() as connection:
+            return await failures.newest(connection, limit, guild_id=guild_id, channel_ids=among, skip=skip)
+
+    async def random_place(self, guild_id: GuildId, filter: Filter) -> PlaceDetail | None:
+        """A place inside the filter, each message with the same chance; None where there is none."""
+        async with self._db.reader() as connection:
+            chosen = await places.random(connection, guild_id, filter, 1)
+            details = await places.describe(connection, chosen)
+        return next(iter(details.values()), None)
+
+    async def held(self, user_id: UserId, guild_id: GuildId | None = None) -> Held:
+        """How much is stored of this author, in one guild or (None) in all."""
+        async with self._db.reader() as connection:
+            return await data_export.held(connection, user_id, guild_id)
+
+    async def held_messages(self, user_id: UserId) -> list[HeldMessage]:
+        """Every stored message of this author in all guilds, oldest first."""
+        async with self._db.reader() as connection:
+            return [message async for message in data_export.messages(connection, user_id)]
+
+    async def opted_out(self, user_id: UserId) -> list[GuildId]:
+        """Where this person opted out; EVERYWHERE may be among them."""
+        async with self._db.reader() as connection:
+            return await opt_outs.of_user(connection, user_id)
+
+    async def unfinished_opt_outs(self) -> list[tuple[UserId, GuildId]]:
+        """The opt-outs (author, guild or EVERYWHERE) of which not every message is deleted yet."""
+        async with self._db.reader() as connection:
+            return await opt_outs.unfinished(connection)
+
+
+@asynccontextmanager
+async def open_reports(folder: Path) -> AsyncIterator[Reports]:
+    """Reports on a data folder, beside a running bot. Raises StorageError where there is no database to read."""
+    async with open_database(folder, write=False) as db:
+        yield Reports(db)

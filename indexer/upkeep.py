@@ -1,0 +1,64 @@
+"""What keeps the files in order: by itself in the running bot, and when whoever runs it gives a command."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+
+from indexer.database.database import Database
+from indexer.model import GuildId
+from indexer.store import audit, forget, places
+from indexer.vectors.index import VectorIndex
+
+# How often the index is looked after. Looking costs a few queries where nothing has changed; what was deleted is out of
+# every answer at once, and out of the files within index.purge_after_s.
+MAINTAIN_S = 15.0
+
+
+class Upkeep:
+    """Of one data folder that is open for writing."""
+
+    def __init__(self, db: Database, index: VectorIndex) -> None:
+        self._db = db
+        self._index = index
+
+    async def retry_failed(self, guild_id: GuildId | None = None) -> int:
+        """Lets every failed picture be tried again; returns how many."""
+        async with self._db.transaction() as tx:
+            count = await places.retry(tx, guild_id)
+            await audit.add(tx, "retry", guild_id=guild_id, detail={"places": count})
+        return count
+
+    async def database_bytes(self) -> int:
+        """The size of the database's file."""
+        return (await asyncio.to_thread(self._db.path.stat)).st_size
+
+    async def shrink(self) -> None:
+        """Gives back the room that deleted rows have left. Nothing can be stored meanwhile."""
+        await self._db.rewrite()
+
+    async def compact_index(self) -> None:
+        """Writes the index's files anew, without what was deleted."""
+        await self._index.compact(self._db)
+
+    async def purge(self) -> bool:
+        """Takes the bytes of what was deleted out of the database's files; False where a reader was in the way."""
+        return await forget.purge(self._db)
+
+    async def keep(self, purge_after_s: float, woken: asyncio.Event) -> None:
+        """Seals, compacts and purges whenever that is due, until cancelled; at once when `woken`.
+
+        Raises what kept it from that: it runs under the supervisor.
+        """
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(MAINTAIN_S):
+                    await woken.wait()
+            woken.clear()
+            if not self._db.room.low:  # a segment is written beside those that it replaces
+                await self._index.maintain(self._db)
+            async with self._db.reader() as connection:
+                since_s = await forget.residue_since(connection)
+            if since_s is not None and time.time() - since_s > purge_after_s:
+                await self.purge()  # False: a reader was in the way, the next round tries again
