@@ -135,8 +135,13 @@ def _exported(message: HeldMessage) -> dict[str, Any]:
         "unix_ms": snowflake_ms(message_id),
         "content": message.content,
         "pictures": [
-            {"link": link, "file_name": file_name, "alt_text": alt_text}
-            for link, file_name, alt_text in message.pictures
+            {
+                "link": picture.link,
+                "file_name": picture.file_name,
+                "alt_text": picture.alt_text,
+                **({"texts": dict(picture.texts)} if picture.texts else {}),
+            }
+            for picture in message.pictures
         ],
     }
 

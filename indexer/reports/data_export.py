@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 import aiosqlite
@@ -20,14 +21,24 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldPicture:
+    """A picture of a message. `texts` is what the picture itself is known to say, by the kind of text."""
+
+    link: str
+    file_name: str
+    alt_text: str
+    texts: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class HeldMessage:
-    """One stored message by this person; `pictures` are (link, file name, alt text) in their order."""
+    """One stored message by this person, with its pictures in their order."""
 
     guild_id: GuildId
     channel_id: ChannelId
     message_id: MessageId
     content: str
-    pictures: tuple[tuple[str, str, str], ...]
+    pictures: tuple[HeldPicture, ...]
 
 
 async def held(connection: aiosqlite.Connection, user_id: UserId, guild_id: GuildId | None = None) -> Held:
@@ -47,20 +58,21 @@ async def messages(
 ) -> AsyncIterator[HeldMessage]:
     """Every stored message of this author, oldest first, in one guild or (None) in all."""
     async with connection.execute(
-        "SELECT m.guild_id, m.channel_id, m.message_id, coalesce(t.content, ''), p.link, p.file_name, p.alt_text"
+        "SELECT m.guild_id, m.channel_id, m.message_id, coalesce(t.content, ''), p.link, p.file_name, p.alt_text,"
+        " (SELECT json_group_object(kind, body) FROM picture_texts WHERE picture_id = p.picture_id)"
         " FROM messages m LEFT JOIN texts t USING (message_id) LEFT JOIN places p USING (message_id)"
         " WHERE m.author_id = ?1 AND (?2 IS NULL OR m.guild_id = ?2) ORDER BY m.message_id, p.ordinal",
         (user_id, guild_id),
     ) as rows:
         current: tuple[GuildId, ChannelId, MessageId, str] | None = None
-        pictures: list[tuple[str, str, str]] = []
-        async for guild, channel, message, content, link, file_name, alt_text in rows:
+        pictures: list[HeldPicture] = []
+        async for guild, channel, message, content, link, file_name, alt_text, texts in rows:
             head = (GuildId(guild), ChannelId(channel), MessageId(message), str(content))
             if current is not None and head[2] != current[2]:
                 yield HeldMessage(*current, tuple(pictures))
                 pictures = []
             current = head
             if link is not None:
-                pictures.append((link, file_name, alt_text))
+                pictures.append(HeldPicture(link, file_name, alt_text, json.loads(texts)))
         if current is not None:
             yield HeldMessage(*current, tuple(pictures))

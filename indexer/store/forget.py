@@ -9,7 +9,7 @@ import aiosqlite
 from indexer.database import migrate
 from indexer.database.database import Database, first
 
-WORD_INDEXES = ("words", "words_trigram")
+WORD_INDEXES = ("words", "words_trigram", "shown_words", "shown_words_trigram")
 MERGE_PAGES = 64  # of a word index, merged in one transaction
 MERGED = 2  # changes that FTS5's merge makes where it found something to merge; fewer: all is merged
 

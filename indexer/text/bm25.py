@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from indexer.model import MessageId, PictureId
 from indexer.text.terms import Term, counts
 
 # Of content, file names, alt texts: who describes a picture in its alt text means the picture.
 WEIGHTS = (1.0, 1.0, 2.0)
+# What a picture says itself counts as much as what its message says.
+SHOWN_WEIGHT = 1.0
 # The usual constants, as in FTS5: how soon a repeated term says nothing new, and how much a long text counts as less.
 K1, B = 1.2, 0.75
 
@@ -22,36 +25,71 @@ Columns = tuple[str, str, str]  # content, file names, alt texts
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A term, messages that are known to say it, and about how many do inside the filter."""
+    """A term, and which messages are known to say it: in their own words, or in what their pictures say.
+
+    `count`: about how many messages inside the filter say it.
+    """
 
     term: Term
     message_ids: frozenset[int]
     count: float
+    shown_ids: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """How many texts are inside the filter, and their mean length in characters."""
+    """How many texts are inside the filter, and their mean length in characters.
+
+    `shown` and `mean_shown` are the same of messages whose pictures say something, and of what these say.
+    """
 
     texts: int
     mean_length: float
+    shown: int = 0
+    mean_shown: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Ranked:
+class Figures:
     """`bm25` is larger for better. `share` (0–1): how much of the question is said, rare terms counting more."""
 
-    message_id: int
     bm25: float
     share: float
 
 
-def rank(texts: Mapping[int, Columns], terms: Sequence[Said], scope: Scope) -> list[Ranked]:
-    """The messages, best first; newer ones first where two rank the same. Takes about 10 µs a message."""
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A message: what it says itself, and with that what each of its pictures says that says anything at all."""
+
+    message_id: int
+    own: Figures
+    by_picture: Mapping[PictureId, Figures] = field(default_factory=dict)
+
+    @property
+    def best(self) -> float:
+        return max(self.own.bm25, *(figures.bm25 for figures in self.by_picture.values()), 0.0)
+
+    def of(self, picture_id: PictureId) -> Figures:
+        """Of one of its pictures."""
+        return self.by_picture.get(picture_id, self.own)
+
+
+def rank(
+    texts: Mapping[int, Columns],
+    shown: Mapping[MessageId, Mapping[PictureId, str]],
+    terms: Sequence[Said],
+    scope: Scope,
+) -> list[Ranked]:
+    """The messages, best first; newer ones first where two rank the same. Takes about 10 µs a message.
+
+    `shown`: of those whose pictures say something, what each picture says.
+    """
     values = [worth(said.count, scope.texts) for said in terms]
-    total = sum(values)
-    ranked = [_ranked(message_id, columns, terms, values, total, scope) for message_id, columns in texts.items()]
-    return sorted(ranked, key=lambda one: (-one.bm25, -one.message_id))
+    ranked = [
+        _ranked(message_id, columns, shown.get(MessageId(message_id), {}), terms, values, scope)
+        for message_id, columns in texts.items()
+    ]
+    return sorted(ranked, key=lambda message: (-message.best, -message.message_id))
 
 
 def worth(count: float, texts: int) -> float:
@@ -60,17 +98,42 @@ def worth(count: float, texts: int) -> float:
 
 
 def _ranked(
-    message_id: int, columns: Columns, terms: Sequence[Said], values: Sequence[float], total: float, scope: Scope
+    message_id: int,
+    columns: Columns,
+    shown: Mapping[PictureId, str],
+    terms: Sequence[Said],
+    values: Sequence[float],
+    scope: Scope,
 ) -> Ranked:
     wanted = [said.term for said in terms]
     content, names, alts = (counts(column, wanted) for column in columns)
-    length = sum(map(len, columns)) / max(scope.mean_length, 1.0)
-    bm25 = said_worth = 0.0
-    for at, (said, value) in enumerate(zip(terms, values, strict=True)):
-        often = WEIGHTS[0] * content[at] + WEIGHTS[1] * names[at] + WEIGHTS[2] * alts[at]
-        if not often and message_id in said.message_ids:  # FTS5 folds a letter that we do not
-            often = 1.0
-        if often:
-            bm25 += value * often * (K1 + 1) / (often + K1 * (1 - B + B * length))
-            said_worth += value
-    return Ranked(message_id, bm25, said_worth / total if len(terms) > 1 else 1.0)
+    often = [WEIGHTS[0] * content[at] + WEIGHTS[1] * names[at] + WEIGHTS[2] * alts[at] for at in range(len(terms))]
+    for at, said in enumerate(terms):
+        if not often[at] and message_id in said.message_ids:  # FTS5 folds a letter that we do not
+            often[at] = 1.0
+    own = _parts(often, values, sum(map(len, columns)) / max(scope.mean_length, 1.0))
+    by_picture = {}
+    if shown:
+        told = {picture_id: counts(body, wanted) for picture_id, body in shown.items()}
+        for at, said in enumerate(terms):
+            if message_id in said.shown_ids and not any(row[at] for row in told.values()):
+                for row in told.values():  # the same: nobody can say which of them it was
+                    row[at] = 1
+        for picture_id, row in told.items():
+            parts = _parts(row, values, len(shown[picture_id]) / max(scope.mean_shown, 1.0))
+            together = [mine + SHOWN_WEIGHT * its for mine, its in zip(own, parts, strict=True)]
+            by_picture[picture_id] = _figures(together, values)
+    return Ranked(message_id, _figures(own, values), by_picture)
+
+
+def _parts(often: Sequence[float], values: Sequence[float], length: float) -> list[float]:
+    """What each term adds to the BM25 of a text of this length (1 is the mean); 0 where it is not said."""
+    return [
+        value * count * (K1 + 1) / (count + K1 * (1 - B + B * length)) if count else 0.0
+        for count, value in zip(often, values, strict=True)
+    ]
+
+
+def _figures(parts: Sequence[float], values: Sequence[float]) -> Figures:
+    said_worth = sum(value for part, value in zip(parts, values, strict=True) if part)
+    return Figures(sum(parts), said_worth / sum(values) if len(values) > 1 else 1.0)

@@ -1,7 +1,9 @@
-"""Word search: BM25 over what messages say, what their files are called and how their pictures are described.
+"""Text search: BM25 over what messages say, what their files are called, how their pictures are described, and what
+the pictures say themselves.
 
 Nothing that is counted or cut off here looks past the asker's filter. FTS5 finds messages of all channels; each is held
-against the filter before it counts towards any limit (docs/adr/0019).
+against the filter before it counts towards any limit (docs/adr/0019). What pictures say has an index of its own, with
+the same numbers for rows: the messages that show them (docs/adr/0027).
 """
 
 from __future__ import annotations
@@ -9,11 +11,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import aiosqlite
 
 from indexer.model import ChannelId, Filter, GuildId, MessageId, PictureId, Place, PlaceFlag, PlaceId, UserId
+from indexer.store import picture_texts
 from indexer.store.filter_sql import MESSAGE_INSIDE, MESSAGE_INSIDE_BY_ID, filter_values
 from indexer.text.bm25 import Columns, Ranked, Said, Scope, rank, worth
 from indexer.text.terms import Term, cut, cut_phrase, quoted
@@ -40,16 +43,46 @@ _MATCHING = (
     + " ORDER BY w.rowid DESC LIMIT :limit"
 )
 _HOLDING = (
-    "SELECT m.message_id FROM messages m CROSS JOIN texts t ON t.message_id = m.message_id WHERE"  # noqa: S608 -- constants
-    " m.guild_id = :guild AND " + MESSAGE_INSIDE_BY_ID + " AND"
-    " (instr(t.content, :run) OR instr(t.file_names, :run) OR instr(t.alt_texts, :run))"
+    "SELECT m.message_id FROM messages m CROSS JOIN {texts} t ON t.message_id = m.message_id WHERE"  # noqa: S608 -- constants
+    " m.guild_id = :guild AND " + MESSAGE_INSIDE_BY_ID + " AND {holds}"
     " ORDER BY m.message_id DESC LIMIT :limit"
 )
 
 
 @dataclass(frozen=True, slots=True)
+class _Index:
+    """One of the two indexes: its tables, and what of its texts holds a run of letters `:run`."""
+
+    texts: str
+    words: str
+    trigrams: str
+    holds: str
+
+
+_SAID = _Index(
+    "texts",
+    "words",
+    "words_trigram",
+    "(instr(t.content, :run) OR instr(t.file_names, :run) OR instr(t.alt_texts, :run))",
+)
+_SHOWN = _Index("shown_texts", "shown_words", "shown_words_trigram", "instr(t.body, :run)")
+
+
+_AMONG = " UNION ALL ".join(
+    f"SELECT rowid FROM {index.words} WHERE {index.words} MATCH :match"  # noqa: S608 -- constants
+    # The plus keeps FTS5 from starting the query anew for each id: 0.3 to 5 ms instead of 13.
+    " AND rowid >= :low AND rowid <= :high AND +rowid IN (SELECT value FROM json_each(:ids))"
+    for index in (_SAID, _SHOWN)
+)
+_AMONG_UNSPACED = " UNION ALL ".join(
+    f"SELECT message_id FROM {index.texts} t WHERE message_id IN (SELECT value FROM json_each(:ids)) AND {index.holds}"  # noqa: S608 -- constants
+    for index in (_SAID, _SHOWN)
+)
+
+
+@dataclass(frozen=True, slots=True)
 class WordHit:
-    """A picture whose message says the words; `bm25` and `share` are the message's (see bm25.Ranked)."""
+    """A picture whose message says the words, or that says them itself; the numbers are those of bm25.Figures."""
 
     picture_id: PictureId
     place: Place
@@ -81,21 +114,26 @@ async def ranked(
     for unwanted in without:
         saying = await saying_all(connection, cut_phrase(unwanted), order)
         order = [message_id for message_id in order if message_id not in saying]
-    texts = await _texts(connection, order[: RANKED_A_HIT * limit])
+    looked_at = order[: RANKED_A_HIT * limit]
+    texts = await _texts(connection, looked_at)
+    shown = await picture_texts.shown_by(connection, looked_at) if inside.scope.shown else {}
     # In a thread: a few hundred texts of 4,000 characters each take 40 ms.
-    best = await asyncio.to_thread(rank, texts, terms, inside.scope)
+    best = await asyncio.to_thread(rank, texts, shown, terms, inside.scope)
     hits: dict[int, WordHit] = {}
     for start in range(0, len(best), limit):
         if len(hits) < limit:  # what the first messages show is mostly enough
             for hit in await _pictures(connection, best[start : start + limit], filter):
-                hits.setdefault(hit.picture_id, hit)
-    return list(hits.values())[:limit]
+                known = hits.get(hit.picture_id)
+                if known is None or hit.bm25 > known.bm25:
+                    hits[hit.picture_id] = hit
+    # Pictures of one message may say more or less than the next message does.
+    return sorted(hits.values(), key=lambda hit: (-hit.bm25, -hit.place.message_id))[:limit]
 
 
 async def saying_all(
     connection: aiosqlite.Connection, phrase: Sequence[Term], message_ids: Collection[int]
 ) -> frozenset[MessageId]:
-    """Those of the messages that say all of the terms. No term at all is said by none."""
+    """Those of the messages that say all of the terms, their pictures included. No term at all is said by none."""
     left = frozenset(message_ids) if phrase else frozenset()
     for term in phrase:
         left = await _among(connection, term, left)
@@ -124,9 +162,13 @@ class _Inside:
         if len(spaced) < 2 or any(len(said.message_ids) < self._most for said in spaced):
             return kept
         # Each is said so often that only the newest were looked at: who says all of them may be older.
-        together = await self._matching("words", [*needed, *(said.term.match for said in spaced)])
+        all_of_them = [said.term.match for said in spaced]
+        own = frozenset(await self._matching(_SAID.words, [*needed, *all_of_them]))
+        shown = frozenset(await self._matching(_SHOWN.words, all_of_them) if self.scope.shown else ())
         return [
-            said if said.term.unspaced else Said(said.term, said.message_ids | frozenset(together), said.count)
+            said
+            if said.term.unspaced
+            else replace(said, message_ids=said.message_ids | own, shown_ids=said.shown_ids | shown)
             for said in kept
         ]
 
@@ -135,12 +177,15 @@ class _Inside:
         sums: dict[int, float] = {}
         for said in terms:
             value = worth(said.count, self.scope.texts)
-            for message_id in said.message_ids:
+            for message_id in said.message_ids | said.shown_ids:
                 sums[message_id] = sums.get(message_id, 0.0) + value
         return sorted(sums, key=lambda message_id: (-sums[message_id], -message_id))
 
     async def _said(self, term: Term, needed: Sequence[str]) -> Said:
-        found = await self._newest(term, needed)
+        own = await self._newest(_SAID, term, needed)
+        # Each term alone: the phrase may stand in the message, the word in its picture. `ranked` checks the phrases.
+        shown = await self._newest(_SHOWN, term, ()) if self.scope.shown else []
+        found = sorted({*own, *shown}, reverse=True)[: self._most] if shown else own
         count = float(len(found))
         if found and len(found) >= self._most:
             # Said at the same rate further back as among the newest.
@@ -150,22 +195,24 @@ class _Inside:
             )
             ((newest,),) = rows
             count *= max(self.scope.texts / max(newest, 1), 1.0)
-        return Said(term, frozenset(found), count)
+        kept = frozenset(found)
+        return Said(term, kept.intersection(own), count, kept.intersection(shown))
 
-    async def _newest(self, term: Term, needed: Sequence[str]) -> list[int]:
+    async def _newest(self, index: _Index, term: Term, needed: Sequence[str]) -> list[int]:
         if not term.unspaced:
-            return await self._matching("words", dict.fromkeys([*needed, term.match]))
+            return await self._matching(index.words, dict.fromkeys([*needed, term.match]))
         if len(term.text) >= 3:
-            return await self._matching("words_trigram", [quoted(term.text)])
+            return await self._matching(index.trigrams, [quoted(term.text)])
         rows = await self._connection.execute_fetchall(
-            "SELECT term FROM words_trigram_terms WHERE term >= ? AND term < ? LIMIT ?",
+            f"SELECT term FROM {index.trigrams}_terms WHERE term >= ? AND term < ? LIMIT ?",  # noqa: S608 -- a constant
             (term.text, term.text + _LAST, MAX_TRIGRAMS + 1),
         )
         trigrams = [quoted(trigram) for (trigram,) in rows]
         if len(trigrams) <= MAX_TRIGRAMS:
-            return await self._matching("words_trigram", [" OR ".join(trigrams)]) if trigrams else []
+            return await self._matching(index.trigrams, [" OR ".join(trigrams)]) if trigrams else []
         rows = await self._connection.execute_fetchall(
-            _HOLDING, {**self._values, "run": term.text, "limit": self._most}
+            _HOLDING.format(texts=index.texts, holds=index.holds),
+            {**self._values, "run": term.text, "limit": self._most},
         )
         return [message_id for (message_id,) in rows]
 
@@ -180,11 +227,12 @@ async def _scope(connection: aiosqlite.Connection, guild_id: GuildId, filter: Fi
     """Of the filter's channels; where it also names authors or times, the number is counted inside of these."""
     values = {"guild": guild_id, **filter_values(filter)}
     rows = await connection.execute_fetchall(
-        "SELECT ifnull(sum(texts), 0), ifnull(sum(characters), 0) FROM channel_texts"
+        "SELECT ifnull(sum(texts), 0), ifnull(sum(characters), 0), ifnull(sum(shown), 0),"
+        " ifnull(sum(shown_characters), 0) FROM channel_texts"
         " WHERE channel_id IN (SELECT value FROM json_each(:channels))",
         values,
     )
-    ((texts, characters),) = rows
+    ((texts, characters, shown, shown_characters),) = rows
     mean = characters / texts if texts else 1.0
     if filter.authors is not None or filter.after_ms is not None or filter.before_ms is not None:
         rows = await connection.execute_fetchall(
@@ -192,27 +240,18 @@ async def _scope(connection: aiosqlite.Connection, guild_id: GuildId, filter: Fi
             values,
         )
         ((texts,),) = rows
-    return Scope(int(texts), mean)
+    return Scope(int(texts), mean, int(shown), shown_characters / shown if shown else 1.0)
 
 
 async def _among(connection: aiosqlite.Connection, term: Term, message_ids: frozenset[int]) -> frozenset[int]:
     """Those of the messages that say the term."""
     if not message_ids:
         return frozenset()
-    ids = json.dumps(sorted(message_ids))
-    if term.unspaced:
-        rows = await connection.execute_fetchall(
-            "SELECT message_id FROM texts WHERE message_id IN (SELECT value FROM json_each(:ids))"
-            " AND (instr(content, :run) OR instr(file_names, :run) OR instr(alt_texts, :run))",
-            {"ids": ids, "run": term.text},
-        )
-    else:
-        rows = await connection.execute_fetchall(
-            "SELECT rowid FROM words WHERE words MATCH ?"
-            # The plus keeps FTS5 from starting the query anew for each id: 0.3 to 5 ms instead of 13.
-            " AND rowid >= ? AND rowid <= ? AND +rowid IN (SELECT value FROM json_each(?))",
-            (term.match, min(message_ids), max(message_ids), ids),
-        )
+    values = {"ids": json.dumps(sorted(message_ids)), "run": term.text, "match": term.match}
+    rows = await connection.execute_fetchall(
+        _AMONG_UNSPACED if term.unspaced else _AMONG,
+        {**values, "low": min(message_ids), "high": max(message_ids)},
+    )
     return frozenset(message_id for (message_id,) in rows)
 
 
@@ -226,14 +265,14 @@ async def _texts(connection: aiosqlite.Connection, message_ids: Sequence[int]) -
 
 
 async def _pictures(connection: aiosqlite.Connection, messages: Sequence[Ranked], filter: Filter) -> list[WordHit]:
-    """What the messages show inside the filter, in their order."""
+    """What the messages show inside the filter, in their order; not those that say nothing, whose message does not."""
     rows = await connection.execute_fetchall(
         "SELECT p.picture_id, p.message_id, p.place_id, m.channel_id, m.author_id, p.flags"
         " FROM places p JOIN messages m USING (message_id)"
         " WHERE p.message_id IN (SELECT value FROM json_each(?)) AND p.state = 'ready'"
         " AND (p.flags & ?) = ? AND (p.flags & ?) = 0 ORDER BY p.ordinal",
         (
-            json.dumps([one.message_id for one in messages]),
+            json.dumps([message.message_id for message in messages]),
             int(filter.require),
             int(filter.require),
             int(filter.exclude),
@@ -246,7 +285,8 @@ async def _pictures(connection: aiosqlite.Connection, messages: Sequence[Ranked]
         )
         shown.setdefault(message_id, []).append((PictureId(picture_id), place))
     return [
-        WordHit(picture_id, place, one.bm25, one.share)
-        for one in messages
-        for picture_id, place in shown.get(one.message_id, ())
+        WordHit(picture_id, place, figures.bm25, figures.share)
+        for message in messages
+        for picture_id, place in shown.get(message.message_id, ())
+        if (figures := message.of(picture_id)).bm25
     ]

@@ -14,7 +14,7 @@ from bot.config.loader import Config, LimitSettings
 from bot.texts import Language
 from indexer.database import database
 from indexer.model import GuildId
-from indexer.store import audit
+from indexer.store import audit, picture_texts
 from sandbox.reply import Reply
 from sandbox.server import open_sandbox
 from tests.worlds.running_bot import indexed, noise, running, town
@@ -116,9 +116,18 @@ async def test_the_export_holds_everything_of_mine_and_nothing_of_others(tmp_pat
     place = town()
     async with indexed(place, tmp_path) as bot:
         member = bot.person(place.member)
+        async with bot.service.db.transaction() as tx:
+            ((picture_id,),) = await tx.execute_fetchall(
+                "SELECT picture_id FROM places JOIN messages USING (message_id) WHERE author_id = ?"
+                " ORDER BY message_id LIMIT 1",
+                (place.member.id,),
+            )
+            assert await picture_texts.put(tx, picture_id, "ocr", "an invoice")
         reply = await member.press(await member.slash(place.talk.id, "privacy"), "Export what you hold of mine")
         assert reply.ephemeral
         held = json.loads(reply.files()["afterimage-export.json"])
+        texts = [shown.pop("texts", None) for message in held["messages"] for shown in message["pictures"]]
+        assert texts == [{"ocr": "an invoice"}, None, None, None, None, None]
         assert held["user"] == str(place.member.id)
         assert sorted(message["content"] for message in held["messages"]) == [f"picture number {n}" for n in range(6)]
         first = held["messages"][0]

@@ -17,7 +17,7 @@ from indexer.database import scrub
 from indexer.database.database import FILE_NAME, Database, connect_readonly, open_database
 from indexer.database.migrate import back_up
 from indexer.model import ChannelId, MessageId, UserId
-from indexer.store import channels, embeddings, guilds, messages, opt_outs, pictures, places
+from indexer.store import channels, embeddings, guilds, messages, opt_outs, picture_texts, pictures, places
 from indexer.store.emptying import empty
 from indexer.store.forget import purge, residue_since
 from tests.worlds.records import CHANNEL, GUILD, MODEL, decoded, message, picture, settle, vector
@@ -26,12 +26,13 @@ WORD = "quetzalcoatlus"  # in lower case: as it is in the text and as the word i
 AUTHOR_NAME = "Xiuhtecuhtli"
 FILE = "archaeopteryx"
 ALT = "pachycephalosaurus"
+SHOWN = "parasaurolophus"
 
 
 def found(data_dir: Path) -> set[str]:
     """Which of the distinctive words are in any file of the data folder, as bytes."""
     everything = b"\0".join(path.read_bytes() for path in sorted(data_dir.iterdir()))
-    words = (WORD, AUTHOR_NAME, FILE, ALT, AUTHOR_NAME.lower())
+    words = (WORD, AUTHOR_NAME, FILE, ALT, SHOWN, AUTHOR_NAME.lower())
     return {word for word in words if word.encode() in everything} | (
         {"vector"} if vector(1).astype("<f2").tobytes() in everything else set()
     )
@@ -57,6 +58,7 @@ async def fill(database: Database) -> None:
                 picture_id = await pictures.add(tx, decoded("a"))
                 await places.attach(tx, stored.new_places[-1], picture_id)
                 await embeddings.add(tx, model_id, [(picture_id, vector(1))])
+                await picture_texts.put(tx, picture_id, "ocr", f"a {SHOWN} swims")
 
 
 async def delete_message(database: Database) -> None:
@@ -93,12 +95,25 @@ async def test_what_was_forgotten_leaves_no_byte_in_the_files(
     await fill(database)
     await database.checkpoint()
     before = found(data_dir)
-    assert before == {WORD, AUTHOR_NAME, FILE, ALT, "vector"}
+    assert before == {WORD, AUTHOR_NAME, FILE, ALT, SHOWN, "vector"}
 
     await erase(database)
     assert await purge(database)
 
     assert found(data_dir) == set()
+
+
+@pytest.mark.parametrize("body", ["", "a boat"])
+async def test_a_text_that_a_picture_no_longer_has_leaves_no_byte(
+    database: Database, data_dir: Path, body: str
+) -> None:
+    await fill(database)
+    async with database.transaction() as tx:
+        ((picture_id,),) = await tx.execute_fetchall("SELECT picture_id FROM picture_texts")
+        await picture_texts.put(tx, picture_id, "ocr", body)
+    assert await residue(database) is not None
+    assert await purge(database)
+    assert found(data_dir) == {WORD, AUTHOR_NAME, FILE, ALT, "vector"}
 
 
 async def test_words_that_stay_are_still_found_after_a_purge(database: Database) -> None:

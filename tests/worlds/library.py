@@ -38,7 +38,7 @@ from indexer.query.query import Query
 from indexer.search.baseline_sentences import BASELINE_SENTENCES
 from indexer.search.search import Searcher
 from indexer.settings import IndexSettings, SearchSettings
-from indexer.store import channels, embeddings, guilds, messages, pictures, places
+from indexer.store import channels, embeddings, guilds, messages, picture_texts, pictures, places
 from indexer.vectors.index import VectorIndex
 
 DIMENSION = 256
@@ -179,6 +179,12 @@ class Library:
                 vector = (await self.encoder.encode_pixels(picture.frames))[0]
                 await embeddings.add(tx, self.model_id, [(picture_id, vector)])
         return message_id
+
+    async def says(self, message_id: MessageId, body: str, kind: str = "ocr") -> None:
+        """The first picture of the message says this."""
+        picture_id = await self.picture_of(message_id)
+        async with self.db.transaction() as tx:
+            assert await picture_texts.put(tx, picture_id, kind, body)
 
     async def picture_of(self, message_id: MessageId) -> PictureId:
         async with self.db.reader() as connection:

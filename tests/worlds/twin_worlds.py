@@ -38,7 +38,7 @@ from indexer.model import (
 from indexer.query.query import Query
 from indexer.search.search import Searcher
 from indexer.settings import IndexSettings, SearchSettings
-from indexer.store import channels, embeddings, guilds, messages, opt_outs, pictures, places, spans
+from indexer.store import channels, embeddings, guilds, messages, opt_outs, picture_texts, pictures, places, spans
 from indexer.vectors.index import VectorIndex
 from tests.worlds.library import ConceptEncoder, decoded
 
@@ -101,6 +101,12 @@ class Ask:
 
 
 Event = Post | Delete | Forget | Read | Seal | Ask
+
+
+def text_of(picture: DecodedPicture) -> str:
+    """What the picture says: of its content alone, as somebody who reads it would find. Half of them say nothing."""
+    rng = random.Random(picture.sha256)
+    return sentence(rng, 5) if rng.random() < 0.5 else ""
 
 
 @dataclass
@@ -282,4 +288,5 @@ async def _post(tx: aiosqlite.Connection, model_id: ModelId, encoder: ConceptEnc
             continue
         picture_id = await pictures.add(tx, picture)
         await places.attach(tx, place_id, picture_id)
+        await picture_texts.put(tx, picture_id, "ocr", text_of(picture))
         await embeddings.add(tx, model_id, [(picture_id, (await encoder.encode_pixels(picture.frames))[0])])

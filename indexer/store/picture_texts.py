@@ -1,0 +1,55 @@
+"""What pictures say: words read in them, captions, tags. Of the content, so of every place that shows it.
+
+What a message says of its pictures (alt texts, file names) belongs to that message and stands in messages.py. Triggers
+of the migration keep what is searched (`shown_texts`) true to these rows; a text is deleted with its picture.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection
+
+import aiosqlite
+
+from indexer.database.database import as_json, first
+from indexer.model import MessageId, PictureId
+
+
+async def put(
+    tx: aiosqlite.Connection, picture_id: PictureId, kind: str, body: str, confidence: float | None = None
+) -> bool:
+    """Makes `body` the picture's text of this kind, in place of the one before; an empty one takes that away.
+
+    `kind` names who says so ('ocr', 'caption', 'tags'), `confidence` (0–1) how sure that is; None: it is not said.
+    False where the picture is gone by now.
+    """
+    if not body.strip():
+        await tx.execute_fetchall("DELETE FROM picture_texts WHERE picture_id = ? AND kind = ?", (picture_id, kind))
+        return await first(tx, "SELECT 1 FROM pictures WHERE picture_id = ?", (picture_id,)) is not None
+    cursor = await tx.execute(
+        # From `pictures`: between reading a picture and storing its text the picture may have been deleted.
+        "INSERT INTO picture_texts (picture_id, kind, body, confidence)"
+        " SELECT picture_id, ?2, ?3, ?4 FROM pictures WHERE picture_id = ?1"
+        " ON CONFLICT (picture_id, kind) DO UPDATE SET body = excluded.body, confidence = excluded.confidence",
+        (picture_id, kind, body, confidence),
+    )
+    return cursor.rowcount > 0
+
+
+async def shown_by(
+    connection: aiosqlite.Connection, message_ids: Collection[MessageId]
+) -> dict[MessageId, dict[PictureId, str]]:
+    """For each of the messages whose pictures say something: what each picture says, one text a line."""
+    rows = await connection.execute_fetchall(
+        "SELECT DISTINCT p.message_id, t.picture_id, t.kind, t.body"
+        " FROM places p JOIN picture_texts t USING (picture_id)"
+        " WHERE p.message_id IN (SELECT value FROM json_each(?)) ORDER BY t.kind",
+        (as_json(message_ids),),
+    )
+    bodies: dict[MessageId, dict[PictureId, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for message_id, picture_id, _, body in rows:
+        bodies[MessageId(message_id)][PictureId(picture_id)].append(body)
+    return {
+        message_id: {picture_id: "\n".join(lines) for picture_id, lines in by_picture.items()}
+        for message_id, by_picture in bodies.items()
+    }
