@@ -228,9 +228,9 @@ class Answers:
         # For each member apart: that another one asked a moment ago would be seen by an older number.
         key = (who.guild_id, who.user_id, channels)
         searching = self._verified_search(interaction, who, reply)
-        percent = self._coverage.get(key)
-        if percent is not None:
-            return await searching, percent
+        known = self._coverage.get(key)
+        if known is not None:
+            return await searching, known
         result, percent = await both(searching, self.service.reports.coverage(who.guild_id, channels))
         self._coverage.put(key, percent)
         return result, percent

@@ -37,7 +37,7 @@ async def coverage(
     known = [ChannelId(channel_id) for (channel_id,) in await connection.execute_fetchall(_CHANNELS, chosen)]
     read = await spans.of_guild(connection, guild_id)
     found = ready / (ready + pending) if ready + pending else 1.0
-    return int(100 * found * _read_share({one: read.get(one, []) for one in known}, now_ms) + 1e-9)
+    return int(100 * found * _read_share({channel_id: read.get(channel_id, []) for channel_id in known}, now_ms) + 1e-9)
 
 
 def _read_share(channels: Mapping[ChannelId, Sequence[Span]], now_ms: int) -> float:

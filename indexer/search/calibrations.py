@@ -37,8 +37,8 @@ class Calibrations:
         """
         baseline = await self._baseline.vectors()
         key = (guild_id, visible, version)
-        digest = self._samples.get(key)
-        calibration = self._measured.get(digest) if digest is not None else None
+        known = self._samples.get(key)
+        calibration = self._measured.get(known) if known is not None else None
         if calibration is None:
             sample, digest = await asyncio.to_thread(self._sample, guild_id, visible)
             calibration = self._measured.get(digest)

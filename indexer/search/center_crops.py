@@ -1,4 +1,4 @@
-"""The middles of a picture: what a copy has left when its caption, or the app around a screenshot, is cut away."""
+"""Center crops of a picture: what is left of a copy when its caption, or the app around a screenshot, is cut away."""
 
 from __future__ import annotations
 

@@ -40,11 +40,12 @@ def leaders(
 ) -> list[tuple[int, float]]:
     """For each picture the one that it repeats (itself, if none) and how sure that is (0–1). Raises Stopped.
 
-    A picture joins the earliest-posted leader's group that it is surest of; it never leads others then, so a chain of
-    small changes does not pull in what the first post does not resemble. `typical` is the cosine of typical neighbours.
+    Of the leaders that were posted before it, a picture follows the one that it repeats most surely. It leads no others
+    then: so a chain of small changes does not bring in what the first post does not resemble. `typical` is the cosine
+    of typical neighbours.
     """
     count = len(pictures)
-    leads = [(one, 1.0) for one in range(count)]
+    leads = [(picture, 1.0) for picture in range(count)]
     leading = np.ones(count, np.bool_)
     least = typical + threshold * (1 - typical)
     for start in range(0, count, _BLOCK):
@@ -78,10 +79,10 @@ def groups_of_copies(
 
     `posted` are their places. The same rule as /duplicates follows, so both name the same first post.
     """
-    ids = sorted((one for one in facts if posted.get(one)), key=lambda one: min(posted[one]))
+    ids = sorted((picture for picture in facts if posted.get(picture)), key=lambda picture: min(posted[picture]))
     if not ids:
         return {}
-    pictures = _comparable([facts[one] for one in ids])
+    pictures = _comparable([facts[picture] for picture in ids])
     members: dict[int, list[PictureId]] = {}
     leads = leaders(pictures, THRESHOLD, typical)
     for own, (leader, _) in zip(ids, leads, strict=True):
@@ -94,17 +95,17 @@ def repeated_elsewhere(
 ) -> bool:
     """Whether any picture of a hit is close enough to a picture outside that hit for one to repeat the other.
 
-    Where it is not, `groups_of_copies` finds nothing beyond the hits, and a search need neither compare
-    its hundred candidates with each other nor look up where they were posted.
+    Where none is, `groups_of_copies` would find nothing but the hits. Then a search need not compare its hundred
+    candidates with each other, nor look up where they were posted.
     """
     ids = list(facts)
     if not ids:
         return False  # nothing was found
-    everything = _comparable([facts[one] for one in ids])
+    everything = _comparable([facts[picture] for picture in ids])
     least = typical + THRESHOLD * (1 - typical) - ROUNDING
     for hit in hits:
-        outside = np.array([one not in hit for one in ids], np.bool_)
-        own = _comparable([facts[one] for one in hit])
+        outside = np.array([picture not in hit for picture in ids], np.bool_)
+        own = _comparable([facts[picture] for picture in hit])
         bits = copy_bits_of(own.hashes[:, None], everything.hashes[None, :])
         bits[~(own.known[:, None] & everything.known[None, :])] = HASH_BITS
         if (copy_scores(own.vectors @ everything.vectors.T, bits)[:, outside] >= least).any():
@@ -113,11 +114,11 @@ def repeated_elsewhere(
 
 
 def _comparable(facts: Sequence[PictureFacts]) -> Comparable:
-    hashes = [one.perceptual_hash for one in facts]
+    hashes = [picture.perceptual_hash for picture in facts]
     return Comparable(
-        np.stack([one.vector for one in facts]),
-        np.array([(one or 0) & (1 << 64) - 1 for one in hashes], np.uint64),
-        np.array([one is not None for one in hashes], np.bool_),
+        np.stack([picture.vector for picture in facts]),
+        np.array([(bits or 0) & (1 << 64) - 1 for bits in hashes], np.uint64),
+        np.array([bits is not None for bits in hashes], np.bool_),
     )
 
 

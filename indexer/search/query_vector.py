@@ -32,9 +32,9 @@ def make_query_vector(
 ) -> QueryVector | None:
     """None where nothing is asked for. All vectors [d], of unit length; `sample` [n, d] are pictures of the guild.
 
-    A picture scores pictures higher than a sentence does, and more widely spread. So each part is divided by the spread
-    of its cosines over the sample before they are added, and `picture_weight` (0–1) is then a weight that means
-    something. The sum of weighted cosines is the cosine to the weighted sum, so one search answers it.
+    The cosine of two pictures is larger than that of a sentence and a picture, and varies more. So each part is divided
+    by the spread of its cosines over the sample before the parts are added: only then is `picture_weight` (0–1) the
+    picture's share. The sum of weighted cosines is the cosine to the weighted sum, so one search is enough.
     """
     shares = (picture_weight, 1 - picture_weight) if pictures and words is not None else (1.0, 1.0)
     parts = [(shares[0] / len(pictures), picture) for picture in pictures]
@@ -49,6 +49,6 @@ def make_query_vector(
         total += np.float32(weight / spread) * vector
     try:
         vector = normalised(total)
-    except ValueError:  # what is asked for and what is excluded cancel out: the asking wins
+    except ValueError:  # what is asked for and what is excluded cancel each other out
         vector = parts[0][1]
     return QueryVector(vector, Background.of(vector, sample))

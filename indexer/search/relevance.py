@@ -16,7 +16,7 @@ from indexer.text.text_search import WordHit
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A picture that may become a hit. `best_message` is the one whose words matched best, if any did."""
+    """A picture that may become a hit. `best_message` is the message whose words matched best, if any did."""
 
     picture_id: PictureId
     band: Band
@@ -33,43 +33,42 @@ def judge(
     facts: Mapping[PictureId, PictureFacts],
     searched: int,
 ) -> dict[PictureId, Judged]:
-    """Those of `near` (nearest first) and of `said` (best first) that are worth showing; others are left out.
+    """Those of `near` (nearest first) and of `said` (best first) that are worth showing.
 
-    A least score that was asked for decides alone. Otherwise the model's finds count if the best of them is close
-    enough for the best of `searched`; what a message says in so many words always does.
+    Where a least score was asked for, it alone decides. Otherwise the candidates of the vector index count if the best
+    of them is close enough for the best of `searched` pictures; a candidate of the text index always counts.
     """
     spoken = {hit.picture_id: (rank, hit) for rank, hit in enumerate(said, start=1)}
     ranks = {picture_id: rank for rank, picture_id in enumerate(near, start=1)}
     parts = {
-        one: _parts(query, target, calibration, facts[one], ranks.get(one), spoken.get(one))
-        for one in dict.fromkeys((*near, *spoken))
-        if one in facts
+        picture_id: _parts(query, target, calibration, facts[picture_id], ranks.get(picture_id), spoken.get(picture_id))
+        for picture_id in dict.fromkeys((*near, *spoken))
+        if picture_id in facts
     }
-    best = max((one.standing or 0.0 for one in parts.values()), default=0.0)
-    closest = max((one.cosine or 0.0 for one in parts.values()), default=0.0)
-    everything = {}
-    enough = False
-    for picture_id, one in parts.items():
-        beside = 0.0 if query.diversity else best  # who wants variety wants what stands beside the best
-        band = _band(query, target, calibration, facts[picture_id], one, beside)
-        enough = enough or band is Band.SAME
+    best = max((scores.standing or 0.0 for scores in parts.values()), default=0.0)
+    closest = max((scores.cosine or 0.0 for scores in parts.values()), default=0.0)
+    beside = 0.0 if query.diversity else best  # who wants variety wants what stands beside the best
+    judged = {}
+    for picture_id, scores in parts.items():
+        band = _band(query, target, calibration, facts[picture_id], scores, beside)
         hit = spoken[picture_id][1] if picture_id in spoken else None
         if band is Band.FAR and hit is not None:
             band = Band.SAID
-        everything[picture_id] = Judged(picture_id, band, one, hit.place.message_id if hit else None)
+        judged[picture_id] = Judged(picture_id, band, scores, hit.place.message_id if hit else None)
     if query.min_score is not None:
         least = query.min_score
-        return {key: one for key, one in everything.items() if (one.parts.cosine or 0.0) >= least}
+        return {key: found for key, found in judged.items() if (found.parts.cosine or 0.0) >= least}
     if not query.has_pictures:
         enough = calibration.words_enough(best, searched)
     elif query.has_words:
         enough = calibration.both_enough(best, searched)
     else:
-        enough = enough or calibration.picture_enough(closest)
+        same = any(found.band is Band.SAME for found in judged.values())
+        enough = same or calibration.picture_enough(closest)
     return {
-        key: one
-        for key, one in everything.items()
-        if one.best_message is not None or (enough and one.band is not Band.FAR)
+        key: found
+        for key, found in judged.items()
+        if found.best_message is not None or (enough and found.band is not Band.FAR)
     }
 
 
@@ -114,9 +113,12 @@ def _band(
 
 
 def copies_first(near: Sequence[PictureId], judged: Mapping[PictureId, Judged]) -> list[PictureId]:
-    """Those of `near` that are worth showing: copies of what was asked with by how sure that is, then as they were."""
-    shown = [one for one in near if one in judged]
-    copies = [one for one in shown if judged[one].band in (Band.SAME, Band.EDITED)]
-    copies.sort(key=lambda one: (judged[one].band is not Band.SAME, -(judged[one].parts.copy or 0.0)))
+    """Those of `near` that are worth showing: copies of the picture that was asked with, the surest first; then the
+    others in their order."""
+    shown = [picture_id for picture_id in near if picture_id in judged]
+    copies = [picture_id for picture_id in shown if judged[picture_id].band in (Band.SAME, Band.EDITED)]
+    copies.sort(
+        key=lambda picture_id: (judged[picture_id].band is not Band.SAME, -(judged[picture_id].parts.copy or 0.0))
+    )
     kept = set(copies)
-    return [*copies, *(one for one in shown if one not in kept)]
+    return [*copies, *(picture_id for picture_id in shown if picture_id not in kept)]

@@ -50,7 +50,7 @@ class Reposts:
 class Compared:
     """What comparing all pictures of a filter gave: which are one, and how sure that is. Numbers of pictures only.
 
-    What is shown of them is looked up at each page, so that nothing that is gone by then is.
+    Places and links are looked up at each page, so that a post that is gone by then is not shown.
     """
 
     groups: tuple[tuple[tuple[PictureId, ...], float], ...]
@@ -92,10 +92,10 @@ async def compare(
     threshold: float,
     calibration: Calibration,
 ) -> Compared:
-    """Which pictures inside the filter are one, as sure as `threshold` (0–1). Takes seconds; only within a turn of
-    `work`. Raises Stopped.
+    """Which pictures inside the filter repeat one another, as sure as `threshold` (0–1) at least.
 
     How sure is the calibration's closeness of their copy score: 0 at the guild's typical neighbours, 1 at identity.
+    Takes seconds; call it within a turn of `work`. Raises Stopped.
     """
     async with db.reader() as connection:
         chosen, total = await _chosen(connection, guild_id, filter)
@@ -114,7 +114,7 @@ async def compare(
 
 
 async def described(db: Database, guild_id: GuildId, filter: Filter, found: Compared) -> Reposts:
-    """The groups as they are now: without posts that are gone or outside the filter, and without what is none then."""
+    """The groups as they are now: without posts that are gone or outside the filter, and without groups of one post."""
     pictures = [picture for group, _ in found.groups for picture in group]
     shown: dict[PictureId, tuple[Place, ...]] = {}
     async with db.reader() as connection:

@@ -1,7 +1,7 @@
-"""Scores in words: how close is close, measured on the guild's own pictures and on sentences that do not fit them.
+"""Scores in words, measured on the guild's own pictures and on sentences that do not fit them.
 
-A cosine means nothing by itself: two unrelated photos of one server may stand at 0.6, two unrelated drawings of
-another at 0.1, and a sentence and its picture at 0.3. So
+A cosine says nothing by itself. Two unrelated photos of one server may have a cosine of 0.6, two unrelated drawings of
+another server 0.1, and a sentence and its picture 0.3. So
 
 - pictures are held against the *typical neighbour*: the median cosine of a picture of the guild to the one nearest to
   it. `closeness` is 0 there and 1 at identity;
@@ -38,7 +38,7 @@ PICTURES_RELATED = 3.0
 # The best of many pictures stands high by chance alone, about √(2 ln n) for n of them. Measured with the demo model, 60
 # to 5,000 pictures: what fits nothing rises by 0.37 of that.
 CHANCE_RISE, CHANCE_AT = 0.37, 400
-# Beside a hit that stands high, what stands at less than this share of it is not worth the room: of words alone, and of
+# Beside a hit with a high standing, a picture below this share of that standing is not shown: for words alone, and for
 # pictures with words. Measured on the demo guild for 288 things drawn there: 0.7 keeps 95 % of what shows the
 # thing, and 59 % of the four nearest that do not (0.6: 99 and 91 %; 0.8: 86 and 29 %).
 BESIDE_WORDS, BESIDE_BOTH = 0.7, 0.5

@@ -1,4 +1,4 @@
-"""Forget means forget: what was deleted leaves the files too, not only the tables."""
+"""Takes the bytes of what was deleted out of the files: a deletion alone takes them out of the tables only."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ async def ranked(
     for unwanted in without:
         saying = await saying_all(connection, cut_phrase(unwanted), order)
         order = [message_id for message_id in order if message_id not in saying]
-    looked_at = order[: RANKED_A_HIT * limit]
+    looked_at = [MessageId(message_id) for message_id in order[: RANKED_A_HIT * limit]]
     texts = await _texts(connection, looked_at)
     shown = await picture_texts.shown_by(connection, looked_at) if inside.scope.shown else {}
     # In a thread: a few hundred texts of 4,000 characters each take 40 ms.

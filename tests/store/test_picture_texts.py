@@ -25,7 +25,8 @@ async def check(tx: aiosqlite.Connection) -> int:
     ):
         wanted[message_id].append(body)
     rows = await tx.execute_fetchall("SELECT message_id, body FROM shown_texts")
-    assert dict(rows) == {message_id: "\n".join(bodies) for message_id, bodies in wanted.items()}
+    shown = {int(message_id): str(body).split("\n") for message_id, body in rows}
+    assert shown == wanted
     for index in INDEXES:
         await tx.execute(f"INSERT INTO {index} ({index}, rank) VALUES ('integrity-check', 1)")
     counted = await tx.execute_fetchall(
