@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -88,8 +88,3 @@ def normalised(vector: Vectors) -> Vectors:
     if length < 1e-6:
         raise ValueError("a vector of length zero points nowhere")
     return (vector / length).astype(np.float32)
-
-
-def best_first(scores: Mapping[Item, float], newest: Mapping[Item, int]) -> list[Item]:
-    """Items by descending score; among equal scores the one with the larger `newest` (a snowflake) first."""
-    return sorted(scores, key=lambda item: (-scores[item], -newest[item]))

@@ -90,14 +90,6 @@ async def add_rejected(tx: aiosqlite.Connection, sha256: bytes, byte_count: int,
     return PictureId(row[0])
 
 
-async def delete_unshown(tx: aiosqlite.Connection) -> int:
-    """Deletes pictures that no place shows, returns how many. Triggers leave none; this checks them."""
-    cursor = await tx.execute(
-        "DELETE FROM pictures WHERE NOT EXISTS (SELECT 1 FROM places WHERE places.picture_id = pictures.picture_id)"
-    )
-    return cursor.rowcount
-
-
 def _signed(value: int) -> int:
     """64 unsigned bits as SQLite's integer."""
     return value - (1 << 64) if value >= 1 << 63 else value

@@ -102,13 +102,6 @@ async def pending(
     return [_pending(tuple(row)) for row in rows]
 
 
-async def next_attempt(connection: aiosqlite.Connection, guild_id: GuildId) -> int | None:
-    """When the next failed place of the guild is due (Unix milliseconds); None: none will be tried again by itself."""
-    sql = "SELECT min(next_attempt_ms) FROM places WHERE guild_id = ? AND state = 'failed'"
-    ((due,),) = await connection.execute_fetchall(sql, (guild_id,))
-    return None if due is None else int(due)
-
-
 async def failed(
     tx: aiosqlite.Connection, place_id: PlaceId, reason: Reason, next_attempt_ms: int | None = None
 ) -> bool:
