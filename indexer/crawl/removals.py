@@ -115,7 +115,7 @@ class Removals:
         return frozenset(
             removal.user_id
             for removal in self._pending
-            if isinstance(removal, OptedOut) and removal.guild_id in (guild_id, opt_outs.EVERYWHERE)
+            if isinstance(removal, OptedOut) and removal.guild_id in (guild_id, EVERYWHERE)
         )
 
     async def take_up(self) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from indexer.crawl.removals import NAME, OptedOut, opt_out
-from indexer.model import GuildId, Message, UserId
+from indexer.model import EVERYWHERE, GuildId, Message, UserId
 from indexer.store import channels, emptying, messages, opt_outs
 from indexer.supervisor import supervised
 from tests.worlds.pipeline_world import GUILD, World, open_world
@@ -45,7 +45,7 @@ async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         yield opened
 
 
-@pytest.mark.parametrize("where", [GUILD, opt_outs.EVERYWHERE])
+@pytest.mark.parametrize("where", [GUILD, EVERYWHERE])
 async def test_others_write_between_the_steps(world: World, where: GuildId) -> None:
     forgetting = asyncio.create_task(world.removals.carry_out(OptedOut(PROLIFIC, where)))
     seen = []
@@ -62,11 +62,11 @@ async def test_the_author_is_leaving_from_the_wish_until_all_is_deleted(world: W
     removals = world.removals
     assert not removals.leaving(GUILD)
     await removals.write_down(OptedOut(PROLIFIC, GUILD))
-    await removals.write_down(OptedOut(UserId(9), opt_outs.EVERYWHERE))
+    await removals.write_down(OptedOut(UserId(9), EVERYWHERE))
     assert removals.leaving(GUILD) == {PROLIFIC, 9}
     assert removals.leaving(GuildId(GUILD + 1)) == {9}
     await removals.carry_out(OptedOut(PROLIFIC, GUILD))
-    await removals.carry_out(OptedOut(UserId(9), opt_outs.EVERYWHERE))
+    await removals.carry_out(OptedOut(UserId(9), EVERYWHERE))
     assert not removals.leaving(GUILD)
 
 
