@@ -16,7 +16,7 @@ WORKERS     ?= 3
 PURE_ROOMS  := config platforms query replies reports store text texts
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run quick test check fmt soak bench lock clean
+.PHONY: help demo run quick test coverage check fmt soak bench lock clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -32,8 +32,11 @@ quick: $(VENV)/.dev ## the tests of pure code; ROOM=search: those of one room, w
 	$(BIN)/python -m pytest -q --quick -n 2 $(if $(ROOM),tests/$(ROOM),$(addprefix tests/,$(PURE_ROOMS)))
 
 test: $(VENV)/.dev ## all tests
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+coverage: $(VENV)/.dev ## all tests, and which lines they ran, in child processes too; takes half as long again
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=
-	@echo "Covered: $$($(BIN)/coverage report --format=total) %. By file: $(BIN)/coverage report"
+	$(BIN)/coverage report
 
 check: $(VENV)/.dev ## linters, types, import directions
 	$(BIN)/ruff check .

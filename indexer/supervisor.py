@@ -94,13 +94,13 @@ async def supervised(
     work: Callable[[], Awaitable[None]],
     faults: Faults,
     *,
-    backoff: Backoff = RESTARTS,
+    backoff: Backoff | None = None,
     healthy_s: float = HEALTHY_S,
 ) -> None:
     """Awaits `work()`; after any error but Stop begins it anew, later each time; ends when it returns.
 
     A RetryLater is waited for as long as it says. Work that ran for `healthy_s` seconds before it failed begins anew
-    after the shortest pause. Raises Stop; a cancellation ends it.
+    after the shortest pause. Without a `backoff` pauses are those of RESTARTS. Raises Stop; a cancellation ends it.
     """
     failures = 0  # its own: workers that share a name wait each for themselves
     while True:
@@ -120,7 +120,7 @@ async def supervised(
         else:
             faults.healthy(name)
             return
-        wait_s = backoff.wait_s(failures, told_s)
+        wait_s = (backoff or RESTARTS).wait_s(failures, told_s)
         log.info("%s begins anew in %.1f s", name, wait_s)
         await asyncio.sleep(wait_s)
 

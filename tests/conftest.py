@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from indexer import supervisor
+from indexer.backoff import Backoff
 from indexer.database.database import Database, open_database
 from tests.loop_guard import LoopGuard
 from tests.worlds.library import Library
@@ -18,26 +20,29 @@ settings.register_profile("any machine", deadline=None, suppress_health_check=[H
 settings.load_profile("any machine")
 
 
-# What `make quick` leaves out: files whose tests start processes, servers or models. A new one belongs here if it takes
-# more than some seconds.
+# What `make quick` leaves out: files whose tests take long together, as they start processes, servers or models. A new
+# one belongs here if it takes more than some seconds. Of each room enough is left to notice most mistakes in it.
 NOT_QUICK = frozenset(
     f"{room}/{file}.py"
     for room, files in {
         "app": "test_app",
-        "command_line": "test_cli test_control test_health test_running test_upkeep",
+        "command_line": "test_cli test_control test_health test_real_model test_running test_upkeep",
+        "commands": "test_failures test_model_change test_on_demand test_one_decode_a_member test_privacy test_reindex"
+        " test_similar test_thumbnails",
         "crawl": "test_guild_crawl test_live test_removals test_sweep",
         "database": "test_killed test_lock test_migrate",
-        "encode": "test_encoder test_gpu_scan test_precision test_same_pixels test_siglip test_weights",
+        "encode": "test_encoder test_gpu_scan test_precision test_process test_same_pixels test_siglip test_weights",
+        "gateway": "test_absence test_disk_notices test_own_messages",
         "history": "test_discord_history test_search_walk test_storm",
         "ingest": "test_pipeline",
         "observability": "test_hardening test_log test_terminal",
+        "permissions": "test_posting",
         "pictures": "test_decode test_decode_end test_decode_pool test_decode_soak test_fetch test_lockdown",
+        "sandbox": "test_demo test_demo_run test_model test_page_in_a_browser",
         "vectors": "test_index_kill",
     }.items()
     for file in files.split()
 )
-# Rooms of which every test, or nearly, starts the bot or the sandbox.
-SLOW_ROOMS = frozenset({"commands", "gateway", "permissions", "sandbox"})
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -50,9 +55,9 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def is_slow(path: Path) -> bool:
-    """Whether `make quick` leaves the file or folder out."""
+    """Whether `make quick` leaves the file out."""
     here = path.relative_to(Path(__file__).parent)
-    return here.as_posix() in NOT_QUICK | SLOW_ROOMS
+    return here.as_posix() in NOT_QUICK
 
 
 @pytest.fixture(autouse=True)
@@ -62,6 +67,12 @@ def loop_guard() -> Iterator[LoopGuard]:
         yield guard
     if guard.blocks:
         pytest.fail("the event loop was blocked:\n" + "\n".join(guard.blocks), pytrace=False)
+
+
+@pytest.fixture(autouse=True)
+def restarts_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Background work that failed begins anew at once: no test is about how long the pause is."""
+    monkeypatch.setattr(supervisor, "RESTARTS", Backoff(tries=0, first_s=0.01, longest_s=0.1))
 
 
 @pytest.fixture

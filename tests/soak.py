@@ -13,6 +13,11 @@ SOAK: Final = bool(os.environ.get("AFTERIMAGE_SOAK"))
 Test = TypeVar("Test", bound=Callable[..., Any])
 
 
+def example_count(soak: int) -> int:
+    """How many examples a property test draws: fewer outside of `make soak`. Each run draws others."""
+    return soak if SOAK else max(10, soak // 3)
+
+
 def tries(usual: int, soak: int, part: int) -> Callable[[Test], Test]:
     """Gives a test `numbers`: a range of the tries that it makes, `usual` of them or `soak`.
 

@@ -19,6 +19,7 @@ from indexer.model import Guild, GuildId, ms_snowflake
 from indexer.service import Service, open_service
 from indexer.settings import DecodeSettings, Settings
 from indexer.store.jobs import JobState
+from tests.soak import example_count
 from tests.worlds.empty_history import EmptyHistory
 from tests.worlds.encoder import Encoder
 from tests.worlds.waiting import until
@@ -64,7 +65,8 @@ CHANGES = st.sampled_from(["start", "pause", "resume", "cancel", "catch_up", "go
 STEPS = st.lists(st.tuples(CHANGES, st.integers(0, 12), st.none() | st.integers(0, 12)), min_size=2, max_size=9)
 
 
-@examples(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.soak
+@examples(max_examples=example_count(100), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 async def test_whatever_comes_at_once_the_database_and_what_runs_agree(
     service: Service, history: EmptyHistory, steps: list[tuple[str, int, int | None]]

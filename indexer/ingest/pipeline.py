@@ -43,7 +43,7 @@ from indexer.progress import Progress, State, Tally
 from indexer.sentence import Sentence
 from indexer.settings import Settings
 from indexer.store import embeddings, messages, places
-from indexer.supervisor import RESTARTS, Faults, contained, plainest, supervised
+from indexer.supervisor import Faults, contained, plainest, supervised
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +116,7 @@ class Pipeline:
         self._begin("sweep", lambda: self._sweep.forever(self._settings.crawl.sweep_per_minute), SWEEP_RESTARTS)
         return self
 
-    def _begin(self, name: str, stage: Callable[[], Awaitable[None]], backoff: Backoff = RESTARTS) -> None:
+    def _begin(self, name: str, stage: Callable[[], Awaitable[None]], backoff: Backoff | None = None) -> None:
         assert self._group is not None
         task = self._group.create_task(supervised(name, stage, self._faults, backoff=backoff), name=name)
         self._stages.append(task)

@@ -20,6 +20,7 @@ from indexer.model import ChannelId, MessageId, UserId
 from indexer.store import channels, embeddings, guilds, messages, opt_outs, picture_texts, pictures, places
 from indexer.store.emptying import empty
 from indexer.store.forget import purge, residue_since
+from tests.soak import example_count
 from tests.worlds.records import CHANNEL, GUILD, MODEL, decoded, message, picture, settle, vector
 
 WORD = "quetzalcoatlus"  # in lower case: as it is in the text and as the word index folds it
@@ -200,7 +201,8 @@ async def test_a_cancelled_step_changes_nothing(database: Database, step: str) -
             assert number == 1_001
 
 
-@examples(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.soak
+@examples(max_examples=example_count(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32))
 async def test_whatever_the_history_no_page_keeps_what_was_deleted(
     tmp_path_factory: pytest.TempPathFactory, seed: int

@@ -42,7 +42,7 @@ def every_possible_member(world: World) -> World:
     return World(world.owner, world.everyone, world.roles, members, rooms)
 
 
-@tries(usual=100, soak=10_000, part=250)
+@tries(usual=40, soak=10_000, part=250)
 def test_in_random_guilds_nothing_is_shared_that_one_possible_reader_could_not_read(numbers: range) -> None:
     shared_something = 0
     for seed in numbers:
@@ -61,10 +61,11 @@ def test_in_random_guilds_nothing_is_shared_that_one_possible_reader_could_not_r
     assert shared_something > len(numbers) // 10
 
 
-def test_sharing_is_no_stricter_than_it_must_be_between_texts() -> None:
+@tries(usual=40, soak=1_000, part=250)
+def test_sharing_is_no_stricter_than_it_must_be_between_texts(numbers: range) -> None:
     """Where every possible reader may read the other channel, it is shared."""
     total = 0
-    for seed in range(100):
+    for seed in numbers:
         world = random_world(seed)
         for room in world.rooms.values():
             room.joined.clear()
@@ -83,7 +84,7 @@ def test_sharing_is_no_stricter_than_it_must_be_between_texts() -> None:
             wanted = everybody.everyone_reads(everybody.rooms[asking.id]) & viewable
             assert wanted <= shared, f"world {seed}: {asking} does not show {wanted - shared}"
             total += len(wanted - {asking.id})
-    assert total > 100
+    assert total > len(numbers)
 
 
 def test_without_a_channel_nothing_is_shared() -> None:

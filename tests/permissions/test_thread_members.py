@@ -189,7 +189,7 @@ async def test_sixty_private_threads_and_hundreds_of_presses_cost_discord_fifty_
         assert {jump.channel_id for jump in reply.jump_links()} == {place.pictures.id}
 
 
-@tries(usual=60, soak=3_000, part=300)
+@tries(usual=30, soak=3_000, part=300)
 async def test_nobody_ever_sees_a_private_thread_that_was_closed_to_them_for_ten_seconds(numbers: range) -> None:
     """Random joining, leaving, role changes and questions, held against who could read what at each moment before."""
     read = Permission.VIEW_CHANNEL | Permission.READ_MESSAGE_HISTORY

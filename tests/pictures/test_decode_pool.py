@@ -25,6 +25,7 @@ from indexer.pictures import decoder as decode_module
 from indexer.pictures.decode_picture import Limits, decode_picture
 from indexer.pictures.decoder import Decoder, open_decoder
 from indexer.settings import DecodeSettings
+from tests.soak import example_count
 from tests.worlds.picture_files import encoded, every_kind, moving, png_header, scene
 from tests.worlds.waiting import until
 
@@ -316,12 +317,13 @@ async def test_a_worker_sees_no_secrets_and_leaves_when_the_bot_is_gone(
                 assert "discord" not in loaded
 
 
+@pytest.mark.soak
 def test_flipped_bytes_give_a_picture_or_a_reason_and_never_end_the_pool() -> None:
     with asyncio.Runner() as runner:
         opened = open_decoder(DecodeSettings(workers=1), SPEC)
         pool = runner.run(opened.__aenter__())
 
-        @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=example_count(200), deadline=None, suppress_health_check=list(HealthCheck))
         @given(file=damaged_files())
         def check(file: bytes) -> None:
             try:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -17,6 +18,7 @@ from indexer.database.database import connect_readonly, open_database
 from indexer.errors import Reason
 from indexer.model import ChannelId, GuildId, Message, MessageId, UserId
 from indexer.store import channels, embeddings, forget, guilds, messages, opt_outs, pictures, places, spans
+from tests.soak import example_count
 from tests.worlds.records import MODEL, channel, decoded, message, picture, settle, vector
 
 T = TypeVar("T")
@@ -293,7 +295,7 @@ class StoreMachine(RuleBasedStateMachine):
             assert list(await tx.execute_fetchall(wrong)) == []
 
 
-TestStore = StoreMachine.TestCase
+TestStore = pytest.mark.soak(StoreMachine.TestCase)
 TestStore.settings = settings(
-    max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=example_count(40), stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

@@ -11,6 +11,7 @@ from indexer.model import MessageId
 from indexer.store import messages
 from indexer.text import text_search
 from indexer.text.terms import quoted
+from tests.soak import example_count
 from tests.worlds.library import GUILD, Library, everywhere
 
 
@@ -144,7 +145,8 @@ async def test_no_text_breaks_the_query(library: Library, text: str) -> None:
     await said(library, text)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.soak
+@settings(max_examples=example_count(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(max_size=60), phrase=st.text(max_size=30), unwanted=st.text(max_size=30))
 async def test_any_text_at_all_is_only_looked_for(library: Library, text: str, phrase: str, unwanted: str) -> None:
     async with library.db.reader() as connection:

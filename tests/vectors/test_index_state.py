@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -18,6 +19,7 @@ from indexer.database.database import FILE_NAME
 from indexer.model import ChannelId, Filter, MessageId, PlaceFlag, UserId, Vectors
 from indexer.settings import IndexSettings
 from indexer.vectors.index import VectorIndex
+from tests.soak import example_count
 from tests.worlds.index_world import (
     GUILD,
     MODEL,
@@ -176,7 +178,7 @@ class IndexMachine(RuleBasedStateMachine):
             self.world.expect(query, 5, Filter(frozenset(ChannelId(100 + number) for number in range(3))))
 
 
-TestIndexMachine = IndexMachine.TestCase
+TestIndexMachine = pytest.mark.soak(IndexMachine.TestCase)
 TestIndexMachine.settings = settings(
-    max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=example_count(25), stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )

@@ -23,6 +23,7 @@ from indexer.vectors.kernels import Kernels, load
 from indexer.vectors.memtable import Memtable
 from indexer.vectors.segment import Segment
 from indexer.vectors.segment_writer import Listing, arrange
+from tests.soak import example_count
 
 DIMENSION = 16
 SEED = st.integers(0, 2**32 - 1)
@@ -120,8 +121,9 @@ COSTS = {
 }
 
 
+@pytest.mark.soak
 @given(seed=SEED, count=st.integers(1, 300), costs=st.sampled_from(sorted(COSTS)), channels=st.sampled_from([0, 8]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=example_count(150), deadline=None)
 def test_a_plan_covers_exactly_the_vectors_that_the_filter_allows(
     tmp_path_factory: pytest.TempPathFactory, seed: int, count: int, costs: str, channels: int
 ) -> None:
@@ -172,6 +174,7 @@ PATHS: dict[str, dict[str, int]] = {
 }
 
 
+@pytest.mark.soak
 @given(
     seed=SEED,
     count=st.integers(1, 1500),
@@ -181,7 +184,7 @@ PATHS: dict[str, dict[str, int]] = {
     costs=st.sampled_from(sorted(COSTS)),
     scattered=st.booleans(),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=example_count(200), deadline=None)
 def test_every_path_finds_exactly_the_best_and_all_that_tie(
     tmp_path_factory: pytest.TempPathFactory,
     seed: int,
