@@ -22,6 +22,7 @@ from indexer.errors import StorageError
 from indexer.settings import ModelSettings
 from tests.worlds.encoder import Encoder
 from tests.worlds.running_bot import indexed, noise, town
+from tests.worlds.waiting import DEADLINE_S
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = {"torch", "open_clip", "discord", "faiss", "numpy", "aiohttp", "PIL", "sandbox"}
@@ -43,7 +44,7 @@ def test_what_needs_no_model_loads_none(tmp_path: Path, arguments: list[str]) ->
         env={"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=DEADLINE_S,
         check=True,
     )
     assert done.stdout.splitlines()[-1] == "loaded: []"

@@ -24,6 +24,7 @@ from bot.control.operations import Handler, Tell, Values
 from bot.control.protocol import CONNECTIONS, LINE_BYTES, SOCKET_PATH_BYTES, port_path, proof, socket_path
 from bot.control.server import open_control
 from indexer.errors import RetryLater, TellPerson
+from tests.worlds.waiting import DEADLINE_S
 
 
 def nothing(text: str) -> None:
@@ -86,7 +87,7 @@ async def test_what_a_killed_bot_left_behind_is_no_bot_and_makes_room_for_the_ne
         "    async with open_control(Path(sys.argv[1]), {}, 0): os._exit(9)\n"
         "asyncio.run(main())"
     )
-    killed = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", code, str(data_dir)], timeout=60)
+    killed = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", code, str(data_dir)], timeout=DEADLINE_S)
     assert killed.returncode == 9
     assert [path.name for path in data_dir.iterdir()] in ([protocol.SOCKET], [protocol.PORT])
     with pytest.raises(NoBot):

@@ -41,7 +41,7 @@ class Command:
             self.said += chunk.decode()
 
     async def until(self, holds: Callable[[], bool]) -> None:
-        async with asyncio.timeout(100):
+        async with asyncio.timeout(250):
             while not holds():
                 assert not self._reading.done(), self.said
                 await asyncio.sleep(0.02)
@@ -50,7 +50,7 @@ class Command:
         """Its exit code, after a signal where one is given."""
         if number is not None:
             self._process.send_signal(number)
-        async with asyncio.timeout(100):
+        async with asyncio.timeout(250):
             await self._reading
             return await self._process.wait()
 

@@ -16,7 +16,7 @@ def test_a_killed_crawl_never_claims_what_it_did_not_store(data_dir: Path) -> No
         capture_output=True,
         text=True,
         check=False,
-        timeout=110,
+        timeout=250,
     )
     assert run.returncode == 0, run.stderr
     looks = [json.loads(line) for line in run.stdout.splitlines()]

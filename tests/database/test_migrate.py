@@ -180,7 +180,7 @@ def test_a_process_killed_at_any_statement_goes_on_where_it_was(tmp_path: Path, 
             capture_output=True,
             text=True,
             check=False,
-            timeout=110,
+            timeout=250,
         )
     assert run.returncode == 0, run.stderr
     kills = [json.loads(line) for line in run.stdout.splitlines()]

@@ -20,6 +20,7 @@ from bot.observability.log import logging_to
 from bot.observability.terminal import as_json, one_line, visible
 from tests.app.test_app import environment
 from tests.worlds.running_bot import indexed, town
+from tests.worlds.waiting import DEADLINE_S
 
 ATTACKS = ["\x1b[2J\x1b]0;owned\x07", "\x9b31m", "a\rb", "\x7f", "\u202egnp.exe", "\u2066x\u2069", "\u2028", "\ud800"]
 ACTING = {chr(code) for code in (*range(9), *range(11, 32), *range(127, 160), *range(0x202A, 0x202F))}
@@ -84,7 +85,7 @@ async def test_what_members_and_callers_wrote_does_nothing_to_the_terminal(tmp_p
             cwd=tmp_path,
             env=environment(),
             capture_output=True,
-            timeout=60,
+            timeout=DEADLINE_S,
         )
         said = (done.stdout + done.stderr).decode()
         assert said

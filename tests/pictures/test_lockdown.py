@@ -23,6 +23,7 @@ from indexer.pictures.lockdown.report import Lockdown
 from indexer.pictures.lockdown.seccomp import filter_program
 from indexer.platforms.linux import Unavailable
 from indexer.settings import DecodeSettings
+from tests.worlds.waiting import DEADLINE_S
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the lock-down of processes is Linux's")
 
@@ -62,7 +63,11 @@ def probe(port: int, file: Path, only: str | None = None) -> tuple[dict[str, str
     settings = json.loads(WorkerSettings(SPEC, 10**8, 1, 512 * 1024**2, nice=0).as_json())
     told: dict[str, Any] = {**settings, "parent": os.getpid(), "file": str(file), "port": port, "only": only}
     run = subprocess.run(
-        command(json.dumps(told), "tests.worlds.lockdown_probe"), input=b"x", capture_output=True, timeout=60, env={}
+        command(json.dumps(told), "tests.worlds.lockdown_probe"),
+        input=b"x",
+        capture_output=True,
+        timeout=DEADLINE_S,
+        env={},
     )
     answer, ready = run.stdout, b"{}"
     if only is None:

@@ -13,8 +13,7 @@ from discord.gateway import DiscordWebSocket
 from PIL import Image
 
 from sandbox.server import Sandbox
-
-DEADLINE_S = 20.0
+from tests.worlds.waiting import DEADLINE_S
 
 
 class Bot(discord.AutoShardedClient):

@@ -10,6 +10,7 @@ import aiohttp
 
 from sandbox.gateway import Intent
 from sandbox.server import Sandbox
+from tests.worlds.waiting import DEADLINE_S
 
 ALL = Intent.GUILDS | Intent.GUILD_MESSAGES | Intent.MESSAGE_CONTENT
 
@@ -26,7 +27,7 @@ class Wire:
         await self.socket.send_str(json.dumps({"op": op, "d": data}))
 
     async def next(self) -> dict[str, Any]:
-        message = await self.socket.receive(timeout=10)
+        message = await self.socket.receive(timeout=DEADLINE_S)
         if message.type is not (aiohttp.WSMsgType.BINARY if self._inflate else aiohttp.WSMsgType.TEXT):
             raise ConnectionError(self.socket.close_code)
         text = self._inflate.decompress(message.data).decode() if self._inflate else message.data
@@ -42,7 +43,7 @@ class Wire:
     async def closed(self) -> int | None:
         """The code the other side closed with."""
         while not self.socket.closed:
-            await self.socket.receive(timeout=10)
+            await self.socket.receive(timeout=DEADLINE_S)
         return self.socket.close_code
 
 

@@ -10,10 +10,11 @@ from sandbox.permissions import MEMBER, Permission
 from sandbox.server import open_sandbox
 from sandbox.world import Channel, ChannelKind, Guild, Role, World
 from tests import openapi
-from tests.sandbox.conftest import DEADLINE_S, Bot, Connect
+from tests.sandbox.conftest import Bot, Connect
 from tests.sandbox.gateway_client import Wire, identify, wire
 from tests.sandbox.raw import raw_client
 from tests.worlds.rich_guild import rich_world
+from tests.worlds.waiting import DEADLINE_S
 
 HIDDEN_FLAG = 1 << 17
 

@@ -23,6 +23,7 @@ from indexer.vectors.index import VectorIndex
 from tests.soak import tries
 from tests.worlds import index_victim
 from tests.worlds.index_world import GUILD, MODEL, unit, write_guild, write_models
+from tests.worlds.waiting import DEADLINE_S
 
 if sys.platform == "win32":
     KILLED: int = signal.SIGTERM  # the exit code of what was killed
@@ -49,7 +50,7 @@ def test_nothing_acknowledged_is_lost_when_the_process_is_killed(tmp_path: Path,
             _wait_for_more(tmp_path / "diary")
         time.sleep(chance.random() * LONGEST_S)
         victim.kill()
-        victim.join(20)
+        victim.join(DEADLINE_S)
         assert victim.exitcode == KILLED, "it ended by itself"
         seals += asyncio.run(_check(tmp_path, np.random.default_rng(seed + number)))
     assert seals, "no victim lived long enough to seal anything"
@@ -58,7 +59,7 @@ def test_nothing_acknowledged_is_lost_when_the_process_is_killed(tmp_path: Path,
 def _wait_for_more(diary: Path) -> None:
     """Returns when the victim has begun to write."""
     before = diary.stat().st_size
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + DEADLINE_S
     while diary.stat().st_size == before:
         assert time.monotonic() < deadline, "the victim did not begin"
         time.sleep(0.002)
