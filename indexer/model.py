@@ -117,7 +117,8 @@ class PictureRef:
     """One picture as a message names it, not yet fetched.
 
     `link` is its identity: the URL without query. `url` is the signed URL to fetch now, `proxy_url` Discord's media
-    proxy for the same file. Sizes are what Discord claims (bytes, pixels), None where it does not say.
+    proxy for the same file. Sizes are what Discord claims (bytes, pixels), None where it does not say. `path`: where an
+    archive has the file, as a person finds it; empty where there is only the link.
     """
 
     ordinal: int
@@ -132,6 +133,7 @@ class PictureRef:
     width: int | None = None
     height: int | None = None
     flags: PlaceFlag = NO_FLAGS
+    path: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,30 +23,27 @@ from indexer.model import (
     Source,
     UserId,
 )
+from indexer.picture_links import (
+    PICTURE_SUFFIXES,
+    SPOILER_PREFIX,
+    STICKER_CDN,
+    STICKER_GIF_CDN,
+    VIDEO_SUFFIXES,
+    bare_link,
+    fetchable,
+    file_name,
+)
 
 Payload = Mapping[str, Any]
 
-# Extensions that are tried as pictures where Discord gives no content type; the bytes decide in the end.
-PICTURE_SUFFIXES = frozenset(
-    {".png", ".apng", ".jpg", ".jpeg", ".jfif", ".webp", ".gif", ".avif", ".bmp", ".tif", ".tiff", ".heic", ".heif"}
-)
-VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi"})
-
 ATTACHMENT_SPOILER = 1 << 3
 ATTACHMENT_ANIMATED = 1 << 5
-SPOILER_PREFIX = "SPOILER_"
 
 # Component types of the messages API.
 SECTION, TEXT_DISPLAY, THUMBNAIL, GALLERY, FILE = 9, 10, 11, 12, 13
 
 # Sticker formats: 1 PNG, 2 APNG, 3 Lottie (vector animation as JSON: no picture), 4 GIF.
 STICKER_LOTTIE, STICKER_GIF = 3, 4
-STICKER_CDN = "https://cdn.discordapp.com"
-STICKER_GIF_CDN = "https://media.discordapp.net"
-
-# Query parameters of Discord's signature; a link that carries one is Discord's own, and is the same without its query.
-SIGNATURE = frozenset({"ex", "is", "hm"})
-DISCORD_HOSTS = frozenset({"cdn.discordapp.com", "media.discordapp.net"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +98,6 @@ def shows_nothing(payload: Payload) -> bool:
     """True where a message came with nothing at all in it, which Discord does not let a person post."""
     kept = ("content", "attachments", "embeds", "components", "sticker_items", "poll", "message_snapshots", "activity")
     return not any(payload.get(part) for part in kept)
-
-
-def bare_link(url: str) -> str:
-    """The identity of a picture's URL: Discord's own links lose their query (the signature), others keep theirs."""
-    parts = urlsplit(url)
-    names = {name for name, _ in parse_qsl(parts.query)}
-    if parts.hostname in DISCORD_HOSTS or names & SIGNATURE:
-        return urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
-    return urlunsplit((parts.scheme, parts.netloc, parts.path, parts.query, ""))
 
 
 def _pictures(payload: Payload, *, stickers: bool, sticker_cdn: str) -> Iterator[_Found]:
@@ -193,7 +181,7 @@ def _of_component(component: Payload, inherited: PlaceFlag) -> Iterator[_Found]:
 
 def _of_media(media: Payload, flags: PlaceFlag, alt: str, name: str = "") -> Iterator[_Found]:
     """An unfurled media item. One that Discord has not loaded has no type and no size, only its name to go by."""
-    suffix = PurePosixPath(_name(str(media.get("url") or "")).lower()).suffix
+    suffix = PurePosixPath(file_name(str(media.get("url") or "")).lower()).suffix
     bits = int(media.get("flags") or 0)
     if bits & ATTACHMENT_ANIMATED or suffix == ".gif":
         flags |= PlaceFlag.ANIMATED
@@ -218,7 +206,7 @@ def _reference(found: _Found, ordinal: int) -> PictureRef | None:
     media = found.media
     url = str(media.get("url") or "")
     proxy = str(media.get("proxy_url") or "") or None
-    if not _fetchable(url):
+    if not fetchable(url):
         return None
     link = bare_link(url)
     if found.flags & PlaceFlag.VIDEO and found.source in (Source.VIDEO, Source.COMPONENT) and proxy is not None:
@@ -232,7 +220,7 @@ def _reference(found: _Found, ordinal: int) -> PictureRef | None:
         link=link,
         url=url,
         proxy_url=proxy,
-        file_name=found.file_name or ("" if found.source is Source.STICKER else _name(link)),
+        file_name=found.file_name or ("" if found.source is Source.STICKER else file_name(link)),
         alt_text=found.alt_text,
         content_type=str(media["content_type"]) if media.get("content_type") else None,
         size=None if found.flags & PlaceFlag.VIDEO else size,
@@ -240,19 +228,6 @@ def _reference(found: _Found, ordinal: int) -> PictureRef | None:
         height=height,
         flags=found.flags,
     )
-
-
-def _fetchable(url: str) -> bool:
-    """False for `attachment://` of a message that is still being made, and for what is no URL at all."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname)
-
-
-def _name(url: str) -> str:
-    return PurePosixPath(urlsplit(url).path).name if _fetchable(url) else ""
 
 
 def _poster(proxy_url: str) -> str:

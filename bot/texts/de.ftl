@@ -417,6 +417,7 @@ closed-private-thread = Kanal { $channel }: ein privater Thread ohne diesen Bot.
 closed-either = Dem Bot fehlt „Kanal anzeigen“ oder „Nachrichtenverlauf anzeigen“.
 closed-refused = Discord lässt diesen Bot dort nicht lesen (403, Code { $code }).
 closed-gone = Das gibt es nicht mehr (404, Code { $code }).
+closed-archive = Das Archiv { $archive } lässt sich nicht (mehr) lesen. Lege es wieder dorthin, wo es war, oder importiere es neu.
 history-no-content = Discord verbirgt vor diesem Bot den Inhalt der Nachrichten: der „Message Content Intent“ ist ausgeschaltet. Schalte ihn in Discords Entwicklerportal ein (deine Anwendung, Bot, Privileged Gateway Intents), starte den Bot neu und beginne noch einmal.
 job-incomplete = { $channels ->
         [one] Ein Kanal konnte nicht bis zum Ende gelesen werden
@@ -456,3 +457,21 @@ failures-pages = { $pages ->
         [one] Davon gibt es { $pages } Seite.
        *[other] Davon gibt es { $pages } Seiten.
     }
+
+## Was von einem Archiv nicht gelesen werden kann: `afterimage import` und sein --dry-run
+archive-cut-off = Die Datei endet mittendrin. Was davor steht, wird übernommen.
+archive-damaged = Was hier steht, ist keine Nachricht. Ab der nächsten Nachricht wird wieder übernommen.
+archive-bad-message = Diese Nachricht kann nicht gelesen werden: { $error }
+archive-bad-id = Diese Nachricht hat keine ID von Discord: { $id }
+archive-fewer = Die Datei nennt { $stated } Nachrichten; gefunden wurden { $found }.
+archive-no-export = Das ist kein Export von DiscordChatExporter: Es gibt keine Liste von Nachrichten.
+archive-no-header = Das ist kein Export von DiscordChatExporter: { $error }
+archive-two-servers = Kanal { $channel } gehört in einer früheren Datei zu einem anderen Server. Diese Datei wird ausgelassen.
+archive-missing = Es gibt keine solche Datei und keinen solchen Ordner.
+archive-unreadable = Es kann nicht gelesen werden: { $error }
+archive-encrypted = Es ist verschlüsselt. Entpacke das Archiv mit seinem Passwort und importiere den Ordner.
+archive-many-members = Es hat { $members } Dateien; gelesen werden höchstens { $most }. Entpacke es und importiere den Ordner.
+archive-bomb = Es entpackt sich auf mehr als das { $times }-Fache seiner Größe, wie kein Export es tut. Es wird nicht weitergelesen.
+archive-climbs = Der Pfad führt aus dem Export hinaus. Die Datei wird nicht geöffnet.
+archive-link-out = Es ist ein Verweis, der aus dem Ordner des Exports hinausführt. Er wird nicht geöffnet.
+archive-outside = Es liegt außerhalb des Ordners des Exports. Ist es der Ordner der gespeicherten Dateien, so nenne ihn mit --media.

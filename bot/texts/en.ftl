@@ -420,6 +420,7 @@ closed-private-thread = Channel { $channel }: it is a private thread without thi
 closed-either = The bot lacks View Channel or Read Message History.
 closed-refused = Discord does not let this bot read it (403, code { $code }).
 closed-gone = It does not exist any more (404, code { $code }).
+closed-archive = Archive { $archive } cannot be read (any more). Put it back where it was, or import it again.
 history-no-content = Discord hides the contents of messages from this bot: the Message Content intent is switched off. Switch it on in Discord's developer portal (your application, Bot, Privileged Gateway Intents), restart the bot and start again.
 job-incomplete = { $channels ->
         [one] One channel could not be read to its end
@@ -459,3 +460,21 @@ failures-pages = { $pages ->
         [one] There is { $pages } page of this.
        *[other] There are { $pages } pages of this.
     }
+
+## What of an archive cannot be read: `afterimage import` and its --dry-run
+archive-cut-off = The file ends in the middle. What stands before is taken.
+archive-damaged = What stands here is no message. What follows is taken again from the next message on.
+archive-bad-message = This message cannot be read: { $error }
+archive-bad-id = This message has no id of Discord's: { $id }
+archive-fewer = The file says that it has { $stated } messages; { $found } were found in it.
+archive-no-export = This is no export of DiscordChatExporter: it has no list of messages.
+archive-no-header = This is no export of DiscordChatExporter: { $error }
+archive-two-servers = Channel { $channel } belongs to another server in an earlier file. This file is left out.
+archive-missing = There is no such file or folder.
+archive-unreadable = It cannot be read: { $error }
+archive-encrypted = It is encrypted. Unpack the archive with its password, and import the folder.
+archive-many-members = It has { $members } files; at most { $most } are read. Unpack it, and import the folder.
+archive-bomb = It expands to more than { $times } times its size, as no export does. It is not read on.
+archive-climbs = Its path leads out of the export. It is not opened.
+archive-link-out = It is a link that leads out of the export's folder. It is not opened.
+archive-outside = It lies outside of the export's folder. If it is the folder of saved media, name it with --media.

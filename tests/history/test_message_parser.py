@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.history.message_parser import bare_link, parse_message, shows_nothing
+from bot.history.message_parser import parse_message, shows_nothing
 from indexer.model import GuildId, Message, PictureRef, PlaceFlag, Source
+from indexer.picture_links import bare_link
 
 GUILD = GuildId(1)
 CDN = "https://cdn.discordapp.com/attachments/1/2"

@@ -1,0 +1,177 @@
+"""An export of DiscordChatExporter as a History. Opening it reads all of it once; then any page is at hand."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from indexer.archives import exporter_schema as schema
+from indexer.archives.documents import UNREADABLE, Document, Found, find
+from indexer.archives.expansion import Refused
+from indexer.archives.export_index import ExportIndex, Options, Rows, Told, build
+from indexer.archives.exporter_message import Context, to_message
+from indexer.archives.folders import DiskFolder
+from indexer.archives.survey import Files, is_dead
+from indexer.errors import ChannelClosed, LinkExpired, Reason, Rejected
+from indexer.model import Channel, ChannelId, Guild, GuildId, Message, MessageId, PictureRef
+
+KIND: Final = "discord-chat-exporter"  # of its origin
+
+PAGE_SIZE: Final = 2_000
+# Stretches that lie this near to each other are read in one go: a read costs more than the bytes between them.
+_GAP_BYTES: Final = 64 << 10
+_READ_BYTES: Final = 8 << 20
+# An error page that was saved as a picture is text; no format of pictures that is read begins like this.
+_TEXT_BEGINS: Final = (b"<", b"{", b"This content", b"Not Found", b"404")
+
+
+class ExportArchive:
+    """Reads messages and files; never writes. Safe to use from many tasks."""
+
+    def __init__(self, location: Path, index: ExportIndex, options: Options) -> None:
+        self.location = location
+        self.index = index
+        self._options = options
+        self._reading = threading.Lock()  # one position in each open file
+
+    @property
+    def page_size(self) -> int:
+        return PAGE_SIZE
+
+    @property
+    def written_ms(self) -> int:
+        return self.index.written_ms
+
+    async def guild(self, guild_id: GuildId) -> Guild:
+        guild = self.index.survey.guilds.get(guild_id)
+        if guild is None:
+            raise self._closed()
+        return guild
+
+    async def channels(self, guild_id: GuildId) -> AsyncIterator[Channel]:
+        found = [rows.channel for rows in self.index.rows.values() if rows.channel.guild_id == guild_id]
+        for channel in sorted(found, key=lambda channel: (channel.kind.is_thread, channel.id)):
+            yield channel
+
+    async def page(
+        self, channel_id: ChannelId, *, before: MessageId | None = None, after: MessageId | None = None
+    ) -> Sequence[Message]:
+        rows = self._rows(channel_id)
+        if after is not None:
+            low = int(np.searchsorted(rows.ids, after, "right"))
+            high = min(low + PAGE_SIZE, len(rows.ids))
+        else:
+            high = len(rows.ids) if before is None else int(np.searchsorted(rows.ids, before, "left"))
+            low = max(high - PAGE_SIZE, 0)
+        return await asyncio.to_thread(self._messages, rows, low, high)
+
+    async def message(self, channel_id: ChannelId, message_id: MessageId) -> Message | None:
+        rows = self._rows(channel_id)
+        at = int(np.searchsorted(rows.ids, message_id))
+        if at == len(rows.ids) or rows.ids[at] != message_id:
+            return None
+        return (await asyncio.to_thread(self._messages, rows, at, at + 1))[0]
+
+    async def picture(self, ref: PictureRef) -> bytes | None:
+        """Raises LinkExpired where there is no file and the link is known to be dead: nobody is asked in vain."""
+        if ref.path:
+            data = await asyncio.to_thread(self.file_bytes, ref.path)
+            if data is not None:
+                return data
+        if not ref.url.startswith("http"):
+            raise Rejected(Reason.GONE, "its file is missing, and the export has no address of it")
+        if is_dead(ref.url, time.time()):
+            raise LinkExpired(f"the export's link of {ref.link} has expired")
+        return None
+
+    def _rows(self, channel_id: ChannelId) -> Rows:
+        rows = self.index.rows.get(channel_id)
+        if rows is None:
+            raise self._closed()
+        return rows
+
+    def _closed(self) -> ChannelClosed:
+        return ChannelClosed("closed-archive", archive=str(self.location))
+
+    def _messages(self, rows: Rows, low: int, high: int) -> list[Message]:
+        """Messages low…high-1, newest first."""
+        try:
+            found = [self._parsed(rows, number, data) for number, data in self._read(rows, low, high)]
+        except (*UNREADABLE, schema.NotReadable, Refused) as error:
+            raise self._closed() from error
+        found.sort(key=lambda message: -message.id)
+        return found
+
+    def _parsed(self, rows: Rows, number: int, data: bytes) -> Message:
+        channel = rows.channel
+        files = Files(self.index.documents[number].media)
+        context = Context(channel.guild_id, channel.id, files, self._options.stickers, self._options.bots)
+        return to_message(schema.message(data), context)
+
+    def _read(self, rows: Rows, low: int, high: int) -> Iterator[tuple[int, bytes]]:
+        """The document's number and the bytes of each message, by where they stand."""
+        documents = rows.documents[low:high]
+        for number in sorted(set(documents.tolist())):
+            mine = np.flatnonzero(documents == number) + low
+            mine = mine[np.argsort(rows.offsets[mine])]
+            offsets, lengths = rows.offsets[mine].tolist(), rows.lengths[mine].tolist()
+            document = self.index.documents[number]
+            for first, last in _stretches(offsets, lengths):
+                begin = offsets[first]
+                data = self._bytes(document, begin, offsets[last - 1] + lengths[last - 1] - begin)
+                for offset, length in zip(offsets[first:last], lengths[first:last], strict=True):
+                    yield number, data[offset - begin : offset - begin + length]
+
+    def _bytes(self, document: Document, offset: int, length: int) -> bytes:
+        folder = document.folders[0]
+        if document.compressed or not isinstance(folder, DiskFolder):
+            assert self.index.spool is not None, "it was made with the index"
+            with self._reading:
+                return self.index.spool.read(offset, length)
+        with folder.open(document.parts) as file:
+            file.seek(offset)
+            return file.read(length)
+
+    def file_bytes(self, label: str) -> bytes | None:
+        """The bytes of a saved file; None where it is gone or an error page. Raises Rejected where it is too large."""
+        most = self._options.max_file_bytes
+        for folder in dict.fromkeys(folder for document in self.index.documents for folder in document.folders):
+            parts = folder.parts_of(label)
+            if parts is None:
+                continue
+            try:
+                with folder.open(parts) as file:
+                    data = file.read(most + 1)
+            except (*UNREADABLE, Refused, KeyError):
+                return None
+            if len(data) > most:
+                raise Rejected(Reason.TOO_MANY_BYTES, f"over {most} bytes")
+            return None if not data or data[:64].lstrip().startswith(_TEXT_BEGINS) else data
+        return None
+
+
+def _stretches(offsets: Sequence[int], lengths: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Runs first…last-1 of messages that are read together; `offsets` ascend."""
+    first = 0
+    for at in range(1, len(offsets) + 1):
+        apart = at == len(offsets) or offsets[at] - (offsets[at - 1] + lengths[at - 1]) > _GAP_BYTES
+        if apart or offsets[at] + lengths[at] - offsets[first] > _READ_BYTES:
+            yield first, at
+            first = at
+
+
+def open_export(
+    location: Path,
+    options: Options,
+    media_folders: Sequence[Path] = (),
+    told: Told | None = None,
+    found: Found | None = None,
+) -> ExportArchive:
+    """Blocks while the export is read: call it in a thread. Never raises for what is wrong in it: see its problems."""
+    return ExportArchive(location, build(found or find(location, media_folders), options, told), options)
