@@ -19,7 +19,8 @@ from PIL import Image
 
 from benchmarks.report import Report
 from indexer.encode.encoder import ModelEncoder, open_encoder
-from indexer.encode.openmp import spin_briefly
+from indexer.encode.on_torch.openmp import spin_briefly
+from indexer.encode.trial_set import trial_pictures
 from indexer.model import Pixels, PixelSpec
 from indexer.pictures.decode_picture import Limits, decode_picture
 from indexer.pictures.decoder import open_decoder
@@ -65,8 +66,6 @@ async def _query_ms(encoder: ModelEncoder) -> tuple[float, float]:
 
 
 async def _encoding(report: Report, checkpoint: Path) -> None:
-    from indexer.encode.precision import trial_pictures
-
     frames = trial_pictures(SIZE, 32)
     plain = 0.0
     for precision in ("float32", "bfloat16"):
@@ -81,7 +80,7 @@ async def _encoding(report: Report, checkpoint: Path) -> None:
     start = time.perf_counter()
     async with open_encoder(ModelSettings(MODEL, str(checkpoint), device="cpu")) as encoder:
         report.row("open: load, trial, ready", time.perf_counter() - start, "s")
-        print(f"auto chose {encoder.precision}")
+        print(f"auto chose {encoder.choice.precision}")
         idle = await _query_ms(encoder)
         report.row("text query, idle, p50", idle[0], "ms")
         report.row("text query, idle, p95", idle[1], "ms")

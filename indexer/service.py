@@ -177,9 +177,14 @@ def _opener(settings: Settings) -> OpenModel:
     """How a model that was used before is opened again: with the present settings, but for its name and weights."""
 
     def open_model(spec: ModelSpec) -> AbstractAsyncContextManager[Encoder]:
-        return open_encoder(replace(settings.model, name=spec.name, pretrained=spec.pretrained))
+        return open_encoder(replace(_model(settings), name=spec.name, pretrained=spec.pretrained, folder=None))
 
     return open_model
+
+
+def _model(settings: Settings) -> ModelSettings:
+    """The model's settings, with the folder that its exports are kept in."""
+    return replace(settings.model, export_dir=settings.model.export_dir or settings.data_dir / "models")
 
 
 def _accelerator(settings: ModelSettings) -> Accelerator | None:
@@ -208,7 +213,7 @@ async def open_service(
         )
         await db.room.look()
         if encoder is None:
-            encoder = await stack.enter_async_context(open_encoder(settings.model, faults))
+            encoder = await stack.enter_async_context(open_encoder(_model(settings), faults))
         async with db.transaction() as tx:
             model_id = await embeddings.model_id(tx, encoder.spec)
             again = await places.retry_for(tx, READERS_VERSION)
@@ -283,7 +288,7 @@ async def open_search(settings: Settings, encoder: Encoder | None = None) -> Asy
     async with AsyncExitStack() as stack:
         db = await stack.enter_async_context(open_database(settings.data_dir, write=False))
         if encoder is None:
-            encoder = await stack.enter_async_context(open_encoder(settings.model))
+            encoder = await stack.enter_async_context(open_encoder(_model(settings)))
         async with db.reader() as connection:
             specs = await embeddings.models(connection)
         model_id = next((found for found, spec in specs.items() if spec == encoder.spec), None)

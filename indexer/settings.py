@@ -45,14 +45,39 @@ class ModelSettings:
     precision: Annotated[
         str,
         About(
-            "auto: bfloat16 where the processor has it and the result agrees with float32 (float16 on cuda).",
-            choices=("auto", "float32", "bfloat16"),
+            "auto: bfloat16 where the processor has it and the result agrees with float32 (float16 on cuda). int8:"
+            " by openvino, calibrated on the first pictures that are indexed, and used once it has passed on others.",
+            choices=("auto", "float32", "bfloat16", "int8"),
         ),
     ] = "auto"
     batch_size: Annotated[
         int, About("Pictures a batch; small, so that a query waits for one batch only.", "pictures", low=1, high=1024)
     ] = 8
-    threads: Annotated[int, About("CPU threads for the model; 0: torch's own choice.", "threads", low=0, high=512)] = 0
+    runtime: Annotated[
+        str,
+        About(
+            "What runs the model. openvino: on the processor, from an export that is made once; torch: on a GPU, or on"
+            " the processor where no export can be made. auto: whichever fits the device.",
+            choices=("auto", "openvino", "torch"),
+        ),
+    ] = "auto"
+    folder: Annotated[
+        Path | None,
+        About(
+            "A folder with an exported model, which then needs neither torch nor a download; `name`, `pretrained` and"
+            " `config_file` are not asked. Empty: an export is made of the model that they name."
+        ),
+    ] = None
+    export_dir: Annotated[
+        Path | None, About("Where exports of models are kept; empty: the folder `models` of the data folder.")
+    ] = None
+    streams: Annotated[
+        int,
+        About("Batches at once on the processor, by openvino; 0: as a trial finds best.", "batches", low=0, high=8),
+    ] = 0
+    threads: Annotated[
+        int, About("CPU threads for the model; 0: the runtime's own choice.", "threads", low=0, high=512)
+    ] = 0
     idle_s: Annotated[
         float,
         About(

@@ -49,6 +49,10 @@ class ModelFailed(Exception):
     """The model made nothing of a batch, and goes on."""
 
 
+class OutOfMemory(ModelFailed):
+    """The model had no memory for a batch: fewer at once may succeed."""
+
+
 @dataclass(slots=True, eq=False)
 class _Item:
     """`deaths` counts the ends of the model's process while it had this, `alone` those while it had nothing else."""
@@ -62,24 +66,39 @@ class _Item:
 
 @dataclass(slots=True, eq=False)
 class _Batch:
+    """`again`: the model failed on it or died over it before."""
+
     kind: Kind
     items: list[_Item]
+    again: bool = False
 
 
 class Batches:
     """A bounded queue in front of a model. `run` turns up to `batch_size` payloads of one kind into [n, d] vectors.
 
-    `rest` is called when nobody has asked for `idle_s` seconds (0: never).
+    `streams` tells how many batches `run` works on at once; a question's batch goes beside them. `rest` is called when
+    nobody has asked for `idle_s` seconds (0: never).
 
     A batch that the model fails on is done one by one. A batch that the model's process dies over is tried once more
-    first; what it dies over twice alone is rejected. In between, questions go first as always.
+    first; what it dies over twice alone is rejected. Whatever is tried again is tried with nothing beside it, so that
+    no batch is blamed for another's death. In between, questions go first as always. A batch that there is no memory
+    for is halved, and no later one is larger.
     """
 
-    def __init__(self, run: Run, batch_size: int, rest: Rest | None = None, idle_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        run: Run,
+        batch_size: int,
+        rest: Rest | None = None,
+        idle_s: float = 0.0,
+        streams: Callable[[], int] = lambda: 1,
+    ) -> None:
         self._run = run
         self._batch_size = batch_size
         self._rest = rest
         self._idle_s = idle_s
+        self._streams = streams
+        self._under_way: list[tuple[Priority, _Batch]] = []
         self._again: dict[Priority, deque[_Batch]] = {priority: deque() for priority in Priority}
         self._lines: dict[tuple[Priority, Kind], deque[_Item]] = {
             (priority, kind): deque() for priority in Priority for kind in Kind
@@ -127,22 +146,29 @@ class Batches:
 
     async def pump(self) -> None:
         """Run batches until cancelled; the supervisor begins it anew after a fault."""
-        while True:
-            found = self._next_batch()
-            if found is None:
-                await self._wait_for_work()
-                continue
-            priority, batch = found
-            try:
-                await self._run_batch(priority, batch)
-            except BaseException:  # cancelled; anything else is a fault of this file, and goes to the supervisor
-                for item in batch.items:
-                    _fail(item, _closed())
-                raise
+        async with asyncio.TaskGroup() as group:
+            while True:
+                found = self._next_batch()
+                if found is None:
+                    await self._wait_for_work()
+                    continue
+                self._under_way.append(found)
+                group.create_task(self._carry_out(*found))
+
+    async def _carry_out(self, priority: Priority, batch: _Batch) -> None:
+        try:
+            await self._run_batch(priority, batch)
+        except BaseException:  # cancelled; anything else is a fault of this file, and goes to the supervisor
+            for item in batch.items:
+                _fail(item, _closed())
+            raise
+        finally:
+            self._under_way.remove((priority, batch))
+            self._work.set()
 
     async def _wait_for_work(self) -> None:
         self._work.clear()
-        if self._rest is not None and self._idle_s:
+        if self._rest is not None and self._idle_s and not self._under_way:
             try:
                 async with asyncio.timeout(self._idle_s):
                     await self._work.wait()
@@ -152,19 +178,25 @@ class Batches:
 
     def _next_batch(self) -> tuple[Priority, _Batch] | None:
         """Queries first; within a priority what is tried again, then the kind that has waited longest. A batch never
-        mixes priorities, so that a query's batch is as small as it can be."""
+        mixes priorities, so that a query's batch is as small as it can be. None: nothing waits, or nothing that waits
+        may begin beside what is under way."""
+        if any(batch.again for _, batch in self._under_way):
+            return None
         for priority in Priority:
-            while self._again[priority]:
-                batch = self._again[priority].popleft()
-                batch.items = [item for item in batch.items if not item.answer.done()]  # who asked may have gone
-                if batch.items:
-                    return priority, batch
+            while again := self._again[priority]:
+                again[0].items = [item for item in again[0].items if not item.answer.done()]  # who asked may have gone
+                if not again[0].items:
+                    again.popleft()
+                    continue
+                return (priority, again.popleft()) if not self._under_way else None
+            busy = sum(1 for others, _ in self._under_way if others is priority)
+            free = (1 if priority is Priority.QUERY else self._streams()) - busy
             lines = [(self._lines[priority, kind][0].number, kind) for kind in Kind if self._lines[priority, kind]]
-            if not lines:
+            if not lines or free <= 0:
                 continue
             kind = min(lines)[1]
             line = self._lines[priority, kind]
-            size = min(self._limit(priority, kind), len(line))
+            size = min(self._limit(priority, kind), -(-len(line) // free))  # as much for every stream that is free
             items = [line.popleft() for _ in range(size)]
             for _ in items:
                 self._room[priority].release()
@@ -191,6 +223,8 @@ class Batches:
         except RetryLater as error:
             for item in items:
                 _fail(item, error)
+        except OutOfMemory as error:
+            self._halve(priority, batch, error)
         except Exception as error:  # a ModelFailed, or a fault of whoever stands in for the model
             if len(items) > 1:
                 log.warning("a batch of %d %s failed (%s); trying them one by one", len(items), kind, error)
@@ -205,9 +239,21 @@ class Batches:
                 elif not item.answer.done():
                     item.answer.set_result(vector)
 
+    def _halve(self, priority: Priority, batch: _Batch, error: OutOfMemory) -> None:
+        if len(batch.items) == 1:
+            _fail(batch.items[0], RetryLater(f"The model has no memory for a single one of the {batch.kind}: {error}"))
+            return
+        half = len(batch.items) // 2
+        if batch.kind is Kind.PIXELS:
+            self._batch_size = min(self._batch_size, half)
+        log.warning("no memory for %d %s at once (%s): %d from now on", len(batch.items), batch.kind, error, half)
+        halves = [_Batch(batch.kind, items, again=True) for items in (batch.items[:half], batch.items[half:])]
+        self._again[priority].extendleft(reversed(halves))
+
     async def _died(self, priority: Priority, batch: _Batch, error: ModelDied) -> None:
         """Whole once more, then one by one, then alone once more; then it was this one, unless the model dies of
         anything."""
+        batch.again = True
         for item in batch.items:
             item.deaths += 1
         if len(batch.items) > 1:
@@ -239,7 +285,7 @@ class Batches:
         return True
 
     def _one_by_one(self, priority: Priority, batch: _Batch) -> None:
-        self._again[priority].extendleft(_Batch(batch.kind, [item]) for item in reversed(batch.items))
+        self._again[priority].extendleft(_Batch(batch.kind, [item], again=True) for item in reversed(batch.items))
 
     def close(self) -> None:
         """Fail whoever waits; the pump must have ended."""

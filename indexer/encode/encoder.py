@@ -14,6 +14,7 @@ import numpy as np
 from indexer.encode.batching import Batches, Kind
 from indexer.encode.model_on_demand import ModelOnDemand
 from indexer.encode.process import WORKER
+from indexer.encode.protocol import Choice
 from indexer.model import ModelSpec, Pixels, PixelSpec, Vectors
 from indexer.ports import Priority
 from indexer.settings import ModelSettings
@@ -36,14 +37,9 @@ class ModelEncoder:
         return self._model.facts.pixel_spec
 
     @property
-    def device(self) -> str:
-        """The kind of device it runs on: cpu, cuda or mps."""
-        return self._model.facts.device
-
-    @property
-    def precision(self) -> str:
-        """The precision that was settled on: float32, bfloat16 or float16."""
-        return self._model.facts.precision
+    def choice(self) -> Choice:
+        """How it runs: runtime, device, precision, streams, threads, and what a trial measured."""
+        return self._model.choice
 
     @property
     def pid(self) -> int | None:
@@ -86,7 +82,7 @@ async def open_encoder(
     model = ModelOnDemand(settings, faults, worker)
     try:
         await model.open()
-        batches = Batches(model.encode, settings.batch_size, model.rest, settings.idle_s)
+        batches = Batches(model.encode, settings.batch_size, model.rest, settings.idle_s, lambda: model.choice.streams)
         pump = asyncio.create_task(supervised("encoder", batches.pump, faults), name="encoder")
         try:
             yield ModelEncoder(model, batches)

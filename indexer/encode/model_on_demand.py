@@ -6,11 +6,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from indexer.backoff import Backoff
 from indexer.encode.batching import Kind, ModelDied, Payload
 from indexer.encode.process import WORKER, ModelProcess
-from indexer.encode.protocol import Facts
+from indexer.encode.protocol import Choice, Facts
 from indexer.encode.shared_frames import SharedFrames
 from indexer.errors import ModelUnavailable, RetryLater
 from indexer.model import Vectors
@@ -23,11 +24,12 @@ FAULT = "model"  # its name among the faults
 # A process that died begins anew after 0.5 s at the least: what killed it once is mostly one picture, or memory
 # that was short for a moment.
 AGAIN = Backoff(tries=0, first_s=1.0, longest_s=60.0)
+MOST_STREAMS = 8
 WAIT_S = 5.0  # the longest pause that whoever asks waits out; for a longer one the answer is "later"
 
 
 class ModelOnDemand:
-    """At most one process. `facts` are known from the first start on, whether it runs or not. One caller at a time."""
+    """At most one process. `facts` are known from the first start on, whether it runs or not."""
 
     facts: Facts
 
@@ -37,9 +39,11 @@ class ModelOnDemand:
         self._worker = worker
         self._frames = SharedFrames()
         self._process: ModelProcess | None = None
+        self._elsewhere = False  # it will run on another device, and nothing is settled for that
         self._failures = 0  # in a row
         self._last = ""  # why it was not to be had
         self._again_s = 0.0  # a monotonic time before which no process is started
+        self._starting = asyncio.Lock()
 
     async def open(self) -> None:
         """The first start. Raises ModelUnavailable."""
@@ -51,7 +55,12 @@ class ModelOnDemand:
                 "SIGKILL mostly means that memory was short: free some, or take a smaller model."
             ) from error
         self.facts = self._process.facts
-        self._frames.make_room(self._settings.batch_size, self.facts.pixel_spec.size)
+        self._frames.make_room(MOST_STREAMS + 1, self._settings.batch_size, self.facts.pixel_spec.size)
+
+    @property
+    def choice(self) -> Choice:
+        """How the model runs, or ran when its process was there last."""
+        return self._process.facts.choice if self._process is not None else self.facts.choice
 
     @property
     def pid(self) -> int | None:
@@ -60,11 +69,15 @@ class ModelOnDemand:
 
     async def encode(self, kind: Kind, payloads: Sequence[Payload]) -> Vectors:
         """[n, d] float32. Raises ModelFailed; ModelDied where the process ends; RetryLater where there is none."""
-        process = await self._running()
+        async with self._starting:
+            process = await self._running()
         try:
             vectors = await process.encode(kind, payloads)
         except ModelDied as error:
-            self._failed(error)
+            if process is self._process:  # the first to hear of it
+                self._process = None
+                self._take_leave(process)
+                self._failed(error)
             raise
         self._failures = 0
         self._faults.healthy(FAULT)
@@ -73,7 +86,6 @@ class ModelOnDemand:
     async def _running(self) -> ModelProcess:
         if self._process is not None and not self._process.ended:
             return self._process
-        self._process = None
         pause_s = self._again_s - time.monotonic()
         if pause_s > WAIT_S:
             raise RetryLater(
@@ -82,7 +94,8 @@ class ModelOnDemand:
             )
         await asyncio.sleep(max(pause_s, 0))
         try:
-            process = await ModelProcess.start(self._settings, self._frames, self.facts, self._worker)
+            settled = None if self._elsewhere else self.facts.choice
+            process = await ModelProcess.start(self._settings, self._frames, settled, self._worker)
             if process.facts.spec != self.facts.spec:
                 await process.end()
                 raise ModelUnavailable(
@@ -92,8 +105,18 @@ class ModelOnDemand:
         except (ModelDied, ModelUnavailable) as error:
             self._failed(error)
             raise RetryLater(f"The model could not be loaded again: {error}") from error
+        self._elsewhere = False
+        self.facts = process.facts
         self._process = process
         return process
+
+    def _take_leave(self, process: ModelProcess) -> None:
+        """Where its device is gone, the next one runs on the processor."""
+        if process.lost:
+            device = self.facts.choice.device
+            log.warning("the model lost its device, %s: it goes on with the processor (%s)", device, process.lost)
+            self._settings = replace(self._settings, device="cpu", precision="auto", runtime="auto")
+            self._elsewhere = True
 
     def _failed(self, error: Exception) -> None:
         self._failures += 1

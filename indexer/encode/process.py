@@ -1,24 +1,25 @@
-"""The model's process as the bot sees it: started, asked one thing at a time, and ended."""
+"""The model's process as the bot sees it: started, asked, and ended."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import logging
 import os
 import signal
-import sys
 import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 
-from indexer.encode.batching import Kind, ModelDied, ModelFailed, Payload
-from indexer.encode.protocol import LENGTH, Facts, message, settings_json
+from indexer.encode.batching import Kind, ModelDied, ModelFailed, OutOfMemory, Payload
+from indexer.encode.child import log_levels
+from indexer.encode.protocol import LENGTH, Choice, Facts, command, message, settings_json
 from indexer.encode.shared_frames import SharedFrames
 from indexer.errors import ModelUnavailable
 from indexer.model import Vectors
@@ -38,26 +39,24 @@ _MOST_BYTES = 64 * 1024 * 1024  # of a header, of an answer's vectors
 _LINE = 1000  # characters of a line on standard error that are kept
 _LAST_LINES = 12
 
-
-def command(arguments: str, module: str) -> list[str]:
-    """The command line of the process: `main(arguments)` of a module, found where the bot's own modules are found."""
-    root = str(Path(__file__).parents[2])
-    paths = [root, *(path for path in sys.path if path and path != root)]
-    code = f"import sys; sys.path[:] = {paths!r}; from {module} import main; main({arguments!r})"
-    return [sys.executable, "-I", "-c", code]
+OPENING = 0  # the number of the first request
 
 
 class ModelProcess:
     """One process. `facts` are its model's, from the moment that it is open."""
 
     facts: Facts
+    lost = ""
+    """Why its device is gone; empty while it is not."""
 
     def __init__(self, process: asyncio.subprocess.Process, frames: SharedFrames) -> None:
         assert process.stdin is not None
         self._process = process
         self._requests = process.stdin
         self._frames = frames
-        self._answer: asyncio.Future[Any] | None = None
+        self._answers: dict[int, asyncio.Future[Any]] = {}
+        self._numbers = itertools.count(OPENING)
+        self._writing = asyncio.Lock()
         self._last_lines: deque[str] = deque(maxlen=_LAST_LINES)
         self._leaving = False
         self._ending: asyncio.Task[None] | None = None
@@ -66,9 +65,9 @@ class ModelProcess:
 
     @classmethod
     async def start(
-        cls, settings: ModelSettings, frames: SharedFrames, settled: Facts | None = None, worker: str = WORKER
+        cls, settings: ModelSettings, frames: SharedFrames, settled: Choice | None = None, worker: str = WORKER
     ) -> ModelProcess:
-        """Loads the model: seconds from disk, minutes from the hub. `settled` are the facts of an earlier start.
+        """Loads the model: seconds from disk, minutes from the hub. `settled` is the choice of an earlier start.
 
         Raises ModelUnavailable, ModelDied where the process ends meanwhile.
         """
@@ -103,11 +102,10 @@ class ModelProcess:
         """Whether it has ended, by itself or because it was told to."""
         return self._leaving or self._reading.done()
 
-    async def _open(self, settings: ModelSettings, settled: Facts | None, began_s: float) -> None:
-        levels = {"root": logging.getLogger().getEffectiveLevel(), "indexer": log.getEffectiveLevel()}
-        known = {"device": settled.device, "precision": settled.precision} if settled else None
+    async def _open(self, settings: ModelSettings, settled: Choice | None, began_s: float) -> None:
+        known = asdict(settled) if settled else None
         opening = asyncio.ensure_future(
-            self._ask({"ask": "open", "model": settings_json(settings), "settled": known, "levels": levels})
+            self._ask({"ask": "open", "model": settings_json(settings), "settled": known, "levels": log_levels()})
         )
         try:
             # No deadline: a download takes as long as it takes, and a broken one ends by its own (hub.py).
@@ -118,40 +116,43 @@ class ModelProcess:
             opening.cancel()
         spec = self.facts.spec
         log.info(
-            "model %s ready after %.1f s: vectors of %d, input %d pixels",
-            spec.name, time.monotonic() - began_s, spec.dimension, self.facts.pixel_spec.size,
+            "model %s ready after %.1f s: vectors of %d, input %d pixels, %s",
+            spec.name, time.monotonic() - began_s, spec.dimension, self.facts.pixel_spec.size, self.facts.choice,
         )  # fmt: skip
 
     async def encode(self, kind: Kind, payloads: Sequence[Payload]) -> Vectors:
-        """[n, d] float32. One call at a time. Raises ModelFailed, and ModelDied when this process is of no more use."""
-        if kind is Kind.PIXELS:
-            await self._frames.write([payload for payload in payloads if not isinstance(payload, str)])
-            request: dict[str, Any] = {"ask": "pictures", "count": len(payloads)}
-        else:
-            request = {"ask": "texts", "texts": list(payloads)}
+        """[n, d] float32. Several calls may be under way. Raises ModelFailed (OutOfMemory where it was that), and
+        ModelDied when this process is of no more use."""
         try:
             async with asyncio.timeout(_LONGEST_S):
-                vectors: Vectors = await self._ask(request)
+                if kind is Kind.WORDS:
+                    return await self._vectors({"ask": "texts", "texts": list(payloads)})
+                async with self._frames.holding([frame for frame in payloads if not isinstance(frame, str)]) as first:
+                    return await self._vectors({"ask": "pictures", "first": first, "count": len(payloads)})
         except TimeoutError as error:
             await self.end()
             raise ModelDied(f"gave no answer within {_LONGEST_S:.0f} s") from error
         except asyncio.CancelledError:
-            await self.end()  # an answer that comes later would be taken for another question's
+            await self.end()  # it would go on reading frames that are another batch's by then
             raise
+
+    async def _vectors(self, request: dict[str, Any]) -> Vectors:
+        vectors: Vectors = await self._ask(request)
         return vectors
 
     async def _ask(self, request: dict[str, Any]) -> Any:
-        assert self._answer is None, "one question at a time"
-        self._answer = asyncio.get_running_loop().create_future()
+        number = next(self._numbers)
+        answer = self._answers[number] = asyncio.get_running_loop().create_future()
         try:
             if self.ended:
                 raise ModelDied("has ended")
             with suppress(OSError):  # it has gone, and `_read` will say how
-                self._requests.write(message(request))
-                await self._requests.drain()
-            return await self._answer
+                async with self._writing:
+                    self._requests.write(message({**request, "number": number}))
+                    await self._requests.drain()
+            return await answer
         finally:
-            self._answer = None
+            del self._answers[number]
 
     async def _read(self) -> None:
         """Takes what the process says until it ends; then tells who waits."""
@@ -171,7 +172,7 @@ class ModelProcess:
         if not self._leaving:
             told = "".join(f"\n{line}" for line in self._last_lines)
             log.warning("the model's process %d %s%s", self._process.pid, reason, told)
-        self._settle(error=ModelDied(reason))
+        self._fail_all(ModelDied(self.lost or reason))
 
     async def _next_message(self) -> tuple[dict[str, Any], bytes]:
         said = self._process.stdout
@@ -190,24 +191,36 @@ class ModelProcess:
             case "log":
                 logging.getLogger(str(header["logger"])).log(int(header["level"]), "%s", header["text"])
             case "open":
-                self._settle(Facts.of(header))
+                self._settle(OPENING, Facts.of(header))
             case "unavailable":
                 self._leaving = True  # it has said why
-                self._settle(error=ModelUnavailable(str(header["text"])))
+                self._fail_all(ModelUnavailable(str(header["text"])))
             case "vectors":
-                self._settle(np.frombuffer(raw, "<f4").reshape(header["rows"], header["columns"]).astype(np.float32))
+                vectors = np.frombuffer(raw, "<f4").reshape(header["rows"], header["columns"]).astype(np.float32)
+                self._settle(header["number"], vectors)
             case "error":
-                self._settle(error=ModelFailed(str(header["text"])))
+                failure = OutOfMemory if header["memory"] else ModelFailed
+                self._settle(header["number"], error=failure(str(header["text"])))
+            case "choice":
+                self.facts = replace(self.facts, choice=Choice(**header["choice"]))
+                log.info("the model runs on %s", self.facts.choice)
+            case "lost":
+                self.lost = str(header["text"])
             case other:
                 raise ValueError(f"no such message: {other}")
 
-    def _settle(self, answer: object = None, *, error: Exception | None = None) -> None:
-        if self._answer is None or self._answer.done():
+    def _settle(self, number: int, answer: object = None, *, error: Exception | None = None) -> None:
+        waiting = self._answers.get(number)
+        if waiting is None or waiting.done():
             return
         if error is not None:
-            self._answer.set_exception(error)
+            waiting.set_exception(error)
         else:
-            self._answer.set_result(answer)
+            waiting.set_result(answer)
+
+    def _fail_all(self, error: Exception) -> None:
+        for number in list(self._answers):
+            self._settle(number, error=error)
 
     async def _read_errors(self) -> None:
         """What libraries print goes to the log, line by line; a progress bar's steps are lines too."""
@@ -234,7 +247,7 @@ class ModelProcess:
         await asyncio.shield(self._ending)
 
     async def _end(self) -> None:
-        self._settle(error=ModelDied("was told to end"))
+        self._fail_all(ModelDied("was told to end"))
         self._requests.close()
         await asyncio.wait([self._reading], timeout=_END_S)
         self._kill()

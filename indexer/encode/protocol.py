@@ -3,16 +3,19 @@
     message   length u32 · JSON header · raw bytes, as many as the header tells
 
 To the process, {"ask": …}:
-    open        model: the settings; settled: {device, precision} of an earlier start, or null; levels of the log. Once
-    pictures    count: how many frames lie in the shared memory
-    texts       texts
+    open        model: the settings; settled: the Choice of an earlier start, or null; levels of the log. Once
+    pictures    number, first, count: which frames of the shared memory
+    texts       number, texts
 
 From the process, {"say": …}:
     log         logger, level, text: at any time
     open        the facts of the model; or unavailable, with the text for whoever runs the bot. Once
-    vectors     rows, columns: rows × columns × 4 raw bytes follow, float32
-    error       text: the model failed, and goes on
+    vectors     number, rows, columns: rows × columns × 4 raw bytes follow, float32
+    error       number, text, memory: the model failed, for want of memory or not, and goes on
+    choice      choice: it runs in another way from now on
+    lost        text: the device is gone, and the process ends
 
+Several requests may be under way at once; their answers come in any order, each with its request's number.
 JSON and raw bytes, never a pickle.
 """
 
@@ -20,6 +23,7 @@ from __future__ import annotations
 
 import json
 import struct
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,16 +32,39 @@ from indexer.model import ModelSpec, PixelSpec, ResizeMode
 from indexer.settings import ModelSettings
 
 LENGTH = struct.Struct("<I")
+PATHS = ("config_file", "cache_dir", "folder", "export_dir")  # of the settings
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """How a model runs on this machine, as it was asked for or as a trial found best.
+
+    `runtime` is openvino or torch, `device` cpu, cuda or mps, `precision` float32, bfloat16 or float16. `streams`
+    batches are worked on at once, by `threads` threads together (0: as many as the runtime chooses).
+    `pictures_per_s` is what a trial measured; 0: there was none.
+    """
+
+    runtime: str
+    device: str
+    precision: str
+    streams: int = 1
+    threads: int = 0
+    pictures_per_s: float = 0.0
+
+    def __str__(self) -> str:
+        streams = f", {self.streams} streams" if self.streams > 1 else ""
+        threads = f", {self.threads} threads" if self.threads else ""
+        speed = f", {self.pictures_per_s:.1f} pictures/s" if self.pictures_per_s else ""
+        return f"{self.runtime} on {self.device}, {self.precision}{streams}{threads}{speed}"
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the bot must know of a model. `device` is cpu, cuda or mps; `precision` float32, bfloat16 or float16."""
+    """What the bot must know of a model."""
 
     spec: ModelSpec
     pixel_spec: PixelSpec
-    device: str
-    precision: str
+    choice: Choice
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -49,9 +76,16 @@ class Facts:
         return cls(
             ModelSpec(**told["spec"]),
             PixelSpec(**(pixels | {"resize_mode": ResizeMode(pixels["resize_mode"])})),
-            str(told["device"]),
-            str(told["precision"]),
+            Choice(**told["choice"]),
         )
+
+
+def command(arguments: str, module: str) -> list[str]:
+    """The command line of the process: `main(arguments)` of a module, found where the bot's own modules are found."""
+    root = str(Path(__file__).parents[2])
+    paths = [root, *(path for path in sys.path if path and path != root)]
+    code = f"import sys; sys.path[:] = {paths!r}; from {module} import main; main({arguments!r})"
+    return [sys.executable, "-I", "-c", code]
 
 
 def message(header: dict[str, Any]) -> bytes:
@@ -65,5 +99,5 @@ def settings_json(settings: ModelSettings) -> dict[str, Any]:
 
 
 def settings_of(told: dict[str, Any]) -> ModelSettings:
-    paths = {key: Path(told[key]) for key in ("config_file", "cache_dir") if told[key] is not None}
+    paths = {key: Path(told[key]) for key in PATHS if told[key] is not None}
     return ModelSettings(**(told | paths))

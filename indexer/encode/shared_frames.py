@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import mmap
 import os
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 import numpy as np
 import numpy.typing as npt
@@ -19,25 +20,34 @@ Frames = npt.NDArray[np.uint8]
 
 
 class SharedFrames:
-    """The bot's side. One batch at a time, the same bytes. `reference` is for the process that shares it."""
+    """The bot's side: room for some batches. `reference` is for the process that shares it."""
 
     def __init__(self) -> None:
         self._handle, self.reference = create_shared()
         self._frames: Frames | None = None
+        self._free: list[int] = []
 
-    def make_room(self, count: int, size: int) -> None:
-        """Room for `count` frames of size × size × 3 bytes. Pages that are never written cost nothing."""
+    def make_room(self, batches: int, count: int, size: int) -> None:
+        """Room for `batches` batches of `count` frames of size × size × 3 bytes. Pages that are never written cost
+        nothing."""
         if self._frames is None:
-            os.ftruncate(self._handle, count * size * size * 3)
+            os.ftruncate(self._handle, batches * count * size * size * 3)
             self._frames = mapped(self._handle, size)
+            self._free = [batch * count for batch in reversed(range(batches))]
 
-    async def write(self, frames: Sequence[Pixels]) -> None:
-        """Puts a batch there, in order."""
+    @asynccontextmanager
+    async def holding(self, frames: Sequence[Pixels]) -> AsyncIterator[int]:
+        """A batch lies there, in order, until the block ends. Yields the number of its first frame."""
         assert self._frames is not None, "make_room comes first"
-        for at, frame in enumerate(frames):
-            self._frames[at] = frame
-            if at % _BETWEEN == _BETWEEN - 1:
-                await asyncio.sleep(0)
+        first = self._free.pop()
+        try:
+            for at, frame in enumerate(frames):
+                self._frames[first + at] = frame
+                if at % _BETWEEN == _BETWEEN - 1:
+                    await asyncio.sleep(0)
+            yield first
+        finally:
+            self._free.append(first)
 
     def close(self) -> None:
         self._frames = None  # the mapping goes with its last array

@@ -7,7 +7,7 @@ in SQLite and is taken up again, with fresh links, by the next run.
 Memory, whatever the size of a guild and however many guilds run:
 
     bytes of files   workers × max_download_bytes    (workers = fetch.concurrency + decode.workers)
-    pixels           (2 × PIXEL_LANE + workers + 2 batches) × frames × size² × 3, for each guild that runs
+    pixels           (2 × PIXEL_LANE + workers + 3 batches) × frames × size² × 3, for each guild that runs
     links            (2 × LINK_LANE + concurrency × 1,000) × about 2 KB, for each guild that runs
 
 With the defaults and a model of 256 pixels: 384 MiB if every file were as large as allowed (a few MiB in practice,
@@ -37,7 +37,7 @@ from indexer.ingest.fair_queue import FairQueue, Lane
 from indexer.ingest.items import BACKLOG, LIVE, Content, Item, Prepared
 from indexer.ingest.outcomes import Outcomes, mean_vector
 from indexer.ingest.pending import PendingPlaces
-from indexer.model import ChannelId, DecodedPicture, GuildId, Message, ModelId, PlaceId
+from indexer.model import ChannelId, DecodedPicture, GuildId, Message, ModelId, PlaceId, Vectors
 from indexer.ports import Encoder, History, Priority
 from indexer.progress import Progress, State, Tally
 from indexer.sentence import Sentence
@@ -49,7 +49,7 @@ log = logging.getLogger(__name__)
 
 LINK_LANE = 128  # links that wait for a worker, a lane; a lane of live work and one of backlog for each guild
 PIXEL_LANE = 16  # decoded pictures that wait for the encoder, a lane; two batches of the default size
-ENCODERS = 2  # batches under way: one is embedded while the other is written down
+ENCODERS = 3  # batches under way: two are embedded, one for each stream, while another is written down
 # Of a run's pictures so many may be out of reach (a few hosts always are) and it still counts as having tried them all.
 # Where more are, the CDN was away: the model before goes on answering.
 UNREACHED_SHARE = 0.01
@@ -320,42 +320,38 @@ class Pipeline:
                 batch.append(more)
             try:
                 await self._embed(batch)
-            except Stop:
+            except BaseException:  # cancelled, or the database is busy: what has no outcome by now is taken up again
+                for prepared in batch:
+                    self._outcomes.release(prepared.content)
                 raise
-            except Exception as error:
-                # One of them may have been the cause: each gets its own chance before it is recorded as failed.
-                if len(batch) > 1 and not isinstance(error, RetryLater):
-                    log.exception("a batch of %d pictures could not be embedded; trying them one by one", len(batch))
-                try:
-                    for prepared in batch:
-                        await self._embed_alone(prepared)
-                except BaseException:  # what has no outcome by now is taken up again
-                    for prepared in batch:
-                        self._outcomes.release(prepared.content)
-                    raise
-
-    async def _embed_alone(self, prepared: Prepared) -> None:
-        if not prepared.content.items:
-            return
-        try:
-            await self._embed([prepared])
-        except Stop:
-            raise
-        except RetryLater as error:
-            log.warning("a picture waits for another time: %s", error)
-            self._outcomes.release(prepared.content)
-        except Exception as error:  # noqa: BLE001 -- recorded with the place
-            await self._outcomes.failed_content(prepared.content, _reason(error, prepared.content.items[0]))
 
     async def _embed(self, batch: list[Prepared]) -> None:
-        frames = [frame for prepared in batch for frame in prepared.picture.frames]
-        vectors = await self._encoder.encode_pixels(frames, Priority.INDEXING)
-        done, at = [], 0
-        for prepared in batch:
-            count = len(prepared.picture.frames)
-            done.append((prepared, mean_vector(vectors[at : at + count])))
-            at += count
-        await self._outcomes.embedded(done)
+        """Each picture by itself: the encoder makes batches of them, and tells of each what became of it. It is also
+        the encoder that tries again what can be tried again."""
+        async with asyncio.TaskGroup() as group:
+            encoding = [group.create_task(self._vectors(prepared)) for prepared in batch]
+        done = []
+        for prepared, task in zip(batch, encoding, strict=True):
+            match task.result():
+                case RetryLater() as error:
+                    log.warning("a picture waits for another time: %s", error)
+                    self._outcomes.release(prepared.content)
+                case Exception() as error:
+                    if prepared.content.items:
+                        await self._outcomes.failed_content(prepared.content, _reason(error, prepared.content.items[0]))
+                case vectors:
+                    done.append((prepared, mean_vector(vectors)))
+        if done:
+            await self._outcomes.embedded(done)
+
+    async def _vectors(self, prepared: Prepared) -> Vectors | Exception:
+        """The vectors of a picture's frames, or why there are none. Raises Stop."""
+        try:
+            return await self._encoder.encode_pixels(prepared.picture.frames, Priority.INDEXING)
+        except Stop:
+            raise
+        except Exception as error:  # noqa: BLE001 -- recorded with the place
+            return error
 
     async def _housekeep(self) -> None:
         """Takes up what failed and is due again, and live work that found no room."""

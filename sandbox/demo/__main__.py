@@ -24,7 +24,6 @@ from sandbox.demo.contact_sheet import Row, Shown, contact_sheet
 from sandbox.demo.hits import Hit, hits
 from sandbox.demo.questions import Question, questions
 from sandbox.demo.world import SEED, DemoWorld, build
-from sandbox.model import WEIGHTS
 from sandbox.options import NotAllowed
 from sandbox.permissions import INVITED, Permission
 from sandbox.reply import NoAnswer, Reply
@@ -39,7 +38,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m sandbox.demo", description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("data/demo"), help="the bot's data folder, made anew")
     parser.add_argument("--sheet", type=Path, default=Path("demo/contact-sheet.png"), help="where the sheet is written")
-    parser.add_argument("--weights", type=Path, default=WEIGHTS, help="the model's weights")
+    parser.add_argument("--weights", type=Path, help="weights to run on torch, for the export that is shipped")
     parser.add_argument("--seed", type=int, default=SEED, help="another guild")
     parser.add_argument(
         "--manage-threads",
@@ -50,7 +49,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 async def run(
-    data: Path, sheet: Path, weights: Path, seed: int, console: Console, *, allowed: Permission = INVITED
+    data: Path, sheet: Path, weights: Path | None, seed: int, console: Console, *, allowed: Permission = INVITED
 ) -> bool:
     """The whole demo; True when all went well. Raises BotFailed, NoAnswer or NotAllowed when it cannot go on."""
     started = time.monotonic()

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from sandbox.model import CONFIG, NAME, RESIZE_MODE
+from sandbox.model import CONFIG, EXPORT, NAME, RESIZE_MODE, WEIGHTS
 from sandbox.server import Sandbox
 from sandbox.world import Guild
 
@@ -21,8 +21,9 @@ class BotFailed(Exception):
     """The bot ended or did not become ready; the message says which, and where its log is."""
 
 
-def config_text(sandbox: Sandbox, data_dir: Path, weights: Path) -> str:
-    """A config.toml for the demo: everything else stays at its default.
+def config_text(sandbox: Sandbox, data_dir: Path, weights: Path | None) -> str:
+    """A config.toml for the demo: everything else stays at its default. Without `weights` the shipped export runs; they
+    run on torch.
 
     Segments are sealed early, so that a few hundred pictures make some.
     """
@@ -31,7 +32,9 @@ def config_text(sandbox: Sandbox, data_dir: Path, weights: Path) -> str:
         "discord.api_base": sandbox.api_base,
         "fetch.insecure_hosts": [sandbox.cdn_host],
         "model.name": NAME,
-        "model.pretrained": str(weights),
+        "model.pretrained": str(weights or WEIGHTS),
+        "model.runtime": "torch" if weights else "auto",
+        "model.folder": "" if weights else str(EXPORT),
         "model.config_file": str(CONFIG),
         "model.resize_mode": RESIZE_MODE,
         "index.seal_rows": 128,
@@ -49,7 +52,7 @@ def environment(token: str) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def running_bot(sandbox: Sandbox, guild: Guild, data_dir: Path, weights: Path) -> AsyncIterator[None]:
+async def running_bot(sandbox: Sandbox, guild: Guild, data_dir: Path, weights: Path | None) -> AsyncIterator[None]:
     """Start `python -m bot run` and wait until members can use it; SIGTERM at the end.
 
     `data_dir`, which must be there, gets config.toml and bot.log too. Raises BotFailed when the bot ends early or does

@@ -8,6 +8,8 @@ NAME: Final = "afterimage-demo"
 CONFIG: Final = Path(__file__).with_name(f"{NAME}.json")
 WEIGHTS: Final = Path(__file__).with_name("weights.safetensors")
 """float16 safetensors: the `pretrained` argument of open_clip's create functions."""
+EXPORT: Final = Path(__file__).with_name("export")
+"""The same model exported for OpenVINO: what `model.folder` names, so that the demo needs no torch."""
 RESIZE_MODE: Final = "squash"
 """What to pass as `image_resize_mode`: the model learnt from whole pictures squashed to squares, not their middles.
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from indexer.encode.encoder import open_encoder
+from indexer.encode.trial_set import TEXTS, trial_pictures
+from indexer.model import Vectors
 from indexer.settings import ModelSettings
 
 CONFIG: dict[str, Any] = {
@@ -60,3 +66,29 @@ def make_tiny(folder: Path, name: str, config: dict[str, Any], seed: int = 0) ->
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> TinyModel:
     return make_tiny(tmp_path_factory.mktemp("model"), "tiny-encode", CONFIG)
+
+
+@pytest.fixture(scope="session")
+def exports(tiny: TinyModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the tiny model's export, made by the model's own process. To be copied, not changed."""
+    folder = tmp_path_factory.mktemp("exports")
+    asyncio.run(vectors(tiny.settings(export_dir=folder)))
+    return folder
+
+
+@pytest.fixture
+def kept(exports: Path, tmp_path: Path) -> Path:
+    """The same, to be changed."""
+    return Path(shutil.copytree(exports, tmp_path / "models"))
+
+
+async def vectors(settings: ModelSettings) -> Vectors:
+    """What a model makes of the trial set."""
+    async with open_encoder(settings) as encoder:
+        pictures = await encoder.encode_pixels(trial_pictures(encoder.pixel_spec.size, 5))
+        return np.concatenate([pictures, await encoder.encode_words(TEXTS)])
+
+
+def export_in(folder: Path) -> Path:
+    (found,) = [path.parent for path in folder.glob("*/manifest.json")]
+    return found

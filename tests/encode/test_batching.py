@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from indexer.backoff import Backoff
-from indexer.encode.batching import Batches, Kind, Payload
+from indexer.encode.batching import Batches, Kind, ModelDied, OutOfMemory, Payload
 from indexer.errors import Reason, Rejected, RetryLater
 from indexer.model import Vectors
 from indexer.ports import Priority
@@ -23,6 +23,7 @@ class Model:
 
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
+        self.room = 1000  # payloads that it has memory for
         self.go = asyncio.Event()
         self.go.set()
 
@@ -31,14 +32,18 @@ class Model:
         self.batches.append(texts)
         await self.go.wait()
         await asyncio.sleep(0)
+        if len(texts) > self.room:
+            raise OutOfMemory("std::bad_alloc")
+        if "deadly" in texts:
+            raise ModelDied("ended with SIGKILL")
         if "poison" in texts:
             raise RuntimeError("the model fell over")
         return np.array([[float("nan") if text == "endless" else len(text)] for text in texts], np.float32)
 
 
 @asynccontextmanager
-async def running(model: Model, batch_size: int = 4) -> AsyncIterator[Batches]:
-    batches = Batches(model.run, batch_size)
+async def running(model: Model, batch_size: int = 4, streams: int = 1) -> AsyncIterator[Batches]:
+    batches = Batches(model.run, batch_size, streams=lambda: streams)
     pump = asyncio.create_task(batches.pump())
     try:
         yield batches
@@ -62,6 +67,67 @@ async def test_requests_of_many_callers_share_a_batch() -> None:
         model.go.set()
     assert [task.result() for task in tasks] == [[n] for n in range(9)]
     assert [len(batch) for batch in model.batches] == [4, 4, 1]
+
+
+async def test_two_streams_have_a_batch_each_and_share_what_waits() -> None:
+    model = Model()
+    model.go.clear()
+    async with running(model, batch_size=8, streams=2) as batches, asyncio.TaskGroup() as group:
+        for n in range(6):
+            group.create_task(pixels(batches, f"{n}"))
+        await asyncio.sleep(0.01)
+        assert model.batches == [["0", "1", "2"], ["3", "4", "5"]]  # under way at once
+        for n in range(20):
+            group.create_task(pixels(batches, f"later {n}"))
+        group.create_task(pixels(batches, "query", priority=Priority.QUERY))
+        await asyncio.sleep(0.01)
+        assert model.batches[2:] == [["query"]]  # beside them, and nothing else
+        model.go.set()
+
+
+async def test_a_batch_that_there_is_no_memory_for_is_halved_and_later_ones_are_no_larger() -> None:
+    model = Model()
+    model.room = 3
+    async with running(model, batch_size=8) as batches:
+        assert await pixels(batches, *("x" * n for n in range(8))) == list(range(8))
+        assert await pixels(batches, *("x" * n for n in range(8))) == list(range(8))
+    assert [len(batch) for batch in model.batches] == [8, 4, 2, 2, 4, 2, 2, 2, 2, 2, 2]
+
+
+async def test_a_picture_that_there_is_no_memory_for_waits_for_another_time() -> None:
+    model = Model()
+    model.room = 0
+    async with running(model) as batches:
+        with pytest.raises(RetryLater, match="no memory for a single one"):
+            await pixels(batches, "abc")
+
+
+async def test_nothing_runs_beside_what_is_tried_again() -> None:
+    """Where two batches are under way when the process ends, nobody knows which of them it was."""
+    model = Model()
+    model.go.clear()
+    beside: list[tuple[str, ...]] = []
+    under_way: list[str] = []
+    run = model.run
+
+    async def watched(kind: Kind, payloads: Sequence[Payload]) -> Vectors:
+        name = ",".join(str(payload) for payload in payloads)
+        under_way.append(name)
+        beside.append(tuple(under_way))
+        try:
+            return await run(kind, payloads)
+        finally:
+            under_way.remove(name)
+
+    model.run = watched  # type: ignore[method-assign]
+    async with running(model, batch_size=1, streams=2) as batches:
+        tasks = [asyncio.create_task(pixels(batches, name)) for name in ("a", "deadly", "b", "c")]
+        await asyncio.sleep(0.01)
+        model.go.set()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert results[0] == results[2] == results[3] == [1]
+    assert isinstance(results[1], Rejected)
+    assert [names for names in beside if "deadly" in names] == [("a", "deadly"), ("deadly",)]
 
 
 async def test_a_query_goes_next_and_alone() -> None:

@@ -182,9 +182,9 @@ async def test_a_tokenizer_of_transformers_serves_as_siglip_models_need_it(tiny:
 async def test_the_fingerprint_names_weights_and_config_but_not_the_precision(tiny: TinyModel, tmp_path: Path) -> None:
     async with open_encoder(tiny.settings()) as encoder:
         spec = encoder.spec
-        assert encoder.precision == "float32"
+        assert encoder.choice.precision == "float32"
     async with open_encoder(tiny.settings(precision="bfloat16")) as encoder:
-        assert encoder.precision == "bfloat16"
+        assert encoder.choice.precision == "bfloat16"
         assert encoder.spec == spec
     other = make_tiny(tmp_path, "tiny-encode", CONFIG, seed=1)
     async with open_encoder(other.settings()) as encoder:

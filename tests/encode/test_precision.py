@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from indexer.encode import precision
-from indexer.encode.precision import choose_device, settle_precision, trial_pictures
-from indexer.encode.weights import Loaded, load
+from indexer.encode.on_torch import precision
+from indexer.encode.on_torch.precision import choose_device, settle_precision
+from indexer.encode.on_torch.weights import Loaded, load
+from indexer.encode.trial_set import trial_pictures
 from indexer.errors import ModelUnavailable
 from tests.encode.conftest import TinyModel
 

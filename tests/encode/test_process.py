@@ -19,9 +19,9 @@ import pytest
 from indexer.backoff import Backoff
 from indexer.encode import model_on_demand
 from indexer.encode.encoder import ModelEncoder, open_encoder
-from indexer.encode.process import command
-from indexer.encode.protocol import message, settings_json
+from indexer.encode.protocol import command, message, settings_json
 from indexer.encode.shared_frames import SharedFrames
+from indexer.encode.worker import is_lost_device, is_want_of_memory
 from indexer.errors import ModelUnavailable, Reason, Rejected, RetryLater
 from indexer.model import Pixels
 from indexer.platforms.processes import kill
@@ -29,7 +29,7 @@ from indexer.platforms.shared_memory import inherited
 from indexer.ports import Priority
 from indexer.settings import ModelSettings
 from indexer.supervisor import Faults
-from tests.worlds.model_child import DEADLY, DIVISIVE, SIZE
+from tests.worlds.model_child import DEADLY, DIVISIVE, SIZE, UNPLUGGED
 from tests.worlds.waiting import until
 
 WORKER = "tests.worlds.model_child"
@@ -158,6 +158,48 @@ async def test_what_the_model_fails_on_costs_no_process(encoder: ModelEncoder) -
     assert encoder.pid == before
 
 
+async def test_a_lost_gpu_is_the_processors_turn_and_nothing_is_lost(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(tmp_path, device="cuda") as encoder:
+        assert encoder.choice.device == "cuda"
+        vectors = await encoder.encode_pixels(pictures(1, UNPLUGGED, 2))
+        assert vectors[:, 0].tolist() == [1, UNPLUGGED, 2]
+        assert encoder.choice.device == "cpu"
+    assert "the model lost its device, cuda: it goes on with the processor" in caplog.text
+    assert "unspecified launch failure" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("said", "memory", "lost"),
+    [
+        ("CUDA out of memory. Tried to allocate 2.00 GiB", True, False),
+        ("CUDA error: out of memory", True, False),
+        ("std::bad_alloc", True, False),
+        ("[enforce fail at alloc_cpu.cpp:119] DefaultCPUAllocator: can't allocate memory", True, False),
+        ("CUDA error: an illegal memory access was encountered", False, True),
+        ("mat1 and mat2 shapes cannot be multiplied", False, False),
+    ],
+)
+def test_what_an_error_of_a_runtime_means(said: str, memory: bool, lost: bool) -> None:
+    assert is_want_of_memory(RuntimeError(said)) is memory
+    assert is_lost_device(said) is lost
+
+
+async def test_two_batches_are_worked_on_at_once_and_answers_find_their_askers(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "hold").touch()
+    async with opened(tmp_path, streams=2, batch_size=4) as encoder:
+        indexing = asyncio.create_task(encoder.encode_pixels(pictures(*range(1, 9))))
+        await until(lambda: "asked for [5, 6, 7, 8]" in caplog.text)
+        asked = asyncio.create_task(encoder.encode_words(["four"]))
+        await until(lambda: "asked for [0]" in caplog.text)  # beside both
+        (tmp_path / "hold").unlink()
+        assert (await indexing)[:, 0].tolist() == list(range(1, 9))
+        assert (await asked).tolist() == [[4, 2]]
+
+
 async def test_idle_it_goes_and_the_next_question_brings_it_back(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -168,7 +210,7 @@ async def test_idle_it_goes_and_the_next_question_brings_it_back(
         assert encoder.spec.dimension == 2  # known without it
         assert (await encoder.encode_words(["back"])).tolist() == [[4, 2]]
         # What a trial has found out is not found out again.
-        assert caplog.messages.count("settled: {'device': 'cpu', 'precision': 'float32'}") == 1
+        assert caplog.messages.count("settled: openvino on auto, float32") == 1
         await until(lambda: encoder.pid is None)
         assert (await encoder.encode_pixels(pictures(5)))[0, 0] == 5
     assert "ended with" not in caplog.text

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from indexer.encode.weights import load
+from indexer.encode.on_torch.weights import load
 from indexer.model import Pixels, PixelSpec, ResizeMode
 from indexer.pictures.decode_picture import Limits, decode_picture
 from indexer.settings import ModelSettings

@@ -12,7 +12,7 @@ import torch
 from huggingface_hub import constants
 
 from indexer.encode import weights
-from indexer.encode.weights import load
+from indexer.encode.on_torch.weights import load
 from indexer.errors import ModelUnavailable
 from indexer.model import ResizeMode
 from indexer.settings import ModelSettings

@@ -22,7 +22,6 @@ from sandbox.demo.world import RESERVED, DemoWorld, build
 from sandbox.drawing.concepts import CONCEPTS
 from sandbox.drawing.scene import concept_ids
 from sandbox.interactions import Kind
-from sandbox.model import WEIGHTS
 from sandbox.permissions import INVITED, OverwriteKind, Permission
 from sandbox.reply import Reply
 from sandbox.server import open_sandbox
@@ -220,7 +219,7 @@ async def test_the_demos_data_lies_in_the_folder_that_was_named(
     folder = Path("data/demo")
     folder.mkdir(parents=True)
     async with open_sandbox(demo.world) as sandbox:
-        (folder / "config.toml").write_text(config_text(sandbox, folder, WEIGHTS))
+        (folder / "config.toml").write_text(config_text(sandbox, folder, None))
         config = load(folder / "config.toml", environment(sandbox.token))
     assert config.settings.data_dir == tmp_path / "data" / "demo"
 
@@ -236,7 +235,7 @@ async def test_what_a_user_has_exported_for_their_own_bot_does_not_reach_the_dem
     ):
         monkeypatch.setenv(f"AFTERIMAGE_{name}", value)
     async with open_sandbox(demo.world) as sandbox:
-        (tmp_path / "config.toml").write_text(config_text(sandbox, tmp_path, WEIGHTS))
+        (tmp_path / "config.toml").write_text(config_text(sandbox, tmp_path, None))
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "bot", "check-config", "--config", str(tmp_path / "config.toml"),
             env=environment(sandbox.token), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,

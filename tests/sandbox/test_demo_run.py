@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from sandbox.model import WEIGHTS
 from tests.soak import SOAK
 
 pytestmark = [
@@ -29,13 +30,13 @@ async def _run(*arguments: str) -> tuple[int | None, str]:
     return process.returncode, output.decode()
 
 
-@pytest.mark.parametrize("rights", [(), ("--manage-threads",)])
+@pytest.mark.parametrize("options", [(), ("--manage-threads",), ("--weights", str(WEIGHTS))])
 async def test_every_query_of_the_demo_finds_its_message(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rights: tuple[str, ...]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
 ) -> None:
     monkeypatch.setenv("AFTERIMAGE_INDEX_SEAL_ROWS", "exported for another bot")
     data, sheet = tmp_path / "data", tmp_path / "sheet.png"
-    code, output = await _run("sandbox.demo", "--data", str(data), "--sheet", str(sheet), *rights)
+    code, output = await _run("sandbox.demo", "--data", str(data), "--sheet", str(sheet), *options)
     monkeypatch.delenv("AFTERIMAGE_INDEX_SEAL_ROWS")
     last = output.strip().splitlines()[-1]
     assert re.fullmatch(r"demo: (\d+)/\1 queries found their message", last), output

@@ -11,10 +11,12 @@ import pytest
 import torch
 from PIL import Image
 
+from indexer.encode.on_openvino.folder import read_manifest, source_of, verify
+from indexer.settings import ModelSettings
 from sandbox.drawing import edits
 from sandbox.drawing.concepts import CONCEPTS
 from sandbox.drawing.scene import draw, random_scene
-from sandbox.model import CONFIG, NAME, RESIZE_MODE, WEIGHTS, pool, train, views
+from sandbox.model import CONFIG, EXPORT, NAME, RESIZE_MODE, WEIGHTS, pool, train, views
 
 _SIZE = (320, 240)
 
@@ -136,3 +138,9 @@ def test_a_few_steps_of_training_write_weights_that_load(drawn: pool.Pool, tmp_p
     model = open_clip.create_model(NAME, pretrained=str(out))
     assert all(bool(torch.isfinite(value).all()) for value in model.state_dict().values())
     assert np.isclose(out.stat().st_size, WEIGHTS.stat().st_size, rtol=0.01)
+
+
+def test_the_shipped_export_is_of_these_weights_and_whole() -> None:
+    manifest = read_manifest(EXPORT)
+    verify(EXPORT, manifest)
+    assert manifest.source == source_of(ModelSettings(NAME, str(WEIGHTS), config_file=CONFIG, resize_mode=RESIZE_MODE))

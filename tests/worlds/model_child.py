@@ -1,6 +1,7 @@
 """The model's process with a network of no weight at all: what it is asked decides what happens to it.
 
-A picture's vector is its first pixel. DEADLY ends the process, DIVISIVE makes the model fail. Files in the folder that
+A picture's vector is its first pixel. DEADLY ends the process, DIVISIVE makes the model fail, UNPLUGGED takes the GPU
+away, which there is where `device` says cuda. Files in the folder that
 `pretrained` names: while there is `hold` nothing is answered, while there is `hold-loading` nothing is loaded; with
 `gone` nothing can be, with `deadly-to-load` loading is deadly, with `deadly` everything; `changed` are other weights.
 """
@@ -17,24 +18,27 @@ from pathlib import Path
 import numpy as np
 
 from indexer.encode import worker
-from indexer.encode.protocol import Facts
+from indexer.encode.protocol import Choice, Facts
+from indexer.encode.shared_frames import Frames
 from indexer.errors import ModelUnavailable
-from indexer.model import ModelSpec, Pixels, PixelSpec, Vectors
+from indexer.model import ModelSpec, PixelSpec, Vectors
 from indexer.platforms.processes import kill
 from indexer.settings import ModelSettings
 
 DEADLY = 13
 DIVISIVE = 14
+UNPLUGGED = 15
 SIZE = 8
 
 log = logging.getLogger("indexer.fake")
 
 
 class FakeModel:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, choice: Choice) -> None:
         self._folder = folder
+        self.choice = choice
 
-    def pixels(self, frames: Sequence[Pixels]) -> Vectors:
+    def pixels(self, frames: Frames) -> Vectors:
         firsts = [int(frame[0, 0, 0]) for frame in frames]
         self._work(firsts)
         return np.array([[first, 1] for first in firsts], np.float32)
@@ -50,11 +54,13 @@ class FakeModel:
         if DEADLY in numbers or (self._folder / "deadly").exists():
             print("a library's last words", flush=True)
             kill(os.getpid())
+        if UNPLUGGED in numbers and self.choice.device == "cuda":
+            raise RuntimeError("CUDA error: unspecified launch failure")
         if DIVISIVE in numbers:
             raise ZeroDivisionError("by a picture")
 
 
-def load(settings: ModelSettings, settled: dict[str, str] | None) -> tuple[FakeModel, Facts]:
+def load(settings: ModelSettings, settled: Choice | None) -> tuple[FakeModel, Facts]:
     folder = Path(settings.pretrained)
     print("a library prints", file=sys.stderr)
     log.info("settled: %s", settled)
@@ -67,7 +73,8 @@ def load(settings: ModelSettings, settled: dict[str, str] | None) -> tuple[FakeM
         kill(os.getpid())
     fingerprint = "01" if (folder / "changed").exists() else "00"
     spec = ModelSpec(settings.name, "none", 2, fingerprint)
-    return FakeModel(folder), Facts(spec, PixelSpec(size=SIZE), "cpu", "float32")
+    choice = Choice("openvino", settings.device, "float32", settings.streams or 1)
+    return FakeModel(folder, choice), Facts(spec, PixelSpec(size=SIZE), choice)
 
 
 def main(arguments: str) -> None:

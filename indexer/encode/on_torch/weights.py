@@ -14,16 +14,15 @@ from typing import Any
 import open_clip
 import torch
 
-from indexer.encode.hub import bounded_network, one_voice
-from indexer.encode.load_errors import SCHEMES, WAYS_OUT, explained, no_tokenizer
-from indexer.encode.network import Network
+from indexer.encode.on_openvino.folder import CHECKPOINTS, sha256_of
+from indexer.encode.on_torch.hub import bounded_network, one_voice
+from indexer.encode.on_torch.load_errors import SCHEMES, WAYS_OUT, explained, no_tokenizer
+from indexer.encode.on_torch.network import Network
 from indexer.errors import ModelUnavailable
 from indexer.model import ModelSpec, PixelSpec, ResizeMode
 from indexer.settings import ModelSettings
 
 log = logging.getLogger(__name__)
-
-_CHECKPOINTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".npz", ".npy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +99,7 @@ def _local_checkpoint(settings: ModelSettings) -> Path | None:
         return None
     if settings.pretrained and path.is_file():
         return path
-    if path.suffix in _CHECKPOINTS or os.sep in settings.pretrained:
+    if path.suffix in CHECKPOINTS or os.sep in settings.pretrained:
         raise ModelUnavailable(f"model.pretrained: there is no file {path.absolute()}. {WAYS_OUT}")
     return None
 
@@ -168,18 +167,13 @@ def _pixel_spec(preprocess: dict[str, Any], name: str) -> PixelSpec:
     )
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _identity(settings: ModelSettings, checkpoint: Path | None) -> str:
     """What tells these weights from others: files by their content, what the hub holds by its name."""
     if checkpoint is not None:
-        return _sha256(checkpoint)
+        return sha256_of(checkpoint)
     if settings.name.startswith("local-dir:"):
         folder = Path(settings.name.removeprefix("local-dir:"))
-        sums = [_sha256(path) for path in sorted(folder.iterdir()) if path.suffix in _CHECKPOINTS]
+        sums = [sha256_of(path) for path in sorted(folder.iterdir()) if path.suffix in CHECKPOINTS]
         return hashlib.sha256("".join(sums).encode()).hexdigest()
     if settings.name.startswith("hf-hub:"):
         return settings.name

@@ -8,14 +8,18 @@ from typing import Any
 import numpy as np
 import torch
 
+from indexer.encode.protocol import Choice
+from indexer.encode.tokens import tidy
 from indexer.model import Pixels, Vectors
-
-# No tokenizer we know makes one token of more than 32 characters, so this many a token never cuts what would count.
-_CHARACTERS_A_TOKEN = 32
 
 
 class Network:
-    """`mean` and `std` are the model's own normalisation, of channel values 0–1."""
+    """`mean` and `std` are the model's own normalisation, of channel values 0–1.
+
+    `choice` says how it runs, once that is settled.
+    """
+
+    choice: Choice
 
     def __init__(
         self, model: Any, tokenizer: Any, device: torch.device, mean: Sequence[float], std: Sequence[float]
@@ -23,11 +27,11 @@ class Network:
         self.model = model
         self.device = device
         self.dtype = torch.float32
-        self._tokenizer = tokenizer
+        self.tokenizer = tokenizer
         self._context = int(getattr(tokenizer, "context_length", None) or 77)
         # (x / 255 - mean) / std as one multiplication and one addition
-        self._scale = (1.0 / (255.0 * torch.tensor(std))).view(1, 3, 1, 1).to(device)
-        self._shift = (-torch.tensor(mean) / torch.tensor(std)).view(1, 3, 1, 1).to(device)
+        self.scale = (1.0 / (255.0 * torch.tensor(std))).view(1, 3, 1, 1).to(device)
+        self.shift = (-torch.tensor(mean) / torch.tensor(std)).view(1, 3, 1, 1).to(device)
 
     def to(self, dtype: torch.dtype) -> None:
         """Convert the weights. Weights, not autocast: autocast falls into attention's slow path (5 images/s for 63)."""
@@ -38,19 +42,14 @@ class Network:
     def pixels(self, frames: Sequence[Pixels]) -> Vectors:
         """[n, d] float32 of unit length; a row that is not finite is the caller's to refuse."""
         batch = torch.from_numpy(np.stack(frames)).to(self.device).permute(0, 3, 1, 2).float()
-        batch = batch.mul_(self._scale).add_(self._shift).to(self.dtype)
+        batch = batch.mul_(self.scale).add_(self.shift).to(self.dtype)
         return _unit(self.model.encode_image(batch, normalize=False))
 
     @torch.inference_mode()
     def words(self, texts: Sequence[str]) -> Vectors:
         """[n, d] float32 of unit length. Text beyond the model's context is cut."""
-        tokens = self._tokenizer([self._tidy(text) for text in texts])
+        tokens = self.tokenizer([tidy(text, self._context) for text in texts])
         return _unit(self.model.encode_text(tokens.to(self.device), normalize=False))
-
-    def _tidy(self, text: str) -> str:
-        """Bounded, and without half surrogate pairs, over which tokenizers fall."""
-        short = " ".join(text.split())[: self._context * _CHARACTERS_A_TOKEN]
-        return short.encode("utf-8", "replace").decode("utf-8")
 
 
 def _unit(features: torch.Tensor) -> Vectors:

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from indexer.encode.network import Network
+from indexer.encode.on_torch.network import Network
+from indexer.encode.trial_set import TEXTS, trial_pictures
 from indexer.errors import ModelUnavailable
 from indexer.model import Pixels, Vectors
 
@@ -22,7 +23,7 @@ _FASTER = 1.1  # a gain of less is within the noise of so short a trial
 _TRIAL_S = 0.4  # seconds a precision is timed for
 _TRIAL_PICTURES = 8  # at most; a large model on a small machine is tried on fewer
 _FEWEST_PICTURES = 2
-_TRIAL_TEXTS = ("a photo of a cat", "a screenshot of a chat", "ein rotes Auto im Schnee", "meme with two people")
+_TRIAL_TEXTS = TEXTS[:4]
 _CPU_FLAGS = ("avx512_bf16", "amx_bf16")
 
 
@@ -58,15 +59,17 @@ class Trial:
     vectors: Vectors
 
 
-def settle_precision(network: Network, asked: str, size: int) -> None:
+def settle_precision(network: Network, asked: str, size: int) -> float:
     """Leave `network` in the precision that serves best, or the one asked for, and say in the log why.
+
+    Returns how many pictures a second it makes so; 0 where no trial was needed.
 
     Never changes what the model means: a precision whose mean cosine to float32 is under 0.999 is not taken by `auto`.
     """
     candidate = _candidate(network.device.type, asked)
     if candidate is None:
         log.info("precision: float32 on %s", network.device.type)
-        return
+        return 0.0
     weights = {name: parameter.data for name, parameter in network.model.named_parameters()}
     buffers = {name: buffer.data for name, buffer in network.model.named_buffers()}
     pictures = trial_pictures(size, _affordable(network, size))
@@ -93,6 +96,8 @@ def settle_precision(network: Network, asked: str, size: int) -> None:
             buffer.data = buffers[key]
         reason = "no faster" if agrees else "too far from float32"
         log.info("precision: float32, because %s is %s (%s)", name, reason, figures)
+        return exact.pictures_per_s
+    return reduced.pictures_per_s
 
 
 def _candidate(device: str, asked: str) -> torch.dtype | None:
@@ -129,18 +134,3 @@ def _fastest(run: Callable[[], object]) -> float:
         best = min(best, time.perf_counter() - start)
         if time.perf_counter() >= end:
             return best
-
-
-def trial_pictures(size: int, count: int) -> list[Pixels]:
-    """Pictures of smooth colour, hard edges and grain, the same ones every time: [size, size, 3] each."""
-    random = np.random.default_rng(7)
-    ramp = np.linspace(0.0, 1.0, size)
-    pictures = []
-    for _ in range(count):
-        waves = random.uniform(1, 9, (3, 2))
-        smooth = np.stack([np.sin(a * ramp)[:, None] + np.cos(b * ramp)[None, :] for a, b in waves], axis=-1)
-        picture = 127.0 + 60.0 * smooth + random.normal(0, 12, smooth.shape)
-        top, left = random.integers(0, size // 2, 2)
-        picture[top : top + size // 3, left : left + size // 3] = random.uniform(0, 255, 3)
-        pictures.append(picture.clip(0, 255).astype(np.uint8))
-    return pictures

@@ -1,0 +1,249 @@
+"""An export: made once, checked before it is used, refused and made anew when anything of it is not as it was."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from indexer.encode.encoder import open_encoder
+from indexer.encode.on_openvino import folder as export_folder
+from indexer.encode.on_openvino.folder import Damaged, alone_in, read_manifest, verify, write_folder
+from indexer.encode.trial_set import trial_pictures
+from indexer.errors import ModelUnavailable
+from indexer.settings import ModelSettings
+from tests.encode.conftest import CONFIG, TinyModel, export_in, make_tiny, vectors
+from tests.encode.test_tokens import write_siglip_tokenizer
+
+ROOT = Path(__file__).parents[2]
+
+
+async def test_what_is_indexed_by_one_runtime_is_found_by_the_other(tiny: TinyModel, exports: Path) -> None:
+    settings = tiny.settings(export_dir=exports)
+    async with open_encoder(settings) as ours, open_encoder(tiny.settings(runtime="torch")) as theirs:
+        assert ours.choice.runtime == "openvino"
+        assert theirs.choice.runtime == "torch"
+        assert ours.spec == theirs.spec
+        assert ours.pixel_spec == theirs.pixel_spec
+    cosines = (await vectors(settings) * await vectors(tiny.settings(runtime="torch"))).sum(axis=1)
+    assert cosines.mean() >= 0.9999
+    assert cosines.min() >= 0.999
+
+
+async def test_a_second_start_makes_no_export_and_no_trial(
+    tiny: TinyModel, kept: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    await vectors(tiny.settings(export_dir=kept))  # the copy's files are read once
+    caplog.clear()
+    with caplog.at_level(logging.INFO, "indexer"):
+        await vectors(tiny.settings(export_dir=kept))
+    assert "openvino on cpu" in caplog.text
+    assert "exporting" not in caplog.text
+    assert "trial:" not in caplog.text
+
+
+async def test_after_the_export_torch_is_not_needed(tiny: TinyModel, exports: Path, tmp_path: Path) -> None:
+    """With nothing importable that only the export needs."""
+    (tmp_path / "hidden.py").write_text(
+        "import sys\n"
+        "for name in ('torch', 'torchvision', 'open_clip', 'transformers', 'timm', 'huggingface_hub', 'safetensors'):\n"
+        "    sys.modules[name] = None\n"
+        "from indexer.encode.worker import main\n"
+    )
+    sys.path.append(str(tmp_path))
+    try:
+        async with open_encoder(tiny.settings(export_dir=exports), worker="hidden") as encoder:
+            assert encoder.choice.runtime == "openvino"
+            assert np.isfinite(await encoder.encode_words(["a cat"])).all()
+            assert np.isfinite(await encoder.encode_pixels(trial_pictures(32, 3))).all()
+    finally:
+        sys.path.remove(str(tmp_path))
+
+
+def flip_a_byte(folder: Path) -> None:
+    path = folder / "vision.bin"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def cut_in_half(folder: Path) -> None:
+    path = folder / "text.bin"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def lose_a_file(folder: Path) -> None:
+    (folder / "tokenizer.json").unlink()
+
+
+def lose_the_manifest(folder: Path) -> None:
+    (folder / "manifest.json").unlink()
+
+
+def cut_the_manifest(folder: Path) -> None:
+    path = folder / "manifest.json"
+    path.write_text(path.read_text()[:200])
+
+
+def be_of_another_version(folder: Path) -> None:
+    _say(folder, lambda told: told["versions"].update(openvino="2020.1"))
+
+
+def be_of_another_format(folder: Path) -> None:
+    _say(folder, lambda told: told.update(format=0))
+
+
+def _say(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    told = json.loads((folder / "manifest.json").read_text())
+    change(told)
+    (folder / "manifest.json").write_text(json.dumps(told))
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (flip_a_byte, "other bytes"),
+        (cut_in_half, "bytes, and not"),
+        (lose_a_file, "cannot be read"),
+        (lose_the_manifest, "no exported model"),
+        (cut_the_manifest, "cannot be read"),
+        (be_of_another_version, "it was made with 2020.1"),
+        (be_of_another_format, "format 0"),
+    ],
+)
+async def test_an_export_that_is_not_right_is_made_anew(
+    harm: Callable[[Path], None], said: str, tiny: TinyModel, kept: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = tiny.settings(export_dir=kept)
+    before = await vectors(settings)
+    harm(export_in(kept))
+    with caplog.at_level(logging.INFO, "indexer"):
+        after = await vectors(settings)
+    assert "exporting tiny-encode for OpenVINO" in caplog.text
+    assert said in caplog.text
+    assert np.allclose(before, after, atol=1e-6)
+    verify(export_in(kept), read_manifest(export_in(kept)))
+
+
+async def test_weights_of_another_model_under_a_manifest_of_this_one_are_refused(
+    tiny: TinyModel, kept: Path, tmp_path: Path
+) -> None:
+    """Files and sums agree, and yet they are not what torch makes of these weights."""
+    (tmp_path / "other").mkdir()
+    other = make_tiny(tmp_path / "other", "tiny-encode", CONFIG, seed=5)
+    await vectors(other.settings(export_dir=tmp_path / "theirs"))
+    ours, theirs = export_in(kept), export_in(tmp_path / "theirs")
+    for name in ("vision.xml", "vision.bin"):
+        shutil.copy(theirs / name, ours / name)
+    told = json.loads((theirs / "manifest.json").read_text())["files"]
+    _say(ours, lambda manifest: manifest["files"].update({name: told[name] for name in ("vision.xml", "vision.bin")}))
+    with pytest.raises(ModelUnavailable, match="gives other vectors than torch"):
+        await vectors(tiny.settings(export_dir=kept, folder=ours))
+
+
+async def test_other_weights_get_an_export_of_their_own(tiny: TinyModel, kept: Path, tmp_path: Path) -> None:
+    other = make_tiny(tmp_path, "tiny-encode", CONFIG, seed=3)
+    assert not np.allclose(
+        await vectors(other.settings(export_dir=kept)), await vectors(tiny.settings(export_dir=kept)), atol=1e-3
+    )
+    assert len(list(kept.glob("*/manifest.json"))) == 2
+
+
+async def test_a_folder_serves_where_its_model_has_never_been(exports: Path, tmp_path: Path, tiny: TinyModel) -> None:
+    folder = Path(shutil.copytree(export_in(exports), tmp_path / "elsewhere"))
+    settings = ModelSettings("not asked", "not asked", folder=folder)
+    async with open_encoder(settings) as encoder:
+        assert encoder.spec.name == "tiny-encode"
+    assert np.allclose(await vectors(settings), await vectors(tiny.settings(export_dir=exports)), atol=1e-6)
+    flip_a_byte(folder)
+    with pytest.raises(ModelUnavailable, match="holds other bytes"):
+        await vectors(settings)
+
+
+async def test_a_siglips_words_are_mapped_and_its_texts_read_as_torch_reads_them(tmp_path: Path) -> None:
+    write_siglip_tokenizer(tmp_path)
+    text = {
+        "context_length": 24, "vocab_size": 4000, "tokenizer_kwargs": {"clean": "canonicalize"}, "width": 32,
+        "heads": 2, "layers": 2, "no_causal_mask": True, "proj_bias": True, "pool_type": "last",
+        "norm_kwargs": {"eps": 1e-6}, "act_kwargs": {"approximate": "tanh"}, "hf_tokenizer_name": str(tmp_path),
+    }  # fmt: skip
+    config = {**CONFIG, "init_logit_bias": -10, "custom_text": True, "text_cfg": text}
+    siglip = make_tiny(tmp_path, "tiny-siglip2", config)
+    settings = siglip.settings(export_dir=tmp_path / "models")
+    cosines = (await vectors(settings) * await vectors(siglip.settings(runtime="torch"))).sum(axis=1)
+    assert cosines.min() >= 0.999
+    words = np.load(export_in(tmp_path / "models") / "words.npy", mmap_mode="r")
+    assert words.shape == (4000, 32)
+
+
+async def test_what_cannot_be_exported_runs_on_torch_and_is_not_tried_again(
+    tiny: TinyModel, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = {**CONFIG, "text_cfg": {**CONFIG["text_cfg"], "tokenizer_kwargs": {"reduction_mask": "simple"}}}
+    odd = make_tiny(tmp_path, "tiny-odd", config)
+    settings = odd.settings(export_dir=tmp_path / "models")
+    with caplog.at_level(logging.INFO, "indexer"):
+        async with open_encoder(settings) as encoder:
+            assert encoder.choice.runtime == "torch"
+        assert "leaves out tokens at random" in caplog.text
+        caplog.clear()
+        async with open_encoder(settings) as encoder:
+            assert encoder.choice.runtime == "torch"
+    assert "exporting" not in caplog.text
+    with pytest.raises(ModelUnavailable, match="at random"):
+        async with open_encoder(odd.settings(export_dir=tmp_path / "models", runtime="openvino")):
+            pass
+
+
+async def test_without_weights_there_is_no_export_and_the_ways_out_are_said(tiny: TinyModel, tmp_path: Path) -> None:
+    settings = tiny.settings(export_dir=tmp_path / "models", pretrained=str(tmp_path / "gone.safetensors"))
+    with pytest.raises(ModelUnavailable, match="there is no file"):
+        async with open_encoder(settings):
+            pass
+
+
+def test_half_a_folder_is_never_found_and_what_was_there_stays(kept: Path) -> None:
+    folder = export_in(kept)
+    before = (folder / "manifest.json").read_text()
+
+    def fill(making: Path) -> Any:
+        (making / "vision.bin").write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"), alone_in(kept):
+        write_folder(folder, fill)
+    assert (folder / "manifest.json").read_text() == before
+    assert not list(kept.glob(".*.tmp"))
+
+
+def test_what_a_killed_export_left_is_deleted_by_the_next(kept: Path) -> None:
+    (kept / ".tiny.tmp").mkdir()
+    (kept / ".tiny.tmp" / "vision.bin").write_bytes(b"half")
+    with alone_in(kept):
+        assert not (kept / ".tiny.tmp").exists()
+
+
+def test_a_manifest_that_cannot_be_read_is_damage(tmp_path: Path) -> None:
+    with pytest.raises(Damaged, match="no exported model"):
+        read_manifest(tmp_path)
+    (tmp_path / export_folder.MANIFEST).write_text("[]")
+    with pytest.raises(Damaged, match="cannot be read"):
+        read_manifest(tmp_path)
+
+
+def test_nothing_reports_over_the_network_what_is_run() -> None:
+    """openvino and nncf would, by this package, where a file in the home folder allows it."""
+    code = (
+        "import indexer.encode.on_openvino.runtime, indexer.encode.on_openvino.export, nncf, sys\n"
+        "assert not [name for name in sys.modules if name.startswith('openvino_telemetry.')]\n"
+        "assert sys.modules['openvino_telemetry'] is None\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, timeout=100)

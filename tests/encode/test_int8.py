@@ -1,0 +1,92 @@
+"""int8 is used after it has passed on pictures that it was not calibrated on, and not before."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from indexer.encode.encoder import open_encoder
+from indexer.encode.on_openvino.folder import read_manifest
+from indexer.encode.on_openvino.int8 import SAMPLE, FrameSample, held_out, measured
+from indexer.encode.trial_set import trial_pictures
+from indexer.model import Vectors
+from tests.encode.conftest import TinyModel, export_in
+from tests.worlds.waiting import until
+
+
+def unit(vectors: Vectors) -> Vectors:
+    scaled: Vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return scaled
+
+
+def test_the_same_vectors_pass_and_others_do_not() -> None:
+    draw = np.random.default_rng(3)
+    exact = unit(draw.normal(size=(80, 32)))
+    assert measured(exact, exact).passed
+    assert measured(exact, exact).overlap == 1.0
+    near = measured(exact, unit(exact + draw.normal(scale=0.01, size=exact.shape)))
+    assert near.passed
+    far = measured(exact, unit(exact + draw.normal(scale=0.1, size=exact.shape)))
+    assert not far.passed
+    assert not measured(exact, np.full_like(exact, np.nan)).passed
+
+
+def test_neighbours_that_moved_fail_although_every_vector_is_near() -> None:
+    """Pictures of one kind lie so close that a small error changes their order."""
+    draw = np.random.default_rng(4)
+    exact = unit(1 + draw.normal(scale=0.02, size=(80, 64)))
+    found = measured(exact, unit(exact + draw.normal(scale=0.005, size=exact.shape)))
+    assert found.mean > 0.995
+    assert not found.passed
+
+
+def test_only_what_was_not_calibrated_on_is_judged() -> None:
+    draw = np.random.default_rng(5)
+    exact = unit(draw.normal(size=(80, 32)))
+    reduced = exact.copy()
+    reduced[~held_out(80)] = unit(draw.normal(size=(60, 32)))
+    assert measured(exact, reduced).mean == pytest.approx(1.0)
+
+
+def test_a_sample_is_given_once_and_holds_copies() -> None:
+    sample = FrameSample(5)
+    shared = np.zeros((3, 2, 2, 3), np.uint8)
+    assert sample.take(shared) is None
+    shared[:] = 9
+    full = sample.take(shared)
+    assert full is not None
+    assert full[:, 0, 0, 0].tolist() == [0, 0, 0, 9, 9]
+    assert sample.take(shared) is None
+    sample.drop()
+    assert sample.take(shared) is None
+
+
+@pytest.mark.timeout(300)
+async def test_it_is_calibrated_while_pictures_are_indexed_and_kept_for_the_next_start(
+    tiny: TinyModel, kept: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = tiny.settings(export_dir=kept, precision="int8")
+    frames = trial_pictures(32, SAMPLE)
+    with caplog.at_level(logging.INFO, "indexer"):
+        async with open_encoder(settings) as encoder:
+            assert encoder.choice.precision == "float32"
+            before = await encoder.encode_pixels(frames)
+            await until(lambda: "int8 is used from now on" in caplog.text or "int8 is not used" in caplog.text)
+            after = await encoder.encode_pixels(frames[:8])
+            assert "int8 on pictures that it was not calibrated on: cosine mean" in caplog.text
+            assert encoder.choice.precision == "int8"
+        assert (before[:8] * after).sum(axis=1).mean() > 0.99
+        assert not np.array_equal(before[:8], after)
+        async with open_encoder(settings) as encoder:
+            assert encoder.choice.precision == "int8"
+            assert np.allclose(await encoder.encode_pixels(frames[:8]), after, atol=1e-4)
+        assert "int8 passed before (cosine mean" in caplog.text
+        (reduced,) = kept.glob("*.int8")
+        (reduced / "vision.bin").write_bytes(b"half")
+        async with open_encoder(settings) as encoder:
+            assert encoder.choice.precision == "float32"
+    assert "int8 is calibrated anew" in caplog.text
+    assert read_manifest(export_in(kept)).weights != "int8"
