@@ -34,7 +34,7 @@ _QUERIES: Final = 60
 _REPEATS: Final = 7  # of which the median counts
 
 
-def _checkpoint(folder: Path) -> Path:
+def random_checkpoint(folder: Path) -> Path:
     import open_clip  # torch comes in here and below, after main() has said how its threads wait, as in the bot
     import torch
     from safetensors.torch import save_file
@@ -182,7 +182,7 @@ def main() -> None:
     report = Report("encode")
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(_decoding(report))
-        asyncio.run(_encoding(report, _checkpoint(Path(folder))))
+        asyncio.run(_encoding(report, random_checkpoint(Path(folder))))
     report.finish()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from tests.encode.conftest import TinyModel, export_in
 from tests.worlds.waiting import until
 
 
-def unit(vectors: Vectors) -> Vectors:
+def unit(vectors: Any) -> Vectors:
     scaled: Vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
     return scaled
 
