@@ -1,7 +1,7 @@
 """The model by torch and by OpenVINO, side by side: pictures a second, memory, the way to the first answer.
 
-Random weights of the shape of ViT-B-32-256. Each runtime is measured through the bot's own encoder, three times in turn;
-the median counts. bfloat16 where the processor has it; elsewhere float32, which is what both then run in.
+Random weights of the shape of ViT-B-32-256. Each runtime is measured through the bot's own encoder, three times in
+turn; the median counts. bfloat16 where the processor has it; elsewhere float32, which is what both then run in.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -153,18 +154,16 @@ class Batches:
                     await self._wait_for_work()
                     continue
                 self._under_way.append(found)
-                group.create_task(self._carry_out(*found))
+                task = group.create_task(self._run_batch(*found))
+                task.add_done_callback(partial(self._end_batch, *found))
 
-    async def _carry_out(self, priority: Priority, batch: _Batch) -> None:
-        try:
-            await self._run_batch(priority, batch)
-        except BaseException:  # cancelled; anything else is a fault of this file, and goes to the supervisor
+    def _end_batch(self, priority: Priority, batch: _Batch, task: asyncio.Task[None]) -> None:
+        """A callback, and not the end of the task's own code: a task that is cancelled before it begins runs none."""
+        self._under_way.remove((priority, batch))
+        if task.cancelled() or task.exception() is not None:  # a fault of this file, which goes to the supervisor
             for item in batch.items:
                 _fail(item, _closed())
-            raise
-        finally:
-            self._under_way.remove((priority, batch))
-            self._work.set()
+        self._work.set()
 
     async def _wait_for_work(self) -> None:
         self._work.clear()
