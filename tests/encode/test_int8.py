@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +13,13 @@ import numpy as np
 import pytest
 
 from indexer.encode.encoder import open_encoder
-from indexer.encode.on_openvino.folder import read_manifest
 from indexer.encode.on_openvino.int8 import SAMPLE, FrameSample, held_out, measured
 from indexer.encode.trial_set import trial_pictures
-from indexer.model import Vectors
-from tests.encode.conftest import TinyModel, export_in
+from indexer.model import Pixels, Vectors
+from indexer.settings import ModelSettings
+from sandbox.drawing.scene import draw, random_scene
+from sandbox.model import EXPORT, NAME, WEIGHTS
+from tests.encode.conftest import TinyModel
 from tests.worlds.waiting import until
 
 
@@ -65,29 +70,52 @@ def test_a_sample_is_given_once_and_holds_copies() -> None:
     assert sample.take(shared) is None
 
 
+DEMO = ModelSettings(NAME, str(WEIGHTS), precision="int8", folder=EXPORT)
+
+
+def drawings(count: int) -> list[Pixels]:
+    """What the demo model knows: drawn scenes."""
+    chance = random.Random(11)
+    return [np.asarray(draw(random_scene(chance), (64, 64)).convert("RGB"), np.uint8) for _ in range(count)]
+
+
 @pytest.mark.timeout(300)
 async def test_it_is_calibrated_while_pictures_are_indexed_and_kept_for_the_next_start(
-    tiny: TinyModel, kept: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings = tiny.settings(export_dir=kept, precision="int8")
-    frames = trial_pictures(32, SAMPLE)
+    settings = replace(DEMO, export_dir=tmp_path)
+    frames = await asyncio.to_thread(drawings, SAMPLE)
     with caplog.at_level(logging.INFO, "indexer"):
         async with open_encoder(settings) as encoder:
-            assert encoder.choice.precision == "float32"
+            assert encoder.choice.precision != "int8"
             before = await encoder.encode_pixels(frames)
             await until(lambda: "int8 is used from now on" in caplog.text or "int8 is not used" in caplog.text)
             after = await encoder.encode_pixels(frames[:8])
-            assert "int8 on pictures that it was not calibrated on: cosine mean" in caplog.text
-            assert encoder.choice.precision == "int8"
+            assert encoder.choice.precision == "int8", caplog.text
         assert (before[:8] * after).sum(axis=1).mean() > 0.99
         assert not np.array_equal(before[:8], after)
         async with open_encoder(settings) as encoder:
             assert encoder.choice.precision == "int8"
             assert np.allclose(await encoder.encode_pixels(frames[:8]), after, atol=1e-4)
         assert "int8 passed before (cosine mean" in caplog.text
-        (reduced,) = kept.glob("*.int8")
-        (reduced / "vision.bin").write_bytes(b"half")
+        (reduced,) = tmp_path.glob("*.int8")
+        await asyncio.to_thread((reduced / "vision.bin").write_bytes, b"half")
         async with open_encoder(settings) as encoder:
-            assert encoder.choice.precision == "float32"
+            assert encoder.choice.precision != "int8"
     assert "int8 is calibrated anew" in caplog.text
-    assert read_manifest(export_in(kept)).weights != "int8"
+
+
+@pytest.mark.timeout(300)
+async def test_a_model_whose_neighbours_move_stays_as_it_is_and_the_log_says_what_was_measured(
+    tiny: TinyModel, kept: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Random weights: every picture looks like every other, so a small error changes which are nearest."""
+    with caplog.at_level(logging.INFO, "indexer"):
+        async with open_encoder(tiny.settings(export_dir=kept, precision="int8")) as encoder:
+            await encoder.encode_pixels(trial_pictures(32, SAMPLE))
+            await until(lambda: "int8 is not used" in caplog.text)
+            await encoder.encode_pixels(trial_pictures(32, 1))
+            assert encoder.choice.precision == "float32"
+    assert "too far from float32 (cosine mean" in caplog.text
+    assert "of the ten nearest the same" in caplog.text
+    assert not list(kept.glob("*.int8"))

@@ -11,7 +11,7 @@ import pytest
 import torch
 from huggingface_hub import constants
 
-from indexer.encode import weights
+from indexer.encode.on_torch import weights
 from indexer.encode.on_torch.weights import load
 from indexer.errors import ModelUnavailable
 from indexer.model import ResizeMode
