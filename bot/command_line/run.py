@@ -25,7 +25,7 @@ from indexer.errors import Stop
 START_S = 60.0  # building the demo server draws nothing yet: seconds on a slow machine
 STOP_S = 10.0
 
-WHICH_MODEL = ("model.name", "model.pretrained", "model.config_file")  # not how it runs: threads, precision, idle time
+WHICH_MODEL = ("model.name", "model.pretrained", "model.config_file", "model.folder")  # not how it runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,10 @@ def joining(config: Config, address: Address, weights: Path | None) -> Config:
     model = settings.model
     if weights is not None:
         named = weights.with_name("afterimage-demo.json")
-        model = replace(model, name=named.stem, pretrained=str(weights), config_file=named, resize_mode="squash")
+        exported = weights.with_name("export")  # shipped beside the weights, so that no torch is needed
+        model = replace(
+            model, name=named.stem, pretrained=str(weights), config_file=named, resize_mode="squash", folder=exported
+        )
     hosts = (*settings.fetch.insecure_hosts, address.cdn_host)
     settings = replace(
         settings,
@@ -162,6 +165,7 @@ def _write_config(file: Path, config: Config) -> None:
         "model.pretrained": settings.model.pretrained,
         "model.config_file": settings.model.config_file,
         "model.resize_mode": settings.model.resize_mode,
+        "model.folder": settings.model.folder or "",
     }
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     lines = [f"{key} = {written(value)}" for key, value in values.items()]
