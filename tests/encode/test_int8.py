@@ -20,6 +20,7 @@ from indexer.settings import ModelSettings
 from sandbox.drawing.scene import draw, random_scene
 from sandbox.model import EXPORT, NAME, WEIGHTS
 from tests.encode.conftest import TinyModel
+from tests.soak import SOAK
 from tests.worlds.waiting import until
 
 
@@ -79,6 +80,8 @@ def drawings(count: int) -> list[Pixels]:
     return [np.asarray(draw(random_scene(chance), (64, 64)).convert("RGB"), np.uint8) for _ in range(count)]
 
 
+@pytest.mark.soak
+@pytest.mark.skipif(not SOAK, reason="takes minutes: AFTERIMAGE_SOAK=1 runs it")
 @pytest.mark.timeout(300)
 async def test_it_is_calibrated_while_pictures_are_indexed_and_kept_for_the_next_start(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -89,7 +92,10 @@ async def test_it_is_calibrated_while_pictures_are_indexed_and_kept_for_the_next
         async with open_encoder(settings) as encoder:
             assert encoder.choice.precision != "int8"
             before = await encoder.encode_pixels(frames)
-            await until(lambda: "int8 is used from now on" in caplog.text or "int8 is not used" in caplog.text)
+            async with asyncio.timeout(250):
+                while "int8 is used from now on" not in caplog.text:
+                    assert "int8 is not used" not in caplog.text, caplog.text
+                    await asyncio.sleep(0.1)
             after = await encoder.encode_pixels(frames[:8])
             assert encoder.choice.precision == "int8", caplog.text
         assert (before[:8] * after).sum(axis=1).mean() > 0.99
