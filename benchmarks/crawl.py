@@ -25,6 +25,7 @@ from safetensors.torch import save_file
 from benchmarks.crawl_search import search_against_paging
 from benchmarks.crawl_world import GUILD, PICTURES, ComputedHistory, FromMemory, open_cdn, picture
 from benchmarks.report import Report
+from indexer.crawl.histories import Histories
 from indexer.encode.encoder import open_encoder
 from indexer.ingest.pipeline import open_pipeline
 from indexer.model import ChannelId, Filter, Guild, ModelSpec, Pixels, PixelSpec, UserId, Vectors
@@ -106,7 +107,7 @@ async def _pictures(report: Report, folder: Path, encoder: Encoder, host: str) -
             _open(folder / f"memory{turn}", history, encoder, host) as service,
             open_pipeline(
                 service.db,
-                history,
+                Histories(service.db, history),
                 FromMemory(files),
                 service.decoder,
                 encoder,
@@ -138,7 +139,7 @@ async def _rerun(report: Report, folder: Path, host: str) -> None:
         counting = _Counting(service)
         async with open_pipeline(
             service.db,
-            history,
+            Histories(service.db, history),
             counting,
             service.decoder,
             counting,

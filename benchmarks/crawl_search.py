@@ -16,11 +16,12 @@ import discord
 from benchmarks.report import Report
 from bot.history.discord_history import DiscordHistory
 from bot.history.rest import Pace, RequestBudget
-from indexer.crawl.guild_crawl import GuildCrawl
+from indexer.crawl.guild_crawl import GuildCrawl, Run
 from indexer.database.database import open_database
 from indexer.fair_semaphore import FairSemaphore
 from indexer.model import Guild, GuildId
 from indexer.progress import Tally
+from indexer.settings import CrawlSettings
 from indexer.store import guilds
 from sandbox.limits import Limit, Limits
 from sandbox.server import open_sandbox
@@ -80,8 +81,7 @@ async def _read(told: dict[str, str], folder: Path, *, use_search: bool) -> _Res
             await asyncio.sleep(0)
 
         crawl = GuildCrawl(
-            db, history, guild_id, keep="pictures", concurrency=4, slots=FairSemaphore(4), tally=tally, sink=sink,
-            use_search=use_search,
+            db, history, Run(guild_id), CrawlSettings(use_search=use_search), FairSemaphore(4), tally, sink,
         )  # fmt: skip
         start = time.perf_counter()
         await crawl.run()

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from indexer.database.database import Database, to_the_end
 from indexer.errors import AfterimageError, DiskFull, Stop, TellPerson, Told
 from indexer.ingest.pipeline import Pipeline
-from indexer.model import ChannelId, GuildId, JobId, MessageId, UserId
+from indexer.model import DISCORD, ChannelId, GuildId, JobId, MessageId, OriginId, UserId
 from indexer.progress import Progress, State
 from indexer.sentence import Sentence
 from indexer.store import audit, guilds, jobs, places
@@ -102,7 +102,7 @@ class Jobs:
         return self._pipeline.progress(job.guild_id) if job.id in self._at_work else None
 
     async def start(self, guild_id: GuildId, scope: Scope = SERVER, *, by: UserId | None = None) -> Job:
-        """Gives the guild's consent and starts a job. Raises JobRefused where one is unfinished."""
+        """Starts a job; one that reads Discord gives the guild's consent. Raises JobRefused where one is unfinished."""
         return await self._in_turn(guild_id, self._start(guild_id, scope, by))
 
     async def _start(self, guild_id: GuildId, scope: Scope, by: UserId | None) -> Job:
@@ -112,7 +112,8 @@ class Jobs:
                 raise JobRefused(Why.RUNNING)
             if newest and newest[0].state is JobState.PAUSED:
                 raise JobRefused(Why.PAUSED)
-            await guilds.set_consent(tx, guild_id, True)
+            if scope.origin_id == DISCORD:
+                await guilds.set_consent(tx, guild_id, True)
             job_id = await jobs.create(tx, guild_id, scope, requested_by=by)
             detail = {"job": job_id, "scope": scope.kind.value, "channel": scope.channel_id}
             await audit.add(tx, "reindex.start", guild_id=guild_id, actor_id=by, detail=detail)
@@ -153,13 +154,14 @@ class Jobs:
         return await self._in_turn(guild_id, cancel())
 
     async def go_on(self, present: frozenset[GuildId]) -> list[Job]:
-        """Starts what ran when the process ended, in the guilds where the bot is now; returns those jobs."""
+        """Starts what ran when the process ended, of archives and in the guilds where the bot is now."""
         async with self._db.reader() as connection:
             unfinished = await jobs.unfinished(connection)
         return [
             job
             for job in unfinished
-            if job.guild_id in present and await self._in_turn(job.guild_id, self._go_on(job.id))
+            if (job.guild_id in present or job.scope.origin_id != DISCORD)
+            and await self._in_turn(job.guild_id, self._go_on(job.id))
         ]
 
     async def _go_on(self, job_id: JobId) -> bool:
@@ -208,7 +210,7 @@ class Jobs:
 
     async def _launch(self, job: Job) -> None:
         await self._halt(job.guild_id)  # at most a catching up: a job of the guild would have refused this one
-        if job.scope.kind is ScopeKind.SERVER:
+        if job.scope == SERVER:
             self._afterwards.pop(job.guild_id, None)  # it reads all of it
         self._at_work.add(job.id)
         self._ends.pop(job.guild_id, None)  # a resumed job has not ended after all
@@ -301,11 +303,13 @@ class Jobs:
                 self._ends[job.guild_id] = (job.id, end)
             self._at_work.discard(job.id)
 
-    async def _run_guild(self, guild_id: GuildId, only: frozenset[ChannelId] | None) -> Progress:
+    async def _run_guild(
+        self, guild_id: GuildId, only: frozenset[ChannelId] | None, origin_id: OriginId = DISCORD
+    ) -> Progress:
         """As the pipeline's; where the disk has no room it waits, and goes on where it was."""
         while True:
             try:
-                return await self._pipeline.run_guild(guild_id, only)
+                return await self._pipeline.run_guild(guild_id, only, origin_id)
             except DiskFull as error:
                 self._faults.add("indexing", error)
                 await asyncio.sleep(FULL_AGAIN_S)  # a look at the disk may say that there is room, and a write that not
@@ -316,7 +320,7 @@ class Jobs:
             if job.scope.kind is ScopeKind.FAILED:
                 async with self._db.transaction() as tx:
                     await places.retry(tx, job.guild_id)
-            progress = await self._run_guild(job.guild_id, _channels(job.scope))
+            progress = await self._run_guild(job.guild_id, _channels(job.scope), job.scope.origin_id)
         except Stop:
             raise
         except AfterimageError as error:

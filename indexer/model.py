@@ -21,6 +21,9 @@ PictureId = NewType("PictureId", int)  # rowid in `pictures`
 PlaceId = NewType("PlaceId", int)  # rowid in `places`
 ModelId = NewType("ModelId", int)  # rowid in `models`
 JobId = NewType("JobId", int)
+OriginId = NewType("OriginId", int)  # rowid in `origins`
+
+DISCORD = OriginId(0)  # the origin of what Discord itself has told
 
 EVERYWHERE = GuildId(0)  # stands for all guilds where somebody opts out
 
@@ -68,6 +71,16 @@ class ChannelKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """An archive that messages were read from: `kind` names its parser, `version` changes with its content."""
+
+    id: OriginId
+    kind: str
+    location: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
 class Guild:
     id: GuildId
     name: str
@@ -75,7 +88,10 @@ class Guild:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A channel or thread. `parent_id` is a thread's channel (categories are not stored)."""
+    """A channel or thread. `parent_id` is a thread's channel (categories are not stored).
+
+    `origin_id` is the archive that alone has shown it; DISCORD as soon as Discord has listed it.
+    """
 
     id: ChannelId
     guild_id: GuildId
@@ -84,6 +100,7 @@ class Channel:
     parent_id: ChannelId | None = None
     age_restricted: bool = False
     archived: bool = False
+    origin_id: OriginId = DISCORD
 
 
 class Source(StrEnum):

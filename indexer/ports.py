@@ -15,6 +15,7 @@ from indexer.model import (
     Message,
     MessageId,
     ModelSpec,
+    PictureRef,
     Pixels,
     PixelSpec,
     Vectors,
@@ -49,13 +50,14 @@ class Encoder(Protocol):
 class History(Protocol):
     """Where messages come from: Discord, or an archive.
 
-    Every method raises RetryLater for a passing fault and ChannelClosed where access is missing or lost.
+    Every method raises RetryLater for a passing fault and ChannelClosed where access is missing or lost. Messages that
+    must not be stored (see `Message.ignored`) are marked by whoever parses them.
     """
 
     async def guild(self, guild_id: GuildId) -> Guild: ...
 
     def channels(self, guild_id: GuildId) -> AsyncIterator[Channel]:
-        """Every channel and thread (archived ones too) whose history the bot may read now, parents before threads."""
+        """Every channel and thread (archived ones too) whose history may be read now, parents before threads."""
         ...
 
     async def page(
@@ -63,12 +65,34 @@ class History(Protocol):
     ) -> Sequence[Message]:
         """Up to `PAGE` messages, newest first: those just older than `before`, or just newer than `after` (not both).
 
-        Fewer than PAGE messages means the end on that side.
+        Fewer messages mean the end on that side. An archive's pages have its own `page_size`.
         """
         ...
 
     async def message(self, channel_id: ChannelId, message_id: MessageId) -> Message | None:
         """The message as it is now, with fresh links; None when it is gone."""
+        ...
+
+
+@runtime_checkable
+class Archive(History, Protocol):
+    """A History that lies on the disk and does not change while it is read."""
+
+    @property
+    def page_size(self) -> int:
+        """How many messages a full page has: each is one transaction, so a few thousand at most."""
+        ...
+
+    @property
+    def written_ms(self) -> int:
+        """When it was written (Unix milliseconds): what it says was true then."""
+        ...
+
+    async def picture(self, ref: PictureRef) -> bytes | None:
+        """The bytes of a picture of one of its messages; None where it has only the link.
+
+        Raises Rejected for a file that must not or cannot be read.
+        """
         ...
 
 

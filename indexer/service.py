@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from indexer.backoff import Backoff
+from indexer.crawl.histories import Histories, OpenArchive
 from indexer.crawl.hit_verifier import HitVerifier
 from indexer.crawl.live import Live
 from indexer.crawl.on_demand import OnDemand
@@ -33,7 +34,7 @@ from indexer.reports.status import Status
 from indexer.search.model_switch import GuildSearcher, OpenModel, open_searcher
 from indexer.search.reposts import RepostFinder
 from indexer.settings import ModelSettings, Settings
-from indexer.store import application, audit, embeddings, messages, opt_outs, places
+from indexer.store import application, audit, embeddings, opt_outs, places
 from indexer.store.emptying import empty
 from indexer.supervisor import Faults, supervised
 from indexer.upkeep import Upkeep
@@ -198,10 +199,16 @@ def _accelerator(settings: ModelSettings) -> Accelerator | None:
 
 @asynccontextmanager
 async def open_service(
-    settings: Settings, history: History, encoder: Encoder | None = None, open_model: OpenModel | None = None
+    settings: Settings,
+    history: History | None,
+    encoder: Encoder | None = None,
+    open_model: OpenModel | None = None,
+    open_archive: OpenArchive | None = None,
 ) -> AsyncIterator[Service]:
-    """Everything, writing, until the block ends. `encoder` stands in for the configured model, `open_model` for the way
-    to those that were configured before.
+    """Everything, writing, until the block ends. `history` is Discord's; None: this process has no connection to it.
+
+    `open_archive` opens archives that messages were read from. `encoder` stands in for the configured model,
+    `open_model` for the way to those that were configured before.
 
     At the end, in this order: no more history is read, what is in the pipeline stays pending, the model and the workers
     go, the database closes. Raises Stop (ConfigError, StorageError, ModelUnavailable) where something cannot be opened.
@@ -212,6 +219,7 @@ async def open_service(
             open_database(settings.data_dir, min_free_bytes=settings.storage.min_free_bytes)
         )
         await db.room.look()
+        histories = Histories(db, history, open_archive)
         if encoder is None:
             encoder = await stack.enter_async_context(open_encoder(_model(settings), faults))
         async with db.transaction() as tx:
@@ -227,12 +235,12 @@ async def open_service(
         decoder = await stack.enter_async_context(open_decoder(settings.decode, encoder.pixel_spec))
         fetcher = await stack.enter_async_context(open_fetcher(settings.fetch, encoder.pixel_spec.size))
         pipeline = await stack.enter_async_context(
-            open_pipeline(db, history, fetcher, decoder, encoder, model_id, settings, faults)
+            open_pipeline(db, histories, fetcher, decoder, encoder, model_id, settings, faults)
         )
         journal = await stack.enter_async_context(_open_journal(settings))
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        keep: messages.Keep = "all" if settings.crawl.messages == "all" else "pictures"
-        removals = Removals(db, history, journal, keep, faults)
+        keep = settings.crawl.keep
+        removals = Removals(db, histories.discord, journal, keep, faults)
         await removals.take_up()
         repeating = tasks.create_task(supervised(REMOVALS, removals.repeat, faults), name=REMOVALS)
         watching = tasks.create_task(supervised("room on the disk", db.room.watch, faults), name="room on the disk")
@@ -253,9 +261,9 @@ async def open_service(
                 fetcher=fetcher,
                 pipeline=pipeline,
                 live=Live(db, pipeline, removals, keep),
-                on_demand=OnDemand(db, history, pipeline, model_id, keep),
+                on_demand=OnDemand(db, histories.discord, pipeline, model_id, keep),
                 searcher=searcher,
-                hit_verifier=HitVerifier(db, history, keep, faults),
+                hit_verifier=HitVerifier(db, histories.discord, keep, faults),
                 long_work=long_work,
                 reposts=RepostFinder(db, long_work, searcher),
                 jobs=jobs,

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
+
+Keep = Literal["pictures", "all"]  # which messages are stored: see CrawlSettings.messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +192,10 @@ class CrawlSettings:
         ),
     ] = 6.0
     sweep_again_days: Annotated[float, About("How long a message counts as checked.", "days", low=0.01, high=365)] = 7.0
+
+    @property
+    def keep(self) -> Keep:
+        return "all" if self.messages == "all" else "pictures"
 
 
 @dataclass(frozen=True, slots=True)

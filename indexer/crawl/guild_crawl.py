@@ -1,4 +1,4 @@
-"""One guild's history, read newest first into SQLite, every page exactly where the last one ended.
+"""One guild's history, from Discord or from an archive, read newest first into SQLite, page by page.
 
 The unit is a page: the channel whose unread history is newest goes next, so the index grows back in time over the
 whole guild and is useful within the first minute. A page's messages and the span it covers are stored in one
@@ -11,20 +11,33 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import aiosqlite
 
 from indexer.backoff import Backoff, with_retries
 from indexer.clock import now_ms
 from indexer.crawl.crawl_schedule import FIRST, CrawlSchedule, Turn
+from indexer.crawl.histories import page_size, seen_ms
 from indexer.crawl.search_walk import SearchFailed, SearchWalk, Stretch, missed, sample_points
 from indexer.database.database import Database
 from indexer.errors import ChannelClosed, ChannelGone, RetryLater
 from indexer.fair_semaphore import FairSemaphore
-from indexer.model import Channel, ChannelId, GuildId, Message, MessageId, PlaceId, ms_snowflake, snowflake_ms
+from indexer.model import (
+    DISCORD,
+    Channel,
+    ChannelId,
+    GuildId,
+    Message,
+    MessageId,
+    OriginId,
+    PlaceId,
+    ms_snowflake,
+    snowflake_ms,
+)
 from indexer.ports import PAGE, History, SearchableHistory, SearchPage
 from indexer.progress import Tally
+from indexer.settings import CrawlSettings
 from indexer.store import channels, guilds, messages, spans
 
 log = logging.getLogger(__name__)
@@ -48,6 +61,23 @@ SETTLED_MS = 60_000
 Sink = Callable[[Sequence[Message], Sequence[PlaceId]], Awaitable[None]]
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one run reads: a guild, as this origin tells it. `only`: these channels with their threads; None: all."""
+
+    guild_id: GuildId
+    only: frozenset[ChannelId] | None = None
+    origin_id: OriginId = DISCORD
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """How faults are waited out, and for how many seconds an empty page is not believed."""
+
+    backoff: Backoff
+    confirm_s: float
+
+
 class GuildCrawl:
     """Reads one guild. `run()` once."""
 
@@ -55,38 +85,28 @@ class GuildCrawl:
         self,
         db: Database,
         history: History,
-        guild_id: GuildId,
-        *,
-        keep: messages.Keep,
-        concurrency: int,
+        run: Run,
+        settings: CrawlSettings,
         slots: FairSemaphore,
         tally: Tally,
         sink: Sink,
-        only: frozenset[ChannelId] | None = None,
-        use_search: bool = True,
-        stickers: bool = False,
-        backoff: Backoff = PAGE_BACKOFF,
-        confirm_s: float | None = None,
+        waits: Waits | None = None,
     ) -> None:
-        """`keep` is "pictures" or "all" (see CrawlSettings.messages). `sink` gets each page's messages and the new
-        places among them once they are stored; while it waits, no further page is asked for. `only` limits the crawl
-        to these channels and their threads. `slots` are shared by all guilds. `use_search` lets channels with few
-        pictures be read by Discord's search (never with keep="all"); `stickers` counts stickers as pictures there.
+        """`history` is that of the run's origin. `slots` are shared by all guilds. `sink` gets each page's messages and
+        the new places among them once they are stored; while it waits, no further page is asked for.
         """
         self._db = db
         self._history = history
-        self._guild_id = guild_id
-        self._keep = keep
-        self._concurrency = concurrency
+        self._run = run
+        self._guild_id = run.guild_id
+        self._from_discord = run.origin_id == DISCORD
+        self._settings = settings
         self._slots = slots
         self._tally = tally
         self._sink = sink
-        self._only = only
-        self._backoff = backoff
-        self._confirm_s = CONFIRM_S if confirm_s is None else confirm_s
-        wanted = use_search and keep == "pictures"
+        self._waits = waits or Waits(PAGE_BACKOFF, CONFIRM_S)
+        wanted = settings.use_search and settings.keep == "pictures" and self._from_discord
         self._searchable = history if wanted and isinstance(history, SearchableHistory) else None
-        self._stickers = stickers
         self._not_by_search: set[ChannelId] = set()
         self._refusals = 0
         self._schedule = CrawlSchedule()
@@ -96,27 +116,28 @@ class GuildCrawl:
     async def run(self) -> None:
         """Reads every readable channel to the end of its history.
 
-        Channels that cannot be read are parked, those that no longer exist are deleted. `postponed` then holds the
-        channels that passing faults kept from being finished, with the last fault. Raises ChannelClosed where the
+        Channels that Discord closes are parked, those that it no longer has are deleted. `postponed` then holds the
+        channels that were not finished for another reason, with the last fault. Raises ChannelClosed where the
         guild itself cannot be read, RetryLater where its channels cannot be listed, TellPerson and Stop as they come.
         """
-        guild = await with_retries(lambda: self._history.guild(self._guild_id), self._backoff)
+        guild = await with_retries(lambda: self._history.guild(self._guild_id), self._waits.backoff)
         async with self._db.transaction() as tx:
-            await guilds.upsert(tx, guild)
+            await guilds.upsert(tx, guild, self._run.origin_id)
         await self._expect()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._discover())
-            for _ in range(self._concurrency):
+            for _ in range(self._settings.concurrency):
                 group.create_task(self._read())
 
     async def _discover(self) -> None:
         try:
-            await with_retries(self._list, self._backoff)
+            await with_retries(self._list, self._waits.backoff)
             async with self._db.reader() as connection:
                 known = await channels.of_guild(connection, self._guild_id)
             # What Discord no longer lists was deleted or closed while we were away: its next page says which.
             for channel in known:
-                await self._start(channel)
+                if self._from_discord and channel.origin_id == DISCORD:
+                    await self._start(channel)
         finally:
             await self._schedule.close()
 
@@ -125,12 +146,14 @@ class GuildCrawl:
             if channel.id in self._started:
                 continue
             async with self._db.transaction() as tx:
-                await channels.upsert(tx, [channel])
-                await channels.unpark(tx, channel.id)
+                await channels.upsert(tx, [replace(channel, origin_id=self._run.origin_id)])
+                if self._from_discord:
+                    await channels.unpark(tx, channel.id)
             await self._start(channel)
 
     async def _start(self, channel: Channel) -> None:
-        wanted = self._only is None or channel.id in self._only or channel.parent_id in self._only
+        only = self._run.only
+        wanted = only is None or channel.id in only or channel.parent_id in only
         if channel.id in self._started or not channel.kind.holds_messages or not wanted:
             return
         self._started.add(channel.id)
@@ -139,7 +162,7 @@ class GuildCrawl:
 
     async def _expect(self) -> None:
         """Asks Discord how many messages there are in all, for an honest progress bar; only before a first reading."""
-        if self._searchable is None or self._only is not None:
+        if self._searchable is None or self._run.only is not None:
             return
         async with self._db.reader() as connection:
             if await spans.of_guild(connection, self._guild_id):
@@ -171,36 +194,43 @@ class GuildCrawl:
         channel = turn.channel
         try:
             return await (self._search(turn) if self._by_search(turn) else self._page(turn))
-        except ChannelGone:
+        except ChannelClosed as error:
+            await self._closed(channel, error)
+            return None
+        except RetryLater as error:
+            again = turn.again()
+            if again.failures >= self._waits.backoff.tries:
+                log.warning("left for the next run after %d tries: %s", again.failures, error)
+                self.postponed[channel.id] = str(error)
+                return None
+            wait_s = self._waits.backoff.wait_s(again.failures, error.retry_after)
+            log.info("again in %.1f s: %s", wait_s, error)
+            await self._schedule.rest(again, wait_s)
+            return turn
+
+    async def _closed(self, channel: Channel, error: ChannelClosed) -> None:
+        """What Discord says of a channel is stored. An archive that cannot be read says nothing of the channel."""
+        if not self._from_discord:
+            log.warning("left for the next run: %s", error)
+            self.postponed[channel.id] = str(error)
+        elif isinstance(error, ChannelGone):
             log.info("channel %s does not exist any more: deleting what was read of it", channel.id)
             async with self._db.transaction() as tx:
                 await channels.delete(tx, [channel.id])
-            return None
-        except ChannelClosed as error:
+        else:
             log.info("parked: %s", error)
             self._tally.channels_parked += 1
             async with self._db.transaction() as tx:
                 await channels.park(tx, channel.id, error.sentence)
-            return None
-        except RetryLater as error:
-            again = turn.again()
-            if again.failures >= self._backoff.tries:
-                log.warning("left for the next run after %d tries: %s", again.failures, error)
-                self.postponed[channel.id] = str(error)
-                return None
-            wait_s = self._backoff.wait_s(again.failures, error.retry_after)
-            log.info("again in %.1f s: %s", wait_s, error)
-            await self._schedule.rest(again, wait_s)
-            return turn
 
     async def _page(self, turn: Turn) -> Turn | None:
         """Reads and stores one page of history."""
         async with self._slots.hold(self._guild_id):
             self._tally.requests += 1
-            asked_ms = now_ms()
+            asked_ms = seen_ms(self._history)
             page = await self._history.page(turn.channel.id, before=turn.before)
-        if not page and not turn.was_empty:
-            await self._schedule.rest(replace(turn, failures=0, was_empty=True), self._confirm_s)
+        if not page and not turn.was_empty and self._from_discord:
+            await self._schedule.rest(replace(turn, failures=0, was_empty=True), self._waits.confirm_s)
             return turn
         before = await self._store(turn.channel, turn.before, page, asked_ms)
         shown = sum(bool(message.pictures) for message in page)
@@ -220,7 +250,12 @@ class GuildCrawl:
             walk = turn.walk
             if walk is None:
                 walk = SearchWalk(
-                    self._searchable, self._guild_id, channel.id, before, stickers=self._stickers, ask=self._ask
+                    self._searchable,
+                    self._guild_id,
+                    channel.id,
+                    before,
+                    stickers=self._settings.stickers,
+                    ask=self._ask,
                 )
                 worth = await walk.worth_it(turn.shown / (turn.pages * PAGE))
                 self._refusals = 0
@@ -272,22 +307,25 @@ class GuildCrawl:
         async with self._db.transaction() as tx:
             if await channels.get(tx, channel.id) is None:
                 return
-            stored = await messages.store(tx, found, keep=self._keep, seen_ms=asked_ms)
+            stored = await messages.store(tx, found, keep=self._settings.keep, seen_ms=asked_ms)
         await self._sink(found, stored.new_places)
 
     async def _store(
         self, channel: Channel, before: MessageId | None, page: Sequence[Message], asked_ms: int
     ) -> MessageId | None:
         """Stores a page with the span it covers; where the channel's unread history goes on, None at its end."""
-        low = int(page[-1].id) if len(page) >= PAGE else 0
+        low = int(page[-1].id) if len(page) >= page_size(self._history) else 0
         high = int(before) if before is not None else int(page[0].id) if page else 0
         async with self._db.transaction() as tx:
             if await channels.get(tx, channel.id) is None:
                 return None  # deleted by an event while the page was on its way
-            await self._forget_missing(tx, channel.id, page, high)
-            stored = await messages.store(tx, page, keep=self._keep, seen_ms=asked_ms)
-            await spans.cover(tx, channel.id, low, high)
-            ranges = await spans.of_channel(tx, channel.id)
+            if self._from_discord:
+                await self._forget_missing(tx, channel.id, page, high)
+            stored = await messages.store(
+                tx, page, keep=self._settings.keep, seen_ms=asked_ms, origin_id=self._run.origin_id
+            )
+            await spans.cover(tx, channel.id, low, high, self._run.origin_id)
+            ranges = await spans.of_channel(tx, channel.id, self._run.origin_id)
         self._tally.messages += len(page)
         await self._sink(page, stored.new_places)
         return _reached(ranges, low)

@@ -14,6 +14,7 @@ from indexer.errors import AfterimageError, ChannelClosed, ChannelGone
 from indexer.lru import LruCache
 from indexer.model import ChannelId, Hit, Message, MessageId
 from indexer.ports import History
+from indexer.settings import Keep
 from indexer.store import messages
 from indexer.supervisor import Faults
 
@@ -38,9 +39,12 @@ class Verified:
 
 
 class HitVerifier:
-    """Asks Discord about hits. Belongs to one event loop."""
+    """Asks Discord about hits, those of archives too: a reply in Discord shows what Discord still has.
 
-    def __init__(self, db: Database, history: History, keep: messages.Keep, faults: Faults) -> None:
+    Belongs to one event loop.
+    """
+
+    def __init__(self, db: Database, history: History, keep: Keep, faults: Faults) -> None:
         self._db = db
         self._history = history
         self._keep = keep
@@ -54,6 +58,9 @@ class HitVerifier:
         Never raises: what Discord does not answer, or what fails here, is shown.
         """
         asked_ms = now_ms()
+        async with self._db.reader() as connection:
+            # An archive may know a picture by the name of its own file: only its message can be held against Discord.
+            archived = await messages.of_archives(connection, {hit.place.message_id for hit in hits})
         gone: dict[MessageId, Message | None] = {}
         closed: set[MessageId] = set()
 
@@ -70,7 +77,8 @@ class HitVerifier:
             except Exception as error:  # noqa: BLE001 -- a fault of ours is no reason to keep an answer from a member
                 self._faults.add(NAME, error)
             else:
-                if message is None or all(picture.link != hit.link for picture in message.pictures):
+                linked = message is not None and any(picture.link == hit.link for picture in message.pictures)
+                if message is None or not (linked or message_id in archived):
                     gone[message_id] = message
                 else:
                     self._remember(message)
@@ -106,7 +114,7 @@ class HitVerifier:
         edited = [message for message in gone.values() if message is not None]
         try:
             async with self._db.transaction() as tx:
-                await messages.delete(tx, [one for one, message in gone.items() if message is None])
+                await messages.delete(tx, [message_id for message_id, message in gone.items() if message is None])
                 await messages.store(tx, edited, keep=self._keep, seen_ms=asked_ms)
         except AfterimageError as error:
             log.warning("%d dead hits are purged another time: %s", len(gone), error)

@@ -14,8 +14,9 @@ from typing import Protocol
 from indexer.clock import now_ms
 from indexer.crawl.removals import ChannelDeleted, GuildLeft, MessageChanged, MessagesDeleted, Removals
 from indexer.database.database import Database
-from indexer.model import Channel, ChannelId, Guild, GuildId, Message, MessageId, PlaceId
+from indexer.model import DISCORD, Channel, ChannelId, Guild, GuildId, Message, MessageId, PlaceId
 from indexer.sentence import Sentence
+from indexer.settings import Keep
 from indexer.store import channels, guilds, messages
 
 
@@ -28,7 +29,7 @@ class Takes(Protocol):
 class Live:
     """Writes events down as rows. Only guilds that consented are written about; deletions always count."""
 
-    def __init__(self, db: Database, pipeline: Takes, removals: Removals, keep: messages.Keep) -> None:
+    def __init__(self, db: Database, pipeline: Takes, removals: Removals, keep: Keep) -> None:
         self._db = db
         self._pipeline = pipeline
         self._removals = removals
@@ -108,6 +109,8 @@ class Live:
             parked = await channels.parked(tx, guild_id)
             reopened = set[ChannelId]()
             for channel in await channels.of_guild(tx, guild_id):
+                if channel.origin_id != DISCORD:
+                    continue
                 reason = why_closed(channel.id)
                 if reason is not None and channel.id not in parked:
                     await channels.park(tx, channel.id, reason)
@@ -122,7 +125,8 @@ class Live:
         async with self._db.transaction() as tx:
             if not await guilds.has_consented(tx, message.guild_id) or await channels.is_parked(tx, channel.id):
                 return
-            if await channels.get(tx, channel.id) is None:
+            known = await channels.get(tx, channel.id)
+            if known is None or known.origin_id != DISCORD:
                 await channels.upsert(tx, [channel])
             stored = await messages.store(tx, [message], keep=self._keep, seen_ms=now_ms())
         if stored.new_places:

@@ -19,6 +19,7 @@ from indexer.lru import LruCache
 from indexer.model import ChannelId, GuildId, Message, ModelId, PlaceId
 from indexer.ports import History
 from indexer.progress import Tally
+from indexer.settings import Keep
 from indexer.store import channels, embeddings, guilds, messages
 
 log = logging.getLogger(__name__)
@@ -39,9 +40,7 @@ class TakesPages(Protocol):
 class OnDemand:
     """Takes in the newest pictures of channels that have none embedded."""
 
-    def __init__(
-        self, db: Database, history: History, pipeline: TakesPages, model_id: ModelId, keep: messages.Keep
-    ) -> None:
+    def __init__(self, db: Database, history: History, pipeline: TakesPages, model_id: ModelId, keep: Keep) -> None:
         self._db = db
         self._history = history
         self._pipeline = pipeline

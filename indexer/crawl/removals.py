@@ -23,6 +23,7 @@ from indexer.database.journal import Journal
 from indexer.errors import ChannelClosed, ChannelGone, RetryLater
 from indexer.model import EVERYWHERE, ChannelId, GuildId, MessageId, UserId
 from indexer.ports import History
+from indexer.settings import Keep
 from indexer.store import audit, channels, guilds, messages, opt_outs
 from indexer.store.emptying import empty
 from indexer.supervisor import Faults, contained
@@ -88,7 +89,7 @@ class _Pending:
 class Removals:
     """Carries removals out. Belongs to one event loop; `repeat` runs under the supervisor."""
 
-    def __init__(self, db: Database, history: History, journal: Journal, keep: messages.Keep, faults: Faults) -> None:
+    def __init__(self, db: Database, history: History, journal: Journal, keep: Keep, faults: Faults) -> None:
         self._db = db
         self._history = history
         self._journal = journal

@@ -19,6 +19,7 @@ from indexer.errors import ChannelClosed, ChannelGone, RetryLater, Stop
 from indexer.fair_semaphore import FairSemaphore
 from indexer.model import ChannelId, GuildId, Message, MessageId
 from indexer.ports import PAGE, History
+from indexer.settings import Keep
 from indexer.store import channels, guilds, messages
 
 log = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ class Sweep:
         db: Database,
         history: History,
         *,
-        keep: messages.Keep,
+        keep: Keep,
         slots: FairSemaphore,
         again_days: float,
         busy: Callable[[GuildId], bool],

@@ -8,10 +8,11 @@ from typing import Protocol
 
 from indexer.backoff import Backoff
 from indexer.clock import now_ms
+from indexer.crawl.histories import Histories
 from indexer.errors import ChannelClosed, LinkExpired, ReadersBusy, Reason, Rejected, RetryLater
 from indexer.ingest.items import Item
-from indexer.model import DecodedPicture, Message, PictureRef
-from indexer.ports import History
+from indexer.model import DISCORD, DecodedPicture, Message, PictureRef
+from indexer.ports import Archive
 
 # Tries for one file while its worker waits: 4 within about 5 s. What still fails is recorded, with a next attempt.
 FETCH_BACKOFF = Backoff(tries=4, first_s=0.5, longest_s=4.0)
@@ -45,17 +46,23 @@ class PlaceGone(Exception):
         self.asked_ms = asked_ms
 
 
-async def download(item: Item, fetcher: Fetches, history: History, backoff: Backoff) -> bytes:
-    """The bytes of the item's picture.
+async def download(item: Item, fetcher: Fetches, histories: Histories, backoff: Backoff) -> bytes:
+    """The bytes of the item's picture: of its archive where that has the file, else from its link.
 
-    An expired link is replaced by asking for the message anew, once; a link that is expired from the start is GONE.
-    Raises Rejected, RetryLater when `backoff` is at its end, ChannelClosed, or PlaceGone.
+    An expired link is replaced by asking Discord for the message anew, once; a link that is expired from the start is
+    GONE, as is that of an archive whose message Discord does not show. Raises Rejected, RetryLater when `backoff` is at
+    its end, ChannelClosed, or PlaceGone.
     """
+    if item.origin_id != DISCORD:
+        archive = await histories.of(item.origin_id)
+        data = await archive.picture(item.ref) if isinstance(archive, Archive) else None
+        if data is not None:
+            return data
     try:
         return await _fetch_with_retries(item.ref, fetcher, backoff)
     except LinkExpired:
         asked_ms = now_ms()
-        message = await history.message(item.channel_id, item.message_id)
+        message = await _ask_anew(item, histories)
     fresh = next((ref for ref in message.pictures if ref.link == item.ref.link), None) if message is not None else None
     if fresh is None:
         raise PlaceGone(message, asked_ms)
@@ -63,6 +70,15 @@ async def download(item: Item, fetcher: Fetches, history: History, backoff: Back
         return await _fetch_with_retries(fresh, fetcher, backoff)
     except LinkExpired as error:
         raise Rejected(Reason.GONE, f"a fresh link of message {item.message_id} does not work either") from error
+
+
+async def _ask_anew(item: Item, histories: Histories) -> Message | None:
+    try:
+        return await histories.discord.message(item.channel_id, item.message_id)
+    except ChannelClosed as error:
+        if item.origin_id == DISCORD:
+            raise
+        raise Rejected(Reason.GONE, f"an archive's link has expired, and {error}") from error
 
 
 async def _fetch_with_retries(ref: PictureRef, fetcher: Fetches, backoff: Backoff) -> bytes:

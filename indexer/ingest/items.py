@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from indexer.ingest.fair_queue import Lane
-from indexer.model import ChannelId, DecodedPicture, GuildId, MessageId, PictureRef, PlaceId
+from indexer.model import ChannelId, DecodedPicture, GuildId, MessageId, OriginId, PictureRef, PlaceId
 from indexer.progress import Tally
 
 # Ranks of the lanes: what a member posted just now overtakes the backlog.
@@ -14,7 +14,7 @@ LIVE, BACKLOG = 0, 1
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A place whose picture is to be fetched, with a link that was fresh when the item was made.
+    """A place whose picture is to be fetched, with a link that its origin gave when the item was made.
 
     `attempts` counts its failures so far. `tally` belongs to who asked for it, None where nobody waits.
     """
@@ -23,6 +23,7 @@ class Item:
     guild_id: GuildId
     channel_id: ChannelId
     message_id: MessageId
+    origin_id: OriginId
     ref: PictureRef
     lane: Lane
     attempts: int = 0

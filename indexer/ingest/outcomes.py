@@ -13,6 +13,7 @@ from indexer.database.database import Database
 from indexer.errors import Reason
 from indexer.ingest.items import Content, Item, Prepared
 from indexer.model import Message, ModelId, PictureId, PlaceId, Vectors
+from indexer.settings import Keep
 from indexer.store import embeddings, messages, pictures, places
 
 # A failed place is tried again after 1 minute, 2, 4, … at most a day, 12 times in all, over some two days; then only
@@ -33,7 +34,7 @@ FINAL = OF_THE_BYTES | {Reason.TOO_MANY_BYTES, Reason.HOST_NOT_ALLOWED, Reason.T
 class Outcomes:
     """Writes outcomes. Belongs to one event loop."""
 
-    def __init__(self, db: Database, model_id: ModelId, keep: messages.Keep, backoff: Backoff = PLACE_BACKOFF):
+    def __init__(self, db: Database, model_id: ModelId, keep: Keep, backoff: Backoff = PLACE_BACKOFF):
         self._db = db
         self._keep = keep
         self._model_id = model_id

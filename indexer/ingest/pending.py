@@ -1,7 +1,7 @@
 """Places that an earlier run left pending, and failed ones that are due: taken up again with fresh links.
 
-Signed links are not stored, since they expire. So messages are asked for anew, a page of up to 100 at a time; a page
-also tells which of them are gone or edited.
+Signed links are not stored, since they expire. So the origin of the messages is asked for them anew, a page at a time.
+A page of Discord also tells which of them are gone or edited.
 """
 
 from __future__ import annotations
@@ -12,16 +12,18 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from indexer.backoff import Backoff, with_retries
 from indexer.clock import now_ms
+from indexer.crawl.histories import Histories, seen_ms
 from indexer.database.database import Database
 from indexer.errors import ChannelClosed, ChannelGone, Reason, RetryLater
 from indexer.fair_semaphore import FairSemaphore
 from indexer.ingest.fair_queue import Lane
 from indexer.ingest.items import Item
 from indexer.ingest.outcomes import Outcomes
-from indexer.model import ChannelId, GuildId, Message, MessageId, ModelId, PictureId, PlaceId
+from indexer.model import DISCORD, ChannelId, GuildId, Message, MessageId, ModelId, OriginId, PictureId, PlaceId
 from indexer.ports import History
 from indexer.progress import Tally
-from indexer.store import channels, embeddings, guilds, jobs, messages, places
+from indexer.settings import Keep
+from indexer.store import channels, embeddings, jobs, messages, places
 from indexer.store.places import PendingPlace
 
 AT_ONCE = 400  # places looked at a time: about what a page of 100 messages with four pictures each holds
@@ -39,18 +41,18 @@ class PendingPlaces:
     def __init__(
         self,
         db: Database,
-        history: History,
-        keep: messages.Keep,
+        histories: Histories,
+        keep: Keep,
         model_id: ModelId,
-        shelf: Outcomes,
+        outcomes: Outcomes,
         admit: Callable[[Sequence[Item]], Awaitable[None]],
         slots: FairSemaphore,
     ) -> None:
         self._db = db
-        self._history = history
+        self._histories = histories
         self._keep = keep
         self._model_id = model_id
-        self._outcomes = shelf
+        self._outcomes = outcomes
         self._admit = admit
         self._slots = slots
 
@@ -59,14 +61,12 @@ class PendingPlaces:
         async with self._db.reader() as connection:
             busy = {job.guild_id for job in await jobs.unfinished(connection)}
             working = await places.pending(connection, AT_ONCE, now_ms(), exclude=self._outcomes.claimed)
-            consented = await guilds.consented(connection)
-        found = {place.guild_id for place in working}
-        return [guild_id for guild_id in consented if guild_id in found and guild_id not in busy]
+        return sorted({place.guild_id for place in working} - busy)
 
     async def take_up(self, guild_id: GuildId, lane: Lane, tally: Tally | None) -> None:
         """Hands every place of the guild that is due to the pipeline; waits while its lane is full.
 
-        Places of channels that Discord does not answer for now are left as they are, for another time.
+        Places of channels that nobody answers for now are left as they are, for another time.
         """
         silent: set[PlaceId] = set()
         while len(silent) < MOST_SILENT:
@@ -75,16 +75,16 @@ class PendingPlaces:
                 due = await places.pending(connection, AT_ONCE, now_ms(), guild_id, exclude=exclude)
             if not due:
                 return
-            channel_id = due[0].channel_id
-            together = [one for one in due if one.channel_id == channel_id]
-            if await self._hand_over(channel_id, together, lane, tally) is None:
-                silent.update(one.place_id for one in together)
+            source = _source(due[0])
+            together = [place for place in due if _source(place) == source]
+            if await self._hand_over(together, lane, tally) is None:
+                silent.update(place.place_id for place in together)
 
     async def take_up_unembedded(self, guild_id: GuildId, lane: Lane, tally: Tally | None) -> bool:
         """Hands over one place of each picture of the guild that has no embedding of the model in use.
 
         So an index grows anew after the model was changed. What the pipeline holds already is embedded anyway. False
-        where Discord did not answer for some of them.
+        where nobody answered for some of them.
         """
         below: PictureId | None = None
         answered = True
@@ -95,24 +95,31 @@ class PendingPlaces:
             if not missing:
                 return answered
             below = missing[-1]
-            by_channel: dict[ChannelId, list[PendingPlace]] = defaultdict(list)
+            by_source: dict[tuple[OriginId, ChannelId], list[PendingPlace]] = defaultdict(list)
             for place in shown.values():
                 if place.guild_id == guild_id and place.place_id not in self._outcomes.claimed:
-                    by_channel[place.channel_id].append(place)
-            for channel_id, found in by_channel.items():
+                    by_source[_source(place)].append(place)
+            for found in by_source.values():
                 left: list[PendingPlace] | None = found
                 while left:
-                    left = await self._hand_over(channel_id, left, lane, tally)
+                    left = await self._hand_over(left, lane, tally)
                 answered = answered and left is not None
 
     async def _hand_over(
-        self, channel_id: ChannelId, due: Sequence[PendingPlace], lane: Lane, tally: Tally | None
+        self, due: Sequence[PendingPlace], lane: Lane, tally: Tally | None
     ) -> list[PendingPlace] | None:
-        """Hands over those of a channel's places that one page shows; returns the others, None where nobody answers."""
+        """Hands over those of one channel's places that one page of its origin shows; returns the others.
+
+        None where nobody answers.
+        """
+        origin_id, channel_id = _source(due[0])
+        if origin_id == DISCORD and not self._histories.connected:
+            return None
         newest = max(place.message_id for place in due)
-        asked_ms = now_ms()
         try:
-            shown = await with_retries(lambda: self._ask(due[0].guild_id, channel_id, newest), BACKOFF)
+            history = await self._histories.of(origin_id)
+            asked_ms = seen_ms(history)
+            shown = await with_retries(lambda: self._ask(history, due[0].guild_id, channel_id, newest), BACKOFF)
         except ChannelGone:
             async with self._db.transaction() as tx:
                 await channels.delete(tx, [channel_id])
@@ -129,26 +136,34 @@ class PendingPlaces:
         covered = [place for place in due if place.message_id >= oldest]
         wanted = {place.message_id for place in covered}
         async with self._db.transaction() as tx:
-            await messages.delete(tx, [message_id for message_id in wanted if message_id not in shown])
+            if origin_id == DISCORD:  # that an archive does not show a message proves nothing
+                await messages.delete(tx, [message_id for message_id in wanted if message_id not in shown])
             current = [message for message_id, message in shown.items() if message_id in wanted]
-            await messages.store(tx, current, keep=self._keep, seen_ms=asked_ms)
+            await messages.store(tx, current, keep=self._keep, seen_ms=asked_ms, origin_id=origin_id)
         items: list[Item] = []
         for place in sorted(covered, key=lambda place: (-place.message_id, place.ordinal)):
             message = shown.get(place.message_id)
             ref = next((ref for ref in message.pictures if ref.link == place.link), None) if message else None
             if ref is not None:
-                where = (place.place_id, place.guild_id, place.channel_id, place.message_id)
+                where = (place.place_id, place.guild_id, place.channel_id, place.message_id, origin_id)
                 items.append(Item(*where, ref, lane, place.attempts, tally))
             else:  # an edit took it away, and `store` the place; if not, it must not come up at once again
                 await self._outcomes.postponed(place.place_id, place.attempts, Reason.GONE)
         await self._admit(items)
         return [place for place in due if place.message_id < oldest]
 
-    async def _ask(self, guild_id: GuildId, channel_id: ChannelId, newest: MessageId) -> dict[MessageId, Message]:
-        """What Discord shows now, from `newest` down; empty only where `newest` is certainly gone."""
+    async def _ask(
+        self, history: History, guild_id: GuildId, channel_id: ChannelId, newest: MessageId
+    ) -> dict[MessageId, Message]:
+        """What the origin shows now, from `newest` down; empty only where `newest` is certainly gone."""
         async with self._slots.hold(guild_id):
-            page = await self._history.page(channel_id, before=MessageId(newest + 1))
+            page = await history.page(channel_id, before=MessageId(newest + 1))
         if page:
             return {message.id: message for message in page}
-        message = await self._history.message(channel_id, newest)  # an empty page proves nothing
+        message = await history.message(channel_id, newest)  # an empty page proves nothing
         return {} if message is None else {message.id: message}
+
+
+def _source(place: PendingPlace) -> tuple[OriginId, ChannelId]:
+    """Places of one source are asked for together."""
+    return place.origin_id, place.channel_id

@@ -27,7 +27,8 @@ from types import TracebackType
 
 from indexer.backoff import Backoff
 from indexer.clock import now_ms
-from indexer.crawl import guild_crawl
+from indexer.crawl.guild_crawl import GuildCrawl, Run
+from indexer.crawl.histories import Histories
 from indexer.crawl.sweep import Sweep
 from indexer.database.database import Database
 from indexer.errors import AfterimageError, Reason, Rejected, RetryLater, Stop, Told
@@ -37,12 +38,12 @@ from indexer.ingest.fair_queue import FairQueue, Lane
 from indexer.ingest.items import BACKLOG, LIVE, Content, Item, Prepared
 from indexer.ingest.outcomes import Outcomes, mean_vector
 from indexer.ingest.pending import PendingPlaces
-from indexer.model import ChannelId, DecodedPicture, GuildId, Message, ModelId, PlaceId, Vectors
-from indexer.ports import Encoder, History, Priority
+from indexer.model import DISCORD, ChannelId, DecodedPicture, GuildId, Message, ModelId, OriginId, PlaceId, Vectors
+from indexer.ports import Encoder, Priority
 from indexer.progress import Progress, State, Tally
 from indexer.sentence import Sentence
 from indexer.settings import Settings
-from indexer.store import embeddings, messages, places
+from indexer.store import embeddings, places
 from indexer.supervisor import Faults, contained, plainest, supervised
 
 log = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ class Pipeline:
     def __init__(
         self,
         db: Database,
-        history: History,
+        histories: Histories,
         fetcher: Fetches,
         decoder: Decodes,
         encoder: Encoder,
@@ -72,7 +73,7 @@ class Pipeline:
         faults: Faults,
     ) -> None:
         self._db = db
-        self._history = history
+        self._histories = histories
         self._fetcher = fetcher
         self._decoder = decoder
         self._encoder = encoder
@@ -81,20 +82,18 @@ class Pipeline:
         self._faults = faults
         decoders = settings.decode.workers or min(os.cpu_count() or 1, 4)
         self._workers = settings.fetch.concurrency + decoders
-        self._keep: messages.Keep = "all" if settings.crawl.messages == "all" else "pictures"
-        self._outcomes = Outcomes(db, model_id, self._keep)
+        keep = settings.crawl.keep
+        self._outcomes = Outcomes(db, model_id, keep)
         self._links: FairQueue[Item] = FairQueue(LINK_LANE)
         self._pixels: FairQueue[Prepared] = FairQueue(PIXEL_LANE)
         self._slots = FairSemaphore(
             settings.crawl.concurrency, db.room.wait
         )  # nothing is read while the disk has no room
-        self._pending_places = PendingPlaces(
-            db, history, self._keep, model_id, self._outcomes, self._admit, self._slots
-        )
+        self._pending_places = PendingPlaces(db, histories, keep, model_id, self._outcomes, self._admit, self._slots)
         self._sweep = Sweep(
             db,
-            history,
-            keep=self._keep,
+            histories.discord,
+            keep=keep,
             slots=self._slots,
             again_days=settings.crawl.sweep_again_days,
             busy=self.runs,
@@ -113,7 +112,8 @@ class Pipeline:
         for _ in range(ENCODERS):
             self._begin("embedding pictures", self._embed_forever)
         self._begin("housekeeping", self._housekeep)
-        self._begin("sweep", lambda: self._sweep.forever(self._settings.crawl.sweep_per_minute), SWEEP_RESTARTS)
+        if self._histories.connected:
+            self._begin("sweep", lambda: self._sweep.forever(self._settings.crawl.sweep_per_minute), SWEEP_RESTARTS)
         return self
 
     def _begin(self, name: str, stage: Callable[[], Awaitable[None]], backoff: Backoff | None = None) -> None:
@@ -134,8 +134,10 @@ class Pipeline:
         finally:
             self._group = None
 
-    async def run_guild(self, guild_id: GuildId, only: frozenset[ChannelId] | None = None) -> Progress:
-        """Reads the guild's history to its end and embeds every picture in it.
+    async def run_guild(
+        self, guild_id: GuildId, only: frozenset[ChannelId] | None = None, origin_id: OriginId = DISCORD
+    ) -> Progress:
+        """Reads the guild's history of this origin to its end and embeds every picture of the guild.
 
         `only` limits the reading to these channels and their threads (none: what is pending is fetched, nothing read).
         Goes on where an earlier run ended; nothing that is known is fetched or embedded again. Returns when all is done
@@ -151,18 +153,14 @@ class Pipeline:
         self._running.add(guild_id)
         lane = Lane(BACKLOG, guild_id)
         try:
-            reader = guild_crawl.GuildCrawl(
+            reader = GuildCrawl(
                 self._db,
-                self._history,
-                guild_id,
-                keep=self._keep,
-                concurrency=self._settings.crawl.concurrency,
-                slots=self._slots,
-                tally=tally,
-                sink=lambda page, fresh: self._queue(page, fresh, lane, tally),
-                only=only,
-                use_search=self._settings.crawl.use_search,
-                stickers=self._settings.crawl.stickers,
+                await self._histories.of(origin_id),
+                Run(guild_id, only, origin_id),
+                self._settings.crawl,
+                self._slots,
+                tally,
+                lambda page, fresh: self._queue(page, fresh, lane, tally, origin_id),
             )
             async with asyncio.TaskGroup() as group:
                 if only is None or only:
@@ -214,7 +212,7 @@ class Pipeline:
 
     async def submit_page(self, page: Sequence[Message], fresh: Sequence[PlaceId], tally: Tally) -> None:
         """The same for several messages of one guild; `tally` counts what was taken, and what became of it."""
-        for item in await self._items(page, fresh, Lane(LIVE, tally.guild_id), tally):
+        for item in await self._items(page, fresh, Lane(LIVE, tally.guild_id), tally, DISCORD):
             if self._outcomes.claim(item.place_id):
                 tally.began()
                 if not self._links.offer(item.lane, item):
@@ -225,8 +223,10 @@ class Pipeline:
         await self._pending_places.take_up(guild_id, lane, tally)
         return await self._pending_places.take_up_unembedded(guild_id, lane, tally)
 
-    async def _queue(self, page: Sequence[Message], fresh: Sequence[PlaceId], lane: Lane, tally: Tally) -> None:
-        await self._admit(await self._items(page, fresh, lane, tally))
+    async def _queue(
+        self, page: Sequence[Message], fresh: Sequence[PlaceId], lane: Lane, tally: Tally, origin_id: OriginId
+    ) -> None:
+        await self._admit(await self._items(page, fresh, lane, tally, origin_id))
 
     async def _admit(self, items: Sequence[Item]) -> None:
         """Puts items into their lane, waiting for room. Those whose place another item has already are left out.
@@ -246,7 +246,7 @@ class Pipeline:
                 raise
 
     async def _items(
-        self, page: Sequence[Message], fresh: Sequence[PlaceId], lane: Lane, tally: Tally | None
+        self, page: Sequence[Message], fresh: Sequence[PlaceId], lane: Lane, tally: Tally | None, origin_id: OriginId
     ) -> list[Item]:
         """Items for stored places, with the links of the messages at hand; newest message first."""
         if not fresh:
@@ -255,7 +255,7 @@ class Pipeline:
             details = await places.describe(connection, fresh)
         refs = {(message.id, ref.link): ref for message in page for ref in message.pictures}
         items = [
-            Item(detail.place_id, detail.guild_id, detail.channel_id, detail.message_id, ref, lane, 0, tally)
+            Item(detail.place_id, detail.guild_id, detail.channel_id, detail.message_id, origin_id, ref, lane, 0, tally)
             for detail in details.values()
             if (ref := refs.get((detail.message_id, detail.link))) is not None
         ]
@@ -274,7 +274,7 @@ class Pipeline:
     async def _prepare(self, item: Item) -> None:
         """Brings one item to the encoder's queue, or to its end."""
         try:
-            data = await download(item, self._fetcher, self._history, FETCH_BACKOFF)
+            data = await download(item, self._fetcher, self._histories, FETCH_BACKOFF)
         except PlaceGone as gone:
             await self._outcomes.gone(item, gone.message, gone.asked_ms)
             return
@@ -374,7 +374,7 @@ def _reason(error: Exception, item: Item) -> Reason:
 @asynccontextmanager
 async def open_pipeline(
     db: Database,
-    history: History,
+    histories: Histories,
     fetcher: Fetches,
     decoder: Decodes,
     encoder: Encoder,
@@ -383,5 +383,5 @@ async def open_pipeline(
     faults: Faults,
 ) -> AsyncIterator[Pipeline]:
     """A running pipeline for as long as the block lasts."""
-    async with Pipeline(db, history, fetcher, decoder, encoder, model_id, settings, faults) as pipeline:
+    async with Pipeline(db, histories, fetcher, decoder, encoder, model_id, settings, faults) as pipeline:
         yield pipeline

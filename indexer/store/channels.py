@@ -8,19 +8,26 @@ from typing import Any
 import aiosqlite
 
 from indexer.database.database import as_json, first
-from indexer.model import Channel, ChannelId, ChannelKind, GuildId
+from indexer.model import Channel, ChannelId, ChannelKind, GuildId, OriginId
 from indexer.sentence import Sentence
 
-_COLUMNS = "channel_id, guild_id, kind, name, parent_id, age_restricted, archived"
+_COLUMNS = "channel_id, guild_id, kind, name, parent_id, age_restricted, archived, origin_id"
 
 
 async def upsert(tx: aiosqlite.Connection, channels: Sequence[Channel]) -> None:
-    """Makes channels known or brings them up to date; why one is parked stays. Their guilds are known already."""
+    """Makes channels known or brings them up to date; why one is parked stays. Their guilds are known already.
+
+    What an archive says of a channel that Discord has listed changes nothing.
+    """
     await tx.executemany(
-        f"INSERT INTO channels ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 -- a constant
+        f"INSERT INTO channels ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 -- a constant
         " ON CONFLICT (channel_id) DO UPDATE SET kind = excluded.kind, name = excluded.name,"
-        " parent_id = excluded.parent_id, age_restricted = excluded.age_restricted, archived = excluded.archived",
-        [(c.id, c.guild_id, c.kind.value, c.name, c.parent_id, c.age_restricted, c.archived) for c in channels],
+        " parent_id = excluded.parent_id, age_restricted = excluded.age_restricted, archived = excluded.archived,"
+        " origin_id = excluded.origin_id WHERE excluded.origin_id = 0 OR channels.origin_id != 0",
+        [
+            (c.id, c.guild_id, c.kind.value, c.name, c.parent_id, c.age_restricted, c.archived, c.origin_id)
+            for c in channels
+        ],
     )
 
 
@@ -81,7 +88,7 @@ async def delete(tx: aiosqlite.Connection, channel_ids: Collection[ChannelId]) -
 
 
 def _channel(row: Sequence[Any]) -> Channel:
-    channel_id, guild_id, kind, name, parent_id, age_restricted, archived = row
+    channel_id, guild_id, kind, name, parent_id, age_restricted, archived, origin_id = row
     return Channel(
         id=ChannelId(channel_id),
         guild_id=GuildId(guild_id),
@@ -90,4 +97,5 @@ def _channel(row: Sequence[Any]) -> Channel:
         parent_id=None if parent_id is None else ChannelId(parent_id),
         age_restricted=bool(age_restricted),
         archived=bool(archived),
+        origin_id=OriginId(origin_id),
     )

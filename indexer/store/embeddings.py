@@ -115,7 +115,7 @@ async def blank_channels(
         " AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.guild_id = c.guild_id AND j.state = 'paused')"
         " AND NOT EXISTS (SELECT 1 FROM messages m JOIN places p USING (message_id)"
         "   JOIN embeddings e USING (picture_id) WHERE m.channel_id = c.channel_id AND e.model_id = :model)"
-        " AND (NOT EXISTS (SELECT 1 FROM spans s WHERE s.channel_id = c.channel_id AND s.low = 0)"
+        " AND (NOT EXISTS (SELECT 1 FROM spans s WHERE s.channel_id = c.channel_id AND s.origin_id = 0 AND s.low = 0)"
         "   OR EXISTS (SELECT 1 FROM messages m JOIN places p USING (message_id)"
         "     WHERE m.channel_id = c.channel_id AND p.state != 'failed'))"
         " ORDER BY channel_id DESC LIMIT :limit",

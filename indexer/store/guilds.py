@@ -7,16 +7,21 @@ from collections.abc import Collection
 import aiosqlite
 
 from indexer.clock import now_ms
-from indexer.database.database import as_json, first
-from indexer.model import Guild, GuildId
+from indexer.database.database import as_json, first, now_ms
+from indexer.model import DISCORD, Guild, GuildId, OriginId
 
 
-async def upsert(tx: aiosqlite.Connection, guild: Guild) -> None:
-    """Makes the guild known, or renames it. A new one has not consented."""
+async def upsert(tx: aiosqlite.Connection, guild: Guild, origin_id: OriginId = DISCORD) -> None:
+    """Makes the guild known, or renames it. A new one has not consented.
+
+    What an archive says of a guild that the bot has been in changes nothing.
+    """
     await tx.execute_fetchall(
-        "INSERT INTO guilds (guild_id, name, added_ms) VALUES (?, ?, ?)"
-        " ON CONFLICT (guild_id) DO UPDATE SET name = excluded.name WHERE name != excluded.name",
-        (guild.id, guild.name, now_ms()),
+        "INSERT INTO guilds (guild_id, name, added_ms, origin_id) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (guild_id) DO UPDATE SET name = excluded.name, origin_id = excluded.origin_id"
+        " WHERE (excluded.origin_id = 0 OR guilds.origin_id != 0)"
+        "   AND (guilds.name, guilds.origin_id) != (excluded.name, excluded.origin_id)",
+        (guild.id, guild.name, now_ms(), origin_id),
     )
 
 
@@ -52,7 +57,7 @@ async def note_present(
 ) -> list[GuildId]:
     """Records which guilds were there at `at_ms` (Unix milliseconds) and since when the others have not been.
 
-    Returns those that have now been absent for at least `absent_ms`, by id.
+    Guilds that only archives know are left alone. Returns those that have now been absent for at least `absent_ms`.
     """
     listed = as_json(present)
     await tx.execute_fetchall(
@@ -62,7 +67,7 @@ async def note_present(
     )
     await tx.execute_fetchall(
         "UPDATE guilds SET absent_since_ms = ?"
-        " WHERE absent_since_ms IS NULL AND guild_id NOT IN (SELECT value FROM json_each(?))",
+        " WHERE absent_since_ms IS NULL AND origin_id = 0 AND guild_id NOT IN (SELECT value FROM json_each(?))",
         (at_ms, listed),
     )
     rows = await tx.execute_fetchall(

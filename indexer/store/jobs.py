@@ -11,8 +11,8 @@ from typing import Any
 import aiosqlite
 
 from indexer.clock import now_ms
-from indexer.database.database import first
-from indexer.model import ChannelId, GuildId, JobId, MessageId, UserId
+from indexer.database.database import first, now_ms
+from indexer.model import DISCORD, ChannelId, GuildId, JobId, MessageId, OriginId, UserId
 from indexer.sentence import Sentence
 
 _COLUMNS = (
@@ -38,10 +38,11 @@ class ScopeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """`channel_id` is set for CHANNEL and for nothing else."""
+    """`channel_id` is set for CHANNEL and for nothing else. `origin_id` says what is read: Discord, or an archive."""
 
     kind: ScopeKind
     channel_id: ChannelId | None = None
+    origin_id: OriginId = DISCORD
 
     def __post_init__(self) -> None:
         if (self.kind is ScopeKind.CHANNEL) != (self.channel_id is not None):
@@ -71,6 +72,8 @@ async def create(
     content: dict[str, Any] = {"kind": scope.kind.value}
     if scope.channel_id is not None:
         content["channel_id"] = scope.channel_id
+    if scope.origin_id != DISCORD:
+        content["origin_id"] = scope.origin_id
     at = now_ms()
     row = await first(
         tx,
@@ -128,7 +131,7 @@ def _job(row: Sequence[Any]) -> Job:
     return Job(
         id=JobId(job_id),
         guild_id=GuildId(guild_id),
-        scope=Scope(ScopeKind(content["kind"]), content.get("channel_id")),
+        scope=Scope(ScopeKind(content["kind"]), content.get("channel_id"), content.get("origin_id", DISCORD)),
         state=JobState(state),
         reason=None if reason is None else Sentence.of_stored(reason),
         requested_by=requested_by,

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import aiosqlite
 
-from indexer.clock import now_ms
 from indexer.database.database import as_json, first
-from indexer.model import ChannelId, GuildId, Message, MessageId, PlaceId, UserId
+from indexer.model import DISCORD, ChannelId, GuildId, Message, MessageId, OriginId, PlaceId, UserId
+from indexer.settings import Keep
 from indexer.store import message_pictures
-
-# How long the id of a deleted message is refused: far longer than a page of history can be on its way to `store`.
-REFUSE_MS = 24 * 3600 * 1000
-
-Keep = Literal["pictures", "all"]
 
 _DELETE = "DELETE FROM messages WHERE message_id IN (SELECT value FROM json_each(?))"
 
@@ -25,8 +20,8 @@ _DELETE = "DELETE FROM messages WHERE message_id IN (SELECT value FROM json_each
 class Stored:
     """What `store` did. `new_places` are pending, in the order of their messages' ids.
 
-    `refused` counts messages that must not be stored: an opted-out author, a channel that is gone, a message deleted
-    meanwhile, an ignored one, and under keep="pictures" those without a picture.
+    `refused` counts messages that must not be stored: an opted-out author, a channel that is gone, a deleted message,
+    an ignored one, under keep="pictures" those without a picture, and of an archive what Discord knows better.
     """
 
     new_messages: int = 0
@@ -37,17 +32,26 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A stored message, as far as an edit can change it. `seen_ms`: when Discord showed this version."""
+    """A stored message, as far as an edit can change it. `seen_ms`: when its origin showed this version."""
 
     edited_ms: int | None
     seen_ms: int
+    origin_id: OriginId
     words: tuple[str, str, str]
 
 
-async def store(tx: aiosqlite.Connection, messages: Sequence[Message], *, keep: Keep, seen_ms: int) -> Stored:
+async def store(
+    tx: aiosqlite.Connection,
+    messages: Sequence[Message],
+    *,
+    keep: Keep,
+    seen_ms: int,
+    origin_id: OriginId = DISCORD,
+) -> Stored:
     """Stores new messages and brings stored ones up to date; the same page twice leaves the same rows.
 
-    `seen_ms` (Unix milliseconds) is when Discord was asked for them, before its answer came, or when its event came.
+    `seen_ms` (Unix milliseconds) is when Discord was asked for them, before its answer came, or when its event came; of
+    an archive, when it was written. What Discord says replaces what an archive said, and never the other way round.
     A message never goes back to an older edit; of one edit, never to what was seen earlier: an unfurled link brings
     pictures without counting as an edit, and a page that was asked for before shows none of them. A picture that an
     edit took away is deleted, one that stayed keeps its embedding wherever it moved. Under keep="pictures" a message
@@ -56,22 +60,24 @@ async def store(tx: aiosqlite.Connection, messages: Sequence[Message], *, keep: 
     by_id = {message.id: message for message in messages}
     if not by_id:
         return Stored()
+    known = await _known(tx, list(by_id.values()))
     refused = await _refused(tx, by_id.values())
+    if origin_id != DISCORD:
+        refused |= await _better_known(tx, by_id.values(), known)
     wanted = [message for message_id, message in sorted(by_id.items()) if message_id not in refused]
-    known = await _known(tx, wanted)
     bare = [message for message in wanted if message.ignored or (keep == "pictures" and not message.pictures)]
     lost = [
         message.id
         for message in bare
-        if message.id in known and (message.ignored or not _stale(message, known[message.id], seen_ms))
+        if message.id in known and (message.ignored or not _stale(message, known[message.id], seen_ms, origin_id))
     ]
     kept = [message for message in wanted if not message.ignored and (keep == "all" or message.pictures)]
     new = [message for message in kept if message.id not in known]
     seen = [message for message in kept if message.id in known]
 
     newest = await first(tx, "SELECT ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'places'), 0)")
-    await _insert(tx, new, seen_ms)
-    changed = await _update(tx, seen, known, seen_ms)
+    await _insert(tx, new, seen_ms, origin_id)
+    changed = await _update(tx, seen, known, seen_ms, origin_id)
     if lost:
         await tx.execute_fetchall(_DELETE, (as_json(lost),))
     assert newest is not None
@@ -102,16 +108,11 @@ async def takes_away(connection: aiosqlite.Connection, message: Message) -> bool
 async def delete(tx: aiosqlite.Connection, message_ids: Collection[MessageId]) -> int:
     """Deletes messages that Discord says are gone; returns how many were stored.
 
-    With them go their words, the pictures that no other message shows, and those pictures' embeddings. For a day
-    `store` refuses these ids, stored or not: a page read before the deletion cannot bring them back.
+    With them go their words, the pictures that no other message shows, and those pictures' embeddings. From now on
+    `store` refuses these ids, stored or not: neither a page read before the deletion nor an archive brings them back.
     """
-    ids, at = as_json(message_ids), now_ms()
-    await tx.execute_fetchall(
-        "INSERT INTO deletions (message_id, at_ms) SELECT value, ? FROM json_each(?) WHERE true"
-        " ON CONFLICT (message_id) DO UPDATE SET at_ms = excluded.at_ms",
-        (at, ids),
-    )
-    await tx.execute_fetchall("DELETE FROM deletions WHERE at_ms < ?", (at - REFUSE_MS,))
+    ids = as_json(message_ids)
+    await tx.execute_fetchall("INSERT OR IGNORE INTO deletions (message_id) SELECT value FROM json_each(?)", (ids,))
     cursor = await tx.execute(_DELETE, (ids,))
     return cursor.rowcount
 
@@ -153,12 +154,12 @@ async def oldest_checked(
 ) -> list[tuple[ChannelId, MessageId]]:
     """Messages that Discord showed us last before `before_ms` (Unix milliseconds), the longest ago first.
 
-    Of those of one moment the newest comes first: a page of history goes back from there. Those of parked channels are
-    left out: nobody can ask for them.
+    Of those of one moment the newest comes first: a page of history goes back from there. Those of parked channels, and
+    of channels that only an archive knows, are left out: nobody can ask for them.
     """
     rows = await connection.execute_fetchall(
         "SELECT channel_id, message_id FROM messages JOIN channels USING (channel_id)"
-        " WHERE messages.guild_id = ? AND checked_ms < ? AND parked_reason IS NULL"
+        " WHERE messages.guild_id = ? AND checked_ms < ? AND parked_reason IS NULL AND channels.origin_id = 0"
         " ORDER BY checked_ms, message_id DESC LIMIT ?",
         (guild_id, before_ms, limit),
     )
@@ -185,6 +186,12 @@ async def newest(
     return [MessageId(message_id) for (message_id,) in rows]
 
 
+async def of_archives(connection: aiosqlite.Connection, message_ids: Collection[MessageId]) -> set[MessageId]:
+    """Those of these messages that an archive has told, and Discord not yet."""
+    sql = "SELECT message_id FROM messages WHERE origin_id != 0 AND message_id IN (SELECT value FROM json_each(?))"
+    return {MessageId(message_id) for message_id in await _ids(connection, sql, message_ids)}
+
+
 async def channel_of(connection: aiosqlite.Connection, message_id: MessageId) -> ChannelId | None:
     """The channel of a stored message; None where it is not stored."""
     row = await first(connection, "SELECT channel_id FROM messages WHERE message_id = ?", (message_id,))
@@ -198,7 +205,9 @@ def _words(message: Message) -> tuple[str, str, str]:
     return message.content, "\n".join(names), "\n".join(alts)
 
 
-def _stale(message: Message, row: _Row, seen_ms: int) -> bool:
+def _stale(message: Message, row: _Row, seen_ms: int, origin_id: OriginId) -> bool:
+    if origin_id == DISCORD and row.origin_id != DISCORD:
+        return False
     return (message.edited_ms or 0, seen_ms) < (row.edited_ms or 0, row.seen_ms)
 
 
@@ -228,31 +237,51 @@ async def _refused(tx: aiosqlite.Connection, messages: Collection[Message]) -> s
     }
 
 
+async def _better_known(
+    tx: aiosqlite.Connection, messages: Collection[Message], known: Mapping[MessageId, _Row]
+) -> set[MessageId]:
+    """Messages of an archive that Discord knows better: it has told them itself, or has shown the stretch that they
+    would stand in without them. The bot's own are among them.
+    """
+    pairs = json.dumps([(message.id, message.channel_id) for message in messages])
+    rows = await tx.execute_fetchall(
+        "SELECT m.value ->> 0 FROM json_each(?) m JOIN spans s"
+        " ON s.channel_id = m.value ->> 1 AND s.origin_id = 0 AND m.value ->> 0 BETWEEN s.low AND s.high",
+        (pairs,),
+    )
+    own = {application_id for (application_id,) in await tx.execute_fetchall("SELECT application_id FROM application")}
+    return {MessageId(message_id) for (message_id,) in rows} | {
+        message.id
+        for message in messages
+        if message.author_id in own or (message.id in known and known[message.id].origin_id == DISCORD)
+    }
+
+
 async def _ids(tx: aiosqlite.Connection, sql: str, ids: Iterable[int]) -> set[int]:
     return {value for (value,) in await tx.execute_fetchall(sql, (as_json(ids),))}
 
 
 async def _known(tx: aiosqlite.Connection, messages: Sequence[Message]) -> dict[MessageId, _Row]:
     rows = await tx.execute_fetchall(
-        "SELECT message_id, edited_ms, checked_ms, content, file_names, alt_texts"
+        "SELECT message_id, edited_ms, checked_ms, origin_id, content, file_names, alt_texts"
         " FROM messages JOIN texts USING (message_id)"
         " WHERE message_id IN (SELECT value FROM json_each(?))",
         (as_json(message.id for message in messages),),
     )
     return {
-        MessageId(message_id): _Row(edited_ms, checked_ms, (content, names, alts))
-        for message_id, edited_ms, checked_ms, content, names, alts in rows
+        MessageId(message_id): _Row(edited_ms, checked_ms, OriginId(origin_id), (content, names, alts))
+        for message_id, edited_ms, checked_ms, origin_id, content, names, alts in rows
     }
 
 
-async def _insert(tx: aiosqlite.Connection, messages: Sequence[Message], seen_ms: int) -> None:
+async def _insert(tx: aiosqlite.Connection, messages: Sequence[Message], seen_ms: int, origin_id: OriginId) -> None:
     if not messages:
         return
     await _name_authors(tx, messages)
     await tx.executemany(
-        "INSERT INTO messages (message_id, guild_id, channel_id, author_id, edited_ms, checked_ms)"
-        " VALUES (?, ?, ?, ?, ?, ?)",
-        [(m.id, m.guild_id, m.channel_id, m.author_id, m.edited_ms, seen_ms) for m in messages],
+        "INSERT INTO messages (message_id, guild_id, channel_id, author_id, edited_ms, checked_ms, origin_id)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [(m.id, m.guild_id, m.channel_id, m.author_id, m.edited_ms, seen_ms, origin_id) for m in messages],
     )
     await tx.executemany(
         "INSERT INTO texts (message_id, content, file_names, alt_texts) VALUES (?, ?, ?, ?)",
@@ -262,13 +291,23 @@ async def _insert(tx: aiosqlite.Connection, messages: Sequence[Message], seen_ms
 
 
 async def _update(
-    tx: aiosqlite.Connection, messages: Sequence[Message], known: Mapping[MessageId, _Row], seen_ms: int
+    tx: aiosqlite.Connection,
+    messages: Sequence[Message],
+    known: Mapping[MessageId, _Row],
+    seen_ms: int,
+    origin_id: OriginId,
 ) -> int:
     """Brings stored messages up to date; returns how many changed."""
     if not messages:
         return 0
+    current = [message for message in messages if not _stale(message, known[message.id], seen_ms, origin_id)]
+    moved_over = [message for message in current if known[message.id].origin_id != origin_id]
+    if moved_over:
+        await tx.execute_fetchall(
+            "UPDATE messages SET origin_id = ?, checked_ms = ? WHERE message_id IN (SELECT value FROM json_each(?))",
+            (origin_id, seen_ms, as_json(message.id for message in moved_over)),
+        )
     await mark_checked(tx, [message.id for message in messages], seen_ms)
-    current = [message for message in messages if not _stale(message, known[message.id], seen_ms)]
     moved = await message_pictures.update(tx, current)
     reworded = [message for message in current if known[message.id].words != _words(message)]
     edited = [message for message in current if known[message.id].edited_ms != message.edited_ms]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
 import aiosqlite
 
@@ -16,6 +15,7 @@ from indexer.model import (
     Filter,
     GuildId,
     MessageId,
+    OriginId,
     PictureId,
     PlaceDetail,
     PlaceFlag,
@@ -33,7 +33,7 @@ OF_READERS = (
 
 @dataclass(frozen=True, slots=True)
 class PendingPlace:
-    """A place whose picture has to be fetched (again). Sizes are Discord's claims (bytes, pixels).
+    """A place whose picture has to be fetched (again), from the origin that told its message.
 
     `link` is bare: signed links are not stored, the message has to be asked for one. `attempts` counts failures so far.
     """
@@ -42,22 +42,17 @@ class PendingPlace:
     guild_id: GuildId
     channel_id: ChannelId
     message_id: MessageId
+    origin_id: OriginId
     ordinal: int
-    source: Source
     link: str
-    file_name: str
-    content_type: str | None
-    byte_count: int | None
-    width: int | None
-    height: int | None
-    flags: PlaceFlag
     attempts: int
 
 
 # For each guild with work, its own newest `limit` places; then the first of every guild, the second of every guild, …
 _PENDING = """
 WITH working AS (
-    SELECT guild_id FROM guilds WHERE CASE WHEN :guild IS NULL THEN consent = 1 ELSE guild_id = :guild END
+    SELECT guild_id FROM guilds
+    WHERE CASE WHEN :guild IS NULL THEN consent = 1 OR origin_id != 0 ELSE guild_id = :guild END
 ), newest AS (
     SELECT p.*, row_number() OVER (PARTITION BY p.guild_id ORDER BY p.message_id DESC, p.ordinal) AS turn
     FROM working CROSS JOIN places p ON p.place_id IN (
@@ -76,8 +71,7 @@ WITH working AS (
         )
     )
 )
-SELECT n.place_id, n.guild_id, m.channel_id, n.message_id, n.ordinal, n.source, n.link, n.file_name, n.content_type,
-    n.byte_count, n.width, n.height, n.flags, n.attempts
+SELECT n.place_id, n.guild_id, m.channel_id, n.message_id, m.origin_id, n.ordinal, n.link, n.attempts
 FROM newest n JOIN messages m USING (message_id)
 ORDER BY n.turn, random() LIMIT :limit
 """
@@ -93,13 +87,14 @@ async def pending(
 ) -> list[PendingPlace]:
     """Up to `limit` places to fetch: never tried, or failed and due at `now_ms` (Unix milliseconds).
 
-    The newest message of a guild first; guilds that consented take turns, whichever has more (or `guild_id` alone).
+    The newest message of a guild first. Guilds that consented, or that only an archive knows, take turns, whichever has
+    more (or `guild_id` alone).
     `exclude` names those that are being fetched already.
     """
     rows = await connection.execute_fetchall(
         _PENDING, {"guild": guild_id, "limit": limit, "now": now_ms, "exclude": as_json(exclude)}
     )
-    return [_pending(tuple(row)) for row in rows]
+    return [PendingPlace(*row) for row in rows]
 
 
 async def failed(
@@ -203,48 +198,13 @@ async def showing(
 ) -> dict[PictureId, PendingPlace]:
     """The newest place of each picture, as something to fetch: for an embedding by another model."""
     rows = await connection.execute_fetchall(
-        "SELECT p.picture_id, p.place_id, p.guild_id, m.channel_id, p.message_id, p.ordinal, p.source, p.link,"
-        "   p.file_name, p.content_type, p.byte_count, p.width, p.height, p.flags, p.attempts"
+        "SELECT p.picture_id, p.place_id, p.guild_id, m.channel_id, p.message_id, m.origin_id, p.ordinal, p.link,"
+        "   p.attempts"
         " FROM places p JOIN messages m USING (message_id)"
         " WHERE p.picture_id IN (SELECT value FROM json_each(?)) ORDER BY p.message_id, p.ordinal DESC",
         (as_json(picture_ids),),
     )
-    return {PictureId(picture_id): _pending(place) for picture_id, *place in rows}
-
-
-def _pending(row: Sequence[Any]) -> PendingPlace:
-    (
-        place_id,
-        guild_id,
-        channel_id,
-        message_id,
-        ordinal,
-        source,
-        link,
-        file_name,
-        content_type,
-        byte_count,
-        width,
-        height,
-        flags,
-        attempts,
-    ) = row
-    return PendingPlace(
-        place_id=PlaceId(place_id),
-        guild_id=GuildId(guild_id),
-        channel_id=ChannelId(channel_id),
-        message_id=MessageId(message_id),
-        ordinal=ordinal,
-        source=Source(source),
-        link=link,
-        file_name=file_name,
-        content_type=content_type,
-        byte_count=byte_count,
-        width=width,
-        height=height,
-        flags=PlaceFlag(flags),
-        attempts=attempts,
-    )
+    return {PictureId(picture_id): PendingPlace(*place) for picture_id, *place in rows}
 
 
 async def ready_in_guild(connection: aiosqlite.Connection, guild_id: GuildId) -> int:

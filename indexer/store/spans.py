@@ -1,4 +1,4 @@
-"""Which stretches of a channel's history have been read, as closed ranges of snowflakes.
+"""Which stretches of a channel's history have been read, as closed ranges of snowflakes, for each origin by itself.
 
 A page widens a span in the same transaction that stores its messages, so a span never claims what is not stored.
 """
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import aiosqlite
 
-from indexer.model import ChannelId, GuildId
+from indexer.model import DISCORD, ChannelId, GuildId, OriginId
 
 Span = tuple[int, int]  # low ≤ high, both read
 
@@ -39,7 +39,9 @@ def gaps(spans: Iterable[Span], low: int, high: int) -> list[Span]:
     return result
 
 
-async def cover(tx: aiosqlite.Connection, channel_id: ChannelId, low: int, high: int) -> None:
+async def cover(
+    tx: aiosqlite.Connection, channel_id: ChannelId, low: int, high: int, origin_id: OriginId = DISCORD
+) -> None:
     """Records that every message with an id in low…high has been read. Nothing for a channel that is gone.
 
     Raises ValueError where low > high.
@@ -47,29 +49,32 @@ async def cover(tx: aiosqlite.Connection, channel_id: ChannelId, low: int, high:
     if low > high:
         raise ValueError(f"a span of channel {channel_id} from {low} down to {high}")
     touching = await tx.execute_fetchall(
-        "DELETE FROM spans WHERE channel_id = ? AND low <= ? AND high >= ? RETURNING low, high",
-        (channel_id, high + 1, low - 1),
+        "DELETE FROM spans WHERE channel_id = ? AND origin_id = ? AND low <= ? AND high >= ? RETURNING low, high",
+        (channel_id, origin_id, high + 1, low - 1),
     )
     ((low, high),) = merged([(low, high), *((first, last) for first, last in touching)])
     await tx.execute_fetchall(
-        "INSERT INTO spans (channel_id, low, high) SELECT channel_id, ?, ? FROM channels WHERE channel_id = ?",
-        (low, high, channel_id),
+        "INSERT INTO spans (channel_id, origin_id, low, high)"
+        " SELECT channel_id, ?, ?, ? FROM channels WHERE channel_id = ?",
+        (origin_id, low, high, channel_id),
     )
 
 
-async def of_channel(connection: aiosqlite.Connection, channel_id: ChannelId) -> list[Span]:
+async def of_channel(
+    connection: aiosqlite.Connection, channel_id: ChannelId, origin_id: OriginId = DISCORD
+) -> list[Span]:
     """The channel's spans, ascending; no two of them touch."""
     rows = await connection.execute_fetchall(
-        "SELECT low, high FROM spans WHERE channel_id = ? ORDER BY low", (channel_id,)
+        "SELECT low, high FROM spans WHERE channel_id = ? AND origin_id = ? ORDER BY low", (channel_id, origin_id)
     )
     return [(low, high) for low, high in rows]
 
 
 async def of_guild(connection: aiosqlite.Connection, guild_id: GuildId) -> dict[ChannelId, list[Span]]:
-    """The spans of every channel of the guild that has any, ascending."""
+    """What Discord has shown of every channel of the guild, ascending; channels without any are left out."""
     rows = await connection.execute_fetchall(
         "SELECT channel_id, low, high FROM spans JOIN channels USING (channel_id) WHERE guild_id = ?"
-        " ORDER BY channel_id, low",
+        " AND spans.origin_id = 0 ORDER BY channel_id, low",
         (guild_id,),
     )
     result: dict[ChannelId, list[Span]] = {}
@@ -79,5 +84,5 @@ async def of_guild(connection: aiosqlite.Connection, guild_id: GuildId) -> dict[
 
 
 async def forget(tx: aiosqlite.Connection, channel_id: ChannelId) -> None:
-    """Nothing of the channel counts as read any more: the next crawl reads it all again."""
+    """Nothing of the channel counts as read any more, from whatever origin: the next crawl reads it all again."""
     await tx.execute_fetchall("DELETE FROM spans WHERE channel_id = ?", (channel_id,))

@@ -17,6 +17,7 @@ from indexer.fair_semaphore import FairSemaphore
 from indexer.model import ChannelId, ChannelKind, GuildId, Message, MessageId, PlaceId
 from indexer.progress import Progress, State, Tally
 from indexer.sentence import Sentence
+from indexer.settings import CrawlSettings
 from indexer.store import channels, messages, spans
 from tests.worlds.picture_files import picture
 from tests.worlds.pipeline_world import GUILD, World, busy, open_world
@@ -41,15 +42,12 @@ async def read(
     reader = guild_crawl.GuildCrawl(
         world.db,
         world.history,
-        GUILD,
-        keep="all" if keep == "all" else "pictures",
-        concurrency=concurrency,
-        slots=FairSemaphore(concurrency),
-        tally=tally,
-        sink=sink,
-        only=None if only is None else frozenset(ChannelId(number) for number in only),
-        backoff=Backoff(tries, 0.001, 0.01),
-        confirm_s=0.01,
+        guild_crawl.Run(GUILD, None if only is None else frozenset(map(ChannelId, only))),
+        CrawlSettings(messages=keep, concurrency=concurrency),
+        FairSemaphore(concurrency),
+        tally,
+        sink,
+        guild_crawl.Waits(Backoff(tries, 0.001, 0.01), confirm_s=0.01),
     )
     await reader.run()
     return tally.snapshot(), reader
@@ -262,14 +260,7 @@ async def test_new_places_reach_the_sink_only_after_they_are_stored(world: World
         found.extend(fresh)
 
     reader = guild_crawl.GuildCrawl(
-        world.db,
-        world.history,
-        GUILD,
-        keep="pictures",
-        concurrency=1,
-        slots=FairSemaphore(1),
-        tally=Tally(GUILD),
-        sink=sink,
+        world.db, world.history, guild_crawl.Run(GUILD), CrawlSettings(), FairSemaphore(1), Tally(GUILD), sink
     )
     await reader.run()
     assert len(found) == 1

@@ -185,16 +185,6 @@ async def test_a_page_read_before_a_deletion_does_not_bring_the_message_back(tx:
     assert await rows(tx) == [(2, 0, B, "pending")]
 
 
-async def test_ids_of_deleted_messages_are_refused_for_a_day_and_then_forgotten(
-    tx: aiosqlite.Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(messages, "now_ms", lambda: 1_000)
-    await messages.delete(tx, [MessageId(1)])
-    monkeypatch.setattr(messages, "now_ms", lambda: 1_001 + messages.REFUSE_MS)
-    await messages.delete(tx, [MessageId(2)])
-    assert await first(tx, "SELECT group_concat(message_id) FROM deletions") == ("2",)
-
-
 async def test_a_picture_stays_while_another_message_shows_it(tx: aiosqlite.Connection) -> None:
     page = [message(1, picture(A)), message(2, picture(B))]
     await show(tx, await messages.store(tx, page, keep="pictures", seen_ms=5), "same", "same")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from indexer.crawl.histories import Histories
 from indexer.crawl.live import Live
 from indexer.crawl.removals import Removals
 from indexer.database.database import open_database
@@ -172,11 +173,11 @@ class World(Tables):
     faults: Faults
     removals: Removals
 
-    def pipeline(self, history: FakeHistory | None = None) -> Pipeline:
+    def pipeline(self, history: FakeHistory | None = None, histories: Histories | None = None) -> Pipeline:
         assert self.decoder is not None
         return Pipeline(
             self.db,
-            history or self.history,
+            histories or Histories(self.db, history or self.history),
             self.fetcher,
             self.decoder,
             self.encoder,

@@ -1,0 +1,81 @@
+"""Which History is asked: Discord, or the archive that a message stands in.
+
+A run reads one origin. A stored message names the origin that told it, so its picture is fetched again from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+from indexer.database.database import Database
+from indexer.errors import ChannelClosed, RetryLater
+from indexer.lru import LruCache
+from indexer.model import DISCORD, Channel, ChannelId, Guild, GuildId, Message, MessageId, Origin, OriginId
+from indexer.ports import PAGE, Archive, History
+from indexer.progress import now_ms
+from indexer.store import origins
+
+OPEN = 16  # archives whose index of messages is kept in memory, the last ones that were asked
+
+OpenArchive = Callable[[Origin], Awaitable[History]]
+
+
+def page_size(history: History) -> int:
+    """How many messages a full page has."""
+    return history.page_size if isinstance(history, Archive) else PAGE
+
+
+def seen_ms(history: History) -> int:
+    """Since when (Unix milliseconds) what it is about to say is known to be true."""
+    return history.written_ms if isinstance(history, Archive) else now_ms()
+
+
+class Disconnected:
+    """Stands for Discord in a process that has no connection to it: every question is for another time."""
+
+    async def guild(self, guild_id: GuildId) -> Guild:
+        raise _not_connected()
+
+    async def channels(self, guild_id: GuildId) -> AsyncIterator[Channel]:
+        raise _not_connected()
+        yield  # pragma: no cover -- makes this an iterator
+
+    async def page(
+        self, channel_id: ChannelId, *, before: MessageId | None = None, after: MessageId | None = None
+    ) -> Sequence[Message]:
+        raise _not_connected()
+
+    async def message(self, channel_id: ChannelId, message_id: MessageId) -> Message | None:
+        raise _not_connected()
+
+
+def _not_connected() -> RetryLater:
+    return RetryLater("This process has no connection to Discord; the running bot has one.")
+
+
+class Histories:
+    """Every History of one data folder. Belongs to one event loop."""
+
+    def __init__(self, db: Database, discord: History | None = None, open_archive: OpenArchive | None = None) -> None:
+        """`discord` None: this process has no connection to it. `open_archive` raises ChannelClosed where an archive
+        cannot be read. The Archive that it gives must hold no file open between two calls: nobody closes it.
+        """
+        self._db = db
+        self._open_archive = open_archive
+        self._archives: LruCache[Origin, History] = LruCache(OPEN)
+        self.connected = discord is not None
+        self.discord: History = Disconnected() if discord is None else discord
+
+    async def of(self, origin_id: OriginId) -> History:
+        """Raises ChannelClosed where the origin is an archive that cannot be read now."""
+        if origin_id == DISCORD:
+            return self.discord
+        async with self._db.reader() as connection:
+            origin = await origins.get(connection, origin_id)
+        if origin is None or self._open_archive is None:
+            raise ChannelClosed("closed-archive", archive=origin.location if origin else str(origin_id))
+        history = self._archives.get(origin)
+        if history is None:
+            history = await self._open_archive(origin)
+            self._archives.put(origin, history)
+        return history
