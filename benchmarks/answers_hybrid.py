@@ -171,13 +171,13 @@ async def _fill(db: Database, model_id: ModelId, encoder: Encoder, demo: DemoWor
         vectors = await encoder.encode_pixels([picture.frames[0] for picture in decoded])
         async with db.transaction() as tx:
             stored = await messages.store(tx, [message], keep="pictures", seen_ms=0)
-            for number, place_id in enumerate(stored.new_places):
+            for number, place in enumerate(stored.new_places):
                 picture_id = await pictures.add(tx, decoded[number])
-                await places.attach(tx, place_id, picture_id)
+                await places.attach(tx, place.id, picture_id)
                 await embeddings.add(tx, model_id, [(picture_id, vectors[number])])
                 drawn = demo.posted[shown.id][number]
                 name = message.pictures[number].file_name
-                posts.append(Post(place_id, frozenset(concept_ids(drawn.scene)), message.content, name))
+                posts.append(Post(place.id, frozenset(concept_ids(drawn.scene)), message.content, name))
     return posts
 
 

@@ -20,7 +20,7 @@ from indexer.crawl.guild_crawl import GuildCrawl, Run
 from indexer.database.database import open_database
 from indexer.fair_semaphore import FairSemaphore
 from indexer.model import Guild, GuildId
-from indexer.progress import Tally
+from indexer.progress import Progress
 from indexer.settings import CrawlSettings
 from indexer.store import guilds
 from sandbox.limits import Limit, Limits
@@ -75,13 +75,13 @@ async def _read(told: dict[str, str], folder: Path, *, use_search: bool) -> _Res
             await ready.wait()
         async with db.transaction() as tx:
             await guilds.upsert(tx, Guild(guild_id, "Bench"))
-        history, tally = DiscordHistory(client, budget=budget, pace=Pace(35.0 * FASTER)), Tally(guild_id)
+        history, progress = DiscordHistory(client, budget=budget, pace=Pace(35.0 * FASTER)), Progress(guild_id)
 
         async def sink(*_: object) -> None:
             await asyncio.sleep(0)
 
         crawl = GuildCrawl(
-            db, history, Run(guild_id), CrawlSettings(use_search=use_search), FairSemaphore(4), tally, sink,
+            db, history, Run(guild_id), CrawlSettings(use_search=use_search), FairSemaphore(4), progress, sink,
         )  # fmt: skip
         start = time.perf_counter()
         await crawl.run()
@@ -91,7 +91,7 @@ async def _read(told: dict[str, str], folder: Path, *, use_search: bool) -> _Res
         await history.close()
         await client.close()
         await asyncio.gather(running, return_exceptions=True)
-    return _Result(tally.requests, seconds, int(places))
+    return _Result(progress.requests, seconds, int(places))
 
 
 @asynccontextmanager

@@ -16,7 +16,8 @@ from importlib.metadata import PackageNotFoundError, version
 from bot.config.loader import Config
 from bot.control.operations import upkeep
 from bot.control.server import open_control
-from bot.gateway.client import ABSENT_S, Client
+from bot.gateway.client import Client
+from bot.gateway.settling import ABSENT_S
 from bot.observability.health import keep_beating
 from bot.observability.log import logging_to
 from indexer.errors import AfterimageError, Stop

@@ -158,7 +158,8 @@ class Message:
     """A message, parsed at the edge. Its time is in its id. `pictures` have distinct ordinals.
 
     `ignored`: it must not be stored, whoever brings it (the bot's own, or another bot's where `crawl.bots` is false);
-    where it is stored already, it is deleted. Such a message has no words and no pictures.
+    where it is stored already, it is deleted. Such a message has no words and no pictures. `by_bot`: a bot or a webhook
+    wrote it.
     """
 
     id: MessageId
@@ -170,6 +171,7 @@ class Message:
     edited_ms: int | None = None
     pictures: tuple[PictureRef, ...] = ()
     ignored: bool = False
+    by_bot: bool = False
 
     @property
     def created_ms(self) -> int:

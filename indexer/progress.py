@@ -1,9 +1,9 @@
-"""How far a guild's run is: counters while it runs, and the snapshot a person is shown."""
+"""How far a guild's run is: the counters that the run counts in, and what a person is shown of them."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from indexer.clock import now_ms
@@ -21,19 +21,20 @@ class State(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Progress:
-    """A snapshot of one run. Times are Unix milliseconds.
+    """One run. It changes while the run goes on, in its event loop; `dataclasses.replace` keeps a moment of it.
 
-    `channels_total` and `places_total` grow while history is discovered. `messages` counts messages read,
-    `messages_expected` is Discord's own count of those that are to come in all, where it gave one. A place is done
-    when its picture is searchable or its failure is recorded; `failed` counts the latter. `read_back_to_ms` is the time
-    down to which every channel has been read, None until that is known. `reason` says to a person why not all was read.
+    Times are Unix milliseconds. `channels_total` and `places_total` grow while history is discovered. `messages` counts
+    messages read, `messages_expected` is Discord's own count of those that are to come in all, where it gave one. A
+    place is done when its picture is searchable or its failure is recorded; `failed` counts the latter, and
+    `unreachable` those of them that another day may bring. `read_back_to_ms` is the time down to which every channel
+    has been read, None until that is known. `reason` says to a person why not all was read.
     """
 
     guild_id: GuildId
-    state: State
-    started_ms: int
+    state: State = State.RUNNING
+    started_ms: int = field(default_factory=now_ms)
     ended_ms: int | None = None
     channels_total: int = 0
     channels_done: int = 0
@@ -43,56 +44,13 @@ class Progress:
     places_total: int = 0
     places_done: int = 0
     failed: int = 0
+    unreachable: int = 0
     requests: int = 0
     read_back_to_ms: int | None = None
     reason: Sentence | None = None
+    _settled: asyncio.Event = field(default_factory=asyncio.Event, init=False, repr=False, compare=False)
 
-    @property
-    def fraction(self) -> float:
-        """How much is done, 0–1, by the rarer of what was read and what was embedded; 1 only at the end."""
-        if self.state is State.DONE:
-            return 1.0
-        read = 0.0
-        if self.messages_expected:
-            read = min(self.messages / self.messages_expected, 1.0)
-        elif self.read_back_to_ms is not None:
-            born = snowflake_ms(self.guild_id)  # when the guild was made: nothing in it is older
-            read = min(max((self.started_ms - self.read_back_to_ms) / max(self.started_ms - born, 1), 0.0), 1.0)
-        elif self.channels_total:
-            read = self.channels_done / self.channels_total
-        embedded = self.places_done / self.places_total if self.places_total else 1.0
-        return min(read * embedded, 0.999)
-
-    @property
-    def seconds_left(self) -> float | None:
-        """An estimate from the pace so far; None where there is nothing to estimate from."""
-        if self.state is not State.RUNNING or self.fraction < 0.01:
-            return None
-        elapsed = (now_ms() - self.started_ms) / 1000
-        return elapsed * (1 - self.fraction) / self.fraction
-
-
-class Tally:
-    """The counters of one run. Belongs to one event loop."""
-
-    def __init__(self, guild_id: GuildId) -> None:
-        self.guild_id = guild_id
-        self.state = State.RUNNING
-        self.started_ms = now_ms()
-        self.ended_ms: int | None = None
-        self.channels_total = 0
-        self.channels_done = 0
-        self.channels_parked = 0
-        self.messages = 0
-        self.messages_expected: int | None = None
-        self.places_total = 0
-        self.places_done = 0
-        self.failed = 0
-        self.unreachable = 0  # of the failed ones: those that another day may bring
-        self.requests = 0
-        self.read_back_to_ms: int | None = None
-        self.reason: Sentence | None = None
-        self._settled = asyncio.Event()
+    def __post_init__(self) -> None:
         self._settled.set()
 
     @property
@@ -123,21 +81,26 @@ class Tally:
         """Waits until nothing is unfinished. Each place has its own deadlines, so this has none of its own."""
         await self._settled.wait()
 
-    def snapshot(self) -> Progress:
-        return Progress(
-            guild_id=self.guild_id,
-            state=self.state,
-            started_ms=self.started_ms,
-            ended_ms=self.ended_ms,
-            channels_total=self.channels_total,
-            channels_done=self.channels_done,
-            channels_parked=self.channels_parked,
-            messages=self.messages,
-            messages_expected=self.messages_expected,
-            places_total=self.places_total,
-            places_done=self.places_done,
-            failed=self.failed,
-            requests=self.requests,
-            read_back_to_ms=self.read_back_to_ms,
-            reason=self.reason,
-        )
+    @property
+    def fraction(self) -> float:
+        """How much is done, 0–1, by the rarer of what was read and what was embedded; 1 only at the end."""
+        if self.state is State.DONE:
+            return 1.0
+        read = 0.0
+        if self.messages_expected:
+            read = min(self.messages / self.messages_expected, 1.0)
+        elif self.read_back_to_ms is not None:
+            born_ms = snowflake_ms(self.guild_id)  # nothing in a guild is older than the guild
+            read = min(max((self.started_ms - self.read_back_to_ms) / max(self.started_ms - born_ms, 1), 0.0), 1.0)
+        elif self.channels_total:
+            read = self.channels_done / self.channels_total
+        embedded = self.places_done / self.places_total if self.places_total else 1.0
+        return min(read * embedded, 0.999)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """An estimate from the pace so far; None where there is nothing to estimate from."""
+        if self.state is not State.RUNNING or self.fraction < 0.01:
+            return None
+        elapsed = (now_ms() - self.started_ms) / 1000
+        return elapsed * (1 - self.fraction) / self.fraction

@@ -34,7 +34,7 @@ from indexer.reports.status import Status
 from indexer.search.model_switch import GuildSearcher, OpenModel, open_searcher
 from indexer.search.reposts import RepostFinder
 from indexer.settings import ModelSettings, Settings
-from indexer.store import application, audit, embeddings, opt_outs, places
+from indexer.store import application, audit, embeddings, messages, opt_outs, places
 from indexer.store.emptying import empty
 from indexer.supervisor import Faults, supervised
 from indexer.upkeep import Upkeep
@@ -117,6 +117,19 @@ class Service:
         if deleted:
             async with self.db.transaction(durable=True) as tx:
                 await audit.add(tx, "own.forget", actor_id=bot_id, detail={"messages": deleted})
+        return deleted
+
+    async def forget_bots(self) -> int:
+        """Deletes what bots and webhooks posted while `crawl.bots` was true; returns how many messages.
+
+        Of what earlier versions stored nobody knows who is a bot: that goes when the sweep reads it again.
+        """
+        async with self.db.reader() as connection:
+            authors = await messages.bots(connection)
+        deleted = sum([await empty(self.db, author_id=author_id) for author_id in authors])
+        if deleted:
+            async with self.db.transaction() as tx:
+                await audit.add(tx, "bots.forget", detail={"messages": deleted})
         return deleted
 
     async def welcome_back(self, user_id: UserId, guild_id: GuildId) -> None:

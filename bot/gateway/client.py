@@ -7,11 +7,10 @@ import logging
 import math
 import sys
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any
 
-import aiohttp
 import discord
 import yarl
 from discord.gateway import DiscordWebSocket
@@ -39,6 +38,8 @@ from bot.gateway.command_tree import Commands
 from bot.gateway.disk_notices import NAME as DISK_NOTICES
 from bot.gateway.disk_notices import DiskNotices
 from bot.gateway.events import Events
+from bot.gateway.refusals import NO_MESSAGE_CONTENT, DiscordRefused, invitation, refusals
+from bot.gateway.settling import ABSENT_S, LOOK_FOR_ABSENT_S, Settling
 from bot.gateway.shards import SILENT_S, Shards
 from bot.gateway.unparsed_events import UnparsedEvents
 from bot.history.discord_history import HIDDEN_NAME, DiscordHistory
@@ -46,34 +47,13 @@ from bot.observability.health import Beat
 from bot.permissions.thread_members import ThreadMembers
 from bot.token_buckets import TokenBuckets
 from indexer.errors import Stop
-from indexer.jobs import JobRefused
 from indexer.model import Guild, GuildId, UserId
 from indexer.service import Service
 from indexer.supervisor import contained, supervised
 
 logger = logging.getLogger(__name__)
 
-# A server that Discord has not listed for so many seconds is forgotten, and how often that is looked at.
-ABSENT_S = 86_400.0
-LOOK_FOR_ABSENT_S = 3_600.0
-
 COMMANDS = (similar, duplicates, random, reindex, stats, privacy, help_command)
-
-NO_MESSAGE_CONTENT = (
-    "Discord does not give this bot the content of messages, so it would see no picture. Open"
-    " https://discord.com/developers/applications, choose the application, then Bot, switch on Message Content Intent,"
-    " and start the bot again. (Bots in 10,000 users' servers or more need Discord's review for it.)"
-)
-
-
-REFUSED_LOGIN = (
-    "Discord does not accept the token. Make a new one on the Bot page of"
-    " https://discord.com/developers/applications and put it where the old one is."
-)
-
-
-class DiscordRefused(Stop):
-    """Discord does not let the bot in as it is: says what is missing and where to put it right."""
 
 
 class Client(discord.AutoShardedClient):
@@ -112,6 +92,9 @@ class Client(discord.AutoShardedClient):
         self.unparsed = UnparsedEvents(self._read_again)
         parsers = self._connection.parsers
         parsers["INTERACTION_CREATE"] = learning_age(self.get_guild, parsers["INTERACTION_CREATE"])
+        # Messages are read from what Discord sends, as those of history are: discord.py would make objects of them.
+        parsers["MESSAGE_CREATE"] = lambda payload: self._events.message(payload)
+        parsers["MESSAGE_UPDATE"] = lambda payload: self._events.edit(payload)
         self.unparsed.wrap(parsers)
         self.tree = Commands(self, TokenBuckets(config.limits.per_minute, config.limits.burst))
         crawl = config.settings.crawl
@@ -122,15 +105,15 @@ class Client(discord.AutoShardedClient):
         self._disk_notices: DiskNotices
         self._tasks: asyncio.TaskGroup
         self._spawned: set[asyncio.Task[None]] = set()
-        self._readied = asyncio.Event()
-        self._started = asyncio.Event()
+        self._settling: Settling
+        self._settled = asyncio.Event()
 
     async def log_in(self, token: Secret) -> None:
         """Shows Discord the token, over HTTP alone: comes before anything that takes long or much memory is opened.
 
         Raises DiscordRefused where Discord does not let the bot in, or not to the content of messages.
         """
-        with self._refusals():
+        with refusals(self._config.discord.api_base):
             await self.login(token.reveal())
 
     @asynccontextmanager
@@ -149,6 +132,7 @@ class Client(discord.AutoShardedClient):
         )
         self._events = Events(self, service, self.history)
         self._disk_notices = DiskNotices(self, service)
+        self._settling = Settling(self, self._context, self._events, self._absent_s, self._settled)
         for module in COMMANDS:
             module.register(self.tree, self._context)
         async with asyncio.TaskGroup() as tasks:
@@ -157,9 +141,9 @@ class Client(discord.AutoShardedClient):
             connection = tasks.create_task(self._stay_connected(), name="connection")
             background = [
                 tasks.create_task(self._events.run(), name="events"),
-                tasks.create_task(self._settle(), name="settling in"),
+                tasks.create_task(self._settling.run(), name="settling in"),
                 tasks.create_task(supervised("absences", self._watch_absences, service.faults), name="absences"),
-                tasks.create_task(supervised("own messages", self._forget_own, service.faults), name="own messages"),
+                tasks.create_task(supervised("unwanted", self._forget_unwanted, service.faults), name="unwanted"),
                 tasks.create_task(supervised(DISK_NOTICES, self._watch_disk, service.faults), name=DISK_NOTICES),
             ]
             try:
@@ -195,10 +179,10 @@ class Client(discord.AutoShardedClient):
 
     def is_serving(self) -> bool:
         """Connected, with every server known, and not about to stop."""
-        return self._started.is_set() and self.is_ready() and not self.is_closed() and not self.tree.stopping
+        return self._settled.is_set() and self.is_ready() and not self.is_closed() and not self.tree.stopping
 
     async def wait_until_serving(self) -> None:
-        await self._started.wait()
+        await self._settled.wait()
 
     def beat(self) -> Beat:
         """What the health file says."""
@@ -220,6 +204,11 @@ class Client(discord.AutoShardedClient):
             unparsed_events=self.unparsed.total,
         )
 
+    async def launch_shard(self, gateway: yarl.URL, shard_id: int, *, initial: bool = False) -> None:
+        """As discord.py's, but a READY that cannot be read is a reason to connect anew."""
+        await super().launch_shard(gateway, shard_id, initial=initial)
+        self.unparsed.guard(self.shards[shard_id]._parent)  # no event has been read: that is another task's
+
     async def setup_hook(self) -> None:
         """The end of the login. Raises DiscordRefused where the intent for message content is missing."""
         flags = self.application_flags
@@ -234,14 +223,19 @@ class Client(discord.AutoShardedClient):
         if former is not None:
             logger.warning("application %d has taken over the index of application %d", self.application_id, former)
 
-    async def _forget_own(self) -> None:
-        """Takes out the bot's own messages that earlier versions have stored. Raises RetryLater."""
+    async def _forget_unwanted(self) -> None:
+        """Takes out the bot's own messages, which earlier versions stored, and those of bots where they are not wanted.
+
+        Raises RetryLater.
+        """
         assert self.user is not None, "known from the login on"
         if gone := await self._context.service.forget_own(UserId(self.user.id)):
             logger.info("%d messages of the bot's own are out of the index", gone)
+        if not self._config.settings.crawl.bots and (gone := await self._context.service.forget_bots()):
+            logger.info("crawl.bots is off: %d messages of bots are out of the index", gone)
 
     async def _stay_connected(self) -> None:
-        with self._refusals():
+        with refusals(self._config.discord.api_base):
             # After an invalidated session discord.py goes to this address whatever server it came from.
             _, gateway, _ = await self.http.get_bot_gateway()
             DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway)
@@ -249,93 +243,29 @@ class Client(discord.AutoShardedClient):
             await sync_if_changed(self.tree)
             await self.connect()
 
-    @contextmanager
-    def _refusals(self) -> Iterator[None]:
-        """Says in one sentence each why Discord does not let the bot in."""
-        try:
-            yield
-        except discord.LoginFailure as error:
-            raise DiscordRefused(REFUSED_LOGIN) from error
-        except discord.PrivilegedIntentsRequired as error:
-            raise DiscordRefused(NO_MESSAGE_CONTENT) from error
-        except (aiohttp.ClientConnectionError, OSError) as error:
-            raise DiscordRefused(
-                f"{self._config.discord.api_base} cannot be reached ({error}). Check the network, and discord.api_base."
-            ) from error
-        except discord.ConnectionClosed as error:
-            raise DiscordRefused(
-                f"Discord closed the connection for good (code {error.code}). Start the bot again; if that does not"
-                " help, look the code up among Discord's gateway close codes."
-            ) from error
-        except (discord.HTTPException, discord.GatewayNotFound) as error:
-            raise DiscordRefused(
-                f"Discord does not work as it should ({error}). Look at its status page, and start the bot again later."
-            ) from error
-
     async def on_ready(self) -> None:
         """Connected, or connected anew with all servers known."""
-        self._readied.set()
-
-    async def _settle(self) -> None:
-        """After each READY: notes which servers are there and goes on where it was. Runs until cancelled."""
-        while True:
-            await self._readied.wait()
-            await supervised("settling in", self._settle_in, self._context.service.faults)
-            self._started.set()
-
-    async def _settle_in(self) -> None:
-        self._readied.clear()
-        service = self._context.service
-        await self._note_absent()
-        present = frozenset(GuildId(guild.id) for guild in self.guilds)
-        for guild in self.guilds:
-            if not guild.unavailable:
-                await self._take_in(guild)
-                self._events.knows(guild)
-        for job in await service.jobs.go_on(present):
-            reindex.go_on_showing(self._context, self, job)
-        for guild_id in await service.consented() & present:
-            await service.jobs.catch_up(guild_id)
-        logger.info("connected as %s; servers: %d", self.user, len(present))
+        self._settling.ready()
 
     async def _watch_absences(self) -> None:
         """Forgets servers that stay away for long also where nothing is ever connected anew. Runs until cancelled."""
-        await self._started.wait()
+        await self._settled.wait()
         while True:
             await asyncio.sleep(LOOK_FOR_ABSENT_S)
             if not self.beat().shards_away:
-                await self._note_absent()
+                await self._settling.note_absent()
 
     async def _watch_disk(self) -> None:
-        await self._started.wait()
+        await self._settled.wait()
         await self._disk_notices.watch()
 
-    async def _note_absent(self) -> None:
-        """Notes which servers Discord no longer lists, and forgets those that it has not listed for long enough.
-
-        Absence alone proves little: the token may be another bot's, or Discord's answer incomplete. An event that says
-        so (`on_guild_remove`) is acted on at once.
-        """
-        service = self._context.service
-        present = frozenset(GuildId(guild.id) for guild in self.guilds)
-        for guild_id in await service.live.on_guilds_present(present, self._absent_s):
-            logger.info("guild %d was left while the bot was away: all of it is forgotten", guild_id)
-            await service.forget_guild(guild_id)
-
     async def on_guild_available(self, guild: discord.Guild) -> None:
-        if self.is_ready():  # until then requests are refused; `_settle_in` takes in all that came before
-            self._events.guild(guild.id, lambda: self._take_in(guild))
-
-    async def _take_in(self, guild: discord.Guild) -> None:
-        service, guild_id = self._context.service, GuildId(guild.id)
-        await service.live.on_guild_join(Guild(guild_id, guild.name))
-        if self._config.settings.crawl.start == "auto" and await service.jobs.newest(guild_id) is None:
-            with suppress(JobRefused):  # being available and being ready may be told at once
-                await service.jobs.start(guild_id)
+        if self.is_ready():  # until then requests are refused; settling in takes in all that came before
+            self._events.guild(guild.id, lambda: self._settling.take_in(guild))
 
     async def on_guild_join(self, guild: discord.Guild) -> None:
         logger.info("joined guild %d; nothing is read until /reindex start, or with crawl.start = auto", guild.id)
-        self._events.guild(guild.id, lambda: self._take_in(guild))
+        self._events.guild(guild.id, lambda: self._settling.take_in(guild))
 
     async def on_guild_update(self, before: discord.Guild, after: discord.Guild) -> None:
         if before.name != after.name:
@@ -363,12 +293,6 @@ class Client(discord.AutoShardedClient):
 
     async def on_app_command_completion(self, interaction: discord.Interaction[Any], command: object) -> None:
         await self._disk_notices.tell_manager(interaction)
-
-    async def on_message(self, message: discord.Message) -> None:
-        self._events.message(message)
-
-    async def on_raw_message_edit(self, payload: discord.RawMessageUpdateEvent) -> None:
-        self._events.edit(payload)
 
     async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:
         await self._events.delete(payload.guild_id, {payload.message_id})
@@ -416,15 +340,6 @@ class Client(discord.AutoShardedClient):
         logger.exception("an event (%s) failed", event_method)
         if isinstance(error, Stop):
             self._tasks.create_task(_raise(error), name="stop")  # its parent ends everything, and says why
-
-
-def invitation(application_id: int | None) -> str:
-    """The address at which someone who manages a server lets the bot in, with no more rights than it uses."""
-    assert application_id is not None, "known from the login on"
-    rights = discord.Permissions(
-        view_channel=True, read_message_history=True, send_messages=True, send_messages_in_threads=True
-    )
-    return discord.utils.oauth_url(application_id, permissions=rights, scopes=("bot", "applications.commands"))
 
 
 async def _raise(error: Stop) -> None:

@@ -1,28 +1,25 @@
 """What the gateway tells, as the indexer's live events: in order within a guild, in bounded memory.
 
 discord.py gives every event a task of its own and forgets it. Here each guild's events stand in a queue of their own,
-so that a flood, or a slow answer of Discord, keeps nobody else's waiting. A flood that the queue cannot hold loses new
-messages only: the server is read again from where it was (`Jobs.catch_up`), which finds them.
+so that a flood, or a slow answer of Discord, keeps nobody else's waiting. A flood that the queue cannot hold loses
+messages and edits only. The server is read again from where it was (`Jobs.catch_up`), which finds the messages; what
+was edited comes next in the sweep.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection
 
 import discord
 
 from bot.gateway.guild_queue import Event, GuildQueues
 from bot.history.discord_history import HIDDEN_FLAG, HIDDEN_NAME, KINDS, DiscordHistory
-from bot.history.message_payload import payload_of
+from bot.history.message_parser import Payload
 from bot.permissions.visible_channels import can_read
 from indexer.crawl.removals import ChannelDeleted, GuildLeft, MessagesDeleted
-from indexer.model import Channel, ChannelId, GuildId, Message, MessageId
+from indexer.model import Channel, ChannelId, GuildId, MessageId
 from indexer.sentence import Sentence
 from indexer.service import Service
-
-logger = logging.getLogger(__name__)
 
 CLOSED = Sentence("closed-either")
 
@@ -66,8 +63,9 @@ class Events:
         """Waits until all that stands in the queues is done."""
         await self._queues.settled()
 
-    async def _read_again(self, guild_id: GuildId) -> None:
+    async def _read_again(self, guild_id: GuildId, edited: frozenset[MessageId]) -> None:
         if guild_id in await self._service.consented():
+            await self._service.live.on_missed_edits(edited)
             await self._service.jobs.catch_up(guild_id)
 
     def lost(self, guild_id: int) -> None:
@@ -78,35 +76,37 @@ class Events:
         """The guild's channels are all read from here on: only what opens later has to be read for itself."""
         self._readable[guild.id] = _readable(guild)
 
-    def message(self, message: discord.Message) -> None:
-        if message.guild is None:
-            return
-        guild_id, where, payload = GuildId(message.guild.id), message.channel, payload_of(message)
+    def message(self, payload: Payload) -> None:
+        """MESSAGE_CREATE. Raises KeyError, TypeError or ValueError where the payload has an unknown shape."""
+        if "guild_id" not in payload:
+            return  # a direct message
+        parsed = self._history.parse(payload, GuildId(int(payload["guild_id"])))
 
         async def event() -> None:
-            parsed, channel = self._parse(payload, guild_id), channel_of(where)
-            if parsed is not None and channel is not None:
+            channel = channel_of(self._client.get_channel(parsed.channel_id))
+            if channel is not None:
                 await self._service.live.on_message(parsed, channel)
 
-        self._queues.offer(guild_id, event)
+        self._queues.offer(parsed.guild_id, event)
 
-    def edit(self, edit: discord.RawMessageUpdateEvent) -> None:
-        if edit.guild_id is None:
+    def edit(self, payload: Payload) -> None:
+        """MESSAGE_UPDATE. Raises as `message`."""
+        if "guild_id" not in payload:
             return
-        guild_id, data = GuildId(edit.guild_id), dict(edit.data)
+        guild_id, message_id = GuildId(int(payload["guild_id"])), MessageId(int(payload["id"]))
+        channel_id = ChannelId(int(payload["channel_id"]))
+        whole = self._history.parse(payload, guild_id) if "author" in payload else None
 
         async def event() -> None:
-            channel = channel_of(self._client.get_channel(edit.channel_id))
+            channel = channel_of(self._client.get_channel(channel_id))
             if channel is None:
                 return  # an archived thread or a hidden channel: the next reading has it
-            if "author" in data:
-                parsed = self._parse(data, guild_id)
-            else:  # Discord may send what has changed and nothing else
-                parsed = await self._history.message(ChannelId(edit.channel_id), MessageId(edit.message_id))
+            # Discord may send what has changed and nothing else.
+            parsed = whole or await self._history.message(channel_id, message_id)
             if parsed is not None:
                 await self._service.live.on_edit(parsed, channel)
 
-        self._queues.offer(guild_id, event)
+        self._queues.offer(guild_id, event, message_id)
 
     async def delete(self, guild_id: int | None, message_ids: Collection[int]) -> None:
         """Written down before its turn comes: Discord tells of it once, and the process may be killed until then."""
@@ -169,15 +169,12 @@ class Events:
         self._readable.pop(guild_id, None)
         self._queues.put(GuildId(guild_id), lambda: self._service.forget_guild(GuildId(guild_id)))
 
-    def _parse(self, payload: Mapping[str, Any], guild_id: GuildId) -> Message | None:
-        try:
-            return self._history.parse(payload, guild_id)
-        except (KeyError, TypeError, ValueError):
-            logger.warning("message %s of guild %d has a shape this bot does not know", payload.get("id"), guild_id)
-            return None
-
 
 def _readable(guild: discord.Guild) -> frozenset[ChannelId]:
     """The channels, threads apart, whose history the bot may read now."""
     me: discord.Member | None = guild.me  # None until GUILD_CREATE, whatever its type says
-    return frozenset() if me is None else frozenset(ChannelId(one.id) for one in guild.channels if can_read(one, me))
+    return (
+        frozenset()
+        if me is None
+        else frozenset(ChannelId(channel.id) for channel in guild.channels if can_read(channel, me))
+    )

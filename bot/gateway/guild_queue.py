@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from indexer.errors import AfterimageError, RetryLater
-from indexer.model import GuildId
+from indexer.model import GuildId, MessageId
 from indexer.supervisor import Faults, contained, supervised
 
 logger = logging.getLogger(__name__)
@@ -17,6 +17,10 @@ logger = logging.getLogger(__name__)
 # New messages and edits that may wait, about 2 kB each: of one guild a minute of the busiest, of all guilds 40 MB.
 QUEUED = 2_000
 QUEUED_IN_ALL = 20_000
+
+# Edits that were left out and are remembered, of one guild: about 1 MB of ids. Later ones wait for their turn in the
+# sweep.
+MISSED_EDITS = 10_000
 
 Event = Callable[[], Awaitable[None]]
 
@@ -26,15 +30,22 @@ class _Waiting:
     """One guild's share. `deletions` go first: a deletion that comes before its message still wins."""
 
     deletions: deque[Event] = field(default_factory=deque)
-    events: deque[tuple[Event, bool]] = field(default_factory=deque)  # and whether it must not be lost
+    events: deque[tuple[Event, bool, MessageId | None]] = field(default_factory=deque)  # see `put` and `offer`
+
+    def miss(self, edited: MessageId | None) -> None:
+        self.missed = True
+        if edited is not None and len(self.missed_edits) < MISSED_EDITS:
+            self.missed_edits.add(edited)
+
     missed: bool = False
+    missed_edits: set[MessageId] = field(default_factory=set)
 
 
 class GuildQueues:
     """Works off each guild's events by a task of its own, which ends when nothing waits. `run` is their parent."""
 
-    def __init__(self, faults: Faults, read_again: Callable[[GuildId], Awaitable[None]]) -> None:
-        """`read_again` catches up with a guild that has lost events."""
+    def __init__(self, faults: Faults, read_again: Callable[[GuildId, frozenset[MessageId]], Awaitable[None]]) -> None:
+        """`read_again` catches up with a guild that has lost events, among them edits of these messages."""
         self._faults = faults
         self._read_again = read_again
         self._waiting: dict[GuildId, _Waiting] = {}
@@ -59,20 +70,22 @@ class GuildQueues:
         """Waits until nothing waits any more, or nobody is left who would work it off."""
         await self._idle.wait()
 
-    def offer(self, guild_id: GuildId, event: Event) -> None:
-        """A new message or an edit. Where there is no room it is left out, and the guild is read again afterwards."""
+    def offer(self, guild_id: GuildId, event: Event, edited: MessageId | None = None) -> None:
+        """A new message, or the edit of an old one. Where there is no room it is left out, and the guild is read again
+        afterwards: what is new is found by that, and of an edit the message is remembered.
+        """
         waiting = self._of(guild_id)
         if len(waiting.events) >= QUEUED or self._additions >= QUEUED_IN_ALL:
             if not waiting.missed:
                 logger.warning("guild %d: more events than can be held; it is read again afterwards", guild_id)
-            waiting.missed = True
+            waiting.miss(edited)
         else:
             self._additions += 1
-            waiting.events.append((event, False))
+            waiting.events.append((event, False, edited))
 
     def put(self, guild_id: GuildId, event: Event) -> None:
         """What no later reading would tell: never left out, and repeated while the database is busy."""
-        self._of(guild_id).events.append((event, True))
+        self._of(guild_id).events.append((event, True, None))
 
     def put_first(self, guild_id: GuildId, deletion: Event) -> None:
         """As `put`, before all else that waits: for deleted messages, which no flood may delay."""
@@ -105,16 +118,18 @@ class GuildQueues:
                 await self._lasting(waiting.deletions[0]())
                 waiting.deletions.popleft()
             elif waiting.events:
-                event, lasting = waiting.events[0]
+                event, lasting, edited = waiting.events[0]
                 if lasting:
                     await self._lasting(event())
                 waiting.events.popleft()
                 if not lasting:
                     self._additions -= 1
-                    await self._passing(waiting, event())
+                    await self._passing(waiting, event(), edited)
             else:
-                await self._lasting(self._read_again(guild_id))
-                waiting.missed = False
+                edits = frozenset(waiting.missed_edits)
+                await self._lasting(self._read_again(guild_id, edits))
+                waiting.missed_edits -= edits
+                waiting.missed = bool(waiting.missed_edits)
         del self._waiting[guild_id]
         if not self._waiting:
             self._idle.set()
@@ -129,10 +144,10 @@ class GuildQueues:
         if retry is not None:
             raise retry
 
-    async def _passing(self, waiting: _Waiting, work: Awaitable[None]) -> None:
+    async def _passing(self, waiting: _Waiting, work: Awaitable[None], edited: MessageId | None) -> None:
         with contained("events", self._faults):
             try:
                 await work
             except AfterimageError:
-                waiting.missed = True  # a later reading finds it
+                waiting.miss(edited)
                 raise

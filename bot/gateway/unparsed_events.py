@@ -1,8 +1,8 @@
-"""Gateway events that discord.py cannot parse: logged, counted, and the connection goes on.
+"""Gateway events that cannot be parsed: logged, counted, and the connection goes on.
 
-discord.py parses an event inside the task that reads the connection. An exception there, such as a KeyError over a
-field that Discord has renamed, ends the whole client. Here each of its parsers is wrapped, so that one event costs one
-event. READY is not wrapped: without it nothing works, and its error has to be seen.
+An event is parsed inside the task that reads the connection. An exception there, such as a KeyError over a field that
+Discord has renamed, ends the whole client. Here each parser is wrapped, so that one event costs one event. Without its
+READY a connection is worth nothing: its error is counted too, and the shard connects anew.
 """
 
 from __future__ import annotations
@@ -14,11 +14,16 @@ from collections.abc import Callable, Mapping, MutableMapping
 from functools import partial
 from typing import Any
 
+from discord.shard import Shard
+
 from bot.history.discord_history import HIDDEN_FLAG
 
 logger = logging.getLogger(__name__)
 
 Parse = Callable[[Any], Any]
+
+# What reading a payload of an unknown shape raises.
+UNREADABLE = (LookupError, TypeError, ValueError, AttributeError)
 
 # Fields that discord.py reads with an index or a loop, and what it gets where Discord hides the channel they belong to.
 _HIDDEN_FIELDS: Mapping[str, Any] = {
@@ -40,10 +45,28 @@ class UnparsedEvents:
         self._lost = lost
 
     def wrap(self, parsers: MutableMapping[str, Parse]) -> None:
-        """Replaces each parser of `parsers` (event name → function of its payload), READY excepted."""
+        """Replaces each parser of `parsers` (event name → function of its payload), READY excepted: see `guard`."""
         for name, parse in list(parsers.items()):
             if name != "READY":
                 parsers[name] = partial(self._parse, name, parse)
+
+    def guard(self, shard: Shard) -> None:
+        """Lets a READY that cannot be read end the shard's connection; discord.py opens another after its back-off.
+
+        Part of a READY is read by the connection itself and not by a parser. So its error is met where discord.py
+        takes up that a connection was lost.
+        """
+        known, reconnect = shard._handled_exceptions, shard._handle_disconnect
+
+        async def handle(e: Exception) -> None:
+            if not isinstance(e, known):
+                self.counts["READY"] += 1
+                logger.warning("a READY cannot be parsed, the shard connects anew", exc_info=e)
+                await shard.ws.close()
+            await reconnect(e)
+
+        shard._handled_exceptions = (*known, *UNREADABLE)
+        shard._handle_disconnect = handle  # type: ignore[method-assign]
 
     @property
     def total(self) -> int:
@@ -57,7 +80,7 @@ class UnparsedEvents:
             self.counts[name] += 1
             guild_id = _guild_id(name, data)
             logger.warning(
-                "%s of guild %s cannot be parsed by discord.py (%s: %s) and is left out; %d such events so far."
+                "%s of guild %s cannot be parsed (%s: %s) and is left out; %d such events so far."
                 " At log level debug it is logged whole.",
                 *(name, guild_id, type(error).__name__, error, self.counts[name]),
             )

@@ -12,7 +12,7 @@ import discord
 from discord.http import Route
 
 from bot.history.granted import granted
-from bot.history.message_parser import Payload, is_by_bot, parse_message, shows_nothing
+from bot.history.message_parser import Payload, parse_message, shows_nothing
 from bot.history.rest import UNKNOWN_MESSAGE, Pace, RequestBudget, Rest
 from indexer.errors import ChannelClosed, RetryLater, TellPerson
 from indexer.lru import LruCache
@@ -175,7 +175,7 @@ class DiscordHistory:
             return None
         raws = [raw for group in answer["messages"] for raw in group]
         ids = [int(raw["id"]) for raw in raws]
-        if before is not None and any(one > before for one in ids):
+        if before is not None and max(ids, default=0) > before:
             raise RetryLater(f"Search of server {guild_id}: Discord answered with a page that was not asked for.")
         messages = [
             self._message(raw, ChannelId(int(raw["channel_id"])), guild_id)
@@ -193,7 +193,7 @@ class DiscordHistory:
         shows other members' pictures and words, and must not keep them after they were forgotten.
         """
         message = parse_message(payload, guild_id, stickers=self._stickers, sticker_cdn=self._sticker_cdn)
-        if self._is_own(payload) or (not self._bots and is_by_bot(payload)):
+        if self._is_own(payload) or (message.by_bot and not self._bots):
             return replace(message, author_name="", content="", pictures=(), ignored=True)
         return message
 

@@ -70,8 +70,8 @@ def parse_message(
     found = list(_pictures(payload, stickers=stickers, sticker_cdn=sticker_cdn))
     pictures: list[PictureRef] = []
     seen: set[str] = set()
-    for one in found:
-        ref = _reference(one, len(pictures))
+    for picture in found:
+        ref = _reference(picture, len(pictures))
         if ref is not None and ref.link not in seen:
             seen.add(ref.link)
             pictures.append(ref)
@@ -86,6 +86,7 @@ def parse_message(
         content=str(payload.get("content") or "") or _words(payload),
         edited_ms=round(datetime.fromisoformat(edited).timestamp() * 1000) if edited else None,
         pictures=tuple(pictures),
+        by_bot=is_by_bot(payload),
     )
 
 
@@ -111,8 +112,8 @@ def _pictures(payload: Payload, *, stickers: bool, sticker_cdn: str) -> Iterator
         for sticker in _list(payload, "sticker_items"):
             yield from _of_sticker(sticker, sticker_cdn)
     for snapshot in _list(payload, "message_snapshots"):
-        for one in _pictures(snapshot.get("message") or {}, stickers=stickers, sticker_cdn=sticker_cdn):
-            yield replace(one, flags=one.flags | PlaceFlag.FORWARDED)
+        for picture in _pictures(snapshot.get("message") or {}, stickers=stickers, sticker_cdn=sticker_cdn):
+            yield replace(picture, flags=picture.flags | PlaceFlag.FORWARDED)
 
 
 def _of_attachment(attachment: Payload) -> Iterator[_Found]:
@@ -120,8 +121,7 @@ def _of_attachment(attachment: Payload) -> Iterator[_Found]:
     suffix = PurePosixPath(name.lower()).suffix
     bits = int(attachment.get("flags") or 0)
     flags = NO_FLAGS
-    # `spoiler` is discord.py's spelling; since June 2026 the name need not carry the prefix.
-    if bits & ATTACHMENT_SPOILER or name.startswith(SPOILER_PREFIX) or attachment.get("spoiler"):
+    if bits & ATTACHMENT_SPOILER or name.startswith(SPOILER_PREFIX):  # since June 2026 one or the other
         flags |= PlaceFlag.SPOILER
     if bits & ATTACHMENT_ANIMATED or suffix in (".gif", ".apng"):
         flags |= PlaceFlag.ANIMATED

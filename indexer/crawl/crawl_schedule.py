@@ -1,4 +1,4 @@
-"""Whose page is next: the channels of one crawl, those that rest after a fault, and when nothing is left."""
+"""Which channel's page is read next: the channels of one crawl, and those that wait after a fault."""
 
 from __future__ import annotations
 

@@ -31,14 +31,14 @@ from indexer.model import (
     Message,
     MessageId,
     OriginId,
-    PlaceId,
     ms_snowflake,
     snowflake_ms,
 )
 from indexer.ports import PAGE, History, SearchableHistory, SearchPage
-from indexer.progress import Tally
+from indexer.progress import Progress
 from indexer.settings import CrawlSettings
 from indexer.store import channels, guilds, messages, spans
+from indexer.store.message_pictures import NewPlace
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ SEARCH_REFUSALS = 3
 # A message that is missing from a page read anew was deleted, but Discord may show one late that was just posted.
 SETTLED_MS = 60_000
 
-Sink = Callable[[Sequence[Message], Sequence[PlaceId]], Awaitable[None]]
+Sink = Callable[[Sequence[NewPlace]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +88,12 @@ class GuildCrawl:
         run: Run,
         settings: CrawlSettings,
         slots: FairSemaphore,
-        tally: Tally,
+        progress: Progress,
         sink: Sink,
         waits: Waits | None = None,
     ) -> None:
-        """`history` is that of the run's origin. `slots` are shared by all guilds. `sink` gets each page's messages and
-        the new places among them once they are stored; while it waits, no further page is asked for.
+        """`history` is that of the run's origin. `slots` are shared by all guilds. `sink` gets the new places of
+        each page once they are stored; while it waits, no further page is asked for.
         """
         self._db = db
         self._history = history
@@ -102,7 +102,7 @@ class GuildCrawl:
         self._from_discord = run.origin_id == DISCORD
         self._settings = settings
         self._slots = slots
-        self._tally = tally
+        self._progress = progress
         self._sink = sink
         self._waits = waits or Waits(PAGE_BACKOFF, CONFIRM_S)
         wanted = settings.use_search and settings.keep == "pictures" and self._from_discord
@@ -157,7 +157,7 @@ class GuildCrawl:
         if channel.id in self._started or not channel.kind.holds_messages or not wanted:
             return
         self._started.add(channel.id)
-        self._tally.channels_total += 1
+        self._progress.channels_total += 1
         await self._schedule.put(Turn(FIRST, channel))
 
     async def _expect(self) -> None:
@@ -174,20 +174,20 @@ class GuildCrawl:
             log.info("no total before the start: %s", error)
             return
         if page is not None and page.total > 0:
-            self._tally.messages_expected = page.total
+            self._progress.messages_expected = page.total
 
     async def _read(self) -> None:
         while (turn := await self._schedule.next()) is not None:
             try:
                 following = await self._serve(turn)
                 if following is None:
-                    self._tally.channels_done += 1
+                    self._progress.channels_done += 1
                 elif following is not turn:
                     await self._schedule.put(following)
             finally:
                 await self._schedule.ended()
             unread = self._schedule.newest_unread
-            self._tally.read_back_to_ms = snowflake_ms(unread) if unread is not None else None
+            self._progress.read_back_to_ms = snowflake_ms(unread) if unread is not None else None
 
     async def _serve(self, turn: Turn) -> Turn | None:
         """One turn of a channel: the next one, None when it is finished; `turn` itself where it rests already."""
@@ -219,14 +219,14 @@ class GuildCrawl:
                 await channels.delete(tx, [channel.id])
         else:
             log.info("parked: %s", error)
-            self._tally.channels_parked += 1
+            self._progress.channels_parked += 1
             async with self._db.transaction() as tx:
                 await channels.park(tx, channel.id, error.sentence)
 
     async def _page(self, turn: Turn) -> Turn | None:
         """Reads and stores one page of history."""
         async with self._slots.hold(self._guild_id):
-            self._tally.requests += 1
+            self._progress.requests += 1
             asked_ms = seen_ms(self._history)
             page = await self._history.page(turn.channel.id, before=turn.before)
         if not page and not turn.was_empty and self._from_discord:
@@ -271,14 +271,14 @@ class GuildCrawl:
             if self._refusals >= SEARCH_REFUSALS:
                 self._searchable = None
             return replace(turn, failures=0, walk=None)
-        self._tally.messages += walk.passed()
+        self._progress.messages += walk.passed()
         if reached is None:
             return None
         return turn.onward(reached, walk=walk if reached == stretch.low else None)
 
     async def _ask(self, request: Callable[[], Awaitable[SearchPage | None]]) -> SearchPage | None:
         async with self._slots.hold(self._guild_id):
-            self._tally.requests += 1
+            self._progress.requests += 1
             return await request()
 
     async def _store_stretch(self, channel: Channel, stretch: Stretch, walk: SearchWalk) -> MessageId | None:
@@ -290,7 +290,7 @@ class GuildCrawl:
             await self._store_found(channel, stretch.messages[at : at + PAGE], walk.began_ms)
         for point in sample_points(stretch, walk.samples):
             async with self._slots.hold(self._guild_id):
-                self._tally.requests += 1
+                self._progress.requests += 1
                 asked_ms = now_ms()
                 page = await self._history.page(channel.id, before=point)
             if overlooked := missed(stretch, page):
@@ -308,7 +308,7 @@ class GuildCrawl:
             if await channels.get(tx, channel.id) is None:
                 return
             stored = await messages.store(tx, found, keep=self._settings.keep, seen_ms=asked_ms)
-        await self._sink(found, stored.new_places)
+        await self._sink(stored.new_places)
 
     async def _store(
         self, channel: Channel, before: MessageId | None, page: Sequence[Message], asked_ms: int
@@ -326,8 +326,8 @@ class GuildCrawl:
             )
             await spans.cover(tx, channel.id, low, high, self._run.origin_id)
             ranges = await spans.of_channel(tx, channel.id, self._run.origin_id)
-        self._tally.messages += len(page)
-        await self._sink(page, stored.new_places)
+        self._progress.messages += len(page)
+        await self._sink(stored.new_places)
         return _reached(ranges, low)
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Are the hits that are about to be shown still there? Asked within a second, so that no dead link is ever shown."""
+"""Asks Discord within a second whether the hits that are about to be shown still exist: a dead link is not shown."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What happens on the servers now, written down within two seconds of its event.
+"""What happens on the servers now, stored within two seconds of its event.
 
-Every method is one event, safe to call twice and in any order: a deletion that comes before its message still wins
-(see messages.delete), an older edit never overwrites a newer one (see messages.store). What takes something away is
-written down before anything else, so that it is not lost when the database is busy (see removals.py).
+Every method is one event and may be called twice and in any order. A message whose deletion came first is not stored
+(see messages.delete), an older edit never overwrites a newer one (see messages.store). A deletion is written into the
+journal before anything else, so that it is not lost when the database is busy (see removals.py).
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from typing import Protocol
 from indexer.clock import now_ms
 from indexer.crawl.removals import ChannelDeleted, GuildLeft, MessageChanged, MessagesDeleted, Removals
 from indexer.database.database import Database
-from indexer.model import DISCORD, Channel, ChannelId, Guild, GuildId, Message, MessageId, PlaceId
+from indexer.model import DISCORD, Channel, ChannelId, Guild, GuildId, Message, MessageId
 from indexer.sentence import Sentence
 from indexer.settings import Keep
 from indexer.store import channels, guilds, messages
+from indexer.store.message_pictures import NewPlace
 
 
 class Takes(Protocol):
     """The part of the pipeline that live events need."""
 
-    async def submit(self, message: Message, fresh: Sequence[PlaceId]) -> None: ...
+    def submit(self, guild_id: GuildId, fresh: Sequence[NewPlace]) -> None: ...
 
 
 class Live:
@@ -58,6 +59,11 @@ class Live:
         """Messages that are gone, one or many."""
         await self._removals.carry_out(MessagesDeleted(tuple(sorted(message_ids))))
 
+    async def on_missed_edits(self, message_ids: Collection[MessageId]) -> None:
+        """Messages that were edited, nobody knows how: the sweep looks at them next."""
+        async with self._db.transaction() as tx:
+            await messages.mark_unchecked(tx, message_ids)
+
     async def on_channel(self, channel: Channel) -> None:
         """A channel or thread that is new, renamed, archived, or age-restricted (which its threads inherit).
 
@@ -85,10 +91,6 @@ class Live:
         await self._removals.settle(lambda removal: removal == GuildLeft(guild.id))
         async with self._db.transaction() as tx:
             await guilds.upsert(tx, guild)
-
-    async def on_guild_leave(self, guild_id: GuildId) -> None:
-        """The bot was removed from a guild, or left it: all of it goes."""
-        await self._removals.carry_out(GuildLeft(guild_id))
 
     async def on_guilds_present(self, present: Collection[GuildId], absent_s: float) -> list[GuildId]:
         """Which guilds the bot is in, asked for anew; returns those that it has not been in for `absent_s` seconds.
@@ -130,4 +132,4 @@ class Live:
                 await channels.upsert(tx, [channel])
             stored = await messages.store(tx, [message], keep=self._keep, seen_ms=now_ms())
         if stored.new_places:
-            await self._pipeline.submit(message, stored.new_places)
+            self._pipeline.submit(message.guild_id, stored.new_places)

@@ -1,7 +1,7 @@
-"""The third floor: where nothing is embedded yet, the newest pictures are taken in while the member waits.
+"""Where nothing is embedded yet, the newest pictures are indexed while the member waits (the third floor, ADR 4).
 
-They go the way of every picture, at the front of the queue, and stay: the next question finds them in the index. So
-this floor has no search of its own, and permissions, opt-outs and deletions hold as everywhere.
+They are indexed as every picture is, at the front of the queue, and stay: the next question finds them in the index. So
+this floor needs no search of its own, and permissions, opt-outs and deletions hold as everywhere.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from indexer.clock import now_ms
 from indexer.database.database import Database
 from indexer.errors import ChannelClosed, ChannelGone, RetryLater
 from indexer.lru import LruCache
-from indexer.model import ChannelId, GuildId, Message, ModelId, PlaceId
+from indexer.model import ChannelId, GuildId, Message, ModelId
 from indexer.ports import History
-from indexer.progress import Tally
+from indexer.progress import Progress
 from indexer.settings import Keep
 from indexer.store import channels, embeddings, guilds, messages
+from indexer.store.message_pictures import NewPlace
 
 log = logging.getLogger(__name__)
 
@@ -31,16 +32,16 @@ AGAIN_S = 60.0  # a channel is not looked into again before, whoever asks
 REMEMBERED = 4_096  # channels that are remembered for that
 
 
-class TakesPages(Protocol):
+class Takes(Protocol):
     """The part of the pipeline that is needed here."""
 
-    async def submit_page(self, page: Sequence[Message], fresh: Sequence[PlaceId], tally: Tally) -> None: ...
+    def submit(self, guild_id: GuildId, fresh: Sequence[NewPlace], progress: Progress) -> None: ...
 
 
 class OnDemand:
     """Takes in the newest pictures of channels that have none embedded."""
 
-    def __init__(self, db: Database, history: History, pipeline: TakesPages, model_id: ModelId, keep: Keep) -> None:
+    def __init__(self, db: Database, history: History, pipeline: Takes, model_id: ModelId, keep: Keep) -> None:
         self._db = db
         self._history = history
         self._pipeline = pipeline
@@ -63,14 +64,14 @@ class OnDemand:
             return False
         for channel_id in blank:
             self._looked.put(channel_id, True)
-        tally, asked_ms = Tally(guild_id), now_ms()
+        progress, asked_ms = Progress(guild_id), now_ms()
         with suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
                 page = await self._newest(blank)
-                await self._take(guild_id, page, tally, asked_ms)
-                await tally.settled()
-        log.info("guild %d: %d pictures taken in for a question", guild_id, tally.places_done)
-        return tally.places_done > tally.failed
+                await self._take(guild_id, page, progress, asked_ms)
+                await progress.settled()
+        log.info("guild %d: %d pictures taken in for a question", guild_id, progress.places_done)
+        return progress.places_done > progress.failed
 
     async def _newest(self, channel_ids: Sequence[ChannelId]) -> list[Message]:
         """The newest messages with pictures of all these channels, newest first; a channel that fails is left out."""
@@ -87,12 +88,13 @@ class OnDemand:
         shown = [message for task in pages for message in task.result() if message.pictures]
         return sorted(shown, key=lambda message: -message.id)[:PICTURES]
 
-    async def _take(self, guild_id: GuildId, page: Sequence[Message], tally: Tally, asked_ms: int) -> None:
+    async def _take(self, guild_id: GuildId, page: Sequence[Message], progress: Progress, asked_ms: int) -> None:
         async with self._db.transaction() as tx:
             if not page or not await guilds.has_consented(tx, guild_id):
                 return
-            open_ = {one for one in {message.channel_id for message in page} if not await channels.is_parked(tx, one)}
-            page = [message for message in page if message.channel_id in open_]
+            asked = {message.channel_id for message in page}
+            closed = {channel_id for channel_id in asked if await channels.is_parked(tx, channel_id)}
+            page = [message for message in page if message.channel_id not in closed]
             await messages.store(tx, page, keep=self._keep, seen_ms=asked_ms)
-            fresh = await embeddings.lacking(tx, self._model_id, [message.id for message in page], PICTURES)
-        await self._pipeline.submit_page(page, fresh, tally)
+            fresh = await embeddings.lacking(tx, self._model_id, page, PICTURES)
+        self._pipeline.submit(guild_id, fresh, progress)

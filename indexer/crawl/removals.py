@@ -1,4 +1,4 @@
-"""What takes something away: written down first, and repeated until it is stored, also after a kill.
+"""Deletions, opt-outs and edits that take something away: journalled first, repeated until stored, also after a kill.
 
 Discord tells of a deletion once. So whoever hears of one calls, as early as possible,
 
@@ -151,11 +151,11 @@ class Removals:
 
     async def settle(self, wanted: Callable[[Removal], bool]) -> None:
         """Carries out what is written down of `wanted`, before something that it must not meet. Raises RetryLater."""
-        for removal in [one for one in self._pending if wanted(one)]:
+        for removal in filter(wanted, self.pending):
             await self._perform(removal, None)
 
     async def repeat(self) -> None:
-        """Does what is left whenever there is some, until cancelled. Raises RetryLater where something stays left."""
+        """Carries out what is pending whenever there is some, until cancelled. Raises RetryLater where some remains."""
         while True:
             await self._left.wait()
             self._left.clear()
@@ -216,7 +216,7 @@ class Removals:
             channel = await channels.get(connection, channel_id)
             known = await channels.of_guild(connection, channel.guild_id) if channel is not None else []
         gone = 0
-        for going in [one.id for one in known if one.parent_id == channel_id] + [channel_id]:
+        for going in [thread.id for thread in known if thread.parent_id == channel_id] + [channel_id]:
             gone += await empty(self._db, channel_id=going)
         async with self._db.transaction() as tx:
             await channels.delete(tx, [channel_id])

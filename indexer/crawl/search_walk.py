@@ -1,10 +1,10 @@
-"""Sparse backfill: where few messages show a picture, Discord's own search finds those that do.
+"""Where few messages of a channel show a picture, Discord's own search finds those that do.
 
 A page of history brings 100 messages, a page of search 25 that match. So search needs fewer requests where less than
 one message in four shows a picture, and several times fewer where it is one in thirty. But Discord promises neither
-that its index is complete nor that it is there at all. Hence: a stretch of history that was searched is held against
-pages of real history from inside it, one of them from its longest silence; one picture that search did not know, and
-the channel is paged from there on.
+that its index is complete nor that it is there at all. So a stretch of history that was searched is compared with
+pages of history from inside it, one of them from its longest gap. If these show a picture that search did not find,
+the rest of the channel is read page by page.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from indexer.ports import PAGE, SearchableHistory, SearchPage
 
 SEARCH_PAGE = 25  # Discord's largest page of search
 
-# Together these find every message whose picture search can know of (the words of one ask for all of them). Pictures
-# with names or types of their own count as files there. Pictures in components are known to no word of Discord's.
+# Together these find every message whose picture search can know of; a message must have all words of a tuple. Pictures
+# with an unusual name or type count as files in search. No word of Discord's finds pictures in components.
 KINDS: tuple[tuple[str, ...], ...] = (
     ("image",),
     ("video",),
@@ -59,7 +59,7 @@ class Stretch:
 
 @dataclass(slots=True)
 class _Kind:
-    """How far one word was followed: everything it finds from `cursor` up is in hand."""
+    """How far the findings of one tuple of words were read: all from `cursor` up are known."""
 
     has: tuple[str, ...]
     cursor: int
@@ -122,8 +122,8 @@ class SearchWalk:
                 break
             await self._advance(behind)
         low = max(kind.cursor for kind in self._kinds)
-        ready = sorted((one for one in self._found if one >= low), reverse=True)
-        result = Stretch(tuple(self._found.pop(one) for one in ready), low, self._high)
+        ready = sorted((message_id for message_id in self._found if message_id >= low), reverse=True)
+        result = Stretch(tuple(self._found.pop(message_id) for message_id in ready), low, self._high)
         self._high = low - 1
         self._last = len(ready)
         self._shown += self._last
@@ -179,11 +179,11 @@ class SearchWalk:
 def sample_points(stretch: Stretch, count: int) -> list[MessageId]:
     """Where in a stretch to look at real history: pages that end there. `count` ≥ 1.
 
-    The first looks into the longest silence, which is how a hole in Discord's index looks; the others anywhere.
+    The first looks into the longest gap, since that is how a hole in Discord's index looks; the others anywhere.
     """
     ids = [stretch.high + 1, *(message.id for message in stretch.messages), stretch.low]
-    silences = [(above - below, above) for above, below in pairwise(ids)]
-    points = [MessageId(max(silences)[1])]
+    gaps = [(above - below, above) for above, below in pairwise(ids)]
+    points = [MessageId(max(gaps)[1])]
     points += [MessageId(random.randint(stretch.low + 1, stretch.high + 1)) for _ in range(count - 1)]
     return points
 

@@ -1,7 +1,7 @@
-"""The sweep: what was deleted or edited while nobody told us is found by looking again, slowly, oldest check first.
+"""The sweep finds what was deleted or edited while no event told of it: it looks again, slowly, oldest check first.
 
-Discord never repeats the deletions that a bot missed. So once in a while each stored message is held against a page of
-history: what is missing there is deleted here, what was edited is stored as it is now. One request checks every stored
+Discord never repeats the deletions that a bot missed. So once in a while each stored message is compared with a page of
+history. What is missing there is deleted here, what was edited is stored as it is now. One request checks every stored
 message of up to 100 that stand together.
 """
 
@@ -70,12 +70,13 @@ class Sweep:
     async def look(self) -> Swept | None:
         """Checks the page around the message that was checked the longest ago; None where everything is fresh.
 
-        Raises what kept the page from being checked. A page that fails for another reason than a passing one, or TRIES
-        times in a row, is stepped over: it comes again after a day.
+        Raises what kept the page from being checked. A page that fails TRIES times in a row, or once for a reason that
+        does not pass, is skipped for a day.
         """
         async with self._db.reader() as connection:
             consented = await guilds.consented(connection)
-            self._schedule = deque([one for one in self._schedule if one in consented] or consented)
+            waiting = [guild_id for guild_id in self._schedule if guild_id in consented]
+            self._schedule = deque(waiting or consented)
             due = None
             for _ in range(len(self._schedule)):
                 guild_id = self._schedule.popleft()
@@ -103,7 +104,7 @@ class Sweep:
         if passing and failures < TRIES:
             self._failures[message_id] = failures
             return
-        log.warning("channel %d: the page below message %d is stepped over for a day", channel_id, message_id)
+        log.warning("channel %d: the page below message %d is skipped for a day", channel_id, message_id)
         again_ms = now_ms() - self._again_ms + min(DAY_MS, self._again_ms // 2)
         async with self._db.transaction() as tx:
             page = await messages.newest(tx, channel_id, message_id, PAGE)
@@ -115,8 +116,8 @@ class Sweep:
             async with self._slots.hold(guild_id):
                 page = list(await self._history.page(channel_id, before=MessageId(message_id + 1)))
                 if not page:  # an empty page proves nothing
-                    one = await self._history.message(channel_id, message_id)
-                    page = [] if one is None else [one]
+                    message = await self._history.message(channel_id, message_id)
+                    page = [] if message is None else [message]
         except ChannelGone:
             async with self._db.transaction() as tx:
                 await channels.delete(tx, [channel_id])
@@ -133,12 +134,12 @@ class Sweep:
         low = min((*shown, message_id))
         async with self._db.transaction() as tx:
             stored = await messages.between(tx, channel_id, low, message_id)
-            gone = [one for one in stored if one not in shown]
+            gone = [stored_id for stored_id in stored if stored_id not in shown]
             if gone:
                 await messages.delete(tx, gone)
-            # Storing them again brings edits, and marks them as checked; new places wait for housekeeping.
+            # Storing them again brings edits and marks them as checked. Housekeeping takes up new places.
             await messages.store(tx, page, keep=self._keep, seen_ms=asked_ms)
             await messages.mark_checked(tx, stored, asked_ms)
         if gone:
-            log.info("channel %s: %d messages were deleted while nobody told us", channel_id, len(gone))
+            log.info("channel %s: %d messages were deleted and no event told of it", channel_id, len(gone))
         return Swept(len(stored), len(gone))

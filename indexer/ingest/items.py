@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from indexer.ingest.fair_queue import Lane
 from indexer.model import ChannelId, DecodedPicture, GuildId, MessageId, OriginId, PictureRef, PlaceId
-from indexer.progress import Tally
+from indexer.progress import Progress
+from indexer.store.message_pictures import NewPlace
 
 # Ranks of the lanes: what a member posted just now overtakes the backlog.
 LIVE, BACKLOG = 0, 1
@@ -16,7 +17,7 @@ LIVE, BACKLOG = 0, 1
 class Item:
     """A place whose picture is to be fetched, with a link that its origin gave when the item was made.
 
-    `attempts` counts its failures so far. `tally` belongs to who asked for it, None where nobody waits.
+    `attempts` counts its failures so far. `progress` is that of the run that asked for it, None where nobody waits.
     """
 
     place_id: PlaceId
@@ -27,7 +28,14 @@ class Item:
     ref: PictureRef
     lane: Lane
     attempts: int = 0
-    tally: Tally | None = None
+    progress: Progress | None = None
+
+    @classmethod
+    def of(cls, place: NewPlace, origin_id: OriginId, lane: Lane, progress: Progress) -> Item:
+        message = place.message
+        return cls(
+            place.id, message.guild_id, message.channel_id, message.id, origin_id, place.ref, lane, progress=progress
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
-"""What becomes of pictures, written down: embedded, known already, or failed with a reason and a next attempt.
+"""Stores what became of pictures: embedded, known already, or failed with a reason and a next attempt.
 
-Every method is one transaction, and ends the items it speaks of: their tallies count them, their claims are released.
+Every method is one transaction, and ends the items it speaks of: their progress counts them, their claims are released.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from indexer.store import embeddings, messages, pictures, places
 # on request.
 PLACE_BACKOFF = Backoff(tries=12, first_s=60.0, longest_s=86_400.0)
 
-# What a file's bytes are guilty of themselves: the same bytes are never opened again. The other reasons may be the
-# machine's fault or the network's.
+# Reasons that lie in the bytes of a file: the same bytes are never opened again. The cause of the others may be the
+# machine or the network.
 OF_THE_BYTES = frozenset(
     {Reason.EMPTY, Reason.NOT_A_PICTURE, Reason.VIDEO, Reason.DOCUMENT, Reason.CORRUPT, Reason.TRUNCATED,
      Reason.UNSUPPORTED, Reason.TOO_MANY_PIXELS, Reason.TOO_MANY_PARTS}
@@ -142,8 +142,8 @@ class Outcomes:
         if item.place_id not in self.claimed:
             return
         self.claimed.discard(item.place_id)
-        if item.tally is not None:
-            item.tally.withdrew(1)
+        if item.progress is not None:
+            item.progress.withdrew(1)
 
     def release(self, content: Content) -> None:
         """Ends a content's items without an outcome."""
@@ -168,8 +168,8 @@ class Outcomes:
         async with self._db.transaction() as tx:
             for item in items:
                 await places.failed(tx, item.place_id, reason, self._next_attempt(item.attempts, reason))
-                if item.tally is not None and reason in (Reason.UNREACHABLE, Reason.READERS_BUSY):
-                    item.tally.unreachable += 1
+                if item.progress is not None and reason in (Reason.UNREACHABLE, Reason.READERS_BUSY):
+                    item.progress.unreachable += 1
 
     def _next_attempt(self, attempts: int, reason: Reason) -> int | None:
         """When a place that failed `attempts` times before is due again (Unix milliseconds); None: not by itself."""
@@ -184,8 +184,8 @@ class Outcomes:
 
     def _end(self, item: Item, *, failed: bool = False) -> None:
         self.claimed.discard(item.place_id)
-        if item.tally is not None:
-            item.tally.finished(failed=failed)
+        if item.progress is not None:
+            item.progress.finished(failed=failed)
 
     def _forget(self, content: Content) -> None:
         if self._contents.get(content.sha256) is content:

@@ -1,4 +1,4 @@
-"""Places that an earlier run left pending, and failed ones that are due: taken up again with fresh links.
+"""Takes up places that an earlier run left pending, and failed ones that are due, with fresh links.
 
 Signed links are not stored, since they expire. So the origin of the messages is asked for them anew, a page at a time.
 A page of Discord also tells which of them are gone or edited.
@@ -21,7 +21,7 @@ from indexer.ingest.items import Item
 from indexer.ingest.outcomes import Outcomes
 from indexer.model import DISCORD, ChannelId, GuildId, Message, MessageId, ModelId, OriginId, PictureId, PlaceId
 from indexer.ports import History
-from indexer.progress import Tally
+from indexer.progress import Progress
 from indexer.settings import Keep
 from indexer.store import channels, embeddings, jobs, messages, places
 from indexer.store.places import PendingPlace
@@ -63,7 +63,7 @@ class PendingPlaces:
             working = await places.pending(connection, AT_ONCE, now_ms(), exclude=self._outcomes.claimed)
         return sorted({place.guild_id for place in working} - busy)
 
-    async def take_up(self, guild_id: GuildId, lane: Lane, tally: Tally | None) -> None:
+    async def take_up(self, guild_id: GuildId, lane: Lane, progress: Progress | None) -> None:
         """Hands every place of the guild that is due to the pipeline; waits while its lane is full.
 
         Places of channels that nobody answers for now are left as they are, for another time.
@@ -77,10 +77,10 @@ class PendingPlaces:
                 return
             source = _source(due[0])
             together = [place for place in due if _source(place) == source]
-            if await self._hand_over(together, lane, tally) is None:
+            if await self._hand_over(together, lane, progress) is None:
                 silent.update(place.place_id for place in together)
 
-    async def take_up_unembedded(self, guild_id: GuildId, lane: Lane, tally: Tally | None) -> bool:
+    async def take_up_unembedded(self, guild_id: GuildId, lane: Lane, progress: Progress | None) -> bool:
         """Hands over one place of each picture of the guild that has no embedding of the model in use.
 
         So an index grows anew after the model was changed. What the pipeline holds already is embedded anyway. False
@@ -102,11 +102,11 @@ class PendingPlaces:
             for found in by_source.values():
                 left: list[PendingPlace] | None = found
                 while left:
-                    left = await self._hand_over(left, lane, tally)
+                    left = await self._hand_over(left, lane, progress)
                 answered = answered and left is not None
 
     async def _hand_over(
-        self, due: Sequence[PendingPlace], lane: Lane, tally: Tally | None
+        self, due: Sequence[PendingPlace], lane: Lane, progress: Progress | None
     ) -> list[PendingPlace] | None:
         """Hands over those of one channel's places that one page of its origin shows; returns the others.
 
@@ -146,7 +146,7 @@ class PendingPlaces:
             ref = next((ref for ref in message.pictures if ref.link == place.link), None) if message else None
             if ref is not None:
                 where = (place.place_id, place.guild_id, place.channel_id, place.message_id, origin_id)
-                items.append(Item(*where, ref, lane, place.attempts, tally))
+                items.append(Item(*where, ref, lane, place.attempts, progress))
             else:  # an edit took it away, and `store` the place; if not, it must not come up at once again
                 await self._outcomes.postponed(place.place_id, place.attempts, Reason.GONE)
         await self._admit(items)

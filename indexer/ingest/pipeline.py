@@ -38,12 +38,13 @@ from indexer.ingest.fair_queue import FairQueue, Lane
 from indexer.ingest.items import BACKLOG, LIVE, Content, Item, Prepared
 from indexer.ingest.outcomes import Outcomes, mean_vector
 from indexer.ingest.pending import PendingPlaces
-from indexer.model import DISCORD, ChannelId, DecodedPicture, GuildId, Message, ModelId, OriginId, PlaceId, Vectors
+from indexer.model import DISCORD, ChannelId, DecodedPicture, GuildId, ModelId, OriginId, Vectors
 from indexer.ports import Encoder, Priority
-from indexer.progress import Progress, State, Tally
+from indexer.progress import Progress, State
 from indexer.sentence import Sentence
 from indexer.settings import Settings
-from indexer.store import embeddings, places
+from indexer.store import embeddings
+from indexer.store.message_pictures import NewPlace
 from indexer.supervisor import Faults, contained, plainest, supervised
 
 log = logging.getLogger(__name__)
@@ -98,7 +99,7 @@ class Pipeline:
             again_days=settings.crawl.sweep_again_days,
             busy=self.runs,
         )
-        self._tallies: dict[GuildId, Tally] = {}
+        self._runs: dict[GuildId, Progress] = {}
         self._running: set[GuildId] = set()
         self._group: asyncio.TaskGroup | None = None
         self._stages: list[asyncio.Task[None]] = []
@@ -149,7 +150,7 @@ class Pipeline:
             raise RuntimeError("enter the pipeline first: `async with pipeline:`")
         if guild_id in self._running:
             raise RuntimeError(f"server {guild_id} is being indexed already")
-        tally = self._tallies[guild_id] = Tally(guild_id)
+        progress = self._runs[guild_id] = Progress(guild_id)
         self._running.add(guild_id)
         lane = Lane(BACKLOG, guild_id)
         try:
@@ -159,74 +160,64 @@ class Pipeline:
                 Run(guild_id, only, origin_id),
                 self._settings.crawl,
                 self._slots,
-                tally,
-                lambda page, fresh: self._queue(page, fresh, lane, tally, origin_id),
+                progress,
+                lambda fresh: self._admit(_items(fresh, origin_id, lane, progress)),
             )
             async with asyncio.TaskGroup() as group:
                 if only is None or only:
                     group.create_task(reader.run())
-                taking_up = group.create_task(self._take_up(guild_id, lane, tally))
-            await tally.settled()
-            reached = taking_up.result() and tally.unreachable <= UNREACHED_SHARE * tally.places_done
+                taking_up = group.create_task(self._take_up(guild_id, lane, progress))
+            await progress.settled()
+            reached = taking_up.result() and progress.unreachable <= UNREACHED_SHARE * progress.places_done
             if only is None and reached and not reader.postponed:
                 async with self._db.transaction() as tx:
                     await embeddings.tried_all(tx, guild_id, self._model_id)
-            tally.state = State.INCOMPLETE if reader.postponed else State.DONE
+            progress.state = State.INCOMPLETE if reader.postponed else State.DONE
             if reader.postponed:
-                tally.reason = Sentence("job-incomplete", {"channels": len(reader.postponed)})
+                progress.reason = Sentence("job-incomplete", {"channels": len(reader.postponed)})
         except asyncio.CancelledError:
-            tally.state = State.CANCELLED
+            progress.state = State.CANCELLED
             raise
         except BaseExceptionGroup as group_error:
-            tally.state = State.FAILED
+            progress.state = State.FAILED
             error = plainest(group_error)
-            tally.reason = error.sentence if isinstance(error, Told) else None
+            progress.reason = error.sentence if isinstance(error, Told) else None
             raise error from group_error
         finally:
             for item in self._links.drop(lane):
                 self._outcomes.withdraw(item)
             self._running.discard(guild_id)
-            tally.ended_ms = now_ms()
-        return tally.snapshot()
+            progress.ended_ms = now_ms()
+        return progress
 
     def progress(self, guild_id: GuildId) -> Progress | None:
         """How far the guild's run is, or how its last one ended; None where there was none since the start."""
-        tally = self._tallies.get(guild_id)
-        if tally is None:
+        progress = self._runs.get(guild_id)
+        if progress is None:
             return None
-        progress = tally.snapshot()
-        if progress.state is State.RUNNING and (reason := self._db.room.reason) is not None:
-            return replace(progress, reason=reason)
-        return progress
+        resting = self._db.room.reason if progress.state is State.RUNNING else None
+        return replace(progress, reason=resting or progress.reason)
 
     def runs(self, guild_id: GuildId) -> bool:
         """Whether the guild is being indexed now."""
         return guild_id in self._running
 
-    async def submit(self, message: Message, fresh: Sequence[PlaceId]) -> None:
-        """Takes a live message's new places to the front of the queue.
+    def submit(self, guild_id: GuildId, fresh: Sequence[NewPlace], progress: Progress | None = None) -> None:
+        """Takes places of live messages to the front of the queue; `progress` counts them and what becomes of them.
 
         Never waits for room: what does not fit stays pending and is taken up by housekeeping.
         """
-        await self.submit_page([message], fresh, Tally(message.guild_id))
-
-    async def submit_page(self, page: Sequence[Message], fresh: Sequence[PlaceId], tally: Tally) -> None:
-        """The same for several messages of one guild; `tally` counts what was taken, and what became of it."""
-        for item in await self._items(page, fresh, Lane(LIVE, tally.guild_id), tally, DISCORD):
+        progress = progress or Progress(guild_id)
+        for item in _items(fresh, DISCORD, Lane(LIVE, guild_id), progress):
             if self._outcomes.claim(item.place_id):
-                tally.began()
+                progress.began()
                 if not self._links.offer(item.lane, item):
                     self._outcomes.withdraw(item)
 
-    async def _take_up(self, guild_id: GuildId, lane: Lane, tally: Tally) -> bool:
+    async def _take_up(self, guild_id: GuildId, lane: Lane, progress: Progress) -> bool:
         """Whether every picture that has no embedding of the model in use could be asked for."""
-        await self._pending_places.take_up(guild_id, lane, tally)
-        return await self._pending_places.take_up_unembedded(guild_id, lane, tally)
-
-    async def _queue(
-        self, page: Sequence[Message], fresh: Sequence[PlaceId], lane: Lane, tally: Tally, origin_id: OriginId
-    ) -> None:
-        await self._admit(await self._items(page, fresh, lane, tally, origin_id))
+        await self._pending_places.take_up(guild_id, lane, progress)
+        return await self._pending_places.take_up_unembedded(guild_id, lane, progress)
 
     async def _admit(self, items: Sequence[Item]) -> None:
         """Puts items into their lane, waiting for room. Those whose place another item has already are left out.
@@ -235,8 +226,8 @@ class Pipeline:
         """
         mine = [item for item in items if self._outcomes.claim(item.place_id)]
         for item in mine:
-            if item.tally is not None:
-                item.tally.began()
+            if item.progress is not None:
+                item.progress.began()
         for number, item in enumerate(mine):
             try:
                 await self._links.put(item.lane, item)
@@ -244,22 +235,6 @@ class Pipeline:
                 for left in mine[number:]:
                     self._outcomes.withdraw(left)
                 raise
-
-    async def _items(
-        self, page: Sequence[Message], fresh: Sequence[PlaceId], lane: Lane, tally: Tally | None, origin_id: OriginId
-    ) -> list[Item]:
-        """Items for stored places, with the links of the messages at hand; newest message first."""
-        if not fresh:
-            return []
-        async with self._db.reader() as connection:
-            details = await places.describe(connection, fresh)
-        refs = {(message.id, ref.link): ref for message in page for ref in message.pictures}
-        items = [
-            Item(detail.place_id, detail.guild_id, detail.channel_id, detail.message_id, origin_id, ref, lane, 0, tally)
-            for detail in details.values()
-            if (ref := refs.get((detail.message_id, detail.link))) is not None
-        ]
-        return sorted(items, key=lambda item: (-item.message_id, item.ref.ordinal))
 
     async def _prepare_forever(self) -> None:
         while True:
@@ -361,6 +336,12 @@ class Pipeline:
                 if guild_id not in self._running:
                     with contained("housekeeping", self._faults):  # one guild's trouble is not the next one's
                         await self._pending_places.take_up(guild_id, Lane(BACKLOG, guild_id), None)
+
+
+def _items(fresh: Sequence[NewPlace], origin_id: OriginId, lane: Lane, progress: Progress) -> list[Item]:
+    """The newest message first."""
+    newest_first = sorted(fresh, key=lambda place: (-place.message.id, place.ref.ordinal))
+    return [Item.of(place, origin_id, lane, progress) for place in newest_first]
 
 
 def _reason(error: Exception, item: Item) -> Reason:

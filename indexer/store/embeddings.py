@@ -8,7 +8,8 @@ import aiosqlite
 import numpy as np
 
 from indexer.database.database import as_json, first
-from indexer.model import ChannelId, GuildId, MessageId, ModelId, ModelSpec, PictureId, PlaceId, Vectors
+from indexer.model import ChannelId, GuildId, Message, ModelId, ModelSpec, PictureId, Vectors
+from indexer.store.message_pictures import NewPlace, joined
 
 _FLOAT16 = np.dtype("<f2")
 _LENGTH_TOLERANCE = 1e-2  # a unit vector of any precision a model runs in; far from what is not normalised at all
@@ -125,16 +126,17 @@ async def blank_channels(
 
 
 async def lacking(
-    connection: aiosqlite.Connection, model_id: ModelId, message_ids: Collection[MessageId], limit: int
-) -> list[PlaceId]:
+    connection: aiosqlite.Connection, model_id: ModelId, messages: Collection[Message], limit: int
+) -> tuple[NewPlace, ...]:
     """Places of these messages whose picture has no embedding of this model and has not failed, newest first."""
     rows = await connection.execute_fetchall(
-        "SELECT place_id FROM places p WHERE message_id IN (SELECT value FROM json_each(?)) AND state != 'failed'"
+        "SELECT place_id, message_id, ordinal, link FROM places p"
+        " WHERE message_id IN (SELECT value FROM json_each(?)) AND state != 'failed'"
         " AND NOT EXISTS (SELECT 1 FROM embeddings e WHERE e.picture_id = p.picture_id AND e.model_id = ?)"
         " ORDER BY message_id DESC, ordinal LIMIT ?",
-        (as_json(message_ids), model_id, limit),
+        (as_json(message.id for message in messages), model_id, limit),
     )
-    return [PlaceId(place_id) for (place_id,) in rows]
+    return joined([tuple(row) for row in rows], messages)
 
 
 async def vector(connection: aiosqlite.Connection, model_id: ModelId, picture_id: PictureId) -> Vectors | None:

@@ -7,7 +7,7 @@ from collections.abc import Collection
 import aiosqlite
 
 from indexer.clock import now_ms
-from indexer.database.database import as_json, first, now_ms
+from indexer.database.database import as_json, first
 from indexer.model import DISCORD, Guild, GuildId, OriginId
 
 

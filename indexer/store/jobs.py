@@ -11,7 +11,7 @@ from typing import Any
 import aiosqlite
 
 from indexer.clock import now_ms
-from indexer.database.database import first, now_ms
+from indexer.database.database import first
 from indexer.model import DISCORD, ChannelId, GuildId, JobId, MessageId, OriginId, UserId
 from indexer.sentence import Sentence
 

@@ -6,15 +6,35 @@ Part of `messages.store`; what happens to a place afterwards (fetched, failed, d
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import aiosqlite
 
 from indexer.database.database import as_json
-from indexer.model import NO_FLAGS, GuildId, Message, MessageId, PictureRef, PlaceFlag
+from indexer.model import NO_FLAGS, GuildId, Message, MessageId, PictureRef, PlaceFlag, PlaceId
 
 _DESCRIPTION = "source, file_name, alt_text, content_type, byte_count, width, height, flags"
+
+
+@dataclass(frozen=True, slots=True)
+class NewPlace:
+    """A place whose picture is to be fetched, with the links that its message has now."""
+
+    id: PlaceId
+    message: Message
+    ref: PictureRef
+
+
+def joined(places: Collection[tuple[Any, ...]], messages: Collection[Message]) -> tuple[NewPlace, ...]:
+    """Rows of (place, message, ordinal, link) as new places, in order; without those that `messages` do not show."""
+    shown = {(message.id, ref.ordinal, ref.link): (message, ref) for message in messages for ref in message.pictures}
+    return tuple(
+        NewPlace(PlaceId(place_id), *shown[message_id, ordinal, link])
+        for place_id, message_id, ordinal, link in places
+        if (message_id, ordinal, link) in shown
+    )
 
 
 async def insert(tx: aiosqlite.Connection, places: Sequence[tuple[MessageId, GuildId, PictureRef]]) -> None:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import aiosqlite
 
 from indexer.database.database import as_json, first
-from indexer.model import DISCORD, ChannelId, GuildId, Message, MessageId, OriginId, PlaceId, UserId
+from indexer.model import DISCORD, ChannelId, GuildId, Message, MessageId, OriginId, UserId
 from indexer.settings import Keep
 from indexer.store import message_pictures
+from indexer.store.message_pictures import NewPlace
 
 _DELETE = "DELETE FROM messages WHERE message_id IN (SELECT value FROM json_each(?))"
 
@@ -26,7 +27,7 @@ class Stored:
 
     new_messages: int = 0
     changed: int = 0
-    new_places: tuple[PlaceId, ...] = ()
+    new_places: tuple[NewPlace, ...] = ()
     refused: int = 0
 
 
@@ -81,11 +82,13 @@ async def store(
     if lost:
         await tx.execute_fetchall(_DELETE, (as_json(lost),))
     assert newest is not None
-    rows = await tx.execute_fetchall("SELECT place_id FROM places WHERE place_id > ? ORDER BY place_id", newest)
+    made = await tx.execute_fetchall(
+        "SELECT place_id, message_id, ordinal, link FROM places WHERE place_id > ? ORDER BY place_id", newest
+    )
     return Stored(
         new_messages=len(new),
         changed=changed + len(lost),
-        new_places=tuple(PlaceId(place_id) for (place_id,) in rows),
+        new_places=message_pictures.joined([tuple(row) for row in made], kept),
         refused=len(refused) + len(bare) - len(lost),
     )
 
@@ -149,6 +152,14 @@ async def mark_checked(tx: aiosqlite.Connection, message_ids: Collection[Message
     )
 
 
+async def mark_unchecked(tx: aiosqlite.Connection, message_ids: Collection[MessageId]) -> None:
+    """Those of these messages that are stored count as never checked: they come first in `oldest_checked`."""
+    await tx.execute_fetchall(
+        "UPDATE messages SET checked_ms = 0 WHERE message_id IN (SELECT value FROM json_each(?))",
+        (as_json(message_ids),),
+    )
+
+
 async def oldest_checked(
     connection: aiosqlite.Connection, guild_id: GuildId, before_ms: int, limit: int
 ) -> list[tuple[ChannelId, MessageId]]:
@@ -190,6 +201,12 @@ async def of_archives(connection: aiosqlite.Connection, message_ids: Collection[
     """Those of these messages that an archive has told, and Discord not yet."""
     sql = "SELECT message_id FROM messages WHERE origin_id != 0 AND message_id IN (SELECT value FROM json_each(?))"
     return {MessageId(message_id) for message_id in await _ids(connection, sql, message_ids)}
+
+
+async def bots(connection: aiosqlite.Connection) -> list[UserId]:
+    """The authors of stored messages that are known to be bots or webhooks."""
+    rows = await connection.execute_fetchall("SELECT user_id FROM users WHERE bot = 1")
+    return [UserId(user_id) for (user_id,) in rows]
 
 
 async def channel_of(connection: aiosqlite.Connection, message_id: MessageId) -> ChannelId | None:
@@ -326,8 +343,10 @@ async def _update(
 
 async def _name_authors(tx: aiosqlite.Connection, messages: Sequence[Message]) -> None:
     """Messages come oldest first, so an author's newest name stays."""
+    authors = {message.author_id: (message.author_id, message.author_name, message.by_bot) for message in messages}
     await tx.executemany(
-        "INSERT INTO users (user_id, name) VALUES (?, ?)"
-        " ON CONFLICT (user_id) DO UPDATE SET name = excluded.name WHERE name != excluded.name",
-        list({message.author_id: message.author_name for message in messages}.items()),
+        "INSERT INTO users (user_id, name, bot) VALUES (?, ?, ?)"
+        " ON CONFLICT (user_id) DO UPDATE SET name = excluded.name, bot = excluded.bot"
+        " WHERE name != excluded.name OR bot IS NOT excluded.bot",
+        list(authors.values()),
     )

@@ -185,14 +185,6 @@ async def describe(connection: aiosqlite.Connection, place_ids: Collection[Place
     return {detail.place_id: detail for detail in details}
 
 
-async def of_message(connection: aiosqlite.Connection, message_id: MessageId) -> list[PlaceId]:
-    """The places of a message, in its order."""
-    rows = await connection.execute_fetchall(
-        "SELECT place_id FROM places WHERE message_id = ? ORDER BY ordinal", (message_id,)
-    )
-    return [PlaceId(place_id) for (place_id,) in rows]
-
-
 async def showing(
     connection: aiosqlite.Connection, picture_ids: Collection[PictureId]
 ) -> dict[PictureId, PendingPlace]:

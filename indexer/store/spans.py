@@ -25,20 +25,6 @@ def merged(spans: Iterable[Span]) -> list[Span]:
     return result
 
 
-def gaps(spans: Iterable[Span], low: int, high: int) -> list[Span]:
-    """What of low…high no span covers, ascending."""
-    result: list[Span] = []
-    for first, last in merged(spans):
-        if last < low or first > high:
-            continue
-        if first > low:
-            result.append((low, first - 1))
-        low = last + 1
-    if low <= high:
-        result.append((low, high))
-    return result
-
-
 async def cover(
     tx: aiosqlite.Connection, channel_id: ChannelId, low: int, high: int, origin_id: OriginId = DISCORD
 ) -> None:
@@ -81,8 +67,3 @@ async def of_guild(connection: aiosqlite.Connection, guild_id: GuildId) -> dict[
     for channel_id, low, high in rows:
         result.setdefault(ChannelId(channel_id), []).append((low, high))
     return result
-
-
-async def forget(tx: aiosqlite.Connection, channel_id: ChannelId) -> None:
-    """Nothing of the channel counts as read any more, from whatever origin: the next crawl reads it all again."""
-    await tx.execute_fetchall("DELETE FROM spans WHERE channel_id = ?", (channel_id,))

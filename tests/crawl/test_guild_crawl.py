@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,10 +15,11 @@ from indexer.crawl import guild_crawl
 from indexer.errors import ChannelClosed, ChannelGone
 from indexer.fair_semaphore import FairSemaphore
 from indexer.model import ChannelId, ChannelKind, GuildId, Message, MessageId, PlaceId
-from indexer.progress import Progress, State, Tally
+from indexer.progress import Progress, State
 from indexer.sentence import Sentence
 from indexer.settings import CrawlSettings
 from indexer.store import channels, messages, spans
+from indexer.store.message_pictures import NewPlace
 from tests.worlds.picture_files import picture
 from tests.worlds.pipeline_world import GUILD, World, busy, open_world
 from tests.worlds.waiting import until
@@ -34,9 +35,9 @@ async def read(
     world: World, *, concurrency: int = 3, only: set[int] | None = None, keep: str = "all", tries: int = 6
 ) -> tuple[Progress, guild_crawl.GuildCrawl]:
     """Crawls without the pipeline's other stages."""
-    tally = Tally(GUILD)
+    progress = Progress(GUILD)
 
-    async def sink(page: object, fresh: object) -> None:
+    async def sink(fresh: object) -> None:
         await asyncio.sleep(0)
 
     reader = guild_crawl.GuildCrawl(
@@ -45,12 +46,12 @@ async def read(
         guild_crawl.Run(GUILD, None if only is None else frozenset(map(ChannelId, only))),
         CrawlSettings(messages=keep, concurrency=concurrency),
         FairSemaphore(concurrency),
-        tally,
+        progress,
         sink,
         guild_crawl.Waits(Backoff(tries, 0.001, 0.01), confirm_s=0.01),
     )
     await reader.run()
-    return tally.snapshot(), reader
+    return progress, reader
 
 
 async def stored(world: World, channel: int | None = None) -> int:
@@ -97,7 +98,7 @@ async def test_a_gap_between_two_spans_is_filled_and_nothing_else(world: World) 
     await read(world)
     ids = sorted(world.history.messages[ChannelId(1)])
     async with world.db.transaction() as tx:
-        await spans.forget(tx, ChannelId(1))
+        await tx.execute_fetchall("DELETE FROM spans")
         await spans.cover(tx, ChannelId(1), 0, ids[400])
         await spans.cover(tx, ChannelId(1), ids[600], ids[999])
         await tx.execute_fetchall("DELETE FROM messages WHERE message_id > ? AND message_id < ?", (ids[400], ids[600]))
@@ -253,14 +254,13 @@ async def test_new_places_reach_the_sink_only_after_they_are_stored(world: World
     world.history.post(1, 1, world.cdn.add("a.png", picture(1)))
     found: list[PlaceId] = []
 
-    async def sink(page: object, fresh: object) -> None:
-        assert isinstance(fresh, tuple)
+    async def sink(fresh: Sequence[NewPlace]) -> None:
         for place in fresh:
-            assert await world.count("SELECT count(*) FROM places WHERE place_id = ?", place) == 1
-        found.extend(fresh)
+            assert await world.count("SELECT count(*) FROM places WHERE place_id = ?", place.id) == 1
+        found.extend(place.id for place in fresh)
 
     reader = guild_crawl.GuildCrawl(
-        world.db, world.history, guild_crawl.Run(GUILD), CrawlSettings(), FairSemaphore(1), Tally(GUILD), sink
+        world.db, world.history, guild_crawl.Run(GUILD), CrawlSettings(), FairSemaphore(1), Progress(GUILD), sink
     )
     await reader.run()
     assert len(found) == 1

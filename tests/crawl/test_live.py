@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from indexer.crawl.live import Live
-from indexer.crawl.removals import OptedOut
+from indexer.crawl.removals import GuildLeft, OptedOut
 from indexer.ingest import pipeline
 from indexer.model import Channel, ChannelId, ChannelKind, GuildId, Message, UserId
 from indexer.sentence import Sentence
@@ -150,7 +150,7 @@ async def test_age_restriction_reaches_the_threads_of_a_channel(world: World, li
 async def test_a_guild_that_removes_the_bot_is_forgotten(world: World, live: Live, channel: Channel) -> None:
     await live.on_message(shown(world, world.history.post(1, 1, world.cdn.add("a.png", picture(1)))), channel)
     await embedded(world, 1)
-    await live.on_guild_leave(GUILD)
+    await world.removals.carry_out(GuildLeft(GUILD))
     for table in ("guilds", "channels", "messages", "pictures", "embeddings", "users"):
         assert await world.count(f"SELECT count(*) FROM {table}") == 0, table
 

@@ -35,7 +35,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 class Nobody:
     """Takes no pictures: these tests embed none."""
 
-    async def submit(self, *_: object) -> None: ...
+    def submit(self, *_: object) -> None: ...
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ async def fill(database: Database) -> None:
             stored = await messages.store(tx, page, keep="pictures", seen_ms=0)
             if start == 501:
                 picture_id = await pictures.add(tx, decoded("a"))
-                await places.attach(tx, stored.new_places[-1], picture_id)
+                await places.attach(tx, stored.new_places[-1].id, picture_id)
                 await embeddings.add(tx, model_id, [(picture_id, vector(1))])
                 await picture_texts.put(tx, picture_id, "ocr", f"a {SHOWN} swims")
 

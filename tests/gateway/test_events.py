@@ -9,6 +9,7 @@ import pytest
 
 from bot.config.loader import Config
 from bot.gateway import guild_queue
+from indexer.crawl.live import Live
 from indexer.errors import StorageError
 from indexer.settings import IndexSettings
 from sandbox.permissions import Permission
@@ -151,22 +152,38 @@ async def test_a_flood_that_the_queue_cannot_hold_is_read_afterwards(
         await bot.embedded(38)
 
 
+async def test_an_edit_that_the_queue_cannot_hold_is_read_next_by_the_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = town()
+
+    def sweeping(config: Config) -> Config:
+        crawl = replace(config.settings.crawl, start="auto", sweep_per_minute=300.0)  # nothing is due for a week
+        return replace(config, settings=replace(config.settings, crawl=crawl))
+
+    async with running(place.world, tmp_path, sweeping) as bot:
+        await bot.indexed(place.guild)
+        monkeypatch.setattr(guild_queue, "QUEUED", 0)
+        message = next(iter(place.pictures.messages()))
+        bot.person(place.member).edit(message, "without", files=[])
+        await bot.embedded(7)
+
+
 async def test_an_event_that_fails_is_logged_and_the_next_one_is_heard(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     place = town()
     async with indexed(place, tmp_path) as bot:
 
-        def broken(*_: object) -> None:
-            raise RuntimeError("a payload from the future")
+        async def broken(*_: object) -> None:
+            raise RuntimeError("an event from the future")
+
+        async def logged() -> bool:
+            return "an event from the future" in caplog.text
 
         with monkeypatch.context() as patch:
-            patch.setattr(bot.client.history, "parse", broken)
-            place.pictures.post(place.member.user, "unparsed", files=[noise(90)])
-            await until(lambda: _logged(caplog))
-        place.pictures.post(place.member.user, "parsed", files=[noise(91)])
+            patch.setattr(Live, "on_message", broken)
+            place.pictures.post(place.member.user, "not stored", files=[noise(90)])
+            await until(logged)
+        place.pictures.post(place.member.user, "stored", files=[noise(91)])
         await bot.embedded(9)
-
-
-async def _logged(caplog: pytest.LogCaptureFixture) -> bool:
-    return "a payload from the future" in caplog.text

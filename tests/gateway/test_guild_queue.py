@@ -13,7 +13,7 @@ from bot.gateway import guild_queue
 from bot.gateway.guild_queue import GuildQueues
 from indexer.database import database
 from indexer.errors import RetryLater, StorageError
-from indexer.model import GuildId
+from indexer.model import GuildId, MessageId
 from indexer.service import Service
 from indexer.supervisor import Faults
 from tests.worlds.running_bot import indexed, noise, town
@@ -29,9 +29,9 @@ class Index:
         self.done: list[object] = []
         self.busy = busy
 
-    async def read_again(self, guild_id: GuildId) -> None:
+    async def read_again(self, guild_id: GuildId, edited: frozenset[MessageId]) -> None:
         self._free()
-        self.done.append(("read again", guild_id))
+        self.done.append(("read again", guild_id, *sorted(edited)))
 
     def event(self, name: str) -> Callable[[], Awaitable[None]]:
         async def work() -> None:
@@ -92,6 +92,29 @@ async def test_what_finds_no_room_is_read_again_and_deletions_always_find_room(m
         "channel gone",
         ("read again", A),
     ]
+
+
+async def test_the_messages_of_edits_that_found_no_room_are_remembered_up_to_a_bound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(guild_queue, "QUEUED", 1)
+    monkeypatch.setattr(guild_queue, "MISSED_EDITS", 2)
+    index = Index()
+    async with open_queues(index) as queues:
+        for number in range(5):
+            queues.offer(A, index.event(f"edit {number}"), MessageId(number))
+        await queues.settled()
+        queues.offer(A, index.event("edit 9"), MessageId(9))
+        await queues.settled()
+    assert index.done == ["edit 0", ("read again", A, 1, 2), "edit 9"]
+
+
+async def test_an_edit_that_meets_a_busy_database_is_remembered() -> None:
+    index = Index(busy=1)
+    async with open_queues(index) as queues:
+        queues.offer(A, index.event("edit"), MessageId(7))
+        await queues.settled()
+    assert index.done == [("read again", A, 7)]
 
 
 async def test_all_guilds_together_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -165,7 +165,7 @@ async def store_as_before(bot: Running, place: Town, message_id: int) -> None:
     async with bot.service.db.transaction() as tx:
         kept = await messages.store(tx, [message], keep="pictures", seen_ms=1)
         picture_id = await pictures.add(tx, decoded("old"))
-        assert await places.attach(tx, kept.new_places[0], picture_id)
+        assert await places.attach(tx, kept.new_places[0].id, picture_id)
         await embeddings.add(tx, bot.service.model_id, [(picture_id, vector(1, 32))])
 
 
@@ -187,12 +187,12 @@ async def test_other_bots_are_indexed_unless_that_is_switched_off(tmp_path: Path
         async with indexed(place, tmp_path / "all", sandbox) as bot:
             assert await stored(bot, old.id)
         async with running(sandbox, tmp_path / "all", without_bots) as bot:
-            old.edit("of a bot, edited", files=[noise(41)])
 
             async def gone() -> bool:
                 return not await stored(bot, old.id)
 
             await until(gone)
+            assert (await bot.service.status()).total.embeddings == 8
         async with running(sandbox, tmp_path / "none", without_bots) as bot:
             await bot.indexed(place.guild)
             place.talk.post(robot, "and live", files=[noise(42)])

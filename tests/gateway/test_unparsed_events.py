@@ -11,6 +11,7 @@ import pytest
 
 from bot.config.loader import LogSettings
 from bot.observability.log import logging_to
+from sandbox.server import open_sandbox
 from sandbox.world import ChannelKind
 from tests.worlds.running_bot import Running, indexed, noise, running, town
 from tests.worlds.waiting import until
@@ -60,6 +61,27 @@ async def test_a_message_whose_event_could_not_be_parsed_is_found_by_reading_aga
         parse["MESSAGE_CREATE"] = broken
         bot.person(place.member).post(place.pictures.id, "unread", files=[noise(51)])
         await bot.embedded(9)
+
+
+@pytest.mark.parametrize("field", ["session_id", "user"])  # read by discord.py's connection, and by its parser
+async def test_a_ready_that_cannot_be_parsed_is_counted_and_the_shard_connects_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, field: str
+) -> None:
+    place = town()
+    async with open_sandbox(place.world) as sandbox:
+        whole, missing = sandbox.gateway._ready, [field]
+
+        def ready(*of: Any) -> Any:
+            payload = whole(*of)
+            while missing:
+                del payload[missing.pop()]
+            return payload
+
+        monkeypatch.setattr(sandbox.gateway, "_ready", ready)
+        async with running(sandbox, tmp_path) as bot:
+            assert bot.client.beat().unparsed_events == 1
+            assert sandbox.gateway.identified == 2
+            assert "/similar" in (await bot.person(place.member).slash(place.talk.id, "help")).content
 
 
 @pytest.mark.parametrize("kind", [ChannelKind.FORUM, ChannelKind.VOICE, ChannelKind.CATEGORY, ChannelKind.TEXT])

@@ -15,7 +15,7 @@ from indexer.ingest import pending
 from indexer.model import DISCORD, ChannelId, MessageId, Origin, OriginId, PictureRef
 from indexer.ports import History
 from indexer.progress import State
-from indexer.store import guilds, messages, origins, places, spans
+from indexer.store import channels, guilds, messages, origins, places, spans
 from tests.worlds.pipeline_world import GUILD, FakeHistory, World, open_world, picture, until
 
 
@@ -92,7 +92,7 @@ async def test_what_an_import_left_is_taken_up_again_from_the_archive(archived: 
     post = archive.post(1, 60, "media/a.png")
     archive.files["media/a.png"] = picture(1)
     async with world.db.transaction() as tx:  # as a kill right after the page was stored leaves it
-        await guild_crawl.channels.upsert(tx, [replace(archive.listed[ChannelId(1)], origin_id=archived.origin_id)])
+        await channels.upsert(tx, [replace(archive.listed[ChannelId(1)], origin_id=archived.origin_id)])
         await messages.store(tx, [post], keep="pictures", seen_ms=1, origin_id=archived.origin_id)
         await spans.cover(tx, ChannelId(1), 0, post.id, archived.origin_id)
     async with world.pipeline(histories=archived.alone) as running:
@@ -179,7 +179,7 @@ async def test_places_of_discord_wait_while_there_is_no_connection(archived: Arc
     world.history.channel(1)
     post = world.history.post(1, 60, world.cdn.add("a.png", picture(1)))
     async with world.db.transaction() as tx:
-        await guild_crawl.channels.upsert(tx, list(world.history.listed.values()))
+        await channels.upsert(tx, list(world.history.listed.values()))
         await messages.store(tx, [post], keep="pictures", seen_ms=1)
     archived.archive.channel(2)
     async with world.pipeline(histories=archived.alone) as running:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from bot.config.loader import load
-from bot.gateway.client import invitation
+from bot.gateway.refusals import invitation
 from sandbox.demo.bad_files import HUGE_PX, bad_files
 from sandbox.demo.bot import config_text, environment
 from sandbox.demo.contact_sheet import Row, Shown, contact_sheet

@@ -29,7 +29,7 @@ async def show(tx: aiosqlite.Connection, number: int) -> PictureId:
     """A message that shows a picture of its own."""
     stored = await messages.store(tx, [message(number, picture())], keep="pictures", seen_ms=0)
     picture_id = await pictures.add(tx, decoded(str(number)))
-    await places.attach(tx, stored.new_places[0], picture_id)
+    await places.attach(tx, stored.new_places[0].id, picture_id)
     return picture_id
 
 
@@ -74,7 +74,7 @@ async def test_missing_ones_are_ready_pictures_newest_first_page_by_page(tx: aio
     model_id = await embeddings.model_id(tx, MODEL)
     ids = [await show(tx, number) for number in range(1, 6)]
     stored = await messages.store(tx, [message(9, picture())], keep="pictures", seen_ms=0)
-    await places.attach(tx, stored.new_places[0], await pictures.add_rejected(tx, bytes(32), 1, Reason.EMPTY))
+    await places.attach(tx, stored.new_places[0].id, await pictures.add_rejected(tx, bytes(32), 1, Reason.EMPTY))
     await embeddings.add(tx, model_id, [(ids[3], vector(4))])
     assert await embeddings.missing(tx, model_id, 2) == [ids[4], ids[2]]
     assert await embeddings.missing(tx, model_id, 2, below=ids[2]) == [ids[1], ids[0]]

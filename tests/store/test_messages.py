@@ -8,8 +8,9 @@ import aiosqlite
 import pytest
 
 from indexer.database.database import Database, first
-from indexer.model import ChannelId, GuildId, MessageId, PlaceFlag, PlaceId, UserId
+from indexer.model import ChannelId, GuildId, MessageId, PlaceFlag, UserId
 from indexer.sentence import Sentence
+from indexer.settings import Keep
 from indexer.store import channels, guilds, messages, opt_outs, pictures, places
 from indexer.store.messages import Stored
 from tests.worlds.records import AUTHOR, CHANNEL, GUILD, channel, count, decoded, matching, message, picture, settle
@@ -29,8 +30,8 @@ async def tx(database: Database) -> AsyncIterator[aiosqlite.Connection]:
 
 async def show(tx: aiosqlite.Connection, stored: Stored, *contents: str) -> None:
     """Attaches a picture of that content to each new place, in order."""
-    for place_id, content in zip(stored.new_places, contents, strict=True):
-        assert await places.attach(tx, place_id, await pictures.add(tx, decoded(content)))
+    for place, content in zip(stored.new_places, contents, strict=True):
+        assert await places.attach(tx, place.id, await pictures.add(tx, decoded(content)))
 
 
 async def rows(tx: aiosqlite.Connection) -> list[tuple[int, int, str, str]]:
@@ -47,7 +48,7 @@ async def test_a_page_is_stored_with_words_authors_and_places(tx: aiosqlite.Conn
     stored = await messages.store(tx, page, keep="pictures", seen_ms=5)
 
     assert (stored.new_messages, stored.changed, stored.refused) == (2, 0, 0)
-    assert len(stored.new_places) == 3
+    assert [(place.message.id, place.ref.link) for place in stored.new_places] == [(1, C), (2, A), (2, B)]
     assert await rows(tx) == [(1, 0, C, "pending"), (2, 0, A, "pending"), (2, 1, B, "pending")]
     assert await matching(tx, "lake") == {2}
     assert await matching(tx, '"red boat"') == {2}
@@ -141,12 +142,12 @@ async def test_an_embed_that_arrives_later_without_an_edit_is_stored(tx: aiosqli
 async def test_an_edit_of_what_is_said_about_a_picture_is_stored(tx: aiosqlite.Connection) -> None:
     stored = await messages.store(tx, [message(1, picture(A))], keep="pictures", seen_ms=5)
     animated = await pictures.add(tx, decoded("a", frame_count=9))
-    await places.attach(tx, stored.new_places[0], animated)
+    await places.attach(tx, stored.new_places[0].id, animated)
 
     edit = message(1, picture(A, alt_text="a heron", flags=PlaceFlag.SPOILER), edited_ms=9)
     assert (await messages.store(tx, [edit], keep="pictures", seen_ms=6)).changed == 1
 
-    detail = (await places.describe(tx, stored.new_places))[stored.new_places[0]]
+    ((_, detail),) = (await places.describe(tx, [stored.new_places[0].id])).items()
     assert detail.alt_text == "a heron"
     assert detail.flags == PlaceFlag.SPOILER | PlaceFlag.ANIMATED  # what decoding found stays
     assert await messages.store(tx, [edit], keep="pictures", seen_ms=7) == Stored()
@@ -284,18 +285,10 @@ async def test_ids_between_two_snowflakes_are_those_of_the_channel(tx: aiosqlite
     assert await messages.between(tx, CHANNEL, 2, 6) == [2, 4, 6]
 
 
-async def test_the_places_of_a_message_come_in_its_order(tx: aiosqlite.Connection) -> None:
-    stored = await messages.store(tx, [message(1, picture(B, 1), picture(A, 0))], keep="pictures", seen_ms=5)
-    ordered: list[PlaceId] = await places.of_message(tx, MessageId(1))
-    assert set(ordered) == set(stored.new_places)
-    details = await places.describe(tx, ordered)
-    assert [details[place_id].link for place_id in ordered] == [A, B]
-
-
 @pytest.mark.parametrize("page_first", [True, False])
 @pytest.mark.parametrize("keep", ["all", "pictures"])
 async def test_a_page_asked_for_before_a_link_was_unfurled_takes_no_picture_away(
-    tx: aiosqlite.Connection, page_first: bool, keep: messages.Keep
+    tx: aiosqlite.Connection, page_first: bool, keep: Keep
 ) -> None:
     """An unfurled link comes as an update without a time of editing, while the page is on its way."""
     page, unfurled = message(1, content="https://example.com"), message(1, picture(A), content="https://example.com")

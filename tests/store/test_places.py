@@ -10,7 +10,7 @@ import pytest
 
 from indexer.database.database import Database
 from indexer.errors import Reason
-from indexer.model import GuildId, MessageId, PictureId, PlaceDetail, PlaceFlag, PlaceId, Source
+from indexer.model import DISCORD, GuildId, MessageId, PictureId, PlaceDetail, PlaceFlag, PlaceId, Source
 from indexer.store import guilds, messages, pictures, places
 from tests.worlds.records import AUTHOR, CHANNEL, GUILD, count, decoded, message, picture, settle
 
@@ -29,7 +29,7 @@ async def tx(database: Database) -> AsyncIterator[aiosqlite.Connection]:
 async def post(tx: aiosqlite.Connection, *numbers: int, guild: int = GUILD) -> list[PlaceId]:
     """A message with one picture for each number, oldest first."""
     page = [message(n, picture(f"https://cdn.example/{n}.png"), guild=guild, channel=10 * guild) for n in numbers]
-    return list((await messages.store(tx, page, keep="pictures", seen_ms=0)).new_places)
+    return [place.id for place in (await messages.store(tx, page, keep="pictures", seen_ms=0)).new_places]
 
 
 async def todo(tx: aiosqlite.Connection, limit: int = 99, now_ms: int = 0) -> list[int]:
@@ -73,23 +73,17 @@ async def test_what_is_being_fetched_already_is_left_out(tx: aiosqlite.Connectio
 
 
 async def test_a_pending_place_carries_what_fetching_needs(tx: aiosqlite.Connection) -> None:
-    ref = picture("https://cdn.example/x/y.gif", 3, size=77, width=8, height=9, content_type="image/gif")
+    ref = picture("https://cdn.example/x/y.gif", 3)
     stored = await messages.store(tx, [message(5, ref)], keep="pictures", seen_ms=0)
     (pending,) = await places.pending(tx, 9, 0)
     assert pending == places.PendingPlace(
-        place_id=stored.new_places[0],
+        place_id=stored.new_places[0].id,
         guild_id=GUILD,
         channel_id=CHANNEL,
         message_id=MessageId(5),
+        origin_id=DISCORD,
         ordinal=3,
-        source=Source.ATTACHMENT,
         link="https://cdn.example/x/y.gif",
-        file_name="y.gif",
-        content_type="image/gif",
-        byte_count=77,
-        width=8,
-        height=9,
-        flags=PlaceFlag(0),
         attempts=0,
     )
 
@@ -206,7 +200,7 @@ async def test_ids_of_pictures_and_places_are_never_used_twice(tx: aiosqlite.Con
 async def test_a_hit_is_described_with_everything_it_shows(tx: aiosqlite.Connection) -> None:
     ref = picture("https://cdn.example/x/y.png", alt_text="a boat", flags=PlaceFlag.SPOILER)
     stored = await messages.store(tx, [message(5, ref, content="look")], keep="pictures", seen_ms=0)
-    (place_id,) = stored.new_places
+    place_id = stored.new_places[0].id
     before = (await places.describe(tx, [place_id, PlaceId(10**6)]))[place_id]
     assert (before.width, before.height, before.picture_id) == (0, 0, None)
     picture_id = await pictures.add(tx, decoded("a"))

@@ -125,10 +125,10 @@ async def test_status_counts_each_guild_and_the_whole(database: Database) -> Non
         page = [message(n, picture(), channel=20, guild=2) for n in (11, 12)] + [message(13, channel=20, guild=2)]
         theirs = (await messages.store(tx, page, keep="all", seen_ms=0)).new_places
         shared, own = await pictures.add(tx, decoded("shared")), await pictures.add(tx, decoded("own"))
-        for place_id, picture_id in ((mine[0], shared), (mine[1], shared), (mine[2], own), (theirs[0], shared)):
-            await places.attach(tx, place_id, picture_id)
-        await places.failed(tx, mine[3], Reason.GONE)
-        await places.failed(tx, theirs[1], Reason.GONE, next_attempt_ms=5)
+        for place, picture_id in ((mine[0], shared), (mine[1], shared), (mine[2], own), (theirs[0], shared)):
+            await places.attach(tx, place.id, picture_id)
+        await places.failed(tx, mine[3].id, Reason.GONE)
+        await places.failed(tx, theirs[1].id, Reason.GONE, next_attempt_ms=5)
         model_id = await embeddings.model_id(tx, MODEL)
         await embeddings.add(tx, model_id, [(shared, vector(1))])
         await channels.park(tx, CHANNEL, Sentence("closed-either"))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from indexer.database.database import Database, open_database
 from indexer.store import spans
-from indexer.store.spans import Span, gaps, merged
+from indexer.store.spans import Span, merged
 from tests.worlds.records import CHANNEL, channel, settle
 
 ranges = st.tuples(st.integers(0, 30), st.integers(0, 30)).map(lambda pair: (min(pair), max(pair)))
@@ -32,13 +32,6 @@ def test_merged_spans_are_ascending_and_none_touches_another(given_spans: list[S
     result = merged(given_spans)
     assert all(low <= high for low, high in result)
     assert all(left[1] + 1 < right[0] for left, right in itertools.pairwise(result))
-
-
-@given(st.lists(ranges), ranges)
-def test_gaps_are_what_no_span_covers(given_spans: list[Span], asked: Span) -> None:
-    result = gaps(given_spans, *asked)
-    assert ids(result) == ids([asked]) - ids(given_spans)
-    assert result == merged(result)
 
 
 async def test_pages_that_touch_become_one_span(database: Database) -> None:
@@ -63,7 +56,7 @@ def test_covering_step_by_step_in_the_database_equals_merging_at_once(data_dir: 
 
         async def covered(given_spans: list[Span]) -> list[Span]:
             async with database.transaction() as tx:
-                await spans.forget(tx, CHANNEL)
+                await tx.execute_fetchall("DELETE FROM spans")
                 for low, high in given_spans:
                     await spans.cover(tx, CHANNEL, low, high)
                 return await spans.of_channel(tx, CHANNEL)
@@ -83,14 +76,6 @@ async def test_a_channel_that_is_gone_covers_nothing(database: Database) -> None
     async with database.transaction() as tx:
         await spans.cover(tx, channel(77).id, 1, 2)
         assert await spans.of_channel(tx, channel(77).id) == []
-
-
-async def test_a_forgotten_channel_is_read_anew(database: Database) -> None:
-    await settle(database)
-    async with database.transaction() as tx:
-        await spans.cover(tx, CHANNEL, 0, 9)
-        await spans.forget(tx, CHANNEL)
-        assert await spans.of_channel(tx, CHANNEL) == []
 
 
 async def test_a_span_upside_down_is_a_mistake(database: Database) -> None:

@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from indexer.database.database import connect_readonly, open_database
 from indexer.errors import Reason
 from indexer.model import ChannelId, GuildId, Message, MessageId, UserId
+from indexer.settings import Keep
 from indexer.store import channels, embeddings, forget, guilds, messages, opt_outs, pictures, places, spans
 from tests.soak import example_count
 from tests.worlds.records import MODEL, channel, decoded, message, picture, settle, vector
@@ -83,25 +84,25 @@ class StoreMachine(RuleBasedStateMachine):
         self.rejected = {pair for pair in self.rejected if pair[0] not in gone}
 
     @rule(page=posts, keep=keeps)
-    def store(self, page: list[Post], keep: messages.Keep) -> None:
+    def store(self, page: list[Post], keep: Keep) -> None:
         """A page arrives: new messages and edits."""
         self.version += 1
         self.pages.append((page, self.version))
         self.arrive(page, keep, self.version)
 
     @rule(page=posts, keep=keeps)
-    def store_more(self, page: list[Post], keep: messages.Keep) -> None:
+    def store_more(self, page: list[Post], keep: Keep) -> None:
         """The same again: what is stored is what the other rules have to work with."""
         self.store(page, keep)
 
     @precondition(lambda self: self.pages)
     @rule(back=st.integers(0, 4), keep=keeps)
-    def deliver_again(self, back: int, keep: messages.Keep) -> None:
+    def deliver_again(self, back: int, keep: Keep) -> None:
         """A page that was on its way for long: whatever happened since must not be undone."""
         page, version = self.pages[-1 - back % len(self.pages)]
         self.arrive(page, keep, version)
 
-    def arrive(self, page: list[Post], keep: messages.Keep, version: int) -> None:
+    def arrive(self, page: list[Post], keep: Keep, version: int) -> None:
         built: dict[int, tuple[Message, Kept]] = {}
         for number, shown, words in page:
             place = sorted(CHANNELS)[number % 3]

@@ -34,7 +34,7 @@ class Guild:
             stored = await messages.store(tx, [message], keep="pictures", seen_ms=NOW)
             for place, content in zip(stored.new_places, contents, strict=True):
                 picture = await pictures.add(tx, records.decoded(content))
-                await places.attach(tx, place, picture)
+                await places.attach(tx, place.id, picture)
                 await embeddings.add(tx, self.model, [(picture, records.vector(len(content)))])
 
     def found(self, allowed: Filter = EVERY) -> set[tuple[int, int]]:
@@ -155,6 +155,6 @@ async def test_a_picture_without_an_embedding_leaves_no_line_in_the_log(guild: G
         before = await records.count(connection, "index_log")
     async with guild.database.transaction() as tx:
         stored = await messages.store(tx, [records.message(9, records.picture("u", 0))], keep="pictures", seen_ms=NOW)
-        await places.attach(tx, stored.new_places[0], await pictures.add(tx, records.decoded("dddd")))
+        await places.attach(tx, stored.new_places[0].id, await pictures.add(tx, records.decoded("dddd")))
     async with guild.database.reader() as connection:
         assert await records.count(connection, "index_log") == before

@@ -173,9 +173,9 @@ class Library:
         message = Message(message_id, channel, GUILD, author, f"user-{author}", say, None, refs)
         async with self.db.transaction() as tx:
             stored = await messages.store(tx, [message], keep="all", seen_ms=0)
-            for place_id, picture in zip(stored.new_places, decoded_pictures, strict=True):
+            for place, picture in zip(stored.new_places, decoded_pictures, strict=True):
                 picture_id = await pictures.add(tx, picture)
-                await places.attach(tx, place_id, picture_id)
+                await places.attach(tx, place.id, picture_id)
                 vector = (await self.encoder.encode_pixels(picture.frames))[0]
                 await embeddings.add(tx, self.model_id, [(picture_id, vector)])
         return message_id

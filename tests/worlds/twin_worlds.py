@@ -281,12 +281,12 @@ async def _happen(twin: Twin, encoder: ConceptEncoder, stretch: Sequence[Event])
 async def _post(tx: aiosqlite.Connection, model_id: ModelId, encoder: ConceptEncoder, post: Post) -> None:
     seen_ms = post.message.edited_ms or 0
     stored = await messages.store(tx, [post.message], keep="pictures", seen_ms=seen_ms)
-    for place_id, picture in zip(stored.new_places, post.shown, strict=bool(stored.new_places)):
+    for place, picture in zip(stored.new_places, post.shown, strict=bool(stored.new_places)):
         if post.fate == "failed":
-            await places.failed(tx, place_id, Reason.GONE)
+            await places.failed(tx, place.id, Reason.GONE)
         if post.fate != "ready":
             continue
         picture_id = await pictures.add(tx, picture)
-        await places.attach(tx, place_id, picture_id)
+        await places.attach(tx, place.id, picture_id)
         await picture_texts.put(tx, picture_id, "ocr", text_of(picture))
         await embeddings.add(tx, model_id, [(picture_id, (await encoder.encode_pixels(picture.frames))[0])])

@@ -1,0 +1,59 @@
+"""Why Discord does not let the bot in, one sentence each for whoever runs it; and the invitation that lets it in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import aiohttp
+import discord
+
+from indexer.errors import Stop
+
+NO_MESSAGE_CONTENT = (
+    "Discord does not give this bot the content of messages, so it would see no picture. Open"
+    " https://discord.com/developers/applications, choose the application, then Bot, switch on Message Content Intent,"
+    " and start the bot again. (Bots in 10,000 users' servers or more need Discord's review for it.)"
+)
+
+REFUSED_LOGIN = (
+    "Discord does not accept the token. Make a new one on the Bot page of"
+    " https://discord.com/developers/applications and put it where the old one is."
+)
+
+
+class DiscordRefused(Stop):
+    """Discord does not let the bot in as it is: says what is missing and where to put it right."""
+
+
+@contextmanager
+def refusals(api_base: str) -> Iterator[None]:
+    """Raises DiscordRefused in place of what discord.py raises. `api_base` is the address that was tried."""
+    try:
+        yield
+    except discord.LoginFailure as error:
+        raise DiscordRefused(REFUSED_LOGIN) from error
+    except discord.PrivilegedIntentsRequired as error:
+        raise DiscordRefused(NO_MESSAGE_CONTENT) from error
+    except (aiohttp.ClientConnectionError, OSError) as error:
+        raise DiscordRefused(
+            f"{api_base} cannot be reached ({error}). Check the network, and discord.api_base."
+        ) from error
+    except discord.ConnectionClosed as error:
+        raise DiscordRefused(
+            f"Discord closed the connection for good (code {error.code}). Start the bot again; if that does not"
+            " help, look the code up among Discord's gateway close codes."
+        ) from error
+    except (discord.HTTPException, discord.GatewayNotFound) as error:
+        raise DiscordRefused(
+            f"Discord does not work as it should ({error}). Look at its status page, and start the bot again later."
+        ) from error
+
+
+def invitation(application_id: int | None) -> str:
+    """The address at which someone who manages a server lets the bot in, with no more rights than it uses."""
+    assert application_id is not None, "known from the login on"
+    rights = discord.Permissions(
+        view_channel=True, read_message_history=True, send_messages=True, send_messages_in_threads=True
+    )
+    return discord.utils.oauth_url(application_id, permissions=rights, scopes=("bot", "applications.commands"))

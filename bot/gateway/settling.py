@@ -1,0 +1,88 @@
+"""After each READY: which servers are there, which have been away for too long, and what goes on where it was."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+
+import discord
+
+from bot.commands import CommandContext, reindex
+from bot.gateway.events import Events
+from indexer.jobs import JobRefused
+from indexer.model import Guild, GuildId
+from indexer.supervisor import supervised
+
+logger = logging.getLogger(__name__)
+
+# A server that Discord has not listed for so many seconds is forgotten, and how often that is looked at.
+ABSENT_S = 86_400.0
+LOOK_FOR_ABSENT_S = 3_600.0
+
+
+class Settling:
+    """Keeps the index true to the list of servers. `run` goes on until it is cancelled."""
+
+    def __init__(
+        self,
+        client: discord.Client,
+        context: CommandContext,
+        events: Events,
+        absent_s: float,
+        settled: asyncio.Event,
+    ) -> None:
+        """`absent_s`: as `Client`'s. `settled` is set when the servers were looked at for the first time."""
+        self._client = client
+        self._context = context
+        self._events = events
+        self._absent_s = absent_s
+        self._ready = asyncio.Event()
+        self._settled = settled
+
+    def ready(self) -> None:
+        """Discord has listed the servers, at the start or after a new session."""
+        self._ready.set()
+
+    async def run(self) -> None:
+        while True:
+            await self._ready.wait()
+            await supervised("settling in", self._settle_in, self._context.service.faults)
+            self._settled.set()
+
+    async def _settle_in(self) -> None:
+        self._ready.clear()
+        service = self._context.service
+        await self.note_absent()
+        present = self._present()
+        for guild in self._client.guilds:
+            if not guild.unavailable:
+                await self.take_in(guild)
+                self._events.knows(guild)
+        for job in await service.jobs.go_on(present):
+            reindex.go_on_showing(self._context, self._client, job)
+        for guild_id in await service.consented() & present:
+            await service.jobs.catch_up(guild_id)
+        logger.info("connected as %s; servers: %d", self._client.user, len(present))
+
+    async def take_in(self, guild: discord.Guild) -> None:
+        """Makes a server known; with crawl.start = auto its first job begins."""
+        service, guild_id = self._context.service, GuildId(guild.id)
+        await service.live.on_guild_join(Guild(guild_id, guild.name))
+        if service.settings.crawl.start == "auto" and await service.jobs.newest(guild_id) is None:
+            with suppress(JobRefused):  # being available and being ready may be told at once
+                await service.jobs.start(guild_id)
+
+    async def note_absent(self) -> None:
+        """Notes which servers Discord no longer lists, and forgets those that it has not listed for long enough.
+
+        Absence alone proves little: the token may be another bot's, or Discord's answer incomplete. An event that says
+        so (`on_guild_remove`) is acted on at once.
+        """
+        service = self._context.service
+        for guild_id in await service.live.on_guilds_present(self._present(), self._absent_s):
+            logger.info("guild %d was left while the bot was away: all of it is forgotten", guild_id)
+            await service.forget_guild(guild_id)
+
+    def _present(self) -> frozenset[GuildId]:
+        return frozenset(GuildId(guild.id) for guild in self._client.guilds)
