@@ -34,9 +34,9 @@ async def rejected(db: Database, history: FakeHistory, cdn: Cdn) -> None:
         await channels.upsert(tx, [listed])
         first, second, third = (await messages.store(tx, posted, keep="pictures", seen_ms=1)).new_places
         picture_id = await pictures.add_rejected(tx, hashlib.sha256(data).digest(), len(data), Reason.CORRUPT)
-        await places.attach(tx, first, picture_id)
-        await places.failed(tx, second, Reason.GONE)
-        await places.failed(tx, third, Reason.TOO_SLOW)
+        await places.attach(tx, first.id, picture_id)
+        await places.failed(tx, second.id, Reason.GONE)
+        await places.failed(tx, third.id, Reason.TOO_SLOW)
 
 
 async def states(db: Database) -> list[tuple[str, str | None]]:
