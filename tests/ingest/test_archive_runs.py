@@ -16,7 +16,9 @@ from indexer.model import DISCORD, ChannelId, MessageId, Origin, OriginId, Pictu
 from indexer.ports import History
 from indexer.progress import State
 from indexer.store import channels, guilds, messages, origins, places, spans
-from tests.worlds.pipeline_world import GUILD, FakeHistory, World, open_world, picture, until
+from tests.worlds.picture_files import picture
+from tests.worlds.pipeline_world import GUILD, FakeHistory, World, open_world
+from tests.worlds.waiting import until
 
 
 @dataclass
