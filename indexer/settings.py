@@ -173,7 +173,11 @@ class CrawlSettings:
     concurrency: Annotated[int, About("Channels read at once, over all servers.", "channels", low=1, high=64)] = 4
     stickers: Annotated[bool, About("Index stickers too.")] = False
     bots: Annotated[
-        bool, About("Index what other bots and webhooks post; this bot's own messages are never indexed.")
+        bool,
+        About(
+            "Index what other bots and webhooks post; false also removes what was indexed of them. This bot's own"
+            " messages are never indexed."
+        ),
     ] = True
     use_search: Annotated[
         bool,

@@ -2,7 +2,7 @@
 --
 -- Why: one message may come from Discord and from archives. What Discord says goes before what an archive says, so each
 -- row must say which of them told it, and a picture of an archive is fetched again from that archive. An archive may be
--- imported at any time, so the ids of deleted messages are kept for good: without the time, 10 bytes each.
+-- imported at any time, so the ids of deleted messages are kept for good: without the time, 15 bytes each.
 
 CREATE TABLE origins (
     origin_id INTEGER PRIMARY KEY CHECK (origin_id > 0), -- 0 is Discord and has no row

@@ -65,7 +65,8 @@ class Events:
 
     async def _read_again(self, guild_id: GuildId, edited: frozenset[MessageId]) -> None:
         if guild_id in await self._service.consented():
-            await self._service.live.on_missed_edits(edited)
+            if edited:
+                await self._service.live.on_missed_edits(edited)
             await self._service.jobs.catch_up(guild_id)
 
     def lost(self, guild_id: int) -> None:

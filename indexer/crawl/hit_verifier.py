@@ -58,9 +58,6 @@ class HitVerifier:
         Never raises: what Discord does not answer, or what fails here, is shown.
         """
         asked_ms = now_ms()
-        async with self._db.reader() as connection:
-            # An archive may know a picture by the name of its own file: only its message can be held against Discord.
-            archived = await messages.of_archives(connection, {hit.place.message_id for hit in hits})
         gone: dict[MessageId, Message | None] = {}
         closed: set[MessageId] = set()
 
@@ -68,6 +65,7 @@ class HitVerifier:
             message_id = hit.place.message_id
             try:
                 message = await self._history.message(hit.place.channel_id, message_id)
+                shown = message is not None and await self._shows(message, hit)
             except ChannelGone:
                 gone[message_id] = None
             except ChannelClosed:
@@ -77,8 +75,7 @@ class HitVerifier:
             except Exception as error:  # noqa: BLE001 -- a fault of ours is no reason to keep an answer from a member
                 self._faults.add(NAME, error)
             else:
-                linked = message is not None and any(picture.link == hit.link for picture in message.pictures)
-                if message is None or not (linked or message_id in archived):
+                if message is None or not shown:
                     gone[message_id] = message
                 else:
                     self._remember(message)
@@ -109,6 +106,15 @@ class HitVerifier:
         """An event told that these changed: the next hit on them is asked about again."""
         for message_id in message_ids:
             self._seen.pop(message_id)
+
+    async def _shows(self, message: Message, hit: Hit) -> bool:
+        """Whether the message shows the hit. Of one that an archive told it is enough that Discord has the message: the
+        archive may know the picture by the name of its own file.
+        """
+        if any(picture.link == hit.link for picture in message.pictures):
+            return True
+        async with self._db.reader() as connection:
+            return await messages.is_of_archive(connection, message.id)
 
     async def _purge(self, gone: dict[MessageId, Message | None], asked_ms: int) -> None:
         edited = [message for message in gone.values() if message is not None]

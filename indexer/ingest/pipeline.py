@@ -148,6 +148,7 @@ class Pipeline:
         """
         if self._group is None:
             raise RuntimeError("enter the pipeline first: `async with pipeline:`")
+        history = await self._histories.of(origin_id)
         if guild_id in self._running:
             raise RuntimeError(f"server {guild_id} is being indexed already")
         progress = self._runs[guild_id] = Progress(guild_id)
@@ -156,7 +157,7 @@ class Pipeline:
         try:
             reader = GuildCrawl(
                 self._db,
-                await self._histories.of(origin_id),
+                history,
                 Run(guild_id, only, origin_id),
                 self._settings.crawl,
                 self._slots,

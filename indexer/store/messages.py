@@ -197,10 +197,10 @@ async def newest(
     return [MessageId(message_id) for (message_id,) in rows]
 
 
-async def of_archives(connection: aiosqlite.Connection, message_ids: Collection[MessageId]) -> set[MessageId]:
-    """Those of these messages that an archive has told, and Discord not yet."""
-    sql = "SELECT message_id FROM messages WHERE origin_id != 0 AND message_id IN (SELECT value FROM json_each(?))"
-    return {MessageId(message_id) for message_id in await _ids(connection, sql, message_ids)}
+async def is_of_archive(connection: aiosqlite.Connection, message_id: MessageId) -> bool:
+    """Whether an archive has told this message, and Discord not yet."""
+    sql = "SELECT 1 FROM messages WHERE origin_id != 0 AND message_id = ?"
+    return await first(connection, sql, (message_id,)) is not None
 
 
 async def bots(connection: aiosqlite.Connection) -> list[UserId]:

@@ -10,9 +10,10 @@ import pytest
 
 from indexer.crawl import guild_crawl
 from indexer.crawl.histories import Histories
+from indexer.crawl.hit_verifier import HitVerifier
 from indexer.errors import ChannelClosed, ChannelGone
 from indexer.ingest import pending
-from indexer.model import DISCORD, ChannelId, MessageId, Origin, OriginId, PictureRef
+from indexer.model import DISCORD, ChannelId, Hit, Origin, OriginId, PictureId, PictureRef, Place, Source
 from indexer.ports import History
 from indexer.progress import State
 from indexer.store import channels, guilds, messages, origins, places, spans
@@ -220,4 +221,29 @@ async def test_an_archive_that_is_not_there_is_named(archived: Archived) -> None
         with pytest.raises(ChannelClosed) as closed:
             await unopened.of(origin_id)
         assert closed.value.sentence.values["archive"] == name
-    assert MessageId(1) not in archived.archive.fetched
+    async with archived.world.pipeline(histories=unopened) as running:
+        with pytest.raises(ChannelClosed):
+            await running.run_guild(GUILD, origin_id=archived.origin_id)
+        assert running.progress(GUILD) is None
+        assert not running.runs(GUILD)
+
+
+async def test_a_hit_that_an_archive_told_is_shown_as_long_as_discord_has_its_message(archived: Archived) -> None:
+    world, archive = archived.world, archived.archive
+    for history in (archive, world.history):
+        history.channel(1)
+    post = archive.post(1, 60, "media/a.png")
+    archive.files["media/a.png"] = picture(1)
+    async with world.pipeline(histories=archived.alone) as running:
+        await running.run_guild(GUILD, origin_id=archived.origin_id)
+    async with world.db.reader() as connection:
+        ((place_id,),) = await connection.execute_fetchall("SELECT place_id FROM places")
+    place = Place(post.id, place_id, post.channel_id, post.author_id)
+    hit = Hit(PictureId(1), 1.0, place, "media/a.png", Source.ATTACHMENT, "a.png", "", "", "", 1, 1)
+    verifier = HitVerifier(world.db, world.history, "pictures", world.faults)
+    world.history.post(1, 60, world.cdn.add("a.png", picture(1)))  # Discord knows the picture by its link
+    assert (await verifier.verify([hit])).hits == (hit,)
+    world.history.messages[ChannelId(1)].clear()
+    verifier.forget([post.id])
+    assert (await verifier.verify([hit])).gone == {post.id}
+    assert await count(world, "ready") == 0

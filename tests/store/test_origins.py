@@ -145,7 +145,7 @@ async def test_only_channels_that_discord_lists_are_swept(tx: aiosqlite.Connecti
     await channels.upsert(tx, [replace(channel(12), origin_id=origin_id)])
     await told(tx, origin_id, "the bot cannot ask for it", channel=12)
     assert await messages.oldest_checked(tx, GUILD, 100, 9) == []
-    assert await messages.of_archives(tx, [MessageId(1), MessageId(2)]) == {1}
+    assert await messages.is_of_archive(tx, MessageId(1))
 
 
 # An event: who tells (Discord or one of two archives), when it was seen, and the version it tells; or a deletion.

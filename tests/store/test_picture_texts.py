@@ -111,7 +111,7 @@ async def test_a_text_takes_the_place_of_the_one_before_and_an_empty_one_takes_i
     async with database.transaction() as tx:
         stored = await messages.store(tx, [message(1, picture())], keep="pictures", seen_ms=0)
         picture_id = await pictures.add(tx, decoded("a"))
-        await places.attach(tx, stored.new_places[0], picture_id)
+        await places.attach(tx, stored.new_places[0].id, picture_id)
         assert await picture_texts.put(tx, picture_id, "ocr", "first", 0.5)
         assert await picture_texts.put(tx, picture_id, "ocr", "second", 0.9)
         assert await picture_texts.put(tx, picture_id, "caption", "a boat")
