@@ -28,7 +28,7 @@ class Row:
 
 
 class Report:
-    """Collects rows; `finish()` prints and writes them."""
+    """Collects rows and prints each as it comes; `finish()` prints the table and writes the record."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -39,6 +39,8 @@ class Report:
         if bool(goal) == (ok is None):
             raise ValueError(f"{what}: a row has a goal and whether it is met, or neither")
         self.rows.append(Row(what, float(value), unit, goal, ok))
+        # A benchmark takes minutes: what it has measured is not lost when it is stopped.
+        print(f"{what}: {value:,.4g} {unit}", flush=True)
 
     def summary(self) -> str:
         """How many goals are met, and which are missed; rows without a goal count in neither."""
