@@ -20,6 +20,8 @@ from bot.gateway.client import Client
 from bot.gateway.settling import ABSENT_S
 from bot.observability.health import keep_beating
 from bot.observability.log import logging_to
+from bot.web.operator import Operator
+from bot.web.server import open_web
 from indexer.errors import AfterimageError, Stop
 from indexer.service import Service, open_service
 from indexer.supervisor import plainest
@@ -97,18 +99,19 @@ class Shutdown:
                 signal.signal(number, handler)
 
 
-async def _serve(config: Config, client: Client, service: Service, shutdown: Shutdown) -> None:
+async def _serve(config: Config, client: Client, service: Service, operator: Operator, shutdown: Shutdown) -> None:
     """Connected until a signal comes. Raises what broke the connection for good."""
     drain_s = config.discord.shutdown_s * DRAIN_SHARE
     async with asyncio.TaskGroup() as tasks:
         beat = tasks.create_task(keep_beating(config.settings.data_dir, client.beat, service.faults), name="health")
         signalled = tasks.create_task(shutdown.requested.wait(), name="signal")
+        watching = operator.watching(tasks, service) if config.web.listen else []
         try:
             async with client.serving(service, drain_s) as connection:
                 await asyncio.wait({connection, signalled}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            beat.cancel()
-            signalled.cancel()
+            for task in (beat, signalled, *watching):
+                task.cancel()
 
 
 def _version() -> str:
@@ -116,6 +119,21 @@ def _version() -> str:
         return version("afterimage")
     except PackageNotFoundError:
         return "(from a folder, not installed)"
+
+
+async def _open_and_serve(
+    config: Config, client: Client, operator: Operator, drain_s: float, shutdown: Shutdown
+) -> None:
+    async with (
+        open_service(config.settings, client.history) as service,
+        open_control(config.settings.data_dir, upkeep(service), drain_s),
+    ):
+        # What is loaded by now stays: looking through all of it again, as a full collection does, would block the loop
+        # each time.
+        gc.collect()
+        gc.freeze()
+        shutdown.serving = True
+        await _serve(config, client, service, operator, shutdown)
 
 
 async def _run(config: Config, prepare: Prepare, watchdog: Watchdog, adopt: bool, absent_s: float) -> None:
@@ -130,17 +148,10 @@ async def _run(config: Config, prepare: Prepare, watchdog: Watchdog, adopt: bool
                 assert token is not None, "the command line does not come here without one"
                 drain_s = ready.discord.shutdown_s * DRAIN_SHARE
                 async with Client(ready, adopt=adopt, absent_s=absent_s) as client:
-                    await client.log_in(token)  # before the model is loaded, or downloaded for minutes
-                    async with (
-                        open_service(ready.settings, client.history) as service,
-                        open_control(ready.settings.data_dir, upkeep(service), drain_s),
-                    ):
-                        # What is loaded by now stays: looking through all of it again, as a full collection
-                        # does, would block the loop each time.
-                        gc.collect()
-                        gc.freeze()
-                        shutdown.serving = True
-                        await _serve(ready, client, service, shutdown)
+                    operator = Operator(_version(), client.beat)
+                    async with open_web(ready.web, operator.routes()):
+                        await client.log_in(token)  # before the model is loaded, or downloaded for minutes
+                        await _open_and_serve(ready, client, operator, drain_s, shutdown)
                 logger.info("closed")
         except asyncio.CancelledError:
             if not shutdown.requested.is_set():

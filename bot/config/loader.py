@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from bot.config.values import PREFIX, Key, Secret, build, convert, from_text, keys_of, shown, suggest
+from bot.config.values import PREFIX, Key, Secret, build, convert, from_text, keys_of, listen_address, shown, suggest
 from indexer.errors import ConfigError
 from indexer.settings import About, Settings
 
-__all__ = ["Config", "DiscordSettings", "LimitSettings", "LogSettings", "Secret", "load"]
+__all__ = ["Config", "DiscordSettings", "LimitSettings", "LogSettings", "Secret", "WebSettings", "load"]
 
 CONFIG_VARIABLE = PREFIX + "CONFIG"
 TOKEN_VARIABLE = PREFIX + "DISCORD_TOKEN"
@@ -77,6 +77,23 @@ class LimitSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class WebSettings:
+    """The HTTP side: /healthz, /readyz and /metrics."""
+
+    listen: Annotated[
+        str,
+        About(
+            "Where HTTP is answered, as address:port (127.0.0.1:8642, or [::1]:8642); empty: nowhere. Whoever reaches"
+            " the port may read it: keep it on loopback or in a container's own network."
+        ),
+    ] = ""
+    hosts: Annotated[
+        tuple[str, ...],
+        About("Names that this server answers to, beside addresses and localhost: of a proxy, or a container."),
+    ] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """What is in force. `origins` says for each dotted key where its value came from; `warnings` are sentences."""
 
@@ -84,13 +101,19 @@ class Config:
     discord: DiscordSettings = field(default_factory=DiscordSettings)
     log: LogSettings = field(default_factory=LogSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
+    web: WebSettings = field(default_factory=WebSettings)
     path: Path | None = None
     origins: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
 
 # The bot's own tables; those of the indexer are the fields of Settings.
-TABLES: dict[str, type[Any]] = {"discord": DiscordSettings, "log": LogSettings, "limits": LimitSettings}
+TABLES: dict[str, type[Any]] = {
+    "discord": DiscordSettings,
+    "log": LogSettings,
+    "limits": LimitSettings,
+    "web": WebSettings,
+}
 
 
 def all_keys() -> dict[str, Key]:
@@ -241,6 +264,13 @@ def _check_together(config: Config) -> None:
             f"{config.origins['discord.api_base']}: discord.api_base is {shown(config.discord.api_base)}, but must be"
             " an https address (http is taken on loopback only), as in https://discord.com/api/v10"
         )
+    try:
+        listen_address(config.web.listen or "127.0.0.1:0")
+    except ValueError:
+        raise ConfigError(
+            f"{config.origins['web.listen']}: web.listen is {shown(config.web.listen)}, but must be an address and a"
+            " port, as in 127.0.0.1:8642 or [::1]:8642"
+        ) from None
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Config:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -187,3 +188,15 @@ def build(settings: type[Any], values: Mapping[str, Any], table: str = "") -> An
         elif dotted in values:
             given[one.name] = values[dotted]
     return settings(**given)
+
+
+def listen_address(text: str) -> tuple[str, int]:
+    """The IP address and port of `127.0.0.1:8642` or `[::1]:8642`. Raises ValueError for anything else."""
+    host, _, port = text.rpartition(":")
+    try:
+        address, number = ipaddress.ip_address(host.removeprefix("[").removesuffix("]")), int(port)
+        if (address.version == 6) == host.startswith("[") and 0 <= number < 65536:
+            return str(address), number
+    except ValueError:
+        pass
+    raise ValueError(f"{text!r} is no address and port")

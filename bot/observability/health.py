@@ -79,8 +79,12 @@ def condition(data_dir: Path, now: float | None = None) -> Condition:
     try:
         found = json.loads(path.read_text("utf-8"))
         age = now - float(found["at"])
-        serving, shards, away = bool(found["serving"]), int(found["shards"]), int(found["shards_away"])
-        gone_s = now - float(found["away_since"]) if found["away_since"] is not None else 0.0
+        beat = Beat(
+            serving=bool(found["serving"]),
+            shards=int(found["shards"]),
+            shards_away=int(found["shards_away"]),
+            away_since=None if found["away_since"] is None else float(found["away_since"]),
+        )
     except FileNotFoundError:
         return Condition(False, f"no bot runs on {data_dir}; start it with `afterimage run`")
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -88,11 +92,17 @@ def condition(data_dir: Path, now: float | None = None) -> Condition:
     if age > STALE_S:
         sentence = f"the bot last gave a sign of life {age:.0f} s ago; look at its log and start it again"
         return Condition(False, sentence)
-    if not serving:
+    return connection_of(beat, now)
+
+
+def connection_of(beat: Beat, now: float) -> Condition:
+    """How the connection to Discord is at `now` (Unix seconds)."""
+    if not beat.serving:
         return Condition(False, "the bot runs but is not connected to Discord; look at its log")
-    if not away:
+    if not beat.shards_away:
         return Condition(True, "connected")
-    which = "the gateway" if shards <= 1 else f"{away} of {shards} gateway connections"
+    gone_s = now - beat.away_since if beat.away_since is not None else 0.0
+    which = "the gateway" if beat.shards <= 1 else f"{beat.shards_away} of {beat.shards} gateway connections"
     sentence = f"Discord cut off {which} {gone_s:.0f} s ago, and the bot is connecting again"
     if gone_s > AWAY_S:
         return Condition(False, f"{sentence}; look at its log, the network, and Discord's status page")

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from bot.app import ECHO_S
@@ -16,73 +12,10 @@ from indexer.model import GuildId
 from indexer.reports import status
 from indexer.store import jobs
 from indexer.store.jobs import JobState
-from sandbox.server import Sandbox, open_sandbox
+from sandbox.server import open_sandbox
+from tests.worlds.child_bot import child, joining
 from tests.worlds.running_bot import town
-from tests.worlds.waiting import DEADLINE_S, until
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-class Child:
-    """A running `afterimage`; what it writes is collected."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self.process = process
-        self.said = ""
-        self._reading = asyncio.create_task(self._read())
-
-    async def _read(self) -> None:
-        assert self.process.stdout is not None
-        while line := await self.process.stdout.readline():
-            self.said += line.decode()
-
-    async def says(self, text: str) -> None:
-        async def said() -> bool:
-            assert self.process.returncode is None or text in self.said, self.said
-            return text in self.said
-
-        await until(said)
-
-    async def ended(self) -> int:
-        async with asyncio.timeout(DEADLINE_S):
-            code = await self.process.wait()
-            await self._reading
-        return code
-
-
-def environment(**more: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AFTERIMAGE_")}
-    return {**kept, "PYTHONPATH": str(ROOT), "AFTERIMAGE_DECODE_WORKERS": "1", **more}
-
-
-@asynccontextmanager
-async def child(folder: Path, *arguments: str, **variables: str) -> AsyncIterator[Child]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.worlds.bot_child", *arguments),
-        cwd=folder,
-        env=environment(**variables),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    started = Child(process)
-    try:
-        yield started
-    finally:
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-        await started._reading
-
-
-def joining(sandbox: Sandbox, **more: str) -> dict[str, str]:
-    return {
-        "AFTERIMAGE_DISCORD_API_BASE": sandbox.api_base,
-        "AFTERIMAGE_DISCORD_TOKEN": sandbox.token,
-        "AFTERIMAGE_FETCH_INSECURE_HOSTS": sandbox.cdn_host,
-        "AFTERIMAGE_LOG_LEVEL": "debug",
-        **more,
-    }
+from tests.worlds.waiting import until
 
 
 async def test_sigterm_ends_it_with_0_and_the_next_start_goes_on(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from indexer.reports import status
 from indexer.reports.status import Counts
 from indexer.store import places
 from sandbox.server import open_sandbox
-from tests.app.test_app import Child, child, environment, joining
+from tests.worlds.child_bot import Child, child, environment, joining
 from tests.worlds.running_bot import Town, indexed, noise, town
 from tests.worlds.waiting import DEADLINE_S, until
 

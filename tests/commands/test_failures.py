@@ -10,7 +10,7 @@ from pathlib import Path
 from bot.commands.failures import PAGE_FAILURES
 from sandbox.permissions import Permission
 from sandbox.world import File
-from tests.app.test_app import environment
+from tests.worlds.child_bot import environment
 from tests.worlds.running_bot import Town, indexed, running, town, with_auto_start
 
 

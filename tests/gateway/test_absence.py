@@ -10,7 +10,7 @@ from indexer.errors import StorageError
 from indexer.model import GuildId
 from indexer.store import guilds
 from sandbox.server import open_sandbox
-from tests.app.test_app import child, joining
+from tests.worlds.child_bot import child, joining
 from tests.worlds.running_bot import Running, indexed, running, town
 from tests.worlds.waiting import until_equals
 

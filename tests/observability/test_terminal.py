@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from bot.config.loader import LogSettings
 from bot.observability.log import logging_to
 from bot.observability.terminal import as_json, one_line, visible
-from tests.app.test_app import environment
+from tests.worlds.child_bot import environment
 from tests.worlds.running_bot import indexed, town
 from tests.worlds.waiting import DEADLINE_S
 

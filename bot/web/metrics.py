@@ -1,0 +1,148 @@
+"""/metrics, in the text format of Prometheus: what the bot is and does, counted; never a word or an id of a person.
+
+`families` is pure: from one reading to metric families. Names follow https://prometheus.io/docs/practices/naming/
+(base units, `_total` for counters). docs/http.md lists them and is held to this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, GCCollector, Histogram, PlatformCollector, ProcessCollector
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from indexer.reports.status import Status
+
+# Upper bounds in seconds. A task that waits for 20 ms is the longest that members should not feel.
+LAG_BUCKETS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The state at one moment. `status` is counted in the database some seconds before; None until it was counted.
+
+    `ready` says of each part whether it works, `faults` how often each kind of background work failed since the start.
+    """
+
+    version: str
+    ready: Mapping[str, bool]
+    status: Status | None = None
+    shards: int = 0
+    shards_away: int = 0
+    gateway_latency_s: float | None = None
+    unparsed_events: int = 0
+    faults: Mapping[str, int] = field(default_factory=dict)
+    disk_low: bool = False
+
+
+def families(reading: Reading) -> Iterator[Metric]:
+    """The gauges and counters of one reading."""
+    yield _one("afterimage_build_info", "1; the version is its label.", {"version": reading.version}, 1)
+    yield _by("afterimage_ready", "Whether this part works (1) or not (0).", "part", reading.ready)
+    yield _one("afterimage_gateway_shards", "Gateway connections that this bot keeps.", {}, reading.shards)
+    yield _one("afterimage_gateway_shards_away", "Of them, those that are lost now.", {}, reading.shards_away)
+    if reading.gateway_latency_s is not None:
+        help_text = "The slowest heartbeat of the gateway connections."
+        yield _one("afterimage_gateway_latency_seconds", help_text, {}, reading.gateway_latency_s)
+    yield _counted(
+        "afterimage_gateway_unparsed_events", "Events that could not be read.", {"": reading.unparsed_events}
+    )
+    yield _counted("afterimage_background_faults", "Failures of background work.", reading.faults, "work")
+    yield _one("afterimage_disk_low", "1 while indexing rests because the disk is nearly full.", {}, reading.disk_low)
+    if reading.status is not None:
+        yield from _stored(reading.status)
+
+
+def _stored(status: Status) -> Iterator[Metric]:
+    yield _one("afterimage_database_bytes", "Size of the database file, without its log.", {}, status.database_bytes)
+    counts = {
+        "messages": "Messages stored.",
+        "pictures": "Readable pictures stored; in each server that shows it, a picture counts.",
+        "embeddings": "Embeddings stored.",
+        "channels": "Channels known.",
+        "parked": "Channels that cannot be read now.",
+        "pending": "Places of pictures that wait to be read.",
+        "ready": "Places of pictures that can be searched.",
+        "segment_bytes": "Size of the sealed index files.",
+    }
+    for name, text in counts.items():
+        family = GaugeMetricFamily(f"afterimage_{_NAMES.get(name, name)}", text, labels=["guild"])
+        for guild in status.guilds:
+            family.add_metric([str(guild.id)], getattr(guild.counts, name))
+        yield family
+    failures = GaugeMetricFamily(
+        "afterimage_failed_places", "Places of pictures that could not be read.", labels=["guild", "reason"]
+    )
+    for guild in status.guilds:
+        for reason, count in sorted(guild.counts.failures.items()):
+            failures.add_metric([str(guild.id), reason], count)
+    yield failures
+
+
+_NAMES = {
+    "parked": "channels_parked",
+    "pending": "pending_places",
+    "ready": "ready_places",
+    "segment_bytes": "index_bytes",
+}
+
+
+def _one(name: str, text: str, labels: Mapping[str, str], value: float) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=list(labels))
+    family.add_metric(list(labels.values()), float(value))
+    return family
+
+
+def _by(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=[label])
+    for key, value in sorted(values.items()):
+        family.add_metric([key], float(value))
+    return family
+
+
+def _counted(name: str, text: str, values: Mapping[str, int], label: str = "") -> Metric:
+    family = CounterMetricFamily(name, text, labels=[label] if label else [])
+    for key, value in sorted(values.items()):
+        family.add_metric([key] if label else [], value)
+    return family
+
+
+class _Families(Collector):
+    def __init__(self, read: Callable[[], Reading]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterable[Metric]:
+        return families(self._read())
+
+
+class Metrics:
+    """What is observed as it happens, and what `read` says when it is asked: one registry, one answer."""
+
+    def __init__(self, read: Callable[[], Reading]) -> None:
+        self._registry = CollectorRegistry()
+        self.loop_lag_s = Histogram(
+            "afterimage_event_loop_lag_seconds",
+            "How much later than asked the event loop woke a sleeping task.",
+            buckets=LAG_BUCKETS,
+            registry=self._registry,
+        )
+        self._registry.register(_Families(read))
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+        GCCollector(registry=self._registry)
+
+    def render(self) -> bytes:
+        """Everything in the text format, version 0.0.4, which every Prometheus reads."""
+        return generate_latest(self._registry)
+
+    def routes(self) -> list[web.RouteDef]:
+        async def metrics(_: web.Request) -> web.Response:
+            headers = {"Content-Type": CONTENT_TYPE_PLAIN_0_0_4}
+            return web.Response(body=self.render(), headers=headers, status=HTTPStatus.OK)
+
+        return [web.get("/metrics", metrics)]

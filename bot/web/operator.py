@@ -1,0 +1,97 @@
+"""What the HTTP side says of the bot: asked of the gateway's beat and the open service, from the first second on."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+from aiohttp import web
+
+from bot.observability.health import Beat, connection_of
+from bot.web.metrics import Metrics, Reading
+from bot.web.probes import Check, probe_routes
+from indexer.reports.status import Status
+from indexer.service import Service
+from indexer.supervisor import supervised
+
+# Counting 100,000 pictures takes a tenth of a second: often enough for a graph, too often for each question.
+COUNTED_EVERY_S = 15.0
+LAG_EVERY_S = 0.5
+
+COUNTS = "counts"  # this work among the faults
+
+STARTING = "the bot is still starting"
+NOT_IN_A_ROW = 3  # failures after which a part counts as not working
+
+
+class Operator:
+    """The bot's state for an operator. `service` is None until the data folder is open."""
+
+    def __init__(self, version: str, beat: Callable[[], Beat]) -> None:
+        self.service: Service | None = None
+        self._version = version
+        self._beat = beat
+        self._status: Status | None = None
+        self.metrics = Metrics(self.reading)
+
+    def routes(self) -> list[web.RouteDef]:
+        async def checks() -> Sequence[Check]:
+            return self.checks()
+
+        return [*probe_routes(checks), *self.metrics.routes()]
+
+    def checks(self) -> tuple[Check, ...]:
+        """The parts that members need, each with the reason where it does not work."""
+        gateway = connection_of(self._beat(), time.time())
+        return (
+            Check("gateway", gateway.healthy, "" if gateway.sentence == "connected" else gateway.sentence),
+            self._part("database", COUNTS, "the database cannot be read"),
+            self._part("index", "upkeep", "the index cannot be kept up"),
+            self._part("model", "model", "the model cannot be loaded"),
+        )
+
+    def reading(self) -> Reading:
+        """Everything /metrics shows, but what is observed as it happens."""
+        beat, service = self._beat(), self.service
+        return Reading(
+            version=self._version,
+            ready={check.name: check.ok for check in self.checks()},
+            status=self._status,
+            shards=beat.shards,
+            shards_away=beat.shards_away,
+            gateway_latency_s=None if beat.latency_ms is None else beat.latency_ms / 1000,
+            unparsed_events=beat.unparsed_events,
+            faults={} if service is None else {fault.name: fault.count for fault in service.faults},
+            disk_low=service is not None and service.db.room.low,
+        )
+
+    def watching(self, tasks: asyncio.TaskGroup, service: Service) -> list[asyncio.Task[None]]:
+        """The service is open: counts what it holds from now on, until the caller cancels these tasks."""
+        self.service = service
+        counting = supervised(COUNTS, lambda: self._count(service), service.faults)
+        return [
+            tasks.create_task(counting, name=COUNTS),
+            tasks.create_task(self._watch_loop(), name="loop lag"),
+        ]
+
+    async def _count(self, service: Service) -> None:
+        while True:
+            self._status = await service.status()
+            await asyncio.sleep(COUNTED_EVERY_S)
+
+    async def _watch_loop(self) -> None:
+        """Observes how late the event loop wakes who sleeps, until cancelled."""
+        while True:
+            asked_s = time.perf_counter() + LAG_EVERY_S
+            await asyncio.sleep(LAG_EVERY_S)
+            self.metrics.loop_lag_s.observe(max(time.perf_counter() - asked_s, 0.0))
+
+    def _part(self, name: str, work: str, wrong: str) -> Check:
+        """Whether a part works, by the background work that uses it."""
+        if self.service is None:
+            return Check(name, False, STARTING)
+        fault = next((fault for fault in self.service.faults if fault.name == work), None)
+        if fault is None or fault.in_a_row < NOT_IN_A_ROW:
+            return Check(name, True)
+        return Check(name, False, f"{wrong}, {fault.in_a_row} times in a row; the log says why")

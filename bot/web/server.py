@@ -1,0 +1,68 @@
+"""The server's life: bound before the bot is ready, so that a probe is answered from the first second."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from bot.config.loader import WebSettings
+from bot.config.values import listen_address
+from bot.web.guards import answers, deadline, fair_share, known_hosts
+from indexer.errors import Stop
+
+log = logging.getLogger(__name__)
+
+# A probe asks every few seconds and Prometheus every 15; 600 a minute is 10 times both together.
+PER_MINUTE = 600.0
+BURST = 120
+
+REQUEST_BYTES = 64 * 1024  # no path here takes a body
+LONGEST_S = 10.0
+SHUTDOWN_S = 2.0  # for requests in hand when the bot ends
+
+
+@asynccontextmanager
+async def open_web(settings: WebSettings, routes: Iterable[web.RouteDef]) -> AsyncIterator[str | None]:
+    """Answers until the block ends; gives the base URL, or None where `web.listen` is empty.
+
+    Raises Stop where the address cannot be listened on.
+    """
+    if not settings.listen:
+        yield None
+        return
+    host, port = listen_address(settings.listen)
+    app = web.Application(
+        middlewares=[answers(), known_hosts(settings.hosts), fair_share(PER_MINUTE, BURST), deadline(LONGEST_S)],
+        client_max_size=REQUEST_BYTES,
+    )
+    app.add_routes(routes)
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_S)
+    await runner.setup()
+    try:
+        listener = _bound(host, port)
+        await web.SockSite(runner, listener).start()
+        bound_host, bound_port = listener.getsockname()[:2]
+        url = f"http://[{bound_host}]:{bound_port}" if ":" in bound_host else f"http://{bound_host}:{bound_port}"
+        log.info("HTTP at %s: /healthz, /readyz, /metrics", url)
+        yield url
+    finally:
+        await runner.cleanup()
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise Stop(
+            f"web.listen: {host}, port {port} cannot be listened on ({error.strerror}); choose another, or end what"
+            " listens there"
+        ) from error
+    return listener

@@ -1,0 +1,88 @@
+"""/metrics as Prometheus reads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import aiohttp
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
+
+from bot.config.loader import WebSettings
+from bot.web.errors import CODES
+from bot.web.metrics import Metrics, Reading
+from bot.web.server import open_web
+from indexer.model import GuildId
+from indexer.reports.status import Counts, GuildStatus, Status
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def samples(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+async def test_what_is_stored_waits_and_fails_is_counted() -> None:
+    counts = Counts(channels=3, parked=1, messages=7, places=6, ready=4, pending=1, pictures=4, failures={"corrupt": 1})
+    status = Status((GuildStatus(GuildId(5), "Town", True, counts),), counts, {}, 4096, 1)
+    reading = Reading(
+        version="1.2.3",
+        ready={"gateway": True, "model": False},
+        status=status,
+        shards=2,
+        gateway_latency_s=0.04,
+        unparsed_events=9,
+        faults={"sweep": 2},
+    )
+    metrics = Metrics(lambda: reading)
+    metrics.loop_lag_s.observe(0.004)
+    async with (
+        open_web(WebSettings(listen="127.0.0.1:0"), metrics.routes()) as url,
+        aiohttp.ClientSession() as session,
+        session.get(f"{url}/metrics") as response,
+    ):
+        assert response.status == 200
+        assert response.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+        found = samples(await response.text())
+    guild = ("guild", "5")
+    assert found["afterimage_messages", (guild,)] == 7
+    assert found["afterimage_channels_parked", (guild,)] == 1
+    assert found["afterimage_failed_places", (guild, ("reason", "corrupt"))] == 1
+    assert found["afterimage_ready", (("part", "model"),)] == 0
+    assert found["afterimage_ready", (("part", "gateway"),)] == 1
+    assert found["afterimage_gateway_unparsed_events_total", ()] == 9
+    assert found["afterimage_background_faults_total", (("work", "sweep"),)] == 2
+    assert found["afterimage_event_loop_lag_seconds_bucket", (("le", "0.005"),)] == 1
+    assert found["process_resident_memory_bytes", ()] > 0
+    assert "Town" not in str(found)  # names are what people gave; ids are enough to tell servers apart
+
+
+@given(st.dictionaries(st.text(max_size=20), st.integers(0, 10**9), max_size=5))
+def test_whatever_a_name_holds_the_text_can_be_read_back(faults: dict[str, int]) -> None:
+    text = Metrics(lambda: Reading(version="1", ready={}, faults=faults)).render().decode()
+    found = samples(text)
+    for name, count in faults.items():
+        assert found["afterimage_background_faults_total", (("work", name),)] == count
+
+
+def test_every_metric_stands_in_the_document() -> None:
+    counts = Counts(failures={"corrupt": 1})
+    status = Status((GuildStatus(GuildId(5), "Town", True, counts),), counts, {}, 4096, 1)
+    reading = Reading(version="1", ready={"model": True}, status=status, gateway_latency_s=0.1, faults={"sweep": 1})
+    text = Metrics(lambda: reading).render().decode()
+    document = (ROOT / "docs" / "http.md").read_text("utf-8")
+    for family in text_string_to_metric_families(text):
+        if family.name.startswith("afterimage_") and not family.name.endswith("_created"):  # of each histogram
+            name = family.name + ("_total" if family.type == "counter" else "")
+            assert f"`{name}`" in document
+
+
+def test_every_code_stands_in_the_document_with_its_meaning() -> None:
+    document = (ROOT / "docs" / "http.md").read_text("utf-8")
+    for code, meaning in CODES.items():
+        assert f"| `{code}` | {meaning} |" in document

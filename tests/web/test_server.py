@@ -1,0 +1,199 @@
+"""Every request over a real socket: hosts, limits, deadlines, the one shape of errors."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.config.loader import WebSettings
+from bot.config.values import listen_address
+from bot.web import server
+from bot.web.errors import CODES
+from bot.web.guards import host_name
+from bot.web.server import open_web
+from indexer.errors import Stop
+
+
+async def _fails(_: web.Request) -> web.Response:
+    raise RuntimeError("secret detail of the failure")
+
+
+async def _waits(_: web.Request) -> web.Response:
+    await asyncio.Event().wait()
+    raise AssertionError("never")
+
+
+async def _takes(request: web.Request) -> web.Response:
+    return web.json_response({"bytes": len(await request.read())})
+
+
+ROUTES = (web.get("/fails", _fails), web.get("/waits", _waits), web.post("/takes", _takes))
+
+
+@asynccontextmanager
+async def served(settings: WebSettings | None = None) -> AsyncIterator[tuple[str, aiohttp.ClientSession]]:
+    settings = settings or WebSettings(listen="127.0.0.1:0")
+    async with open_web(settings, ROUTES) as url, aiohttp.ClientSession() as session:
+        assert url is not None
+        yield url, session
+
+
+async def error_of(response: aiohttp.ClientResponse) -> dict[str, Any]:
+    """The one shape: checked for every refusal."""
+    assert response.content_type == "application/json"
+    body = await response.json()
+    assert body.keys() == {"error"}
+    error: dict[str, Any] = body["error"]
+    assert error.keys() == {"code", "message", "details", "id"}
+    assert error["code"] in CODES
+    assert error["id"] == response.headers["X-Request-Id"]
+    return error
+
+
+async def test_nothing_listens_unless_an_address_is_named() -> None:
+    async with open_web(WebSettings(), ROUTES) as url:
+        assert url is None
+
+
+async def test_an_unknown_path_and_a_wrong_method_are_told_apart() -> None:
+    async with served() as (url, session):
+        async with session.get(f"{url}/nowhere") as response:
+            assert response.status == 404
+            assert (await error_of(response))["code"] == "not_found"
+        async with session.delete(f"{url}/takes") as response:
+            assert response.status == 405
+            assert response.headers["Allow"] == "POST"
+            error = await error_of(response)
+    assert (error["code"], error["details"]) == ("method_not_allowed", {"allowed": ["POST"]})
+
+
+async def test_a_failure_tells_the_log_and_not_the_asker(caplog: pytest.LogCaptureFixture) -> None:
+    async with served() as (url, session), session.get(f"{url}/fails?token=in-a-query") as response:
+        assert response.status == 500
+        text = await response.text()
+        error = await error_of(response)
+    assert error["code"] == "internal"
+    assert "secret" not in text
+    assert error["id"] in caplog.text
+    assert "secret detail" in caplog.text
+    assert "in-a-query" not in caplog.text
+
+
+async def test_every_answer_forbids_framing_sniffing_and_keeping() -> None:
+    async with served() as (url, session):
+        for path in ("/nowhere", "/fails"):
+            async with session.get(url + path) as response:
+                assert "frame-ancestors 'none'" in response.headers["Content-Security-Policy"]
+                assert response.headers["X-Content-Type-Options"] == "nosniff"
+                assert response.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("host", "answered"),
+    [
+        ("127.0.0.1:1", True),
+        ("LOCALHOST", True),
+        ("[::1]:80", True),
+        ("bot.internal:8642", True),
+        ("evil.example", False),
+        ("127.0.0.1.evil.example", False),
+        ("bot.internal.evil.example", False),
+        ("", False),
+    ],
+)
+async def test_a_name_that_was_not_configured_is_refused(host: str, answered: bool) -> None:
+    settings = WebSettings(listen="127.0.0.1:0", hosts=("Bot.internal",))
+    async with (
+        served(settings) as (url, session),
+        session.post(f"{url}/takes", data=b"1", headers={"Host": host}) as response,
+    ):
+        assert response.status == (200 if answered else 403)
+        if not answered:
+            assert (await error_of(response))["code"] == "host_not_allowed"
+
+
+async def test_an_address_that_asks_too_often_is_told_when_to_ask_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "PER_MINUTE", 1.0)
+    monkeypatch.setattr(server, "BURST", 3)
+    async with served() as (url, session):
+        answers = []
+        for _ in range(4):
+            async with session.post(f"{url}/takes") as response:
+                answers.append(response.status)
+        assert answers == [200, 200, 200, 429]
+        async with session.post(f"{url}/takes") as response:
+            error = await error_of(response)
+            assert int(response.headers["Retry-After"]) == error["details"]["retry_after_s"] > 0
+
+
+async def test_a_body_that_is_too_large_is_refused() -> None:
+    async with served() as (url, session):
+        async with session.post(f"{url}/takes", data=b"x" * server.REQUEST_BYTES) as response:
+            assert response.status == 200
+        async with session.post(f"{url}/takes", data=b"x" * (server.REQUEST_BYTES + 1)) as response:
+            assert response.status == 413
+            assert (await error_of(response))["code"] == "too_large"
+
+
+async def test_a_request_ends_at_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "LONGEST_S", 0.05)
+    async with served() as (url, session), session.get(f"{url}/waits") as response:
+        assert response.status == 503
+        assert (await error_of(response))["code"] == "too_slow"
+
+
+async def test_a_request_in_hand_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "SHUTDOWN_S", 0.05)
+    async with aiohttp.ClientSession() as session:
+        async with open_web(WebSettings(listen="127.0.0.1:0"), ROUTES) as url:
+            waiting = asyncio.create_task(session.get(f"{url}/waits"))
+            await asyncio.sleep(0.05)
+        with pytest.raises(aiohttp.ClientError):
+            await waiting
+
+
+async def test_a_port_that_is_taken_is_said_in_one_sentence() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(Stop, match=rf"web\.listen: 127\.0\.0\.1, port {port} cannot be listened on"):
+            async with open_web(WebSettings(listen=f"127.0.0.1:{port}"), ROUTES):
+                pass
+
+
+async def test_debug_lines_name_no_query(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with served() as (url, session), session.get(f"{url}/nowhere?words=private") as response:
+        assert response.status == 404
+    assert re.search(r"request \w{16}: GET /nowhere → 404", caplog.text)
+    assert "private" not in caplog.text
+
+
+@given(st.ip_addresses(), st.integers(0, 65535))
+def test_every_address_and_port_is_understood(address: Any, port: int) -> None:
+    written = f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+    if "%" not in written:
+        assert listen_address(written) == (str(address), port)
+        assert host_name(written) == str(address).lower()
+
+
+_NO_ADDRESSES = (
+    *("", "8642", ":8642", "localhost:8642", "127.0.0.1", "127.0.0.1:"),
+    *("::1:80", "[127.0.0.1]:1", "1.2.3.4:65536", "1.2.3.4:-1"),
+)
+
+
+@pytest.mark.parametrize("text", _NO_ADDRESSES)
+def test_what_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is no address and port"):
+        listen_address(text)
