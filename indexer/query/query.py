@@ -19,8 +19,8 @@ class Query:
     """One search. `frames`, `vectors`, `like` and `words` say what to look for; without any, what passes the filter is
     listed, newest first.
 
-    `frames` are pictures as the encoder takes them, `vectors` such pictures already embedded ([d], unit length),
-    `crops` their middles: what is left of a copy when its caption or the app around it is cut away; they only judge.
+    `frames` are pictures as the encoder takes them, `vectors` such pictures already embedded ([d], unit length).
+    `crops` are the vectors of their center crops: nothing is searched with them, they tell copies from other pictures.
     `like` are pictures of the index; `not_pictures` are never hits. `digests` (SHA-256) and `hashes` (64-bit
     perceptual) name the pictures that were asked with, so that the very same picture can be told from a similar one.
     `visible` are all channels that the asker may see (None: those of the filter): what is far off is measured on their

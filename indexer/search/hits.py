@@ -1,4 +1,4 @@
-"""A hit out of what is stored of its leading place. Pure."""
+"""Makes a hit of what is stored of its leading place. Pure."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Which model answers in a guild: the configured one, or while it has not seen every picture there, the one before.
+"""Which model answers in a guild: the configured one, or, until that has seen every picture there, the one before.
 
 Vectors of two models cannot be compared, so a question is embedded by the model whose vectors it is compared with. The
-old model is opened when a question needs it, and let go when none has for a while.
+old model is opened when a question needs it, and closed when no question has needed it for IDLE_S seconds.
 """
 
 from __future__ import annotations

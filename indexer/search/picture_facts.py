@@ -29,7 +29,7 @@ Version = tuple[int, int]  # of a guild's index, as `version` reads it
 
 @dataclass(frozen=True, slots=True)
 class PictureFacts:
-    """What tells whether two pictures are one: the vector ([d], unit length), the bytes' SHA-256, the 64-bit hash."""
+    """What shows that two pictures are the same: vector ([d], unit length), SHA-256 of the bytes, perceptual hash."""
 
     vector: Vectors
     sha256: bytes

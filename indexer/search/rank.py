@@ -83,8 +83,8 @@ def cosines(rows: Vectors, vectors: Vectors) -> Vectors:
 
 
 def normalised(vector: Vectors) -> Vectors:
-    """The vector at unit length. Raises ValueError for one of length zero: it points nowhere."""
+    """The vector at unit length. Raises ValueError for a vector of length zero, which has no direction."""
     length = float(np.linalg.norm(vector))
     if length < 1e-6:
-        raise ValueError("a vector of length zero points nowhere")
+        raise ValueError("a vector of length zero has no direction")
     return (vector / length).astype(np.float32)

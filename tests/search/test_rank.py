@@ -85,7 +85,7 @@ def test_groups_are_what_is_connected(size: int, pairs: list[tuple[int, int]]) -
 
 
 def test_a_vector_of_length_zero_is_refused() -> None:
-    with pytest.raises(ValueError, match="points nowhere"):
+    with pytest.raises(ValueError, match="has no direction"):
         normalised(np.zeros(3, np.float32))
 
 
