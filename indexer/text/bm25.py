@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from indexer.model import MessageId, PictureId
 from indexer.text.terms import Term, counts
@@ -57,17 +57,20 @@ class Figures:
     share: float
 
 
+_NO_PICTURES: Mapping[PictureId, Figures] = {}
+
+
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A message: what it says itself, and with that what each of its pictures says that says anything at all."""
+    """A message. `own`: what it says itself; `by_picture`: with that, what each picture says that says anything at all.
+
+    `best` is the largest BM25 of these.
+    """
 
     message_id: int
+    best: float
     own: Figures
-    by_picture: Mapping[PictureId, Figures] = field(default_factory=dict)
-
-    @property
-    def best(self) -> float:
-        return max(self.own.bm25, *(figures.bm25 for figures in self.by_picture.values()), 0.0)
+    by_picture: Mapping[PictureId, Figures]
 
     def of(self, picture_id: PictureId) -> Figures:
         """Of one of its pictures."""
@@ -85,10 +88,18 @@ def rank(
     `shown`: of those whose pictures say something, what each picture says.
     """
     values = [worth(said.count, scope.texts) for said in terms]
-    ranked = [
-        _ranked(message_id, columns, shown.get(MessageId(message_id), {}), terms, values, scope)
-        for message_id, columns in texts.items()
-    ]
+    total = sum(values) if len(terms) > 1 else 0.0
+    wanted = [said.term for said in terms]
+    ranked = []
+    for message_id, columns in texts.items():
+        parts = _own_parts(message_id, columns, terms, wanted, values, scope)
+        own = _figures(parts, values, total)
+        if pictures := shown.get(MessageId(message_id)):
+            by_picture = _by_picture(message_id, pictures, parts, terms, wanted, values, total, scope)
+            best = max(own.bm25, *(figures.bm25 for figures in by_picture.values()))
+            ranked.append(Ranked(message_id, best, own, by_picture))
+        else:
+            ranked.append(Ranked(message_id, own.bm25, own, _NO_PICTURES))
     return sorted(ranked, key=lambda message: (-message.best, -message.message_id))
 
 
@@ -97,43 +108,58 @@ def worth(count: float, texts: int) -> float:
     return math.log(1 + (max(texts - count, 0.0) + 0.5) / (count + 0.5))
 
 
-def _ranked(
+def _own_parts(
     message_id: int,
     columns: Columns,
-    shown: Mapping[PictureId, str],
     terms: Sequence[Said],
+    wanted: Sequence[Term],
     values: Sequence[float],
     scope: Scope,
-) -> Ranked:
-    wanted = [said.term for said in terms]
+) -> list[float]:
+    """What each term adds to the BM25 of the message's own words; 0 where it is not said."""
     content, names, alts = (counts(column, wanted) for column in columns)
-    often = [WEIGHTS[0] * content[at] + WEIGHTS[1] * names[at] + WEIGHTS[2] * alts[at] for at in range(len(terms))]
+    length = sum(map(len, columns)) / max(scope.mean_length, 1.0)
+    parts = []
+    for at, value in enumerate(values):
+        often = WEIGHTS[0] * content[at] + WEIGHTS[1] * names[at] + WEIGHTS[2] * alts[at]
+        if not often and message_id in terms[at].message_ids:  # FTS5 folds a letter that we do not
+            often = 1.0
+        parts.append(value * often * (K1 + 1) / (often + K1 * (1 - B + B * length)) if often else 0.0)
+    return parts
+
+
+def _by_picture(
+    message_id: int,
+    shown: Mapping[PictureId, str],
+    own: Sequence[float],
+    terms: Sequence[Said],
+    wanted: Sequence[Term],
+    values: Sequence[float],
+    total: float,
+    scope: Scope,
+) -> dict[PictureId, Figures]:
+    told = {picture_id: counts(body, wanted) for picture_id, body in shown.items()}
     for at, said in enumerate(terms):
-        if not often[at] and message_id in said.message_ids:  # FTS5 folds a letter that we do not
-            often[at] = 1.0
-    own = _parts(often, values, sum(map(len, columns)) / max(scope.mean_length, 1.0))
-    by_picture = {}
-    if shown:
-        told = {picture_id: counts(body, wanted) for picture_id, body in shown.items()}
-        for at, said in enumerate(terms):
-            if message_id in said.shown_ids and not any(row[at] for row in told.values()):
-                for row in told.values():  # the same: nobody can say which of them it was
-                    row[at] = 1
-        for picture_id, row in told.items():
-            parts = _parts(row, values, len(shown[picture_id]) / max(scope.mean_shown, 1.0))
-            together = [mine + SHOWN_WEIGHT * its for mine, its in zip(own, parts, strict=True)]
-            by_picture[picture_id] = _figures(together, values)
-    return Ranked(message_id, _figures(own, values), by_picture)
+        if message_id in said.shown_ids and not any(row[at] for row in told.values()):
+            for row in told.values():  # a letter that we do not fold: nobody can say which picture it was
+                row[at] = 1
+    figures = {}
+    for picture_id, row in told.items():
+        length = len(shown[picture_id]) / max(scope.mean_shown, 1.0)
+        together = [
+            part + SHOWN_WEIGHT * value * often * (K1 + 1) / (often + K1 * (1 - B + B * length)) if often else part
+            for part, value, often in zip(own, values, row, strict=True)
+        ]
+        figures[picture_id] = _figures(together, values, total)
+    return figures
 
 
-def _parts(often: Sequence[float], values: Sequence[float], length: float) -> list[float]:
-    """What each term adds to the BM25 of a text of this length (1 is the mean); 0 where it is not said."""
-    return [
-        value * count * (K1 + 1) / (count + K1 * (1 - B + B * length)) if count else 0.0
-        for count, value in zip(often, values, strict=True)
-    ]
-
-
-def _figures(parts: Sequence[float], values: Sequence[float]) -> Figures:
-    said_worth = sum(value for part, value in zip(parts, values, strict=True) if part)
-    return Figures(sum(parts), said_worth / sum(values) if len(values) > 1 else 1.0)
+def _figures(parts: Sequence[float], values: Sequence[float], total: float) -> Figures:
+    """`total` is the sum of `values`; 0 where there is one term, which is then the whole question."""
+    if not total:
+        return Figures(sum(parts), 1.0)
+    said_worth = 0.0
+    for part, value in zip(parts, values, strict=True):
+        if part:
+            said_worth += value
+    return Figures(sum(parts), said_worth / total)

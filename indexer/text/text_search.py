@@ -177,7 +177,7 @@ class _Inside:
         sums: dict[int, float] = {}
         for said in terms:
             value = worth(said.count, self.scope.texts)
-            for message_id in said.message_ids | said.shown_ids:
+            for message_id in said.message_ids | said.shown_ids if said.shown_ids else said.message_ids:
                 sums[message_id] = sums.get(message_id, 0.0) + value
         return sorted(sums, key=lambda message_id: (-sums[message_id], -message_id))
 
@@ -196,7 +196,7 @@ class _Inside:
             ((newest,),) = rows
             count *= max(self.scope.texts / max(newest, 1), 1.0)
         kept = frozenset(found)
-        return Said(term, kept.intersection(own), count, kept.intersection(shown))
+        return Said(term, kept & set(own), count, kept & set(shown)) if shown else Said(term, kept, count)
 
     async def _newest(self, index: _Index, term: Term, needed: Sequence[str]) -> list[int]:
         if not term.unspaced:
