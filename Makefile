@@ -11,19 +11,22 @@ TORCH_INDEX ?=
 VENV        := .venv
 BIN         := $(VENV)/bin
 PIP         := $(BIN)/python -m pip --disable-pip-version-check
-BENCHES     := model encode storage index crawl answers
+BENCHES     := model encode storage index crawl answers archive
 WORKERS     ?= 3
 PURE_ROOMS  := config platforms query replies reports store text texts
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run quick test coverage check fmt soak bench lock clean
+.PHONY: help demo demo-archive run quick test coverage check fmt soak bench lock clean
 
 help: ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 	@echo "bench-NAME one benchmark: $(BENCHES)"
 
 demo: $(VENV)/.runtime ## index a made-up server and search it, all on this machine
 	$(BIN)/python -m sandbox.demo
+
+demo-archive: $(VENV)/.runtime ## the same server as an export on a disk: imported without any Discord, and searched
+	$(BIN)/python -m sandbox.export.demo
 
 run: $(VENV)/.runtime ## start the bot: Discord with a token, the sandbox without
 	$(BIN)/afterimage run

@@ -14,6 +14,7 @@ from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from importlib.metadata import PackageNotFoundError, version
 
 from bot.config.loader import Config
+from bot.control.imports import imports
 from bot.control.operations import upkeep
 from bot.control.server import open_control
 from bot.gateway.client import Client
@@ -22,6 +23,7 @@ from bot.observability.health import keep_beating
 from bot.observability.log import logging_to
 from bot.web.operator import Operator
 from bot.web.server import open_web
+from indexer.archives.opener import opener
 from indexer.errors import AfterimageError, Stop
 from indexer.service import Service, open_service
 from indexer.supervisor import plainest
@@ -125,8 +127,8 @@ async def _open_and_serve(
     config: Config, client: Client, operator: Operator, drain_s: float, shutdown: Shutdown
 ) -> None:
     async with (
-        open_service(config.settings, client.history) as service,
-        open_control(config.settings.data_dir, upkeep(service), drain_s),
+        open_service(config.settings, client.history, open_archive=opener(config.settings)) as service,
+        open_control(config.settings.data_dir, upkeep(service) | imports(service), drain_s),
     ):
         # What is loaded by now stays: looking through all of it again, as a full collection does, would block the loop
         # each time.

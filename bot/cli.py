@@ -74,6 +74,25 @@ def _parser() -> argparse.ArgumentParser:
     search.add_argument("--count", type=int, metavar="N", help="how many hits (default: search.default_count)")
     search.add_argument("--json", action="store_true", help="one JSON object, for programs")
 
+    archive = add(
+        "import",
+        "import_archive:run",
+        "Take in exports of DiscordChatExporter (JSON): files, folders, .zip and .gz. Needs no bot and no token; a bot"
+        " that runs is asked to read them.",
+    )
+    archive.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a file or folder of the export")
+    archive.add_argument(
+        "--media",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FOLDER",
+        help="a folder in which saved media lie, too",
+    )
+    archive.add_argument("--dry-run", action="store_true", help="say what would come in, and store nothing")
+    archive.add_argument("--json", action="store_true", help="one JSON object, for programs")
+    archive.add_argument("--quiet", action="store_true", help="do not show how far it is")
+
     add(
         "compact",
         "upkeep:compact",

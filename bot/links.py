@@ -6,7 +6,8 @@ from urllib.parse import urlsplit
 
 
 def jump_link(guild_id: int, channel_id: int, message_id: int) -> str:
-    return f"https://discord.com/channels/{guild_id}/{channel_id}/{message_id}"
+    """Guild 0 stands for direct messages, which only an archive has."""
+    return f"https://discord.com/channels/{guild_id or '@me'}/{channel_id}/{message_id}"
 
 
 def is_discord(api_base: str) -> bool:

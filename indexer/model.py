@@ -72,12 +72,16 @@ class ChannelKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """An archive that messages were read from: `kind` names its parser, `version` changes with its content."""
+    """An archive that messages were read from: `kind` names its parser, `version` changes with its content.
+
+    `media_folders` are further folders in which its saved files may lie.
+    """
 
     id: OriginId
     kind: str
     location: str
     version: str
+    media_folders: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +278,10 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class PlaceDetail:
-    """Everything that a hit shows of a place. Pixels are the posted file's where Discord said so; 0: nobody knows."""
+    """Everything that a hit shows of a place. Pixels are the posted file's where Discord said so; 0: nobody knows.
+
+    `path`: where an archive has the file, empty where there is only the link.
+    """
 
     source: Source
     flags: PlaceFlag
@@ -291,6 +298,7 @@ class PlaceDetail:
     alt_text: str
     width: int
     height: int
+    path: str = ""
 
 
 class Band(StrEnum):
@@ -335,7 +343,7 @@ class Hit:
     """One answer: a picture and the message that shows it best for this query (the newest, unless words chose).
 
     `other_places` are further places of the same picture that the same filter allows, newest first; `copies` those of
-    edited copies of it, by the rule of /duplicates.
+    edited copies of it, by the rule of /duplicates. `path`: where an archive has the file, if one has.
     """
 
     picture_id: PictureId
@@ -352,6 +360,7 @@ class Hit:
     other_places: tuple[Place, ...] = ()
     copies: tuple[Place, ...] = ()
     band: Band = Band.RELATED
+    path: str = ""
     parts: Parts = field(default_factory=Parts)
 
     @property

@@ -91,7 +91,8 @@ class Archive(History, Protocol):
     async def picture(self, ref: PictureRef) -> bytes | None:
         """The bytes of a picture of one of its messages; None where it has only the link.
 
-        Raises Rejected for a file that must not or cannot be read.
+        Raises Rejected for a file that must not or cannot be read, LinkExpired where it has no file and the link is
+        known to be dead: nobody is asked for it in vain.
         """
         ...
 

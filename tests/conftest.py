@@ -26,7 +26,9 @@ NOT_QUICK = frozenset(
     f"{room}/{file}.py"
     for room, files in {
         "app": "test_app",
-        "command_line": "test_cli test_control test_health test_real_model test_running test_upkeep",
+        "archives": "test_import",
+        "command_line": "test_cli test_control test_health test_import_command test_real_model test_running"
+        " test_upkeep",
         "commands": "test_failures test_model_change test_on_demand test_one_decode_a_member test_privacy test_reindex"
         " test_similar test_thumbnails",
         "crawl": "test_guild_crawl test_live test_removals test_sweep",

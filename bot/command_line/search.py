@@ -181,6 +181,7 @@ def as_json(shown: Shown, result: SearchResult, names: dict[ChannelId, str]) -> 
                 "author_id": str(hit.place.author_id),
                 "unix_ms": hit.created_ms,
                 "link": shown.link(hit),
+                "path": hit.path or None,
                 "file_name": hit.file_name,
                 "alt_text": hit.alt_text,
                 "excerpt": hit.excerpt,
@@ -202,6 +203,8 @@ def as_text(shown: Shown, result: SearchResult, names: dict[ChannelId, str]) -> 
         close = f"{shown.closeness(hit)}  " if shown.closeness(hit) else ""
         lines.append(f"{rank:>3}. {close}#{channel}  {author}, {day}{more}  {file_name}")
         lines.append(f"     {shown.link(hit) or f'message {hit.place.message_id}'}")
+        if hit.path:
+            lines.append(f"     {terminal.one_line(hit.path)}")
     if not lines:
         lines.append("nothing close enough")
     lines.append(f"searched {result.searched:,} pictures in {result.stage_ms.get('total', 0.0):.1f} ms")

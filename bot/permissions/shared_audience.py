@@ -15,7 +15,7 @@ from itertools import product
 import discord
 from discord.abc import GuildChannel
 
-from bot.permissions.visible_channels import AskingChannel, can_read, is_age_restricted
+from bot.permissions.visible_channels import AskingChannel, can_read, is_age_restricted, told_by_discord
 from indexer.model import Channel, ChannelId, ChannelKind
 
 _VIEW = discord.Permissions(view_channel=True).value
@@ -76,7 +76,7 @@ def shared_channels(guild: discord.Guild, channel: AskingChannel, stored: Iterab
     for thread in cached.values():
         if thread.parent_id in open_to_all and (not thread.is_private() or thread.id == channel.id):
             shared.add(ChannelId(thread.id))
-    for known in stored:
+    for known in told_by_discord(stored):
         inside = known.kind.is_thread and known.parent_id in open_to_all and known.id not in cached
         if inside and (known.kind is not ChannelKind.PRIVATE_THREAD or known.id == channel.id):
             shared.add(known.id)

@@ -9,7 +9,8 @@ A channel is visible when the member may view it AND read its history at this mo
   (as Discord told it within the last seconds, see `thread_members`) too (`Thread.permissions_for` knows nothing of
   that, so it is never asked);
 - an age-restricted channel, or a thread in one, only when the question is asked from an age-restricted channel;
-- a channel that the bot itself cannot view is hidden from everybody: Discord no longer tells the bot who may see it.
+- a channel that the bot itself cannot view is hidden from everybody: Discord no longer tells the bot who may see it;
+- a channel or thread that only an archive knows is hidden from everybody, whatever the archive says of it.
 
 What cannot be decided is not visible. The answer is an explicit set of ids, never "all".
 """
@@ -24,7 +25,7 @@ from discord.abc import GuildChannel
 
 from bot.history.granted import granted
 from bot.permissions.thread_members import ThreadMembers
-from indexer.model import Channel, ChannelId, ChannelKind
+from indexer.model import DISCORD, Channel, ChannelId, ChannelKind
 
 # Why an asking channel may be missing: an interaction can come from a channel the cache does not hold.
 AskingChannel = discord.abc.Snowflake | None
@@ -140,12 +141,19 @@ def _restricted(channel: discord.abc.Snowflake) -> bool:
     return bool(getattr(channel, "nsfw", False))
 
 
+def told_by_discord(stored: Iterable[Channel]) -> Iterator[Channel]:
+    """Without the channels that archives alone know: what an archive says of a thread is no reason to show it, since it
+    may have been private, or another server's.
+    """
+    return (channel for channel in stored if channel.origin_id == DISCORD)
+
+
 def _threads(guild: discord.Guild, stored: Iterable[Channel]) -> Iterator[_Thread]:
     """Every thread that cache or storage knows, each once. The cache is fresher, and wins."""
     cached = {thread.id for thread in guild.threads}
     for thread in guild.threads:
         yield _Thread(ChannelId(thread.id), thread.parent_id, thread.type is discord.ChannelType.private_thread)
-    for channel in stored:
+    for channel in told_by_discord(stored):
         if channel.kind.is_thread and channel.parent_id is not None and channel.id not in cached:
             yield _Thread(channel.id, channel.parent_id, channel.kind is ChannelKind.PRIVATE_THREAD)
 

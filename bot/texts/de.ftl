@@ -441,6 +441,7 @@ cli-needs = Dieser Befehl braucht { $name }.
 cli-id = { $name } muss eine ID sein, wie Discord sie gibt (ID kopieren), nicht „{ $found }“.
 cli-nobody-to-ask = forget löscht endgültig, und niemand ist hier, den man fragen könnte: gib es mit --yes.
 cli-nothing-changed = Nichts wurde geändert.
+cli-no-folder = { $path } ist kein Ordner.
 
 ## /reindex failures
 

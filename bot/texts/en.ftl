@@ -444,6 +444,7 @@ cli-needs = This command needs { $name }.
 cli-id = { $name } must be an id as Discord gives it (Copy ID), not “{ $found }”.
 cli-nobody-to-ask = forget deletes for good and nobody is here to be asked: give it with --yes.
 cli-nothing-changed = Nothing was changed.
+cli-no-folder = { $path } is no folder.
 
 ## /reindex failures
 

@@ -19,7 +19,7 @@ from indexer.archives.documents import UNREADABLE, Document, Found, Problems
 from indexer.archives.expansion import Refused
 from indexer.archives.exporter_message import Context, exported_ms, to_channel, to_message
 from indexer.archives.message_stream import Damage, MessageStream, NotAnExport
-from indexer.archives.survey import Files, Survey
+from indexer.archives.survey import Counts, Files, Survey
 from indexer.model import Channel, ChannelId, Guild, GuildId
 from indexer.sentence import Sentence
 
@@ -128,6 +128,7 @@ class _Builder:
         self.exported: list[int] = []  # of each document, Unix milliseconds
         self.spool: Spool | None = None
         self.bytes_before = 0
+        self.messages = 0
 
     def build(self) -> ExportIndex:
         for number, document in enumerate(self.found.documents):
@@ -169,9 +170,10 @@ class _Builder:
         survey.guilds.setdefault(guild_id, Guild(guild_id, head.guild.name or DIRECT_MESSAGES))
         survey.channels.setdefault(channel.id, channel)
         survey.documents += 1
-        files = Files(document.media, survey, lambda url, why: problems.add(f"{label}: {url}", None, why))
+        counts = survey.counts.setdefault(guild_id, Counts())
+        files = Files(document.media, counts, lambda url, why: problems.add(f"{label}: {url}", None, why))
         context = Context(guild_id, channel.id, files, self.options.stickers, self.options.bots)
-        pictures_before, problems_before, messages = survey.pictures, problems.count, 0
+        problems_before, messages = problems.count, 0
         keep_all, compressed = self.options.keep_all, document.compressed
         for element in stream:
             if isinstance(element, Damage):
@@ -197,10 +199,9 @@ class _Builder:
                 columns.offsets.append(offset)
                 columns.lengths.append(len(element.data))
             if self.told is not None and messages % _TOLD_EVERY == 0:
-                self.told(self.bytes_before + element.offset, survey.messages + messages)
-        survey.messages += messages
-        survey.by_channel[channel.id] += messages
-        survey.pictures_of[guild_id] += survey.pictures - pictures_before
+                self.told(self.bytes_before + element.offset, self.messages + messages)
+        counts.messages += messages
+        self.messages += messages
         stated = schema.stated_count(stream.tail)
         if stated is not None and stated > messages and problems.count == problems_before:
             problems.add(label, None, Sentence("archive-fewer", {"stated": stated, "found": messages}))

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 
 from indexer.archives.expansion import Refused
 from indexer.archives.exporter_message import is_discord
@@ -16,17 +15,14 @@ from indexer.sentence import Sentence
 
 
 @dataclass(slots=True)
-class Survey:
-    """Counts. A picture that several documents show counts in each of them.
+class Counts:
+    """Of one guild. A picture that several documents show counts in each of them.
 
     `saved`: pictures with a file; `missing`: files that are named and not there; `refused`: files that must not be
     opened. Of those without a file: `live` links of Discord's, `dead` ones (their `ex` has passed, or they have none),
     and links to `elsewhere`, which are never contacted.
     """
 
-    guilds: dict[GuildId, Guild] = field(default_factory=dict)
-    channels: dict[ChannelId, Channel] = field(default_factory=dict)
-    documents: int = 0
     messages: int = 0
     pictures: int = 0
     saved: int = 0
@@ -35,50 +31,69 @@ class Survey:
     live: int = 0
     dead: int = 0
     elsewhere: int = 0
-    by_channel: Counter[ChannelId] = field(default_factory=Counter)  # messages
-    pictures_of: Counter[GuildId] = field(default_factory=Counter)
+
+    @property
+    def reachable(self) -> int:
+        """Pictures that can be read without asking Discord for anything new."""
+        return self.saved + self.live
+
+
+@dataclass(slots=True)
+class Survey:
+    """What an export says of each guild; `documents` counts the files that are exports."""
+
+    guilds: dict[GuildId, Guild] = field(default_factory=dict)
+    channels: dict[ChannelId, Channel] = field(default_factory=dict)
+    counts: dict[GuildId, Counts] = field(default_factory=dict)
+    documents: int = 0
+
+    @property
+    def total(self) -> Counts:
+        return Counts(
+            *(sum(column) for column in zip(*(astuple(found) for found in self.counts.values()), strict=True))
+        )
 
 
 class Files:
-    """Looks up the saved files of one document, and counts what it finds in `survey`, if any.
+    """Looks up the saved files of one document, and counts what it finds in `counts`, if any.
 
     `refused` is told of each file that must not be opened.
     """
 
     def __init__(
-        self, media: Media, survey: Survey | None = None, refused: Callable[[str, Sentence], None] | None = None
+        self, media: Media, counts: Counts | None = None, refused: Callable[[str, Sentence], None] | None = None
     ) -> None:
         self._media = media
-        self._survey = survey
+        self._counts = counts
         self._refused = refused
         self._now_s = time.time()
 
     def label(self, url: str) -> str | None:
         """Where the file is that an export names or has saved of an address; None where there is none."""
-        survey = self._survey
-        if survey is not None:
-            survey.pictures += 1
+        counts = self._counts
+        if counts is not None:
+            counts.pictures += 1
         try:
             file = self._media.saved(url) if fetchable(url) else self._media.named(url)
         except Refused as error:
-            if survey is not None:
-                survey.refused += 1
+            if counts is not None:
+                counts.refused += 1
             if self._refused is not None:
                 self._refused(url, error.sentence)
             return None
-        if survey is None:
+        if counts is None:
             return None if file is None else file.label
         if file is not None:
-            survey.saved += 1
+            counts.saved += 1
             return file.label
         if not fetchable(url):
-            survey.missing += 1
+            counts.missing += 1
         elif not reaches_discord(url):
-            survey.elsewhere += 1
+            counts.elsewhere += 1
         elif is_dead(url, self._now_s):
-            survey.dead += 1
+            counts.dead += 1
         else:
-            survey.live += 1
+            counts.live += 1
         return None
 
 

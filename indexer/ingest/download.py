@@ -53,14 +53,16 @@ async def download(item: Item, fetcher: Fetches, histories: Histories, backoff: 
     GONE, as is that of an archive whose message Discord does not show. Raises Rejected, RetryLater when `backoff` is at
     its end, ChannelClosed, or PlaceGone.
     """
-    if item.origin_id != DISCORD:
-        archive = await histories.of(item.origin_id)
-        data = await archive.picture(item.ref) if isinstance(archive, Archive) else None
-        if data is not None:
-            return data
     try:
+        if item.origin_id != DISCORD:
+            archive = await histories.of(item.origin_id)
+            data = await archive.picture(item.ref) if isinstance(archive, Archive) else None
+            if data is not None:
+                return data
         return await _fetch_with_retries(item.ref, fetcher, backoff)
-    except LinkExpired:
+    except LinkExpired as error:
+        if item.origin_id != DISCORD and not histories.connected:
+            raise Rejected(Reason.GONE, f"{error} Nobody here can ask Discord for a fresh one.") from error
         asked_ms = now_ms()
         message = await _ask_anew(item, histories)
     fresh = next((ref for ref in message.pictures if ref.link == item.ref.link), None) if message is not None else None

@@ -29,6 +29,7 @@ def hit_at(
         author_name=detail.author_name,
         width=detail.width,
         height=detail.height,
+        path=detail.path,
         other_places=other_places,
         copies=copies,
         band=band,

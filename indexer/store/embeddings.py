@@ -78,6 +78,13 @@ async def add(tx: aiosqlite.Connection, model_id: ModelId, embeddings: Sequence[
     return cursor.rowcount
 
 
+async def count(connection: aiosqlite.Connection, model_id: ModelId) -> int:
+    """How many pictures have an embedding of this model."""
+    row = await first(connection, "SELECT count(*) FROM embeddings WHERE model_id = ?", (model_id,))
+    assert row is not None, "an aggregate has one row"
+    return int(row[0])
+
+
 async def tried_all(tx: aiosqlite.Connection, guild_id: GuildId, model_id: ModelId) -> None:
     """Records that a run has tried every picture of the guild with this model: from now on it answers there."""
     await tx.execute_fetchall(

@@ -15,7 +15,7 @@ import aiosqlite
 from indexer.database.database import as_json
 from indexer.model import NO_FLAGS, GuildId, Message, MessageId, PictureRef, PlaceFlag, PlaceId
 
-_DESCRIPTION = "source, file_name, alt_text, content_type, byte_count, width, height, flags"
+_DESCRIPTION = "source, file_name, alt_text, content_type, byte_count, width, height, flags, path"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ async def insert(tx: aiosqlite.Connection, places: Sequence[tuple[MessageId, Gui
     if places:
         await tx.executemany(
             f"INSERT INTO places (message_id, guild_id, ordinal, link, {_DESCRIPTION})"  # noqa: S608 -- a constant
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [(message, guild, ref.ordinal, ref.link, *_description(ref)) for message, guild, ref in places],
         )
 
@@ -51,7 +51,8 @@ async def update(tx: aiosqlite.Connection, messages: Sequence[Message]) -> set[M
     """Makes the places of stored messages what the messages show now; returns the messages where that changed anything.
 
     A place is known again by its link (the n-th showing of a link by the n-th place of it), so a picture that moved to
-    another ordinal is not fetched again. That it turned out to be animated stays known.
+    another ordinal is not fetched again. What is known beside the message stays: that it turned out to be animated, and
+    where an archive has its file.
     """
     rows = await tx.execute_fetchall(
         f"SELECT message_id, place_id, ordinal, link, {_DESCRIPTION} FROM places"  # noqa: S608 -- a constant
@@ -75,7 +76,8 @@ async def update(tx: aiosqlite.Connection, messages: Sequence[Message]) -> set[M
                 touched.add(message.id)
                 continue
             place_id, ordinal, description = left[ref.link].pop(0)
-            now = _description(ref, found=PlaceFlag(description[-1]) & PlaceFlag.ANIMATED)
+            *_, flags, path = description
+            now = _description(ref, PlaceFlag(flags) & PlaceFlag.ANIMATED, path)
             if ordinal != ref.ordinal:
                 moved.append((ref.ordinal, place_id))
                 touched.add(message.id)
@@ -96,14 +98,15 @@ async def update(tx: aiosqlite.Connection, messages: Sequence[Message]) -> set[M
         await tx.executemany("UPDATE places SET ordinal = ? WHERE place_id = ?", moved)
     if described:
         await tx.executemany(
-            f"UPDATE places SET ({_DESCRIPTION}) = (?, ?, ?, ?, ?, ?, ?, ?) WHERE place_id = ?",  # noqa: S608 -- a constant
+            f"UPDATE places SET ({_DESCRIPTION}) = (?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE place_id = ?",  # noqa: S608 -- a constant
             described,
         )
     await insert(tx, added)
     return touched
 
 
-def _description(ref: PictureRef, found: PlaceFlag = NO_FLAGS) -> tuple[Any, ...]:
+def _description(ref: PictureRef, found: PlaceFlag = NO_FLAGS, path: str | None = None) -> tuple[Any, ...]:
+    """`found` and `path` are what was known before and what the message itself does not tell."""
     return (
         ref.source.value,
         ref.file_name,
@@ -113,4 +116,5 @@ def _description(ref: PictureRef, found: PlaceFlag = NO_FLAGS) -> tuple[Any, ...
         ref.width,
         ref.height,
         int(ref.flags | found),
+        ref.path or path,
     )

@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+
 import aiosqlite
 
 from indexer.database.database import first
 from indexer.model import Origin, OriginId
 
 
-async def note(tx: aiosqlite.Connection, kind: str, location: str, version: str) -> Origin:
+async def note(
+    tx: aiosqlite.Connection, kind: str, location: str, version: str, media_folders: Sequence[str] = ()
+) -> Origin:
     """The origin of this archive, made where it is new. Where its `version` has changed it is read from the start."""
     known = await first(tx, "SELECT origin_id, version FROM origins WHERE kind = ? AND location = ?", (kind, location))
+    folders = json.dumps(list(media_folders))
     if known is None:
         made = await first(
             tx,
-            "INSERT INTO origins (kind, location, version) VALUES (?, ?, ?) RETURNING origin_id",
-            (kind, location, version),
+            "INSERT INTO origins (kind, location, version, media_folders) VALUES (?, ?, ?, ?) RETURNING origin_id",
+            (kind, location, version, folders),
         )
         assert made is not None, "an insert has one row"
-        return Origin(OriginId(made[0]), kind, location, version)
-    origin = Origin(OriginId(known[0]), kind, location, version)
+        return Origin(OriginId(made[0]), kind, location, version, tuple(media_folders))
+    origin = Origin(OriginId(known[0]), kind, location, version, tuple(media_folders))
+    await tx.execute_fetchall(
+        "UPDATE origins SET version = ?, media_folders = ? WHERE origin_id = ?", (version, folders, origin.id)
+    )
     if known[1] != version:
-        await tx.execute_fetchall("UPDATE origins SET version = ? WHERE origin_id = ?", (version, origin.id))
         await tx.execute_fetchall("DELETE FROM spans WHERE origin_id = ?", (origin.id,))
     return origin
 
 
 async def get(connection: aiosqlite.Connection, origin_id: OriginId) -> Origin | None:
     row = await first(
-        connection, "SELECT origin_id, kind, location, version FROM origins WHERE origin_id = ?", (origin_id,)
+        connection,
+        "SELECT kind, location, version, media_folders FROM origins WHERE origin_id = ?",
+        (origin_id,),
     )
-    return None if row is None else Origin(OriginId(row[0]), *row[1:])
+    if row is None:
+        return None
+    kind, location, version, folders = row
+    return Origin(origin_id, kind, location, version, tuple(json.loads(folders)))

@@ -158,6 +158,17 @@ async def retry_for(tx: aiosqlite.Connection, readers: int) -> int:
     return 0 if row is None else await retry(tx, reasons=OF_READERS)
 
 
+async def retry_origin(tx: aiosqlite.Connection, origin_id: OriginId) -> int:
+    """The same for places of one archive whose bytes never came: its files may be there by now. Returns how many."""
+    cursor = await tx.execute(
+        "UPDATE places SET state = 'pending', reason = NULL, attempts = 0, next_attempt_ms = NULL"
+        " WHERE state = 'failed' AND picture_id IS NULL"
+        " AND message_id IN (SELECT message_id FROM messages WHERE origin_id = ?)",
+        (origin_id,),
+    )
+    return cursor.rowcount
+
+
 async def waiting(connection: aiosqlite.Connection, guild_id: GuildId) -> int:
     """How many places of the guild are still to be fetched: pending, or failed and tried again by themselves."""
     row = await first(
@@ -175,7 +186,7 @@ async def describe(connection: aiosqlite.Connection, place_ids: Collection[Place
     rows = await connection.execute_fetchall(
         "SELECT p.source, p.flags, p.place_id, p.picture_id, m.guild_id, m.channel_id, m.message_id, m.author_id,"
         "   u.name, t.content, p.link, p.file_name, p.alt_text,"
-        "   coalesce(p.width, x.width, 0), coalesce(p.height, x.height, 0)"
+        "   coalesce(p.width, x.width, 0), coalesce(p.height, x.height, 0), coalesce(p.path, '')"
         " FROM places p JOIN messages m USING (message_id) JOIN texts t USING (message_id)"
         " JOIN users u ON u.user_id = m.author_id LEFT JOIN pictures x USING (picture_id)"
         " WHERE p.place_id IN (SELECT value FROM json_each(?))",

@@ -54,7 +54,7 @@ async def test_pages_come_newest_first_to_the_last_message(tmp_path: Path) -> No
 @pytest.mark.parametrize("kind", ["folder", "zip", "gz"])
 async def test_parts_are_one_channel_in_a_folder_a_zip_and_gz_files(tmp_path: Path, kind: str) -> None:
     names = ["photos.json", *(f"photos [part {part}].json" for part in range(2, 12))]
-    parts = {name: document([message(3 * at + one) for one in range(3)]) for at, name in enumerate(names)}
+    parts = {name: document([message(3 * at + number) for number in range(3)]) for at, name in enumerate(names)}
     location = tmp_path / "export"
     location.mkdir()
     if kind == "zip":
@@ -80,7 +80,7 @@ async def test_of_two_exports_of_one_channel_the_newer_one_counts(tmp_path: Path
     (tmp_path / "b.json").write_bytes(old)
     archive = opened(tmp_path)
     found = await everything(archive)
-    assert [found_one.content for found_one in found] == ["message 2", "new", "message 0"]
+    assert [entry.content for entry in found] == ["message 2", "new", "message 0"]
     assert archive.written_ms == 1_706_745_600_000
 
 
@@ -114,7 +114,7 @@ async def test_without_keep_all_only_messages_with_pictures_come_and_edited_ones
     (tmp_path / "photos.json").write_bytes(document(messages))
     archive = opened(tmp_path, keep_all=False)
     assert numbers(await everything(archive)) == [2, 1]
-    assert archive.index.survey.messages == 4
+    assert archive.index.survey.total.messages == 4
 
 
 async def test_what_cannot_be_read_is_told_with_its_place_and_the_rest_comes_in(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ async def test_dead_links_are_counted_by_their_ex_and_nobody_is_asked_for_them(t
     ]
     (tmp_path / "a.json").write_bytes(document([picture_message(at, url) for at, url in enumerate(urls)]))
     archive = opened(tmp_path)
-    survey = archive.index.survey
+    survey = archive.index.survey.total
     assert (survey.pictures, survey.dead, survey.live, survey.elsewhere, survey.missing) == (5, 2, 1, 1, 1)
     found = sorted(await everything(archive), key=lambda message: message.id)
     for dead in (found[0], found[1], found[4]):
@@ -192,7 +192,7 @@ async def test_the_demo_server_comes_back_from_its_export_whole(tmp_path: Path) 
     written = await asyncio.to_thread(write_guild, demo.guild, tmp_path / "export", chosen)
     archive = await asyncio.to_thread(opened, tmp_path / "export")
     assert reasons(archive) == []
-    assert archive.index.survey.messages == written.messages == demo.counts()[1]
+    assert archive.index.survey.total.messages == written.messages == demo.counts()[1]
     for channel in (*demo.guild.channels.values(), *demo.guild.threads.values()):
         if len(channel):
             found = await everything(archive, ChannelId(channel.id))

@@ -99,7 +99,7 @@ def test_garbage_between_messages_is_told_with_its_place() -> None:
     at = data.rindex(b"{", 0, at)
     found, damaged, _ = read(data[:at] + b'garbage " here ' + data[at:])
     assert len(found) == 2
-    assert [one.reason.key for one in damaged] == ["archive-damaged"]
+    assert [damage.reason.key for damage in damaged] == ["archive-damaged"]
     assert damaged[0].offset <= at + 15
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,8 +12,9 @@ import pytest
 
 from bot.history.rest import Unbroken
 from bot.permissions import thread_members, visible_channels
+from bot.permissions.shared_audience import shared_channels
 from bot.permissions.thread_members import ThreadMembers
-from indexer.model import ChannelKind
+from indexer.model import Channel, ChannelId, ChannelKind, GuildId, OriginId
 from sandbox.permissions import Overwrite, OverwriteKind, Permission
 from tests.soak import SOAK, tries
 from tests.worlds.random_guilds import (
@@ -195,3 +197,38 @@ async def test_before_the_guild_has_arrived_nothing_is_visible() -> None:
     member = discord_member(guild, world.members[OWNER])
     guild._members.clear()
     assert visible_channels.visible_channels(guild, member, None, stored=world.stored()) == frozenset()
+
+
+@tries(usual=100, soak=2_500, part=500)
+def test_what_only_an_archive_says_of_channels_is_never_shown_to_anybody(numbers: range) -> None:
+    """Whatever an archive claims: threads of channels that are open, private ones of the member's own, other kinds."""
+    for seed in numbers:
+        world = random_world(seed)
+        rng = random.Random(seed)
+        guild = discord_guild(world)
+        stored = world.stored()
+        parents = [room.id for room in world.rooms.values()]
+        claimed = [
+            Channel(
+                ChannelId(rng.getrandbits(60)),
+                GuildId(GUILD),
+                rng.choice(list(ChannelKind)),
+                "claimed",
+                ChannelId(rng.choice([*parents, 7])),
+                origin_id=OriginId(rng.randrange(1, 4)),
+            )
+            for _ in range(12)
+        ]
+        asked_in = discord.Object(rng.choice(parents))
+        assert shared_channels(guild, asked_in, [*claimed, *stored]) == shared_channels(guild, asked_in, stored)
+        for who in world.members.values():
+            member = discord_member(guild, who)
+            asking = discord.Object(rng.choice(parents))
+            joined = [channel.id for channel in claimed]
+            without = visible_channels.visible_channels(guild, member, asking, stored=stored, joined=joined)
+            mixed = [*stored, *claimed]
+            rng.shuffle(mixed)
+            assert visible_channels.visible_channels(guild, member, asking, stored=mixed, joined=joined) == without
+            assert visible_channels.hidden_for_age(guild, member, asking, mixed) == visible_channels.hidden_for_age(
+                guild, member, asking, stored
+            )

@@ -1,0 +1,213 @@
+"""`afterimage import`: exports of DiscordChatExporter come into the index, without a bot, a token or Discord."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from bot.config.loader import Config, load
+from bot.control.client import NoBot, ask
+from bot.observability import terminal
+from bot.observability.log import logging_to
+from bot.observability.work_bar import WorkBar, work_bar
+from bot.texts import Language
+from bot.texts.catalogue import translate_sentence
+from indexer.archive_import import Imported, OpenArchives, import_guild, note_origin
+from indexer.archives.documents import Found, Problem, find
+from indexer.archives.export import ExportArchive, open_export
+from indexer.archives.opener import export_options
+from indexer.errors import TellPerson
+from indexer.model import Guild
+from indexer.service import Service, open_service
+
+SHOWN_PROBLEMS = 20  # one a line; with --json all that are kept
+POLL_S = 0.25  # between two looks at how far a guild is
+
+
+@dataclass(slots=True)
+class Result:
+    """What came of a whole command."""
+
+    archives: list[ExportArchive] = field(default_factory=list)
+    imported: list[Imported] = field(default_factory=list)
+    handed_over: bool = False
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0: what can be read came in. 1: nothing could be read. Raises StorageError where another process writes the
+    folder and takes no commands, ModelUnavailable, TellPerson."""
+    config = load(arguments.config, os.environ)
+    paths = [path.absolute() for path in arguments.paths]
+    media = [path.absolute() for path in arguments.media]
+    for folder in media:
+        if not folder.is_dir():
+            raise TellPerson("cli-no-folder", path=str(folder))
+    with logging_to(replace(config.log, level="warning")), _resumable(arguments.dry_run):
+        result = asyncio.run(_import(config, paths, media, arguments.dry_run, arguments.quiet))
+    if arguments.json:
+        terminal.say_json(as_json(result))
+    else:
+        terminal.say(as_text(result, arguments.dry_run))
+    return 0 if any(archive.index.survey.documents for archive in result.archives) else 1
+
+
+@contextmanager
+def _resumable(dry_run: bool) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not dry_run:
+            terminal.note("interrupted: what came in stays, and the same command goes on from there")
+        raise
+
+
+async def _import(config: Config, paths: Sequence[Path], media: Sequence[Path], dry_run: bool, quiet: bool) -> Result:
+    result = Result()
+    options = export_options(config.settings)
+    versions: list[str] = []
+    with work_bar(quiet) as bar:
+        for path in paths:
+            found = await asyncio.to_thread(find, path, media)
+            versions.append(options.version(found))
+            result.archives.append(await asyncio.to_thread(_opened, path, config, media, found, bar))
+    readable = [
+        (archive, version)
+        for archive, version in zip(result.archives, versions, strict=True)
+        if archive.index.survey.documents
+    ]
+    if dry_run or not readable:
+        return result
+    if await _handed_over(config, [archive.location for archive, _ in readable], media):
+        result.handed_over = True
+        return result
+    known = OpenArchives(config.settings, {str(archive.location): archive for archive, _ in readable})
+    async with open_service(config.settings, None, open_archive=known.open) as service:
+        for archive, version in readable:
+            origin = await note_origin(service, archive, version, media)
+            for guild in archive.index.survey.guilds.values():
+                with work_bar(quiet) as bar:
+                    following = asyncio.create_task(_follow(service, archive, guild, bar))
+                    try:
+                        result.imported.append(await import_guild(service, archive, origin, guild))
+                    finally:
+                        following.cancel()
+                        with suppress(asyncio.CancelledError):
+                            await following
+    return result
+
+
+def _opened(path: Path, config: Config, media: Sequence[Path], found: Found, bar: WorkBar) -> ExportArchive:
+    """In a thread. Never raises for what is wrong in the export."""
+    total = sum(document.byte_count for document in found.documents)
+
+    def told(byte_count: int, messages: int) -> None:
+        bar.show("MB looked through", byte_count // 1_000_000, max(total, byte_count) // 1_000_000)
+
+    return open_export(path, export_options(config.settings), media, told, found)
+
+
+async def _handed_over(config: Config, paths: Sequence[Path], media: Sequence[Path]) -> bool:
+    """Whether a bot runs on the folder: then it has been asked to read these archives."""
+    values = {"paths": [str(path) for path in paths], "media": [str(path) for path in media]}
+    try:
+        await ask(config.settings.data_dir, "import", values, terminal.note)
+    except NoBot:
+        return False
+    return True
+
+
+async def _follow(service: Service, archive: ExportArchive, guild: Guild, bar: WorkBar) -> None:
+    rows = sum(len(rows.ids) for rows in archive.index.rows.values() if rows.channel.guild_id == guild.id)
+    pictures = archive.index.survey.counts[guild.id].pictures
+    while True:
+        progress = service.pipeline.progress(guild.id)
+        if progress is not None:
+            bar.show("messages read", progress.messages, max(rows, progress.messages))
+            bar.show("pictures", progress.places_done, max(pictures, progress.places_total))
+        await asyncio.sleep(POLL_S)
+
+
+def as_json(result: Result) -> dict[str, Any]:
+    """One object; docs/archives.md says what its fields mean."""
+    return {
+        "guilds": [
+            {"id": str(guild.id), "name": guild.name, "channels": _channels(archive, guild)}
+            | asdict(archive.index.survey.counts[guild.id])
+            for archive in result.archives
+            for guild in archive.index.survey.guilds.values()
+        ],
+        "imported": [
+            {
+                "id": str(brought.guild.id),
+                "messages": brought.messages,
+                "embedded": brought.embedded,
+                "hit_rate": round(brought.hit_rate, 4),
+                "failures": brought.failures,
+            }
+            for brought in result.imported
+        ],
+        "handed_over": result.handed_over,
+        "problems": [
+            {"file": problem.label, "offset": problem.offset, "reason": problem.reason.key, "text": _reason(problem)}
+            for archive in result.archives
+            for problem in archive.index.problems.kept
+        ],
+        "problem_count": sum(archive.index.problems.count for archive in result.archives),
+    }
+
+
+def as_text(result: Result, dry_run: bool) -> str:
+    """A block a guild, then what could not be read."""
+    imported = {brought.guild.id: brought for brought in result.imported}
+    lines: list[str] = []
+    for archive in result.archives:
+        for guild in archive.index.survey.guilds.values():
+            counts = archive.index.survey.counts[guild.id]
+            name = terminal.one_line(guild.name, 60)
+            lines.append(f"{name}: {_channels(archive, guild):,} channels, {counts.messages:,} messages")
+            parts = {
+                "saved in files": counts.saved,
+                "with a link that still works": counts.live,
+                "with a link that has expired": counts.dead,
+                "whose file is missing": counts.missing,
+                "whose file must not be opened": counts.refused,
+                "on other web sites, which are not contacted": counts.elsewhere,
+            }
+            shown = ", ".join(f"{count:,} {what}" for what, count in parts.items() if count)
+            lines.append(f"  {counts.pictures:,} pictures" + (f": {shown}" if shown else ""))
+            if (brought := imported.get(guild.id)) is not None:
+                lines.append(
+                    f"  {brought.embedded:,} pictures embedded now;"
+                    f" {brought.hit_rate:.1%} of those at hand were known already"
+                )
+                lines += [
+                    f"  cannot be searched: {reason} {count:,}" for reason, count in sorted(brought.failures.items())
+                ]
+    problems = [problem for archive in result.archives for problem in archive.index.problems.kept]
+    for problem in problems[:SHOWN_PROBLEMS]:
+        where = "" if problem.offset is None else f", byte {problem.offset:,}"
+        lines.append(f"! {terminal.one_line(problem.label)}{where}: {terminal.one_line(_reason(problem), 200)}")
+    count = sum(archive.index.problems.count for archive in result.archives)
+    if count > SHOWN_PROBLEMS:
+        lines.append(f"! and {count - SHOWN_PROBLEMS:,} more; --json lists {len(problems):,} of them")
+    if not any(archive.index.survey.documents for archive in result.archives):
+        lines.append("nothing here is an export of DiscordChatExporter in JSON")
+    elif dry_run:
+        lines.append("nothing was stored: this was a dry run")
+    elif result.handed_over:
+        lines.append("the running bot reads it now; `afterimage status` says how far it is")
+    return "\n".join(lines)
+
+
+def _channels(archive: ExportArchive, guild: Guild) -> int:
+    return sum(channel.guild_id == guild.id for channel in archive.index.survey.channels.values())
+
+
+def _reason(problem: Problem) -> str:
+    return translate_sentence(Language.ENGLISH, problem.reason, str)

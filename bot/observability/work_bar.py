@@ -1,0 +1,73 @@
+"""How far long work is: a bar with rate and time left on a terminal, a plain line now and then elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from bot.observability import terminal
+
+LINE_EVERY_S = 10.0  # between two lines where no bar can be drawn
+
+
+class _Rate(ProgressColumn):
+    """Items a second."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.0f}/s")
+
+
+class WorkBar:
+    """Shows several counts under one another, on standard error. `show` may be called as often as anything changes."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress
+        self._tasks: dict[str, TaskID] = {}
+        self._told: dict[str, float] = {}
+        self._begun: dict[str, float] = {}
+
+    def show(self, what: str, done: int, total: int | None) -> None:
+        """`total` None: nobody knows."""
+        if self._progress is not None:
+            if what not in self._tasks:
+                self._tasks[what] = self._progress.add_task(what, total=total)
+            self._progress.update(self._tasks[what], completed=done, total=total)
+            return
+        now = time.monotonic()
+        begun = self._begun.setdefault(what, now)
+        if now - self._told.setdefault(what, begun) >= LINE_EVERY_S:
+            self._told[what] = now
+            terminal.note(line(what, done, total, now - begun))
+
+
+def line(what: str, done: int, total: int | None, elapsed_s: float) -> str:
+    """One plain line: how many, of how many, how fast, and how long it still takes."""
+    rate = done / elapsed_s if elapsed_s > 0 else 0.0
+    parts = [f"{what}: {done:,}" + (f" of {total:,}" if total is not None else ""), f"{rate:,.0f}/s"]
+    if total is not None and rate > 0 and done < total:
+        parts.append(f"about {(total - done) / rate:,.0f} s left")
+    return ", ".join(parts)
+
+
+@contextmanager
+def work_bar(quiet: bool = False) -> Iterator[WorkBar]:
+    """A bar until the block ends; gone then. Nothing at all where `quiet`."""
+    console = Console(stderr=True, quiet=quiet)
+    if not console.is_terminal and not quiet:
+        yield WorkBar(None)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f} of {task.total:,.0f}"),
+        _Rate(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        yield WorkBar(progress)

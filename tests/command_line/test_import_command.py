@@ -1,0 +1,163 @@
+"""`afterimage import` as a person and a program use it: a pipe, a terminal, Ctrl-C, kill -9, a running bot."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pty
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from indexer.database.database import open_database
+from indexer.reports import status
+from indexer.reports.status import Counts
+from tests.archives.test_import import write_export
+from tests.worlds.child_bot import environment
+from tests.worlds.exports import document, message
+from tests.worlds.waiting import DEADLINE_S, until
+
+
+async def start(folder: Path, *arguments: str, **variables: str) -> asyncio.subprocess.Process:
+    """The real command with the stand-in for the model."""
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.worlds.bot_child", "import", *arguments),
+        cwd=folder,
+        env=environment(**variables),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def said(folder: Path, *arguments: str, **variables: str) -> tuple[int | None, str, str]:
+    process = await start(folder, *arguments, **variables)
+    async with asyncio.timeout(DEADLINE_S):
+        out, err = await process.communicate()
+    return process.returncode, out.decode(), err.decode()
+
+
+async def counts(folder: Path) -> Counts:
+    async with open_database(folder / "data", write=False) as db, db.reader() as connection:
+        return (await status.read(connection)).total
+
+
+@pytest.fixture
+async def folder(tmp_path: Path) -> Path:
+    await asyncio.to_thread(write_export, tmp_path / "export", 5)
+    return tmp_path
+
+
+async def test_three_words_bring_an_export_in_and_a_dry_run_stores_nothing(folder: Path) -> None:
+    code, out, err = await said(folder, "--dry-run", "export")
+    assert (code, err) == (0, "")
+    assert "Lower Wickham: 1 channels, 5 messages" in out
+    assert "5 pictures: 5 saved in files" in out
+    assert not (folder / "data").exists()
+    code, out, _ = await said(folder, "export")
+    assert code == 0
+    assert "5 pictures embedded now; 0.0% of those at hand were known already" in out
+    code, out, _ = await said(folder, "export", "--json", "--quiet")
+    found: dict[str, Any] = json.loads(out)
+    assert found["imported"] == [
+        {"id": "81384788765712384", "messages": 5, "embedded": 0, "hit_rate": 1.0, "failures": {}}
+    ]
+    assert found["guilds"][0] == {
+        "id": "81384788765712384", "name": "Lower Wickham", "channels": 1, "messages": 5, "pictures": 5, "saved": 5,
+        "missing": 0, "refused": 0, "live": 0, "dead": 0, "elsewhere": 0,
+    }  # fmt: skip
+    assert (found["problems"], found["problem_count"], found["handed_over"]) == ([], 0, False)
+
+
+async def test_what_cannot_be_read_is_named_and_the_exit_code_says_whether_anything_could(folder: Path) -> None:
+    data = document([message(1), message(2)])
+    (folder / "export" / "cut.json").write_bytes(data[: data.index(b"message 2")])
+    code, out, _ = await said(folder, "--dry-run", "export", "gone.json")
+    assert code == 0
+    place = data.index(b'"id": "866666666666668666"') - 8
+    assert f"! {folder}/export/cut.json, byte {place:,}: The file ends in the middle." in out
+    assert f"! {folder}/gone.json: There is no such file or folder." in out
+    code, out, _ = await said(folder, "gone.json")
+    assert code == 1
+    assert "nothing here is an export" in out
+    code, _, err = await said(folder, "export", "--media", "nowhere")
+    assert code == 1
+    assert f"{folder}/nowhere is no folder." in err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+async def test_killed_or_interrupted_in_the_middle_it_goes_on_where_it_was(tmp_path: Path, how: signal.Signals) -> None:
+    total = 120
+    await asyncio.to_thread(write_export, tmp_path / "export", total)
+    (tmp_path / "config.toml").write_text("[model]\nbatch_size = 1\n")
+    process = await start(tmp_path, "export", "--quiet")
+
+    async def some() -> bool:
+        assert process.returncode is None, "it ended before it could be interrupted"
+        if not (tmp_path / "data" / "afterimage.sqlite3").exists():
+            return False
+        try:
+            return (await counts(tmp_path)).ready > 3
+        except Exception:  # noqa: BLE001 -- the database is just being made
+            return False
+
+    await until(some)
+    process.send_signal(how)
+    async with asyncio.timeout(DEADLINE_S):
+        _, err = await process.communicate()
+    assert process.returncode == (130 if how is signal.SIGINT else -how)
+    if how is signal.SIGINT:
+        assert "the same command goes on from there" in err.decode()
+        assert "Traceback" not in err.decode()
+    before = await counts(tmp_path)
+    assert 3 < before.ready < total
+    code, out, _ = await said(tmp_path, "export", "--json", "--quiet")
+    assert code == 0
+    assert json.loads(out)["imported"][0]["embedded"] == total - before.embeddings
+    assert (await counts(tmp_path)).ready == total
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals")
+async def test_a_terminal_gets_a_bar_and_names_act_on_nothing(folder: Path) -> None:
+    data = document([message(1)], guild={"id": "5", "name": "\x1b[31mred\u202e"}, channel={"id": "6"})
+    (folder / "export" / "red.json").write_bytes(data)
+    master, slave = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.worlds.bot_child", "import", "export"),
+        cwd=folder,
+        env=environment(TERM="xterm", COLUMNS="80"),
+        stdin=slave,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=slave,
+    )
+    os.close(slave)
+    seen = b""
+
+    def read() -> bytes:
+        try:
+            return os.read(master, 65536)
+        except OSError:  # the other end is closed
+            return b""
+
+    async with asyncio.timeout(DEADLINE_S):
+        while more := await asyncio.to_thread(read):
+            seen += more
+        out, _ = await process.communicate()
+    os.close(master)
+    assert process.returncode == 0
+    assert b"pictures" in seen
+    assert b"\x1b" in seen
+    assert b"\x1b" not in out
+    assert "\\x1b[31mred\\u202e" in out.decode()
+
+
+async def test_the_folder_of_another_process_is_named(folder: Path) -> None:
+    async with open_database(folder / "data"):
+        code, _, err = await said(folder, "export", "--quiet")
+    assert code == 1
+    assert "is being written by process" in err
