@@ -63,7 +63,7 @@ class FairSemaphore:
             self._waiting = deque(waiting)
             if not waiting:
                 return
-            guild_id, turn = min(waiting, key=lambda one: self._held[one[0]])  # min keeps the first of equals
+            guild_id, turn = min(waiting, key=lambda entry: self._held[entry[0]])  # min keeps the first of equals
             self._waiting.remove((guild_id, turn))
             self._free -= 1
             self._held[guild_id] += 1

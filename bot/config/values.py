@@ -64,16 +64,16 @@ class Key:
 def keys_of(settings: type[Any], table: str = "") -> Iterator[Key]:
     """Every key of a settings dataclass, in its order; a field that is a dataclass is a table. Secrets are no keys."""
     hints = get_type_hints(settings, include_extras=True)
-    for one in fields(settings):
-        kind = hints[one.name]
+    for field in fields(settings):
+        kind = hints[field.name]
         about = About("")
         if get_origin(kind) is Annotated:
             kind, about = get_args(kind)[:2]
         if is_dataclass(kind):
-            yield from keys_of(kind, one.name)  # type: ignore[arg-type] # a dataclass used as a type is a class
+            yield from keys_of(kind, field.name)  # type: ignore[arg-type] # a dataclass used as a type is a class
         elif kind != Secret | None:
-            default = one.default_factory() if one.default_factory is not MISSING else one.default
-            yield Key(table, one.name, kind, default, about)
+            default = field.default_factory() if field.default_factory is not MISSING else field.default
+            yield Key(table, field.name, kind, default, about)
 
 
 def suggest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
@@ -181,12 +181,12 @@ def build(settings: type[Any], values: Mapping[str, Any], table: str = "") -> An
     """The dataclass with `values` (by dotted name) in place of its defaults."""
     hints = get_type_hints(settings)
     given: dict[str, Any] = {}
-    for one in fields(settings):
-        dotted = f"{table}.{one.name}" if table else one.name
-        if is_dataclass(hints[one.name]):
-            given[one.name] = build(hints[one.name], values, one.name)
+    for field in fields(settings):
+        dotted = f"{table}.{field.name}" if table else field.name
+        if is_dataclass(hints[field.name]):
+            given[field.name] = build(hints[field.name], values, field.name)
         elif dotted in values:
-            given[one.name] = values[dotted]
+            given[field.name] = values[dotted]
     return settings(**given)
 
 

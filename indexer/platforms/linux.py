@@ -33,7 +33,7 @@ def prctl(option: int, value: int = 0) -> int:
 
 def syscall(number: int, *arguments: int | ctypes.c_void_p | None) -> int:
     """A system call by its number. Raises Unavailable where the kernel refuses it."""
-    words = (ctypes.c_long(one) if isinstance(one, int) else one for one in arguments)
+    words = (ctypes.c_long(argument) if isinstance(argument, int) else argument for argument in arguments)
     result = int(_libc().syscall(ctypes.c_long(number), *words))
     if result < 0:
         raise Unavailable(os.strerror(ctypes.get_errno()))

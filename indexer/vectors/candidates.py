@@ -23,7 +23,7 @@ def ranked(pictures: Ints, scores: Floats, places: Mapping[int, Iterable[Place]]
         for picture, value in zip(pictures.tolist(), scores.tolist(), strict=True)
         if picture in places
     ]
-    found.sort(key=lambda one: (-one.score, -one.places[0].message_id, one.places[0].place_id))
+    found.sort(key=lambda candidate: (-candidate.score, -candidate.places[0].message_id, candidate.places[0].place_id))
     return tuple(found[:k])
 
 

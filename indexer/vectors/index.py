@@ -100,7 +100,7 @@ class VectorIndex:
         plans = [plan(part, terms) for part, terms in parts]
         top = best(self._tools, [part.block for part, _ in parts], plans, values, k, self._spread)
         found = ranked(top.pictures, top.scores, places_in(parts, top), k)
-        return IndexAnswer(found, sum(one.places for one in plans), Floor.INDEX)
+        return IndexAnswer(found, sum(plan.places for plan in plans), Floor.INDEX)
 
     def sample(self, guild_id: GuildId, model_id: ModelId, allowed: Filter, count: int) -> Bytes:
         """[n, 2·d] float16 bytes of `count` pictures (all, where there are fewer) that `allowed` lets through. Blocks.

@@ -25,7 +25,7 @@ class GrowingIds:
 
     def codes(self, ids: Iterable[int]) -> Ints:
         known = self._codes
-        return np.array(sorted(known[one] for one in ids if one in known), np.int64)
+        return np.array(sorted(known[number] for number in ids if number in known), np.int64)
 
     def ids(self, codes: Ints) -> Ints:
         return np.array([self._ids[code] for code in codes.tolist()], np.int64)
@@ -33,11 +33,11 @@ class GrowingIds:
     def add(self, ids: Ints) -> Ints:
         """[n] the codes of `ids`, new ones for those that are new."""
         distinct, inverse = np.unique(ids, return_inverse=True)
-        for one in distinct.tolist():
-            if one not in self._codes:
-                self._ids.append(one)
-                self._codes[one] = len(self._ids) - 1
-        codes: Ints = np.array([self._codes[one] for one in distinct.tolist()], np.int32)[inverse]
+        for number in distinct.tolist():
+            if number not in self._codes:
+                self._ids.append(number)
+                self._codes[number] = len(self._ids) - 1
+        codes: Ints = np.array([self._codes[number] for number in distinct.tolist()], np.int32)[inverse]
         return codes
 
 
@@ -91,7 +91,7 @@ class _Snapshot:
     starts: Ints | None = None
 
     def vector_rows(self, pictures: Ints) -> Ints:
-        rows = np.array([self.row_of_picture.get(one, -1) for one in pictures.tolist()], np.int64)
+        rows = np.array([self.row_of_picture.get(picture, -1) for picture in pictures.tolist()], np.int64)
         for at in np.flatnonzero(rows >= len(self.pictures)):  # the tail has grown since: which row was it then?
             held = np.flatnonzero(self.pictures == pictures[at])
             rows[at] = held[-1] if len(held) else -1

@@ -122,11 +122,11 @@ def _merge(
     if not found:
         nothing = np.empty(0, np.int64)
         return Best(nothing, np.empty(0, np.float32), nothing, nothing), -np.inf
-    scores, rows = _joined([one.scores for one in found]), _joined([one.rows for one in found])
+    scores, rows = _joined([part.scores for part in found]), _joined([part.rows for part in found])
     if len(blocks) == 1:
         parts = np.zeros(len(rows), np.int64)
     else:
-        parts = np.repeat([task.part for task in tasks], [len(one.rows) for one in found])
+        parts = np.repeat([task.part for task in tasks], [len(part.rows) for part in found])
     pictures = _joined([blocks[task.part].pictures[one.rows] for task, one in zip(tasks, found, strict=True)])
     order = (-scores).argsort(kind="stable")
     if not np.isfinite(scores).all():  # only a damaged file, not yet found out, holds such rows

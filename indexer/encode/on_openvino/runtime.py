@@ -111,8 +111,8 @@ class ExportedNetwork:
         if "words.npy" in self._manifest.files:
             rows = np.load(self._folder / "words.npy", mmap_mode="r")
         tokenizer = Tokenizer(self._folder / "tokenizer.json", self._manifest.text)
-        one = replace(self.choice, streams=1)
-        return _Compiled(self._folder / "text.xml", self._precision, one), tokenizer, rows
+        single = replace(self.choice, streams=1)
+        return _Compiled(self._folder / "text.xml", self._precision, single), tokenizer, rows
 
 
 class _Compiled:
