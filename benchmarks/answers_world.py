@@ -83,7 +83,7 @@ async def fill(tx: aiosqlite.Connection, town: Town, sandbox: Sandbox, model_id:
         [(channel.id, guild.id, channel.name) for channel in guild.channels.values()],
     )
     authors = {message.author.id: message.author.name for message in town.messages}
-    await tx.executemany("INSERT INTO users VALUES (?, ?)", authors.items())
+    await tx.executemany("INSERT INTO users (user_id, name) VALUES (?, ?)", authors.items())
     await tx.executemany(
         "INSERT INTO messages (message_id, guild_id, channel_id, author_id, checked_ms) VALUES (?, ?, ?, ?, 0)",
         [(message.id, guild.id, message.channel.id, message.author.id) for message in town.messages],

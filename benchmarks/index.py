@@ -292,7 +292,8 @@ async def _post(db: Database, pictures: list[PictureId], channel: int) -> None:
     """Messages, pictures and places that wait for their embeddings."""
     async with db.transaction() as tx:
         await tx.executemany(
-            "INSERT INTO messages VALUES (?, 1, ?, 500000, NULL, 0)",
+            "INSERT INTO messages (message_id, guild_id, channel_id, author_id, edited_ms, checked_ms)"
+            " VALUES (?, 1, ?, 500000, NULL, 0)",
             [(_message(picture), channel) for picture in pictures],
         )
         await tx.executemany(

@@ -119,11 +119,15 @@ def write(path: Path, data: Data) -> None:
         "INSERT INTO channels (channel_id, guild_id, kind, name) VALUES (?, 1, 'text', 'c')",
         [(1_000 + number,) for number in range(CHANNELS)],
     )
-    connection.executemany("INSERT INTO users VALUES (?, 'u')", [(500_000 + number,) for number in range(AUTHORS)])
+    connection.executemany(
+        "INSERT INTO users (user_id, name) VALUES (?, 'u')", [(500_000 + number,) for number in range(AUTHORS)]
+    )
     for start in range(0, len(data), CHUNK):
         rows = list(_rows(data, start, min(start + CHUNK, len(data))))
         connection.executemany(
-            "INSERT INTO messages VALUES (?, 1, ?, ?, NULL, 0)", [(m, c, a) for _, m, c, a, _ in rows]
+            "INSERT INTO messages (message_id, guild_id, channel_id, author_id, edited_ms, checked_ms)"
+            " VALUES (?, 1, ?, ?, NULL, 0)",
+            [(m, c, a) for _, m, c, a, _ in rows],
         )
         connection.executemany(
             "INSERT INTO pictures (picture_id, sha256, byte_count, state) VALUES (?, ?, 1, 'ready')",

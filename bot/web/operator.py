@@ -63,7 +63,7 @@ class Operator:
             gateway_latency_s=None if beat.latency_ms is None else beat.latency_ms / 1000,
             unparsed_events=beat.unparsed_events,
             faults={} if service is None else {fault.name: fault.count for fault in service.faults},
-            disk_low=service is not None and service.db.room.low,
+            disk_low=service is not None and service.disk_notices.full,
         )
 
     def watching(self, tasks: asyncio.TaskGroup, service: Service) -> list[asyncio.Task[None]]:

@@ -80,14 +80,17 @@ async def write_guild(tx: aiosqlite.Connection, guild: int, channels: Iterable[i
         "INSERT OR IGNORE INTO channels (channel_id, guild_id, kind, name) VALUES (?, ?, 'text', 'channel')",
         [(channel, guild) for channel in channels],
     )
-    await tx.executemany("INSERT OR IGNORE INTO users VALUES (?, 'user')", [(user,) for user in users])
+    await tx.executemany("INSERT OR IGNORE INTO users (user_id, name) VALUES (?, 'user')", [(user,) for user in users])
 
 
 async def write_places(tx: aiosqlite.Connection, guild: int, places: Sequence[Shown]) -> None:
     """The places with their messages, users and pictures."""
-    await tx.executemany("INSERT OR IGNORE INTO users VALUES (?, 'user')", [(place.author,) for place in places])
     await tx.executemany(
-        "INSERT OR IGNORE INTO messages VALUES (?, ?, ?, ?, NULL, 0)",
+        "INSERT OR IGNORE INTO users (user_id, name) VALUES (?, 'user')", [(place.author,) for place in places]
+    )
+    await tx.executemany(
+        "INSERT OR IGNORE INTO messages (message_id, guild_id, channel_id, author_id, edited_ms, checked_ms)"
+        " VALUES (?, ?, ?, ?, NULL, 0)",
         [(place.message, guild, place.channel, place.author) for place in places],
     )
     await tx.executemany(
