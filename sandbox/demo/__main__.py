@@ -191,15 +191,14 @@ async def _until_terminated(demo: Coroutine[Any, Any, bool]) -> bool:
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit code."""
     given = _arguments(argv)
+    weights: Path | None = given.weights
     console = Console(highlight=False, soft_wrap=True)
-    if not given.weights.is_file():
-        console.print(
-            f"There is no model at {given.weights}; train it with python -m sandbox.model.train, or name another."
-        )
+    if weights is not None and not weights.is_file():
+        console.print(f"There is no model at {weights}; name another, or none for the one that is shipped.")
         return 1
     try:
         allowed = INVITED | Permission.MANAGE_THREADS if given.manage_threads else INVITED
-        demo = run(given.data, given.sheet, given.weights, given.seed, console, allowed=allowed)
+        demo = run(given.data, given.sheet, weights, given.seed, console, allowed=allowed)
         return 0 if asyncio.run(_until_terminated(demo)) else 1
     except (BotFailed, NoAnswer, NotAllowed) as error:
         console.print(f"demo: {error}", markup=False)

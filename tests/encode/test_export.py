@@ -50,6 +50,18 @@ async def test_a_second_start_makes_no_export_and_no_trial(
     assert "trial:" not in caplog.text
 
 
+@pytest.mark.parametrize("written", ["", "[]", '{"here": 1}', '{"choice": {"shoe": 44}}'])
+async def test_a_record_that_cannot_be_read_costs_a_trial(
+    written: str, tiny: TinyModel, kept: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for record in kept.glob("*.trial.json"):
+        record.write_text(written)
+    with caplog.at_level(logging.INFO, "indexer"):
+        await vectors(tiny.settings(export_dir=kept))
+    assert "trial:" in caplog.text
+    assert "exporting" not in caplog.text
+
+
 async def test_after_the_export_torch_is_not_needed(tiny: TinyModel, exports: Path, tmp_path: Path) -> None:
     """With nothing importable that only the export needs."""
     (tmp_path / "hidden.py").write_text(

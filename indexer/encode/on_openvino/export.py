@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -166,7 +167,8 @@ def _unit(features: torch.Tensor) -> torch.Tensor:
 
 def _save(module: torch.nn.Module, example: tuple[torch.Tensor, ...], path: Path, weights: str) -> None:
     module.eval()
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch announces the end of tracing, which the converter does
         converted = ov.convert_model(module, example_input=example)
     # The converter leaves out an input that the network does not look at: a SigLIP needs no ids beside the rows.
     shapes = {}

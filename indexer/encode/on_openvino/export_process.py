@@ -20,6 +20,7 @@ from indexer.encode.on_openvino.folder import (
     source_of,
     verify_once,
     why_outdated,
+    write_record,
 )
 from indexer.encode.protocol import LENGTH, command, message, settings_json, settings_of
 from indexer.encode.shared_frames import Frames, mapped
@@ -67,7 +68,7 @@ def exported(settings: ModelSettings) -> Path:
         case "unavailable":
             raise ModelUnavailable(str(answer["text"]))
         case "refused":
-            refused.write_text(json.dumps({"versions": versions, "why": answer["text"]}), encoding="utf-8")
+            write_record(refused, {"versions": versions, "why": answer["text"]})
             raise Refused(str(answer["text"]))
     raise Refused(f"the export failed: {answer.get('text', '')}")
 

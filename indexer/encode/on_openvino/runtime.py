@@ -162,7 +162,10 @@ def open_export(folder: Path, settings: ModelSettings, settled: Choice | None) -
     choice = settled if settled and settled.precision != "int8" else _known_choice(manifest, settings, records)
     network = None
     if choice is None:
-        choice, network = _settle(folder, manifest, settings)
+        try:
+            choice, network = _settle(folder, manifest, settings)
+        except RuntimeError as error:  # OpenVINO's own: this processor has something that it cannot run there
+            raise Refused(f"OpenVINO failed ({str(error).strip().splitlines()[0][:200]})") from error
         if (record := record_of(manifest, records, "trial")) is not None:
             write_record(record, {"here": _here(settings), "choice": asdict(choice)})
     if settings.precision == "int8":
@@ -191,9 +194,10 @@ def _here(settings: ModelSettings) -> list[Any]:
 def _known_choice(manifest: Manifest, settings: ModelSettings, records: Path | None) -> Choice | None:
     record = record_of(manifest, records, "trial")
     told = json_of(record) if record is not None else None
-    if not isinstance(told, dict) or told.get("here") != _here(settings):
+    try:
+        return Choice(**told["choice"]) if told["here"] == _here(settings) else None
+    except (KeyError, TypeError):  # none, or none that can be read: the trial is made again
         return None
-    return Choice(**told["choice"])
 
 
 @dataclass(frozen=True, slots=True)
