@@ -193,7 +193,7 @@ def _here(settings: ModelSettings) -> list[Any]:
 
 def _known_choice(manifest: Manifest, settings: ModelSettings, records: Path | None) -> Choice | None:
     record = record_of(manifest, records, "trial")
-    told = json_of(record) if record is not None else None
+    told: Any = json_of(record) if record is not None else None
     try:
         return Choice(**told["choice"]) if told["here"] == _here(settings) else None
     except (KeyError, TypeError):  # none, or none that can be read: the trial is made again
