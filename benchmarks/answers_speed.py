@@ -99,6 +99,7 @@ class _NoModel:
     def __init__(self, spec: ModelSpec, queries: Vectors) -> None:
         self.spec = spec
         self.pixel_spec = PixelSpec(256)
+        self.awake = True
         self._queries = queries
         self._next = 0
 

@@ -53,6 +53,7 @@ class LightEncoder:
 
     spec = ModelSpec("light", "none", 64, "00")
     pixel_spec = PixelSpec(256)
+    awake = True
 
     async def encode_pixels(self, frames: Sequence[Pixels], priority: Priority = Priority.INDEXING) -> Vectors:
         flat = np.stack([frame[::32, ::32].reshape(-1)[:64] for frame in frames]).astype(np.float32) + 1.0

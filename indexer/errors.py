@@ -3,6 +3,7 @@
 AfterimageError
 ├── RetryLater        the item is fine, the moment is not: try again, after `retry_after` seconds if given
 │   ├── ReadersBusy       the processes that open pictures have no time for it
+│   ├── ModelAway         the model is not loaded, and cannot be just now
 │   └── DiskFull          the disk has no room for it
 ├── Rejected          this item will never work: record `reason`, skip it, go on
 ├── LinkExpired       a signed link no longer works: fetch the message anew and use its fresh link
@@ -40,6 +41,10 @@ class RetryLater(AfterimageError):
 
 class ReadersBusy(RetryLater):
     """No process that opens pictures is free in time, or none can be started now."""
+
+
+class ModelAway(RetryLater):
+    """The model is not loaded and cannot be just now, or its process ended over what it was asked."""
 
 
 class DiskFull(RetryLater):

@@ -38,6 +38,11 @@ class Encoder(Protocol):
     @property
     def pixel_spec(self) -> PixelSpec: ...
 
+    @property
+    def awake(self) -> bool:
+        """Whether the model is loaded: a question then waits for no more than its turn."""
+        ...
+
     async def encode_pixels(self, frames: Sequence[Pixels], priority: Priority = Priority.INDEXING) -> Vectors:
         """[n, d] float32 of unit length, one row for each [size, size, 3] uint8 frame, in order."""
         ...

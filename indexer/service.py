@@ -234,7 +234,9 @@ async def open_service(
         await db.room.look()
         histories = Histories(db, history, open_archive)
         if encoder is None:
-            encoder = await stack.enter_async_context(open_encoder(_model(settings), faults))
+            encoder = await stack.enter_async_context(
+                open_encoder(_model(settings), faults, data_dir=settings.data_dir)
+            )
         async with db.transaction() as tx:
             model_id = await embeddings.model_id(tx, encoder.spec)
             again = await places.retry_for(tx, READERS_VERSION)
@@ -262,6 +264,7 @@ async def open_service(
         upkeep = Upkeep(db, index)
         keeping = supervised("upkeep", lambda: upkeep.keep(purge_after_s, jobs.ended), faults, backoff=UPKEEP_RESTARTS)
         keeping_up = tasks.create_task(keeping, name="upkeep")
+        learning = tasks.create_task(supervised("baseline", searcher.learn_baseline, faults), name="baseline")
         try:
             yield Service(
                 settings=settings,
@@ -290,6 +293,7 @@ async def open_service(
             keeping_up.cancel()
             repeating.cancel()
             watching.cancel()
+            learning.cancel()
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,7 +313,7 @@ async def open_search(settings: Settings, encoder: Encoder | None = None) -> Asy
     async with AsyncExitStack() as stack:
         db = await stack.enter_async_context(open_database(settings.data_dir, write=False))
         if encoder is None:
-            encoder = await stack.enter_async_context(open_encoder(_model(settings)))
+            encoder = await stack.enter_async_context(open_encoder(_model(settings), data_dir=settings.data_dir))
         async with db.reader() as connection:
             specs = await embeddings.models(connection)
         model_id = next((found for found, spec in specs.items() if spec == encoder.spec), None)

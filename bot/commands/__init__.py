@@ -20,7 +20,7 @@ from discord import app_commands
 from bot.replies.escape import escaped
 from bot.texts import Language, translate, translate_sentence
 from bot.token_buckets import TokenBuckets
-from indexer.errors import ChannelClosed, LinkExpired, ReadersBusy, Rejected, RetryLater, TellPerson
+from indexer.errors import ChannelClosed, LinkExpired, ModelAway, ReadersBusy, Rejected, RetryLater, TellPerson
 from indexer.sentence import Sentence
 
 if TYPE_CHECKING:
@@ -38,6 +38,9 @@ VALUE_CHARACTERS = 100
 
 # Nobody is ever pinged by what the bot repeats; pass it with every message that it sends.
 NO_MENTIONS = discord.AllowedMentions.none()
+
+# Among an interaction's `extras`: its reply says that the model is waking up, and what comes next takes its place.
+WAKING = "waking"
 
 
 class Spawn(Protocol):
@@ -81,6 +84,8 @@ def sentence_for(error: BaseException, error_id: str, language: Language = Langu
             return translate(language, "error-changed")
         case ReadersBusy():
             return translate(language, "error-readers-busy")
+        case ModelAway():
+            return translate(language, "error-model", error=error_id)
         case LinkExpired() | RetryLater() | TimeoutError():
             return translate(language, "error-busy", error=error_id)
         case ChannelClosed():
@@ -103,7 +108,9 @@ async def answer_error(interaction: discord.Interaction[Any], error: BaseExcepti
     else:
         logger.info("told to who asked, in %s, guild %s: %s", name, interaction.guild_id, cause)
     try:
-        if interaction.response.is_done():
+        if interaction.extras.pop(WAKING, False):
+            await interaction.edit_original_response(content=text, allowed_mentions=NO_MENTIONS)
+        elif interaction.response.is_done():
             await interaction.followup.send(text, ephemeral=True, allowed_mentions=NO_MENTIONS)
         else:
             await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NO_MENTIONS)

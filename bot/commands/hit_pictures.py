@@ -8,9 +8,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from bot.commands.query_scope import Asker
+from bot.replies.closeness import Asked, band_text, score_text
 from bot.replies.contact_sheet import MAX_HITS, Cell, contact_sheet
 from bot.replies.escape import plain
-from bot.replies.pages import Asked, band_text, score_text, title
+from bot.replies.pages import title
 from bot.texts import Language, translate
 from indexer.errors import AfterimageError
 from indexer.model import ChannelId, Hit, MessageId, Pixels, PlaceFlag, SearchResult, UserId

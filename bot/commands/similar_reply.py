@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import discord
 
-from bot.commands import NO_MENTIONS, CommandContext
+from bot.commands import NO_MENTIONS, WAKING, CommandContext
 from bot.commands.hit_pictures import sheet
 from bot.commands.open_replies import OpenReplies, page_number
 from bot.commands.query_scope import ANSWER_S, Asker, Scope, asker
 from bot.commands.thumbnails import give_addresses
 from bot.permissions.posting import refusal
 from bot.permissions.shared_audience import shared_channels
+from bot.replies.closeness import Asked
 from bot.replies.contact_sheet import MAX_HITS, shrunk
-from bot.replies.pages import PAGE_HITS, Asked, Coverage, Dress, page, page_count
+from bot.replies.pages import PAGE_HITS, Coverage, Dress, page, page_count
 from bot.texts import Language, translate
 from indexer.errors import TellPerson
 from indexer.lru import LruCache
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
 # Before a page is shown, its messages are looked up in Discord, all at once, for no longer than this together.
 VERIFY_S = 1.0
 COVERAGE_S = 60.0
+# A wait that is over within a second needs no words. An interaction lives for 15 minutes; a model that takes longer
+# than this from disk is not coming.
+NOTICE_S = 1.0
+WAKE_S = 300.0
 REMEMBERED = 4_096
 
 
@@ -120,7 +125,7 @@ class Answers:
         scoped = scope.filter(who.visible, who.leaving)
         query = Query.for_pictures(who.guild_id, scoped, tuple(pictures), count=count).asked_by(wish)
         query = replace(query, visible=who.visible, asker=who.user_id)
-        query = await self.service.searcher.prepare(query)
+        query = await self._prepared(interaction, who, query)
         asked = Asked(len(pictures), wish.words, wish.without, origin)
         kept = tuple(shrunk(picture.frames[0]) for picture in pictures)
         reply = SimilarReply(interaction.user.id, query, scope, asked, explain, self, kept)
@@ -135,7 +140,29 @@ class Answers:
         if reply.shared:
             _check_posting(interaction, who)
         view, files = await self._page(interaction, who, reply)
-        await interaction.edit_original_response(view=view, attachments=files, allowed_mentions=NO_MENTIONS)
+        # Without content: it may say so far that the model is waking up.
+        await interaction.edit_original_response(
+            content=None, view=view, attachments=files, allowed_mentions=NO_MENTIONS
+        )
+        interaction.extras.pop(WAKING, None)
+
+    async def _prepared(self, interaction: discord.Interaction[Any], who: Asker, query: Query) -> Query:
+        """The query with everything that the model makes of it. Where the model is being loaded and that takes
+        noticeable time, the reply says so, until the answer takes its place."""
+        searcher = self.service.searcher
+        preparing = asyncio.ensure_future(searcher.prepare(query))
+        try:
+            async with asyncio.timeout(WAKE_S):
+                done, _ = await asyncio.wait({preparing}, timeout=NOTICE_S)
+                if not done and not searcher.awake:
+                    waking = translate(who.language, "waking-up")
+                    await interaction.edit_original_response(content=waking, allowed_mentions=NO_MENTIONS)
+                    interaction.extras[WAKING] = True
+                return await preparing
+        except TimeoutError:
+            raise TellPerson("error-still-waking") from None
+        finally:
+            preparing.cancel()
 
     async def share(self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply) -> None:
         """Posts the reply's first page in the channel, as far as everybody who can read the channel may see it.

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 import discord
 
 from bot.links import jump_link
+from bot.replies.closeness import Asked, band_text, score_text
 from bot.replies.escape import escaped, excerpt, plain
 from bot.texts import Language, translate
 from bot.texts.formats import decimal
@@ -31,18 +32,6 @@ FILE_CHARACTERS = 40
 ALT_CHARACTERS = 250
 
 ACCENT = discord.Colour(0x5B8DEF)
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What was asked, as the title says it. `pictures` counts those that were given, or that were pointed at: in a
-    message (`origin` "message"), or among what the bot had shown ("shown").
-    """
-
-    pictures: int = 0
-    words: str = ""
-    without: Sequence[str] = ()
-    origin: Literal["given", "message", "shown"] = "given"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,15 +125,6 @@ def title(asked: Asked, language: Language) -> str:
     return text
 
 
-def band_text(hit: Hit, asked: Asked, language: Language) -> str:
-    """How close the hit is: to a picture, or, where only words were asked for, to the words. Empty where nothing was
-    compared.
-    """
-    if hit.band is Band.LISTED:
-        return ""
-    return translate(language, f"band-{hit.band}" if asked.pictures else f"words-{hit.band}")
-
-
 def _section(guild_id: GuildId, place: int, hit: Hit, asked: Asked, dress: Dress) -> discord.ui.Item[Any]:
     text = "\n".join(_lines(guild_id, place, hit, asked, dress))
     if not showable(hit.link):
@@ -194,14 +174,6 @@ def _lines(guild_id: GuildId, place: int, hit: Hit, asked: Asked, dress: Dress) 
     return lines
 
 
-def score_text(hit: Hit, asked: Asked, language: Language) -> str:
-    """The cosine, where a picture was asked with and this hit is like it; empty where a number would say nothing.
-
-    That of a sentence and its picture stands at 0.3 or 0.1 as the model will; the band says what it means.
-    """
-    return decimal(hit.score, 2, language) if asked.pictures and hit.band not in (Band.SAID, Band.LISTED) else ""
-
-
 def _explained(hit: Hit, language: Language) -> list[str]:
     parts = hit.parts
     found = []
@@ -246,8 +218,12 @@ def _footer(result: SearchResult, index: int, last: int, dress: Dress) -> str:
     if dress.shared_by is not None:
         lines.append("-# " + translate(language, "footer-shared", author=f"<@{dress.shared_by}>"))
     if dress.explain and dress.manages:
-        stages = ", ".join(f"{name} {spent:.1f} ms" for name, spent in result.stage_ms.items())
-        lines.append("-# " + translate(language, "explain-stages", stages=stages, floor=result.floor))
+        stages = ", ".join(
+            f"{translate(language, f'stage-{name}')} {decimal(spent, 1, language)} ms"
+            for name, spent in result.stage_ms.items()
+        )
+        floor = translate(language, f"floor-{result.floor}")
+        lines.append("-# " + translate(language, "explain-stages", stages=stages, floor=floor))
     return "\n".join(lines)
 
 

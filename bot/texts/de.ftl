@@ -107,6 +107,23 @@ explain-words = BM25 { $bm25 }, Rang { $rank }
 explain-hash = { $bits } von 64 Bits des Fingerabdrucks verschieden
 explain-standing = { $standing } σ über einem beliebigen Bild
 explain-stages = { $stages } · Ebene: { $floor }
+stage-list = Liste
+stage-picture = Bild
+stage-text = Text
+stage-vectors = Vektoren
+stage-words = Wörter
+stage-retrieve = Suche
+stage-judge = Urteil
+stage-fuse = Mischung
+stage-choose = Auswahl
+stage-total = gesamt
+floor-index = Index
+floor-direct = direkt
+floor-live = neueste Nachrichten
+
+## waking
+
+waking-up = Ich wache gerade auf, einen Moment … Die Antwort kommt hier von selbst.
 
 ## error
 
@@ -122,6 +139,8 @@ error-channel-by-name = In #{ $channel } ist kein Bild erfasst, das du sehen dar
 error-author = Niemand namens { $name } hat ein Bild gezeigt, das du sehen darfst; prüf den Namen.
 error-no-picture = Diese Nachricht zeigt kein Bild; nimm „Ähnliche finden“ bei einer, die eines zeigt.
 error-no-hit = Dieses Bild ist nicht mehr da oder nicht mehr für dich sichtbar; frag noch einmal mit /similar.
+error-model = Mein Modell ist gerade nicht da: bitte in einer Minute noch einmal. Filter allein (in:, from:, has:) gehen ohne. (Fehler { $error })
+error-still-waking = Mein Modell wird noch geladen: bitte in einigen Minuten noch einmal. Filter allein (in:, from:, has:) gehen ohne.
 error-timeout = Die Suche hat zu lange gedauert: versuch es gleich noch einmal oder mit engerem Filter.
 error-still-comparing = Dein letztes /duplicates vergleicht noch: warte auf seine Antwort.
 error-many-comparing = Gerade vergleichen viele: bitte in einer Minute noch einmal um /duplicates.

@@ -107,6 +107,23 @@ explain-words = BM25 { $bm25 }, rank { $rank }
 explain-hash = { $bits } of 64 hash bits differ
 explain-standing = { $standing } σ above a random picture
 explain-stages = { $stages } · floor: { $floor }
+stage-list = list
+stage-picture = picture
+stage-text = text
+stage-vectors = vectors
+stage-words = words
+stage-retrieve = retrieve
+stage-judge = judge
+stage-fuse = fuse
+stage-choose = choose
+stage-total = total
+floor-index = index
+floor-direct = direct
+floor-live = live
+
+## waking
+
+waking-up = Waking up, a moment … The answer comes here by itself.
 
 ## error
 
@@ -122,6 +139,8 @@ error-channel-by-name = #{ $channel } has no indexed picture that you may see; c
 error-author = Nobody named { $name } has posted a picture that you may see; check the name, or mention them.
 error-no-picture = That message shows no picture; use Find similar on one that does.
 error-no-hit = This picture is no longer there or no longer yours to see; ask again with /similar.
+error-model = My model is not there just now: please try again in a minute. Filters alone (in:, from:, has:) work without it. (error { $error })
+error-still-waking = My model is still being loaded: please ask again in some minutes. Filters alone (in:, from:, has:) work without it.
 error-timeout = The search took too long: try again in a moment, or with a narrower filter.
 error-still-comparing = Your last /duplicates is still comparing: wait for its answer.
 error-many-comparing = Many are comparing pictures just now: please ask for /duplicates again in a minute.

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from indexer.errors import Reason, Rejected, RetryLater
+from indexer.errors import ModelAway, Reason, Rejected, RetryLater
 from indexer.model import Pixels, Vectors
 from indexer.ports import Priority
 
@@ -42,7 +42,7 @@ Run = Callable[[Kind, Sequence[Payload]], Coroutine[Any, Any, Vectors]]
 Rest = Callable[[], Coroutine[Any, Any, None]]
 
 
-class ModelDied(RetryLater):
+class ModelDied(ModelAway):
     """The model's process ended: over what it was asked, or for another's sins."""
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import numpy as np
 
 from indexer.encode.batching import Batches, Kind
+from indexer.encode.known_model import KnownModel
 from indexer.encode.model_on_demand import ModelOnDemand
 from indexer.encode.process import WORKER
 from indexer.encode.protocol import Choice
@@ -30,15 +32,20 @@ class ModelEncoder:
 
     @property
     def spec(self) -> ModelSpec:
-        return self._model.facts.spec
+        return self._model.spec
 
     @property
     def pixel_spec(self) -> PixelSpec:
-        return self._model.facts.pixel_spec
+        return self._model.pixel_spec
+
+    @property
+    def awake(self) -> bool:
+        return self._model.awake
 
     @property
     def choice(self) -> Choice:
-        """How it runs: runtime, device, precision, streams, threads, and what a trial measured."""
+        """How it runs: runtime, device, precision, streams, threads, and what a trial measured. Empty until the model
+        was loaded once."""
         return self._model.choice
 
     @property
@@ -70,26 +77,38 @@ class ModelEncoder:
 
 @asynccontextmanager
 async def open_encoder(
-    settings: ModelSettings, faults: Faults | None = None, *, worker: str = WORKER
+    settings: ModelSettings,
+    faults: Faults | None = None,
+    *,
+    data_dir: Path | None = None,
+    worker: str = WORKER,
 ) -> AsyncIterator[ModelEncoder]:
     """Load a model in a process of its own and serve it until the block ends. `faults` counts what goes wrong.
 
-    The process may go and come within the block: when it dies, and when nobody asks for `model.idle_s`. `worker`
-    is the module that the process runs. Raises ModelUnavailable: which model, from where, and the ways out. At the end
+    Where an earlier start has kept in `data_dir` what must be known of the model, the block begins at once and the
+    model is loaded meanwhile; whoever asks waits for it. Elsewhere the block begins when the model is loaded. The
+    process may go and come within the block: when it dies, and when nobody asks for `model.idle_s`. `worker` is the
+    module that the process runs. Raises ModelUnavailable: which model, from where, and the ways out. At the end
     whoever still waits gets RetryLater.
     """
     faults = faults or Faults()
-    model = ModelOnDemand(settings, faults, worker)
+    known = None if data_dir is None else KnownModel(data_dir, settings)
+    model = ModelOnDemand(settings, faults, worker, known)
+
+    async def pump() -> None:
+        await model.wake()
+        await batches.pump()
+
     try:
         await model.open()
         batches = Batches(model.encode, settings.batch_size, model.rest, settings.idle_s, lambda: model.choice.streams)
-        pump = asyncio.create_task(supervised("encoder", batches.pump, faults), name="encoder")
+        pumping = asyncio.create_task(supervised("encoder", pump, faults), name="encoder")
         try:
             yield ModelEncoder(model, batches)
         finally:
-            pump.cancel()
+            pumping.cancel()
             with suppress(asyncio.CancelledError):
-                await pump
+                await pumping
             batches.close()
     finally:
         await model.close()

@@ -6,15 +6,17 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from indexer.backoff import Backoff
 from indexer.encode.batching import Kind, ModelDied, Payload
+from indexer.encode.known_model import KnownModel
 from indexer.encode.process import WORKER, ModelProcess
 from indexer.encode.protocol import Choice, Facts
 from indexer.encode.shared_frames import SharedFrames
-from indexer.errors import ModelUnavailable, RetryLater
-from indexer.model import Vectors
+from indexer.errors import ModelAway, ModelUnavailable
+from indexer.model import ModelSpec, PixelSpec, Vectors
 from indexer.settings import ModelSettings
 from indexer.supervisor import Faults
 
@@ -25,18 +27,28 @@ FAULT = "model"  # its name among the faults
 # that was short for a moment.
 AGAIN = Backoff(tries=0, first_s=1.0, longest_s=60.0)
 MOST_STREAMS = 8
+NOT_CHOSEN = Choice("", "", "")
 WAIT_S = 5.0  # the longest pause that whoever asks waits out; for a longer one the answer is "later"
 
 
 class ModelOnDemand:
-    """At most one process. `facts` are known from the first start on, whether it runs or not."""
+    """At most one process. `spec` and `pixel_spec` are known from `open` on, whether it runs or not.
 
-    facts: Facts
+    `facts` are what the first process of this life has told, and None before. `known` is where the bot keeps them
+    between two of its starts; None: nowhere.
+    """
 
-    def __init__(self, settings: ModelSettings, faults: Faults, worker: str = WORKER) -> None:
+    spec: ModelSpec
+    pixel_spec: PixelSpec
+
+    def __init__(
+        self, settings: ModelSettings, faults: Faults, worker: str = WORKER, known: KnownModel | None = None
+    ) -> None:
         self._settings = settings
         self._faults = faults
         self._worker = worker
+        self._known = known
+        self.facts: Facts | None = None
         self._frames = SharedFrames()
         self._process: ModelProcess | None = None
         self._elsewhere = False  # it will run on another device, and nothing is settled for that
@@ -46,21 +58,46 @@ class ModelOnDemand:
         self._starting = asyncio.Lock()
 
     async def open(self) -> None:
-        """The first start. Raises ModelUnavailable."""
-        try:
-            self._process = await ModelProcess.start(self._settings, self._frames, worker=self._worker)
-        except ModelDied as error:
-            raise ModelUnavailable(
-                f"The model {self._settings.name} could not be loaded: its process {error}. The log says what it said. "
-                "SIGKILL mostly means that memory was short: free some, or take a smaller model."
-            ) from error
-        self.facts = self._process.facts
-        self._frames.make_room(MOST_STREAMS + 1, self._settings.batch_size, self.facts.pixel_spec.size)
+        """Learns what the model is: from what is kept, else from the first start. Raises ModelUnavailable."""
+        known = None if self._known is None else await asyncio.to_thread(self._known.read)
+        if known is not None:
+            self.spec, self.pixel_spec = known
+        else:
+            try:
+                self._process = await ModelProcess.start(self._settings, self._frames, worker=self._worker)
+            except ModelDied as error:
+                raise ModelUnavailable(
+                    f"The model {self._settings.name} could not be loaded: its process {error}. The log says what it "
+                    "said. SIGKILL mostly means that memory was short: free some, or take a smaller model."
+                ) from error
+            self.spec, self.pixel_spec = self._process.facts.spec, self._process.facts.pixel_spec
+            await self._told(self._process.facts)
+        self._frames.make_room(MOST_STREAMS + 1, self._settings.batch_size, self.pixel_spec.size)
+
+    async def wake(self) -> None:
+        """Loads the model before anybody asks. A model that cannot be had is counted and logged, and tried again by
+        whoever asks."""
+        with suppress(ModelAway):
+            async with self._starting:
+                await self._running()
+
+    async def _told(self, facts: Facts) -> None:
+        """The first process of this life has told the facts."""
+        self.facts = facts
+        if self._known is not None:
+            await asyncio.to_thread(self._known.keep, self.spec, self.pixel_spec)
+
+    @property
+    def awake(self) -> bool:
+        """Whether there is a process whose model is loaded."""
+        return self.pid is not None
 
     @property
     def choice(self) -> Choice:
-        """How the model runs, or ran when its process was there last."""
-        return self._process.facts.choice if self._process is not None else self.facts.choice
+        """How the model runs, or ran when its process was there last; NOT_CHOSEN before it was loaded once."""
+        if self._process is not None:
+            return self._process.facts.choice
+        return NOT_CHOSEN if self.facts is None else self.facts.choice
 
     @property
     def pid(self) -> int | None:
@@ -68,7 +105,7 @@ class ModelOnDemand:
         return self._process.pid if self._process is not None and not self._process.ended else None
 
     async def encode(self, kind: Kind, payloads: Sequence[Payload]) -> Vectors:
-        """[n, d] float32. Raises ModelFailed; ModelDied where the process ends; RetryLater where there is none."""
+        """[n, d] float32. Raises ModelFailed; ModelDied where the process ends; ModelAway where there is none."""
         async with self._starting:
             process = await self._running()
         try:
@@ -88,32 +125,36 @@ class ModelOnDemand:
             return self._process
         pause_s = self._again_s - time.monotonic()
         if pause_s > WAIT_S:
-            raise RetryLater(
+            raise ModelAway(
                 f"The model's process is started again in {pause_s:.0f} s, after this: {self._last}",
                 retry_after=pause_s,
             )
         await asyncio.sleep(max(pause_s, 0))
         try:
-            settled = None if self._elsewhere else self.facts.choice
+            settled = None if self._elsewhere or self.facts is None else self.facts.choice
             process = await ModelProcess.start(self._settings, self._frames, settled, self._worker)
-            if process.facts.spec != self.facts.spec:
+            if (process.facts.spec, process.facts.pixel_spec) != (self.spec, self.pixel_spec):
                 await process.end()
+                if self._known is not None:
+                    await asyncio.to_thread(self._known.forget)
                 raise ModelUnavailable(
-                    f"The weights or settings of {self.facts.spec.name} are not those that this bot was started with. "
+                    f"The weights or settings of {self.spec.name} are not those that this bot was started with. "
                     "Put them back, or start the bot anew."
                 )
         except (ModelDied, ModelUnavailable) as error:
             self._failed(error)
-            raise RetryLater(f"The model could not be loaded again: {error}") from error
+            raise ModelAway(f"The model could not be loaded: {error}") from error
         self._elsewhere = False
-        self.facts = process.facts
         self._process = process
+        if self.facts is None:
+            await self._told(process.facts)
+        self.facts = process.facts
         return process
 
     def _take_leave(self, process: ModelProcess) -> None:
         """Where its device is gone, the next one runs on the processor."""
         if process.lost:
-            device = self.facts.choice.device
+            device = process.facts.choice.device
             log.warning("the model lost its device, %s: it goes on with the processor (%s)", device, process.lost)
             self._settings = replace(self._settings, device="cpu", precision="auto", runtime="auto")
             self._elsewhere = True

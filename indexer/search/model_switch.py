@@ -72,6 +72,15 @@ class GuildSearcher:
         self._olds: dict[ModelId, _Old] = {}
         self._holding: set[asyncio.Task[None]] = set()
 
+    @property
+    def awake(self) -> bool:
+        """Whether every model that questions wait for now is loaded."""
+        return self._searcher.awake and all(old.searcher.done() for old in self._olds.values())
+
+    async def learn_baseline(self) -> None:
+        """As `Searcher.learn_baseline`, of the configured model."""
+        await self._searcher.learn_baseline()
+
     async def prepare(self, query: Query) -> Query:
         """As `Searcher.prepare`; what it gives is asked of the same model from then on."""
         return await (await self._asked(query)).prepare(query)
@@ -163,6 +172,10 @@ class _Fitted:
     @property
     def pixel_spec(self) -> PixelSpec:
         return self._encoder.pixel_spec
+
+    @property
+    def awake(self) -> bool:
+        return self._encoder.awake
 
     async def encode_pixels(self, frames: Sequence[Pixels], priority: Priority = Priority.INDEXING) -> Vectors:
         if self._size != self.pixel_spec.size:

@@ -1,4 +1,4 @@
-"""A question's pictures become vectors, so that asking it again costs no model."""
+"""A question's pictures and words become vectors, so that asking it again costs no model."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from indexer.supervisor import both
 
 
 async def embedded(query: Query, encoder: Encoder, words: WordVectors) -> Query:
-    """The same question with vectors in place of its frames."""
+    """The same question with vectors in place of its frames; those of its words are remembered by `words`."""
     if not query.frames:
+        await words.of(query.asker, texts_of(query))
         return query
     frames = list(query.frames)
     if not query.has_words:  # with words beside it, nobody looks for a copy

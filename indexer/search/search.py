@@ -56,7 +56,8 @@ class Searcher:
         self._model_id = model_id
         self._stages = stages_of(db, index, model_id, settings)
         self._words = WordVectors(encoder)
-        self._calibrations = Calibrations(index, model_id, Baseline(encoder))
+        self._baseline = Baseline(encoder, db.path.parent)
+        self._calibrations = Calibrations(index, model_id, self._baseline)
         self._answers: LruCache[tuple[bytes, Version], SearchResult] = LruCache(REMEMBERED)
 
     @property
@@ -69,8 +70,20 @@ class Searcher:
         """The frames that this searcher's queries hold."""
         return self._encoder.pixel_spec
 
+    @property
+    def awake(self) -> bool:
+        """Whether the model is loaded."""
+        return self._encoder.awake
+
+    async def learn_baseline(self) -> None:
+        """Embeds what calibrations are measured against, where no earlier start has, so that no question waits for it.
+
+        Raises RetryLater where the model is not to be had.
+        """
+        await self._baseline.vectors()
+
     async def prepare(self, query: Query) -> Query:
-        """The same query with its pictures embedded and its model named, so that asking it again costs no model.
+        """The same query, its pictures and words embedded and its model named, so that asking it again costs no model.
 
         Raises TellPerson when a picture of `like` is gone, or shown nowhere inside the filter's channels.
         """

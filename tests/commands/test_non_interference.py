@@ -20,7 +20,8 @@ import pytest
 
 from bot.commands import sentence_for
 from bot.commands.stats import stats_text
-from bot.replies.pages import Asked, Coverage, Dress, page, page_count
+from bot.replies.closeness import Asked
+from bot.replies.pages import Coverage, Dress, page, page_count
 from bot.replies.reposts import repost_page, repost_pages
 from bot.replies.single import single
 from bot.texts.language import Language

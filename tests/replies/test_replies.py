@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.replies.closeness import Asked
 from bot.replies.escape import HIDDEN, escaped, excerpt, plain
-from bot.replies.pages import MAX_CHARACTERS, MAX_COMPONENTS, PAGE_HITS, Asked, Coverage, Dress, page, page_count, title
+from bot.replies.pages import MAX_CHARACTERS, MAX_COMPONENTS, PAGE_HITS, Coverage, Dress, page, page_count, title
 from bot.texts import Language, translate
 from indexer.model import (
     NO_FLAGS,
@@ -95,7 +96,7 @@ def full_to_the_brim(language: Language) -> tuple[Asked, SearchResult, Dress]:
         )
         for number in range(50)
     ]  # fmt: skip
-    stages = dict.fromkeys(("picture", "text", "vectors", "words", "rank", "total"), 12345.678)
+    stages = dict.fromkeys(("picture", "text", "vectors", "words", "retrieve", "total"), 12345.678)
     found = result(*hits, searched=123_456_789, floor=Floor.DIRECT, stage_ms=stages)
     dress = Dress(
         language, "similar-ABCDEFGHIJKL", True, True, Coverage(100, 300_000_000_000_000_000), UserId(4 * 10**17)
@@ -183,6 +184,9 @@ def test_what_hangs_on_the_whole_server_is_told_to_those_who_manage_it_alone() -
     for told in (" · 3 ms", "vectors 1.5 ms", "without the fast index"):
         assert told in manager
         assert told not in member
+    german = texts(page(GUILD, Asked(1), found, 0, Dress(Language.GERMAN, explain=True, manages=True)))
+    assert "Vektoren 1,5 ms" in german
+    assert "Ebene: direkt" in german
 
 
 def test_a_number_is_shown_where_a_picture_is_like_a_picture() -> None:

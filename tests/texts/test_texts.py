@@ -219,6 +219,40 @@ def test_every_band_and_floor_has_its_words() -> None:
             assert translate(language, f"words-{band}")
         for floor in (Floor.DIRECT, Floor.LIVE):
             assert translate(language, f"footer-floor-{floor}")
+        for floor in Floor:
+            assert translate(language, f"floor-{floor}")
+
+
+def test_every_stage_of_a_search_has_its_word() -> None:
+    """They are named where they are measured, and shown to managers."""
+    named = {
+        node.args[0].value
+        for path, tree in TREES.items()
+        if path.parts[:2] == ("indexer", "search")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "stage"
+        and isinstance(node.args[0], ast.Constant)
+        and isinstance(node.args[0].value, str)
+    }
+    stages = {
+        statement.value.value
+        for path, tree in TREES.items()
+        if path.parts[:2] == ("indexer", "search")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+        for statement in node.body
+        if isinstance(statement, ast.Assign)
+        and isinstance(statement.targets[0], ast.Name)
+        and statement.targets[0].id == "name"
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    }
+    assert len(named) >= 5
+    assert len(stages) >= 4
+    for name in named | stages | {"total"}:
+        assert f"stage-{name}" in KEYS
 
 
 def test_one_is_singular_and_numbers_have_the_languages_separators() -> None:

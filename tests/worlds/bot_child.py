@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from unittest import mock
 
 from bot import cli
@@ -24,7 +25,7 @@ from tests.worlds.encoder import Encoder
 
 
 @asynccontextmanager
-async def opened(settings: ModelSettings, faults: Faults) -> AsyncIterator[Encoder]:
+async def opened(settings: ModelSettings, faults: Faults, *, data_dir: Path) -> AsyncIterator[Encoder]:
     if "CHILD_LOADS" in os.environ:
         print("loading", flush=True)
         await asyncio.sleep(3600)

@@ -23,6 +23,7 @@ class Encoder:
     def __init__(self, dimension: int = 32, size: int = SIZE) -> None:
         self.spec = ModelSpec("in-test", "none", dimension, "00")
         self.pixel_spec = PixelSpec(size=size)
+        self.awake = True
         self.encoded = 0
         self.gate: asyncio.Event | None = None
         self.fails_next = 0

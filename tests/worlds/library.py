@@ -66,6 +66,10 @@ class ConceptEncoder:
     def pixel_spec(self) -> PixelSpec:
         return PixelSpec(size=32)
 
+    @property
+    def awake(self) -> bool:
+        return True
+
     async def encode_pixels(self, frames: Sequence[Pixels], priority: Priority = Priority.INDEXING) -> Vectors:
         self.asked += [("pixels", priority)] * len(frames)
         return np.stack([seen(_told(frame)) for frame in frames])
