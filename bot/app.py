@@ -11,14 +11,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 
 from bot.config.loader import Config
 from bot.control.imports import imports
-from bot.control.operations import upkeep
+from bot.control.operations import Handler, running_status, upkeep
+from bot.control.search import searching
 from bot.control.server import open_control
 from bot.gateway.client import Client
 from bot.gateway.settling import ABSENT_S
+from bot.links import is_discord
 from bot.observability.health import keep_beating
 from bot.observability.log import logging_to
 from bot.web.operator import Operator
@@ -123,12 +126,28 @@ def _version() -> str:
         return "(from a folder, not installed)"
 
 
+def operations(config: Config, service: Service) -> dict[str, Handler]:
+    """What commands may ask of this bot."""
+    opens = is_discord(config.discord.api_base)
+    return {
+        **upkeep(service),
+        **imports(service),
+        **searching(service, lambda: nullcontext(service.decoder), config.settings.search, opens=opens),
+        "status": partial(running_status, service),
+    }
+
+
 async def _open_and_serve(
     config: Config, client: Client, operator: Operator, drain_s: float, shutdown: Shutdown
 ) -> None:
     async with (
         open_service(config.settings, client.history, open_archive=opener(config.settings)) as service,
-        open_control(config.settings.data_dir, upkeep(service) | imports(service), drain_s),
+        open_control(
+            config.settings.data_dir,
+            operations(config, service),
+            drain_s,
+            attached_bytes=config.settings.fetch.max_download_bytes,
+        ),
     ):
         # What is loaded by now stays: looking through all of it again, as a full collection does, would block the loop
         # each time.

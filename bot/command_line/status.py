@@ -5,13 +5,22 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 from bot.command_line import failures
 from bot.config.loader import load
+from bot.control.client import NoBot, Refused, ask
 from bot.observability import terminal
+from indexer.errors import RetryLater
 from indexer.pictures.decoder import Readers, describe_readers
 from indexer.reports.reports import open_reports
 from indexer.reports.status import Counts, Status
+
+ANSWER_S = 10.0
+FAULT_CHARACTERS = 300  # of a fault's cause
 
 
 def show(arguments: argparse.Namespace) -> int:
@@ -23,16 +32,28 @@ def show(arguments: argparse.Namespace) -> int:
         failures.show(config, arguments)
         return 0
 
-    async def read() -> tuple[Status, Readers]:
+    async def read() -> tuple[Status, Readers, Mapping[str, Any] | None]:
         async with open_reports(settings.data_dir) as reports:
-            return await reports.status(), await describe_readers(settings.decode)
+            found = await reports.status()
+        return found, await describe_readers(settings.decode), await _running(settings.data_dir)
 
-    found, readers = asyncio.run(read())
+    found, readers, bot = asyncio.run(read())
     if arguments.json:
-        terminal.say_json({**found.as_dict(), "readers": readers.as_dict()})
+        terminal.say_json({**found.as_dict(), "readers": readers.as_dict(), "bot": bot})
     else:
-        terminal.say(f"{text(found)}\n{readers_text(readers)}")
+        terminal.say(f"{text(found)}\n{readers_text(readers)}\n{bot_text(bot)}")
     return 0
+
+
+async def _running(data_dir: Path) -> Mapping[str, Any] | None:
+    """What the running bot tells of itself; None where none runs, or where it tells nothing (its log says more)."""
+    try:
+        return await ask(data_dir, "status", {}, terminal.note, deadline_s=ANSWER_S)
+    except NoBot:
+        return None
+    except (Refused, RetryLater) as error:
+        terminal.warn(str(error))
+        return None
 
 
 def text(found: Status) -> str:
@@ -63,6 +84,23 @@ def readers_text(readers: Readers) -> str:
         f"picture readers: at most {readers.indexing} for indexing and {readers.questions} for questions,"
         f" {readers.memory_bytes:,} bytes each; locked down by {readers.lockdown}"
     )
+
+
+def bot_text(bot: Mapping[str, Any] | None) -> str:
+    """Lines on the running bot: its model, then each kind of background work in which something went wrong."""
+    if bot is None:
+        return "no bot runs here now"
+    model = bot["model"]
+    state = "loaded" if model["awake"] else "not loaded: the next question or picture loads it"
+    name, pretrained = terminal.one_line(model["name"]), terminal.one_line(model["pretrained"])
+    runs = f", {terminal.one_line(model['runs'])}" if model["awake"] and model["runs"] else ""
+    lines = [f"running bot: model {name} ({pretrained}), {state}{runs}"]
+    for fault in bot["faults"]:
+        when = datetime.fromtimestamp(fault["at_ms"] / 1000, UTC).isoformat(timespec="seconds")
+        now = f", {fault['in_a_row']} in a row up to now" if fault["in_a_row"] else ", well since"
+        lines.append(f"fault: {fault['name']} failed {fault['count']:,} times, last {when}{now}")
+        lines.append(f"       {terminal.one_line(fault['last'], FAULT_CHARACTERS)}")
+    return "\n".join(lines if bot["faults"] else [*lines, "no faults since it started"])
 
 
 def _numbers(counts: Counts) -> list[str]:

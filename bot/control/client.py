@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from bot.control.protocol import (
+    ANSWER_BYTES,
     ASK_S,
     DEADLINE_S,
-    LINE_BYTES,
     SILENT_S,
     VERSION,
     BadLine,
@@ -42,6 +42,7 @@ async def ask(
     values: Mapping[str, Any],
     tell: Callable[[str], None],
     *,
+    attached: bytes | None = None,
     deadline_s: float = DEADLINE_S,
 ) -> dict[str, Any]:
     """Has the running bot carry out `name`; returns what came of it, and gives each line of progress to `tell`.
@@ -51,9 +52,11 @@ async def ask(
     reader, writer, key = await _connect(data_dir)
     try:
         request = {"version": VERSION, "do": name, "with": dict(values), "deadline_s": deadline_s}
+        if attached is not None:
+            request["attached"] = len(attached)
         if key is not None:
             request["proof"] = await _prove(reader, writer, key)
-        await send(writer, request)
+        await send(writer, request, attached or b"")
         while True:
             message = await receive(reader, SILENT_S)
             if message is None:
@@ -85,9 +88,11 @@ async def _connect(data_dir: Path) -> tuple[asyncio.StreamReader, asyncio.Stream
     try:
         async with asyncio.timeout(ASK_S):
             if sys.platform != "win32" and path is not None and await asyncio.to_thread(path.exists):
-                return *await asyncio.open_unix_connection(path, limit=LINE_BYTES), None
+                return *await asyncio.open_unix_connection(path, limit=ANSWER_BYTES), None
             found = json.loads(await asyncio.to_thread(port_path(data_dir).read_text, "utf-8"))
-            return *await asyncio.open_connection("127.0.0.1", int(found["port"]), limit=LINE_BYTES), str(found["key"])
+            return *await asyncio.open_connection("127.0.0.1", int(found["port"]), limit=ANSWER_BYTES), str(
+                found["key"]
+            )
     except PermissionError as error:
         raise Refused(
             f"{data_dir} belongs to another user: give this command as the user that the bot runs as."

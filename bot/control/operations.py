@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
 from functools import partial
 from typing import Any, Protocol
 
+from indexer.encode.encoder import ModelEncoder
 from indexer.errors import TellPerson
 from indexer.model import EVERYWHERE, GuildId, UserId
+from indexer.service import Service
 from indexer.upkeep import Upkeep
 
 Tell = Callable[[str], None]
@@ -44,7 +47,7 @@ async def _forget(store: Store, turn: asyncio.Lock, values: Values, tell: Tell) 
 
     `messages` is null where the database is busy: the bot has written the wish down and repeats it until it is done.
     """
-    user_id, guild_id = UserId(_required(values, "user")), _optional(values, "guild")
+    user_id, guild_id = UserId(_required_id(values, "user")), optional_id(values, "guild")
     where = EVERYWHERE if guild_id is None else GuildId(guild_id)
     gone = await store.forget_user(user_id, where)
     if gone is None:
@@ -55,7 +58,7 @@ async def _forget(store: Store, turn: asyncio.Lock, values: Values, tell: Tell) 
 
 async def _retry(store: Store, values: Values, tell: Tell) -> Values:
     """`guild` or null → `places` that will be tried again."""
-    guild_id = _optional(values, "guild")
+    guild_id = optional_id(values, "guild")
     return {"places": await store.upkeep.retry_failed(None if guild_id is None else GuildId(guild_id))}
 
 
@@ -69,6 +72,22 @@ async def _compact(store: Store, turn: asyncio.Lock, values: Values, tell: Tell)
     return {"before": before, "after": after, "rewritten": rewritten}
 
 
+async def running_status(service: Service, values: Values, tell: Tell) -> Values:
+    """→ `faults` of the background work since the bot's start, `model`: which one, how it runs, and whether it is
+    loaded."""
+    encoder = service.encoder
+    runs = str(encoder.choice) if isinstance(encoder, ModelEncoder) else ""
+    return {
+        "faults": [asdict(fault) for fault in service.faults],
+        "model": {
+            "name": encoder.spec.name,
+            "pretrained": encoder.spec.pretrained,
+            "awake": encoder.awake,
+            "runs": runs,
+        },
+    }
+
+
 async def _rewrite(store: Store, turn: asyncio.Lock, tell: Tell) -> bool:
     """Whatever file still holds something deleted is written anew; False where a reader kept the log from it."""
     if turn.locked():
@@ -79,15 +98,15 @@ async def _rewrite(store: Store, turn: asyncio.Lock, tell: Tell) -> bool:
         return await store.upkeep.purge()
 
 
-def _required(values: Values, name: str) -> int:
-    found = _optional(values, name)
+def _required_id(values: Values, name: str) -> int:
+    found = optional_id(values, name)
     if found is None:
         raise TellPerson("cli-needs", name=name)
     return found
 
 
-def _optional(values: Values, name: str) -> int | None:
-    """A snowflake; None where it is not given. Raises TellPerson for anything else."""
+def optional_id(values: Values, name: str) -> int | None:
+    """A snowflake among the values of a request; None where it is not given. Raises TellPerson for anything else."""
     found = values.get(name)
     if found is None:
         return None

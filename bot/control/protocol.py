@@ -1,6 +1,7 @@
 """What goes over the control socket: JSON objects, one a line, each side with bounds.
 
-    command → bot   {"version": 1, "do": "forget", "with": {"user": 5}, "deadline_s": 3600}
+    command → bot   {"version": 1, "do": "forget", "with": {"user": 5}, "deadline_s": 3600, "attached": 0}
+                    and so many bytes as `attached` says: a picture to search for
     bot → command   {"progress": "…"}   any number of these; an empty one says that the bot is alive
     bot → command   {"done": {…}}  or  {"error": "one sentence"}   and the connection ends
 
@@ -26,7 +27,8 @@ from typing import Any, Literal
 
 VERSION = 1
 
-LINE_BYTES = 64 * 1024  # of one line, in both directions; the largest, a page of hits, has about 10 KB
+LINE_BYTES = 64 * 1024  # of one line
+ANSWER_BYTES = 4 * 1024 * 1024  # of the last line of the bot: 50 hits with 4,000 characters each, all of them escaped
 CONNECTIONS = 8  # at once; whoever has the data folder gives one command at a time
 ASK_S = 10.0  # within which a command has said what it wants, and within which either side takes a line
 ALIVE_S = 5.0  # the bot says something at least this often
@@ -59,12 +61,14 @@ def proof(key: str, side: Literal["bot", "command"], nonce: str) -> str:
     return hmac.new(key.encode(), f"{side}{nonce}".encode(), hashlib.sha256).hexdigest()
 
 
-async def send(writer: asyncio.StreamWriter, message: Mapping[str, Any]) -> None:
+async def send(
+    writer: asyncio.StreamWriter, message: Mapping[str, Any], attached: bytes = b"", *, most: int = LINE_BYTES
+) -> None:
     """Raises OSError or TimeoutError where the other side is gone or takes nothing, BadLine for too long a message."""
     line = json.dumps(message).encode() + b"\n"
-    if len(line) > LINE_BYTES:
-        raise BadLine(f"a message of {len(line)} bytes is longer than {LINE_BYTES}")
-    writer.write(line)
+    if len(line) > most:
+        raise BadLine(f"a message of {len(line)} bytes is longer than {most}")
+    writer.write(line + attached)
     async with asyncio.timeout(ASK_S):
         await writer.drain()
 

@@ -20,6 +20,7 @@ from typing import Any
 from bot.control.operations import Handler
 from bot.control.protocol import (
     ALIVE_S,
+    ANSWER_BYTES,
     ASK_S,
     CONNECTIONS,
     DEADLINE_S,
@@ -49,14 +50,18 @@ FAILED = "The bot failed at this command; its log says where."
 
 
 @asynccontextmanager
-async def open_control(data_dir: Path, handlers: Mapping[str, Handler], drain_s: float) -> AsyncIterator[None]:
+async def open_control(
+    data_dir: Path, handlers: Mapping[str, Handler], drain_s: float, *, attached_bytes: int = 0
+) -> AsyncIterator[None]:
     """Answers commands until the block ends; then those at work may finish, for at most `drain_s` seconds.
+
+    A command may attach at most `attached_bytes` to its request: its handler finds them under "attached".
 
     The caller holds the data folder's writer lock: a socket that lies there already is of a bot that was killed. Where
     neither a socket nor a loopback port can be had, the bot runs without, and the log says so.
     """
     async with asyncio.TaskGroup() as tasks:
-        control = _Control(handlers, tasks)
+        control = _Control(handlers, tasks, attached_bytes)
         server = await _listen(data_dir, control)
         try:
             yield
@@ -140,6 +145,7 @@ class _Control:
 
     handlers: Mapping[str, Handler]
     tasks: asyncio.TaskGroup
+    attached_bytes: int
     key: str | None = None
     connections: set[asyncio.Task[None]] = field(default_factory=set)
     at_work: set[asyncio.Task[dict[str, Any]]] = field(default_factory=set)
@@ -171,7 +177,7 @@ class _Control:
                 await receive(reader, ASK_S)  # what is closed with something unread tells the other side nothing
                 answer = {"error": refusal}
             if answer is not None:
-                await send(writer, answer)
+                await send(writer, answer, most=ANSWER_BYTES)
         except (OSError, TimeoutError, BadLine) as error:
             logger.info("a command's connection ended: %s", str(error) or type(error).__name__)
         except Exception:
@@ -200,6 +206,8 @@ class _Control:
         values = request.get("with", {})
         if handler is None or not isinstance(values, dict):
             return {"error": NOT_KNOWN}
+        if "attached" in request:
+            values = {**values, "attached": await self._attached(reader, request["attached"])}
         deadline_s = request.get("deadline_s")
         if not isinstance(deadline_s, int | float) or not 0 < deadline_s <= DEADLINE_S:
             deadline_s = DEADLINE_S
@@ -217,6 +225,16 @@ class _Control:
             logger.warning("somebody who does not know the data folder's key tried to give a command")
             return None
         return request
+
+    async def _attached(self, reader: asyncio.StreamReader, count: object) -> bytes:
+        """Raises BadLine for more than may be attached, or where fewer bytes come."""
+        if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= self.attached_bytes:
+            raise BadLine(f"{count} bytes are attached, and at most {self.attached_bytes} may be")
+        try:
+            async with asyncio.timeout(ASK_S):
+                return await reader.readexactly(count)
+        except asyncio.IncompleteReadError as error:
+            raise BadLine(f"{len(error.partial)} of {count} bytes came") from error
 
     async def _carry_out(
         self, name: str, handler: Handler, values: Mapping[str, Any], deadline_s: float, writer: asyncio.StreamWriter

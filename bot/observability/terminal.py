@@ -9,7 +9,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 # C0 and C1 with DEL; marks, embeddings, overrides and isolates of direction; Unicode's own line breaks; what is
@@ -18,6 +21,7 @@ _ACTING = (
     "\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff\U000e0000-\U000e007f"
 )
 _CONTROLS = re.compile(f"[{_ACTING}]")
+_CLEAR_LINE = "\r\x1b[K"  # back to the line's start, and nothing stands in it
 _BREAKS = re.compile(f"[{_ACTING}\t\n]")
 
 
@@ -50,6 +54,40 @@ def warn(text: str) -> None:
 def note(text: str) -> None:
     """How far a command is, on standard error."""
     _write(sys.stderr, text)
+
+
+class Wait:
+    """One line on standard error that says what a command waits for; the next takes its place."""
+
+    def __init__(self) -> None:
+        self._shown = sys.stderr is not None and sys.stderr.isatty()
+
+    def on(self, text: str) -> None:
+        """Shows the line, where a person sits there: a script's log is not filled with it."""
+        if self._shown:
+            sys.stderr.write(f"{_CLEAR_LINE}afterimage: {one_line(text, _columns())} …")
+            sys.stderr.flush()
+
+    def over(self) -> None:
+        if self._shown:
+            sys.stderr.write(_CLEAR_LINE)
+            sys.stderr.flush()
+
+
+@contextmanager
+def waiting(text: str) -> Iterator[Wait]:
+    """Shows what is waited for until the block ends; then the line is empty again."""
+    wait = Wait()
+    wait.on(text)
+    try:
+        yield wait
+    finally:
+        wait.over()
+
+
+def _columns() -> int:
+    """Of a text that must fit into one line, beside what stands around it."""
+    return max(shutil.get_terminal_size().columns - 16, 20)
 
 
 def asks_a_person() -> bool:

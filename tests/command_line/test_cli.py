@@ -80,7 +80,7 @@ def data(made: Indexed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         monkeypatch.delenv(name, raising=False)
 
     @asynccontextmanager
-    async def opened(settings: ModelSettings) -> AsyncIterator[Encoder]:
+    async def opened(settings: ModelSettings, *, data_dir: Path) -> AsyncIterator[Encoder]:
         yield Encoder()
 
     with mock.patch("indexer.service.open_encoder", opened):
@@ -212,7 +212,7 @@ def test_what_cannot_be_done_is_one_line_and_exit_code_1(
 
 def test_search_with_a_model_that_embedded_nothing_says_so(data: Indexed, capsys: pytest.CaptureFixture[str]) -> None:
     @asynccontextmanager
-    async def another(settings: ModelSettings) -> AsyncIterator[Encoder]:
+    async def another(settings: ModelSettings, *, data_dir: Path) -> AsyncIterator[Encoder]:
         yield Encoder(dimension=16)
 
     with mock.patch("indexer.service.open_encoder", another):
