@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from bot.observability import terminal
-from bot.texts.errors import english
 from indexer.errors import AfterimageError
 
 
@@ -38,10 +37,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
     def add(name: str, target: str, text: str) -> argparse.ArgumentParser:
-        one = commands.add_parser(name, help=text, description=text)
-        one.set_defaults(target=target)
-        one.add_argument("--config", type=Path, metavar="FILE", help="the configuration (default: ./config.toml)")
-        return one
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(target=target)
+        command.add_argument("--config", type=Path, metavar="FILE", help="the configuration (default: ./config.toml)")
+        return command
 
     run = add(
         "run",
@@ -68,6 +67,10 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     search = add("search", "search:search", "Search from here: everything in a server, without Discord. Reads only.")
+    search.epilog = (
+        'Examples: `afterimage search "a red bicycle in:#photos"`; `afterimage search --image cat.jpg --count 5`;'
+        " `afterimage search --json has:gif`. A running bot answers at once; without one the model is loaded first."
+    )
     search.add_argument("words", nargs="?", default="", metavar="WORDS", help='as in "a red bicycle"; -- before -this')
     search.add_argument("--image", type=Path, metavar="FILE", help="a picture to look for, with or without words")
     search.add_argument("--guild", type=int, metavar="ID", help="the server (may be left out where there is only one)")
@@ -93,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     archive.add_argument("--json", action="store_true", help="one JSON object, for programs")
     archive.add_argument("--quiet", action="store_true", help="do not show how far it is")
 
+    _add_model(commands)
     add(
         "compact",
         "upkeep:compact",
@@ -112,6 +116,47 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_model(commands: argparse._SubParsersAction[_Parser]) -> None:
+    text = "Choose the model: which there are, download, check and time them."
+    parser = commands.add_parser(
+        "model",
+        help=text,
+        description=text,
+        epilog="Examples: `afterimage model list`; `afterimage model download quality`;"
+        " `afterimage model trial english`. NAME is one of the list, or open_clip's ARCHITECTURE:TAG; without it the"
+        " configured model is meant.",
+    )
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+
+    def add(name: str, target: str, text: str, *, named: bool = True, json: bool = True) -> argparse.ArgumentParser:
+        action = actions.add_parser(name, help=text, description=text)
+        action.set_defaults(target=f"model:{target}")
+        if named:
+            action.add_argument("name", nargs="?", metavar="NAME", help="as `afterimage model list` names it")
+        action.add_argument("--config", type=Path, metavar="FILE", help="the configuration (default: ./config.toml)")
+        if json:
+            action.add_argument("--json", action="store_true", help="one JSON object, for programs")
+        return action
+
+    add("list", "show_list", "Show the models by name: licence, size, published recall, and cost here.", named=False)
+    add(
+        "download",
+        "download",
+        "Download a model into model.cache_dir (or the hub's own cache), so that no start waits for it. Goes on where"
+        " an earlier try ended; every file is compared with the hub's checksum.",
+        json=False,
+    )
+    add("verify", "verify", "Read every file of a model that is here, and compare it with its checksum. No network.")
+    add("trial", "trial", "Load a model and time it on this machine: pictures a second, and milliseconds a text.")
+
+
+def _english(error: AfterimageError) -> str:
+    """Imported where something is wrong: the catalogue costs a command that answers some 30 ms."""
+    from bot.texts.errors import english
+
+    return english(error)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit code. Usage errors leave through argparse with 2."""
     arguments = _parser().parse_args(argv)
@@ -120,7 +165,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         command = cast(_Command, getattr(importlib.import_module(f"bot.command_line.{module}"), function))
         return command(arguments)
     except AfterimageError as error:
-        terminal.warn(english(error))
+        terminal.warn(_english(error))
         return 1
     except BrokenPipeError:  # the reader of our output (head, less) has left: nothing is wrong, and nobody listens
         terminal.nobody_reads()

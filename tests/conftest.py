@@ -27,13 +27,14 @@ NOT_QUICK = frozenset(
     for room, files in {
         "app": "test_app",
         "archives": "test_import",
-        "command_line": "test_cli test_control test_health test_import_command test_real_model test_running"
-        " test_upkeep",
+        "command_line": "test_cli test_control test_health test_import_command test_model test_real_model test_running"
+        " test_search_beside_bot test_upkeep",
         "commands": "test_failures test_model_change test_on_demand test_one_decode_a_member test_privacy test_reindex"
-        " test_similar test_thumbnails",
+        " test_similar test_thumbnails test_waking",
         "crawl": "test_guild_crawl test_live test_removals test_sweep",
         "database": "test_killed test_lock test_migrate",
-        "encode": "test_encoder test_gpu_scan test_precision test_process test_same_pixels test_siglip test_weights",
+        "encode": "test_catalogue test_encoder test_gpu_scan test_hub_download test_known_model test_precision"
+        " test_process test_same_pixels test_siglip test_weights",
         "gateway": "test_absence test_disk_notices test_own_messages",
         "history": "test_discord_history test_search_walk test_storm",
         "ingest": "test_pipeline",

@@ -11,16 +11,17 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from bot import app
 from bot.config.loader import TOKEN_VARIABLE, Config, load
+from bot.config.models import demo, demo_folder
 from bot.config.values import Secret, written
 from bot.observability import terminal
 from bot.observability.hardening import keep_memory_private, wipe_from_environment
-from indexer.errors import Stop
+from indexer.errors import ConfigError, Stop
+from indexer.settings import ModelSettings
 
 START_S = 60.0  # building the demo server draws nothing yet: seconds on a slow machine
 STOP_S = 10.0
@@ -73,12 +74,14 @@ def sandbox(arguments: argparse.Namespace) -> int:
 @asynccontextmanager
 async def in_sandbox(config: Config) -> AsyncIterator[Config]:
     """A sandbox for as long as the bot runs, and the configuration to join it, with a data folder of its own."""
-    weights = _demo_model() / "weights.safetensors"
-    default_model = not any(config.origins.get(key, "default") != "default" for key in WHICH_MODEL)
-    if default_model and not weights.is_file():
-        raise Stop(f"{weights}: the demo model is missing; run `python -m sandbox.model.train`, or configure a model.")
+    chosen = any(config.origins.get(key, "default") != "default" for key in WHICH_MODEL)
+    model = config.settings.model if chosen else demo(config.settings.model, _demo_folder())
+    if not chosen and not await asyncio.to_thread(Path(model.pretrained).is_file):
+        raise Stop(
+            f"{model.pretrained}: the demo model is missing; run `python -m sandbox.model.train`, or configure a model."
+        )
     async with open_sandbox_process() as (address, _):
-        joined = joining(config, address, weights if default_model else None)
+        joined = joining(config, address, model)
         file = joined.settings.data_dir / "config.toml"
         await asyncio.to_thread(_write_config, file, joined)
         terminal.say(
@@ -94,16 +97,9 @@ async def in_sandbox(config: Config) -> AsyncIterator[Config]:
         yield joined
 
 
-def joining(config: Config, address: Address, weights: Path | None) -> Config:
-    """The configuration to join a sandbox: its addresses, the demo model where `weights` are given, a crawl at once."""
+def joining(config: Config, address: Address, model: ModelSettings) -> Config:
+    """The configuration to join a sandbox with `model`: its addresses, and a crawl at once."""
     settings = config.settings
-    model = settings.model
-    if weights is not None:
-        named = weights.with_name("afterimage-demo.json")
-        exported = weights.with_name("export")  # shipped beside the weights, so that no torch is needed
-        model = replace(
-            model, name=named.stem, pretrained=str(weights), config_file=named, resize_mode="squash", folder=exported
-        )
     hosts = (*settings.fetch.insecure_hosts, address.cdn_host)
     settings = replace(
         settings,
@@ -148,11 +144,11 @@ async def open_sandbox_process(*options: str) -> AsyncIterator[tuple[Address, as
                 await process.wait()
 
 
-def _demo_model() -> Path:
-    spec = find_spec("sandbox")
-    if spec is None or spec.origin is None:
-        raise Stop("The sandbox is not installed here; give the bot a token (discord.token_file).")
-    return Path(spec.origin).parent / "model"
+def _demo_folder() -> Path:
+    try:
+        return demo_folder()
+    except ConfigError as error:
+        raise Stop("The sandbox is not installed here; give the bot a token (discord.token_file).") from error
 
 
 def _write_config(file: Path, config: Config) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
+from bot.config.models import resolved
 from bot.config.values import PREFIX, Key, Secret, build, convert, from_text, keys_of, listen_address, shown, suggest
 from indexer.errors import ConfigError
 from indexer.settings import About, Settings
@@ -297,8 +298,8 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     token, origin, warnings = _read_token(tables["discord"], environ)
     tables["discord"] = replace(tables["discord"], token=token)
     origins["discord.token"] = origin
-    config = Config(
-        settings=build(Settings, values), path=path, origins=origins, warnings=(*strange, *warnings), **tables
-    )
+    settings: Settings = build(Settings, values)
+    settings = replace(settings, model=resolved(settings.model, origins))
+    config = Config(settings=settings, path=path, origins=origins, warnings=(*strange, *warnings), **tables)
     _check_together(config)
     return config

@@ -11,13 +11,15 @@ import pytest
 from bot.command_line import run
 from bot.command_line.run import Address, in_sandbox, joining, open_sandbox_process
 from bot.config.loader import Config, load
+from bot.config.models import demo
 from indexer.errors import Stop
+from indexer.settings import ModelSettings
 
 ADDRESS = Address("http://127.0.0.1:1/api/v10", "a-token", "127.0.0.1:1", "http://127.0.0.1:1/")
 
 
 def test_the_configuration_to_join_has_a_folder_of_its_own_and_the_demo_model(tmp_path: Path) -> None:
-    joined = joining(Config(), ADDRESS, tmp_path / "weights.safetensors")
+    joined = joining(Config(), ADDRESS, demo(ModelSettings(), tmp_path))
     assert joined.discord.api_base == ADDRESS.api_base
     assert joined.discord.token is not None
     assert joined.discord.token.reveal() == "a-token"
@@ -29,7 +31,8 @@ def test_the_configuration_to_join_has_a_folder_of_its_own_and_the_demo_model(tm
 
 
 def test_a_model_that_somebody_chose_stays() -> None:
-    assert joining(Config(), ADDRESS, None).settings.model == Config().settings.model
+    configured = Config().settings.model
+    assert joining(Config(), ADDRESS, configured).settings.model == configured
 
 
 async def test_the_sandbox_starts_as_a_child_and_ends_with_the_block() -> None:
@@ -60,7 +63,7 @@ async def test_other_commands_can_look_into_the_sandboxs_data(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "weights.safetensors").write_bytes(b"")
-    monkeypatch.setattr(run, "_demo_model", lambda: tmp_path)
+    monkeypatch.setattr(run, "_demo_folder", lambda: tmp_path)
     config = load(None, {"AFTERIMAGE_DATA_DIR": str(tmp_path / "data")})
     async with in_sandbox(config) as joined:
         told = capsys.readouterr().out
@@ -82,7 +85,7 @@ async def test_how_the_model_runs_can_be_set_for_the_demo_model_too(tmp_path: Pa
 
 
 async def test_without_the_demo_model_the_way_out_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "_demo_model", lambda: tmp_path)
+    monkeypatch.setattr(run, "_demo_folder", lambda: tmp_path)
     with pytest.raises(Stop, match="demo model is missing"):
         async with in_sandbox(load(None, {})):
             pass

@@ -1,0 +1,149 @@
+"""Downloads over real sockets: they go on where they ended, and what is not the hub's is never used."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from indexer.encode import hub_download
+from indexer.encode.download import NotDownloaded, download
+from indexer.encode.hub_cache import why_damaged
+from indexer.encode.hub_download import Broken, fetch_blob
+from indexer.settings import ModelSettings
+from tests.worlds.hub import Hub, open_hub
+
+REPOSITORY = "laion/CLIP-ViT-B-32-256x256-DataComp-s34B-b86K"
+WEIGHTS = f"{REPOSITORY}/open_clip_model.safetensors"
+DATA = random.Random(1).randbytes(3_000_000)
+MODEL = ModelSettings("ViT-B-32-256", "datacomp_s34b_b86k")
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub_download, "_AGAIN_S", 0.01)
+
+
+async def fetched(hub: Hub, folder: Path, data: bytes = DATA) -> Path:
+    blob = folder / hashlib.sha256(data).hexdigest()
+    address = f"{hub.address}/{REPOSITORY}/resolve/main/open_clip_model.safetensors"
+    await asyncio.to_thread(fetch_blob, address, blob, len(data), "weights", lambda **_: None)
+    return blob
+
+
+async def test_a_file_is_fetched_whole(tmp_path: Path) -> None:
+    async with open_hub({WEIGHTS: DATA}) as hub:
+        blob = await fetched(hub, tmp_path)
+        assert blob.read_bytes() == DATA
+        assert list(tmp_path.iterdir()) == [blob]
+        await fetched(hub, tmp_path)
+        assert len(hub.ranges) == 1  # what is there is not fetched again
+
+
+async def test_where_the_connection_breaks_it_goes_on(tmp_path: Path) -> None:
+    async with open_hub({WEIGHTS: DATA}) as hub:
+        hub.breaks_after = 1_234_567
+        assert (await fetched(hub, tmp_path)).read_bytes() == DATA
+        first, second = hub.ranges
+        assert first == "bytes=0-"
+        assert 0 < int(second.removeprefix("bytes=").removesuffix("-")) <= 1_234_567
+
+
+async def test_a_server_without_ranges_costs_time_only(tmp_path: Path) -> None:
+    async with open_hub({WEIGHTS: DATA}) as hub:
+        hub.knows_ranges = False
+        hub.breaks_after = 2_000_000
+        assert (await fetched(hub, tmp_path)).read_bytes() == DATA
+
+
+@pytest.mark.parametrize("left", [b"", DATA[:1000], b"x" * 1000, DATA + b"more"])
+async def test_what_an_earlier_try_left_never_makes_a_wrong_file(tmp_path: Path, left: bytes) -> None:
+    async with open_hub({WEIGHTS: DATA}) as hub:
+        part = tmp_path / f"{hashlib.sha256(DATA).hexdigest()}.afterimage.part"
+        part.write_bytes(left)
+        if left.startswith(b"x"):
+            with pytest.raises(Broken, match="checksum"):
+                await fetched(hub, tmp_path)
+        assert (await fetched(hub, tmp_path)).read_bytes() == DATA  # what was wrong is gone
+
+
+async def test_other_bytes_than_the_hub_promised_are_refused(tmp_path: Path) -> None:
+    async with open_hub({WEIGHTS: DATA}) as hub:
+        hub.gives = b"\0" + DATA[1:]
+        with pytest.raises(Broken, match="not what the hub has"):
+            await fetched(hub, tmp_path)
+        assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_hub_that_gives_nothing_is_given_up_and_what_came_stays(tmp_path: Path) -> None:
+    async with open_hub({WEIGHTS: DATA}) as hub:
+        address, blob = hub.address, tmp_path / hashlib.sha256(DATA).hexdigest()
+
+        def fetch() -> None:
+            fetch_blob(f"{address}/{REPOSITORY}/resolve/main/gone", blob, len(DATA), "weights", lambda **_: None)
+
+        with pytest.raises(Broken, match="goes on where it ended"):
+            await asyncio.to_thread(fetch)
+
+
+def test_a_file_of_the_cache_is_held_to_its_name(tmp_path: Path) -> None:
+    large, small = b"weights", b"a tokenizer"
+    blobs = {
+        hashlib.sha256(large).hexdigest(): large,
+        hashlib.sha1(b"blob %d\0" % len(small) + small, usedforsecurity=False).hexdigest(): small,
+    }
+    for name, data in blobs.items():
+        blob, link = tmp_path / name, tmp_path / f"link-{name[:4]}"
+        blob.write_bytes(data)
+        link.symlink_to(blob)
+        assert why_damaged(link) == ""
+        blob.write_bytes(data[:-1] + b"?")
+        assert "other bytes" in why_damaged(link)
+    (tmp_path / "weights.safetensors").write_bytes(b"any")
+    assert why_damaged(tmp_path / "weights.safetensors") == ""
+
+
+async def test_a_killed_download_goes_on_and_open_clip_finds_the_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole of it, in its own process, as `afterimage model download` asks for it."""
+    told: list[str] = []
+    settings = ModelSettings(MODEL.name, MODEL.pretrained, cache_dir=tmp_path)
+    async with open_hub({WEIGHTS: DATA}) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.address)
+        monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
+        monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+        hub.holds_after = 2_000_000
+        downloading = asyncio.create_task(download(settings, told.append))
+        async with asyncio.timeout(100):
+            await hub.held.wait()
+            blobs = tmp_path / f"models--{REPOSITORY.replace('/', '--')}" / "blobs"
+            part = blobs / f"{hashlib.sha256(DATA).hexdigest()}.afterimage.part"
+            while not part.exists() or part.stat().st_size < 1_000_000:  # noqa: ASYNC110 -- of another process
+                await asyncio.sleep(0.02)
+        downloading.cancel()
+        await asyncio.wait([downloading])
+        hub.holds_after = None
+        found = await download(settings, told.append)
+        assert hub.ranges[0] == "bytes=0-"
+        assert int(hub.ranges[1].removeprefix("bytes=").removesuffix("-")) >= 1_000_000
+        (weights,) = found.files
+        assert weights.read_bytes() == DATA
+        assert os.fspath(weights).endswith("open_clip_model.safetensors")
+        assert any("of 3 MB" in line for line in told)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert (await download(settings, told.append, offline=True)).damaged == ()
+    weights.resolve().write_bytes(DATA[:-1] + b"?")
+    (damage,) = (await download(settings, told.append, offline=True)).damaged
+    assert "other bytes" in damage
+
+
+async def test_without_a_hub_the_reason_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    settings = ModelSettings(MODEL.name, MODEL.pretrained, cache_dir=tmp_path)
+    with pytest.raises(NotDownloaded, match="refused"):
+        await download(settings, lambda _: None)
