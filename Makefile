@@ -3,12 +3,15 @@
 #   PYTHON       the interpreter that makes the environment (3.11 or newer)
 #   TORCH_INDEX  the address of PyTorch's CPU package index, if your network has it: it saves several GB of
 #                CUDA libraries on Linux. Unset, everything comes from pip's own index.
+#   LIGHT        LIGHT=1, for `make demo` and `make run`: an environment of its own (.venv-light) without torch and
+#                open_clip, which runs models that were exported before, as the demo's is
 #   ROOM         for `make quick`: a folder of tests/, such as search
 #   WORKERS      test processes at once; tests wait a lot, so one more than two cores is right on two cores
 
 PYTHON      ?= python3
 TORCH_INDEX ?=
-VENV        := .venv
+LIGHT       ?=
+VENV        := .venv$(if $(LIGHT),-light)
 BIN         := $(VENV)/bin
 PIP         := $(BIN)/python -m pip --disable-pip-version-check
 BENCHES     := model encode storage index crawl answers archive
@@ -76,6 +79,13 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV) \
 	  || { echo "Python's venv module is missing. On Debian: apt install python3-venv"; rm -rf $(VENV); exit 1; }
 
+ifneq ($(LIGHT),)
+$(VENV)/.runtime: pyproject.toml constraints.txt requirements-light.txt | $(VENV)/bin/python
+	@echo "Setting up $(VENV): without torch."
+	$(PIP) install --quiet --constraint constraints.txt --requirement requirements-light.txt
+	$(PIP) install --quiet --no-deps --editable .
+	@touch $@
+else
 $(VENV)/.runtime: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Setting up $(VENV): on Linux the first time downloads several GB (PyTorch)."
 ifneq ($(TORCH_INDEX),)
@@ -83,6 +93,7 @@ ifneq ($(TORCH_INDEX),)
 endif
 	$(PIP) install --quiet --constraint constraints.txt --editable .
 	@touch $@
+endif
 
 $(VENV)/.dev: $(VENV)/.runtime
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
