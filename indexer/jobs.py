@@ -71,8 +71,8 @@ class Jobs:
     async def unfinished(self, guild_id: GuildId) -> Job | None:
         """The guild's running or paused job."""
         async with self._db.reader() as connection:
-            newest = await jobs.of_guild(connection, guild_id, limit=1)
-        return newest[0] if newest and newest[0].state in (JobState.RUNNING, JobState.PAUSED) else None
+            newest_jobs = await jobs.of_guild(connection, guild_id, limit=1)
+        return newest_jobs[0] if newest_jobs and newest_jobs[0].state in (JobState.RUNNING, JobState.PAUSED) else None
 
     async def get(self, job_id: JobId) -> Job | None:
         async with self._db.reader() as connection:
@@ -80,8 +80,8 @@ class Jobs:
 
     async def newest(self, guild_id: GuildId) -> Job | None:
         async with self._db.reader() as connection:
-            found = await jobs.of_guild(connection, guild_id, limit=1)
-        return found[0] if found else None
+            newest_jobs = await jobs.of_guild(connection, guild_id, limit=1)
+        return newest_jobs[0] if newest_jobs else None
 
     async def indexed(self, guild_id: GuildId) -> int:
         """How many pictures of the guild can be found, whichever job or event brought them."""
@@ -107,10 +107,10 @@ class Jobs:
 
     async def _start(self, guild_id: GuildId, scope: Scope, by: UserId | None) -> Job:
         async with self._db.transaction(durable=True) as tx:
-            newest = await jobs.of_guild(tx, guild_id, limit=1)
-            if newest and newest[0].state is JobState.RUNNING:
+            newest_jobs = await jobs.of_guild(tx, guild_id, limit=1)
+            if newest_jobs and newest_jobs[0].state is JobState.RUNNING:
                 raise JobRefused(Why.RUNNING)
-            if newest and newest[0].state is JobState.PAUSED:
+            if newest_jobs and newest_jobs[0].state is JobState.PAUSED:
                 raise JobRefused(Why.PAUSED)
             if scope.origin_id == DISCORD:
                 await guilds.set_consent(tx, guild_id, True)
@@ -260,11 +260,11 @@ class Jobs:
         self, guild_id: GuildId, needed: JobState | None, state: JobState, action: str, by: UserId | None
     ) -> Job:
         async with self._db.transaction(durable=True) as tx:
-            newest = await jobs.of_guild(tx, guild_id, limit=1)
-            unfinished = [job for job in newest if job.state in (JobState.RUNNING, JobState.PAUSED)]
-            if not unfinished:
+            newest_jobs = await jobs.of_guild(tx, guild_id, limit=1)
+            unfinished_jobs = [job for job in newest_jobs if job.state in (JobState.RUNNING, JobState.PAUSED)]
+            if not unfinished_jobs:
                 raise JobRefused(Why.NONE)
-            job = unfinished[0]
+            job = unfinished_jobs[0]
             if needed is not None and job.state is not needed:
                 raise JobRefused(Why.PAUSED if job.state is JobState.PAUSED else Why.RUNNING)
             await jobs.set_state(tx, job.id, state)
@@ -293,14 +293,14 @@ class Jobs:
 
             async def store() -> None:
                 async with self._db.transaction() as tx:
-                    now = await jobs.get(tx, job.id)  # gone with its guild, or paused in its last moment
-                    if now is not None and now.state is JobState.RUNNING:
+                    stored_job = await jobs.get(tx, job.id)  # gone with its guild, or paused in its last moment
+                    if stored_job is not None and stored_job.state is JobState.RUNNING:
                         await jobs.set_state(tx, job.id, state, reason)
 
             await supervised("ending a job", store, self._faults)
         finally:
-            if (end := self._pipeline.progress(job.guild_id)) is not None:
-                self._ends[job.guild_id] = (job.id, end)
+            if (final_progress := self._pipeline.progress(job.guild_id)) is not None:
+                self._ends[job.guild_id] = (job.id, final_progress)
             self._at_work.discard(job.id)
 
     async def _run_guild(

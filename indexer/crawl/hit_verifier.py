@@ -86,8 +86,8 @@ class HitVerifier:
                     group.create_task(look(hit))
         if gone:
             await self._purge(gone, asked_ms)
-        kept = tuple(hit for hit in hits if hit.place.message_id not in gone and hit.place.message_id not in closed)
-        return Verified(kept, frozenset(gone), frozenset(closed))
+        verified = tuple(hit for hit in hits if hit.place.message_id not in gone and hit.place.message_id not in closed)
+        return Verified(verified, frozenset(gone), frozenset(closed))
 
     async def url(self, channel_id: ChannelId, message_id: MessageId, link: str) -> str | None:
         """The signed address of a picture, as its message showed it within the last FRESH_S seconds, or shows it now.

@@ -142,12 +142,12 @@ class Removals:
         `work` does it in place of what `repeat` would do. Raises Stop.
         """
         await self.write_down(removal)
-        gone: int | None = None
+        deleted_count: int | None = None
         with contained(NAME, self._faults):
-            gone = await self._perform(removal, work)
-        if gone is None:
+            deleted_count = await self._perform(removal, work)
+        if deleted_count is None:
             self._left.set()
-        return gone
+        return deleted_count
 
     async def settle(self, wanted: Callable[[Removal], bool]) -> None:
         """Carries out what is written down of `wanted`, before something that it must not meet. Raises RetryLater."""
@@ -159,28 +159,28 @@ class Removals:
         while True:
             await self._left.wait()
             self._left.clear()
-            left = 0
+            failures = 0
             for removal in self.pending:
                 with contained(NAME, self._faults) as attempt:
                     await self._perform(removal, None)
-                left += attempt.failed
-            if left:
+                failures += attempt.failed
+            if failures:
                 self._left.set()
-                raise RetryLater(f"{left} deletions wait until they can be stored.")
+                raise RetryLater(f"{failures} deletions wait until they can be stored.")
 
     async def _perform(self, removal: Removal, work: Callable[[], Awaitable[int]] | None) -> int:
         """Raises what keeps it from being stored; 0 where somebody else was faster."""
-        found = self._pending.get(removal)
-        if found is None:
+        entry = self._pending.get(removal)
+        if entry is None:
             return 0
-        async with found.turn:
-            if self._pending.get(removal) is not found:
+        async with entry.turn:
+            if self._pending.get(removal) is not entry:
                 return 0
-            gone = await (work() if work is not None else self._remove(removal))
+            deleted_count = await (work() if work is not None else self._remove(removal))
             del self._pending[removal]
-            self._journal.done(found.number)
+            self._journal.done(entry.number)
             await self._journal.flush()
-            return gone
+            return deleted_count
 
     async def _remove(self, removal: Removal) -> int:
         match removal:

@@ -134,12 +134,12 @@ class Sweep:
         low = min((*shown, message_id))
         async with self._db.transaction() as tx:
             stored = await messages.between(tx, channel_id, low, message_id)
-            gone = [stored_id for stored_id in stored if stored_id not in shown]
-            if gone:
-                await messages.delete(tx, gone)
+            deleted_ids = [stored_id for stored_id in stored if stored_id not in shown]
+            if deleted_ids:
+                await messages.delete(tx, deleted_ids)
             # Storing them again brings edits and marks them as checked. Housekeeping takes up new places.
             await messages.store(tx, page, keep=self._keep, seen_ms=asked_ms)
             await messages.mark_checked(tx, stored, asked_ms)
-        if gone:
-            log.info("channel %s: %d messages were deleted and no event told of it", channel_id, len(gone))
-        return Swept(len(stored), len(gone))
+        if deleted_ids:
+            log.info("channel %s: %d messages were deleted and no event told of it", channel_id, len(deleted_ids))
+        return Swept(len(stored), len(deleted_ids))

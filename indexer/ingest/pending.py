@@ -90,20 +90,20 @@ class PendingPlaces:
         answered = True
         while True:
             async with self._db.reader() as connection:
-                missing = await embeddings.missing(connection, self._model_id, AT_ONCE, below=below)
-                shown = await places.showing(connection, missing)
-            if not missing:
+                picture_ids = await embeddings.missing(connection, self._model_id, AT_ONCE, below=below)
+                newest_places = await places.showing(connection, picture_ids)
+            if not picture_ids:
                 return answered
-            below = missing[-1]
+            below = picture_ids[-1]
             by_source: dict[tuple[OriginId, ChannelId], list[PendingPlace]] = defaultdict(list)
-            for place in shown.values():
+            for place in newest_places.values():
                 if place.guild_id == guild_id and place.place_id not in self._outcomes.claimed:
                     by_source[_source(place)].append(place)
-            for found in by_source.values():
-                left: list[PendingPlace] | None = found
-                while left:
-                    left = await self._hand_over(left, lane, progress)
-                answered = answered and left is not None
+            for source_places in by_source.values():
+                remaining: list[PendingPlace] | None = source_places
+                while remaining:
+                    remaining = await self._hand_over(remaining, lane, progress)
+                answered = answered and remaining is not None
 
     async def _hand_over(
         self, due: Sequence[PendingPlace], lane: Lane, progress: Progress | None

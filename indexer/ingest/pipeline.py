@@ -225,16 +225,16 @@ class Pipeline:
 
         All are claimed before the first one waits, so that nobody else takes them up meanwhile.
         """
-        mine = [item for item in items if self._outcomes.claim(item.place_id)]
-        for item in mine:
+        claimed = [item for item in items if self._outcomes.claim(item.place_id)]
+        for item in claimed:
             if item.progress is not None:
                 item.progress.began()
-        for number, item in enumerate(mine):
+        for number, item in enumerate(claimed):
             try:
                 await self._links.put(item.lane, item)
             except BaseException:
-                for left in mine[number:]:
-                    self._outcomes.withdraw(left)
+                for waiting_item in claimed[number:]:
+                    self._outcomes.withdraw(waiting_item)
                 raise
 
     async def _prepare_forever(self) -> None:

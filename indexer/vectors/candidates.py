@@ -14,33 +14,36 @@ _FLAGS = {bits: PlaceFlag(bits) for bits in range(64)}  # PlaceFlag(…) costs a
 
 
 def ranked(pictures: Ints, scores: Floats, places: Mapping[int, Iterable[Place]], k: int) -> tuple[Candidate, ...]:
-    """The k best: by score, then newest message first, then as the message shows them.
+    """The k best: by score, then the newest message first, then in the order in which the message shows them.
 
-    A picture without a place is passed over. Picture ids decide nothing: they tell what was stored before, elsewhere.
+    A picture without a place is left out. The order does not depend on picture ids: they would reveal what was stored
+    before in other channels.
     """
-    found = [
+    candidates = [
         Candidate(PictureId(picture), value, tuple(sorted(places[picture], reverse=True)))
         for picture, value in zip(pictures.tolist(), scores.tolist(), strict=True)
         if picture in places
     ]
-    found.sort(key=lambda candidate: (-candidate.score, -candidate.places[0].message_id, candidate.places[0].place_id))
-    return tuple(found[:k])
+    candidates.sort(
+        key=lambda candidate: (-candidate.score, -candidate.places[0].message_id, candidate.places[0].place_id)
+    )
+    return tuple(candidates[:k])
 
 
 def places_in(parts: Sequence[tuple[Part, Terms]], top: Best) -> dict[int, list[Place]]:
     """For each picture of `top` its living places inside the filter, over all parts."""
     pictures = top.pictures
-    found: defaultdict[int, list[Place]] = defaultdict(list)
+    places: defaultdict[int, list[Place]] = defaultdict(list)
     for part, terms in parts:
         rows = top.rows if len(parts) == 1 else part.block.vector_rows(pictures)
-        held = (rows >= 0).nonzero()[0]
-        if not len(held):
+        positions = (rows >= 0).nonzero()[0]
+        if not len(positions):
             continue
-        for at, columns in shown(part, terms, rows[held]):
-            if not len(at):
+        for picture_positions, columns in shown(part, terms, rows[positions]):
+            if not len(picture_positions):
                 continue
             values = zip(
-                pictures[held[at]].tolist(),
+                pictures[positions[picture_positions]].tolist(),
                 columns.message.tolist(),
                 columns.place.tolist(),
                 part.block.channels.ids(columns.channel).tolist(),
@@ -49,13 +52,13 @@ def places_in(parts: Sequence[tuple[Part, Terms]], top: Best) -> dict[int, list[
                 strict=True,
             )
             for picture, *place in values:
-                found[picture].append(make_place(*place))
-    return found
+                places[picture].append(make_place(*place))
+    return places
 
 
 def make_place(message: int, place: int, channel: int, author: int, flags: int) -> Place:
-    known = _FLAGS.get(flags)
+    place_flags = _FLAGS.get(flags)
     return Place(
         MessageId(message), PlaceId(place), ChannelId(channel), UserId(author),
-        PlaceFlag(flags) if known is None else known,
+        PlaceFlag(flags) if place_flags is None else place_flags,
     )  # fmt: skip

@@ -1,8 +1,8 @@
-"""What one scan covers: unique vectors, and beside them the places that show them, as numpy columns.
+"""What one scan covers: unique vectors, and the places that show them, as numpy columns.
 
-A *block* is a sealed segment or a snapshot of the tail. Row i of `primary` is the place that owns vector i; further
-places of the same picture stand in `extra`, with the vector row they belong to in `owner`. A *part* is a block with
-what has been deleted from it since.
+A *block* is a sealed segment or a snapshot of the memtable. Row i of `primary` is the place that owns vector i. Further
+places of the same picture are in `extra`, and `owner` has the vector row of each. A *part* is a block together with
+the places that have been deleted from it since.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ class Rows:
 class Codes:
     """One byte a dimension, for a first pass: v ≈ centre + step · (byte − 128).
 
-    `residual` is the largest distance of a vector from its code, `reach` the largest length of (byte − 128): with them
-    the error of a score is bounded for certain (Cauchy–Schwarz), whatever the vectors are.
+    `residual` is the largest distance of a vector from its code. `reach` is the largest length of (byte − 128). These
+    two bound the error of a score for any vectors (Cauchy–Schwarz).
     """
 
     bytes: Bytes  # [n, d]
@@ -84,7 +84,7 @@ class Block(Protocol):
     def dimension(self) -> int: ...
     @property
     def vectors(self) -> Bytes:
-        """[n, 2·dimension], float16 rows as bytes: a mapped file's offset is odd, and bytes are always aligned."""
+        """[n, 2·dimension], float16 rows as bytes: the offset in a mapped file is odd, and bytes need no alignment."""
         ...
 
     @property
@@ -103,7 +103,7 @@ class Block(Protocol):
     def authors(self) -> Codebook: ...
     @property
     def starts(self) -> Ints | None:
-        """[channels + 1] where each channel's primary rows start, if they are sorted by channel, then message."""
+        """[channels + 1] the first primary row of each channel. None where rows are not sorted so (by channel)."""
         ...
 
     def vector_rows(self, pictures: Ints) -> Ints:
@@ -128,7 +128,7 @@ class Part:
     extra_alive: Bools | None = None
 
     def without(self, place_rows: Ints) -> Part:
-        """The same part with these place rows deleted; negative rows are passed over."""
+        """The same part with these place rows deleted. Negative rows are ignored."""
         rows = place_rows[place_rows >= 0]
         if not len(rows):
             return self
@@ -149,10 +149,10 @@ def as_vectors(rows: Bytes) -> Floats:
 
 
 def score(rows: Bytes, query: Floats) -> Floats:
-    """[n] float32, THE score: every path ranks by this function, so that equal rows score equal to the last bit.
+    """[n] float32, the final score. Every path ranks by this function, so equal rows have scores with equal bits.
 
-    `rows` is [n, 2·d] float16 bytes. Products and sum are float32, summed pairwise along each row, which numpy does in
-    the same order however many rows there are (a matrix product would not).
+    `rows` is [n, 2·d] float16 bytes. Products and sums are float32. numpy adds them pairwise along each row, and the
+    order is the same for any number of rows (in a matrix product it is not).
     """
     products = as_vectors(rows)
     products *= query
@@ -161,8 +161,8 @@ def score(rows: Bytes, query: Floats) -> Floats:
 
 
 def slack(dimension: int, length: float) -> float:
-    """How far a float32 dot product of unit rows with a query of this length can be from the true one, in any order.
+    """The largest error of a float32 dot product of unit rows with a query of this length, in any order of summing.
 
-    Higham's bound: n·u·Σ|q·v| with u = 2⁻²⁴ and Σ|q·v| ≤ |q|, and room for rows a little longer than 1.
+    Higham's bound: n·u·Σ|q·v| with u = 2⁻²⁴ and Σ|q·v| ≤ |q|. A margin allows for rows a little longer than 1.
     """
     return (dimension + 64) * 2.0**-24 * length * 1.01

@@ -16,7 +16,7 @@ from indexer.vectors.segment_writer import Listing, Long
 
 FETCH_ROWS = 20_000  # read at once: a row is 300 bytes as Python objects and 48 as numbers
 
-# CROSS JOIN: in this order, whatever the planner guesses.
+# CROSS JOIN: SQLite's planner must keep this order of tables.
 _COLUMNS = "SELECT p.place_id, p.picture_id, m.channel_id, m.author_id, m.message_id, p.flags "
 _EMBEDDED = """
     CROSS JOIN embeddings e ON e.picture_id = p.picture_id AND e.model_id = :model AND length(e.vector) = :bytes
@@ -37,7 +37,7 @@ _VECTORS = """
 class Snapshot:
     """One guild's rows for one model, read through a connection that is inside a read transaction.
 
-    `check` is called between steps and may raise to give up.
+    `check` is called between steps. It may raise to stop the work.
     """
 
     connection: sqlite3.Connection
@@ -47,7 +47,7 @@ class Snapshot:
     check: Callable[[], None]
 
     def listing(self, places: Sequence[int] | None) -> Listing:
-        """These places (None: all of the guild) as far as they have an embedding."""
+        """Those of these places that have an embedding (None: of all places of the guild)."""
         cursor = self.connection.execute(
             _GUILD if places is None else _SOME,
             {
@@ -65,18 +65,18 @@ class Snapshot:
 
     def vectors(self, pictures: Long) -> Bytes:
         """[n, 2·dimension] float16 bytes, in the order of `pictures`, which are distinct and all embedded."""
-        found = self.connection.execute(_VECTORS, (self.model_id, json.dumps(pictures.tolist()))).fetchall()
+        records = self.connection.execute(_VECTORS, (self.model_id, json.dumps(pictures.tolist()))).fetchall()
         rows = np.empty((len(pictures), 2 * self.dimension), np.uint8)
         order = np.argsort(pictures)
-        ids = np.fromiter((picture for picture, _ in found), np.int64, len(found))
-        at = order[np.searchsorted(pictures, ids, sorter=order)]
-        rows[at] = np.frombuffer(b"".join(vector for _, vector in found), np.uint8).reshape(len(found), -1)
+        ids = np.fromiter((picture for picture, _ in records), np.int64, len(records))
+        positions = order[np.searchsorted(pictures, ids, sorter=order)]
+        rows[positions] = np.frombuffer(b"".join(vector for _, vector in records), np.uint8).reshape(len(records), -1)
         return rows
 
 
 @dataclass(frozen=True, slots=True)
 class Old:
-    """A healthy segment: its dead place rows, each with the second of its deletion, and which of them are new."""
+    """An undamaged segment: its deleted place rows, each with the second of its deletion, and which of them are new."""
 
     record: Record
     segment: Segment
@@ -93,7 +93,7 @@ class Old:
         alive = np.ones(self.record.places, np.bool_)
         alive[list(self.dead)] = False
         pictures = segment.pictures.astype(np.int64)
-        kept = (
+        living = (
             (segment.primary.take(np.flatnonzero(alive[:count])), pictures[alive[:count]]),
             (segment.extra.take(np.flatnonzero(alive[count:])), pictures[segment.owner[alive[count:]]]),
         )
@@ -107,26 +107,26 @@ class Old:
                     rows.message.astype(np.int64),
                     rows.flags.astype(np.int64),
                 )
-                for rows, picture in kept
+                for rows, picture in living
             ]
         )
 
 
 class Vectors:
-    """Vectors by picture id: from the segments that are merged where they have them, else from SQLite."""
+    """Vectors by picture id: from the segments that are merged, or from SQLite where these do not have them."""
 
     def __init__(self, snapshot: Snapshot, merged: Sequence[tuple[Old, Listing]]) -> None:
         self._snapshot = snapshot
-        self._merged = [(old.segment, np.unique(kept.picture)) for old, kept in merged]
+        self._merged = [(old.segment, np.unique(listing.picture)) for old, listing in merged]
 
     def __call__(self, pictures: Long) -> Bytes:
         """[n, 2·dimension] float16 bytes, in the order of `pictures`."""
         rows = np.empty((len(pictures), 2 * self._snapshot.dimension), np.uint8)
         missing: Bools = np.ones(len(pictures), np.bool_)
-        for segment, kept in self._merged:
-            here = np.flatnonzero(missing & np.isin(pictures, kept))
-            rows[here] = segment.vectors.take(segment.vector_rows(pictures[here]), axis=0)
-            missing[here] = False
+        for segment, held_pictures in self._merged:
+            positions = np.flatnonzero(missing & np.isin(pictures, held_pictures))
+            rows[positions] = segment.vectors.take(segment.vector_rows(pictures[positions]), axis=0)
+            missing[positions] = False
         if missing.any():
             rows[missing] = self._snapshot.vectors(pictures[missing])
         return rows

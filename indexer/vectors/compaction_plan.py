@@ -1,4 +1,4 @@
-"""What the next publication of an index should hold, and the writing of its files."""
+"""Decides what the next publication of an index holds, and writes its files."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from indexer.vectors.segment import Damaged, Record
 from indexer.vectors.segment_writer import Listing
 
 MAX_ROWS = 262_144  # vectors a segment: 400 MB at 512 dimensions, the most that one step ever has to copy
-DEAD_SHARE = 0.25  # a segment with more dead places than this is rewritten without waiting for its time
+DEAD_SHARE = 0.25  # a segment with a larger share of deleted places is rewritten at once, before the time limit
 PARTIAL = ".partial"
 
 
 @dataclass(frozen=True, slots=True)
 class CompactionPlan:
-    """Finished files, not yet in force. `generation` is that of the coverage it was made from (None: none yet)."""
+    """Finished files that no search uses yet. `generation` is that of the coverage they were made from (None: none)."""
 
     guild_id: GuildId
     model_id: ModelId
@@ -43,10 +43,10 @@ class CompactionPlan:
 def make(
     snapshot: Snapshot, settings: IndexSettings, files: log_follower.Files, *, everything: bool
 ) -> CompactionPlan | None:
-    """The draft that is due, its files written and on the disk; None when nothing is due.
+    """The plan that is due, with its files written and on the disk. None when nothing is due.
 
-    `everything`: purge now what is deleted. Where the snapshot's `check` stops it, and where the disk refuses
-    (RetryLater), what was written by then is removed.
+    `everything`: what is deleted is purged now. Where the snapshot's `check` stops the work, and where the disk refuses
+    (RetryLater), the files that were written by then are removed.
     """
     connection, guild_id, model_id = snapshot.connection, snapshot.guild_id, snapshot.model_id
     covered = log_follower.coverage(connection, guild_id, model_id)
@@ -56,7 +56,7 @@ def make(
     inputs: list[Old] = []
     if covered is None or damaged:
         listing = _absent(snapshot, olds)
-        # A guild too small for a segment is sealed all the same once its log has grown as long as one.
+        # A guild that is too small for a segment is sealed too, once its log has as many lines as a segment has rows.
         if not damaged and max(len(listing), log_follower.backlog(connection, guild_id, model_id)) < settings.seal_rows:
             return None
     else:
@@ -65,7 +65,7 @@ def make(
             return None
         listing = snapshot.listing([line.place for line in changed if line.place])
         inputs = _with_small_ones(olds, purge, len(listing))
-    for old in inputs:  # rot must not be copied into a file with a good checksum
+    for old in inputs:  # damaged bytes must not be copied into a new file, which would have a valid checksum
         if not old.segment.verify(lambda: _stopped(snapshot.check)):
             files.set_aside(old.record, "its checksum is wrong")
             return make(snapshot, settings, files, everything=everything)
@@ -73,7 +73,7 @@ def make(
     arranged = segment_writer.arrange(Listing.joined([listing, *survivors]))
     vectors = Vectors(snapshot, list(zip(inputs, survivors, strict=True)))
     written, paths = _write(arranged, snapshot, vectors, files.path_of)
-    gone = [*(old.record for old in inputs), *damaged]
+    retired = [*(old.record for old in inputs), *damaged]
     return CompactionPlan(
         guild_id,
         model_id,
@@ -81,8 +81,8 @@ def make(
         log_follower.head(connection),
         tuple(written),
         tuple(paths),
-        tuple(record.id for record in gone),
-        tuple(files.path_of(record.name) for record in gone),
+        tuple(record.id for record in retired),
+        tuple(files.path_of(record.name) for record in retired),
         tuple(
             (old.record.id, place_row, at_s)
             for old in olds
@@ -100,7 +100,7 @@ def _stopped(check: Callable[[], None]) -> bool:
 def _open(
     snapshot: Snapshot, records: list[Record], changed: list[log_follower.Line], files: log_follower.Files
 ) -> tuple[list[Old], list[Record]]:
-    """The healthy segments, and the others."""
+    """The undamaged segments, and the records of the others."""
     olds, damaged = [], []
     places = np.array([line.place for line in changed], np.int64)
     at_s = np.array([line.at_s for line in changed], np.int64)
@@ -120,14 +120,14 @@ def _open(
 
 
 def _absent(snapshot: Snapshot, olds: list[Old]) -> Listing:
-    """What the guild has and no healthy segment holds."""
+    """The places of the guild that no undamaged segment holds."""
     listing = snapshot.listing(None)
     held = [old.survivors().place for old in olds]
     return listing.take(~np.isin(listing.place, np.concatenate(held))) if held else listing
 
 
 def _to_purge(olds: list[Old], settings: IndexSettings, everything: bool) -> list[Old]:
-    # Maintenance comes by every few minutes at most: an hour's margin (a quarter of a short limit) keeps the promise.
+    # Maintenance runs every few minutes, so a margin of an hour (a quarter of a short limit) keeps the time limit.
     limit = settings.purge_after_s - min(3600.0, settings.purge_after_s / 4)
     oldest = time.time() - limit
     return [
@@ -140,8 +140,8 @@ def _to_purge(olds: list[Old], settings: IndexSettings, everything: bool) -> lis
 def _with_small_ones(olds: list[Old], purge: list[Old], fresh_rows: int) -> list[Old]:
     """The segments to rewrite: those to purge, and those not much larger than what they are merged with.
 
-    A segment joins when it is at most twice what has joined so far, so sizes grow geometrically: a guild of n pictures
-    has O(log n) segments and each vector is copied O(log n) times in its life.
+    A segment is added when it is at most twice as large as the sum of those already added. So sizes grow geometrically:
+    a guild of n pictures has O(log n) segments, and each vector is copied O(log n) times.
     """
     chosen = list(purge)
     total = fresh_rows + sum(old.record.vectors for old in chosen)
@@ -155,7 +155,7 @@ def _with_small_ones(olds: list[Old], purge: list[Old], fresh_rows: int) -> list
 def _write(
     arranged: segment_writer.Arranged, snapshot: Snapshot, vectors: Vectors, path_of: Callable[[str], Path]
 ) -> tuple[list[Record], list[Path]]:
-    """The files, renamed to their final names and safe on the disk."""
+    """Writes the files, gives them their final names, and returns when they are on the disk."""
     records: list[Record] = []
     paths: list[Path] = []
     begun: list[Path] = []

@@ -1,7 +1,7 @@
-"""Filter → which rows of a block to scan, exactly: contiguous runs, masked stretches, or picked rows.
+"""Filter → exactly the rows of a block to scan: contiguous runs, masked stretches, or picked rows.
 
-A sealed block is sorted by channel and then by message, so "these channels, in this span of time" is a few runs that
-are scanned as they lie. Everything else becomes a mask over columns.
+A sealed block is sorted by channel and then by message. So a filter by channels and time is a few contiguous runs, and
+these are scanned without a copy. Every other filter becomes a mask over columns.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MESSAGE_MAX = 2**63 - 1
 # Measured on 512 float16 dimensions (benchmarks/index.py prints them anew): opening a view on a run costs 7 µs and a
 # row of it 20 ns; a bitmap costs 2 ns for every row of its stretch; a gathered row 90 ns.
 RUN_NS, RUN_ROW_NS, STRETCH_ROW_NS, MASKED_ROW_NS, PICKED_ROW_NS = 7_000, 20, 2, 85, 90
-BISECTED_CHANNELS = 8  # up to so many channels are narrowed to a time span one by one, more by a mask over the column
+BISECTED_CHANNELS = 8  # up to this number, each channel is narrowed to the time span by bisection; above it, by a mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Terms:
         return len(self.channel_codes) == len(self.channel_ok)
 
     def passes(self, rows: Rows, *, channels: bool = True, times: bool = True) -> Bools | None:
-        """[n] which rows pass; None: all do. The two flags leave out what the caller has already seen to."""
+        """[n] which rows pass; None: all do. `channels` and `times` False leave out tests that the caller has made."""
         mask: Bools | None = None
         if channels and not self.every_channel:
             mask = self.channel_ok[rows.channel]
@@ -129,7 +129,7 @@ def compile_filter(block: Block, allowed: Filter) -> Terms | None:
 
 
 def plan(part: Part, terms: Terms) -> Plan:
-    """Exactly the vectors that at least one living place inside the filter shows, as cheap pieces."""
+    """Exactly the vectors that have a living place inside the filter, in pieces that are cheap to scan."""
     block = part.block
     runs, channels_left, times_left = _runs(block, terms)
     pieces: list[Piece] = []
@@ -178,17 +178,17 @@ def extras(part: Part, terms: Terms) -> Ints:
 def shown(part: Part, terms: Terms, rows: Ints) -> list[tuple[Ints, Rows]]:
     """The living places inside the filter that show the vectors `rows`: (position in `rows`, columns) each."""
     block = part.block
-    at = np.arange(len(rows))
-    if (mask := _and(terms.passes(first := block.primary.take(rows)), _taken(part.alive, rows))) is not None:
-        at, first = at[mask], first.take(mask.nonzero()[0])
-    found = [(at, first)]
-    more, which = block.extras_of(rows)
-    if len(more):
-        others = block.extra.take(more)
-        if (mask := _and(terms.passes(others), _taken(part.extra_alive, more))) is not None:
-            which, others = which[mask], others.take(np.flatnonzero(mask))
-        found.append((which, others))
-    return found
+    positions = np.arange(len(rows))
+    if (mask := _and(terms.passes(columns := block.primary.take(rows)), _taken(part.alive, rows))) is not None:
+        positions, columns = positions[mask], columns.take(mask.nonzero()[0])
+    showing = [(positions, columns)]
+    extra_rows, extra_positions = block.extras_of(rows)
+    if len(extra_rows):
+        extra_columns = block.extra.take(extra_rows)
+        if (mask := _and(terms.passes(extra_columns), _taken(part.extra_alive, extra_rows))) is not None:
+            extra_positions, extra_columns = extra_positions[mask], extra_columns.take(np.flatnonzero(mask))
+        showing.append((extra_positions, extra_columns))
+    return showing
 
 
 def _taken(alive: Bools | None, rows: Ints) -> Bools | None:
@@ -196,7 +196,7 @@ def _taken(alive: Bools | None, rows: Ints) -> Bools | None:
 
 
 def _runs(block: Block, terms: Terms) -> tuple[list[tuple[int, int]], bool, bool]:
-    """Runs of primary rows outside of which nothing passes; whether channels, and times, are still to be tested."""
+    """Runs of primary rows that contain every row that passes; whether channels, and times, must still be tested."""
     timed = terms.low > 0 or terms.high < MESSAGE_MAX
     if block.starts is None:
         return ([(0, len(block.pictures))] if len(block.pictures) else []), not terms.every_channel, timed
@@ -225,7 +225,7 @@ def _covering(runs: list[tuple[int, int]]) -> Bools:
 
 
 def _piece(start: int, mask: Bools) -> Piece:
-    """The cheaper of a bitmap over the stretch and gathering its rows."""
+    """A bitmap over the stretch or a list of its rows, whichever is cheaper to scan."""
     count = int(np.count_nonzero(mask))
     if count == len(mask):
         return Run(start, start + count)
@@ -275,7 +275,7 @@ def _both(mask: Bools | None, other: Bools) -> Bools:
 
 
 def _and(mask: Bools | None, other: Bools | None) -> Bools | None:
-    """The conjunction; neither argument is written to."""
+    """The conjunction of both (None: all rows). Changes neither argument."""
     if mask is None or other is None:
         return other if mask is None else mask
     both: Bools = mask & other

@@ -1,4 +1,4 @@
-"""The vector index of all guilds: segments and tail, one answer. It follows SQLite by itself."""
+"""The vector index of all guilds. It searches segments and memtable together, and reads changes from SQLite itself."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from indexer.vectors.segment import SUFFIX, Damaged, Record, Segment
 
 log = getLogger(__name__)
 
-IDLE_S = 900.0  # seconds without a search after which a guild's tail and mappings are let go
-SERVING_S = 15.0  # seconds for which the answer "the new model does not cover this guild yet" is believed
+IDLE_S = 900.0  # seconds without a search after which a guild's memtable and mappings are closed
+SERVING_S = 15.0  # seconds for which the answer "the new model does not cover this guild yet" is kept
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -41,7 +41,7 @@ U = TypeVar("U")
 
 @dataclass(frozen=True, slots=True)
 class IndexAnswer:
-    """The best pictures, best first; how many places are inside the filter; which floor answered."""
+    """The best pictures, best first. `searched` counts the places inside the filter. `floor`: which floor answered."""
 
     candidates: tuple[Candidate, ...]
     searched: int
@@ -51,16 +51,16 @@ class IndexAnswer:
 class VectorIndex:
     """Searches every guild's embeddings. Thread-safe; `search` blocks (call it through asyncio.to_thread).
 
-    Each search first follows the log in SQLite: what any process has committed is found, what it deleted is not. The
-    process that holds the writer lock also calls `maintain` now and then; readers need nothing.
+    Each search first reads the log in SQLite. So it finds what any process has committed, and not what any process has
+    deleted. The process that holds the writer lock must also call `maintain` regularly; readers call nothing.
     """
 
     def __init__(
         self, database_path: Path, folder: Path, settings: IndexSettings, accelerator: Accelerator | None = None
     ) -> None:
-        """`folder` holds the segments, a folder a guild; it need not exist. Opens nothing yet.
+        """`folder` has one folder of segments for each guild. It need not exist. Nothing is opened yet.
 
-        `accelerator` takes the first pass of wide scans where it can; the answers are the same without it.
+        `accelerator` does the first pass of wide scans where it can. The answers are the same without it.
         """
         self.database_path, self.folder, self.settings = database_path, folder, settings
         found = kernels.load() if settings.engine != "direct" else None
@@ -69,7 +69,7 @@ class VectorIndex:
         self._scanners = ThreadPoolExecutor(max(self._threads - 1, 1), "scan")
         self._checker = ThreadPoolExecutor(1, "segment-check")
         self._closing = threading.Event()
-        self._lock = threading.Lock()  # guards what follows; held for microseconds
+        self._lock = threading.Lock()  # guards the attributes below; held for microseconds
         self._watch: sqlite3.Connection | None = None
         self._idle: list[sqlite3.Connection] = []
         self._followers: dict[tuple[int, int], tuple[threading.Lock, LogFollower]] = {}
@@ -94,13 +94,13 @@ class VectorIndex:
         view = self._follow(guild_id, model_id, dimension) if self._tools else None
         if view is None or not view.whole or self._tools is None:
             with self.connection() as connection:
-                found, searched = sqlite_scan.search(connection, guild_id, model_id, values, k, allowed)
-            return IndexAnswer(found, searched, Floor.DIRECT)
+                candidates, searched = sqlite_scan.search(connection, guild_id, model_id, values, k, allowed)
+            return IndexAnswer(candidates, searched, Floor.DIRECT)
         parts = _compiled(view, allowed)
         plans = [plan(part, terms) for part, terms in parts]
         top = best(self._tools, [part.block for part, _ in parts], plans, values, k, self._spread)
-        found = ranked(top.pictures, top.scores, places_in(parts, top), k)
-        return IndexAnswer(found, sum(plan.places for plan in plans), Floor.INDEX)
+        candidates = ranked(top.pictures, top.scores, places_in(parts, top), k)
+        return IndexAnswer(candidates, sum(plan.places for plan in plans), Floor.INDEX)
 
     def sample(self, guild_id: GuildId, model_id: ModelId, allowed: Filter, count: int) -> Bytes:
         """[n, 2·d] float16 bytes of `count` pictures (all, where there are fewer) that `allowed` lets through. Blocks.
@@ -117,28 +117,30 @@ class VectorIndex:
         return of_parts(_compiled(view, allowed), dimension, count)
 
     def serving_model(self, guild_id: GuildId, wanted: ModelId) -> ModelId:
-        """`wanted`, once it was tried with every picture of the guild that another model has; else the fullest other.
+        """The model whose embeddings answer for this guild.
 
-        Blocks. A "yes" stays: what is posted later is embedded with `wanted` alone.
+        It is `wanted`, as soon as `wanted` was tried with every picture of the guild that another model has; before, it
+        is the other model with the most embeddings. Blocks. Once the answer is `wanted` it stays so: later pictures are
+        embedded with `wanted` alone.
         """
         key = (guild_id, wanted)
-        known = self._serving.get(key)
-        if known is not None and (known[0] == wanted or time.monotonic() < known[1]):
-            return known[0]
+        remembered = self._serving.get(key)
+        if remembered is not None and (remembered[0] == wanted or time.monotonic() < remembered[1]):
+            return remembered[0]
         with self.connection() as connection:
             serving = ModelId(log_follower.serving_model(connection, guild_id, wanted))
         self._serving[key] = (serving, time.monotonic() + SERVING_S)
         return serving
 
     async def maintain(self, db: Database, guild_id: GuildId | None = None) -> None:
-        """Seals, compacts, purges and rebuilds whatever is due, in a thread, publishing through `db`.
+        """Seals, compacts, purges and rebuilds what is due, in a thread, and publishes through `db`.
 
-        Searches go on meanwhile. May be cancelled at any moment; what was begun is then dropped.
+        Searches go on meanwhile. It may be cancelled at any moment: unfinished work is then dropped.
         """
         await self._maintenance.run(db, guild_id, everything=False)
 
     async def compact(self, db: Database, guild_id: GuildId | None = None) -> None:
-        """As `maintain`, but at once: afterwards no file holds the vector of anything deleted before the call."""
+        """Like `maintain`, but purges at once: afterwards no file holds a vector that was deleted before the call."""
         await self._maintenance.run(db, guild_id, everything=True)
 
     def close(self) -> None:
@@ -159,7 +161,7 @@ class VectorIndex:
         self._checker.submit(lambda: None).result()
 
     def files(self, guild_id: GuildId, model_id: ModelId) -> Files:
-        """This index's segments: each opened once and shared, its full check running in the background."""
+        """This index's segments. Each is opened once and shared; its full check runs in the background."""
         return Files(
             lambda record, dimension: self._open_segment(guild_id, model_id, record, dimension),
             lambda record, why: self._set_aside(guild_id, model_id, record, why),
@@ -195,15 +197,15 @@ class VectorIndex:
             self._set_aside(guild_id, model_id, segment.record, "its checksum is wrong")
 
     def _set_aside(self, guild_id: GuildId, model_id: ModelId, record: Record, why: str) -> None:
-        """No search uses this segment any more; the next `maintain` replaces it."""
+        """Excludes a damaged segment from all searches. The next `maintain` replaces it."""
         with self._lock:
-            known = record.name in self._damaged
+            already_damaged = record.name in self._damaged
             self._damaged.add(record.name)
             self._segments.pop(record.name, None)
-            held = self._followers.get((guild_id, model_id))
-        if held is not None:
-            held[1].stale = True
-        if not known:
+            entry = self._followers.get((guild_id, model_id))
+        if entry is not None:
+            entry[1].stale = True
+        if not already_damaged:
             name = f"{guild_id}/{model_id}/{record.name}"
             log.warning("segment %s is set aside, SQLite answers until it is rebuilt: %s", name, why)
 
@@ -211,7 +213,7 @@ class VectorIndex:
         return self.folder / str(guild_id) / str(model_id) / f"{name}{SUFFIX}"
 
     def dimension(self, model_id: ModelId) -> int:
-        """Of the model's vectors. Raises ValueError for an unknown model."""
+        """The dimension of the model's vectors. Raises ValueError for an unknown model."""
         with self._lock:
             for (_, model), (_, follower) in self._followers.items():
                 if model == model_id:
@@ -224,7 +226,7 @@ class VectorIndex:
 
     @property
     def mapped(self) -> bool:
-        """Whether segments are of use here: FAISS is there and wanted."""
+        """Whether this index uses segments: FAISS can be imported and the settings allow it."""
         return self._tools is not None
 
     @contextmanager
@@ -265,7 +267,7 @@ class VectorIndex:
             return view
 
     def _version(self) -> int:
-        """Changes whenever anybody commits anything (3 µs)."""
+        """A number that changes with every commit of any process (3 µs)."""
         if self._watch is None:
             if self._closing.is_set():
                 raise RuntimeError("the index is closed")
@@ -274,25 +276,25 @@ class VectorIndex:
         return int(version)
 
     def _spread(self, function: Callable[[T], U], tasks: Sequence[T]) -> Iterable[U]:
-        """`function` over `tasks`: this thread and the scanners take one after the other until none is left."""
-        todo = SimpleQueue[int]()
+        """`function` of each of `tasks`. This thread and the scanner threads take the next task until none is left."""
+        task_numbers = SimpleQueue[int]()
         for number in range(len(tasks)):
-            todo.put(number)
-        done: dict[int, U] = {}
+            task_numbers.put(number)
+        results: dict[int, U] = {}
 
         def work() -> None:
             with suppress(Empty):
                 while True:
-                    number = todo.get_nowait()
-                    done[number] = function(tasks[number])
+                    number = task_numbers.get_nowait()
+                    results[number] = function(tasks[number])
 
         helpers = min(self._threads, len(tasks)) - 1
-        others = [self._scanners.submit(work) for _ in range(helpers)]
+        futures = [self._scanners.submit(work) for _ in range(helpers)]
         work()
-        for other in others:  # one that has not begun, because another search keeps the scanners busy, need not
-            if not other.cancel():
-                other.result()
-        return [done[number] for number in range(len(tasks))]
+        for future in futures:  # one that has not begun, because another search keeps the scanners busy, need not
+            if not future.cancel():
+                future.result()
+        return [results[number] for number in range(len(tasks))]
 
 
 def _compiled(view: View, allowed: Filter) -> list[tuple[Part, Terms]]:

@@ -1,7 +1,7 @@
-"""FAISS, told to scan memory that it does not own: a view over mapped or gathered rows costs 7 µs and no copy.
+"""FAISS scans memory that it does not own: a view over mapped or gathered rows costs 7 µs and no copy.
 
-A view is FAISS's own scalar quantizer whose codes point into our mapping, so any stretch of a segment can be scanned
-alone; an index read with IO_FLAG_MMAP_IFC could only ever be scanned whole, or through a selector at 2 ns a row.
+A view is a scalar quantizer of FAISS whose codes point into our mapping. So any stretch of a segment can be scanned
+alone. An index that is read with IO_FLAG_MMAP_IFC can only be scanned as a whole, or through a selector at 2 ns a row.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ _kernels: list[Kernels | None] = []
 
 
 class Kernels:
-    """The best rows by inner product. Stateless; safe to call from any thread, which runs without the GIL."""
+    """The best rows by inner product. Stateless. Any thread may call it; the scan runs without the GIL."""
 
     def __init__(self, faiss: Any) -> None:
         """Raises AttributeError where this FAISS has no views (before 1.11)."""
         self._faiss = faiss
         self._view = faiss.MaybeOwnedVectorUInt8.create_view
         self._nobody = faiss.IndexScalarQuantizer(8, faiss.ScalarQuantizer.QT_fp16)
-        self._owner = self._nobody.codes.owner  # an empty pointer: nobody keeps the memory alive but we
+        self._owner = self._nobody.codes.owner  # an empty pointer: only our own reference keeps the memory alive
         self._half = faiss.ScalarQuantizer.QT_fp16
         self._byte = faiss.ScalarQuantizer.QT_8bit_direct_signed
 
     def half(self, rows: Bytes, query: Floats, count: int, mask: Bools | None = None) -> tuple[Floats, Ints]:
         """Scores (descending) and positions of the best `count` of [n, 2·d] float16 bytes, or of those in `mask`.
 
-        Fewer where there are fewer rows. Exact but for float32 rounding (block.slack).
+        Fewer where there are fewer rows. Exact except for float32 rounding (columns.slack).
         """
         return self._search(self._half, rows, len(query), query, count, mask)
 
     def first_pass(
         self, codes: Codes, rows: Bytes, query: Floats, count: int, mask: Bools | None = None
     ) -> tuple[Floats, Ints, float]:
-        """As `half`, over [n, d] of `codes.bytes`; also how far a score can be from the true one.
+        """Like `half`, over [n, d] of `codes.bytes`. Also returns the largest error of a score.
 
-        FAISS cuts a query to whole numbers here (which is why its direct codes fail on unit vectors): so ours is
-        brought to −127 … 127 first, and what rounding loses is part of the bound.
+        FAISS cuts a query to whole numbers here, so its direct codes fail on unit vectors. Therefore the query is first
+        scaled to −127 … 127, and the loss by rounding is part of the error bound.
         """
         scaled = query * codes.step
         unit = max(float(np.abs(scaled).max()) / 127, 1e-30)
@@ -66,22 +66,22 @@ class Kernels:
         index.codes = self._view(faiss.swig_ptr(rows), rows.nbytes, self._owner)
         index.ntotal = len(rows)
         params = None
-        if mask is not None:  # both stay referenced until the search is over: FAISS keeps bare pointers
+        if mask is not None:  # both stay referenced until the search has ended: FAISS has only raw pointers to them
             bits = np.packbits(mask, bitorder="little")
             selector = faiss.IDSelectorBitmap(bits)
             params = faiss.SearchParameters(sel=selector)
         count = min(count, len(rows))
-        scores, at = np.empty(count, np.float32), np.empty(count, np.int64)
-        # The C++ method itself: the wrapper around it checks and converts for 4 µs what is so by construction here.
-        index.search_c(1, faiss.swig_ptr(query), count, faiss.swig_ptr(scores), faiss.swig_ptr(at), params)
-        if count and at[-1] < 0:  # fewer rows in the mask than asked for
-            found = at >= 0
-            return scores[found], at[found]
-        return scores, at
+        scores, positions = np.empty(count, np.float32), np.empty(count, np.int64)
+        # The C++ method itself: its Python wrapper spends 4 µs on checks and conversions that are not needed here.
+        index.search_c(1, faiss.swig_ptr(query), count, faiss.swig_ptr(scores), faiss.swig_ptr(positions), params)
+        if count and positions[-1] < 0:  # fewer rows in the mask than asked for
+            valid = positions >= 0
+            return scores[valid], positions[valid]
+        return scores, positions
 
 
 def load() -> Kernels | None:
-    """The kernels; None where faiss cannot be imported or is too old. Asks once a process."""
+    """The kernels. None where faiss cannot be imported or is too old. The import is tried once a process."""
     with _loading:
         if not _kernels:
             _kernels.append(_load())
@@ -89,8 +89,8 @@ def load() -> Kernels | None:
 
 
 def _load() -> Kernels | None:
-    # One query is one thread's work; FAISS's OpenMP reads the variable when it is loaded, and its teams of idle threads
-    # would cost two thirds of the throughput (93 → 292 queries/s from two threads). Torch must not see it.
+    # One thread works on one query. FAISS's OpenMP reads the variable when it is loaded. Its idle threads would cost
+    # two thirds of the throughput (93 → 292 queries/s from two threads). Torch must not read the variable.
     before = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = "1"
     try:
@@ -112,9 +112,9 @@ def _load() -> Kernels | None:
 
 
 def _sound(found: Kernels) -> bool:
-    """Whether both scans come as near to the truth as they promise: views are not among FAISS's documented calls."""
+    """Whether the errors of both scans are within their bounds. FAISS does not document views, so they are tested."""
     rng = np.random.default_rng(1)
-    for dimension in (16, 24):  # FAISS has a way of its own for multiples of 16
+    for dimension in (16, 24):  # FAISS has separate code for multiples of 16
         steps = rng.integers(-127, 128, (40, dimension))
         vectors, query = (steps / 512).astype(FLOAT16), rng.standard_normal(dimension).astype(np.float32)
         true = vectors.astype(np.float32) @ query

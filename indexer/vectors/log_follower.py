@@ -1,4 +1,4 @@
-"""Following the log: which segments are in force, what has been deleted from them, and what is new in the tail."""
+"""Reads the log: which segments are in use, which of their places are deleted, and what is new in the memtable."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from indexer.vectors.memtable import Memtable
 from indexer.vectors.segment import Damaged, Record, Segment
 from indexer.vectors.segment_writer import Listing
 
-TAIL_ROWS = 65_536  # a tail of more (64 MB at 512 dimensions) is not held: SQLite answers until it is sealed
+TAIL_ROWS = 65_536  # a larger memtable (64 MB at 512 dimensions) is not kept: SQLite answers until it is sealed
 
 _COLUMNS = "p.place_id, p.picture_id, m.channel_id, m.author_id, m.message_id, p.flags"
 _FRESH = f"""
@@ -45,7 +45,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """How an index reaches its segments. `open` raises Damaged, also for what `set_aside` was told (and why)."""
+    """How an index opens its segments. `open` raises Damaged, also for a segment that `set_aside` has excluded."""
 
     open: Callable[[Record, int], Segment]
     set_aside: Callable[[Record, str], None]
@@ -53,7 +53,7 @@ class Files:
 
 
 class Line(NamedTuple):
-    """A place to look at again, and when (Unix seconds) that was first said."""
+    """A place that has changed, and when (Unix seconds) the log first named it."""
 
     place: int
     at_s: int
@@ -61,20 +61,20 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What a search may use: the parts that together are the guild's index. `whole` False: SQLite must answer."""
+    """The parts that together are the guild's index. `whole` False: they are not all of it, and SQLite must answer."""
 
     parts: tuple[Part, ...]
     whole: bool
 
 
 def head(connection: sqlite3.Connection) -> int:
-    """The number of the log's newest line ever."""
+    """The number of the newest line that the log ever had."""
     row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'index_log'").fetchone()
     return 0 if row is None else int(row[0])
 
 
 def newest(connection: sqlite3.Connection, guild_id: GuildId) -> int:
-    """The number of the newest line about this guild that is still there; 0 where none is."""
+    """The number of the newest line about this guild that the log still has; 0 where it has none."""
     (seq,) = connection.execute("SELECT max(seq) FROM index_log WHERE guild_id = ?", (guild_id,)).fetchone()
     return int(seq or 0)
 
@@ -88,7 +88,7 @@ def coverage(connection: sqlite3.Connection, guild_id: GuildId, model_id: ModelI
 
 
 def lines(connection: sqlite3.Connection, guild_id: GuildId, model_id: ModelId, after: int) -> list[Line]:
-    """The places to look at again since line `after`, each once."""
+    """The places that lines after `after` name, each once."""
     rows = connection.execute(
         "SELECT place_id, at_s FROM index_log WHERE guild_id = ? AND seq > ? AND model_id IN (0, ?) ORDER BY seq DESC",
         (guild_id, after, model_id),
@@ -99,7 +99,7 @@ def lines(connection: sqlite3.Connection, guild_id: GuildId, model_id: ModelId, 
 def places_since(
     connection: sqlite3.Connection, guild_id: GuildId, model_id: ModelId, after: int
 ) -> tuple[list[int], int]:
-    """The places of the lines since `after`, each once, and the last line's number: all that a search has to know."""
+    """The places that lines after `after` name, each once, and the last line's number. A search needs no more."""
     rows = connection.execute(
         "SELECT place_id, seq FROM index_log WHERE guild_id = ? AND seq > ? AND model_id IN (0, ?) ORDER BY seq",
         (guild_id, after, model_id),
@@ -156,7 +156,7 @@ def fresh(
 
 
 def serving_model(connection: sqlite3.Connection, guild_id: GuildId, wanted: ModelId) -> int:
-    """`wanted`, unless it was not tried yet with a picture of the guild that another has; then the fullest other."""
+    """`wanted`, or the other model with the most embeddings while it has a picture that `wanted` was not tried with."""
     (others,) = connection.execute("SELECT count(*) FROM models WHERE model_id != ?", (wanted,)).fetchone()
     if not others:
         return wanted
@@ -165,13 +165,13 @@ def serving_model(connection: sqlite3.Connection, guild_id: GuildId, wanted: Mod
         "SELECT 1 FROM tried_models WHERE guild_id = :guild AND model_id = :wanted", parameters
     ).fetchone():
         return wanted
-    lacking = connection.execute(
+    untried = connection.execute(
         "SELECT 1 FROM messages m JOIN places p USING (message_id) JOIN embeddings e USING (picture_id)"
         " WHERE m.guild_id = :guild AND NOT EXISTS (SELECT 1 FROM embeddings n"
         "   WHERE n.picture_id = p.picture_id AND n.model_id = :wanted) LIMIT 1",
         parameters,
     ).fetchone()
-    if lacking is None:
+    if untried is None:
         return wanted
     (fullest,) = connection.execute(
         "SELECT e.model_id FROM messages m JOIN places p USING (message_id) JOIN embeddings e USING (picture_id)"
@@ -183,7 +183,10 @@ def serving_model(connection: sqlite3.Connection, guild_id: GuildId, wanted: Mod
 
 
 class LogFollower:
-    """One guild's index for one model, brought up to the log before each search. Callers serialise `follow`."""
+    """One guild's index for one model, brought up to date from the log before each search.
+
+    Only one thread at a time may call `follow`.
+    """
 
     def __init__(self, guild_id: GuildId, model_id: ModelId, dimension: int, files: Files) -> None:
         self._guild, self._model, self.dimension = guild_id, model_id, dimension
@@ -194,18 +197,20 @@ class LogFollower:
         self._seq = -1
         self._whole = False
         self.view = View((), False)
-        self.stale = False  # set by anyone: a segment was found damaged, all is to be opened anew
+        self.stale = False  # any thread may set it: a segment is damaged, and all segments must be opened anew
 
     def follow(self, connection: sqlite3.Connection) -> View:
         """The index as of now, in one snapshot of SQLite."""
         try:
             return self._follow(connection)
         except Damaged as error:
-            now = coverage(connection, self._guild, self._model)
-            if now is not None and now[1] != self._generation:  # replaced, and unlinked, while we were about to open it
+            newest_coverage = coverage(connection, self._guild, self._model)
+            if (
+                newest_coverage is not None and newest_coverage[1] != self._generation
+            ):  # replaced and unlinked before it was opened
                 return self.follow(connection)
             self._files.set_aside(error.record, str(error))
-            self.stale = False  # that was us
+            self.stale = False  # this call has set it
             self._segments, self._memtable, self._whole = [], Memtable(self.dimension), False
             self.view = View((), False)
             return self.view
@@ -236,7 +241,7 @@ class LogFollower:
         return self.view
 
     def _left_behind(self, connection: sqlite3.Connection, covered: tuple[int, int] | None, changed: list[int]) -> bool:
-        """Whether lines that this index has not seen are gone from the log, or say that all is new."""
+        """Whether the log has dropped lines that this index has not read, or a line says that everything is new."""
         if 0 in changed:
             return True
         if covered is not None:

@@ -1,8 +1,8 @@
-"""Keeping an index in shape: sealing the tail, merging, purging what was deleted, rebuilding what was damaged.
+"""Maintains an index: seals the memtable, merges segments, purges deleted places, rebuilds damaged segments.
 
-All four are one step: some places go into one new segment (or several, of at most MAX_ROWS), some old segments go.
-A draft is worked out and written in a thread, from one snapshot of SQLite; then one transaction puts it in force. What
-happens in between leaves lines in the log, and those are looked at again by every reader.
+All four are one step: it writes some places into one new segment (or several, of at most MAX_ROWS) and removes some old
+segments. A thread makes a compaction plan and its files from one snapshot of SQLite. Then one transaction puts the
+files into use. A change that comes between the two leaves a line in the log, and every reader reads that line.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-ROUNDS = 4  # publications of one index in a row: what is written meanwhile may wait for the next call
+ROUNDS = 4  # publications of one index in a row; what is written meanwhile waits for the next call
 
 
 class _Stopped(Exception):
@@ -42,12 +42,12 @@ class _Stopped(Exception):
 
 
 class Maintenance:
-    """Runs one step at a time, guild after guild. Only the process that holds the writer lock may have one at work."""
+    """Runs one step at a time, guild after guild. Only the process that holds the writer lock may run it."""
 
     def __init__(self, index: VectorIndex) -> None:
         self._index = index
         self._turn = asyncio.Lock()
-        self._small: dict[tuple[int, int], int] = {}  # guilds below the seal, and the log's end when that was seen
+        self._small: dict[tuple[int, int], int] = {}  # guilds too small to seal, and the end of the log at that time
 
     async def run(self, db: Database, guild_id: GuildId | None, *, everything: bool) -> None:
         async with self._turn:
@@ -59,7 +59,7 @@ class Maintenance:
                         break
 
     async def _step(self, db: Database, guild_id: GuildId, model_id: ModelId, *, everything: bool) -> bool:
-        """One publication; whether another look is worth it."""
+        """Makes one publication. Returns whether more may be due."""
         work = await self._in_thread(lambda check: self._prepare(guild_id, model_id, everything, check))
         if work is None:
             return False
@@ -71,7 +71,7 @@ class Maintenance:
         if not published:
             self._unlink(work.paths)
             return False
-        await self._in_thread(lambda _: self._unlink(work.retired))  # 400 MB take the file system a while
+        await self._in_thread(lambda _: self._unlink(work.retired))  # in a thread: deleting 400 MB takes time
         return bool(work.records)
 
     def _prepare(
@@ -95,7 +95,7 @@ class Maintenance:
                 connection.execute("ROLLBACK")
 
     async def _publish(self, db: Database, work: CompactionPlan) -> bool:
-        """The one transaction. False when the guild has gone, or somebody has published, since the draft was made."""
+        """The one transaction. False when the guild was deleted, or another plan published, since the plan was made."""
         created_ms = now_ms()
         async with db.transaction() as tx:
             covered = list(
@@ -127,7 +127,7 @@ class Maintenance:
                 " ON CONFLICT DO UPDATE SET covered_seq = excluded.covered_seq, generation = excluded.generation",
                 (work.guild_id, work.model_id, work.seq, secrets.randbits(62)),
             )
-            # The model's own lines are covered now; the others once every index of the guild covers them.
+            # The new segments cover the model's own lines now. Other lines stay until all indexes of the guild do so.
             await tx.execute_fetchall(
                 "DELETE FROM index_log WHERE guild_id = ?1 AND seq <= ?2 AND (model_id = ?3"
                 " OR seq <= (SELECT min(covered_seq) FROM coverage WHERE guild_id = ?1))",
@@ -146,7 +146,7 @@ class Maintenance:
         return [(GuildId(guild), ModelId(model)) for guild, model in rows]
 
     def _remove_orphans(self) -> None:
-        """Files that no row in `segments` names: of a guild that left, or of a process killed before it published."""
+        """Deletes files that no row in `segments` names: of a removed guild, or of a process that was killed early."""
         folder = self._index.folder
         if not folder.is_dir():
             return
@@ -165,7 +165,7 @@ class Maintenance:
                 logger.info("%s is still read: Windows keeps it until a later compaction finds it free", path)
 
     async def _in_thread(self, work: Callable[[Callable[[], None]], T]) -> T:
-        """`work(check)` in a thread; cancelled, the thread is told through `check` and awaited before this goes on."""
+        """Runs `work(check)` in a thread. If this task is cancelled, `check` raises there, and its end is awaited."""
         stop = threading.Event()
 
         def check() -> None:
@@ -178,9 +178,9 @@ class Maintenance:
         except asyncio.CancelledError:
             stop.set()
             with suppress(_Stopped):
-                done = await to_the_end(_result(thread))
-                if isinstance(done, CompactionPlan):
-                    self._unlink(done.paths)
+                plan = await to_the_end(_result(thread))
+                if isinstance(plan, CompactionPlan):
+                    self._unlink(plan.paths)
             raise
 
 

@@ -1,4 +1,4 @@
-"""The tail: what no segment holds yet, in memory. Grows in place; a snapshot of it is a block like any other."""
+"""The memtable: the places that no segment holds yet, in memory. It grows in place. A snapshot of it is a block."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from indexer.vectors.segment_writer import Listing
 
 
 class GrowingIds:
-    """A codebook in order of first appearance. Only ever appended to, so a snapshot may go on using it."""
+    """A codebook in order of first appearance. Codes are only appended, so an old snapshot can still use it."""
 
     def __init__(self) -> None:
         self._codes: dict[int, int] = {}
@@ -31,7 +31,7 @@ class GrowingIds:
         return np.array([self._ids[code] for code in codes.tolist()], np.int64)
 
     def add(self, ids: Ints) -> Ints:
-        """[n] the codes of `ids`, new ones for those that are new."""
+        """[n] the codes of `ids`. An unknown id gets a new code."""
         distinct, inverse = np.unique(ids, return_inverse=True)
         for number in distinct.tolist():
             if number not in self._codes:
@@ -42,7 +42,7 @@ class GrowingIds:
 
 
 class _Column:
-    """An array that grows by doubling; what was handed out stays as it is."""
+    """An array that grows by doubling. A view that was returned earlier does not change."""
 
     def __init__(self, kind: npt.DTypeLike, width: int | None = None) -> None:
         shape = (64,) if width is None else (64, width)
@@ -76,7 +76,7 @@ class _Places:
 
 @dataclass(frozen=True, slots=True)
 class _Snapshot:
-    """The tail as it was at one moment (see Block)."""
+    """The memtable as it was at one moment (see Block)."""
 
     dimension: int
     vectors: Bytes
@@ -92,37 +92,39 @@ class _Snapshot:
 
     def vector_rows(self, pictures: Ints) -> Ints:
         rows = np.array([self.row_of_picture.get(picture, -1) for picture in pictures.tolist()], np.int64)
-        for at in np.flatnonzero(rows >= len(self.pictures)):  # the tail has grown since: which row was it then?
-            held = np.flatnonzero(self.pictures == pictures[at])
-            rows[at] = held[-1] if len(held) else -1
+        for position in np.flatnonzero(
+            rows >= len(self.pictures)
+        ):  # the memtable has grown since: find the row of that time
+            older_rows = np.flatnonzero(self.pictures == pictures[position])
+            rows[position] = older_rows[-1] if len(older_rows) else -1
         return rows
 
     def place_rows(self, places: Ints) -> Ints:
-        every = np.concatenate([self.primary.place, self.extra.place])
-        order = np.argsort(every)
-        at = np.searchsorted(every, places, sorter=order)
-        at[at == len(every)] = 0
-        rows = order[at] if len(every) else np.full(len(places), -1, np.int64)
-        if len(every):
-            rows[every[rows] != places] = -1
+        place_ids = np.concatenate([self.primary.place, self.extra.place])
+        order = np.argsort(place_ids)
+        positions = np.searchsorted(place_ids, places, sorter=order)
+        positions[positions == len(place_ids)] = 0
+        rows = order[positions] if len(place_ids) else np.full(len(places), -1, np.int64)
+        if len(place_ids):
+            rows[place_ids[rows] != places] = -1
         return rows
 
     def extras_of(self, rows: Ints) -> tuple[Ints, Ints]:
         if not len(self.owner):
             return np.empty(0, np.int64), np.empty(0, np.int64)
         order = np.argsort(rows)
-        at = np.searchsorted(rows, self.owner, sorter=order)
-        at[at == len(rows)] = 0
-        which = order[at]
-        held = np.flatnonzero(rows[which] == self.owner)
-        return held, which[held]
+        positions = np.searchsorted(rows, self.owner, sorter=order)
+        positions[positions == len(rows)] = 0
+        nearest = order[positions]
+        extra_rows = np.flatnonzero(rows[nearest] == self.owner)
+        return extra_rows, nearest[extra_rows]
 
 
 class Memtable:
-    """Places that the log added since the last publication. One writer; snapshots may be read from any thread.
+    """Places that the log added since the last publication. One thread writes. Any thread may read snapshots.
 
-    A picture's vector never changes under its row: a new vector for an old picture makes a new row, and the places of
-    the old row have been removed by then.
+    The vector of a row never changes. A new vector for an old picture makes a new row; the places of the old row were
+    removed before.
     """
 
     def __init__(self, dimension: int) -> None:
@@ -142,34 +144,34 @@ class Memtable:
 
     @property
     def rows(self) -> int:
-        """Vector rows held, dead ones too: what the tail costs in memory."""
+        """The number of vector rows, deleted ones included: they decide how much memory the memtable needs."""
         return len(self._pictures.view())
 
     def remove(self, places: Iterable[int]) -> None:
-        """Deletes places; those it does not hold are passed over."""
-        dead: tuple[list[int], list[int]] = ([], [])
+        """Deletes places. Ids that it does not hold are ignored."""
+        deleted_rows: tuple[list[int], list[int]] = ([], [])
         for place in places:
-            if (held := self._at.pop(place, None)) is not None:
-                dead[held[0]].append(held[1])
-        for name, rows in zip(("_alive", "_extra_alive"), dead, strict=True):
+            if (location := self._at.pop(place, None)) is not None:
+                deleted_rows[location[0]].append(location[1])
+        for name, rows in zip(("_alive", "_extra_alive"), deleted_rows, strict=True):
             if rows:
-                fresh = _Column(np.bool_)
-                fresh.extend(getattr(self, name).view())
-                fresh.view()[rows] = False
-                setattr(self, name, fresh)
+                column = _Column(np.bool_)
+                column.extend(getattr(self, name).view())
+                column.view()[rows] = False
+                setattr(self, name, column)
 
     def add(self, listing: Listing, vectors: Bytes) -> None:
-        """Adds places that it does not hold, `vectors` [n, 2·dimension] float16 bytes beside them."""
+        """Adds places that it does not hold yet, with their `vectors`, [n, 2·dimension] float16 bytes."""
         first: list[int] = []
-        owned: list[tuple[int, int]] = []
+        extra_owners: list[tuple[int, int]] = []
         count = self.rows
-        for at, picture in enumerate(listing.picture.tolist()):
+        for position, picture in enumerate(listing.picture.tolist()):
             row = self._row_of_picture.get(picture)
-            if row is not None and self._same(row, at, first, vectors):
-                owned.append((at, row))
+            if row is not None and self._same(row, position, first, vectors):
+                extra_owners.append((position, row))
             else:
                 self._row_of_picture[picture] = count + len(first)
-                first.append(at)
+                first.append(position)
         columns = (
             listing.message,
             listing.place,
@@ -179,26 +181,26 @@ class Memtable:
         )
         places = listing.place.tolist()
         start = len(self._owner.view())
-        self._at.update((places[at], (False, count + number)) for number, at in enumerate(first))
-        self._at.update((places[at], (True, start + number)) for number, (at, _) in enumerate(owned))
+        self._at.update((places[position], (False, count + number)) for number, position in enumerate(first))
+        self._at.update((places[position], (True, start + number)) for number, (position, _) in enumerate(extra_owners))
         chosen = np.array(first, np.int64)
         self._vectors.extend(vectors if len(first) == len(places) else vectors[chosen])
         self._pictures.extend(listing.picture[chosen])
         self._primary.extend(*(column[chosen] for column in columns))
         self._alive.extend(np.ones(len(first), np.bool_))
-        if owned:
-            more = np.array([at for at, _ in owned], np.int64)
-            self._owner.extend(np.array([row for _, row in owned], np.int64))
-            self._extra.extend(*(column[more] for column in columns))
-            self._extra_alive.extend(np.ones(len(more), np.bool_))
+        if extra_owners:
+            extra_positions = np.array([position for position, _ in extra_owners], np.int64)
+            self._owner.extend(np.array([row for _, row in extra_owners], np.int64))
+            self._extra.extend(*(column[extra_positions] for column in columns))
+            self._extra_alive.extend(np.ones(len(extra_positions), np.bool_))
 
     def _same(self, row: int, at: int, first: list[int], vectors: Bytes) -> bool:
         count = self.rows
-        held = self._vectors.view()[row] if row < count else vectors[first[row - count]]
-        return bool((held == vectors[at]).all())
+        vector = self._vectors.view()[row] if row < count else vectors[first[row - count]]
+        return bool((vector == vectors[at]).all())
 
     def part(self) -> Part:
-        """A snapshot: later changes to the tail do not show in it."""
+        """A snapshot. Later changes of the memtable do not change it."""
         block = _Snapshot(
             self._dimension,
             self._vectors.view(),

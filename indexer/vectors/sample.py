@@ -1,7 +1,7 @@
-"""Pictures that stand for all that one may see, the same ones wherever and whenever the same is seen.
+"""A sample of the pictures that a member may see. The same visible pictures always give the same sample.
 
-A hash of the message's own id chooses: not time, not channel, and not the numbers that SQLite gives, which tell how
-much was stored of what one may not see.
+A hash of the message id chooses the pictures. The time, the channel and the row numbers of SQLite have no influence:
+row numbers would reveal how much was stored of pictures that the member may not see.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
 
 def chosen(messages: Ints, places: Ints, pictures: Ints, count: int) -> Ints:
-    """Positions of `count` pictures, each once (of all, where there are fewer). The arrays have an entry a place."""
+    """Positions of `count` pictures, each once (of all pictures where there are fewer). An array entry is a place."""
     keys = messages.astype(np.uint64)
     for shift, factor in zip((np.uint64(30), np.uint64(27)), _MIX, strict=True):
         keys = (keys ^ (keys >> shift)) * factor
     keys ^= keys >> np.uint64(31)
-    most = count
+    limit = count
     while True:
-        most = min(2 * most, len(keys))
-        # All pictures of a message have one key: a border never runs through a message.
-        border = np.partition(keys, most - 1)[most - 1] if most else np.uint64(0)
-        near = np.flatnonzero(keys <= border)
-        order = near[np.lexsort((places[near], keys[near]))]
+        limit = min(2 * limit, len(keys))
+        # All pictures of a message have the same key, so a message is chosen whole or not at all.
+        border = np.partition(keys, limit - 1)[limit - 1] if limit else np.uint64(0)
+        candidates = np.flatnonzero(keys <= border)
+        order = candidates[np.lexsort((places[candidates], keys[candidates]))]
         _, first = np.unique(pictures[order], return_index=True)
-        if len(first) >= count or most == len(keys):
+        if len(first) >= count or limit == len(keys):
             return order[np.sort(first)[:count]]
 
 
@@ -44,15 +44,24 @@ def of_parts(parts: Sequence[tuple[Part, Terms]], dimension: int, count: int) ->
         if part.alive is not None:
             mask = part.alive if mask is None else mask & part.alive
         rows = np.arange(len(block.pictures)) if mask is None else np.flatnonzero(mask)
-        more = extras(part, terms)
-        for shown, held in ((block.primary.take(rows), rows), (block.extra.take(more), block.owner[more])):
-            values = (shown.message, shown.place, block.pictures[held], held, np.full(len(held), number))
+        extra_rows = extras(part, terms)
+        for columns_of_places, rows_of_vectors in (
+            (block.primary.take(rows), rows),
+            (block.extra.take(extra_rows), block.owner[extra_rows]),
+        ):
+            values = (
+                columns_of_places.message,
+                columns_of_places.place,
+                block.pictures[rows_of_vectors],
+                rows_of_vectors,
+                np.full(len(rows_of_vectors), number),
+            )
             for column, value in zip(columns, values, strict=True):
                 column.append(value.astype(np.int64))
     messages, places, pictures, vector_rows, numbers = (np.concatenate(column) for column in columns)
-    at = chosen(messages, places, pictures, count)
-    found = np.empty((len(at), 2 * dimension), np.uint8)
+    positions = chosen(messages, places, pictures, count)
+    vectors = np.empty((len(positions), 2 * dimension), np.uint8)
     for number, (part, _) in enumerate(parts):
-        here = numbers[at] == number
-        found[here] = part.block.vectors.take(vector_rows[at[here]], axis=0)
-    return found
+        in_part = numbers[positions] == number
+        vectors[in_part] = part.block.vectors.take(vector_rows[positions[in_part]], axis=0)
+    return vectors

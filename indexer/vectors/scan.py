@@ -1,8 +1,8 @@
-"""The k best pictures of several parts, exactly: approximate scans whose error is bounded, then one common score.
+"""The k best pictures of several parts, exactly: approximate scans with a bounded error, then one common score.
 
-Each piece of a plan is scanned for a few more rows than asked for and says how good anything it left out can be at
-most (its ceiling). The finds are scored anew by `block.score`; a piece whose ceiling reaches the k-th score is scanned
-deeper until it cannot hide a better row. So every path gives the same pictures in the same order.
+The scan of a piece returns a few more rows than are needed, and its ceiling: the highest score that a row which it left
+out can have. `columns.score` scores the returned rows anew. A piece whose ceiling reaches the k-th score is scanned
+again for more rows, until it cannot contain a better row. So every path gives the same pictures in the same order.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from indexer.vectors.columns import Block, Bools, Bytes, Floats, Ints, score, sl
 from indexer.vectors.filter import Masked, Picked, Piece, Plan, Run
 from indexer.vectors.kernels import Kernels
 
-# From so many rows on, one byte a dimension and a second look at 208 + 8·k of them is faster than two bytes a
-# dimension (measured by benchmarks/index.py).
+# From this number of rows on, a scan of one byte a dimension, with 208 + 8·k rows scored again, is faster than a scan
+# of two bytes a dimension (measured by benchmarks/index.py).
 FIRST_PASS_ROWS = 12_288
-FIRST_PASS_SHARE = 64  # and only while fewer than one row in so many is to be found
-THREADED_ROWS = 131_072  # from so many rows on, a scan is cut for the threads; below, the other core is the model's
-# A mask that lets so many of its rows through is no help to FAISS: a row of it costs three times one of a run (100,000
-# rows of 512 dimensions take 1.6 ms without a mask, 4.3 with one that lets 70 % through, 1.7 at 99.8 %). The whole
-# stretch is scanned then, and what the mask forbids is dropped before anyone sees it.
+FIRST_PASS_SHARE = 64  # a first pass is used only while fewer than one row in 64 is asked for
+THREADED_ROWS = 131_072  # from this number on, threads share a scan; below it, the other core is free for the model
+# FAISS does not gain from a mask that lets a larger share of its rows pass: a masked row costs three times a row of a
+# run (100,000 rows of 512 dimensions take 1.6 ms without a mask, 4.3 with one that lets 70 % pass, 1.7 at 99.8 %). Then
+# the whole stretch is scanned, and the rows that the mask excludes are removed from the result.
 ALMOST_ALL = 0.6
 GATHER_ROWS = 4096  # gathered at once: 4 MB of float16 rows, so that the scan finds them in the cache
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """`rows` of `block` with float16-exact scores (within slack), and what anything left out can score at most."""
+    """`rows` of `block` with float16 scores (exact within slack), and the highest score that any other row can have."""
 
     rows: Ints
     scores: Floats
@@ -42,7 +42,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """Distinct pictures that can be among the k best, with their final scores, descending; ties at the end included."""
+    """Distinct pictures with final scores, descending: the k best, and those with the same score as the k-th."""
 
     pictures: Ints
     scores: Floats
@@ -56,15 +56,17 @@ class Accelerator(Protocol):
     def top(
         self, rows: Bytes, start: int, stop: int, query: Floats, count: int, mask: Bools | None = None
     ) -> tuple[Floats, Ints, float] | None:
-        """The best `count` of rows start ≤ i < stop, or of those in `mask`: scores (descending), positions counted from
-        `start`, and how far a score can be from the true one. None where it cannot help with these rows.
+        """The best `count` of rows start ≤ i < stop, or of those in `mask`.
+
+        Returns scores (descending), positions counted from `start`, and the largest error of a score. None where it
+        cannot scan these rows.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What scans: FAISS, something faster for the first pass of wide scans if there is, and how many threads."""
+    """What scans: FAISS, an accelerator for the first pass of wide scans (None: none), and the number of threads."""
 
     kernels: Kernels
     threads: int = 1
@@ -87,7 +89,7 @@ def best(
     k: int,
     spread: Callable[[Callable[[_Task], Found], Sequence[_Task]], Iterable[Found]],
 ) -> Best:
-    """The k best pictures of all plans, and any that tie with the k-th. `spread` maps a function over tasks."""
+    """The k best pictures of all plans, and all that tie with the k-th. `spread` maps a function over tasks."""
     total = sum(_size(piece) for plan in plans for piece in plan.pieces)
     parallel = total >= THREADED_ROWS and tools.threads >= 2
     limit = max(-(-total // (2 * tools.threads)), THREADED_ROWS // 8) if parallel else total
@@ -118,7 +120,7 @@ def best(
 def _merge(
     blocks: Sequence[Block], tasks: Sequence[_Task], found: Sequence[Found], query: Floats, k: int, tolerance: float
 ) -> tuple[Best, float]:
-    """What the finds amount to, and the k-th score (−inf while there are fewer)."""
+    """The best of what was found, and the k-th score (−inf while there are fewer than k)."""
     if not found:
         nothing = np.empty(0, np.int64)
         return Best(nothing, np.empty(0, np.float32), nothing, nothing), -np.inf
@@ -129,12 +131,12 @@ def _merge(
         parts = np.repeat([task.part for task in tasks], [len(part.rows) for part in found])
     pictures = _joined([blocks[task.part].pictures[one.rows] for task, one in zip(tasks, found, strict=True)])
     order = (-scores).argsort(kind="stable")
-    if not np.isfinite(scores).all():  # only a damaged file, not yet found out, holds such rows
+    if not np.isfinite(scores).all():  # only a damaged file that no check has found yet holds such rows
         order = order[np.isfinite(scores[order])]
     if len(blocks) > 1:  # the same picture may lie in two segments, with the same bytes
         _, first = np.unique(pictures[order], return_index=True)
         order = order[np.sort(first)]
-    if len(order) > k:  # only what can still reach the k-th place is worth the final score
+    if len(order) > k:  # the final score is computed only for rows that can still be among the k best
         ranked = scores[order]
         order = order[: int((-ranked).searchsorted(2 * tolerance - ranked[k - 1], "right"))]
     final = score(_gathered(blocks, parts[order], rows[order]), query)
@@ -157,8 +159,8 @@ def _gathered(blocks: Sequence[Block], parts: Ints, rows: Ints) -> Bytes:
         return blocks[0].vectors.take(rows, axis=0)
     gathered = np.empty((len(rows), 2 * blocks[0].dimension), np.uint8)
     for part in np.unique(parts):
-        here = parts == part
-        gathered[here] = blocks[part].vectors.take(rows[here], axis=0)
+        in_part = parts == part
+        gathered[in_part] = blocks[part].vectors.take(rows[in_part], axis=0)
     return gathered
 
 
@@ -169,14 +171,14 @@ def _scan(tools: Tools, task: _Task, query: Floats, tolerance: float) -> Found:
         kept = piece.mask[every.rows - piece.start]
         return Found(every.rows[kept], every.scores[kept], every.ceiling)
     rough = None
-    # A scan that has to go deeper had too many rows within the first pass's error: float16 settles it.
+    # A scan that needs more rows had too many rows within the error of the first pass, so it is repeated in float16.
     if size >= FIRST_PASS_ROWS and depth * FIRST_PASS_SHARE < size and depth <= 1024:
         rough = _first_pass(tools, task, query, 64 + 4 * depth)
     if rough is None:
         scores, rows = _pass(
             piece, block.vectors, depth, lambda data, mask: tools.kernels.half(data, query, depth, mask)
         )
-        # Deep enough is all of them, also where a damaged file's NaN never comes back.
+        # A depth of all rows leaves none out, also where FAISS does not return the NaN rows of a damaged file.
         ceiling = -np.inf if depth >= size else float(scores[-1]) + tolerance if len(scores) else np.inf
         return Found(rows, scores, ceiling)
     scores, rows, error = rough
@@ -187,7 +189,7 @@ def _scan(tools: Tools, task: _Task, query: Floats, tolerance: float) -> Found:
 
 
 def _first_pass(tools: Tools, task: _Task, query: Floats, depth: int) -> tuple[Floats, Ints, float] | None:
-    """Approximate scores (descending), block rows, and how far a score can be off; None where there are no codes."""
+    """Approximate scores (descending), block rows, and the largest error of a score. None where there are no codes."""
     piece, block = task.piece, task.block
     codes = block.codes
     if codes is None:

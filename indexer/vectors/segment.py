@@ -1,9 +1,9 @@
-"""One sealed segment: a file that FAISS reads, and behind its last byte the row table. Mapped read-only, never changed.
+"""One sealed segment: a file that FAISS reads, with a row table after FAISS's data. Mapped read-only, never changed.
 
     0          81 bytes      the header that faiss.write_index puts before a float16 scalar quantizer
-    81         2·d·n bytes   float16 vectors, row after row: FAISS scans them, numpy gathers them, they lie here once
+    81         2·d·n bytes   float16 vectors, row after row: FAISS scans them and numpy gathers them in this file once
     …          d·n bytes     one byte a dimension, for the first pass of a wide scan
-    …          columns       see block.py
+    …          columns       see columns.py
     …          JSON          where the columns are
     last 16    the JSON's length (8 bytes, little-endian), and MAGIC
 
@@ -32,7 +32,7 @@ from indexer.vectors.columns import Bytes, Codes, Ints, Rows
 MAGIC = b"AFTIMG\x00\x01"
 SUFFIX = ".segment"
 HEADER_BYTES = 81
-CHECK_BYTES = 4 * 1024 * 1024  # a step of the background check: 0.6 ms of work between two looks at the clock
+CHECK_BYTES = 4 * 1024 * 1024  # one step of the background check: 0.6 ms of work before it looks at the clock again
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Record:
 
 
 class Damaged(Exception):
-    """The file is not what its `record` says: missing, cut, of another format, or with bits flipped."""
+    """The file does not match its `record`: it is missing, cut short, of another format, or has changed bytes."""
 
     def __init__(self, record: Record, message: str) -> None:
         super().__init__(message)
@@ -73,14 +73,14 @@ class SortedIds:
         return len(self._ids)
 
     def codes(self, ids: Iterable[int]) -> Ints:
-        known, wanted = self._ids, np.fromiter(ids, np.int64)
-        wanted.sort()
-        at = known.searchsorted(wanted)
-        if len(at) and at[-1] == len(known):
-            inside = at < len(known)
-            at, wanted = at[inside], wanted[inside]
-        found: Ints = at[known[at] == wanted]
-        return found
+        own_ids, sorted_ids = self._ids, np.fromiter(ids, np.int64)
+        sorted_ids.sort()
+        positions = own_ids.searchsorted(sorted_ids)
+        if len(positions) and positions[-1] == len(own_ids):
+            inside = positions < len(own_ids)
+            positions, sorted_ids = positions[inside], sorted_ids[inside]
+        codes: Ints = positions[own_ids[positions] == sorted_ids]
+        return codes
 
     def ids(self, codes: Ints) -> Ints:
         found: Ints = self._ids[codes]
@@ -88,10 +88,10 @@ class SortedIds:
 
 
 class Segment:
-    """A block in a mapped file. Opening checks sizes, header and row table; `verify` the rest.
+    """A block in a mapped file. Opening it checks sizes, header and row table; `verify` checks the rest.
 
-    Lives as long as someone refers to it, also when the file has been unlinked meanwhile (Windows
-    keeps it until then).
+    It can be used as long as somebody refers to it, also after the file was unlinked (Windows keeps the file until
+    then).
     """
 
     def __init__(self, path: Path, record: Record, dimension: int) -> None:
@@ -157,9 +157,9 @@ class Segment:
         return first[which] + offsets, which
 
     def prefetch(self) -> None:
-        """Asks the kernel to read the file ahead: faults one by one would take seconds with a cold page cache.
+        """Asks the kernel to read the file ahead: with a cold page cache, single page faults would take seconds.
 
-        The codes first: a wide scan needs all of them, and of the vectors only a few.
+        Codes come first: a wide scan needs all of them, and only a few of the vectors.
         """
         codes = (HEADER_BYTES + 2 * self.dimension * self.record.vectors) // mmap.PAGESIZE * mmap.PAGESIZE
         read_ahead(self._map, codes, len(self._data) - codes)
@@ -167,7 +167,7 @@ class Segment:
             read_ahead(self._map, 0, codes)
 
     def verify(self, stopped: Callable[[], bool]) -> bool:
-        """Whether vectors and codes are as they were written. Blocks without the GIL; True when `stopped` says so."""
+        """Whether vectors and codes are as they were written. Blocks without the GIL. True too where `stopped()` is."""
         crc = 0
         for start in range(HEADER_BYTES, self._table_start, CHECK_BYTES):
             if stopped():
@@ -195,14 +195,14 @@ def aligned(offset: int) -> int:
 
 
 def _find(values: Ints, order: Ints, wanted: Ints) -> Ints:
-    """For each of `wanted` its entry of `order` where `values` (ascending) has it, else −1."""
+    """For each of `wanted`: the entry of `order` at its position in `values` (ascending), or −1 where it is missing."""
     rows = np.full(len(wanted), -1, np.int64)
     if not len(values):
         return rows
-    fits = (wanted >= 0) & (wanted <= np.iinfo(values.dtype).max)
-    keys = np.where(fits, wanted, 0).astype(values.dtype)
-    at = values.searchsorted(keys)
-    at[at == len(values)] = 0
-    hit = fits & (values[at] == keys)
-    rows[hit] = order[at[hit]]
+    in_range = (wanted >= 0) & (wanted <= np.iinfo(values.dtype).max)
+    keys = np.where(in_range, wanted, 0).astype(values.dtype)
+    positions = values.searchsorted(keys)
+    positions[positions == len(values)] = 0
+    hit = in_range & (values[positions] == keys)
+    rows[hit] = order[positions[hit]]
     return rows

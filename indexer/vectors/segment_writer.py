@@ -1,4 +1,4 @@
-"""Writing a segment: places in, one finished file out. Bounded memory whatever the number of vectors."""
+"""Writes places into one segment file. The memory is bounded for any number of vectors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Long = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Places to seal, in any order, as int64 columns of equal length."""
+    """Places to write into a segment, in any order, as int64 columns of equal length."""
 
     place: Long
     picture: Long
@@ -72,7 +72,7 @@ class Arranged:
 
 
 def arrange(listing: Listing) -> Arranged:
-    """The order in which places lie in a segment."""
+    """The places in the order that they have in a segment."""
     order = np.lexsort((-listing.place, -listing.message, listing.picture))
     pictures = listing.picture[order]
     newest = np.ones(len(order), np.bool_)
@@ -94,10 +94,10 @@ def write(
     vectors_of: Callable[[Long], Bytes],
     check: Callable[[], None],
 ) -> Record:
-    """Writes `path` and brings it to the disk; its Record has id 0 and the path's stem as name.
+    """Writes `path` and syncs it to the disk. The Record has id 0 and the path's stem as name.
 
-    `vectors_of` gives the [n, 2·dimension] float16 bytes of picture ids, called chunk after chunk in row order. `check`
-    is called between chunks and may raise to give up; the file is then left for the caller to remove.
+    `vectors_of` gives the [n, 2·dimension] float16 bytes of picture ids. It is called for one chunk after the other, in
+    row order. `check` is called between chunks. It may raise to stop the work; then the caller must remove the file.
     """
     count = len(arranged.primary)
     with path.open("w+b") as file:
@@ -154,7 +154,7 @@ def _write_codes(
     crc: int,
     check: Callable[[], None],
 ) -> tuple[float, float, int]:
-    """Reads the vectors back, appends their codes; returns the largest residual, the longest code, the checksum."""
+    """Reads the vectors back and appends their codes. Returns the largest residual, the longest code, the checksum."""
     residual = reach = 0.0
     for start in range(0, count, CHUNK_ROWS):
         check()
@@ -169,7 +169,7 @@ def _write_codes(
         file.seek(HEADER_BYTES + count * 2 * dimension + start * dimension)
         crc = zlib.crc32(data, crc)
         file.write(data)
-    return residual * 1.001, reach * 1.001, crc  # room for float32's own rounding of the two lengths
+    return residual * 1.001, reach * 1.001, crc  # a margin for the float32 rounding of the two lengths
 
 
 def _table(
@@ -179,7 +179,7 @@ def _table(
     facts: dict[str, float],
     start: int,
 ) -> bytes:
-    """Everything behind the codes. `start` is its offset in the file."""
+    """Everything that follows the codes. `start` is its offset in the file."""
     primary, extra = arranged.primary, arranged.extra
     channel_ids, channel = _coded(primary.channel, extra.channel)
     author_ids, author = _coded(primary.author, extra.author)
@@ -223,7 +223,7 @@ def _coded(primary: Long, extra: Long) -> tuple[Long, Long]:
 
 
 def _narrow(values: Ints, smallest: type[np.unsignedinteger[Any]] = np.uint32) -> Ints:
-    """`values` (none negative) in `smallest` where they fit, else twice as wide, and so on up to int64."""
+    """`values` (none negative) as `smallest`, or as the next wider type that holds them, up to int64."""
     top = int(values.max()) if len(values) else 0
     for kind in (np.uint16, np.uint32):
         if np.dtype(kind).itemsize >= np.dtype(smallest).itemsize and top <= np.iinfo(kind).max:

@@ -1,4 +1,4 @@
-"""The direct scan: the same answers from SQLite alone, without FAISS and without a segment."""
+"""The scan of embeddings in SQLite: it gives the same answers without FAISS and without a segment."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def search(
 def sample(
     connection: sqlite3.Connection, guild_id: GuildId, model_id: ModelId, dimension: int, allowed: Filter, count: int
 ) -> Bytes:
-    """[n, 2·dimension] float16 bytes of the pictures inside the filter that stand for all. One snapshot. Blocks."""
+    """[n, 2·dimension] float16 bytes of the sample (sample.py) inside the filter. One snapshot. Blocks."""
     connection.execute("BEGIN")
     try:
         places = _places(connection, guild_id, model_id, dimension, allowed)
