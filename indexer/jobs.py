@@ -1,4 +1,4 @@
-"""Jobs at work: one a guild, as tasks of one group; what ran when the process ended goes on at the next start."""
+"""Runs jobs: one a guild, as tasks of one group. A job that ran when the process ended goes on at the next start."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Why(StrEnum):
 
 
 class JobRefused(TellPerson):
-    """The guild's job is not in the state that this needs; `why` says which it is in."""
+    """The guild's job is not in the state that this change needs. `why` says which state it is in."""
 
     def __init__(self, why: Why) -> None:
         super().__init__(f"job-{why.value}")
@@ -47,11 +47,11 @@ class JobRefused(TellPerson):
 
 
 class Jobs:
-    """Starts, pauses, resumes and cancels. Every change stands in the database, with its line in the audit log, before
-    it takes effect, so a kill at any moment leaves a state that the next start understands.
+    """Starts, pauses, resumes and cancels jobs.
 
-    One change of a guild at a time, and each to its end, also where its caller is cancelled: between two changes a job
-    runs here if and only if the database says so.
+    Every change is in the database, with its line in the audit log, before it takes effect. So after a kill at any
+    moment the next start knows what to do. A guild has one change at a time. Each change runs to its end, also where
+    its caller is cancelled. So between two changes a job runs here if and only if the database says that it runs.
     """
 
     def __init__(self, db: Database, pipeline: Pipeline, tasks: asyncio.TaskGroup, faults: Faults) -> None:
@@ -64,9 +64,10 @@ class Jobs:
         self._running: dict[GuildId, asyncio.Task[None]] = {}
         self._at_work: set[JobId] = set()  # jobs that run in this process
         self._ends: dict[GuildId, tuple[JobId, Progress]] = {}  # how the guild's last job here ended
-        self._afterwards: dict[GuildId, frozenset[ChannelId] | None] = {}  # what to catch up with then; None: all
+        # The channels to catch up with after the running work; None: all.
+        self._afterwards: dict[GuildId, frozenset[ChannelId] | None] = {}
         self._draining = False
-        self.ended = asyncio.Event()  # set whenever some work has come to its end; whoever waits for it clears it
+        self.ended = asyncio.Event()  # set whenever some work has ended; the task that waits for it clears it
 
     async def unfinished(self, guild_id: GuildId) -> Job | None:
         """The guild's running or paused job."""
@@ -84,17 +85,17 @@ class Jobs:
         return newest_jobs[0] if newest_jobs else None
 
     async def indexed(self, guild_id: GuildId) -> int:
-        """How many pictures of the guild can be found, whichever job or event brought them."""
+        """How many pictures of the guild can be found, from all jobs and events together."""
         async with self._db.reader() as connection:
             return await places.ready_in_guild(connection, guild_id)
 
     def progress(self, guild_id: GuildId) -> Progress | None:
-        """How far the guild's run is, or how it ended; None where none was in this process."""
+        """The progress of the guild's run, or how it ended. None where this process had no run of the guild."""
         return self._pipeline.progress(guild_id)
 
     def progress_of(self, job: Job) -> Progress | None:
-        """How far the job is, or how it ended, whatever has been caught up with since; None where it did not run in
-        this process.
+        """The progress of the job, or how it ended; later catching up does not count. None where it did not run in this
+        process.
         """
         end = self._ends.get(job.guild_id)
         if end is not None and end[0] == job.id:
@@ -102,7 +103,7 @@ class Jobs:
         return self._pipeline.progress(job.guild_id) if job.id in self._at_work else None
 
     async def start(self, guild_id: GuildId, scope: Scope = SERVER, *, by: UserId | None = None) -> Job:
-        """Starts a job; one that reads Discord gives the guild's consent. Raises JobRefused where one is unfinished."""
+        """Starts a job. If it reads Discord, stores the guild's consent. Raises JobRefused where one is unfinished."""
         return await self._in_turn(guild_id, self._start(guild_id, scope, by))
 
     async def _start(self, guild_id: GuildId, scope: Scope, by: UserId | None) -> Job:
@@ -123,7 +124,7 @@ class Jobs:
         return job
 
     async def pause(self, guild_id: GuildId, *, by: UserId | None = None) -> Job:
-        """Raises JobRefused where nothing runs."""
+        """Pauses the running job. Raises JobRefused where no job runs."""
 
         async def pause() -> Job:
             job = await self._change(guild_id, JobState.RUNNING, JobState.PAUSED, "reindex.pause", by)
@@ -133,7 +134,7 @@ class Jobs:
         return await self._in_turn(guild_id, pause())
 
     async def resume(self, guild_id: GuildId, *, by: UserId | None = None) -> Job:
-        """Raises JobRefused where nothing is paused."""
+        """Resumes the paused job. Raises JobRefused where no job is paused."""
 
         async def resume() -> Job:
             job = await self._change(guild_id, JobState.PAUSED, JobState.RUNNING, "reindex.resume", by)
@@ -143,7 +144,7 @@ class Jobs:
         return await self._in_turn(guild_id, resume())
 
     async def cancel(self, guild_id: GuildId, *, by: UserId | None = None) -> Job:
-        """Ends the job; what was indexed stays. Raises JobRefused where nothing is unfinished."""
+        """Ends the job. What was indexed stays. Raises JobRefused where no job is unfinished."""
 
         async def cancel() -> Job:
             job = await self._change(guild_id, None, JobState.CANCELLED, "reindex.cancel", by)
@@ -154,7 +155,7 @@ class Jobs:
         return await self._in_turn(guild_id, cancel())
 
     async def go_on(self, present: frozenset[GuildId]) -> list[Job]:
-        """Starts what ran when the process ended, of archives and in the guilds where the bot is now."""
+        """Starts the jobs that ran when the process ended: those of archives, and those of the guilds in `present`."""
         async with self._db.reader() as connection:
             unfinished = await jobs.unfinished(connection)
         return [
@@ -172,12 +173,12 @@ class Jobs:
         return True
 
     async def show_at(self, job_id: JobId, channel_id: ChannelId | None, message_id: MessageId | None) -> None:
-        """Remembers where the job's progress message stands."""
+        """Stores where the job's progress message is."""
         async with self._db.transaction() as tx:
             await jobs.set_message(tx, job_id, channel_id, message_id)
 
     async def drop(self, guild_id: GuildId) -> None:
-        """Stops work for a guild that the bot has left; its job goes with the guild's rows."""
+        """Stops work for a guild that the bot has left. Its job is deleted together with the guild's rows."""
 
         async def drop() -> None:
             await self._halt(guild_id)
@@ -193,8 +194,10 @@ class Jobs:
             await self._in_turn(guild_id, self._halt(guild_id))
 
     async def catch_up(self, guild_id: GuildId, only: frozenset[ChannelId] | None = None) -> None:
-        """Reads what was missed, in `only` these channels; no job, and nobody is told. Where something runs already, it
-        comes after that. Nothing is read while a job is paused: whoever paused it did not want that.
+        """Reads what was missed (`only`: in these channels alone). It is no job, and no message reports it.
+
+        Where work of the guild runs already, this comes after it. While a job is paused nothing is read, since the
+        person who paused the job did not want that.
         """
         await self._in_turn(guild_id, self._begin_catch_up(guild_id, only))
 
@@ -209,11 +212,11 @@ class Jobs:
             self._run(guild_id, self._catch_up(guild_id, only), f"catch up {guild_id}")
 
     async def _launch(self, job: Job) -> None:
-        await self._halt(job.guild_id)  # at most a catching up: a job of the guild would have refused this one
+        await self._halt(job.guild_id)  # only a catch-up can run here: an unfinished job would have refused this one
         if job.scope == SERVER:
-            self._afterwards.pop(job.guild_id, None)  # it reads all of it
+            self._afterwards.pop(job.guild_id, None)  # the job reads all channels
         self._at_work.add(job.id)
-        self._ends.pop(job.guild_id, None)  # a resumed job has not ended after all
+        self._ends.pop(job.guild_id, None)  # a resumed job has not ended
         self._run(job.guild_id, self._work(job), f"job {job.id}")
 
     def _run(self, guild_id: GuildId, work: Coroutine[Any, Any, None], name: str) -> None:
@@ -238,7 +241,7 @@ class Jobs:
             self._run(guild_id, self._catch_up(guild_id, only), f"catch up {guild_id}")
 
     async def _halt(self, guild_id: GuildId) -> None:
-        """Nothing of the guild runs when this returns."""
+        """Cancels the guild's work and waits for its end. No work of the guild runs when this returns."""
         self._halting.add(guild_id)
         try:
             while (task := self._running.get(guild_id)) is not None:
@@ -248,7 +251,7 @@ class Jobs:
             self._halting.discard(guild_id)
 
     async def _in_turn(self, guild_id: GuildId, change: Coroutine[Any, Any, T]) -> T:
-        """`change` to its end, when no other change of this guild is under way; where this task is cancelled too."""
+        """Waits for other changes of this guild, then runs `change` to its end, also if this task is cancelled."""
 
         async def alone() -> T:
             async with self._turns[guild_id]:
@@ -287,13 +290,13 @@ class Jobs:
                 logger.info("guild %d is caught up: %d messages read", guild_id, read)
 
     async def _work(self, job: Job) -> None:
-        """One job from here to its end; its end stands in the database."""
+        """Runs one job to its end and stores how it ended."""
         try:
             state, reason = await self._carry_out(job)
 
             async def store() -> None:
                 async with self._db.transaction() as tx:
-                    stored_job = await jobs.get(tx, job.id)  # gone with its guild, or paused in its last moment
+                    stored_job = await jobs.get(tx, job.id)  # deleted with its guild, or paused just before its end
                     if stored_job is not None and stored_job.state is JobState.RUNNING:
                         await jobs.set_state(tx, job.id, state, reason)
 
@@ -306,13 +309,13 @@ class Jobs:
     async def _run_guild(
         self, guild_id: GuildId, only: frozenset[ChannelId] | None, origin_id: OriginId = DISCORD
     ) -> Progress:
-        """As the pipeline's; where the disk has no room it waits, and goes on where it was."""
+        """Like `Pipeline.run_guild`. Where the disk has no room it waits, and then continues where it was."""
         while True:
             try:
                 return await self._pipeline.run_guild(guild_id, only, origin_id)
             except DiskFull as error:
                 self._faults.add("indexing", error)
-                await asyncio.sleep(FULL_AGAIN_S)  # a look at the disk may say that there is room, and a write that not
+                await asyncio.sleep(FULL_AGAIN_S)  # the disk may report room although a write was refused
                 await self._db.room.wait()
 
     async def _carry_out(self, job: Job) -> tuple[JobState, Sentence | None]:
@@ -335,7 +338,7 @@ class Jobs:
 
 
 def _channels(scope: Scope) -> frozenset[ChannelId] | None:
-    """Which channels a job reads; None: all of the guild. What failed is taken up without reading any."""
+    """Which channels a job reads; None: all of the guild. A job for failed places reads none."""
     match scope.kind:
         case ScopeKind.SERVER:
             return None

@@ -23,7 +23,7 @@ ModelId = NewType("ModelId", int)  # rowid in `models`
 JobId = NewType("JobId", int)
 OriginId = NewType("OriginId", int)  # rowid in `origins`
 
-DISCORD = OriginId(0)  # the origin of what Discord itself has told
+DISCORD = OriginId(0)  # the origin of everything that came from Discord itself
 
 EVERYWHERE = GuildId(0)  # stands for all guilds where somebody opts out
 
@@ -72,9 +72,9 @@ class ChannelKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """An archive that messages were read from: `kind` names its parser, `version` changes with its content.
+    """An archive that messages were read from. `kind` names its parser. `version` changes with its content.
 
-    `media_folders` are further folders in which its saved files may lie.
+    `media_folders` are more folders that may contain its saved files.
     """
 
     id: OriginId
@@ -94,7 +94,7 @@ class Guild:
 class Channel:
     """A channel or thread. `parent_id` is a thread's channel (categories are not stored).
 
-    `origin_id` is the archive that alone has shown it; DISCORD as soon as Discord has listed it.
+    `origin_id` is the archive that showed it. It is DISCORD as soon as Discord has listed the channel.
     """
 
     id: ChannelId
@@ -108,7 +108,7 @@ class Channel:
 
 
 class Source(StrEnum):
-    """Where in a message a picture stands."""
+    """Where in a message a picture is."""
 
     ATTACHMENT = "attachment"
     EMBED_IMAGE = "embed-image"
@@ -137,9 +137,9 @@ NO_FLAGS = PlaceFlag(0)
 class PictureRef:
     """One picture as a message names it, not yet fetched.
 
-    `link` is its identity: the URL without query. `url` is the signed URL to fetch now, `proxy_url` Discord's media
-    proxy for the same file. Sizes are what Discord claims (bytes, pixels), None where it does not say. `path`: where an
-    archive has the file, as a person finds it; empty where there is only the link.
+    `link` is its identity: the URL without query. `url` is the signed URL to fetch now. `proxy_url` is the same file at
+    Discord's media proxy. Sizes are those that Discord gives (bytes, pixels), or None. `path` is where the archive has
+    the file, in a form that helps a person to find it; empty where there is only the link.
     """
 
     ordinal: int
@@ -159,11 +159,10 @@ class PictureRef:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message, parsed at the edge. Its time is in its id. `pictures` have distinct ordinals.
+    """A parsed message. Its id contains its time. `pictures` have distinct ordinals.
 
-    `ignored`: it must not be stored, whoever brings it (the bot's own, or another bot's where `crawl.bots` is false);
-    where it is stored already, it is deleted. Such a message has no words and no pictures. `by_bot`: a bot or a webhook
-    wrote it.
+    `ignored`: it must not be stored (it is the bot's own, or another bot's where `crawl.bots` is false). If it is
+    stored already, it is deleted. Such a message has no words and no pictures. `by_bot`: a bot or a webhook wrote it.
     """
 
     id: MessageId
@@ -183,7 +182,7 @@ class Message:
 
 
 class ResizeMode(StrEnum):
-    """How a picture is brought to the model's square input (open_clip's names)."""
+    """How a picture is fitted into the model's square input (open_clip's names)."""
 
     SHORTEST = "shortest"  # shortest side to size, centre crop
     SQUASH = "squash"  # both sides to size, aspect lost
@@ -202,9 +201,10 @@ class PixelSpec:
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """Which embeddings may be compared with which: equal specs, and no others.
+    """Identifies a model. Only embeddings of equal specs may be compared.
 
-    `fingerprint` tells apart weights that share a name (a hash of config and weights' identity), lower-case hex.
+    `fingerprint` differs between weights that share a name. It is a hash of config and weights' identity, in lower-case
+    hex.
     """
 
     name: str
@@ -215,7 +215,7 @@ class ModelSpec:
 
 @dataclass(frozen=True, slots=True)
 class DecodedPicture:
-    """What the decode workers make of a file's bytes.
+    """What the decode workers return for a file's bytes.
 
     `frames` holds one representative frame as [size, size, 3] uint8 (more where several frames are asked for).
     `perceptual_hash` is 64 bits of the whole picture.
@@ -239,8 +239,8 @@ class DecodedPicture:
 class Filter:
     """Which places may be hits. `channels` is always explicit: the channels that the asking member may read.
 
-    Times are Unix milliseconds: after_ms ≤ time < before_ms. A place matches when it has all of `require` and none of
-    `exclude`. `not_authors` are members who want to be forgotten and of whom not everything is deleted yet.
+    Times are Unix milliseconds: after_ms ≤ time < before_ms. A place matches when it has all flags of `require` and
+    none of `exclude`. `not_authors` are members who want to be forgotten and whose messages are not all deleted yet.
     """
 
     channels: frozenset[ChannelId]
@@ -268,7 +268,7 @@ class Place:
 class Candidate:
     """One picture that the index found: its cosine and every place of it inside the filter, newest first.
 
-    Candidates are ordered by descending `score`, then by newest message first, then as it shows them.
+    Candidates are in the order of descending `score`, then newest message first, then as the message shows them.
     """
 
     picture_id: PictureId
@@ -278,7 +278,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class PlaceDetail:
-    """Everything that a hit shows of a place. Pixels are the posted file's where Discord said so; 0: nobody knows.
+    """Everything that a hit shows of a place. `width` and `height` are those of the posted file (pixels), 0 if unknown.
 
     `path`: where an archive has the file, empty where there is only the link.
     """
@@ -302,10 +302,10 @@ class PlaceDetail:
 
 
 class Band(StrEnum):
-    """How close a hit is, in words; closest first. Bands are measured on the guild's own pictures.
+    """How close a hit is, in words, closest first. Bands are measured on the guild's own pictures.
 
-    SAID is of a hit whose message says what was asked for, while its picture alone would have been too far off; LISTED
-    of one that filters alone found: nothing was compared, and its score says nothing.
+    SAID: the message contains the words of the query, but the picture alone is not close enough. LISTED: only filters
+    found the hit; nothing was compared, so its score has no meaning.
     """
 
     SAME = "same-picture"
@@ -319,7 +319,7 @@ class Band(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a hit's place in the order was made of. Ranks count from 1; None: that side did not find it."""
+    """The values that decided a hit's rank. Ranks count from 1. None: that part of the search did not find the hit."""
 
     cosine: float | None = None
     vector_rank: int | None = None
@@ -327,23 +327,23 @@ class Parts:
     words_rank: int | None = None
     hash_distance: int | None = None  # differing bits of 64 between the perceptual hashes
     standing: float | None = None  # standard deviations above what this query scores on a picture taken at random
-    copy: float | None = None  # how alike as copies of one picture: cosine and hash together, 1 and above for sure
+    copy: float | None = None  # how likely it is a copy, from cosine and hash; 1 and above: certainly
 
 
 class Floor(StrEnum):
-    """Which floor answered."""
+    """Which way of searching answered."""
 
-    INDEX = "index"  # mapped segments and tail
+    INDEX = "index"  # mapped segments and memtable
     DIRECT = "direct"  # scan of the embeddings in SQLite
-    LIVE = "live"  # newest messages, embedded on the spot
+    LIVE = "live"  # newest messages, embedded while the member waits
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One answer: a picture and the message that shows it best for this query (the newest, unless words chose).
+    """One answer: a picture and the message that fits the query best (the newest one, or the one whose words match).
 
-    `other_places` are further places of the same picture that the same filter allows, newest first; `copies` those of
-    edited copies of it, by the rule of /duplicates. `path`: where an archive has the file, if one has.
+    `other_places` are the other places of the same picture that the filter allows, newest first. `copies` are the
+    places of edited copies, by the rule of /duplicates. `path` is where an archive has the file; empty if none has it.
     """
 
     picture_id: PictureId
@@ -365,7 +365,7 @@ class Hit:
 
     @property
     def first_place(self) -> Place:
-        """Where the picture, or what it is a copy of, was posted first, as far as the filter allows to see."""
+        """The first place of the picture or of a copy of it, among those that the filter allows."""
         return min((self.place, *self.other_places, *self.copies))
 
     @property
@@ -380,7 +380,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """The hits of one query, best first, and how they came about. `searched` counts the places inside the filter."""
+    """The hits of one query, best first. `searched` counts the places inside the filter. `floor` answered the query."""
 
     hits: tuple[Hit, ...]
     searched: int

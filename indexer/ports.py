@@ -1,4 +1,4 @@
-"""The seams: what the indexer needs from outside, as Protocols."""
+"""What the indexer needs from outside, as Protocols."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from indexer.model import (
 
 
 class Priority(IntEnum):
-    """Lower goes first: a member who waits overtakes indexing between two batches."""
+    """The lower value is served first: between two batches, a member's query goes before indexing."""
 
     QUERY = 0
     INDEXING = 1
 
 
 class Encoder(Protocol):
-    """Pixels or words → vectors. Safe to call from many tasks; batches by itself; never blocks the loop."""
+    """Pixels or words → vectors. Many tasks may call it at once. It makes batches itself and never blocks the loop."""
 
     @property
     def spec(self) -> ModelSpec: ...
@@ -55,8 +55,8 @@ class Encoder(Protocol):
 class History(Protocol):
     """Where messages come from: Discord, or an archive.
 
-    Every method raises RetryLater for a passing fault and ChannelClosed where access is missing or lost. Messages that
-    must not be stored (see `Message.ignored`) are marked by whoever parses them.
+    Every method raises RetryLater for a temporary fault and ChannelClosed where access is missing or lost. The parser
+    marks messages that must not be stored (see `Message.ignored`).
     """
 
     async def guild(self, guild_id: GuildId) -> Guild: ...
@@ -70,34 +70,34 @@ class History(Protocol):
     ) -> Sequence[Message]:
         """Up to `PAGE` messages, newest first: those just older than `before`, or just newer than `after` (not both).
 
-        Fewer messages mean the end on that side. An archive's pages have its own `page_size`.
+        A page with fewer messages is the last one on that side. An archive's pages have its own `page_size`.
         """
         ...
 
     async def message(self, channel_id: ChannelId, message_id: MessageId) -> Message | None:
-        """The message as it is now, with fresh links; None when it is gone."""
+        """The message as it is now, with fresh links. None when it was deleted."""
         ...
 
 
 @runtime_checkable
 class Archive(History, Protocol):
-    """A History that lies on the disk and does not change while it is read."""
+    """A History on the disk that does not change while it is read."""
 
     @property
     def page_size(self) -> int:
-        """How many messages a full page has: each is one transaction, so a few thousand at most."""
+        """How many messages a full page has. A page is one transaction, so it has a few thousand messages at most."""
         ...
 
     @property
     def written_ms(self) -> int:
-        """When it was written (Unix milliseconds): what it says was true then."""
+        """When it was written (Unix milliseconds). Its content was true at that time."""
         ...
 
     async def picture(self, ref: PictureRef) -> bytes | None:
-        """The bytes of a picture of one of its messages; None where it has only the link.
+        """The bytes of a picture of one of its messages. None where it has only the link.
 
-        Raises Rejected for a file that must not or cannot be read, LinkExpired where it has no file and the link is
-        known to be dead: nobody is asked for it in vain.
+        Raises Rejected for a file that must not or cannot be read. Raises LinkExpired where it has no file and the link
+        is known to be dead, so that no request is made for it.
         """
         ...
 
@@ -106,8 +106,8 @@ class Archive(History, Protocol):
 class SearchPage:
     """One answer of a server's own search: messages of one channel, newest first.
 
-    `total` counts the matches that are left, these included. `lowest` is the oldest match of the page, whatever channel
-    it stands in: the next page lies before it; None: the page is empty. A short page is no end.
+    `total` counts the matches that are left, including these. `lowest` is the oldest match of the page, in any channel;
+    the next page is older than it. None: the page is empty. A short page need not be the last one.
     """
 
     messages: tuple[Message, ...]
@@ -117,7 +117,7 @@ class SearchPage:
 
 @runtime_checkable
 class SearchableHistory(Protocol):
-    """A History that can also be asked for those messages alone which have something."""
+    """A History that can also be searched for messages that have a certain kind of content."""
 
     async def search(
         self,
@@ -130,8 +130,9 @@ class SearchableHistory(Protocol):
     ) -> SearchPage | None:
         """Up to `limit` (≤ 25) messages older than `before` that have all of `has` (Discord's words: "image", "-file").
 
-        `channel_id` None: of the whole guild. None where search is not to be had now (its index is being built, or the
-        bot may not use it): read the history instead. No answer proves that nothing else is there. Raises RetryLater.
+        `channel_id` None: of the whole guild. Returns None where search is not available now (its index is being built,
+        or the bot may not use it): then read the history. An answer does not prove that no other match exists. Raises
+        RetryLater.
         """
         ...
 

@@ -1,7 +1,7 @@
 """Every setting of the indexer: frozen dataclasses with defaults. bot/config/loader.py fills them.
 
-`About` beside a field is its documentation and its limits, written once: the loader checks by it, `config.example.toml`
-is rendered from it, and `afterimage check-config` shows it. `low` and `high` are inclusive.
+`About` beside a field has its documentation and its limits. The loader checks the limits, `config.example.toml` is
+rendered from them, and `afterimage check-config` shows them. `low` and `high` are inclusive.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
-    """Which CLIP, on what."""
+    """Which CLIP model runs, and on which device."""
 
     name: Annotated[str, About("An open_clip architecture, or the stem of `config_file`.")] = "ViT-B-32-SigLIP2-256"
     pretrained: Annotated[str, About("An open_clip tag, or the path of a checkpoint.")] = "webli"
@@ -224,7 +224,7 @@ class IndexSettings:
 
 @dataclass(frozen=True, slots=True)
 class SearchSettings:
-    """What a member may ask for."""
+    """How many hits a search gives, and how much words count."""
 
     default_count: Annotated[int, About("Hits when a member does not say how many.", "hits", low=1, high=100)] = 5
     max_count: Annotated[int, About("The most hits a member may ask for.", "hits", low=1, high=100)] = 50
@@ -250,7 +250,7 @@ class StorageSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All of it. Every field that is a dataclass is a table of the configuration file; the others stand at its top."""
+    """All settings. A field that is a dataclass is a table of the configuration file; other fields are at its top."""
 
     data_dir: Annotated[Path, About("The folder for everything the bot keeps; a running bot locks it.")] = Path("data")
     model: ModelSettings = field(default_factory=ModelSettings)

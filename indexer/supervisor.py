@@ -1,14 +1,14 @@
-"""The one rule for background work: a Stop goes up, everything else is logged with its cause, counted, and tried again.
+"""The rule for all background work: a Stop is raised; any other error is logged with its cause, counted, and retried.
 
 Every loop and every background task of indexer/ and bot/ runs under one of these two:
 
-    tasks.create_task(supervised("upkeep", work, faults), name="upkeep")    # the whole loop: begun again after a fault
-    with contained("events", faults):                                       # one item of a loop: the loop goes on
+    tasks.create_task(supervised("upkeep", work, faults), name="upkeep")    # the whole loop: restarted after a fault
+    with contained("events", faults):                                       # one item of a loop: the loop continues
         await event()
 
-A queue's worker uses both: `contained` around each item, so that a bad one costs itself only, `supervised` around the
-loop. The caller makes the task, in its own TaskGroup, so that every task has a parent. Errors of asyncio's task groups
-are taken apart: a Stop among several errors goes up as that Stop.
+A queue's worker uses both: `contained` around each item, so that a bad item fails alone, and `supervised` around the
+loop. The caller makes the task, in its own TaskGroup, so that every task has a parent. Of an exception group, a Stop
+among several errors is raised as that Stop.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ log = logging.getLogger(__name__)
 First = TypeVar("First")
 Second = TypeVar("Second")
 
-# Restarts have no end (`tries` does not count here): 0.5 s at first, a minute in the long run.
+# The number of restarts has no limit (`tries` is not used here). The pause is 0.5 s at first and grows to a minute.
 RESTARTS = Backoff(tries=0, first_s=1.0, longest_s=60.0)
 
-# Work that ran this long (seconds) before it failed was healthy: its next pause is the first one again.
+# Work that ran this long (seconds) before it failed was healthy: its next pause is the shortest one again.
 HEALTHY_S = 300.0
 
 
@@ -41,7 +41,8 @@ HEALTHY_S = 300.0
 class Fault:
     """What went wrong in one kind of background work since the process started.
 
-    `count` is all of it, `in_a_row` since the work was last healthy, `last` a sentence, `at_ms` Unix milliseconds.
+    `count`: all failures. `in_a_row`: failures since the work was last healthy. `last`: the last error as a sentence.
+    `at_ms`: when it happened (Unix milliseconds).
     """
 
     name: str
@@ -52,13 +53,13 @@ class Fault:
 
 
 class Faults:
-    """The counts of all background work of one process, by name. Names are constants, never ids: there are few."""
+    """The failures of all background work of one process, by name. Names are constants, never ids, so they are few."""
 
     def __init__(self) -> None:
         self._faults: dict[str, Fault] = {}
 
     def __iter__(self) -> Iterator[Fault]:
-        """Every kind of work in which something went wrong, by name."""
+        """The faults of every kind of work that has failed, sorted by name."""
         return iter(sorted(self._faults.values(), key=lambda fault: fault.name))
 
     def count(self, name: str) -> int:
@@ -72,7 +73,7 @@ class Faults:
         return fault.in_a_row if fault is not None else 0
 
     def add(self, name: str, error: BaseException) -> None:
-        """Counts a failure and logs it: what was raised on purpose in one line, anything else with its traceback."""
+        """Counts a failure and logs it: an expected error in one line, any other with its traceback."""
         before = self._faults.get(name, Fault(name, 0, 0, "", 0))
         last = str(error) or type(error).__name__
         at_ms = now_ms()
@@ -83,7 +84,7 @@ class Faults:
             log.error("%s failed", name, exc_info=error)
 
     def healthy(self, name: str) -> None:
-        """The work goes well again."""
+        """Records that the work succeeds again."""
         fault = self._faults.get(name)
         if fault is not None and fault.in_a_row:
             self._faults[name] = replace(fault, in_a_row=0)
@@ -97,12 +98,14 @@ async def supervised(
     backoff: Backoff | None = None,
     healthy_s: float = HEALTHY_S,
 ) -> None:
-    """Awaits `work()`; after any error but Stop begins it anew, later each time; ends when it returns.
+    """Awaits `work()`. After any error except Stop it starts the work again, after a pause that grows. Ends when the
+    work returns.
 
-    A RetryLater is waited for as long as it says. Work that ran for `healthy_s` seconds before it failed begins anew
-    after the shortest pause. Without a `backoff` pauses are those of RESTARTS. Raises Stop; a cancellation ends it.
+    After a RetryLater the pause is what the error says. Work that ran for `healthy_s` seconds before it failed starts
+    again after the shortest pause. Without `backoff` the pauses are those of RESTARTS. Raises Stop. A cancellation ends
+    it.
     """
-    failures = 0  # its own: workers that share a name wait each for themselves
+    failures = 0  # of this call alone: workers that share a name have separate pauses
     while True:
         began_s = time.monotonic()
         try:
@@ -116,19 +119,19 @@ async def supervised(
                 faults.healthy(name)
             failures += 1
             faults.add(name, cause)
-            told_s = cause.retry_after if isinstance(cause, RetryLater) else None
+            retry_after_s = cause.retry_after if isinstance(cause, RetryLater) else None
         else:
             faults.healthy(name)
             return
-        wait_s = (backoff or RESTARTS).wait_s(failures, told_s)
+        wait_s = (backoff or RESTARTS).wait_s(failures, retry_after_s)
         log.info("%s begins anew in %.1f s", name, wait_s)
         await asyncio.sleep(wait_s)
 
 
 class contained:  # noqa: N801 -- it is used as contextlib.suppress is
-    """One item of background work: its errors end here, logged and counted; `failed` tells whether there was one.
+    """One item of background work. Its errors are logged, counted and not raised. `failed` says whether there was one.
 
-    Raises Stop; lets a cancellation pass.
+    Raises Stop. A cancellation passes.
     """
 
     def __init__(self, name: str, faults: Faults) -> None:
@@ -156,7 +159,7 @@ class contained:  # noqa: N801 -- it is used as contextlib.suppress is
 
 
 async def both(first: Coroutine[Any, Any, First], second: Coroutine[Any, Any, Second]) -> tuple[First, Second]:
-    """What both give, run at the same time. Where one fails, the other is cancelled and the failure is raised."""
+    """Runs both at the same time and returns both results. If one fails, cancels the other and raises the error."""
     try:
         async with asyncio.TaskGroup() as tasks:
             left, right = tasks.create_task(first), tasks.create_task(second)
@@ -166,7 +169,7 @@ async def both(first: Coroutine[Any, Any, First], second: Coroutine[Any, Any, Se
 
 
 def plainest(error: BaseException) -> BaseException:
-    """The one error that says most of a group of errors: a Stop before others, else the first; any other as it is."""
+    """The most important error of an exception group: a Stop, or else the first. Returns other errors unchanged."""
     if not isinstance(error, BaseExceptionGroup):
         return error
     leaves = [plainest(leaf) for leaf in error.exceptions]

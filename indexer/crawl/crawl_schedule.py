@@ -1,4 +1,4 @@
-"""Which channel's page is read next: the channels of one crawl, and those that wait after a fault."""
+"""Decides which channel's page is read next, among the channels of one crawl. Some of them wait after a fault."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from dataclasses import dataclass, field, replace
 from indexer.crawl.search_walk import SearchWalk
 from indexer.model import Channel, MessageId
 
-# Nothing is known yet about a new channel's age: its first page comes before everything.
+# The age of a new channel's messages is not known yet, so its first page is read before all others.
 FIRST = -(1 << 63)
 
 
 @dataclass(frozen=True, order=True, slots=True)
 class Turn:
-    """A channel that waits for its next page; the newest unread history sorts first.
+    """A channel that waits for its next page. The channel with the newest unread history sorts first.
 
-    `before` is where its unread history begins (None: at its newest message). `failures` counts passing faults in a
-    row. `was_empty`: the last page was empty and has to be confirmed. `pages` and `shown` count full pages read in this
-    run and the messages with pictures on them; `walk` is the channel's search, where it is read by search.
+    `before` is where its unread history begins (None: at its newest message). `failures` counts temporary faults in a
+    row. `was_empty`: the last page was empty and has to be confirmed. `pages` counts full pages read in this run, and
+    `shown` the messages with pictures on them. `walk` is the channel's search, where it is read by search.
     """
 
     sort_key: int
@@ -33,16 +33,16 @@ class Turn:
     walk: SearchWalk | None = field(compare=False, default=None)
 
     def onward(self, before: MessageId, *, pages: int = 0, shown: int = 0, walk: SearchWalk | None = None) -> Turn:
-        """The turn after a successful one, which read that many `pages` with that many pictures `shown`."""
+        """The turn after a successful one, which read `pages` full pages with `shown` messages that have pictures."""
         return Turn(-before, self.channel, before, pages=self.pages + pages, shown=self.shown + shown, walk=walk)
 
     def again(self) -> Turn:
-        """The same turn after one more fault."""
+        """The same turn, with one more fault counted."""
         return replace(self, failures=self.failures + 1)
 
 
 class CrawlSchedule:
-    """The queue of turns. Belongs to one event loop. Each `next` is answered by one `ended`."""
+    """The queue of turns. Belongs to one event loop. After each turn of `next` the caller calls `ended` once."""
 
     def __init__(self) -> None:
         self._ready: list[Turn] = []
@@ -57,19 +57,19 @@ class CrawlSchedule:
             self._changed.notify()
 
     async def rest(self, turn: Turn, wait_s: float) -> None:
-        """Puts a turn back, not to be taken before `wait_s` seconds."""
+        """Puts a turn back. `next` gives it out again after `wait_s` seconds at the earliest."""
         async with self._changed:
             heapq.heappush(self._resting, (time.monotonic() + wait_s, turn))
             self._changed.notify()
 
     async def close(self) -> None:
-        """No new channels come any more: `next` says None once the last turn has ended."""
+        """Says that no new channels come. Then `next` returns None once the last turn has ended."""
         async with self._changed:
             self._open = False
             self._changed.notify_all()
 
     async def next(self) -> Turn | None:
-        """The next turn, waiting for it; None once nothing is left."""
+        """Waits for the next turn and returns it; None once nothing is left."""
         async with self._changed:
             while True:
                 now = time.monotonic()
@@ -88,14 +88,14 @@ class CrawlSchedule:
                     continue
 
     async def ended(self) -> None:
-        """A turn that `next` gave is over."""
+        """Says that a turn of `next` has ended."""
         async with self._changed:
             self._under_way -= 1
             self._changed.notify_all()
 
     @property
     def newest_unread(self) -> MessageId | None:
-        """Down to where every channel has been read; None while that is not known."""
+        """The newest message that is not read yet, in any channel; None while that is not known."""
         waiting = [*self._ready, *(turn for _, turn in self._resting)]
         cursors = [turn.before for turn in waiting if turn.before is not None]
         return max(cursors) if cursors and len(cursors) == len(waiting) and not self._open else None

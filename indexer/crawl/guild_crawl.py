@@ -1,9 +1,9 @@
-"""One guild's history, from Discord or from an archive, read newest first into SQLite, page by page.
+"""Reads one guild's history, from Discord or from an archive, newest first into SQLite, page by page.
 
-The unit is a page: the channel whose unread history is newest goes next, so the index grows back in time over the
-whole guild and is useful within the first minute. A page's messages and the span it covers are stored in one
-transaction; killed anywhere, a crawl repeats at most the pages under way. A stretch that was read before is jumped
-over, so a second run costs one page a channel, and the same walk fills the gap that an absence left.
+The next page is always of the channel whose unread history is newest. So the index grows back in time over the whole
+guild, and it is useful within the first minute. One transaction stores a page's messages and the span that it covers.
+So after a kill, a crawl repeats at most the pages under way. It skips stretches that were read before: a second run
+costs one page a channel, and it also reads what was posted while the bot was away.
 """
 
 from __future__ import annotations
@@ -42,20 +42,21 @@ from indexer.store.message_pictures import NewPlace
 
 log = logging.getLogger(__name__)
 
-# Passing faults in a row after which a channel is left for the next run: about half an hour.
+# A channel is left for the next run after this number of temporary faults in a row: about half an hour.
 PAGE_BACKOFF = Backoff(tries=20, first_s=1.0, longest_s=120.0)
 
-# Seconds until an empty page is asked for again and believed. Discord answers an empty page, not an error, when the bot
-# just lost Read Message History; by then the change has arrived and the request says that the channel is closed.
+# Seconds until an empty page is requested again; a second empty page is believed. Discord answers with an empty page,
+# not an error, when the bot has just lost Read Message History. The second request then says that the channel closed.
 CONFIRM_S = 2.0
 
-# Pages of a channel that are read before search is considered: they say how many of its messages show pictures.
+# Pages of a channel that are read before search is considered. They tell how many of its messages show pictures.
 PAGES_BEFORE_SEARCH = 2
 
-# Channels in a row for which search was not to be had, after which this run no longer asks.
+# After this number of channels in a row without search, the run no longer tries search.
 SEARCH_REFUSALS = 3
 
-# A message that is missing from a page read anew was deleted, but Discord may show one late that was just posted.
+# A stored message that is missing from a page read anew was deleted. But a page may lack a message that was just
+# posted, so messages of the last minute are not deleted.
 SETTLED_MS = 60_000
 
 Sink = Callable[[Sequence[NewPlace]], Awaitable[None]]
@@ -63,7 +64,7 @@ Sink = Callable[[Sequence[NewPlace]], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one run reads: a guild, as this origin tells it. `only`: these channels with their threads; None: all."""
+    """What one run reads: a guild of one origin. `only`: these channels with their threads; None: all."""
 
     guild_id: GuildId
     only: frozenset[ChannelId] | None = None
@@ -72,14 +73,14 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """How faults are waited out, and for how many seconds an empty page is not believed."""
+    """The pauses after faults, and the seconds until an empty page is requested again."""
 
     backoff: Backoff
     confirm_s: float
 
 
 class GuildCrawl:
-    """Reads one guild. `run()` once."""
+    """Reads one guild. Call `run()` once."""
 
     def __init__(
         self,
@@ -92,8 +93,8 @@ class GuildCrawl:
         sink: Sink,
         waits: Waits | None = None,
     ) -> None:
-        """`history` is that of the run's origin. `slots` are shared by all guilds. `sink` gets the new places of
-        each page once they are stored; while it waits, no further page is asked for.
+        """`history` is that of the run's origin. All guilds share `slots`. `sink` gets the new places of each page
+        after they are stored. While it waits, no further page is requested.
         """
         self._db = db
         self._history = history
@@ -116,9 +117,9 @@ class GuildCrawl:
     async def run(self) -> None:
         """Reads every readable channel to the end of its history.
 
-        Channels that Discord closes are parked, those that it no longer has are deleted. `postponed` then holds the
-        channels that were not finished for another reason, with the last fault. Raises ChannelClosed where the
-        guild itself cannot be read, RetryLater where its channels cannot be listed, TellPerson and Stop as they come.
+        Channels that Discord closes are parked. Channels that it no longer has are deleted. `postponed` then has the
+        channels that were not finished for another reason, with the last fault. Raises ChannelClosed where the guild
+        itself cannot be read, RetryLater where its channels cannot be listed, and any TellPerson and Stop.
         """
         guild = await with_retries(lambda: self._history.guild(self._guild_id), self._waits.backoff)
         async with self._db.transaction() as tx:
@@ -134,7 +135,7 @@ class GuildCrawl:
             await with_retries(self._list, self._waits.backoff)
             async with self._db.reader() as connection:
                 known = await channels.of_guild(connection, self._guild_id)
-            # What Discord no longer lists was deleted or closed while we were away: its next page says which.
+            # A channel that Discord no longer lists was deleted or closed in the meantime. Its next page says which.
             for channel in known:
                 if self._from_discord and channel.origin_id == DISCORD:
                     await self._start(channel)
@@ -161,7 +162,7 @@ class GuildCrawl:
         await self._schedule.put(Turn(FIRST, channel))
 
     async def _expect(self) -> None:
-        """Asks Discord how many messages there are in all, for an honest progress bar; only before a first reading."""
+        """Asks Discord for the number of messages, for a correct progress bar; only before a first reading."""
         if self._searchable is None or self._run.only is not None:
             return
         async with self._db.reader() as connection:
@@ -190,7 +191,9 @@ class GuildCrawl:
             self._progress.read_back_to_ms = snowflake_ms(unread) if unread is not None else None
 
     async def _serve(self, turn: Turn) -> Turn | None:
-        """One turn of a channel: the next one, None when it is finished; `turn` itself where it rests already."""
+        """Works on one turn of a channel. Returns the next turn; None when the channel is finished; `turn` itself where
+        the turn was put back already.
+        """
         channel = turn.channel
         try:
             return await (self._search(turn) if self._by_search(turn) else self._page(turn))
@@ -209,7 +212,7 @@ class GuildCrawl:
             return turn
 
     async def _closed(self, channel: Channel, error: ChannelClosed) -> None:
-        """What Discord says of a channel is stored. An archive that cannot be read says nothing of the channel."""
+        """Stores why Discord closed the channel. An archive that cannot be read changes nothing of the channel."""
         if not self._from_discord:
             log.warning("left for the next run: %s", error)
             self.postponed[channel.id] = str(error)
@@ -242,7 +245,7 @@ class GuildCrawl:
         return turn.pages >= PAGES_BEFORE_SEARCH and turn.channel.id not in self._not_by_search
 
     async def _search(self, turn: Turn) -> Turn | None:
-        """Reads a stretch of a channel by search, or decides that it is not worth it."""
+        """Reads a stretch of a channel by search, or decides that search does not save requests."""
         channel, before = turn.channel, turn.before
         assert self._searchable is not None, "see _by_search"
         assert before is not None, "see _by_search"
@@ -282,9 +285,9 @@ class GuildCrawl:
             return await request()
 
     async def _store_stretch(self, channel: Channel, stretch: Stretch, walk: SearchWalk) -> MessageId | None:
-        """Stores what search found, holds it against pages of history, and then counts the stretch as read.
+        """Stores what search found, compares it with pages of history, and then records the stretch as read.
 
-        Returns where unread history goes on, None at its end. Raises SearchFailed when search had missed something.
+        Returns where unread history continues, None at its end. Raises SearchFailed when search had missed something.
         """
         for at in range(0, len(stretch.messages), PAGE):
             await self._store_found(channel, stretch.messages[at : at + PAGE], walk.began_ms)
@@ -313,12 +316,12 @@ class GuildCrawl:
     async def _store(
         self, channel: Channel, before: MessageId | None, page: Sequence[Message], asked_ms: int
     ) -> MessageId | None:
-        """Stores a page with the span it covers; where the channel's unread history goes on, None at its end."""
+        """Stores a page and the span it covers. Returns where unread history continues, None at the channel's end."""
         low = int(page[-1].id) if len(page) >= page_size(self._history) else 0
         high = int(before) if before is not None else int(page[0].id) if page else 0
         async with self._db.transaction() as tx:
             if await channels.get(tx, channel.id) is None:
-                return None  # deleted by an event while the page was on its way
+                return None  # an event deleted the channel while the page was being requested
             if self._from_discord:
                 await self._forget_missing(tx, channel.id, page, high)
             stored = await messages.store(
@@ -334,9 +337,9 @@ class GuildCrawl:
     async def _forget_missing(
         tx: aiosqlite.Connection, channel_id: ChannelId, page: Sequence[Message], high: int
     ) -> None:
-        """Deletes what is stored between the page's oldest message and `high` but not on the page any more.
+        """Deletes stored messages between the page's oldest message and `high` that are not on the page any more.
 
-        Not what is older than the page's oldest message: that such a thing is missing proves nothing.
+        Messages older than the page's oldest one stay: the page does not show whether they exist.
         """
         if not page:
             return
@@ -349,6 +352,6 @@ class GuildCrawl:
 
 
 def _reached(ranges: Sequence[spans.Span], low: int) -> MessageId | None:
-    """Where unread history goes on below `low`, which has just been covered; None at the channel's beginning."""
+    """Where unread history continues below `low`, which was just read; None at the channel's beginning."""
     first = next(first for first, last in ranges if first <= low <= last)
     return MessageId(first) if first > 0 else None

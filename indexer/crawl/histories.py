@@ -1,6 +1,6 @@
-"""Which History is asked: Discord, or the archive that a message stands in.
+"""Chooses the History that is asked: Discord, or the archive that contains a message.
 
-A run reads one origin. A stored message names the origin that told it, so its picture is fetched again from there.
+A run reads one origin. A stored message names its origin, and its picture is fetched again from that origin.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from indexer.model import DISCORD, Channel, ChannelId, Guild, GuildId, Message, 
 from indexer.ports import PAGE, Archive, History
 from indexer.store import origins
 
-OPEN = 16  # archives whose index of messages is kept in memory, the last ones that were asked
+OPEN = 16  # archives whose index of messages is kept in memory: those that were asked last
 
 OpenArchive = Callable[[Origin], Awaitable[History]]
 
@@ -26,12 +26,12 @@ def page_size(history: History) -> int:
 
 
 def seen_ms(history: History) -> int:
-    """Since when (Unix milliseconds) what it is about to say is known to be true."""
+    """The time (Unix milliseconds) at which its next answer is known to be true."""
     return history.written_ms if isinstance(history, Archive) else now_ms()
 
 
 class Disconnected:
-    """Stands for Discord in a process that has no connection to it: every question is for another time."""
+    """Stands for Discord in a process that has no connection to it. Every method raises RetryLater."""
 
     async def guild(self, guild_id: GuildId) -> Guild:
         raise _not_connected()
@@ -57,7 +57,7 @@ class Histories:
 
     def __init__(self, db: Database, discord: History | None = None, open_archive: OpenArchive | None = None) -> None:
         """`discord` None: this process has no connection to it. `open_archive` raises ChannelClosed where an archive
-        cannot be read. The Archive that it gives must hold no file open between two calls: nobody closes it.
+        cannot be read. Its Archive must keep no file open between two calls, because nothing closes the Archive.
         """
         self._db = db
         self._open_archive = open_archive
@@ -66,7 +66,7 @@ class Histories:
         self.discord: History = Disconnected() if discord is None else discord
 
     async def of(self, origin_id: OriginId) -> History:
-        """Raises ChannelClosed where the origin is an archive that cannot be read now."""
+        """The History of this origin. Raises ChannelClosed where it is an archive that cannot be read now."""
         if origin_id == DISCORD:
             return self.discord
         async with self._db.reader() as connection:

@@ -1,4 +1,4 @@
-"""Asks Discord within a second whether the hits that are about to be shown still exist: a dead link is not shown."""
+"""Asks Discord within a second whether the found hits still exist, so that a reply shows no dead link."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from indexer.supervisor import Faults
 
 log = logging.getLogger(__name__)
 
-FRESH_S = 60.0  # seconds for which an answer of Discord holds; deletions since then came by an event
+FRESH_S = 60.0  # seconds for which an answer of Discord is kept; an event tells of a later deletion
 REMEMBERED = 4096  # answers
-NAME = "verifying hits"  # of this work among the faults
+NAME = "verifying hits"  # the name of this work among the faults
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """`hits`: those that may be shown, in order; what could not be asked in time is among them.
+    """`hits` may be shown, in this order. Hits that Discord did not answer for in time are among them.
 
-    `gone`: messages that were deleted, or no longer show the picture; they are purged already, so a new search does not
-    find them. `closed`: messages of channels that the bot can no longer read.
+    `gone`: messages that were deleted, or no longer show the picture. They are deleted here already, so a new search
+    does not find them. `closed`: messages of channels that the bot can no longer read.
     """
 
     hits: tuple[Hit, ...]
@@ -39,7 +39,7 @@ class Verified:
 
 
 class HitVerifier:
-    """Asks Discord about hits, those of archives too: a reply in Discord shows what Discord still has.
+    """Asks Discord about hits, also about hits of archives: a reply in Discord shows only what Discord still has.
 
     Belongs to one event loop.
     """
@@ -49,13 +49,13 @@ class HitVerifier:
         self._history = history
         self._keep = keep
         self._faults = faults
-        # By message: the signed address of each link that it showed.
+        # For each message: link → signed address, of the pictures that it showed.
         self._seen: LruCache[MessageId, dict[str, str]] = LruCache(REMEMBERED, FRESH_S)
 
     async def verify(self, hits: Sequence[Hit], deadline_s: float = 1.0) -> Verified:
         """Looks up the message of each hit, all at once, for at most `deadline_s` seconds.
 
-        Never raises: what Discord does not answer, or what fails here, is shown.
+        A hit that Discord does not answer for is shown, and so is one whose check fails. No error is raised.
         """
         asked_ms = now_ms()
         gone: dict[MessageId, Message | None] = {}
@@ -72,7 +72,7 @@ class HitVerifier:
                 closed.add(message_id)
             except AfterimageError as error:
                 log.info("hit %s is shown unverified: %s", message_id, error)
-            except Exception as error:  # noqa: BLE001 -- a fault of ours is no reason to keep an answer from a member
+            except Exception as error:  # noqa: BLE001 -- a fault of the bot must not withhold an answer from a member
                 self._faults.add(NAME, error)
             else:
                 if message is None or not shown:
@@ -90,7 +90,7 @@ class HitVerifier:
         return Verified(verified, frozenset(gone), frozenset(closed))
 
     async def url(self, channel_id: ChannelId, message_id: MessageId, link: str) -> str | None:
-        """The signed address of a picture, as its message showed it within the last FRESH_S seconds, or shows it now.
+        """The signed address of a picture, as its message shows it now or showed it within the last FRESH_S seconds.
 
         None where the message does not show it. Raises RetryLater and ChannelClosed.
         """
@@ -103,13 +103,13 @@ class HitVerifier:
         return urls.get(link)
 
     def forget(self, message_ids: Iterable[MessageId]) -> None:
-        """An event told that these changed: the next hit on them is asked about again."""
+        """Forgets messages that an event has changed. Discord is asked again about the next hit on them."""
         for message_id in message_ids:
             self._seen.pop(message_id)
 
     async def _shows(self, message: Message, hit: Hit) -> bool:
-        """Whether the message shows the hit. Of one that an archive told it is enough that Discord has the message: the
-        archive may know the picture by the name of its own file.
+        """Whether the message shows the hit. For a message of an archive it is enough that Discord has the message,
+        because the archive may name the picture after its own file.
         """
         if any(picture.link == hit.link for picture in message.pictures):
             return True
@@ -124,7 +124,7 @@ class HitVerifier:
                 await messages.store(tx, edited, keep=self._keep, seen_ms=asked_ms)
         except AfterimageError as error:
             log.warning("%d dead hits are purged another time: %s", len(gone), error)
-        except Exception as error:  # noqa: BLE001 -- a dead hit that stays stored is asked about again; the answer does not wait
+        except Exception as error:  # noqa: BLE001 -- a dead hit that stays is checked again later; the answer does not wait
             self._faults.add(NAME, error)
 
     def _unknown(self, hits: Sequence[Hit]) -> list[Hit]:

@@ -1,8 +1,8 @@
-"""What happens on the servers now, stored within two seconds of its event.
+"""Stores live events within two seconds.
 
-Every method is one event and may be called twice and in any order. A message whose deletion came first is not stored
-(see messages.delete), an older edit never overwrites a newer one (see messages.store). A deletion is written into the
-journal before anything else, so that it is not lost when the database is busy (see removals.py).
+Every method handles one event. Events may come twice and in any order. A message whose deletion came first is not
+stored (see messages.delete). An older edit never overwrites a newer one (see messages.store). A deletion is written
+into the journal first, so that it is not lost when the database is busy (see removals.py).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Takes(Protocol):
 
 
 class Live:
-    """Writes events down as rows. Only guilds that consented are written about; deletions always count."""
+    """Stores events as rows. Only events of guilds that consented are stored; deletions are stored for all guilds."""
 
     def __init__(self, db: Database, pipeline: Takes, removals: Removals, keep: Keep) -> None:
         self._db = db
@@ -37,12 +37,12 @@ class Live:
         self._keep = keep
 
     async def on_message(self, message: Message, channel: Channel) -> None:
-        """A new message. `channel` is where it stands, whether known before or not."""
+        """A new message. `channel` is its channel, which need not be known before."""
         if message.pictures or self._keep == "all":
             await self._store(message, channel)
 
     async def on_edit(self, message: Message, channel: Channel) -> None:
-        """A message as it is now: pictures may have come (an embed that was just unfurled) or gone."""
+        """An edited message as it is now. An edit can add pictures (when Discord unfurls an embed) or remove them."""
 
         async def store() -> int:
             await self._store(message, channel)
@@ -56,11 +56,11 @@ class Live:
             await store()
 
     async def on_delete(self, message_ids: Collection[MessageId]) -> None:
-        """Messages that are gone, one or many."""
+        """Messages that were deleted, one or many."""
         await self._removals.carry_out(MessagesDeleted(tuple(sorted(message_ids))))
 
     async def on_missed_edits(self, message_ids: Collection[MessageId]) -> None:
-        """Messages that were edited, nobody knows how: the sweep looks at them next."""
+        """Messages whose edits are not known in detail. The sweep checks them next."""
         async with self._db.transaction() as tx:
             await messages.mark_unchecked(tx, message_ids)
 
@@ -83,17 +83,17 @@ class Live:
             await channels.upsert(tx, [channel, *inheriting])
 
     async def on_channel_delete(self, channel_id: ChannelId) -> None:
-        """A channel or thread that is gone, with everything that was read of it and of its threads."""
+        """A deleted channel or thread. Everything that was read of it and of its threads is deleted too."""
         await self._removals.carry_out(ChannelDeleted(channel_id))
 
     async def on_guild_join(self, guild: Guild) -> None:
-        """A guild the bot is in. Nothing of it is read until it consents; what was to be forgotten of it goes first."""
+        """A guild that the bot is in. Pending deletions of it come first. Nothing of it is read until it consents."""
         await self._removals.settle(lambda removal: removal == GuildLeft(guild.id))
         async with self._db.transaction() as tx:
             await guilds.upsert(tx, guild)
 
     async def on_guilds_present(self, present: Collection[GuildId], absent_s: float) -> list[GuildId]:
-        """Which guilds the bot is in, asked for anew; returns those that it has not been in for `absent_s` seconds.
+        """Records which guilds the bot is in. Returns those that it has not been in for `absent_s` seconds.
 
         `present` are all guilds of all shards, also those that Discord calls unavailable.
         """
@@ -103,9 +103,9 @@ class Live:
     async def on_permissions(
         self, guild_id: GuildId, why_closed: Callable[[ChannelId], Sentence | None]
     ) -> frozenset[ChannelId]:
-        """Permissions changed: parks the channels that `why_closed` gives a reason for, reopens those it does not.
+        """After a change of permissions: parks the channels that `why_closed` has a reason for, and reopens the others.
 
-        Returns the reopened ones: their history has to be read (`run_guild(…, only=…)`).
+        Returns the reopened channels. Their history has to be read (`run_guild(…, only=…)`).
         """
         async with self._db.transaction() as tx:
             parked = await channels.parked(tx, guild_id)
@@ -122,7 +122,7 @@ class Live:
         return frozenset(reopened)
 
     async def _store(self, message: Message, channel: Channel) -> None:
-        """Raises DiskFull where the disk has no room: the next reading has the message."""
+        """Raises DiskFull where the disk has no room. The next reading of the channel stores the message then."""
         self._db.room.check()
         async with self._db.transaction() as tx:
             if not await guilds.has_consented(tx, message.guild_id) or await channels.is_parked(tx, channel.id):

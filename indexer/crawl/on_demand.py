@@ -1,7 +1,7 @@
-"""Where nothing is embedded yet, the newest pictures are indexed while the member waits (the third floor, ADR 4).
+"""Indexes the newest pictures while the member waits, where no picture is embedded yet (the third floor, ADR 4).
 
-They are indexed as every picture is, at the front of the queue, and stay: the next question finds them in the index. So
-this floor needs no search of its own, and permissions, opt-outs and deletions hold as everywhere.
+These pictures are indexed like all others, but at the front of the queue. They stay in the index, and the next query
+finds them there. So this floor has no search of its own, and permissions, opt-outs and deletions apply as usual.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from indexer.store.message_pictures import NewPlace
 
 log = logging.getLogger(__name__)
 
-CHANNELS = 4  # looked into for one question, the youngest: a page of up to 100 messages of each
-PICTURES = 24  # taken in for one question, the newest: within WAIT_S at 4 pictures a second
-WAIT_S = 6.0  # what a member waits for them; what comes later is found by the next question
-AGAIN_S = 60.0  # a channel is not looked into again before, whoever asks
-REMEMBERED = 4_096  # channels that are remembered for that
+CHANNELS = 4  # channels that are read for one query, the youngest; of each a page of up to 100 messages
+PICTURES = 24  # pictures that are indexed for one query, the newest: within WAIT_S at 4 pictures a second
+WAIT_S = 6.0  # seconds that a member waits for them; the next query finds pictures that come later
+AGAIN_S = 60.0  # seconds before a channel is read again, for any member
+REMEMBERED = 4_096  # channels whose last reading is remembered
 
 
 class Takes(Protocol):
-    """The part of the pipeline that is needed here."""
+    """The part of the pipeline that OnDemand needs."""
 
     def submit(self, guild_id: GuildId, fresh: Sequence[NewPlace], progress: Progress) -> None: ...
 
 
 class OnDemand:
-    """Takes in the newest pictures of channels that have none embedded."""
+    """Indexes the newest pictures of channels that have no embedding."""
 
     def __init__(self, db: Database, history: History, pipeline: Takes, model_id: ModelId, keep: Keep) -> None:
         self._db = db
@@ -52,8 +52,8 @@ class OnDemand:
     async def take_in(self, guild_id: GuildId, among: Collection[ChannelId], wait_s: float = WAIT_S) -> bool:
         """Whether a picture of these channels became searchable, within about `wait_s` seconds.
 
-        Nothing happens in a guild that has not consented or where indexing is paused, and where the channels have
-        pictures in the index.
+        Nothing is read in a guild that has not consented, where indexing is paused, or where the channels have pictures
+        in the index.
         """
         if self._db.room.low:
             return False
@@ -74,7 +74,7 @@ class OnDemand:
         return progress.places_done > progress.failed
 
     async def _newest(self, channel_ids: Sequence[ChannelId]) -> list[Message]:
-        """The newest messages with pictures of all these channels, newest first; a channel that fails is left out."""
+        """The newest messages with pictures in these channels, newest first. A channel that fails is left out."""
 
         async def page(channel_id: ChannelId) -> Sequence[Message]:
             try:

@@ -1,12 +1,13 @@
-"""Deletions, opt-outs and edits that take something away: journalled first, repeated until stored, also after a kill.
+"""Deletions, opt-outs and edits that remove something: written to the journal first, then repeated until stored.
 
-Discord tells of a deletion once. So whoever hears of one calls, as early as possible,
+Discord reports a deletion only once. So the receiver of its event calls, as early as possible,
 
     await service.removals.write_down(MessagesDeleted((message_id,)))    # on the disk when this returns, some 5 ms
 
-and carries it out when its turn comes: by the event's method of `Live` or `Service` (`on_delete`, `on_channel_delete`,
-`forget_guild`, …), or by `carry_out`. Those write it down themselves where nobody did; an equal one that is written
-down already is the same one. What meets a busy or full database stays written down, and `repeat` tries it again.
+and carries it out later: with the event's method of `Live` or `Service` (`on_delete`, `on_channel_delete`,
+`forget_guild`, …), or with `carry_out`. These methods write a removal down if that was not done before. Two equal
+removals count as one. If the database is busy or full, the removal stays in the journal and `repeat` tries it again,
+also after a kill.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from indexer.supervisor import Faults, contained
 
 log = logging.getLogger(__name__)
 
-NAME = "removals"  # of this work among the faults
+NAME = "removals"  # the name of this work among the faults
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class MessagesDeleted:
 
 @dataclass(frozen=True, slots=True)
 class MessageChanged:
-    """An edit that takes words or pictures away. What the message is now is asked for again, never written down."""
+    """An edit that removes words or pictures. The journal never has the message; the message is requested again."""
 
     channel_id: ChannelId
     message_id: MessageId
@@ -64,7 +65,7 @@ class GuildLeft:
 
 @dataclass(frozen=True, slots=True)
 class OptedOut:
-    """A person who wants not to be found: in a guild, or everywhere (guild 0). `by`: who said so."""
+    """A person who does not want to be found: in a guild, or everywhere (guild 0). `by`: who requested it."""
 
     user_id: UserId
     guild_id: GuildId
@@ -80,14 +81,14 @@ _KINDS: dict[str, type[Any]] = {
 
 @dataclass(slots=True)
 class _Pending:
-    """A removal that is written down under `number`; `turn` is held by whoever carries it out."""
+    """A removal with its `number` in the journal. The task that carries it out holds `turn`."""
 
     number: int
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Removals:
-    """Carries removals out. Belongs to one event loop; `repeat` runs under the supervisor."""
+    """Carries removals out. Belongs to one event loop. `repeat` runs under the supervisor."""
 
     def __init__(self, db: Database, history: History, journal: Journal, keep: Keep, faults: Faults) -> None:
         self._db = db
@@ -106,12 +107,12 @@ class Removals:
 
     @property
     def pending(self) -> tuple[Removal, ...]:
-        """What is written down and not carried out yet, oldest first."""
+        """The removals in the journal that are not carried out yet, oldest first."""
         return tuple(self._pending)
 
     def leaving(self, guild_id: GuildId) -> frozenset[UserId]:
-        """Members who want to be forgotten in this guild and of whom not everything is deleted yet. Show nothing of
-        them.
+        """Members who want to be forgotten in this guild and whose messages are not all deleted yet. Callers must show
+        nothing of them.
         """
         return frozenset(
             removal.user_id
@@ -120,7 +121,7 @@ class Removals:
         )
 
     async def take_up(self) -> None:
-        """Writes down the opt-outs that a killed process began without the journal: `afterimage forget` alone."""
+        """Writes down the opt-outs that a killed process began without the journal (only `afterimage forget` does)."""
         async with self._db.reader() as connection:
             unfinished = await opt_outs.unfinished(connection)
         for user_id, guild_id in unfinished:
@@ -129,17 +130,17 @@ class Removals:
                 self._left.set()
 
     async def write_down(self, removal: Removal) -> None:
-        """On the disk when this returns. Never raises: where the journal cannot be written, that is logged, and the
-        removal is kept in memory.
+        """Returns when the removal is on the disk. If the journal cannot be written, that is logged and the removal is
+        kept in memory; no error is raised.
         """
         if removal not in self._pending:
             self._pending[removal] = _Pending(self._journal.add({"kind": type(removal).__name__, **asdict(removal)}))
         await self._journal.flush()
 
     async def carry_out(self, removal: Removal, work: Callable[[], Awaitable[int]] | None = None) -> int | None:
-        """Writes it down and does it now: how many messages went; None where it could not be stored, and is repeated.
+        """Writes the removal down and carries it out now. Returns how many messages were deleted.
 
-        `work` does it in place of what `repeat` would do. Raises Stop.
+        None: it could not be stored, and `repeat` tries it again. `work` replaces the usual deletion. Raises Stop.
         """
         await self.write_down(removal)
         deleted_count: int | None = None
@@ -150,12 +151,12 @@ class Removals:
         return deleted_count
 
     async def settle(self, wanted: Callable[[Removal], bool]) -> None:
-        """Carries out what is written down of `wanted`, before something that it must not meet. Raises RetryLater."""
+        """Carries out the pending removals for which `wanted` is true, before conflicting work. Raises RetryLater."""
         for removal in filter(wanted, self.pending):
             await self._perform(removal, None)
 
     async def repeat(self) -> None:
-        """Carries out what is pending whenever there is some, until cancelled. Raises RetryLater where some remains."""
+        """Carries out pending removals until it is cancelled. Raises RetryLater where some remain."""
         while True:
             await self._left.wait()
             self._left.clear()
@@ -169,7 +170,7 @@ class Removals:
                 raise RetryLater(f"{failures} deletions wait until they can be stored.")
 
     async def _perform(self, removal: Removal, work: Callable[[], Awaitable[int]] | None) -> int:
-        """Raises what keeps it from being stored; 0 where somebody else was faster."""
+        """Carries the removal out. Returns 0 where another task did it first. Raises the error that prevented it."""
         entry = self._pending.get(removal)
         if entry is None:
             return 0
@@ -233,10 +234,10 @@ class Removals:
 
 
 async def opt_out(db: Database, user_id: UserId, where: GuildId, by: UserId | None = None) -> int:
-    """Stores the wish, deletes the author's messages in steps, and leaves a line in the audit log.
+    """Stores the opt-out, deletes the author's messages in steps, and writes a line into the audit log.
 
-    Returns how many messages it deleted. After a kill call it again: the audit log then counts the messages of the last
-    call alone.
+    Returns how many messages it deleted. After a kill call it again. The audit log then counts only the messages of the
+    last call.
     """
     async with db.transaction(durable=True) as tx:
         await opt_outs.add(tx, user_id, where)
@@ -249,7 +250,7 @@ async def opt_out(db: Database, user_id: UserId, where: GuildId, by: UserId | No
 
 
 def _read(what: Mapping[str, Any]) -> Removal | None:
-    """A record of the file; None (and a line in the log) where a newer version wrote what this one does not know."""
+    """A record of the file. None, with a line in the log, where a newer version wrote a kind that this one lacks."""
     try:
         values = {name: tuple(value) if isinstance(value, list) else value for name, value in what.items()}
         removal: Removal = _KINDS[str(values.pop("kind"))](**values)

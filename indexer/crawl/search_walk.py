@@ -1,10 +1,10 @@
-"""Where few messages of a channel show a picture, Discord's own search finds those that do.
+"""Reads a channel by Discord's own search, where few messages of the channel show a picture.
 
-A page of history brings 100 messages, a page of search 25 that match. So search needs fewer requests where less than
-one message in four shows a picture, and several times fewer where it is one in thirty. But Discord promises neither
-that its index is complete nor that it is there at all. So a stretch of history that was searched is compared with
-pages of history from inside it, one of them from its longest gap. If these show a picture that search did not find,
-the rest of the channel is read page by page.
+A page of history has 100 messages. A page of search has 25 messages that match. So search needs fewer requests where
+less than one message in four shows a picture, and several times fewer where it is one in thirty. But Discord does not
+promise that its search index is complete or available. So a stretch that was searched is compared with pages of history
+from inside it. One of these pages is from the longest gap. If they show a picture that search did not find, the rest of
+the channel is read page by page.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from indexer.ports import PAGE, SearchableHistory, SearchPage
 
 SEARCH_PAGE = 25  # Discord's largest page of search
 
-# Together these find every message whose picture search can know of; a message must have all words of a tuple. Pictures
-# with an unusual name or type count as files in search. No word of Discord's finds pictures in components.
+# Together these find every message whose picture Discord's search knows. A message must have all words of a tuple.
+# Search counts pictures with an unusual name or type as files. None of its words finds pictures in components.
 KINDS: tuple[tuple[str, ...], ...] = (
     ("image",),
     ("video",),
@@ -31,26 +31,26 @@ KINDS: tuple[tuple[str, ...], ...] = (
 )
 STICKERS: tuple[str, ...] = ("sticker",)
 
-# Requests of search before its findings are checked: no more than 250 messages to doubt.
+# Search requests before the result is checked, so that at most 250 messages are unchecked.
 STRETCH = 10
 
-# One page of real history is looked at for this many messages that search went past, and some at the very beginning.
+# One page of history is read for each 5,000 messages that search skipped, and a few more at the beginning.
 MESSAGES_A_SAMPLE = 5000
 FIRST_SAMPLES = 3
 
-# Search is begun only where it promises at most this share of paging's requests, samples included.
+# Search is used only where it needs at most this share of the requests of paging, the sample pages included.
 WORTH = 0.6
 
 Ask = Callable[[Callable[[], Awaitable[SearchPage | None]]], Awaitable[SearchPage | None]]
 
 
 class SearchFailed(Exception):
-    """Search is not to be had, or contradicts itself: page the channel."""
+    """Search is not available, or its answers are inconsistent. The channel must be read page by page."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """What search knows of low…high (closed), newest first; `low` is 0 at the end of the channel."""
+    """What search found in low…high (closed), newest first. `low` is 0 at the end of the channel."""
 
     messages: tuple[Message, ...]
     low: int
@@ -59,7 +59,7 @@ class Stretch:
 
 @dataclass(slots=True)
 class _Kind:
-    """How far the findings of one tuple of words were read: all from `cursor` up are known."""
+    """How far the results for one tuple of words were read: all results from `cursor` upwards are known."""
 
     has: tuple[str, ...]
     cursor: int
@@ -67,7 +67,7 @@ class _Kind:
 
 
 class SearchWalk:
-    """Walks down one channel by search, from `before` to its beginning."""
+    """Reads one channel by search, from `before` down to its beginning."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class SearchWalk:
         stickers: bool,
         ask: Ask,
     ) -> None:
-        """`ask` awaits one request as the crawl wants it: in its turn, repeated after passing faults."""
+        """`ask` awaits one request in the way of the crawl: in its turn, and repeated after temporary faults."""
         self._history = history
         self._guild_id = guild_id
         self._channel_id = channel_id
@@ -88,18 +88,18 @@ class SearchWalk:
         self._kinds = [_Kind(has, int(before)) for has in (*KINDS, *((STICKERS,) if stickers else ()))]
         self._found: dict[MessageId, Message] = {}
         self.requests = 0
-        self.began_ms = now_ms()  # what a later stretch gives may have been found by an earlier one's requests
-        self._all = 0  # messages of the channel below the walk's beginning, with and without pictures
-        self._shown = 0  # messages with pictures so far, and of the last stretch
-        self._last = 0
+        self.began_ms = now_ms()  # requests of an earlier stretch may have found messages of a later one
+        self._all = 0  # messages of the channel below the start of the walk, with and without pictures
+        self._shown = 0  # messages with pictures so far
+        self._last = 0  # messages with pictures of the last stretch
         self._stretches = 0
         self._passed = 0
 
     async def worth_it(self, share: float) -> bool:
-        """Asks Discord's totals whether search needs clearly fewer requests than paging.
+        """Asks Discord for totals and decides whether search needs clearly fewer requests than paging.
 
-        `share` is that of messages with pictures among those read so far; where it is high nothing is asked. Raises
-        SearchFailed, RetryLater.
+        `share` is the share of messages with pictures among those read so far. Where it is high, no request is made.
+        Raises SearchFailed, RetryLater.
         """
         if share * PAGE / SEARCH_PAGE > WORTH:
             return False
@@ -132,23 +132,23 @@ class SearchWalk:
 
     @property
     def samples(self) -> int:
-        """How many pages of real history the last stretch should be held against."""
+        """How many pages of history the last stretch should be compared with."""
         least = FIRST_SAMPLES if self._stretches == 1 else 1
         return max(least, round(self._all / self._expected * self._last / MESSAGES_A_SAMPLE))
 
     def passed(self) -> int:
-        """About how many messages, with and without pictures, the stretches went past since the last call."""
+        """About how many messages, with and without pictures, the stretches covered since the last call."""
         so_far = self._all if self._high <= 0 else round(self._all * self._shown / self._expected)
         new, self._passed = so_far - self._passed, so_far
         return max(new, 0)
 
     @property
     def _expected(self) -> int:
-        """At least how many messages with pictures the walk will find, ≥ 1."""
+        """The smallest number of messages with pictures that the walk will find, ≥ 1."""
         return max(1, self._shown, *(kind.total for kind in self._kinds))
 
     async def _advance(self, kind: _Kind) -> None:
-        """One more page of one word."""
+        """Requests one more page for one tuple of words."""
         page = await self._request(kind.has, kind.cursor, SEARCH_PAGE)
         kind.total = max(kind.total, page.total)
         for message in page.messages:
@@ -158,10 +158,10 @@ class SearchWalk:
             if page.total:
                 raise SearchFailed(f"search knows of {page.total} more messages but shows none")
             kind.cursor = 0
-        elif page.lowest >= kind.cursor:  # Discord counts `max_id` in, and nothing else is left
+        elif page.lowest >= kind.cursor:  # Discord includes `max_id`, and no older match is left
             kind.cursor = 0
         else:
-            # A short page is no end; only its total says that nothing is left.
+            # A short page need not be the last one. Only its total says that nothing is left.
             kind.cursor = 0 if 0 < page.total <= len(page.messages) else int(page.lowest)
 
     async def _request(self, has: Sequence[str], before: int, limit: int) -> SearchPage:
@@ -177,9 +177,9 @@ class SearchWalk:
 
 
 def sample_points(stretch: Stretch, count: int) -> list[MessageId]:
-    """Where in a stretch to look at real history: pages that end there. `count` ≥ 1.
+    """Message ids in a stretch at which pages of history should end. `count` ≥ 1.
 
-    The first looks into the longest gap, since that is how a hole in Discord's index looks; the others anywhere.
+    The first one checks the longest gap, because a hole in Discord's index is a gap. The others are anywhere.
     """
     ids = [stretch.high + 1, *(message.id for message in stretch.messages), stretch.low]
     gaps = [(above - below, above) for above, below in pairwise(ids)]
@@ -189,7 +189,7 @@ def sample_points(stretch: Stretch, count: int) -> list[MessageId]:
 
 
 def missed(stretch: Stretch, page: Sequence[Message]) -> list[Message]:
-    """The messages of a page of real history that show pictures, lie inside the stretch, and search did not find."""
+    """The messages of a page of history inside the stretch that show pictures and that search did not find."""
     known = {message.id for message in stretch.messages}
     return [
         message

@@ -1,8 +1,8 @@
-"""The sweep finds what was deleted or edited while no event told of it: it looks again, slowly, oldest check first.
+"""The sweep finds messages that were deleted or edited without an event. It reads slowly, the oldest check first.
 
-Discord never repeats the deletions that a bot missed. So once in a while each stored message is compared with a page of
-history. What is missing there is deleted here, what was edited is stored as it is now. One request checks every stored
-message of up to 100 that stand together.
+Discord never repeats a deletion that the bot missed. So each stored message is compared with a page of history from
+time to time. A message that is missing there is deleted here. A message that was edited is stored as it is now. One
+request checks all stored messages among up to 100 neighbours.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from indexer.store import channels, guilds, messages
 log = logging.getLogger(__name__)
 
 DAY_MS = 86_400_000
-TRIES = 3  # of one page, before a fault that should pass counts as one that does not
+TRIES = 3  # tries of one page, before a temporary fault counts as a permanent one
 
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """One look: how many stored messages were checked, and how many of them are gone."""
+    """One check: how many stored messages were checked, and how many of them were deleted."""
 
     checked: int
     gone: int
 
 
 class Sweep:
-    """Looks at the stored messages of all guilds that consented, one page a turn, guilds in turn."""
+    """Checks the stored messages of all guilds that consented, one page at a time. The guilds take turns."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Sweep:
         again_days: float,
         busy: Callable[[GuildId], bool],
     ) -> None:
-        """A message is looked at again after `again_days`. Guilds that `busy` names are left alone meanwhile."""
+        """A message is checked again after `again_days`. Guilds that `busy` names are not checked at that time."""
         self._db = db
         self._history = history
         self._keep = keep
@@ -57,10 +57,11 @@ class Sweep:
         self._again_ms = round(again_days * DAY_MS)
         self._busy = busy
         self._schedule: deque[GuildId] = deque()
-        self._failures: dict[MessageId, int] = {}  # in a row, of the page below that message; one a guild at most
+        # Failures in a row of the page below that message; at most one entry a guild.
+        self._failures: dict[MessageId, int] = {}
 
     async def forever(self, per_minute: float) -> None:
-        """One look each 60 / `per_minute` seconds; 0: none. Raises what `look` raises: it runs under the supervisor."""
+        """One check each 60 / `per_minute` seconds; 0: none. Raises what `look` raises: the supervisor handles it."""
         if per_minute <= 0:
             return
         while True:
@@ -68,10 +69,10 @@ class Sweep:
             await self.look()
 
     async def look(self) -> Swept | None:
-        """Checks the page around the message that was checked the longest ago; None where everything is fresh.
+        """Checks the page around the message whose last check is oldest. None where no message is due.
 
-        Raises what kept the page from being checked. A page that fails TRIES times in a row, or once for a reason that
-        does not pass, is skipped for a day.
+        Raises the error that prevented the check. A page that fails TRIES times in a row, or once for a permanent
+        reason, is skipped for a day.
         """
         async with self._db.reader() as connection:
             consented = await guilds.consented(connection)
@@ -115,7 +116,7 @@ class Sweep:
         try:
             async with self._slots.hold(guild_id):
                 page = list(await self._history.page(channel_id, before=MessageId(message_id + 1)))
-                if not page:  # an empty page proves nothing
+                if not page:  # an empty page does not prove that the messages were deleted
                     message = await self._history.message(channel_id, message_id)
                     page = [] if message is None else [message]
         except ChannelGone:
@@ -129,7 +130,7 @@ class Sweep:
         return await self._settle(channel_id, message_id, page, asked_ms)
 
     async def _settle(self, channel_id: ChannelId, message_id: MessageId, page: list[Message], asked_ms: int) -> Swept:
-        """Brings what is stored between the page's oldest message and `message_id` to what Discord shows now."""
+        """Makes the stored messages between the page's oldest message and `message_id` equal to what Discord shows."""
         shown = {message.id for message in page}
         low = min((*shown, message_id))
         async with self._db.transaction() as tx:
@@ -137,7 +138,7 @@ class Sweep:
             deleted_ids = [stored_id for stored_id in stored if stored_id not in shown]
             if deleted_ids:
                 await messages.delete(tx, deleted_ids)
-            # Storing them again brings edits and marks them as checked. Housekeeping takes up new places.
+            # Storing the page again stores edits and marks its messages as checked. Housekeeping fetches new places.
             await messages.store(tx, page, keep=self._keep, seen_ms=asked_ms)
             await messages.mark_checked(tx, stored, asked_ms)
         if deleted_ids:
