@@ -1,1 +1,1 @@
-"""Afterimage's edge: gateway, slash commands, command line, HTTP."""
+"""The part of Afterimage that faces the outside: gateway, slash commands, command line, HTTP."""

@@ -6,11 +6,11 @@ from urllib.parse import urlsplit
 
 
 def jump_link(guild_id: int, channel_id: int, message_id: int) -> str:
-    """Guild 0 stands for direct messages, which only an archive has."""
+    """The link to a message. Guild 0 stands for direct messages, which only an archive has."""
     return f"https://discord.com/channels/{guild_id or '@me'}/{channel_id}/{message_id}"
 
 
 def is_discord(api_base: str) -> bool:
-    """Whether messages read from there are Discord's: those of the sandbox open at no address."""
+    """Whether messages read from this API address are Discord's. Messages of the sandbox have no address that opens."""
     host = urlsplit(api_base).hostname or ""
     return host == "discord.com" or host.endswith(".discord.com")

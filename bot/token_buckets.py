@@ -1,4 +1,4 @@
-"""How often a member, or an address, may do something: a token bucket each, in bounded memory and never on disk."""
+"""Limits how often a member or an address may do something: one token bucket each, in bounded memory, never on disk."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from collections.abc import Callable, Hashable
 
 from indexer.lru import LruCache
 
-# Members (or addresses) remembered at once; of more, whoever has taken nothing for longest is forgotten first.
+# Members (or addresses) remembered at once. Beyond that, the one that has taken nothing for the longest time is
+# forgotten first.
 REMEMBERED = 10_000
 
 
 class TokenBuckets:
-    """One bucket each: `burst` tokens at once, `per_minute` in the long run.
+    """One bucket for each: `burst` tokens at once, `per_minute` in the long run.
 
-    A bucket that is full again says nothing about anybody, and is forgotten.
+    A full bucket holds no information about anybody, and is forgotten.
     """
 
     def __init__(self, per_minute: float, burst: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -29,12 +30,12 @@ class TokenBuckets:
         return len(self._buckets)
 
     def take(self, who: Hashable, cost: float = 1.0) -> float:
-        """0.0 and `cost` tokens less, or the seconds until so many are there. `cost` is at most the burst."""
+        """Takes `cost` tokens (at most the burst) and returns 0.0; or returns the seconds until so many are there."""
         now = self._clock()
         cost = min(cost, self._burst)
-        left, then = self._buckets.get(who) or (self._burst, now)
-        left = min(self._burst, left + (now - then) * self._rate)
-        wait_s = max(cost - left, 0.0) / self._rate
-        left -= 0.0 if wait_s else cost
-        self._buckets.put(who, (left, now), lifetime_s=(self._burst - left) / self._rate)
+        tokens, updated_s = self._buckets.get(who) or (self._burst, now)
+        tokens = min(self._burst, tokens + (now - updated_s) * self._rate)
+        wait_s = max(cost - tokens, 0.0) / self._rate
+        tokens -= 0.0 if wait_s else cost
+        self._buckets.put(who, (tokens, now), lifetime_s=(self._burst - tokens) / self._rate)
         return wait_s

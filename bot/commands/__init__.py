@@ -1,9 +1,10 @@
-"""What members do with the bot: one file a command group.
+"""The slash commands that members use: one file for each command group.
 
 Each module offers `def register(tree: Tree, context: CommandContext) -> None`, which adds its commands to the tree;
-`bot/gateway/client.py` lists the modules. A command raises what went wrong (`TellPerson` for anything a person can put
-right); the tree's error handler answers through `answer_error`, and views and modals call it from their own `on_error`.
-May import permissions, replies, control, history, texts, config. Start with similar.py, then similar_reply.py.
+`bot/gateway/client.py` lists the modules. A command raises an error when something goes wrong (`TellPerson` for
+anything that a person can correct). The tree's error handler answers through `answer_error`; views and modals call it
+from their own `on_error`. May import permissions, replies, control, history, texts, config. Start with similar.py, then
+similar_reply.py.
 """
 
 from __future__ import annotations
@@ -30,13 +31,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Any client: a command needs the tree, and asks an interaction for the rest.
+# Any client type: a command needs only the tree, and gets everything else from the interaction.
 Tree = app_commands.CommandTree[Any]
 
-# Of a text that stands in a sentence; the longest of our own is the list of what has: knows.
+# The limit of a text that stands in a sentence. The longest of our own texts is the list of the values that `has:`
+# knows.
 VALUE_CHARACTERS = 100
 
-# Nobody is ever pinged by what the bot repeats; pass it with every message that it sends.
+# Text that the bot repeats never pings anybody. Pass this with every message that the bot sends.
 NO_MENTIONS = discord.AllowedMentions.none()
 
 # Among an interaction's `extras`: its reply says that the model is waking up, and what comes next takes its place.
@@ -44,8 +46,8 @@ WAKING = "waking"
 
 
 class Spawn(Protocol):
-    """Starts `work` as a task that lives until it ends or the bot stops. A Stop goes up; any other error is logged and
-    counted by `name`, which is a constant.
+    """Starts `work` as a task that lives until it ends or the bot stops. A Stop is raised to the parent; any other
+    error is logged and counted by `name`, which is a constant.
     """
 
     def __call__(self, work: Coroutine[Any, Any, None], name: str) -> None: ...
@@ -53,10 +55,10 @@ class Spawn(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CommandContext:
-    """What every command may use: the open indexer, what is configured, and a parent for what outlives an answer.
+    """What every command may use: the open indexer, the configuration, and a parent for tasks that outlive an answer.
 
-    `presses` are the buckets out of which each member presses buttons and menus, whichever they are. `following` are
-    the progress messages that are kept up to date.
+    `presses` are the token buckets for each member's presses of all buttons and menus. `following` are the progress
+    messages that are kept up to date.
     """
 
     service: Service
@@ -67,7 +69,9 @@ class CommandContext:
 
 
 def told(language: Language, sentence: Sentence) -> str:
-    """The words of a sentence in a message of ours: what members wrote in it is shown as text and nothing else."""
+    """The words of a sentence in a message of ours.
+    Words that members wrote in it are shown as text and nothing else.
+    """
     return translate_sentence(language, sentence, lambda value: escaped(value, VALUE_CHARACTERS))
 
 
@@ -95,9 +99,9 @@ def sentence_for(error: BaseException, error_id: str, language: Language = Langu
 
 
 async def answer_error(interaction: discord.Interaction[Any], error: BaseException) -> None:
-    """Tells the person who asked, for their eyes only, and logs what they cannot put right.
+    """Tells the person who asked, visible to them only, and logs errors that they cannot correct.
 
-    An id stands in the log only where it stands in the answer: whoever reads one finds the other.
+    An id is logged only if the answer shows it too: whoever reads one finds the other.
     """
     error_id = secrets.token_hex(3)
     cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error
@@ -114,5 +118,5 @@ async def answer_error(interaction: discord.Interaction[Any], error: BaseExcepti
             await interaction.followup.send(text, ephemeral=True, allowed_mentions=NO_MENTIONS)
         else:
             await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NO_MENTIONS)
-    except discord.HTTPException as gone:  # the interaction is over, or Discord is: the log has the error
-        logger.warning("an answer in %s, guild %s, could not be shown: %s", name, interaction.guild_id, gone)
+    except discord.HTTPException as failure:  # the interaction has expired, or Discord fails: the log has the error
+        logger.warning("an answer in %s, guild %s, could not be shown: %s", name, interaction.guild_id, failure)

@@ -27,24 +27,26 @@ from indexer.search.reposts import Compared
 if TYPE_CHECKING:
     from indexer.service import Service
 
-# Comparing the most pictures that are compared takes a few seconds, and each waits for those before.
+# Comparing the largest number of pictures takes a few seconds, and each comparison waits for the earlier ones.
 WAIT_S = 60.0
-# Members whose last comparison is kept for their page turns: each has one, up to 160 KB.
+# Number of members whose last comparison is kept for their page turns: one for each member, up to 160 KB.
 REMEMBERED = 200
 
 
 class Duplicates:
-    """What the command and its buttons share."""
+    """State that the command and its buttons share."""
 
     def __init__(self, context: CommandContext) -> None:
         self.context = context
         self.service: Service = context.service
         self.replies = OpenReplies("duplicates", context.presses)
-        # By member: for which reply and which filter, visible channels included, it was made.
+        # By member: the reply and the filter (with the visible channels) of the comparison.
         self._compared: LruCache[int, tuple[str, Filter, Compared]] = LruCache(REMEMBERED)
 
     async def show(self, interaction: discord.Interaction[Any], who: Asker, reply: DuplicatesReply) -> None:
-        """Edits the reply to its current page: compared once for each set of visible channels, looked up anew."""
+        """Edits the reply to its current page.
+        It is compared once for each set of visible channels, and looked up again each time.
+        """
         filter_ = reply.scope.filter(who.visible, who.leaving)
         token, compared_in, compared = self._compared.get(reply.owner_id) or ("", None, None)
         if compared is None or (token, compared_in) != (reply.token, filter_):
@@ -73,7 +75,7 @@ class Duplicates:
 
 @dataclass(slots=True)
 class DuplicatesReply:
-    """One answer that can still be turned."""
+    """One answer whose pages can still be turned."""
 
     owner_id: int
     scope: Scope

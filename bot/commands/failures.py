@@ -11,12 +11,14 @@ from bot.texts import Language, translate
 from indexer.errors import Rejected
 from indexer.reports.failures import Failure
 
-PAGE_FAILURES = 5  # of at most 350 characters each, below Discord's 2,000 a message
+PAGE_FAILURES = 5  # each has at most 350 characters, so a page stays below Discord's 2,000 for a message
 FILE_CHARACTERS = 20
 
 
 def failures_text(found: Sequence[Failure], total: int, page: int, language: Language) -> str:
-    """Page `page` (from 1): the place, the reason, and when it is tried again; the newest first."""
+    """Page `page` (from 1): for each picture its place, the reason, and the time of the next attempt;
+    the newest first.
+    """
     if not total:
         return translate(language, "failures-none")
     pages = -(-total // PAGE_FAILURES)
@@ -31,9 +33,9 @@ def failures_text(found: Sequence[Failure], total: int, page: int, language: Lan
 
 def _line(failure: Failure, language: Language) -> str:
     due = failure.next_attempt_ms
-    again = translate(language, "failures-never")
+    next_attempt = translate(language, "failures-never")
     if due is not None:
-        again = translate(language, "failures-again", time=f"<t:{due // 1000}:R>")
+        next_attempt = translate(language, "failures-again", time=f"<t:{due // 1000}:R>")
     return "- " + translate(
         language,
         "failures-line",
@@ -41,5 +43,5 @@ def _line(failure: Failure, language: Language) -> str:
         link=jump_link(failure.guild_id, failure.channel_id, failure.message_id),
         file=escaped(failure.file_name, FILE_CHARACTERS),
         reason=told(language, Rejected(failure.reason).sentence),
-        again=again,
+        again=next_attempt,
     )

@@ -1,6 +1,7 @@
-"""Presses on buttons that their message does not have: made by hand, since Discord's own apps send no such thing.
+"""Presses on buttons that their message does not have. Somebody made them by hand: Discord's own apps never send them.
 
-discord.py drops them without an answer. Here they get the sentence of an expired button, and leave no traceback.
+discord.py drops them without an answer. Here they are answered with the sentence for an expired button, without a
+traceback.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from indexer.errors import TellPerson
 
 
 async def answer_if_forged(interaction: discord.Interaction[Any]) -> None:
-    """Answers a press on what the message does not show; leaves every other interaction alone."""
+    """Answers a press on a button that the message does not have. Ignores every other interaction."""
     if interaction.type is not discord.InteractionType.component or interaction.message is None:
         return
     data: Any = interaction.data or {}

@@ -1,4 +1,4 @@
-"""/help: what one can ask, in one screen."""
+"""/help: what members can ask, on one screen."""
 
 from __future__ import annotations
 

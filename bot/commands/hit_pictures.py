@@ -1,4 +1,4 @@
-"""The pictures of some hits, fetched again for a contact sheet: nothing of them is kept on disk."""
+"""Fetches the pictures of some hits again for a contact sheet: none of them is kept on disk."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from indexer.ports import History, Priority
 if TYPE_CHECKING:
     from indexer.service import Service
 
-FETCH_S = 12.0  # seconds for all pictures together; those that are late are drawn as empty boxes
+FETCH_S = 12.0  # seconds for all pictures together; pictures that come later are drawn as empty boxes
 AT_ONCE = 6
 
 
@@ -37,16 +37,16 @@ async def sheet(
     hits = result.hits[:MAX_HITS]
     open_hits = [hit for hit in hits if not hit.place.flags & PlaceFlag.SPOILER]
     wanted = {hit.link: (hit.place.channel_id, hit.place.message_id) for hit in open_hits}
-    found = await fetch_pixels(service, history, who.user_id, wanted, FETCH_S)
+    pixels = await fetch_pixels(service, history, who.user_id, wanted, FETCH_S)
     cells = [
-        _cell(found.get(hit.link) if hit in open_hits else None, number, hit, asked, names, who.language)
+        _cell(pixels.get(hit.link) if hit in open_hits else None, number, hit, asked, names, who.language)
         for number, hit in enumerate(hits)
     ]
-    left = [Cell(picture, translate(who.language, "sheet-asked")) for picture in pictures]
+    question_cells = [Cell(picture, translate(who.language, "sheet-asked")) for picture in pictures]
     heading = plain(asked.words, 100)
     if not heading:
         heading = translate(who.language, "sheet-heading") if pictures else title(asked, who.language)
-    return await asyncio.to_thread(contact_sheet, left, cells, heading)
+    return await asyncio.to_thread(contact_sheet, question_cells, cells, heading)
 
 
 def _cell(
@@ -64,13 +64,13 @@ async def fetch_pixels(
     wanted: Mapping[str, tuple[ChannelId, MessageId]],
     within_s: float,
 ) -> dict[str, Pixels]:
-    """The pictures with these links that can be had within `within_s` seconds, for something that `member` asked for.
+    """The pictures with these links that could be fetched within `within_s` seconds, on behalf of `member`.
 
-    Several are downloaded at once. They are opened one at a time, in the member's turn.
+    Several are downloaded at the same time. They are opened one after another, in the member's turn.
     """
     found: dict[str, Pixels] = {}
     downloads = asyncio.Semaphore(AT_ONCE)
-    opening = asyncio.Lock()  # so that these pictures take one place of those that a member has in the line of turns
+    opening = asyncio.Lock()  # so that these pictures together take one of the member's places in the queue of turns
 
     async def get(link: str, channel_id: ChannelId, message_id: MessageId) -> None:
         async with downloads:
@@ -89,7 +89,7 @@ async def fetch_pixels(
 async def _download(
     service: Service, history: History, channel_id: ChannelId, message_id: MessageId, link: str
 ) -> bytes:
-    """A picture's file, through its message: only a message asked for anew has links that work.
+    """A picture's file, through its message: links work only if the message was requested again.
 
     Raises AfterimageError.
     """

@@ -1,11 +1,11 @@
-"""Replies whose buttons still work: who asked, what was asked, for fifteen minutes, in bounded memory.
+"""Replies whose buttons still work: who asked and what was asked, for fifteen minutes, in bounded memory.
 
-A button's name carries the token of its reply, nothing else: what it may show is worked out anew at each press. After a
-restart, or once a reply was forgotten, its buttons say so.
+A button's name contains the token of its reply and nothing else. What the reply may show is computed again at each
+press. After a restart, or once a reply was forgotten, its buttons answer that they have expired.
 
-Memory is bounded for each member and for all: a member's newest replies push out the same member's oldest, and where
-all members together keep too many, whoever keeps most loses the oldest. So nobody's questions close another's buttons,
-unless all keep equally few.
+Memory is bounded for each member and for all members together. A member's new replies remove the same member's oldest
+replies. If all members together keep too many, the member who keeps most loses the oldest one. So one member's
+questions do not close another member's buttons, unless all members keep equally few.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ from bot.token_buckets import TokenBuckets
 from indexer.errors import TellPerson
 from indexer.lru import LruCache
 
-# An interaction's token, and with it an ephemeral reply, lives this long.
+# An interaction's token lives this long, and so does an ephemeral reply.
 LIFETIME_S = 15 * 60.0
-# One member's at most, and all members' together: each holds up to 300 KB (three pictures for a contact sheet).
+# The most replies of one member, and of all members: each holds up to 300 KB (three pictures for a contact sheet).
 REMEMBERED_A_MEMBER = 20
 REMEMBERED = 500
-# A page is turned more often than a question is asked: so many pages where one command is allowed. Whatever asks a new
-# question, draws or posts costs as much as a command.
+# Members turn pages more often than they ask questions: so many page turns cost as much as one command. A press that
+# asks a new question, draws or posts costs as much as a command.
 PAGES_A_COMMAND = 4
 _PAGES = {"page"}
 
 
 def press_buckets(limits: LimitSettings, clock: Callable[[], float] = time.monotonic) -> TokenBuckets:
-    """For all buttons and menus of the bot together: a member's presses come out of one bucket, whatever is pressed."""
+    """The token buckets for all buttons and menus of the bot: all presses of a member take from one bucket."""
     return TokenBuckets(limits.per_minute * PAGES_A_COMMAND, limits.burst * PAGES_A_COMMAND, clock)
 
 
 def page_number(action: str) -> int:
-    """The page that a button named `page-3` leads to. Raises TellPerson for a name that no reply gives its buttons."""
+    """The page that a button named `page-3` opens. Raises TellPerson for a name that no reply gives its buttons."""
     match = re.fullmatch(r"page-(-?\d{1,4})", action)
     if match is None:
         raise TellPerson("error-too-old")
@@ -56,7 +56,7 @@ class OpenReply(Protocol):
     def owner_id(self) -> int: ...
 
     async def press(self, interaction: discord.Interaction[Any], action: str, values: Sequence[str]) -> None:
-        """`action` is the end of the button's name, `values` what was chosen in a menu. Must answer the interaction."""
+        """`action` is the end of the button's name, `values` the choices in a menu. Must answer the interaction."""
         ...
 
 
@@ -72,7 +72,9 @@ class OpenReplies:
         return len(self._open)
 
     def remember(self, reply: OpenReply) -> str:
-        """The token for the reply's buttons. Where there are too many, an older reply is forgotten: see above."""
+        """Stores the reply and returns the token for its buttons.
+        If there are too many replies, an older one is forgotten: see above.
+        """
         token = f"{self._kind}-{secrets.token_urlsafe(9)}"
         self._open.put(token, reply)
         tokens = [(kept.owner_id, name) for name, kept in self._open.items()]  # oldest first
@@ -80,17 +82,18 @@ class OpenReplies:
         if kept_by[reply.owner_id] > REMEMBERED_A_MEMBER:
             self._open.pop(next(name for owner_id, name in tokens if owner_id == reply.owner_id))
         elif len(tokens) > REMEMBERED:
-            most = max(kept_by.values())
-            self._open.pop(next(name for owner_id, name in tokens if kept_by[owner_id] == most))
+            largest_count = max(kept_by.values())
+            self._open.pop(next(name for owner_id, name in tokens if kept_by[owner_id] == largest_count))
         return token
 
     def find(self, token: str) -> OpenReply | None:
         return self._open.peek(token)
 
     async def pressed(self, interaction: discord.Interaction[Any], token: str, action: str) -> None:
-        """Leads a press to its reply; whatever goes wrong is told to who pressed, in one sentence."""
+        """Passes a press to its reply. Any error is told to the member who pressed, in one sentence."""
         try:
-            # Before anything else: a press on a button that is another's, too old or made up costs as much.
+            # Before anything else: a press on another member's button, an expired button or an invented one costs as
+            # much.
             cost = 1 if action.partition("-")[0] in _PAGES else PAGES_A_COMMAND
             if wait := self._presses.take(interaction.user.id, cost):
                 raise TellPerson("error-rate", seconds=max(1, round(wait)))
@@ -105,7 +108,7 @@ class OpenReplies:
             await answer_error(interaction, error)
 
     def listen(self, tree: Tree) -> None:
-        """Has the tree's client send every press on a button of this kind here."""
+        """Makes the tree's client pass every press on a button of this kind to this object."""
         replies = self
 
         class Pressed(

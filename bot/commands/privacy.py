@@ -1,4 +1,6 @@
-"""/privacy: what is kept, and buttons that work after a restart too: forget me, export, let me be found again."""
+"""/privacy: says what is stored, with buttons that work after a restart too:
+forget me, export, let me be found again.
+"""
 
 from __future__ import annotations
 
@@ -25,17 +27,18 @@ from indexer.service import Service
 
 Interaction = discord.Interaction[Any]
 
-# Discord's own default, where an interaction does not say what may be sent back.
+# Discord's own default, used where an interaction does not say how large a file may be sent back.
 ATTACHMENT_BYTES = 10 * 1024 * 1024
 
-# An export reads every message of a member, in all servers. Kept in memory only: after a restart the hour begins anew.
+# An export reads every message of a member, in all servers. The time of the last one is kept in memory only: after a
+# restart the hour begins again.
 EXPORTS_A_MINUTE = 1 / 60
 
 _DANGER = {"sure-here", "sure-everywhere", "forget-here", "forget-everywhere"}
 
 
 def buttons(language: Language, *actions: str) -> discord.ui.View:
-    """Buttons that say what they do in their id and in nothing else: any process of this bot can answer them."""
+    """Buttons that state their action in their id and store nothing else: any process of this bot can answer them."""
     view = discord.ui.View(timeout=None)
     for action in actions:
         label = {"forget-here": "yes", "forget-everywhere": "yes"}.get(action, action).replace("sure-", "forget-")
@@ -47,7 +50,7 @@ def buttons(language: Language, *actions: str) -> discord.ui.View:
 
 
 class Privacy:
-    """What the command and its buttons share. Everything is about who asks, never about anybody else."""
+    """State that the command and its buttons share. Everything concerns only the member who asks."""
 
     def __init__(self, context: CommandContext) -> None:
         self._service: Service = context.service
@@ -90,10 +93,10 @@ class Privacy:
             case "forget-here" | "forget-everywhere":
                 await interaction.response.defer()
                 where = guild_id if action == "forget-here" else EVERYWHERE
-                gone = await self._service.forget_user(user_id, where, by=user_id)
+                deleted_count = await self._service.forget_user(user_id, where, by=user_id)
                 text = translate(language, "privacy-noted")
-                if gone is not None:
-                    text = translate(language, "privacy-forgotten", messages=gone)
+                if deleted_count is not None:
+                    text = translate(language, "privacy-forgotten", messages=deleted_count)
                 await interaction.edit_original_response(content=text, view=None)
             case "return":
                 await interaction.response.defer()
@@ -147,7 +150,9 @@ def _exported(message: HeldMessage) -> dict[str, Any]:
 
 
 def _pack(held: dict[str, Any], limit: int, language: Language) -> tuple[str, bytes | None]:
-    """The file's name and bytes: plain where it fits, compressed where that fits, else its size and None. Blocks."""
+    """The file's name and bytes: uncompressed if that fits, else compressed if that fits, else its size and None.
+    Blocks.
+    """
     data = json.dumps(held, ensure_ascii=False, indent=1).encode()
     if len(data) <= limit:
         return "afterimage-export.json", data

@@ -1,8 +1,8 @@
 """The progress message of a job: its text (pure), and the task that keeps it up to date.
 
-The message is an ordinary one that everybody in the channel sees: an answer for one person's eyes can be edited for 15
-minutes only and is lost at a restart, and members may know that their server's history is being read. It holds counts
-and no names.
+It is an ordinary message that everybody in the channel sees. An answer for one person can be edited for 15 minutes only
+and is lost at a restart; and members may know that their server's history is being read. It contains counts and no
+names.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from indexer.progress import Progress
 
 logger = logging.getLogger(__name__)
 
-# Discord allows about 5 edits in 5 s a channel; one in 2 s is as often as anybody reads it.
+# Discord allows about 5 edits in 5 s for a channel. Nobody reads the message more often than once in 2 s.
 EDIT_S = 2.0
 BAR_CELLS = 20
 
@@ -43,9 +43,9 @@ def bar(fraction: float, cells: int = BAR_CELLS) -> str:
 
 
 def progress_text(job: Job, progress: Progress | None, language: Language, indexed: int | None = None) -> str:
-    """The whole message: what is indexed, a bar, counts, pace and what is left; at the end what came of it.
+    """The whole message: what is indexed, a bar, counts, pace and what remains; at the end the result.
 
-    `indexed`: how many pictures of the server can be found now, this job's among them.
+    `indexed`: how many pictures of the server can be found now, including this job's.
     """
     running = job.state is JobState.RUNNING
     reason = "" if job.reason is None else told(language, job.reason)
@@ -62,7 +62,7 @@ def progress_text(job: Job, progress: Progress | None, language: Language, index
 
 
 def _counts(progress: Progress, language: Language, indexed: int | None, *, running: bool) -> Iterator[str]:
-    """The bar while it runs, what was counted, the pace, and what is left or how long it took."""
+    """The bar while the job runs, the counts, the pace, and what remains or how long the job took."""
 
     if running:
         yield f"`{bar(progress.fraction)}` {int(progress.fraction * 100)} %"
@@ -90,20 +90,21 @@ def _counts(progress: Progress, language: Language, indexed: int | None, *, runn
     elapsed = max((end_ms - progress.started_ms) / 1000, 0.001)
     pace = translate(language, "progress-pace", pace=decimal(progress.places_done / elapsed, 1, language))
     if running:
-        left = progress.seconds_left
-        if left is None:
+        seconds_left = progress.seconds_left
+        if seconds_left is None:
             yield f"{pace} · {translate(language, 'progress-estimating')}"
         else:
-            yield f"{pace} · {translate(language, 'progress-left', time=duration(left))}"
+            yield f"{pace} · {translate(language, 'progress-left', time=duration(seconds_left))}"
     elif progress.ended_ms is not None:
-        took = translate(language, "progress-took", time=duration(elapsed))
-        yield f"{pace} · {took}" if progress.places_done else took
+        time_taken = translate(language, "progress-took", time=duration(elapsed))
+        yield f"{pace} · {time_taken}" if progress.places_done else time_taken
 
 
 class ProgressMessage:
-    """Where a job's progress is shown. While the command's token lives (15 minutes) the answer is edited through it,
-    which needs no permission; after that, or after a restart, as an ordinary message; where that one cannot be edited
-    (deleted, or the channel is closed to the bot) a new one is sent, and where that cannot be, /reindex status is left.
+    """The message that shows a job's progress. While the command's token lives (15 minutes) the answer is edited
+    through the token, which needs no permission. After that, or after a restart, it is edited as an ordinary message.
+    If that message cannot be edited (it was deleted, or the channel is closed to the bot), a new one is sent. If that
+    fails too, only /reindex status remains.
     """
 
     def __init__(
@@ -121,13 +122,13 @@ class ProgressMessage:
         self._message_id = job.message_id
 
     async def answer(self, text: str) -> None:
-        """The command's first answer; its message is remembered for after a restart."""
+        """Sends the command's first answer; its message is remembered for the time after a restart."""
         assert self._interaction is not None, "only a command is answered"
         answer = await self._interaction.response.send_message(text, allowed_mentions=NO_MENTIONS)
         await self._stands_at(self._interaction.channel_id, answer.message_id)
 
     async def show(self, text: str) -> bool:
-        """False where it cannot be shown any more. A fault that passes is left for the next time."""
+        """Shows the text. False if it can never be shown again. A temporary fault is left for the next call."""
         try:
             return await self._edit_answer(text) or await self._edit(text) or await self._send(text)
         except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
@@ -135,7 +136,7 @@ class ProgressMessage:
             return True
 
     async def retire(self, text: str) -> None:
-        """The message's last words; where it cannot be edited any more, it stays as it is."""
+        """Writes the message's last text. If the message can no longer be edited, it stays as it is."""
         with suppress(discord.DiscordException, aiohttp.ClientError, OSError):
             await self._edit_answer(text) or await self._edit(text)
 
@@ -182,13 +183,15 @@ class ProgressMessage:
 
 
 class Following:
-    """The progress messages that are kept up to date: one a server. A newer one takes the place of the one before."""
+    """The progress messages that are kept up to date: one for each server.
+    A newer message replaces the previous one.
+    """
 
     def __init__(self) -> None:
         self._newest: dict[GuildId, asyncio.Event] = {}
 
     def begin(self, guild_id: GuildId) -> asyncio.Event:
-        """Retires the server's message; returns what is set when the new one has to retire in its turn."""
+        """Retires the server's previous message. Returns the event that is set when the new message has to retire."""
         if guild_id in self._newest:
             self._newest[guild_id].set()
         self._newest[guild_id] = asyncio.Event()
@@ -198,13 +201,13 @@ class Following:
 async def follow(
     jobs: Jobs, job_id: JobId, message: ProgressMessage, language: Language, retired: asyncio.Event, shown: str = ""
 ) -> None:
-    """Keeps the message up to date, at most one edit in EDIT_S, until the job has ended or rests, or a newer message
-    tells of the server's jobs.
+    """Keeps the message up to date, with at most one edit in EDIT_S, until the job has ended or pauses,
+    or until a newer message reports the server's jobs.
     """
     while not retired.is_set():
         job = await jobs.get(job_id)
         if job is None:
-            return  # it went with its server
+            return  # the job was deleted with its server
         running = job.state is JobState.RUNNING
         text = progress_text(
             job, jobs.progress_of(job), language, None if running else await jobs.indexed(job.guild_id)

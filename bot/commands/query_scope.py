@@ -1,4 +1,4 @@
-"""What every question shares: who asks, what they may see at this moment, and the pictures they bring."""
+"""What every question shares: who asks, what they may see at this moment, and the pictures that they upload."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from indexer.query.grammar import Reference, Wish
 if TYPE_CHECKING:
     from indexer.service import Service
 
-# A reply that comes later than this is worth nothing to who waits; the interaction itself would live 15 minutes.
+# A reply that comes later than this is useless to the member who waits. The interaction itself would live 15 minutes.
 ANSWER_S = 30.0
 
 SearchableChannel = app_commands.AppCommandChannel | app_commands.AppCommandThread
@@ -43,8 +43,8 @@ SearchableChannel = app_commands.AppCommandChannel | app_commands.AppCommandThre
 class Asker:
     """The member who asks and what they may see now. `stored` are the channels the index knows, visible or not.
 
-    `manages`: they hold Manage Server, and may know how the whole of it is doing. `leaving` are members who want to be
-    forgotten and of whom not everything is deleted yet.
+    `manages`: they hold Manage Server, and may know the state of the whole server's index. `leaving` are members who
+    want to be forgotten and whose data is not completely deleted yet.
     """
 
     guild: discord.Guild
@@ -67,9 +67,10 @@ class Asker:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """A member's filters, apart from what they may see: kept with an open reply, met with their rights at each press.
+    """A member's filters, without what they may see. It is kept with an open reply, and combined with their rights at
+    each press.
 
-    `channels` are the chosen channels with their threads (None: all), `not_channels` those taken out.
+    `channels` are the chosen channels with their threads (None: all), `not_channels` the excluded ones.
     """
 
     channels: frozenset[ChannelId] | None = None
@@ -82,7 +83,9 @@ class Scope:
     not_message: MessageId | None = None
 
     def filter(self, visible: frozenset[ChannelId], leaving: frozenset[UserId]) -> Filter:
-        """The filter for someone who may see `visible`: never a channel more, and nothing by authors of `leaving`."""
+        """The filter for a member who may see `visible`:
+        never more channels than these, and nothing by authors in `leaving`.
+        """
         chosen = visible if self.channels is None else visible & self.channels
         return Filter(
             channels=chosen - self.not_channels,
@@ -97,7 +100,7 @@ class Scope:
 
 
 def manages(interaction: discord.Interaction[Any]) -> bool:
-    """Whether whoever asks holds Manage Server at this moment."""
+    """Whether the member who asks holds Manage Server at this moment."""
     return interaction.permissions.manage_guild or interaction.permissions.administrator
 
 
@@ -121,9 +124,9 @@ def with_threads(channel_ids: Iterable[int], stored: Iterable[Channel]) -> froze
 
 
 def named_channels(references: Iterable[Reference], who: Asker) -> frozenset[ChannelId]:
-    """The channels, with their threads, that these names mean among those `who` may see.
+    """The channels, with their threads, that these names mean, from those that `who` may see.
 
-    Raises TellPerson for a name that means none of them; whether it exists elsewhere is not said.
+    Raises TellPerson for a name that means none of them. The error does not say whether the channel exists elsewhere.
     """
     found: set[ChannelId] = set()
     for reference in references:
@@ -144,7 +147,9 @@ def _named(reference: Reference, stored: Iterable[Channel]) -> frozenset[Channel
 
 
 def _no_pictures(named: Reference, chosen: frozenset[ChannelId], who: Asker) -> TellPerson:
-    """What to tell who chose these channels and may see none of them here: the way out, where age alone hides them."""
+    """The message for a member who chose these channels and may see none of them here.
+    If only age hides them, it says what to do.
+    """
     hidden = visible_channels.hidden_for_age(who.guild, who.member, who.asking_channel, who.stored)
     about = "age-restricted" if chosen & hidden else "channel"
     if named.id is not None:
@@ -153,7 +158,7 @@ def _no_pictures(named: Reference, chosen: frozenset[ChannelId], who: Asker) -> 
 
 
 async def named_authors(service: Service, references: Sequence[Reference], who: Asker) -> frozenset[UserId]:
-    """The members that these names mean among the authors of what `who` may see; `me` is whoever asks.
+    """The members that these names mean, from the authors whose messages `who` may see; `me` is the member who asks.
 
     Raises TellPerson for a name that means none of them.
     """
@@ -180,7 +185,9 @@ async def scope_of(
     after: str | None,
     before: str | None,
 ) -> Scope:
-    """The options of a command and the filters of its text, together. Raises TellPerson where they cannot be met."""
+    """Combines the options of a command with the filters in its text.
+    Raises TellPerson where they cannot be fulfilled.
+    """
     asked_ms = now_ms()
     chosen = named_channels(wish.channels, who) if wish.channels else None
     if channel is not None:
@@ -205,7 +212,7 @@ async def scope_of(
 
 
 async def decode_upload(service: Service, who: Asker, attachment: discord.Attachment) -> DecodedPicture:
-    """The uploaded file as a picture.
+    """Opens the uploaded file as a picture.
 
     Raises Rejected with the sentence for the member, RetryLater, LinkExpired, ReadersBusy.
     """
@@ -213,14 +220,14 @@ async def decode_upload(service: Service, who: Asker, attachment: discord.Attach
 
 
 async def decode_reference(service: Service, who: Asker, picture: PictureRef) -> DecodedPicture:
-    """The same for a picture that a message shows."""
+    """As `decode_upload`, for a picture that a message shows."""
     return await _decode(service, who, picture.url, picture.proxy_url, picture.width, picture.height)
 
 
 async def _decode(
     service: Service, who: Asker, url: str, proxy_url: str | None, width: int | None, height: int | None
 ) -> DecodedPicture:
-    """Downloads and opens one picture of the member at a time, in ANSWER_S in all."""
+    """Downloads and opens the picture, one at a time for each member, within ANSWER_S in total."""
     downloading = False
     try:
         async with asyncio.timeout(ANSWER_S), service.decoder.turn_of(who.user_id) as turn:
@@ -231,5 +238,5 @@ async def _decode(
             downloading = False
             return await turn.decode(data)
     except TimeoutError:
-        late = f"the picture of a question was not there within {ANSWER_S:g} s"
-        raise (RetryLater if downloading else ReadersBusy)(late) from None
+        message = f"the picture of a question was not there within {ANSWER_S:g} s"
+        raise (RetryLater if downloading else ReadersBusy)(message) from None

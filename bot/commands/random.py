@@ -1,4 +1,4 @@
-"""/random: any picture of this server's history, each with the same chance."""
+"""/random: a random picture of this server's history; every picture has the same chance."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Random:
-    """What the command and its buttons share. `answers` shows what is like the picture."""
+    """State that the command and its buttons share. `answers` searches for pictures like the one shown."""
 
     def __init__(self, context: CommandContext, answers: Answers) -> None:
         self.context = context
@@ -47,7 +47,7 @@ class Random:
 
 @dataclass(slots=True)
 class RandomReply:
-    """One answer that can be asked for another."""
+    """One answer with a button for another picture."""
 
     owner_id: int
     scope: Scope

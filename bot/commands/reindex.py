@@ -1,4 +1,4 @@
-"""/reindex: whoever manages the server says that its history may be read, and sees how far it is."""
+"""/reindex: a manager of the server allows its history to be read, and sees the progress."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ from indexer.model import ChannelId, Guild, GuildId, UserId
 
 Interaction = discord.Interaction[Any]
 
-# What Discord resolved, in the cache or not: a channel that the bot cannot see is in none.
+# What Discord resolved, whether the cache has it or not: a channel that the bot cannot see is in no cache.
 ChannelOption = app_commands.AppCommandChannel | app_commands.AppCommandThread
 
 
 def who_may(interaction: Interaction) -> tuple[GuildId, UserId, Language]:
-    """The server, who asks, and their language. Raises TellPerson outside a server, and for whoever may not manage it:
-    the permission that Discord checks in its menu can be given away there, so it is checked again here.
+    """The server, the member who asks, and their language. Raises TellPerson outside a server, and for a member who may
+    not manage it. Somebody can grant the permission that Discord checks in its menu to others, so the bot checks it
+    again here.
     """
     language = Language.of(interaction.locale)
     if interaction.guild_id is None:
@@ -37,11 +38,11 @@ def who_may(interaction: Interaction) -> tuple[GuildId, UserId, Language]:
 
 
 def _readable(interaction: Interaction, channel: ChannelOption) -> ChannelId:
-    """Raises TellPerson for a channel whose history the bot may not read, or that holds none (a category)."""
+    """Raises TellPerson for a channel whose history the bot may not read, or that has none (a category)."""
     guild = interaction.guild
-    here = guild.get_channel_or_thread(channel.id) if guild is not None else None
-    holder = here.parent if isinstance(here, discord.Thread) else here
-    if here is None and isinstance(channel, app_commands.AppCommandThread) and guild is not None:
+    cached = guild.get_channel_or_thread(channel.id) if guild is not None else None
+    holder = cached.parent if isinstance(cached, discord.Thread) else cached
+    if cached is None and isinstance(channel, app_commands.AppCommandThread) and guild is not None:
         holder = guild.get_channel(channel.parent_id)  # an archived thread is in no cache
     if guild is None or holder is None or not can_read(holder, guild.me):
         raise TellPerson("error-channel-closed", channel=str(channel.id))
@@ -78,7 +79,7 @@ class Reindex(app_commands.Group):
             scope = Scope(ScopeKind.CHANNEL, _readable(interaction, channel))
         elif failed:
             scope = Scope(ScopeKind.FAILED)
-        if interaction.guild is not None:  # so early after the start that the server is not stored yet
+        if interaction.guild is not None:  # the bot has just started, and the server is not stored yet
             await self._context.service.live.on_guild_join(Guild(guild_id, interaction.guild.name))
         job = await self.jobs.start(guild_id, scope, by=by)
         await self._show(interaction, job)
@@ -128,7 +129,7 @@ class Reindex(app_commands.Group):
         await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NO_MENTIONS)
 
     async def _show(self, interaction: Interaction, job: Job) -> None:
-        """The progress message, for everyone in the channel: in the server's language."""
+        """Sends the progress message, for everyone in the channel, in the server's language."""
         language = Language.of(interaction.guild_locale)
         message = ProgressMessage(interaction.client, self.jobs, job, interaction)
         retired = self._context.following.begin(job.guild_id)
@@ -138,7 +139,7 @@ class Reindex(app_commands.Group):
 
 
 def go_on_showing(context: CommandContext, client: discord.Client, job: Job) -> None:
-    """After a restart: the progress message of a job that goes on, where it stood."""
+    """After a restart: continues the progress message of a job that continues."""
     guild = client.get_guild(job.guild_id)
     if job.channel_id is not None and guild is not None:
         jobs, language = context.service.jobs, Language.of(guild.preferred_locale)

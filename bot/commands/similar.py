@@ -1,4 +1,4 @@
-"""/similar and the message command Find similar: a picture, words, or both → the nearest messages."""
+"""/similar and the message command Find similar: pictures, words, or both → the nearest messages."""
 
 from __future__ import annotations
 
@@ -87,7 +87,9 @@ def register(tree: Tree, context: CommandContext) -> None:
 
 
 def _payload(interaction: discord.Interaction[Any], message: discord.Message) -> Mapping[str, Any]:
-    """The target message as Discord sent it: our own parser knows more places of pictures than discord.py's objects."""
+    """The target message as Discord sent it:
+    our own parser finds pictures in more places than discord.py's objects do.
+    """
     data: Mapping[str, Any] = interaction.data or {}
     payload: Mapping[str, Any] = data["resolved"]["messages"][str(message.id)]
     return payload

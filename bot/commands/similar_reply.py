@@ -1,4 +1,6 @@
-"""Answers to /similar and what their buttons do. Whatever is shown is searched anew, with the rights of that moment."""
+"""Answers to /similar and the actions of their buttons.
+Every page is searched again, with the member's rights at that moment.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,7 @@ from indexer.supervisor import both
 if TYPE_CHECKING:
     from indexer.service import Service
 
-# Before a page is shown, its messages are looked up in Discord, all at once, for no longer than this together.
+# Before a page is shown, its messages are looked up in Discord, all at the same time, within so many seconds in total.
 VERIFY_S = 1.0
 COVERAGE_S = 60.0
 # A wait that is over within a second needs no words. An interaction lives for 15 minutes; a model that takes longer
@@ -45,7 +47,8 @@ REMEMBERED = 4_096
 
 @dataclass(slots=True)
 class SimilarReply:
-    """One answer that can still be turned, followed and shared. `shared`: the channel sees it, not its owner alone.
+    """One answer that can still be turned, searched from and shared. `shared`: the whole channel sees it, not only its
+    owner.
 
     `listed` are the pictures of all its hits as they were last shown.
     """
@@ -87,13 +90,13 @@ class SimilarReply:
                 raise TellPerson("error-too-old")
 
     def _listed(self, number: str) -> PictureId | None:
-        """The hit of that number, as the reply was shown last; None for a number that it does not show."""
+        """The hit with that number, as the reply was last shown; None for a number that it does not show."""
         at = int(number) - 1 if number.isdecimal() else -1
         return self.listed[at] if 0 <= at < len(self.listed) else None
 
 
 class Answers:
-    """What the commands and their buttons share."""
+    """State that the commands and their buttons share."""
 
     def __init__(self, context: CommandContext, kind: str = "similar") -> None:
         self.context = context
@@ -114,7 +117,7 @@ class Answers:
         share: bool = False,
         origin: Literal["given", "message"] = "given",
     ) -> None:
-        """Searches and replies to an interaction that is deferred for the asker's eyes only."""
+        """Searches, and replies to an interaction that was deferred for the asker's eyes only."""
         count = min(wish.count or self.settings.default_count, self.settings.max_count)
         if not (pictures or wish.words.strip()):
             if wish.without:
@@ -165,9 +168,9 @@ class Answers:
             preparing.cancel()
 
     async def share(self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply) -> None:
-        """Posts the reply's first page in the channel, as far as everybody who can read the channel may see it.
+        """Posts the reply's first page in the channel, limited to what everybody who can read the channel may see.
 
-        Raises TellPerson where the asker may not post such a message there, or the bot.
+        Raises TellPerson where the asker, or the bot, may not post such a message there.
         """
         _check_posting(interaction, who)
         public = replace_reply(reply, shared=True, index=0)
@@ -193,7 +196,7 @@ class Answers:
         count: int | None = None,
         explain: bool = False,
     ) -> None:
-        """Answers with pictures like one of the index, which must be one that `who` may see."""
+        """Answers with pictures like one picture of the index. `who` must be allowed to see that picture."""
         count = count or self.settings.default_count
         query = Query(who.guild_id, scope.filter(who.visible, who.leaving), like=(picture_id,), count=count)
         query = replace(query, visible=who.visible, asker=who.user_id)
@@ -203,7 +206,7 @@ class Answers:
         await self.show(interaction, who, reply)
 
     async def contact_sheet(self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply) -> None:
-        """Sends the reply's hits as one picture, for the asker's eyes only."""
+        """Sends the reply's hits as one picture, visible to the asker only."""
         result = await self._verified_search(interaction, who, reply, everything=True)
         if not result.hits:
             raise TellPerson("error-no-hit")
@@ -213,7 +216,9 @@ class Answers:
         await interaction.edit_original_response(attachments=[file], allowed_mentions=NO_MENTIONS)
 
     async def search(self, query: Query, language: Language) -> SearchResult:
-        """The answer of the index; where nothing of what is asked about is in it yet, of the newest messages."""
+        """The answer of the index.
+        If the index holds nothing of what is asked about yet, the answer of the newest messages.
+        """
         try:
             async with asyncio.timeout(ANSWER_S):
                 result = await self.service.searcher.search(query)
@@ -252,7 +257,8 @@ class Answers:
         self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply
     ) -> tuple[SearchResult, int]:
         channels = reply.scope.filter(self._visible(interaction, who, reply), who.leaving).channels
-        # For each member apart: that another one asked a moment ago would be seen by an older number.
+        # Cached for each member separately: otherwise an older number would reveal that another member asked a moment
+        # ago.
         key = (who.guild_id, who.user_id, channels)
         searching = self._verified_search(interaction, who, reply)
         known = self._coverage.get(key)
@@ -270,10 +276,10 @@ class Answers:
     async def _verified_search(
         self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply, *, everything: bool = False
     ) -> SearchResult:
-        """The result without hits that are gone from Discord: those are purged, and others take their place.
+        """The result without hits that were deleted in Discord: they are purged, and other hits take their place.
 
-        Looks up what is about to be shown (the current page, or `everything` that a contact sheet has room for), for at
-        most VERIFY_S seconds; what could not be looked up in that time is shown.
+        Looks up what is about to be shown (the current page, or with `everything` as many hits as a contact sheet
+        shows), for at most VERIFY_S seconds. A hit that could not be looked up in that time is shown.
         """
         visible = self._visible(interaction, who, reply)
         query = reply.query.within(reply.scope.filter(visible, who.leaving), visible)
@@ -285,10 +291,10 @@ class Answers:
             result = replace(result, hits=hits)
             first = 0 if everything else min(reply.index, page_count(result) - 1) * PAGE_HITS
             shown = hits[first : MAX_HITS if everything else first + PAGE_HITS]
-            left = deadline - time.monotonic()
-            if left <= 0:
+            remaining_s = deadline - time.monotonic()
+            if remaining_s <= 0:
                 return result
-            verified = await self.service.hit_verifier.verify(shown, left)
+            verified = await self.service.hit_verifier.verify(shown, remaining_s)
             closed |= verified.closed
             if not verified.gone and not verified.closed:
                 return result
@@ -303,5 +309,5 @@ def _check_posting(interaction: discord.Interaction[Any], who: Asker) -> None:
 
 
 def replace_reply(reply: SimilarReply, *, shared: bool, index: int) -> SimilarReply:
-    """A reply of its own to the same question."""
+    """A new reply to the same question, with its own token."""
     return replace(reply, shared=shared, index=index, token="")

@@ -27,9 +27,9 @@ def day(message_id: MessageId) -> str:
 def stats_text(
     seen: Overview, percent: int, language: Language, whole: Counts | None = None, progress: Progress | None = None
 ) -> str:
-    """The answer. `percent` of what the member may see is indexed, as below a search.
+    """The answer. `percent` says how much of what the member may see is indexed, as the footer of a search does.
 
-    `whole` and `progress` are the whole server's, for those who manage it: they tell of hidden channels.
+    `whole` and `progress` concern the whole server. They are for its managers only, since they include hidden channels.
     """
     if seen.oldest is None or seen.newest is None:
         lines = [translate(language, "stats-nothing")]
@@ -48,8 +48,8 @@ def stats_text(
     if whole is not None and whole.segment_bytes:
         lines.append("- " + translate(language, "stats-disk", size=size_text(whole.segment_bytes, language)))
     if whole is not None and whole.failures:
-        most = sorted(whole.failures.items(), key=lambda item: -item[1])
-        for reason, count in most:
+        failures = sorted(whole.failures.items(), key=lambda item: -item[1])
+        for reason, count in failures:
             words = told(language, Reason(reason).sentence)
             lines.append("- " + translate(language, "stats-failures", count=count, reason=words))
     return "\n".join(lines)
@@ -63,14 +63,14 @@ def register(tree: Tree, context: CommandContext) -> None:
     async def stats(interaction: discord.Interaction[Any]) -> None:
         await interaction.response.defer(ephemeral=True)
         who = await asker(interaction, service)
-        seen = await service.reports.overview(who.guild_id, who.visible)
+        overview = await service.reports.overview(who.guild_id, who.visible)
         percent = await service.reports.coverage(who.guild_id, who.visible)
         whole = progress = None
         if who.manages:
             status = await service.status()
             whole = next((guild.counts for guild in status.guilds if guild.id == who.guild_id), None)
             progress = service.jobs.progress(who.guild_id)
-        text = stats_text(seen, percent, who.language, whole, progress)
+        text = stats_text(overview, percent, who.language, whole, progress)
         await interaction.edit_original_response(content=text, allowed_mentions=NO_MENTIONS)
 
     tree.add_command(stats)

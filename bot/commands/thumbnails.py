@@ -1,8 +1,9 @@
-"""Gives a reply's pictures addresses that Discord shows: `discord.thumbnails` says which kind.
+"""Gives a reply's pictures addresses that Discord shows. `discord.thumbnails` selects the kind:
 
-links: the bare CDN link. Discord documents that it signs such links in API fields, but names no component.
-signed: the link as the picture's message carries it now; those messages are asked for before they are shown anyway.
-uploaded: a small copy, attached to the reply. What cannot be had in time keeps the link of the kind before it.
+- links: the bare CDN link. Discord documents that it signs such links in API fields, but does not name components.
+- signed: the link that the picture's message contains now; those messages are requested before they are shown anyway.
+- uploaded: a small copy, attached to the reply. If a link or copy cannot be made in time, the picture keeps the kind of
+  link above it in this list.
 """
 
 from __future__ import annotations
@@ -23,14 +24,15 @@ from indexer.model import ChannelId, MessageId, Pixels, UserId
 if TYPE_CHECKING:
     from bot.commands import CommandContext
 
-# Seconds for all pictures of a reply together. A page has five, and most of their messages were just asked for.
+# Seconds for all pictures of a reply together. A page has five pictures, and most of their messages were just
+# requested.
 SIGNED_S = 1.0
 UPLOADED_S = 4.0
 
 SIDE = 256  # pixels of a copy's longer side: Discord shows a thumbnail with 85
 QUALITY = 80
 
-# Where each picture of a reply stands: its bare link → its channel and message.
+# The place of each picture of a reply: its bare link → its channel and message.
 Places = Mapping[str, tuple[ChannelId, MessageId]]
 
 
@@ -65,19 +67,19 @@ def _pictures(view: discord.ui.LayoutView) -> Iterator[discord.ui.Thumbnail[Any]
 
 
 async def _signed(context: CommandContext, places: Places) -> dict[str, str]:
-    found: dict[str, str] = {}
+    signed: dict[str, str] = {}
 
     async def ask(link: str, channel_id: ChannelId, message_id: MessageId) -> None:
         with suppress(AfterimageError):
             url = await context.service.hit_verifier.url(channel_id, message_id, link)
             if url is not None:
-                found[link] = url
+                signed[link] = url
 
     with suppress(TimeoutError):
         async with asyncio.timeout(SIGNED_S), asyncio.TaskGroup() as tasks:
             for link, where in places.items():
                 tasks.create_task(ask(link, *where))
-    return found
+    return signed
 
 
 async def _copies(context: CommandContext, interaction: discord.Interaction[Any], places: Places) -> dict[str, bytes]:
@@ -89,6 +91,6 @@ async def _copies(context: CommandContext, interaction: discord.Interaction[Any]
 def _webp(picture: Pixels) -> bytes:
     image = Image.fromarray(picture)
     image.thumbnail((SIDE, SIDE))
-    made = io.BytesIO()
-    image.save(made, "WEBP", quality=QUALITY)
-    return made.getvalue()
+    file = io.BytesIO()
+    image.save(file, "WEBP", quality=QUALITY)
+    return file.getvalue()

@@ -1,7 +1,7 @@
 """The commands' own texts, in each language that Discord shows them in.
 
-Names of slash commands stay as they are, so that what one member says ("use /similar") is what another can type; only
-the message command, which nobody types, is translated.
+Names of slash commands are not translated, so that what one member says ("use /similar"), another member can type. Only
+the message command is translated, because nobody types its name.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from discord import app_commands
 
 from bot.texts import Language, translate
 
-# English is what the commands are registered with; Discord shows it wherever there is no translation.
+# The commands are registered in English; Discord shows English where there is no translation.
 LANGUAGES: Mapping[discord.Locale, Language] = {discord.Locale.german: Language.GERMAN}
 
 

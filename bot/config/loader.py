@@ -1,7 +1,7 @@
-"""The configuration: one TOML file, the environment over it, and the token, which stands in neither.
+"""The configuration: one TOML file, environment variables that override it, and the token, which neither contains.
 
-Order: an environment variable `AFTERIMAGE_<TABLE>_<KEY>` beats the file, the file beats the default. Whatever is
-unknown or out of range is a ConfigError: a typing mistake never falls back to a default in silence.
+An environment variable `AFTERIMAGE_<TABLE>_<KEY>` overrides the file, and the file overrides the default. An unknown
+key or a value out of range is a ConfigError: a typing mistake never silently selects a default.
 """
 
 from __future__ import annotations
@@ -96,7 +96,9 @@ class WebSettings:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What is in force. `origins` says for each dotted key where its value came from; `warnings` are sentences."""
+    """The configuration in force.
+    `origins` says for each dotted key where its value came from; `warnings` are sentences.
+    """
 
     settings: Settings = field(default_factory=Settings)
     discord: DiscordSettings = field(default_factory=DiscordSettings)
@@ -108,7 +110,7 @@ class Config:
     warnings: tuple[str, ...] = ()
 
 
-# The bot's own tables; those of the indexer are the fields of Settings.
+# The bot's own tables. The indexer's tables are the fields of Settings.
 TABLES: dict[str, type[Any]] = {
     "discord": DiscordSettings,
     "log": LogSettings,
@@ -179,27 +181,27 @@ def _flat(path: Path, parsed: Mapping[str, Any], keys: Mapping[str, Key]) -> dic
 
 
 def _overrides(environ: Mapping[str, str], keys: Mapping[str, Key]) -> tuple[dict[str, str], list[str]]:
-    """The environment's values by dotted name, and warnings of variables that set nothing and resemble none that do.
+    """The environment's values by dotted name, and warnings of variables that set nothing and resemble no key.
 
     Raises ConfigError for an AFTERIMAGE_ variable that was meant to set something and does not.
     """
     by_variable = {key.variable: key.dotted for key in keys.values()}
     tables = tuple(f"{PREFIX}{key.table.upper()}_" for key in keys.values() if key.table)
-    found: dict[str, str] = {}
+    overrides: dict[str, str] = {}
     warnings: list[str] = []
     for variable, text in environ.items():
         if variable in by_variable:
-            found[by_variable[variable]] = text
+            overrides[by_variable[variable]] = text
         elif variable.startswith(PREFIX) and variable not in (CONFIG_VARIABLE, TOKEN_VARIABLE):
-            meant = suggest(variable, by_variable, 0.8)  # they all begin alike
+            suggestion = suggest(variable, by_variable, 0.8)  # all of them have the same beginning
             message = (
-                f"{variable}: this environment variable sets nothing{meant};"
+                f"{variable}: this environment variable sets nothing{suggestion};"
                 f" variables are {PREFIX}<TABLE>_<KEY>, as in {keys['model.name'].variable}"
             )
-            if meant or variable.startswith(tables):
+            if suggestion or variable.startswith(tables):
                 raise ConfigError(message)
             warnings.append(message)
-    return found, warnings
+    return overrides, warnings
 
 
 def _check_token(token: str, origin: str) -> Secret:
@@ -220,7 +222,7 @@ def _check_token(token: str, origin: str) -> Secret:
 
 
 def _likely(text: str) -> str:
-    """What somebody may have taken for a token, by its shape."""
+    """A value that somebody may have taken for a token, judged by its shape."""
     if text.isdecimal():
         return "an application's id"
     if re.fullmatch(r"[0-9a-f]{64}", text):
@@ -230,7 +232,7 @@ def _likely(text: str) -> str:
 
 def _read_token(discord: DiscordSettings, environ: Mapping[str, str]) -> tuple[Secret | None, str, list[str]]:
     """The token, where it came from, and warnings."""
-    if environ.get(TOKEN_VARIABLE):  # an empty one is what compose passes for a variable that nobody set
+    if environ.get(TOKEN_VARIABLE):  # compose passes an empty value for a variable that nobody set
         return _check_token(environ[TOKEN_VARIABLE], TOKEN_VARIABLE), TOKEN_VARIABLE, []
     path = discord.token_file
     if path is None:
@@ -244,14 +246,15 @@ def _read_token(discord: DiscordSettings, environ: Mapping[str, str]) -> tuple[S
             f" it names a file, not the token itself: {_TOKEN_HELP}"
         ) from None
     warnings = []
-    # A secret that a container engine mounts is read-only for all inside: its mode is the engine's, not the user's.
+    # A secret that a container engine mounts is readable for all users inside the container: the engine sets its mode,
+    # not the user.
     if mode & (stat.S_IRWXG | stat.S_IRWXO) and not path.resolve().is_relative_to("/run/secrets"):
         warnings.append(f"{path} can be read by others on this machine (mode {mode & 0o777:o}): chmod 600 {path}")
     return _check_token(token, str(path)), str(path), warnings
 
 
 def _check_together(config: Config) -> None:
-    """Raises ConfigError where two values do not fit each other, or a text is not what its key needs."""
+    """Raises ConfigError where two values do not fit together, or where a text is not what its key needs."""
     search = config.settings.search
     if search.default_count > search.max_count:
         raise ConfigError(
@@ -275,11 +278,11 @@ def _check_together(config: Config) -> None:
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Config:
-    """What is in force: defaults, the file at `path` (None: AFTERIMAGE_CONFIG, else ./config.toml if there is one), and
-    the environment over both.
+    """Reads the configuration in force: defaults, then the file at `path`, then the environment.
 
-    A relative path in the file counts from the file's folder, one in the environment from the working folder.
-    Raises ConfigError for anything unknown, out of range or unreadable; no message ever holds a token.
+    `path` None: AFTERIMAGE_CONFIG, else ./config.toml if it exists. A relative path in the file is relative to the
+    file's folder; a relative path in the environment is relative to the working folder. Raises ConfigError for anything
+    unknown, out of range or unreadable. No message ever contains a token.
     """
     keys = all_keys()
     path = _find_file(path, environ)

@@ -1,4 +1,4 @@
-"""The configuration as text: the documented example file, and what is in force."""
+"""The configuration as text: the documented example file, and the values in force."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def example() -> str:
 
 
 def in_force(config: Config) -> str:
-    """One line a key: `table.key = value`, and where the value came from. The token is never shown."""
+    """One line for each key: `table.key = value`, and where the value came from. The token is never shown."""
     tables = {table: getattr(config, table) for table in TABLES}
     rows = []
     for dotted, key in all_keys().items():

@@ -1,4 +1,6 @@
-"""From what a person wrote (TOML values, environment strings) to typed settings: keys by reflection, strict values."""
+"""Converts what a person wrote (TOML values, environment strings) to typed settings.
+Keys come from reflection; types are strict.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,7 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One setting: where it stands in the file (`table` is empty at the top), its type, default and documentation."""
+    """One setting: its place in the file (`table` is empty at the top), its type, default and documentation."""
 
     table: str
     name: str
@@ -62,7 +64,7 @@ class Key:
 
 
 def keys_of(settings: type[Any], table: str = "") -> Iterator[Key]:
-    """Every key of a settings dataclass, in its order; a field that is a dataclass is a table. Secrets are no keys."""
+    """Every key of a settings dataclass, in its order. A field that is a dataclass is a table. Secrets are left out."""
     hints = get_type_hints(settings, include_extras=True)
     for field in fields(settings):
         kind = hints[field.name]
@@ -77,7 +79,7 @@ def keys_of(settings: type[Any], table: str = "") -> Iterator[Key]:
 
 
 def suggest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
-    """` (did you mean …?)`, or nothing where nothing is near."""
+    """` (did you mean …?)`, or an empty text where no name is similar."""
     names = list(known)
     near = difflib.get_close_matches(word.lower(), [name.lower() for name in names], n=1, cutoff=cutoff)
     found = [name for name in names if near and name.lower() == near[0]]
@@ -85,13 +87,13 @@ def suggest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as an error names it: as written, cut short, and never a token."""
+    """A value as an error shows it: as written, shortened, and never a token."""
     text = repr(value)
     return "a value that looks like a token" if TOKEN_SHAPE.search(text) else text[:80]
 
 
 def allowed(key: Key) -> str:
-    """What the key may be, in words."""
+    """The values that the key allows, in words."""
     about, kind = key.about, key.kind
     if about.choices:
         return "one of " + ", ".join(about.choices)
@@ -108,7 +110,7 @@ def allowed(key: Key) -> str:
 
 
 def from_text(key: Key, text: str) -> object:
-    """What an environment variable's text means as a TOML value; text that does not fit is returned as it is."""
+    """The TOML value that an environment variable's text means. A text that does not fit is returned unchanged."""
     text = text.strip()
     if key.kind is bool and text.lower() in _TRUE | _FALSE:
         return text.lower() in _TRUE
@@ -124,9 +126,9 @@ def from_text(key: Key, text: str) -> object:
 
 
 def convert(key: Key, value: object, origin: str, base: Path) -> Any:
-    """The typed value of a key. Relative paths count from `base`.
+    """The typed value of a key. Relative paths are relative to `base`.
 
-    Raises ConfigError that names `origin` (file or variable), key, value and what is allowed.
+    Raises ConfigError that names `origin` (file or variable), key, value and the allowed values.
     """
     wrong = ConfigError(f"{origin}: {key.dotted} is {shown(value)}, but must be {allowed(key)}")
     about = key.about
@@ -158,7 +160,7 @@ def convert(key: Key, value: object, origin: str, base: Path) -> Any:
 
 
 def written(value: object) -> str:
-    """A default or a value in force, as TOML writes it."""
+    """A default or a value in force, as TOML text."""
     match value:
         case bool():
             return str(value).lower()
@@ -178,7 +180,7 @@ def written(value: object) -> str:
 
 
 def build(settings: type[Any], values: Mapping[str, Any], table: str = "") -> Any:
-    """The dataclass with `values` (by dotted name) in place of its defaults."""
+    """The dataclass with its defaults replaced by `values` (by dotted name)."""
     hints = get_type_hints(settings)
     given: dict[str, Any] = {}
     for field in fields(settings):

@@ -1,4 +1,5 @@
-"""The connection to Discord: the client, the events it hears, and how well each shard is.
+"""The connection to Discord: the client, the events that it receives, and the health of each shard.
 
-May import every other room of bot but app and command_line. Start with client.py; events.py says what each event does.
+May import every other room of bot except app and command_line. Start with client.py; events.py says what each event
+does.
 """

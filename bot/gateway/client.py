@@ -1,4 +1,4 @@
-"""The connection to Discord: what the gateway tells goes to the indexer, what members ask goes to the commands."""
+"""The connection to Discord: gateway events go to the indexer, members' interactions go to the commands."""
 
 from __future__ import annotations
 
@@ -57,21 +57,21 @@ COMMANDS = (similar, duplicates, random, reindex, stats, privacy, help_command)
 
 
 class Client(discord.AutoShardedClient):
-    """One bot. Made without a connection; `serving` gives it the indexer and connects it.
+    """One bot. It is made without a connection; `serving` gives it the indexer and connects it.
 
-    It keeps no messages and no members in memory: an interaction brings its member, and the index has the messages.
+    It keeps no messages and no members in memory: an interaction contains its member, and the index has the messages.
     """
 
     def __init__(
         self, config: Config, *, ready_s: float = 0.5, adopt: bool = False, absent_s: float = ABSENT_S
     ) -> None:
-        """`ready_s`: how long discord.py waits for one more server before it calls itself ready. Its own default of 2 s
-        is spent at every start; a server that comes later is taken in by its own event.
+        """`ready_s`: the seconds that discord.py waits for one more server before it calls itself ready. Every start
+        waits that long, and discord.py's own default is 2 s. A server that comes later is taken in by its own event.
 
-        `adopt`: the data folder may be another application's, and is this one's from now on. `absent_s`: a server that
-        Discord has not listed for so many seconds is forgotten.
+        `adopt`: the data folder may belong to another application, and belongs to this one from now on. `absent_s`: a
+        server that Discord has not listed for so many seconds is forgotten.
         """
-        discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # voice and its libraries are not used
+        discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # the bot uses no voice
         intents = discord.Intents.none()
         intents.guilds = True
         intents.guild_messages = True
@@ -85,7 +85,7 @@ class Client(discord.AutoShardedClient):
             guild_ready_timeout=ready_s,
             allowed_mentions=NO_MENTIONS,
         )
-        Route.BASE = config.discord.api_base.rstrip("/")  # discord.py has one address a process
+        Route.BASE = config.discord.api_base.rstrip("/")  # discord.py has one address for the whole process
         self._config = config
         self._adopt = adopt
         self._absent_s = absent_s
@@ -93,7 +93,8 @@ class Client(discord.AutoShardedClient):
         self.unparsed = UnparsedEvents(self._read_again)
         parsers = self._connection.parsers
         parsers["INTERACTION_CREATE"] = learning_age(self.get_guild, parsers["INTERACTION_CREATE"])
-        # Messages are read from what Discord sends, as those of history are: discord.py would make objects of them.
+        # Live messages are read from Discord's payloads, as messages of history are. discord.py would make objects of
+        # them.
         parsers["MESSAGE_CREATE"] = lambda payload: self._events.message(payload)
         parsers["MESSAGE_UPDATE"] = lambda payload: self._events.edit(payload)
         self.unparsed.wrap(parsers)
@@ -110,21 +111,21 @@ class Client(discord.AutoShardedClient):
         self._settled = asyncio.Event()
 
     async def log_in(self, token: Secret) -> None:
-        """Shows Discord the token, over HTTP alone: comes before anything that takes long or much memory is opened.
+        """Sends Discord the token, over HTTP only. Runs before anything is opened that takes much time or memory.
 
-        Raises DiscordRefused where Discord does not let the bot in, or not to the content of messages.
+        Raises DiscordRefused where Discord does not accept the bot, or does not give it the content of messages.
         """
         with refusals(self._config.discord.api_base):
             await self.login(token.reveal())
 
     @asynccontextmanager
     async def serving(self, service: Service, drain_s: float) -> AsyncIterator[asyncio.Task[None]]:
-        """Connects, and serves until the block ends; gives the task that ends when the connection does, for good.
+        """Connects, and serves until the block ends. Yields the task that ends when the connection has ended for good.
 
-        Needs `log_in`. At the end no command is taken any more, those in hand may finish, for at most `drain_s`
-        seconds, and what was spawned is cancelled. Raises StorageError where the data folder is another application's,
-        DiscordRefused where Discord does not let the bot in, Stop where the indexer cannot go on (as an exception
-        group).
+        Needs `log_in` first. At the end the bot accepts no new command. Running commands may finish, for at most
+        `drain_s` seconds, and tasks that were spawned are cancelled. Raises StorageError where the data folder belongs
+        to another application, DiscordRefused where Discord does not accept the bot, Stop where the indexer cannot go
+        on (as an exception group).
         """
         await self._claim(service)
         presses = press_buckets(self._config.limits)
@@ -138,7 +139,7 @@ class Client(discord.AutoShardedClient):
             module.register(self.tree, self._context)
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
-            # Not supervised: discord.py connects anew by itself, and what it gives up on ends the bot.
+            # Not supervised: discord.py reconnects by itself, and an error that it gives up on ends the bot.
             connection = tasks.create_task(self._stay_connected(), name="connection")
             background = [
                 tasks.create_task(self._events.run(), name="events"),
@@ -167,7 +168,7 @@ class Client(discord.AutoShardedClient):
         task.add_done_callback(self._spawned.discard)
 
     async def _drain(self, deadline_s: float) -> None:
-        """Refuses new commands, stops reading history, and waits for the commands and events in hand, not for long."""
+        """Refuses new commands, stops reading history, and waits a limited time for running commands and events."""
         self.tree.stopping = True
         try:
             async with asyncio.timeout(deadline_s):
@@ -186,10 +187,10 @@ class Client(discord.AutoShardedClient):
         await self._settled.wait()
 
     def beat(self) -> Beat:
-        """What the health file says."""
+        """The state that is written to the health file."""
         silent = {}
         for shard_id, shard in self.shards.items():
-            keep_alive = shard._parent.ws._keep_alive  # what the last frame's time stands in: no public name has it
+            keep_alive = shard._parent.ws._keep_alive  # holds the time of the last frame: no public name gives it
             if keep_alive is not None:
                 silence_s = time.perf_counter() - keep_alive._last_recv
                 if silence_s > (keep_alive.interval or 0.0) + SILENT_S:
@@ -206,26 +207,27 @@ class Client(discord.AutoShardedClient):
         )
 
     async def launch_shard(self, gateway: yarl.URL, shard_id: int, *, initial: bool = False) -> None:
-        """As discord.py's, but a READY that cannot be read is a reason to connect anew."""
+        """Does what discord.py's method does, but reconnects after a READY that cannot be read."""
         await super().launch_shard(gateway, shard_id, initial=initial)
-        self.unparsed.guard(self.shards[shard_id]._parent)  # no event has been read: that is another task's
+        self.unparsed.guard(self.shards[shard_id]._parent)  # no event has been read yet: another task reads them
 
     async def setup_hook(self) -> None:
-        """The end of the login. Raises DiscordRefused where the intent for message content is missing."""
+        """Runs at the end of the login. Raises DiscordRefused where the intent for message content is missing."""
         flags = self.application_flags
         if not (flags.gateway_message_content or flags.gateway_message_content_limited):
             raise DiscordRefused(NO_MESSAGE_CONTENT)
         logger.info("to invite the bot to a server, open %s", invitation(self.application_id))
 
     async def _claim(self, service: Service) -> None:
-        """Raises StorageError where what is in the data folder was read by another application."""
+        """Raises StorageError where another application has read the contents of the data folder."""
         assert self.application_id is not None, "known from the login on"
         former = await service.claim(self.application_id, adopt=self._adopt)
         if former is not None:
             logger.warning("application %d has taken over the index of application %d", self.application_id, former)
 
     async def _forget_unwanted(self) -> None:
-        """Takes out the bot's own messages, which earlier versions stored, and those of bots where they are not wanted.
+        """Deletes the bot's own messages, which earlier versions stored, and messages of other bots where they are not
+        wanted.
 
         Raises RetryLater.
         """
@@ -237,7 +239,7 @@ class Client(discord.AutoShardedClient):
 
     async def _stay_connected(self) -> None:
         with refusals(self._config.discord.api_base):
-            # After an invalidated session discord.py goes to this address whatever server it came from.
+            # After an invalidated session discord.py connects to this address, whichever server it was connected to.
             _, gateway, _ = await self.http.get_bot_gateway()
             DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway)
             await self.tree.set_translator(Translator())
@@ -245,11 +247,11 @@ class Client(discord.AutoShardedClient):
             await self.connect()
 
     async def on_ready(self) -> None:
-        """Connected, or connected anew with all servers known."""
+        """Connected, or connected again with all servers known."""
         self._settling.ready()
 
     async def _watch_absences(self) -> None:
-        """Forgets servers that stay away for long also where nothing is ever connected anew. Runs until cancelled."""
+        """Forgets servers that stay away for a long time, also if the bot never reconnects. Runs until cancelled."""
         await self._settled.wait()
         while True:
             await asyncio.sleep(LOOK_FOR_ABSENT_S)
@@ -261,7 +263,7 @@ class Client(discord.AutoShardedClient):
         await self._disk_notices.watch()
 
     async def on_guild_available(self, guild: discord.Guild) -> None:
-        if self.is_ready():  # until then requests are refused; settling in takes in all that came before
+        if self.is_ready():  # until then requests are refused; settling takes in every server that came before
             self._events.guild(guild.id, lambda: self._settling.take_in(guild))
 
     async def on_guild_join(self, guild: discord.Guild) -> None:
@@ -316,7 +318,7 @@ class Client(discord.AutoShardedClient):
         self._events.channel(thread)
 
     async def on_thread_join(self, thread: discord.Thread) -> None:
-        if thread.is_private():  # a public one could be read before
+        if thread.is_private():  # a public thread could be read before
             self._events.opened(thread)
 
     async def on_thread_update(self, before: discord.Thread, after: discord.Thread) -> None:
@@ -340,7 +342,7 @@ class Client(discord.AutoShardedClient):
         error = sys.exc_info()[1]
         logger.exception("an event (%s) failed", event_method)
         if isinstance(error, Stop):
-            self._tasks.create_task(_raise(error), name="stop")  # its parent ends everything, and says why
+            self._tasks.create_task(_raise(error), name="stop")  # its parent task ends the bot, and reports the reason
 
 
 async def _raise(error: Stop) -> None:

@@ -1,4 +1,4 @@
-"""The tree of commands: how often a member may ask, what is said while the bot stops, and how errors are answered."""
+"""The tree of commands: limits how often a member may ask, answers while the bot stops, and answers errors."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from bot.token_buckets import TokenBuckets
 
 
 class Commands(app_commands.CommandTree[Any]):
-    """The tree: limits each member, refuses politely while stopping, and answers every error in one sentence."""
+    """Limits each member, refuses politely while the bot stops, and answers every error in one sentence."""
 
     def __init__(self, client: discord.Client, buckets: TokenBuckets) -> None:
-        # Said for every command: what is left out, Discord fills in from the application's own settings, and what is
-        # read back then differs from what was sent.
+        # Set for every command. Discord fills in a missing value from the application's own settings; then the commands
+        # that it returns would differ from those that were sent.
         super().__init__(
             client,
             allowed_contexts=app_commands.AppCommandContext(guild=True),
@@ -37,7 +37,7 @@ class Commands(app_commands.CommandTree[Any]):
         if asking and (wait := self._buckets.take(interaction.user.id)):
             await _whisper(interaction, "error-rate", seconds=max(1, round(wait)))
             return False
-        if task := asyncio.current_task():  # discord.py runs each command in a task of its own, and forgets it
+        if task := asyncio.current_task():  # discord.py keeps no reference to the task of a command
             self.in_hand.add(task)
             task.add_done_callback(self.in_hand.discard)
         return True

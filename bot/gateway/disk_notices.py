@@ -1,8 +1,9 @@
-"""Tells those who manage a server once that indexing rests because the disk is full, and once that it goes on.
+"""Tells those who manage a server once that indexing pauses because the disk is full, and once that it continues.
 
-Members do not read it: the message stands in a channel that managers alone may view (`managers_channel.py`). Where a
-server has none, the first manager who gives a command is told behind the answer, for their eyes only. It is written
-into the database which servers were told, so that a bot that starts again on a full disk does not repeat itself.
+Other members do not read this message: it is posted in a channel that only managers may view (`managers_channel.py`).
+If a server has no such channel, the first manager who gives a command gets it after the command's answer, visible to
+them only. The database stores which servers were told, so that a bot that restarts on a full disk does not repeat the
+message.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ from indexer.supervisor import contained
 logger = logging.getLogger(__name__)
 
 LOOK_S = 5.0
-# The disk must have been full, or have had room, for so many seconds before it is told: a disk that is full every other
-# minute is one episode.
+# The disk must be full, or have room, for so many seconds before a message is sent: a disk that is full every other
+# minute counts as one episode.
 STEADY_S = 60.0
 
-NAME = "disk notices"  # of this work among the faults
+NAME = "disk notices"  # the name of this work in the counts of faults
 FULL, ROOM = "disk-notice-full", "disk-notice-room"
 
 
@@ -41,14 +42,14 @@ class DiskNotices:
         self._client = client
         self._service = service
         self._told: dict[GuildId, ChannelId | None] | None = None  # None: not read yet
-        self._state = ""  # FULL or ROOM, as it was at the last look
+        self._state = ""  # FULL or ROOM, as of the last check
         self._since_s = 0.0  # of the monotonic clock
-        self._steady = ""  # FULL or ROOM, once it has lasted
+        self._steady = ""  # FULL or ROOM, once it has lasted long enough
         self._indexed: frozenset[GuildId] = frozenset()
-        self.looks = 0  # that were taken to their end
+        self.looks = 0  # checks that were completed
 
     async def watch(self) -> None:
-        """Looks at the disk's state until cancelled. Raises RetryLater where a server could not be told."""
+        """Checks the state of the disk until cancelled. Raises RetryLater where a server could not be told."""
         if self._told is None:
             self._told = await self._service.disk_notices.told()
         while True:
@@ -84,13 +85,13 @@ class DiskNotices:
         for channel in managers_channels(guild) if guild is not None else []:
             if await _post(channel, FULL):
                 told[guild_id] = ChannelId(channel.id)
-                # DiskFull where not even this fits: then it is told once more after a restart.
+                # Raises DiskFull where not even this row fits: then the server is told once more after a restart.
                 await self._service.disk_notices.add(guild_id, told[guild_id])
                 return
 
     async def _tell_room(self, guild_id: GuildId, channel_id: ChannelId, told: dict[GuildId, ChannelId | None]) -> None:
         guild = self._client.get_guild(guild_id)
-        channels = managers_channels(guild) if guild is not None else []  # who views the channel may have changed
+        channels = managers_channels(guild) if guild is not None else []  # other people may view it now
         channel = next((channel for channel in channels if channel.id == channel_id), None)
         if channel is not None:
             await _post(channel, ROOM)
@@ -98,13 +99,13 @@ class DiskNotices:
         await self._service.disk_notices.remove(guild_id)
 
     async def tell_manager(self, interaction: discord.Interaction[Any]) -> None:
-        """After a command's answer: tells whoever gave it, where they manage a server that has no other way."""
+        """Called after a command's answer: tells the member, if they manage a server without such a channel."""
         guild_id = GuildId(interaction.guild_id or 0)
         if self._told is None or interaction.guild is None or not manages(interaction):
             return
         untold = guild_id in self._indexed and guild_id not in self._told and not managers_channels(interaction.guild)
         if self._steady == FULL and untold:
-            self._told[guild_id] = None  # before it is sent: another manager may give a command meanwhile
+            self._told[guild_id] = None  # set before sending: another manager may give a command meanwhile
             if await _whisper(interaction, FULL):
                 with contained(NAME, self._service.faults):
                     await self._service.disk_notices.add(guild_id, None)
@@ -120,7 +121,7 @@ class DiskNotices:
 
 
 async def _post(channel: discord.TextChannel, key: str) -> bool:
-    """Whether the channel took the message; an error that passes is raised."""
+    """Whether the channel accepted the message. Raises an error that is temporary."""
     text = translate(Language.of(channel.guild.preferred_locale), key)
     try:
         await channel.send(text, allowed_mentions=NO_MENTIONS)

@@ -1,9 +1,9 @@
-"""What the gateway tells, as the indexer's live events: in order within a guild, in bounded memory.
+"""Turns gateway events into the indexer's live events: in order within a guild, in bounded memory.
 
-discord.py gives every event a task of its own and forgets it. Here each guild's events stand in a queue of their own,
-so that a flood, or a slow answer of Discord, keeps nobody else's waiting. A flood that the queue cannot hold loses
-messages and edits only. The server is read again from where it was (`Jobs.catch_up`), which finds the messages; what
-was edited comes next in the sweep.
+discord.py starts a task of its own for every event and keeps no reference to it. Here each guild has a queue of its
+own. So a flood in one guild, or a slow answer of Discord, does not delay the events of other guilds. If a flood does
+not fit into the queue, only messages and edits are dropped. The guild's history is then read on from where reading
+stopped (`Jobs.catch_up`), which finds the dropped messages. The sweep finds the dropped edits.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CLOSED = Sentence("closed-either")
 
 
 def channel_of(channel: object) -> Channel | None:
-    """discord.py's channel or thread as the indexer's; None for kinds without history and for what is hidden."""
+    """The indexer's record of discord.py's channel; None for kinds without history and for hidden channels."""
     if not isinstance(channel, discord.abc.GuildChannel | discord.Thread):
         return None
     kind = KINDS.get(channel.type.value)
@@ -45,22 +45,22 @@ def channel_of(channel: object) -> Channel | None:
 
 
 class Events:
-    """The queues between gateway and indexer. `run` works them off until cancelled."""
+    """The queues between gateway and indexer. `run` processes the events until it is cancelled."""
 
     def __init__(self, client: discord.Client, service: Service, history: DiscordHistory) -> None:
         self._client = client
         self._service = service
         self._history = history
         self._queues = GuildQueues(service.faults, self._read_again)
-        self._readable: dict[int, frozenset[ChannelId]] = {}  # by guild, as the last event about it left it
-        self._judging: set[int] = set()  # guilds whose permissions wait to be looked at
+        self._readable: dict[int, frozenset[ChannelId]] = {}  # by guild, as of the last event about it
+        self._judging: set[int] = set()  # guilds whose permissions have to be compared
 
     async def run(self) -> None:
-        """Works events off. Raises Stop where nothing can go on; any other error is logged and counted."""
+        """Processes events. Raises Stop where nothing can go on; any other error is logged and counted."""
         await self._queues.run()
 
     async def settled(self) -> None:
-        """Waits until all that stands in the queues is done."""
+        """Waits until every event in the queues is processed."""
         await self._queues.settled()
 
     async def _read_again(self, guild_id: GuildId, edited: frozenset[MessageId]) -> None:
@@ -74,7 +74,7 @@ class Events:
         self._queues.lost(GuildId(guild_id))
 
     def knows(self, guild: discord.Guild) -> None:
-        """The guild's channels are all read from here on: only what opens later has to be read for itself."""
+        """All channels of the guild are read from now on: only channels that open later need a reading of their own."""
         self._readable[guild.id] = _readable(guild)
 
     def message(self, payload: Payload) -> None:
@@ -101,8 +101,8 @@ class Events:
         async def event() -> None:
             channel = channel_of(self._client.get_channel(channel_id))
             if channel is None:
-                return  # an archived thread or a hidden channel: the next reading has it
-            # Discord may send what has changed and nothing else.
+                return  # an archived thread or a hidden channel: the next reading of its history finds the edit
+            # Discord may send only the fields that have changed.
             parsed = whole or await self._history.message(channel_id, message_id)
             if parsed is not None:
                 await self._service.live.on_edit(parsed, channel)
@@ -110,7 +110,9 @@ class Events:
         self._queues.offer(guild_id, event, message_id)
 
     async def delete(self, guild_id: int | None, message_ids: Collection[int]) -> None:
-        """Written down before its turn comes: Discord tells of it once, and the process may be killed until then."""
+        """Writes the deletion down before it is queued: Discord reports it once, and the process may be killed
+        meanwhile.
+        """
         if guild_id is not None:
             ids = tuple(sorted(map(MessageId, message_ids)))
             await self._service.removals.write_down(MessagesDeleted(ids))
@@ -126,10 +128,12 @@ class Events:
         self._queues.put(GuildId(guild_id), lambda: self._service.live.on_channel_delete(ChannelId(channel_id)))
 
     def permissions(self, guild: discord.Guild) -> None:
-        """Roles, overwrites or the bot's own roles have changed: what closed is parked, what opened is read.
+        """Roles, overwrites or the bot's own roles have changed: parks channels that closed, reads channels that
+        opened.
 
-        Discord may tell of a new role before or after the channels that it opens, so what the bot may read now is held
-        against what it could read before, whichever event comes last. Events that come together are one look.
+        Discord may report a new role before or after the channels that it opens. So each event compares what the bot
+        may read now with what it could read before, in whatever order the events come. Events that come together cause
+        one comparison.
         """
 
         async def event() -> None:
@@ -152,7 +156,7 @@ class Events:
             self._queues.put(GuildId(guild.id), event)
 
     def opened(self, thread: discord.Thread) -> None:
-        """A thread that the bot can read from now on, and whose history it has not read."""
+        """A thread that the bot can read from now on. Its history has not been read."""
 
         async def event() -> None:
             guild_id = GuildId(thread.guild.id)
@@ -162,7 +166,7 @@ class Events:
         self._queues.put(GuildId(thread.guild.id), event)
 
     def guild(self, guild_id: int, work: Event) -> None:
-        """What is to be done about the guild itself, such as storing its new name."""
+        """Queues work on the guild itself, such as storing its new name."""
         self._queues.put(GuildId(guild_id), work)
 
     async def guild_gone(self, guild_id: int) -> None:
@@ -172,7 +176,7 @@ class Events:
 
 
 def _readable(guild: discord.Guild) -> frozenset[ChannelId]:
-    """The channels, threads apart, whose history the bot may read now."""
+    """The channels (without threads) whose history the bot may read now."""
     me: discord.Member | None = guild.me  # None until GUILD_CREATE, whatever its type says
     return (
         frozenset()

@@ -1,4 +1,4 @@
-"""A queue a guild: the events of one guild in order, those of different guilds beside each other, in bounded memory."""
+"""One queue for each guild: a guild's events in order, different guilds at the same time, in bounded memory."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from indexer.supervisor import Faults, contained, supervised
 
 logger = logging.getLogger(__name__)
 
-# New messages and edits that may wait, about 2 kB each: of one guild a minute of the busiest, of all guilds 40 MB.
+# New messages and edits that may wait, about 2 kB each. One guild's limit holds a minute of the busiest guild; the
+# limit for all guilds together is 40 MB.
 QUEUED = 2_000
 QUEUED_IN_ALL = 20_000
 
-# Edits that were left out and are remembered, of one guild: about 1 MB of ids. Later ones wait for their turn in the
-# sweep.
+# Dropped edits whose message ids are remembered, for one guild: about 1 MB of ids. The sweep finds later ones.
 MISSED_EDITS = 10_000
 
 Event = Callable[[], Awaitable[None]]
@@ -27,7 +27,7 @@ Event = Callable[[], Awaitable[None]]
 
 @dataclass(slots=True)
 class _Waiting:
-    """One guild's share. `deletions` go first: a deletion that comes before its message still wins."""
+    """One guild's events. `deletions` come first: a deletion that arrives before its message still takes effect."""
 
     deletions: deque[Event] = field(default_factory=deque)
     events: deque[tuple[Event, bool, MessageId | None]] = field(default_factory=deque)  # see `put` and `offer`
@@ -42,10 +42,10 @@ class _Waiting:
 
 
 class GuildQueues:
-    """Works off each guild's events by a task of its own, which ends when nothing waits. `run` is their parent."""
+    """Processes each guild's events in a task of its own, which ends when nothing waits. `run` is its parent."""
 
     def __init__(self, faults: Faults, read_again: Callable[[GuildId, frozenset[MessageId]], Awaitable[None]]) -> None:
-        """`read_again` catches up with a guild that has lost events, among them edits of these messages."""
+        """`read_again` reads a guild again after events were dropped; it gets the messages whose edits were dropped."""
         self._faults = faults
         self._read_again = read_again
         self._waiting: dict[GuildId, _Waiting] = {}
@@ -56,7 +56,7 @@ class GuildQueues:
         self._ended = False
 
     async def run(self) -> None:
-        """Until cancelled. Raises Stop where nothing can go on; any other error is logged and counted."""
+        """Runs until it is cancelled. Raises Stop where nothing can go on; any other error is logged and counted."""
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 for guild_id in self._waiting:
@@ -67,12 +67,12 @@ class GuildQueues:
             self._idle.set()
 
     async def settled(self) -> None:
-        """Waits until nothing waits any more, or nobody is left who would work it off."""
+        """Waits until no event waits, or until `run` has ended and nothing would process the events."""
         await self._idle.wait()
 
     def offer(self, guild_id: GuildId, event: Event, edited: MessageId | None = None) -> None:
-        """A new message, or the edit of an old one. Where there is no room it is left out, and the guild is read again
-        afterwards: what is new is found by that, and of an edit the message is remembered.
+        """Queues a new message or the edit of an old one. If there is no room, the event is dropped and the guild is
+        read again later. That reading finds new messages; of a dropped edit, the message id is remembered.
         """
         waiting = self._of(guild_id)
         if len(waiting.events) >= QUEUED or self._additions >= QUEUED_IN_ALL:
@@ -84,19 +84,21 @@ class GuildQueues:
             waiting.events.append((event, False, edited))
 
     def put(self, guild_id: GuildId, event: Event) -> None:
-        """What no later reading would tell: never left out, and repeated while the database is busy."""
+        """Queues an event that no later reading would find. It is never dropped. It is repeated while the database is
+        busy.
+        """
         self._of(guild_id).events.append((event, True, None))
 
     def put_first(self, guild_id: GuildId, deletion: Event) -> None:
-        """As `put`, before all else that waits: for deleted messages, which no flood may delay."""
+        """As `put`, but ahead of all other events: for deleted messages, which a flood must not delay."""
         self._of(guild_id).deletions.append(deletion)
 
     def lost(self, guild_id: GuildId) -> None:
-        """An event of the guild could not be understood: the guild is read again."""
+        """An event of the guild could not be parsed: the guild is read again."""
         self._of(guild_id).missed = True
 
     def _of(self, guild_id: GuildId) -> _Waiting:
-        """The guild's share, for something that is put there now."""
+        """The guild's queue, made if it is missing: for an event that is about to be added."""
         if guild_id not in self._waiting:
             self._waiting[guild_id] = _Waiting()
             if not self._ended:
@@ -111,7 +113,9 @@ class GuildQueues:
         self._tasks.create_task(work, name=f"events of guild {guild_id}")
 
     async def _work(self, guild_id: GuildId) -> None:
-        """Until nothing of the guild waits. Raises RetryLater, to be called again: what it was at still waits."""
+        """Processes events until none of the guild waits. After RetryLater the current event still waits: call it
+        again.
+        """
         waiting = self._waiting[guild_id]
         while waiting.deletions or waiting.events or waiting.missed:
             if waiting.deletions:

@@ -1,4 +1,4 @@
-"""Why Discord does not let the bot in, one sentence each for whoever runs it; and the invitation that lets it in."""
+"""The reasons why Discord does not accept the bot, one sentence each for its operator; and the invitation link."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ REFUSED_LOGIN = (
 
 
 class DiscordRefused(Stop):
-    """Discord does not let the bot in as it is: says what is missing and where to put it right."""
+    """Discord does not accept the bot as it is configured. The message says what is missing and where to correct it."""
 
 
 @contextmanager
 def refusals(api_base: str) -> Iterator[None]:
-    """Raises DiscordRefused in place of what discord.py raises. `api_base` is the address that was tried."""
+    """Converts discord.py's errors into DiscordRefused. `api_base` is the address that was tried."""
     try:
         yield
     except discord.LoginFailure as error:
@@ -51,7 +51,7 @@ def refusals(api_base: str) -> Iterator[None]:
 
 
 def invitation(application_id: int | None) -> str:
-    """The address at which someone who manages a server lets the bot in, with no more rights than it uses."""
+    """The address where a manager of a server can invite the bot. It asks only for permissions that the bot uses."""
     assert application_id is not None, "known from the login on"
     rights = discord.Permissions(
         view_channel=True, read_message_history=True, send_messages=True, send_messages_in_threads=True

@@ -1,4 +1,4 @@
-"""After each READY: which servers are there, which have been away for too long, and what goes on where it was."""
+"""Work after each READY: finds which servers are there, forgets servers absent for too long, and resumes their jobs."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from indexer.supervisor import supervised
 
 logger = logging.getLogger(__name__)
 
-# A server that Discord has not listed for so many seconds is forgotten, and how often that is looked at.
+# A server that Discord has not listed for ABSENT_S seconds is forgotten. This is checked every LOOK_FOR_ABSENT_S
+# seconds.
 ABSENT_S = 86_400.0
 LOOK_FOR_ABSENT_S = 3_600.0
 
 
 class Settling:
-    """Keeps the index true to the list of servers. `run` goes on until it is cancelled."""
+    """Keeps the index consistent with the list of servers. `run` continues until it is cancelled."""
 
     def __init__(
         self,
@@ -32,7 +33,7 @@ class Settling:
         absent_s: float,
         settled: asyncio.Event,
     ) -> None:
-        """`absent_s`: as `Client`'s. `settled` is set when the servers were looked at for the first time."""
+        """`absent_s`: see `Client`. `settled` is set when the servers have been checked for the first time."""
         self._client = client
         self._context = context
         self._events = events
@@ -70,14 +71,14 @@ class Settling:
         service, guild_id = self._context.service, GuildId(guild.id)
         await service.live.on_guild_join(Guild(guild_id, guild.name))
         if service.settings.crawl.start == "auto" and await service.jobs.newest(guild_id) is None:
-            with suppress(JobRefused):  # being available and being ready may be told at once
+            with suppress(JobRefused):  # Discord may report "available" and "ready" at the same time
                 await service.jobs.start(guild_id)
 
     async def note_absent(self) -> None:
-        """Notes which servers Discord no longer lists, and forgets those that it has not listed for long enough.
+        """Notes which servers Discord no longer lists. Forgets servers that it has not listed for long enough.
 
-        Absence alone proves little: the token may be another bot's, or Discord's answer incomplete. An event that says
-        so (`on_guild_remove`) is acted on at once.
+        Absence alone proves little: the token may belong to another bot, or Discord's answer may be incomplete. An
+        event that reports the removal (`on_guild_remove`) takes effect at once.
         """
         service = self._context.service
         for guild_id in await service.live.on_guilds_present(self._present(), self._absent_s):

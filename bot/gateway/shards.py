@@ -1,12 +1,12 @@
-"""How the gateway is, shard by shard. discord.py's own `is_ready()` stays true for ever once it was true."""
+"""The state of the gateway connection, by shard. discord.py's `is_ready()` stays true for ever once it was true."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
-# Seconds beyond one heartbeat interval (41.25 s at Discord) without a single frame: each heartbeat is acknowledged, so
-# the connection is dead although nobody closed it. discord.py itself notices after 60 to 100 s.
+# Seconds beyond one heartbeat interval (41.25 s at Discord) without a single frame. Discord acknowledges each
+# heartbeat, so such a connection is dead although nobody closed it. discord.py itself notices this after 60 to 100 s.
 SILENT_S = 15.0
 
 
@@ -18,16 +18,16 @@ class Shards:
         self._away: dict[int, float] = {}
 
     def lost(self, shard_id: int) -> None:
-        """The shard's connection is gone. Told again while it is away, the first time counts."""
+        """The shard's connection is lost. A repeated call for the same loss does not change its time."""
         self._away.setdefault(shard_id, self._clock())
 
     def back(self, shard_id: int) -> None:
-        """The shard has resumed its session, or begun a new one."""
+        """The shard has resumed its session, or started a new one."""
         self._away.pop(shard_id, None)
 
     def away(self, silent: dict[int, float]) -> dict[int, float]:
-        """Shards that are away, and since when. `silent`: shards that have heard nothing for too long, and for how many
-        seconds.
+        """The shards that are away, with the time of their loss.
+        `silent`: seconds of silence of shards that hear nothing.
         """
         now = self._clock()
         return {shard_id: now - silence for shard_id, silence in silent.items()} | self._away

@@ -1,8 +1,8 @@
-"""Gateway events that cannot be parsed: logged, counted, and the connection goes on.
+"""Gateway events that cannot be parsed: they are logged and counted, and the connection continues.
 
-An event is parsed inside the task that reads the connection. An exception there, such as a KeyError over a field that
-Discord has renamed, ends the whole client. Here each parser is wrapped, so that one event costs one event. Without its
-READY a connection is worth nothing: its error is counted too, and the shard connects anew.
+An event is parsed inside the task that reads the connection. An exception there ends the whole client; one example is a
+KeyError after Discord has renamed a field. Here each parser is wrapped, so that such an error loses only one event.
+READY is the exception: a connection without it is useless. Its error is counted too, and the shard connects again.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ logger = logging.getLogger(__name__)
 
 Parse = Callable[[Any], Any]
 
-# What reading a payload of an unknown shape raises.
+# Errors that reading a payload of an unknown shape raises.
 UNREADABLE = (LookupError, TypeError, ValueError, AttributeError)
 
-# Fields that discord.py reads with an index or a loop, and what it gets where Discord hides the channel they belong to.
+# Fields that discord.py reads with an index or a loop, and the values that it gets for a channel that Discord hides.
 _HIDDEN_FIELDS: Mapping[str, Any] = {
     "name": "",
     "position": 0,
@@ -40,32 +40,32 @@ class UnparsedEvents:
     """Wraps a client's parsers. `counts` says how many events of each name could not be parsed."""
 
     def __init__(self, lost: Callable[[int], None]) -> None:
-        """`lost` is told the id of the guild whose event could not be parsed, so that the guild is read again."""
+        """`lost` gets the id of the guild whose event could not be parsed, so that the guild is read again."""
         self.counts: Counter[str] = Counter()
         self._lost = lost
 
     def wrap(self, parsers: MutableMapping[str, Parse]) -> None:
-        """Replaces each parser of `parsers` (event name → function of its payload), READY excepted: see `guard`."""
+        """Replaces each parser in `parsers` (event name → function of its payload), except READY's: see `guard`."""
         for name, parse in list(parsers.items()):
             if name != "READY":
                 parsers[name] = partial(self._parse, name, parse)
 
     def guard(self, shard: Shard) -> None:
-        """Lets a READY that cannot be read end the shard's connection; discord.py opens another after its back-off.
+        """Lets a READY that cannot be read end the shard's connection. discord.py opens another one after its back-off.
 
-        Part of a READY is read by the connection itself and not by a parser. So its error is met where discord.py
-        takes up that a connection was lost.
+        The connection itself, not a parser, reads a part of READY. So its error is caught where discord.py handles the
+        loss of a connection.
         """
-        known, reconnect = shard._handled_exceptions, shard._handle_disconnect
+        handled_errors, reconnect = shard._handled_exceptions, shard._handle_disconnect
 
         async def handle(e: Exception) -> None:
-            if not isinstance(e, known):
+            if not isinstance(e, handled_errors):
                 self.counts["READY"] += 1
                 logger.warning("a READY cannot be parsed, the shard connects anew", exc_info=e)
                 await shard.ws.close()
             await reconnect(e)
 
-        shard._handled_exceptions = (*known, *UNREADABLE)
+        shard._handled_exceptions = (*handled_errors, *UNREADABLE)
         shard._handle_disconnect = handle  # type: ignore[method-assign]
 
     @property
@@ -91,10 +91,10 @@ class UnparsedEvents:
 
 
 def _complete(name: str, data: Any) -> None:
-    """Gives channels that Discord hides the fields discord.py cannot do without, in place.
+    """Adds to hidden channels, in place, the fields that discord.py cannot do without.
 
-    Discord says only that fields of a hidden channel are "nulled or reduced". One of them, unreadable, would cost the
-    whole GUILD_CREATE and with it the server.
+    Discord documents only that fields of a hidden channel are "nulled or reduced". One unreadable field would lose the
+    whole GUILD_CREATE event, and with it the server.
     """
     if name == "GUILD_CREATE":
         channels = data.get("channels") or []

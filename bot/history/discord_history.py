@@ -1,4 +1,4 @@
-"""discord.py's client as the indexer's `History`: channels, threads and pages, with permissions checked first."""
+"""The indexer's `History` over discord.py's client: channels, threads and pages. Permissions are checked first."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ KINDS = {
     15: ChannelKind.FORUM,
     16: ChannelKind.MEDIA,
 }
-# Since November 2026 a channel that the bot cannot view may arrive with this flag and name. It is never stored.
+# Since November 2026 Discord may send a channel that the bot cannot view with this flag and name. It is never stored.
 HIDDEN_FLAG = 1 << 17
 HIDDEN_NAME = "___hidden___"
 
-# Discord refuses messages with nothing in them. A few that all arrive so prove that something empties them.
+# Discord refuses empty messages. If several messages all arrive empty, something removes their content.
 EMPTY_PROOF = 3
 THREADS_KEPT = 20_000  # threads whose parent is remembered, about 200 bytes each
 
 
 @dataclass(frozen=True, slots=True)
 class _Thread:
-    """What is needed to tell whether a thread may be read."""
+    """The facts that decide whether a thread may be read."""
 
     guild_id: int
     parent_id: int
@@ -53,7 +53,7 @@ class _Thread:
 
 
 class DiscordHistory:
-    """The servers' history over `client`, which must be logged in and have its guild cache."""
+    """The servers' history, read through `client`, which must be logged in and have its guild cache."""
 
     def __init__(
         self,
@@ -73,14 +73,16 @@ class DiscordHistory:
         self.rest = Rest(client, budget, pace=pace)
 
     async def guild(self, guild_id: GuildId) -> Guild:
-        """The guild as the gateway shows it. ChannelClosed where the bot is not in it, RetryLater in an outage."""
+        """The guild as the gateway shows it.
+        Raises ChannelClosed where the bot is not in it, RetryLater in an outage.
+        """
         guild = self._guild(guild_id)
         return Guild(guild_id, guild.name)
 
     async def channels(self, guild_id: GuildId) -> AsyncIterator[Channel]:
         """Every channel and thread whose history the bot may read now: channels, active threads, archived threads.
 
-        Raises TellPerson where the Message Content intent is missing: everything would look empty.
+        Raises TellPerson where the Message Content intent is missing: without it every message would look empty.
         """
         guild = self._guild(guild_id)
         self._require_content()
@@ -103,7 +105,9 @@ class DiscordHistory:
     async def page(
         self, channel_id: ChannelId, *, before: MessageId | None = None, after: MessageId | None = None
     ) -> Sequence[Message]:
-        """See `History.page`. An answer that does not fit the question (a repeated page) is RetryLater."""
+        """See `History.page`.
+        Raises RetryLater for an answer that does not fit the question (such as a repeated page).
+        """
         if before is not None and after is not None:
             raise ValueError("a page lies before or after a message, not both")
         guild_id = await self._require_open(channel_id)
@@ -115,7 +119,7 @@ class DiscordHistory:
         about = f"History of channel {channel_id}"
         raws = await self.rest.get("/channels/{channel_id}/messages", params, about=about, channel_id=channel_id)
         if not raws:
-            await self._require_open(channel_id)  # without the permission Discord answers an empty page, not 403
+            await self._require_open(channel_id)  # without the permission the page is empty: Discord sends no 403
         if len(raws) >= EMPTY_PROOF and _emptied(raws):
             raise TellPerson("history-no-content")
         messages = [self._message(raw, channel_id, guild_id) for raw in raws]
@@ -151,7 +155,9 @@ class DiscordHistory:
         before: MessageId | None = None,
         limit: int = 25,
     ) -> SearchPage | None:
-        """See `SearchableHistory.search`. Not to be had while Discord goes through the server's old messages itself."""
+        """See `SearchableHistory.search`.
+        Not available while Discord itself still indexes the server's old messages.
+        """
         params: list[tuple[str, str]] = [
             ("sort_by", "timestamp"),
             ("sort_order", "desc"),
@@ -187,10 +193,10 @@ class DiscordHistory:
         return SearchPage(tuple(messages), int(answer.get("total_results") or 0), lowest)
 
     def parse(self, payload: Payload, guild_id: GuildId) -> Message:
-        """A payload as a Message, the same whether it comes live or from history.
+        """A payload as a Message: the same result for a live payload and for one from history.
 
-        The bot's own messages, and those of other bots where these are not wanted, become ignored ones: a shared reply
-        shows other members' pictures and words, and must not keep them after they were forgotten.
+        Messages of the bot itself become ignored ones, and so do those of other bots where these are not wanted. A
+        shared reply shows other members' pictures and words, and must not keep them after they were forgotten.
         """
         message = parse_message(payload, guild_id, stickers=self._stickers, sticker_cdn=self._sticker_cdn)
         if self._is_own(payload) or (message.by_bot and not self._bots):
@@ -205,7 +211,7 @@ class DiscordHistory:
         return by_user or (application_id is not None and int(application_id) == self._client.application_id)
 
     async def close(self) -> None:
-        """Lets requests end that nobody waits for any more."""
+        """Waits for requests to end whose callers have left."""
         await self.rest.close()
 
     def _guild(self, guild_id: int) -> discord.Guild:
@@ -239,7 +245,7 @@ class DiscordHistory:
         return GuildId(guild.id)
 
     def _parent_closed(self, guild: discord.Guild, channel_id: int) -> str | None:
-        """Why the bot may not read a channel's history, as a key of the catalogue; None where it may."""
+        """The reason, as a key of the catalogue, why the bot may not read a channel's history; None where it may."""
         channel = guild.get_channel(channel_id)
         if channel is None or channel.name == HIDDEN_NAME:
             return "closed-hidden"
@@ -288,11 +294,11 @@ class DiscordHistory:
             channel = _channel(raw, GuildId(guild.id), parents)
             if channel is None or channel.parent_id is None or channel.id in seen or _hidden(raw):
                 continue
-            known = self._remember(
+            thread = self._remember(
                 channel.id,
                 _Thread(guild.id, channel.parent_id, channel.kind is ChannelKind.PRIVATE_THREAD, channel.id in joined),
             )
-            if channel.parent_id in parents and self._thread_closed(guild, channel.id, known) is None:
+            if channel.parent_id in parents and self._thread_closed(guild, channel.id, thread) is None:
                 seen.add(channel.id)
                 threads.append(channel)
         return threads
@@ -300,7 +306,9 @@ class DiscordHistory:
     async def _archived(
         self, guild: discord.Guild, parent: Channel, parents: Mapping[int, Channel], seen: set[int]
     ) -> AsyncIterator[Channel]:
-        """Archived threads of a channel. Public and private ones page by archive time, joined ones by thread id."""
+        """Archived threads of a channel.
+        Pages of public and private threads go by archive time, those of joined ones by thread id.
+        """
         if parent.kind in (ChannelKind.VOICE, ChannelKind.STAGE):
             return
         listings = ["/channels/{channel_id}/threads/archived/public"]
@@ -335,7 +343,7 @@ class DiscordHistory:
                 before = following
 
     def _message(self, raw: Payload, channel_id: ChannelId, guild_id: GuildId) -> Message:
-        """One message; one that Discord sends in an unknown shape has no pictures rather than stopping the channel."""
+        """One message. A message of an unknown shape gets no pictures, so that it does not stop the whole channel."""
         try:
             return self.parse(raw, guild_id)
         except (KeyError, TypeError, ValueError, AttributeError):
@@ -344,13 +352,15 @@ class DiscordHistory:
 
 
 def _sticker_cdn(api_base: str) -> str:
-    """Where stickers lie: at Discord's CDN, or at the sandbox that `api_base` leads to. Messages name no address."""
+    """The address of stickers: Discord's CDN, or the sandbox that `api_base` names.
+    Messages contain no address for them.
+    """
     parts = urlsplit(api_base)
     return discord.Asset.BASE if parts.hostname == "discord.com" else f"{parts.scheme}://{parts.netloc}"
 
 
 def _channel(raw: Payload, guild_id: GuildId, parents: Mapping[int, Channel] | None = None) -> Channel | None:
-    """A channel or, with `parents`, a thread, which inherits its parent's age restriction."""
+    """A channel or, with `parents`, a thread. A thread inherits its parent's age restriction."""
     kind = KINDS.get(raw.get("type", -1))
     if kind is None:
         return None
@@ -372,12 +382,14 @@ def _hidden(raw: Payload) -> bool:
 
 
 def _emptied(raws: Sequence[Payload]) -> bool:
-    """True where every ordinary message of a page came empty, and there were enough of them to tell."""
+    """True where every ordinary message of a page came empty, and the page had enough of them for a conclusion."""
     judged = [shows_nothing(raw) for raw in raws if _ordinary(raw)]
     return len(judged) >= EMPTY_PROOF and all(judged)
 
 
 def _ordinary(raw: Payload) -> bool:
-    """A person's message or reply that mentions nobody: without the intent it comes empty, with it it never does."""
+    """A person's message or reply that mentions nobody.
+    It arrives empty if the intent is missing, and never otherwise.
+    """
     exempt = (raw.get("author") or {}).get("bot") or raw.get("webhook_id") or raw.get("mentions")
     return raw.get("type", 0) in (0, 19) and not exempt

@@ -1,7 +1,7 @@
-"""What a member may do in a channel, by the roles that exist.
+"""What a member may do in a channel, computed from the roles that exist.
 
-discord.py's `permissions_for` works that out, but it goes on counting a role that was deleted: the role stays among the
-ids of a cached member (the bot itself) and among the channel's cached overwrites, which then still allow or deny.
+discord.py's `permissions_for` computes this too, but it still counts a role that was deleted. The role's id stays in a
+cached member (the bot itself) and in the channel's cached overwrites, which then still allow or deny.
 """
 
 from __future__ import annotations

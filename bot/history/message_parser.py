@@ -1,6 +1,6 @@
-"""Discord's raw message payloads → `Message`. Pure: no network, no cache, no discord.py.
+"""Converts Discord's raw message payloads to `Message`. Pure: no network, no cache, no discord.py.
 
-Every place a picture can live in a message is listed in docs/what-is-indexed.md; each row there is one branch here.
+docs/what-is-indexed.md lists every place where a picture can be in a message. Each row there is one branch here.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ STICKER_LOTTIE, STICKER_GIF = 3, 4
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A picture before it has an ordinal and its inherited flags."""
+    """A picture before it gets an ordinal and its inherited flags."""
 
     source: Source
     media: Payload
@@ -60,12 +60,12 @@ class _Found:
 def parse_message(
     payload: Payload, guild_id: GuildId, *, stickers: bool = False, sticker_cdn: str = STICKER_CDN
 ) -> Message:
-    """A message payload of Discord's API v10 (REST or gateway) as a Message.
+    """Converts a message payload of Discord's API v10 (REST or gateway) to a Message.
 
     `stickers` asks for sticker pictures too, found below `sticker_cdn`. A picture that one message shows twice is
-    listed once. Words that a message shows elsewhere than in its content (a forward, text displays, an embed's title
-    and description) stand for its content where it has none. Raises KeyError or ValueError where the payload is not
-    a message.
+    listed once. A message may show words outside its content: in a forward, in text displays, in an embed's title and
+    description. If it has no content, these words take its place. Raises KeyError or ValueError where the payload is
+    not a message.
     """
     found = list(_pictures(payload, stickers=stickers, sticker_cdn=sticker_cdn))
     pictures: list[PictureRef] = []
@@ -96,7 +96,7 @@ def is_by_bot(payload: Payload) -> bool:
 
 
 def shows_nothing(payload: Payload) -> bool:
-    """True where a message came with nothing at all in it, which Discord does not let a person post."""
+    """True for a message with no content of any kind. Discord does not let a person post such a message."""
     kept = ("content", "attachments", "embeds", "components", "sticker_items", "poll", "message_snapshots", "activity")
     return not any(payload.get(part) for part in kept)
 
@@ -121,7 +121,7 @@ def _of_attachment(attachment: Payload) -> Iterator[_Found]:
     suffix = PurePosixPath(name.lower()).suffix
     bits = int(attachment.get("flags") or 0)
     flags = NO_FLAGS
-    if bits & ATTACHMENT_SPOILER or name.startswith(SPOILER_PREFIX):  # since June 2026 one or the other
+    if bits & ATTACHMENT_SPOILER or name.startswith(SPOILER_PREFIX):  # since June 2026 Discord sends one or the other
         flags |= PlaceFlag.SPOILER
     if bits & ATTACHMENT_ANIMATED or suffix in (".gif", ".apng"):
         flags |= PlaceFlag.ANIMATED
@@ -142,7 +142,9 @@ def _is_video(media: Payload, suffix: str) -> bool:
 
 
 def _is_picture(media: Payload, suffix: str) -> bool:
-    """A picture by its type, its name, or because Discord measured it; the bytes decide later."""
+    """Whether it is a picture: by its type, by its name, or because Discord measured it.
+    Its bytes give the final answer later.
+    """
     kind = str(media.get("content_type") or "")
     return kind.startswith("image/") or suffix in PICTURE_SUFFIXES or bool(media.get("width") and media.get("height"))
 
@@ -180,7 +182,7 @@ def _of_component(component: Payload, inherited: PlaceFlag) -> Iterator[_Found]:
 
 
 def _of_media(media: Payload, flags: PlaceFlag, alt: str, name: str = "") -> Iterator[_Found]:
-    """An unfurled media item. One that Discord has not loaded has no type and no size, only its name to go by."""
+    """An unfurled media item. If Discord has not loaded it, it has no type and no size, so its name decides."""
     suffix = PurePosixPath(file_name(str(media.get("url") or "")).lower()).suffix
     bits = int(media.get("flags") or 0)
     if bits & ATTACHMENT_ANIMATED or suffix == ".gif":
@@ -210,9 +212,9 @@ def _reference(found: _Found, ordinal: int) -> PictureRef | None:
         return None
     link = bare_link(url)
     if found.flags & PlaceFlag.VIDEO and found.source in (Source.VIDEO, Source.COMPONENT) and proxy is not None:
-        url = proxy = _poster(proxy)  # the video's own URL would bring the whole video
+        url = proxy = _poster(proxy)  # the video's own URL would load the whole video
     elif proxy is not None and found.source is not Source.ATTACHMENT and link == url:
-        url = proxy  # a stranger's host is never contacted; Discord's proxy holds its own copy
+        url = proxy  # the bot never contacts an unknown host; Discord's proxy has a copy of its own
     size, width, height = (_positive(media.get(key)) for key in ("size", "width", "height"))
     return PictureRef(
         ordinal=ordinal,
@@ -231,14 +233,16 @@ def _reference(found: _Found, ordinal: int) -> PictureRef | None:
 
 
 def _poster(proxy_url: str) -> str:
-    """The media proxy's still picture of a video."""
+    """The still picture of a video, from the media proxy."""
     parts = urlsplit(proxy_url)
     query = [(name, value) for name, value in parse_qsl(parts.query) if name != "format"]
     return urlunsplit((parts.scheme, parts.netloc, parts.path, urlencode([*query, ("format", "webp")]), ""))
 
 
 def _words(payload: Payload) -> str:
-    """What a message without content says elsewhere: forwards, text displays, embeds; one part a line."""
+    """The words that a message without content shows elsewhere: in forwards, text displays, embeds;
+    one part on each line.
+    """
     parts: list[str] = []
     for snapshot in _list(payload, "message_snapshots"):
         inner: Payload = snapshot.get("message") or {}

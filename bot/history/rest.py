@@ -35,31 +35,31 @@ from discord.http import Route
 
 from indexer.errors import ChannelClosed, ChannelGone, ConfigError, RetryLater
 
-Params = dict[str, Any] | list[tuple[str, str]]  # a list where a name comes several times
+Params = dict[str, Any] | list[tuple[str, str]]  # a list where a name occurs several times
 T = TypeVar("T")
 
 UNKNOWN_CHANNEL, UNKNOWN_GUILD, UNKNOWN_MESSAGE = 10003, 10004, 10008
 INDEXING = 110000  # guild search: Discord's index is not ready
 
-# Discord bans an address after 10,000 answers of 401, 403 and 429 in 10 minutes. The crawl stops at a tenth of that, so
-# that members' commands, which the same address sends, always have room.
+# Discord bans an address after 10,000 answers of 401, 403 and 429 in 10 minutes. The crawl stops at a tenth of that. So
+# members' commands, which come from the same address, always have room.
 WINDOW_S = 600.0
 REFUSALS = 1_000
 
-# Discord allows a bot 50 requests a second over all routes, and discord.py keeps to that only after a refusal. Reading
-# history takes at most 45 in any second (35 and a burst of 10), so that commands find room.
+# Discord allows a bot 50 requests a second over all routes, and discord.py respects that only after a refusal. Reading
+# history uses at most 45 in any second (35 and a burst of 10), so that commands have room.
 PER_SECOND = 35.0
 BURST = 10
 
-CLOUDFLARE_S = 60.0  # seconds to stay silent after a 429 that does not say for how long
+CLOUDFLARE_S = 60.0  # seconds without requests after a 429 that names no time
 REQUEST_S = 180.0  # seconds for one answer, discord.py's own waits and repeats included
 
 
 class RequestBudget:
     """Counts refused requests (401, 403, 429 unless shared) of the last WINDOW_S seconds.
 
-    Give `trace()` to the client (`discord.Client(http_trace=…)`), so that also those are counted which discord.py
-    repeats by itself.
+    Give `trace()` to the client (`discord.Client(http_trace=…)`). Then requests that discord.py repeats by itself are
+    counted too.
     """
 
     def __init__(self, refusals: int = REFUSALS, window_s: float = WINDOW_S) -> None:
@@ -74,7 +74,7 @@ class RequestBudget:
         return len(self._times)
 
     def count(self, status: int, scope: str | None = None) -> None:
-        """Takes note of one answer. Discord does not count shared limits: others have used those up."""
+        """Counts one answer. Discord does not count shared limits, because other users have used them up."""
         if status in (401, 403) or (status == 429 and scope != "shared"):
             self._times.append(time.monotonic())
 
@@ -105,7 +105,7 @@ class RequestBudget:
 
 
 class Pace:
-    """At most `burst` requests at once and `per_second` in the long run; whoever is too early waits, in order."""
+    """At most `burst` requests at once and `per_second` in the long run. Callers that come too early wait, in order."""
 
     def __init__(self, per_second: float = PER_SECOND, burst: int = BURST) -> None:
         self._gap_s = 1 / per_second
@@ -119,16 +119,16 @@ class Pace:
             await asyncio.sleep(wait_s)
 
     def wait_s(self, now: float) -> float:
-        """Takes the next turn: in how many seconds it is, for one who comes at `now` (seconds, never decreasing)."""
+        """Takes the next turn. Returns the seconds until then for a caller at `now` (seconds, never decreasing)."""
         self._next = max(self._next, now - self._ahead_s) + self._gap_s
         return max(self._next - now, 0.0)
 
 
 class Unbroken:
-    """Requests of discord.py that go on to their end when whoever waits for them is cancelled.
+    """Requests of discord.py that run to their end even if their callers are cancelled.
 
-    Cancelled inside a request during a global rate limit, discord.py would leave its gate closed for good, and the
-    whole bot with it.
+    If a request is cancelled during a global rate limit, discord.py leaves its gate closed for ever. That blocks the
+    whole bot.
     """
 
     def __init__(self) -> None:
@@ -149,7 +149,7 @@ class Unbroken:
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
         if not task.cancelled():
-            task.exception()  # read, or asyncio complains about an error that nobody waited for
+            task.exception()  # read the error, because asyncio complains about errors that nobody reads
 
 
 class Rest:
@@ -170,7 +170,7 @@ class Rest:
         self.budget = budget or RequestBudget()
         self._counted_by_trace = budget is not None or client.http.http_trace is None
         if budget is None and client.http.http_trace is None:
-            client.http.http_trace = self.budget.trace()  # takes effect at login
+            client.http.http_trace = self.budget.trace()  # takes effect at the login
 
     async def get(
         self,
@@ -182,10 +182,10 @@ class Rest:
         optional: bool = False,
         **parts: Any,
     ) -> Any:
-        """The JSON answer of GET `path`, its `{parts}` filled in; `about` names the thing in errors.
+        """The JSON answer of GET `path` with its `{parts}` filled in; `about` names the subject in errors.
 
-        None where Discord answers 404 with the code `absent`, or, where it is `optional`, 202, 403 or 404. Errors: see
-        the table above.
+        None where Discord answers 404 with the code `absent`. Where the request is `optional`, None also for 202, 403
+        and 404. Errors: see the table above.
         """
         if not self._client.is_ready() or self._client.is_closed():
             raise RetryLater(f"{about}: the bot is not connected to Discord.")
@@ -207,7 +207,7 @@ class Rest:
             ) from error
         except TimeoutError as error:
             raise RetryLater(f"{about}: no answer from Discord within {self._timeout_s:.0f} s.") from error
-        except RuntimeError as error:  # aiohttp's word for a session that was closed meanwhile
+        except RuntimeError as error:  # aiohttp raises this for a session that was closed meanwhile
             if not self._client.is_closed():
                 raise
             raise RetryLater(f"{about}: the bot was disconnected from Discord.") from error

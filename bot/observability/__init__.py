@@ -1,4 +1,4 @@
-"""What whoever runs the bot sees of it: log, health file, terminal output; and what other processes may not see.
+"""What an operator sees of the bot: log, health file, terminal output; and what other processes must not see.
 
 May import config and texts. Start with log.py.
 """

@@ -1,4 +1,4 @@
-"""What keeps the bot's own memory and token from other processes of its user."""
+"""Protects the bot's memory and token from other processes of the same user."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from indexer.platforms.linux import PR_SET_DUMPABLE, Unavailable, prctl
 
 
 def keep_memory_private() -> None:
-    """Makes this process not dumpable: nobody but root reads its memory or its files in /proc, attaches to it, or
-    finds them in a core file. Where the system has no such thing (other than Linux), nothing changes.
+    """Makes this process not dumpable: only root can read its memory or its files in /proc, attach to it, or find them
+    in a core file. Does nothing where the system lacks this (systems other than Linux).
     """
     with suppress(Unavailable):
         prctl(PR_SET_DUMPABLE, 0)
 
 
 def wipe_from_environment(name: str) -> None:
-    """Takes a variable out of this process's environment, and its value out of the memory that the environment was in.
+    """Removes a variable from this process's environment, and its value from the memory that held the environment.
 
-    Programs that are started from now on do not inherit it, and /proc/PID/environ shows zeros: without the second step
-    it would show what was given at the start for as long as the process lives.
+    Programs started later do not inherit it, and /proc/PID/environ shows zeros. Without the second step that file would
+    show the initial value as long as the process lives.
     """
     if name not in os.environ:
         return

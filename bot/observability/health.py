@@ -1,4 +1,4 @@
-"""Is the bot alive and connected? It writes so beside its data, and `afterimage health` reads that."""
+"""Whether the bot is alive and connected. The bot writes this next to its data, and `afterimage health` reads it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from indexer.supervisor import Faults, contained
 
 FILE_NAME = "health.json"
 BEAT_S = 10.0
-# Three missed beats: the event loop hangs, or the process is gone.
+# Three missed beats: the event loop hangs, or the process has ended.
 STALE_S = 35.0
 # Discord moves a connection to another node several times a day; a resume takes a few seconds.
 AWAY_S = 30.0
@@ -23,10 +23,11 @@ AWAY_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """What the bot says of itself. `serving`: it has been connected, knows its servers, and is not about to stop.
+    """The bot's report about itself. `serving`: it has been connected, knows its servers, and is not about to stop.
 
-    `away_since` (Unix seconds) is when the first of the `shards_away` gateway connections that are away now was lost.
-    `latency_ms` is the slowest heartbeat's. `unparsed_events` counts gateway events that could not be parsed.
+    `away_since` (Unix seconds) is the time of the first loss among the `shards_away` gateway connections that are away
+    now. `latency_ms` is that of the slowest heartbeat. `unparsed_events` counts gateway events that could not be
+    parsed.
     """
 
     serving: bool
@@ -39,16 +40,17 @@ class Beat:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """`sentence` says how the bot is; where it is not `healthy`, also what to do."""
+    """`sentence` describes the bot's condition; where it is not `healthy`, it also says what to do."""
 
     healthy: bool
     sentence: str
 
 
 async def keep_beating(data_dir: Path, beat: Callable[[], Beat], faults: Faults) -> None:
-    """Writes the state every BEAT_S seconds until cancelled, then takes the file away.
+    """Writes the state every BEAT_S seconds until cancelled, then removes the file.
 
-    Where it cannot be written (a full disk) it is tried again: health says then that there is no sign of life.
+    If the file cannot be written (a full disk), the next beat tries again. Meanwhile `afterimage health` reports no
+    sign of life.
     """
     path = data_dir / FILE_NAME
     try:
@@ -67,23 +69,25 @@ def _write(path: Path, beat: Beat) -> None:
     draft.write_text(text, "utf-8")
     try:
         draft.replace(path)
-    except PermissionError:  # Windows replaces no file while somebody reads it; the next beat comes soon
+    except PermissionError:  # Windows does not replace a file that is being read; the next beat comes soon
         if sys.platform != "win32":
             raise
 
 
 def condition(data_dir: Path, now: float | None = None) -> Condition:
-    """How the bot on this data folder is, by what it last wrote. `now`: Unix seconds (None: the time now)."""
+    """The condition of the bot on this data folder, by its last report.
+    `now`: Unix seconds (None: the current time).
+    """
     path = data_dir / FILE_NAME
     now = time.time() if now is None else now
     try:
-        found = json.loads(path.read_text("utf-8"))
-        age = now - float(found["at"])
+        state = json.loads(path.read_text("utf-8"))
+        age = now - float(state["at"])
         beat = Beat(
-            serving=bool(found["serving"]),
-            shards=int(found["shards"]),
-            shards_away=int(found["shards_away"]),
-            away_since=None if found["away_since"] is None else float(found["away_since"]),
+            serving=bool(state["serving"]),
+            shards=int(state["shards"]),
+            shards_away=int(state["shards_away"]),
+            away_since=None if state["away_since"] is None else float(state["away_since"]),
         )
     except FileNotFoundError:
         return Condition(False, f"no bot runs on {data_dir}; start it with `afterimage run`")
@@ -96,7 +100,7 @@ def condition(data_dir: Path, now: float | None = None) -> Condition:
 
 
 def connection_of(beat: Beat, now: float) -> Condition:
-    """How the connection to Discord is at `now` (Unix seconds)."""
+    """The state of the connection to Discord at `now` (Unix seconds)."""
     if not beat.serving:
         return Condition(False, "the bot runs but is not connected to Discord; look at its log")
     if not beat.shards_away:

@@ -1,4 +1,4 @@
-"""Logging to standard error, for people or collectors; no token, signature or control character passes it."""
+"""Logging to standard error, for people or log collectors. Tokens, signatures and control characters are removed."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from bot.config.loader import LogSettings, Secret
 from bot.config.values import TOKEN_SHAPE
 from bot.observability.terminal import as_json, visible
 
-# faiss tells at info level which of its builds it could not find.
+# faiss logs at info level which of its builds it could not find.
 _WORDY = ("faiss.loader",)
-# Libraries that log every statement or chunk at debug level: their noise hides the bot's own lines.
+# Libraries that log every statement or chunk at debug level: their lines hide the bot's own lines.
 _CHATTY = ("aiosqlite", "asyncio", "PIL", "httpcore", "httpx", "urllib3", "filelock", "fsspec", "matplotlib")
 
 HIDDEN = "<hidden>"
-# At debug level discord.py writes whole payloads of the gateway, and the address of every request. The token of an
-# interaction or webhook answers in the bot's name; a link's signature opens a file whatever channel it stands in.
+# At debug level discord.py writes whole payloads of the gateway, and the address of every request. Whoever has the
+# token of an interaction or webhook can answer in the bot's name. Whoever has a link's signature can open the file,
+# whatever channel it is in.
 _SECRETS = (
     (re.compile(r"(/(?:interactions|webhooks)/\d+/)[^\s/?'\"]+"), rf"\1{HIDDEN}"),
     (re.compile(r"(['\"]token\\?['\"]:\s*\\?['\"])[^'\"]+"), rf"\1{HIDDEN}"),
@@ -31,7 +32,9 @@ _SECRETS = (
 
 
 class _Redacting(logging.Formatter):
-    """Takes secrets out of the finished text, tracebacks included: the last step, so that nothing goes round it."""
+    """Removes secrets from the finished text, including tracebacks.
+    It is the last step, so that no text passes without it.
+    """
 
     def __init__(self, secrets: Sequence[Secret]) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
@@ -45,12 +48,15 @@ class _Redacting(logging.Formatter):
         return text
 
     def format(self, record: logging.LogRecord) -> str:
-        # What continues a record is indented: a member's text with a line break cannot forge a record of its own.
+        # Further lines of a record are indented: a member's text with a line break cannot look like a record of its
+        # own.
         return visible(self.redact(super().format(record))).replace("\n", "\n    ")
 
 
 class _Json(_Redacting):
-    """One JSON object a line: time (RFC 3339, UTC), level, logger, message, and error where there is a traceback."""
+    """One JSON object on each line:
+    time (RFC 3339, UTC), level, logger, message, and error where there is a traceback.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
@@ -67,7 +73,7 @@ class _Json(_Redacting):
 
 @contextmanager
 def logging_to(settings: LogSettings, secrets: Sequence[Secret] = (), stream: TextIO | None = None) -> Iterator[None]:
-    """All logging, Python's warnings too, goes to `stream` (None: standard error) in the given form while inside."""
+    """While inside, all logging and Python's warnings go to `stream` (None: standard error) in the given form."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter((_Json if settings.format == "json" else _Redacting)(secrets))
     level = logging.getLevelNamesMapping()[settings.level.upper()]

@@ -37,22 +37,22 @@ def one_line(text: str, limit: int = 0) -> str:
 
 
 def as_json(value: object, indent: int | None = None) -> str:
-    """JSON that can be read by people and shown by a terminal: letters as they are, control characters escaped."""
+    """JSON that people can read and a terminal can show: letters stay as they are, control characters are escaped."""
     return _CONTROLS.sub(_json_escape, json.dumps(value, indent=indent, ensure_ascii=False))
 
 
 def say(text: str) -> None:
-    """One answer of a command, on standard output."""
+    """Prints an answer of a command, on standard output."""
     _write(sys.stdout, text)
 
 
 def warn(text: str) -> None:
-    """What a person should know, or why something cannot be done, on standard error."""
+    """Prints a warning, or why something cannot be done, on standard error."""
     _write(sys.stderr, f"afterimage: {text}")
 
 
 def note(text: str) -> None:
-    """How far a command is, on standard error."""
+    """Prints the progress of a command, on standard error."""
     _write(sys.stderr, text)
 
 
@@ -91,25 +91,25 @@ def _columns() -> int:
 
 
 def asks_a_person() -> bool:
-    """Whether somebody sits at standard input."""
+    """Whether a person is at standard input."""
     return sys.stdin is not None and sys.stdin.isatty()
 
 
 def answer_to(question: str) -> str:
-    """What the person types, without spaces around it; nothing where the input ends."""
+    """The person's input, without spaces around it; an empty text where the input ends."""
     sys.stderr.write(visible(question))
     sys.stderr.flush()
     return sys.stdin.readline().strip()
 
 
 def say_json(value: object) -> None:
-    """One answer for programs, on standard output."""
+    """Prints one answer for programs, on standard output."""
     sys.stdout.write(as_json(value, indent=2) + "\n")
     sys.stdout.flush()
 
 
 def nobody_reads() -> None:
-    """The reader of our output (head, less) has left: what is still buffered goes nowhere."""
+    """The reader of our output (head, less) has left: discards what is still buffered."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -1,4 +1,6 @@
-"""How far long work is: a bar with rate and time left on a terminal, a plain line now and then elsewhere."""
+"""The progress of long work:
+on a terminal a bar with rate and remaining time, elsewhere a plain line from time to time.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +14,11 @@ from rich.text import Text
 
 from bot.observability import terminal
 
-LINE_EVERY_S = 10.0  # between two lines where no bar can be drawn
+LINE_EVERY_S = 10.0  # seconds between two lines where no bar can be drawn
 
 
 class _Rate(ProgressColumn):
-    """Items a second."""
+    """Items per second."""
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
@@ -24,7 +26,7 @@ class _Rate(ProgressColumn):
 
 
 class WorkBar:
-    """Shows several counts under one another, on standard error. `show` may be called as often as anything changes."""
+    """Shows several counts, one below the other, on standard error. `show` may be called after every change."""
 
     def __init__(self, progress: Progress | None) -> None:
         self._progress = progress
@@ -33,7 +35,7 @@ class WorkBar:
         self._begun: dict[str, float] = {}
 
     def show(self, what: str, done: int, total: int | None) -> None:
-        """`total` None: nobody knows."""
+        """`total` None: the total is unknown."""
         if self._progress is not None:
             if what not in self._tasks:
                 self._tasks[what] = self._progress.add_task(what, total=total)
@@ -57,7 +59,7 @@ def line(what: str, done: int, total: int | None, elapsed_s: float) -> str:
 
 @contextmanager
 def work_bar(quiet: bool = False) -> Iterator[WorkBar]:
-    """A bar until the block ends; gone then. Nothing at all where `quiet`."""
+    """A bar until the block ends; it then disappears. Shows nothing where `quiet`."""
     console = Console(stderr=True, quiet=quiet)
     if not console.is_terminal and not quiet:
         yield WorkBar(None)

@@ -1,9 +1,9 @@
-"""Where can those who manage a server be told something that its members do not read?
+"""Finds a channel for messages to those who manage a server, which its other members do not read.
 
-In one of the channels that the server itself has named for news to its team: Discord's channel for community updates,
-the one for safety alerts, or the system channel. Only one that nobody without Manage Server may view, whatever roles
-they hold, and in which the bot may write. Where a member alone may view it by an overwrite of their own, nobody knows
-what else that member may do: such a channel is not taken.
+The candidates are the channels that the server itself has named for news to its team: Discord's channel for community
+updates, the one for safety alerts, and the system channel. A candidate is used only if nobody without Manage Server may
+view it, whatever roles they hold, and if the bot may write there. Where an overwrite lets a single member view the
+channel, it is not used: the bot does not know that member's other permissions.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from bot.history.granted import granted
 
 
 def managers_channels(guild: discord.Guild) -> list[discord.TextChannel]:
-    """The channels for it, the most fitting first; empty where there is none."""
+    """Such channels, the most fitting first; empty where there is none."""
     bot: discord.Member | None = guild.me  # None until GUILD_CREATE, whatever its type says
     named = (guild.public_updates_channel, guild.safety_alerts_channel, guild.system_channel)
     if bot is None:
@@ -32,21 +32,22 @@ def _may_write(channel: discord.TextChannel, bot: discord.Member) -> bool:
 
 
 def _only_managers_view(guild: discord.Guild, channel: discord.TextChannel) -> bool:
-    """Whether every combination of roles that views `channel` holds Manage Server.
+    """Whether every combination of roles that views `channel` includes Manage Server.
 
-    More roles never take Manage Server away. What a role allows is stronger than what others deny. So each role alone
-    is looked at: where a combination without Manage Server views the channel, one of its roles does, or everyone.
+    More roles never remove Manage Server. A role's allowance is stronger than other roles' denials. So it is enough to
+    check each role alone: if a combination without Manage Server views the channel, then one of its roles views it
+    alone, or @everyone does.
     """
     for target, overwrite in channel.overwrites.items():
         is_role = isinstance(target, discord.Role) or getattr(target, "type", None) is discord.Role
         if not is_role and overwrite.view_channel and target.id not in (guild.owner_id, guild.me.id):
             return False
-    # A role that comes with an application has one holder: that application's bot.
+    # A role that an application brings has one holder: that application's bot.
     return not any(_views_unmanaging(channel, role) for role in guild.roles if not role.is_bot_managed())
 
 
 def _views_unmanaging(channel: discord.TextChannel, role: discord.Role) -> bool:
-    """Whether somebody who holds `role` and no other views `channel` without Manage Server."""
+    """Whether a member who has only `role` views `channel` and lacks Manage Server."""
     everyone = channel.guild.default_role
     held = everyone.permissions | role.permissions
     if held.administrator or held.manage_guild:

@@ -1,8 +1,9 @@
-"""May this member have something posted here, at this moment? What the bot posts for a member, the member must be able
-to post as well: words in its heading, pictures, links.
+"""Whether the bot may post something here for this member now. The member must be able to post the same: words,
+pictures, links.
 
-Asked for: Send Messages (in a thread: Send Messages in Threads), Attach Files, Embed Links, no time-out, and in a
-locked thread Manage Threads. Of the bot itself: to view the channel and to send messages there.
+The member needs Send Messages (in a thread: Send Messages in Threads), Attach Files and Embed Links, must not be in
+time-out, and in a locked thread needs Manage Threads. The bot itself must be able to view the channel and to send
+messages there.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from bot.permissions.visible_channels import AskingChannel
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why nothing is posted: a text's key (`share-…`), and the names of the permissions that are missing."""
+    """The reason why nothing is posted: a text's key (`share-…`), and the names of the permissions that are missing."""
 
     key: str
     missing: Sequence[str] = ()
 
 
 def refusal(guild: discord.Guild, member: discord.Member, channel: AskingChannel) -> Refusal | None:
-    """Why `member` may not have something posted in `channel`; None: both the member and the bot may."""
+    """Why `member` may not have something posted in `channel`. None: both the member and the bot may post."""
     here = None if channel is None else guild.get_channel_or_thread(channel.id) or channel
     bot: discord.Member | None = guild.me  # None until GUILD_CREATE, whatever its type says
     if bot is None or not isinstance(here, discord.abc.GuildChannel | discord.Thread):

@@ -1,9 +1,9 @@
-"""What may be shown to a whole channel: only what everybody who can read that channel may read too.
+"""Decides what may be shown to a whole channel: only what everybody who can read that channel may read too.
 
-The bot keeps no list of members, and whoever gets a role tomorrow reads what was shared today. So nobody is counted:
-for each channel it is worked out whether any combination of roles, with or without a member's own overwrite, could read
-the one channel and not the other. Where one could, nothing of the other is shared. The answer is exact over all
-combinations and errs, if at all, on the side of sharing less.
+The bot keeps no list of members, and a member who gets a role tomorrow can read what was shared today. So members are
+not counted. For each channel it is computed whether some combination of roles, with or without a member's own
+overwrite, could read the one channel and not the other. If such a combination exists, nothing of the other channel is
+shared. The answer is exact over all combinations. If it is ever wrong, it shares less, never more.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _CONNECT = discord.Permissions(connect=True).value
 
 @dataclass(frozen=True, slots=True)
 class _Say:
-    """What one overwrite allows and denies; where it does both, it allows."""
+    """What one overwrite allows and denies. Where it does both, it allows."""
 
     allow: int = 0
     deny: int = 0
@@ -42,7 +42,7 @@ _SILENT = _Say()
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
-    """Who may read a channel, as its overwrites and the guild's roles say."""
+    """Who may read a channel, according to its overwrites and the guild's roles."""
 
     bits: tuple[int, ...]
     everyone: _Say
@@ -84,7 +84,9 @@ def shared_channels(guild: discord.Guild, channel: AskingChannel, stored: Iterab
 
 
 def _top(guild: discord.Guild, channel: AskingChannel) -> GuildChannel | None:
-    """The channel whose overwrites count: a thread's own channel. Who is in a private thread may read that one too."""
+    """The channel whose overwrites count. For a thread it is the parent, which members of a private thread may read
+    too.
+    """
     if channel is None:
         return None
     known = guild.get_channel_or_thread(channel.id) or channel
@@ -95,19 +97,19 @@ def _top(guild: discord.Guild, channel: AskingChannel) -> GuildChannel | None:
 
 def _someone_reads_only(guild: discord.Guild, home: GuildChannel, other: GuildChannel) -> bool:
     """Whether some combination of roles and overwrites reads `home` but not `other`."""
-    here, there = _rules(guild, home), _rules(guild, other)
-    if _CONNECT in there.bits and _CONNECT not in here.bits:
-        return True  # a member in time-out still reads texts, but may not connect
+    home_rules, other_rules = _rules(guild, home), _rules(guild, other)
+    if _CONNECT in other_rules.bits and _CONNECT not in home_rules.bits:
+        return True  # a member in time-out may still read texts, but may not connect
     if guild.default_role.permissions.administrator:
         return False
-    # A member with an administrator's role reads everything, so no such role is of interest.
+    # A member with an administrator's role reads everything, so such roles are left out.
     roles = {role.id: role for role in guild.roles if not role.is_default() and not role.permissions.administrator}
     reads_anyway = {guild.owner_id, guild.me.id}
-    for member_id in (None, *((here.members.keys() | there.members.keys()) - reads_anyway)):
-        for missing in there.bits:
-            for forbidden, needs in _ways_to_lack(guild, roles, there, missing, member_id):
+    for member_id in (None, *((home_rules.members.keys() | other_rules.members.keys()) - reads_anyway)):
+        for missing in other_rules.bits:
+            for forbidden, needs in _ways_to_lack(guild, roles, other_rules, missing, member_id):
                 candidates = frozenset(role for role in roles if not forbidden(role))
-                if any(_possible(candidates, needs, way) for way in _ways_to_read(guild, roles, here, member_id)):
+                if any(_possible(candidates, needs, way) for way in _ways_to_read(guild, roles, home_rules, member_id)):
                     return True
     return False
 
@@ -118,7 +120,7 @@ _Way = tuple[Callable[[int], bool], _Needs]
 def _ways_to_lack(
     guild: discord.Guild, roles: dict[int, discord.Role], rules: _Rules, bit: int, member_id: int | None
 ) -> Iterator[_Way]:
-    """How a member comes to lack `bit`: (roles that they must not have, tests of which each needs some role)."""
+    """The ways to lack `bit`: a test for roles that the member must not have, and tests that each need some role."""
     own = rules.members.get(member_id, _SILENT) if member_id is not None else _SILENT
     if own.allows(bit):
         return
@@ -141,10 +143,10 @@ def _ways_to_lack(
 def _ways_to_read(
     guild: discord.Guild, roles: dict[int, discord.Role], rules: _Rules, member_id: int | None
 ) -> Iterator[_Way]:
-    """How a member comes to have all of `rules.bits`."""
+    """The ways in which a member can have all of `rules.bits`."""
     own = rules.members.get(member_id, _SILENT) if member_id is not None else _SILENT
-    each = [list(_ways_to_have(guild, roles, rules, bit, own)) for bit in rules.bits]
-    for ways in product(*each):
+    ways_by_bit = [list(_ways_to_have(guild, roles, rules, bit, own)) for bit in rules.bits]
+    for ways in product(*ways_by_bit):
         yield _all_of(ways)
 
 
@@ -177,10 +179,10 @@ def _ways_to_have(
 
 
 def _possible(candidates: _Candidates, needs: _Needs, way: _Way) -> bool:
-    """Whether roles among `candidates` can be had that meet every need of both ways and none that a way forbids."""
-    forbidden, more = way
-    left = [role for role in candidates if not forbidden(role)]
-    return all(any(need(role) for role in left) for need in (*needs, *more))
+    """Whether roles from `candidates` exist that meet every need of both ways and that neither way forbids."""
+    forbidden, other_needs = way
+    allowed_roles = [role for role in candidates if not forbidden(role)]
+    return all(any(need(role) for role in allowed_roles) for need in (*needs, *other_needs))
 
 
 def _rules(guild: discord.Guild, channel: GuildChannel) -> _Rules:
@@ -188,11 +190,11 @@ def _rules(guild: discord.Guild, channel: GuildChannel) -> _Rules:
     everyone, roles, members = _SILENT, {}, {}
     for target, overwrite in channel.overwrites.items():
         allow, deny = overwrite.pair()
-        say = _Say(allow.value, deny.value)
+        exception = _Say(allow.value, deny.value)
         if target.id == guild.id:
-            everyone = say
+            everyone = exception
         elif isinstance(target, discord.Role):
-            roles[target.id] = say
-        elif not (isinstance(target, discord.Object) and target.type is discord.Role):  # of a role that is gone
-            members[target.id] = say
+            roles[target.id] = exception
+        elif not (isinstance(target, discord.Object) and target.type is discord.Role):  # of a deleted role
+            members[target.id] = exception
     return _Rules((_VIEW, _HISTORY, _CONNECT) if spoken else (_VIEW, _HISTORY), everyone, roles, members)

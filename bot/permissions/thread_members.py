@@ -1,14 +1,16 @@
-"""Who is in which private thread: asked of Discord, remembered for some seconds, bounded for each member and for all.
+"""Finds who is in which private thread. Discord's answers are remembered for some seconds, bounded for each member and
+for all.
 
-Discord tells a bot of others' joining and leaving only with the Server Members intent, which this bot does not ask for.
-So it asks, one request a thread and member, and a member who was taken out of a thread finds its pictures for
-`JOINED_S` seconds more, never longer: the seconds count from before the question was sent. Whoever was added to a
-thread may have to wait for `NOT_JOINED_S` seconds.
+Discord reports other members' joining and leaving only with the Server Members intent, which this bot does not request.
+So it asks, with one request for each thread and member. A member who was removed from a thread finds its pictures for
+`JOINED_S` seconds more at most: the seconds count from before the request was sent. A member who was added to a thread
+may have to wait for `NOT_JOINED_S` seconds.
 
-- One thread and member are asked about once at a time; who asks meanwhile waits for the same answer.
-- A member has a budget. Once it is spent, threads that are not remembered stay hidden from that member, and from nobody
-  else.
-- All requests together keep a pace, and one member's never fill the line: others wait for a few of them at most.
+- There is one request at a time for one thread and member. Callers that ask meanwhile wait for the same answer.
+- Each member has a budget. Once it is spent, threads without a remembered answer stay hidden from that member, and from
+  nobody else.
+- All requests together are limited to a rate. One member's requests never fill the queue: others wait for a few of them
+  at most.
 """
 
 from __future__ import annotations
@@ -29,10 +31,10 @@ from indexer.model import ChannelId
 
 JOINED_S = 10.0
 NOT_JOINED_S = 30.0
-REMEMBERED = 4_096  # answers; at PER_SECOND no more than 600 are asked for in NOT_JOINED_S
+REMEMBERED = 4_096  # answers; at PER_SECOND the bot asks for no more than 600 in NOT_JOINED_S
 
-# A member's requests: so many at once, and so many a minute in the long run. With more private threads than that, the
-# newest are asked about first, and the others as the budget grows.
+# A member's requests: so many at once, and so many a minute in the long run. If the member has more private threads,
+# the bot asks about the newest first, and about the others as the budget grows.
 MEMBER_BURST = 50
 MEMBER_PER_MINUTE = 120.0
 # Discord allows a bot 50 requests a second over all routes, of which reading history takes up to 45.
@@ -41,20 +43,20 @@ BURST = 30
 AT_ONCE = 10
 MEMBER_AT_ONCE = 5
 
-ANSWER_S = 1.5  # whoever asks waits no longer; a later answer is remembered all the same
+ANSWER_S = 1.5  # a caller waits no longer than this; an answer that comes later is still remembered
 REQUEST_S = 30.0
 
 
 class ThreadRequests(Protocol):
-    """What of discord.py's HTTP client is used."""
+    """The methods of discord.py's HTTP client that are used here."""
 
     async def get_thread_member(self, channel_id: int, user_id: int) -> Any:
-        """Raises NotFound for who is no member."""
+        """Raises NotFound for a user who is not a member."""
         ...
 
 
 class ThreadMembers:
-    """Memberships as Discord told them. Safe to use from many tasks of one loop."""
+    """Memberships as Discord reported them. Safe to use from many tasks of one loop."""
 
     def __init__(self, http: ThreadRequests, unbroken: Unbroken, clock: Callable[[], float] = time.monotonic) -> None:
         """`clock` gives seconds."""
@@ -70,15 +72,17 @@ class ThreadMembers:
         self._gates: WeakValueDictionary[int, asyncio.Semaphore] = WeakValueDictionary()
 
     async def joined(self, member_id: int, threads: Collection[ChannelId]) -> frozenset[ChannelId]:
-        """Those of `threads` (the most wanted first) that the member is known to be in; asks about the others."""
+        """Those of `threads` (the most wanted first) that the member is known to be in. Asks Discord about the
+        others.
+        """
         waited_for = set()
         for thread_id in threads:
             key = (thread_id, member_id)
             if self._told.get(key) is not None:
                 continue
             if key not in self._asking and self._budgets.take(member_id) == 0.0:
-                # No question is its parent: several wait for it, and it goes on when they give up. It ends by REQUEST_S
-                # or by `close`.
+                # No caller is its parent: several callers wait for it, and it continues when they give up. REQUEST_S or
+                # `close` ends it.
                 self._asking[key] = asyncio.create_task(self._ask(key), name="thread member")
             if key in self._asking:
                 waited_for.add(self._asking[key])
@@ -87,7 +91,7 @@ class ThreadMembers:
         return frozenset(thread_id for thread_id in threads if self._told.get((thread_id, member_id)))
 
     async def close(self) -> None:
-        """Ends the questions that are still waiting for their turn."""
+        """Cancels the requests that still wait for their turn."""
         asking = list(self._asking.values())
         for task in asking:
             task.cancel()
@@ -107,7 +111,7 @@ class ThreadMembers:
                 except discord.NotFound:
                     joined = False
                 except (discord.DiscordException, aiohttp.ClientError, OSError, RuntimeError):
-                    return  # nothing is known, so it stays hidden; RuntimeError is aiohttp's word for a closed session
+                    return  # unknown, so the thread stays hidden; a closed aiohttp session raises RuntimeError
                 lifetime_s = JOINED_S if joined else NOT_JOINED_S
                 self._told.put(key, joined, lifetime_s=asked_s + lifetime_s - self.clock())
         finally:

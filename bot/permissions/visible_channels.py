@@ -1,16 +1,18 @@
-"""Which channels may this member see, here and now? Everything that is shown passes through here.
+"""Which channels this member may see, at this moment and from this channel. Every result passes through here before it
+is shown.
 
 A channel is visible when the member may view it AND read its history at this moment, by Discord's own rules:
 
-- owner and administrators see everything; otherwise roles, then the channel's overwrites for @everyone, for roles, for
-  the member (`granted`, by discord.py, which also masks members in time-out down to viewing and reading);
-- voice and stage channels need Connect as well, which a time-out takes away;
-- a thread has no permissions of its own: its channel's count, and a private thread needs Manage Threads or membership
-  (as Discord told it within the last seconds, see `thread_members`) too (`Thread.permissions_for` knows nothing of
-  that, so it is never asked);
-- an age-restricted channel, or a thread in one, only when the question is asked from an age-restricted channel;
-- a channel that the bot itself cannot view is hidden from everybody: Discord no longer tells the bot who may see it;
-- a channel or thread that only an archive knows is hidden from everybody, whatever the archive says of it.
+- The owner and administrators see everything. For others the roles count, then the channel's overwrites for @everyone,
+  for roles and for the member (`granted`, by discord.py, which also reduces members in time-out to viewing and
+  reading).
+- Voice and stage channels need Connect as well, which a time-out removes.
+- A thread has no permissions of its own: its channel's permissions count. A private thread also needs Manage Threads or
+  membership (as Discord reported it within the last seconds, see `thread_members`). `Thread.permissions_for` does not
+  know this rule, so it is never used.
+- An age-restricted channel, or a thread in one, is visible only when the member asks from an age-restricted channel.
+- A channel that the bot itself cannot view is hidden from everybody: Discord no longer tells the bot who may see it.
+- A channel or thread that only an archive knows is hidden from everybody, whatever the archive says of it.
 
 What cannot be decided is not visible. The answer is an explicit set of ids, never "all".
 """
@@ -27,7 +29,7 @@ from bot.history.granted import granted
 from bot.permissions.thread_members import ThreadMembers
 from indexer.model import DISCORD, Channel, ChannelId, ChannelKind
 
-# Why an asking channel may be missing: an interaction can come from a channel the cache does not hold.
+# The asking channel may be None: an interaction can come from a channel that the cache does not hold.
 AskingChannel = discord.abc.Snowflake | None
 
 
@@ -50,8 +52,8 @@ def visible_channels(
     """The channels and threads of `guild` that `member` may read, asked from `asking_channel`. Pure.
 
     `stored` are the channels that the index knows: archived threads are in no cache, so only storage can name them.
-    `joined` are the private threads that the member is known, as of now, to be in. `restricted_too` says whether
-    age-restricted channels count; None: where the asking channel is age-restricted.
+    `joined` are the private threads that the member is known to be in now. `restricted_too` says whether age-restricted
+    channels count; None: they count where the asking channel is age-restricted.
     """
     if restricted_too is None:
         restricted_too = is_age_restricted(guild, asking_channel)
@@ -79,9 +81,9 @@ async def look(
     asking_channel: AskingChannel,
     stored: Collection[Channel],
 ) -> frozenset[ChannelId]:
-    """`visible_channels`, with Discord asked about private threads where only membership decides, the newest first.
+    """`visible_channels`, after asking Discord about private threads where only membership decides, the newest first.
 
-    A thread whose membership is not known in time, or not within the member's budget, stays hidden.
+    A thread stays hidden if its membership is not known in time, or not within the member's budget.
     """
     open_without = visible_channels(guild, member, asking_channel, stored=stored)
     undecided = [
@@ -93,16 +95,16 @@ async def look(
         return open_without
     undecided.sort(reverse=True)
     joined = await thread_members.joined(member.id, undecided)
-    # Worked out anew: while Discord was asked, permissions may have changed.
+    # Computed again: permissions may have changed while Discord was asked.
     return visible_channels(guild, member, asking_channel, stored=stored, joined=joined)
 
 
 def hidden_for_age(
     guild: discord.Guild, member: discord.Member, asking_channel: AskingChannel, stored: Iterable[Channel]
 ) -> frozenset[ChannelId]:
-    """What `member` may read and is not shown only because `asking_channel` is not age-restricted.
+    """What `member` may read but is not shown, only because `asking_channel` is not age-restricted.
 
-    Private threads that membership alone opens are left out.
+    Private threads that only membership opens are left out.
     """
     stored = list(stored)
     shown = visible_channels(guild, member, asking_channel, stored=stored)
@@ -122,11 +124,12 @@ def can_read(channel: GuildChannel, member: discord.Member) -> bool:
 
 
 def is_age_restricted(guild: discord.Guild, channel: AskingChannel) -> bool:
-    """Whether `channel` is age-restricted as the guild has it now; a thread inherits from its channel.
+    """Whether `channel` is age-restricted as the guild has it now; a thread inherits this from its channel.
 
-    Of a channel that Discord hides from the bot the interaction has told it (gateway/asking_channel.py). Of a thread in
-    such a channel nobody tells it, until somebody has asked from the channel itself: it is taken for one that is not,
-    so that nothing age-restricted is shown there. So is a channel that cannot be found.
+    For a channel that Discord hides from the bot, the interaction has brought the value (gateway/asking_channel.py).
+    For a thread in such a channel no value is known until somebody has asked from the channel itself. Until then the
+    thread counts as not age-restricted, so that nothing age-restricted is shown there. A channel that cannot be found
+    counts as not age-restricted too.
     """
     if channel is None:
         return False
@@ -142,14 +145,14 @@ def _restricted(channel: discord.abc.Snowflake) -> bool:
 
 
 def told_by_discord(stored: Iterable[Channel]) -> Iterator[Channel]:
-    """Without the channels that archives alone know: what an archive says of a thread is no reason to show it, since it
-    may have been private, or another server's.
+    """Removes the channels that only archives know. What an archive says of a thread is no reason to show it: the
+    thread may have been private, or part of another server.
     """
     return (channel for channel in stored if channel.origin_id == DISCORD)
 
 
 def _threads(guild: discord.Guild, stored: Iterable[Channel]) -> Iterator[_Thread]:
-    """Every thread that cache or storage knows, each once. The cache is fresher, and wins."""
+    """Every thread that cache or storage knows, once each. The cache's record is preferred, because it is fresher."""
     cached = {thread.id for thread in guild.threads}
     for thread in guild.threads:
         yield _Thread(ChannelId(thread.id), thread.parent_id, thread.type is discord.ChannelType.private_thread)

@@ -13,8 +13,10 @@ from indexer.model import Band, Hit
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was asked, as the title says it. `pictures` counts those that were given, or that were pointed at: in a
-    message (`origin` "message"), or among what the bot had shown ("shown").
+    """The question, as the title says it. `pictures` counts those that were uploaded or pointed at.
+
+    Pictures that were pointed at are in a message (`origin` "message"), or among those that the bot had shown
+    ("shown").
     """
 
     pictures: int = 0
@@ -24,8 +26,8 @@ class Asked:
 
 
 def band_text(hit: Hit, asked: Asked, language: Language) -> str:
-    """How close the hit is: to a picture, or, where only words were asked for, to the words. Empty where nothing was
-    compared.
+    """How close the hit is to the picture or, where only words were asked for, to the words.
+    Empty where nothing was compared.
     """
     if hit.band is Band.LISTED:
         return ""
@@ -33,8 +35,9 @@ def band_text(hit: Hit, asked: Asked, language: Language) -> str:
 
 
 def score_text(hit: Hit, asked: Asked, language: Language) -> str:
-    """The cosine, where a picture was asked with and this hit is like it; empty where a number would say nothing.
+    """The cosine, where a picture was asked with and this hit is like it; empty where a number would have no meaning.
 
-    That of a sentence and its picture stands at 0.3 or 0.1 as the model will; the band says what it means.
+    The cosine of a sentence and its picture depends on the model and may be 0.3 or 0.1. There the band says how close
+    they are.
     """
     return decimal(hit.score, 2, language) if asked.pictures and hit.band not in (Band.SAID, Band.LISTED) else ""

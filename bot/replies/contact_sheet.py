@@ -1,4 +1,4 @@
-"""A contact sheet: the pictures that were asked with on the left, the hits on the right, as one PNG.
+"""A contact sheet: the pictures of the question on the left, the hits on the right, as one PNG.
 
 Pure, and blocking: call it in a thread.
 """
@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from indexer.model import Pixels
 
-CELL = 180  # pixels a side
+CELL = 180  # pixels on each side
 GAP = 12
 CAPTION = 40  # pixels below a picture
 COLUMNS = 5
@@ -37,7 +37,9 @@ class Cell:
 
 
 def contact_sheet(asked: Sequence[Cell], hits: Sequence[Cell], heading: str) -> bytes:
-    """A PNG. At most MAX_HITS hits are drawn, COLUMNS in a row; without pictures asked with, the hits stand alone."""
+    """A PNG. At most MAX_HITS hits are drawn, COLUMNS in a row.
+    If no pictures were asked with, only the hits are drawn.
+    """
     hits = hits[:MAX_HITS]
     asked = asked[:MAX_HITS]
     columns = min(COLUMNS, max(len(hits), 1))
@@ -56,13 +58,13 @@ def contact_sheet(asked: Sequence[Cell], hits: Sequence[Cell], heading: str) -> 
     for number, cell in enumerate(hits):
         row, column = divmod(number, columns)
         _draw_cell(sheet, draw, cell, (left + column * (CELL + GAP), top + row * (CELL + CAPTION + GAP)), None)
-    held = BytesIO()
-    sheet.save(held, "PNG", optimize=True)
-    return held.getvalue()
+    file = BytesIO()
+    sheet.save(file, "PNG", optimize=True)
+    return file.getvalue()
 
 
 def shrunk(pixels: Pixels) -> Pixels:
-    """The picture no larger than a cell, so that it can be kept for a while."""
+    """The picture, reduced to at most a cell, so that it can be kept for a while."""
     height, width = pixels.shape[:2]
     if max(height, width) <= CELL:
         return pixels
@@ -95,11 +97,11 @@ def _draw_cell(
 
 
 def _fitting(draw: ImageDraw.ImageDraw, text: str, width: int, size: int) -> str:
-    """`text` in letters that the font has, cut with an ellipsis to `width` pixels."""
+    """`text` in letters that the font has, shortened with an ellipsis to `width` pixels."""
     font = _font(size)
     text = " ".join(text.encode("utf-8", "ignore").decode().split())
     end = "…"
-    if _face() is None:  # Pillow's own font has ASCII only
+    if _face() is None:  # Pillow's own font contains ASCII only
         text = unicodedata.normalize("NFKD", text.translate(_PLAIN)).encode("ascii", "ignore").decode()
         end = "..."
     if draw.textlength(text, font=font) <= width:
@@ -114,7 +116,7 @@ _PLAIN = {ord("·"): "-", ord("…"): "...", ord("“"): '"', ord("”"): '"', o
 
 @cache
 def _face() -> str | None:
-    """A font of this machine with more letters than Pillow's own, if there is one."""
+    """A font of this machine with more letters than Pillow's own font, if there is one."""
     for name in ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "Arial.ttf"):
         try:
             ImageFont.truetype(name, 12)

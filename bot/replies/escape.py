@@ -26,8 +26,8 @@ ELLIPSIS = "…"
 
 def plain(text: str, limit: int) -> str:
     """One line of at most `limit` characters, without control characters and direction marks. Not escaped."""
-    kept = "".join(" " if character.isspace() else character for character in text if _shown(character))
-    line = _SPACE.sub(" ", kept).strip()
+    characters = "".join(" " if character.isspace() else character for character in text if _shown(character))
+    line = _SPACE.sub(" ", characters).strip()
     return line if len(line) <= limit else line[: limit - 1].rstrip() + ELLIPSIS
 
 
@@ -37,7 +37,9 @@ def escaped(text: str, limit: int) -> str:
 
 
 def excerpt(content: str, limit: int) -> str:
-    """The beginning of a message as harmless text: spoilers blacked out, mentions and emoji in words, then escaped."""
+    """The beginning of a message as harmless text.
+    Spoilers are blacked out, mentions and emoji become words, the rest is escaped.
+    """
     text = _SPOILER.sub(HIDDEN, content)
     text = _EMOJI.sub(r":\1:", text)
     text = _ROLE.sub("@role", text)

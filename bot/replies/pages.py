@@ -1,8 +1,8 @@
 """A search result as pages of Components V2.
 
-Discord's limits a message: 40 components, nested ones counted, and 4,000 characters of text over all of them. A page
-of `PAGE_HITS` hits needs at most 33 components and, with every text at its longest, about 3,400 characters; a test
-fills a page to the brim and counts.
+Discord's limits for a message: 40 components, nested ones included, and 4,000 characters of text over all of them. A
+page of `PAGE_HITS` hits needs at most 33 components and, with every text at its longest, about 3,400 characters. A test
+fills a page completely and counts both.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ ACCENT = discord.Colour(0x5B8DEF)
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """How much of what was searched is indexed: a percentage, of one channel, or of what `what` says.
+    """How much of what was searched is indexed: a percentage, for one channel or for what `what` names.
 
     `what` is the end of a text's key: `server` (all that the reader may see), `chosen` channels, or what `everyone` in
     this channel may see.
@@ -49,11 +49,11 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class Dress:
-    """How a page is shown: language, and what belongs around the hits.
+    """How a page is shown: its language, and the parts around the hits.
 
-    `token` names the open reply in the buttons' custom ids; None leaves all buttons out. `shared_by` is who shared
-    the page with the channel. `manages`: its reader manages the server, and may know how long each stage took and
-    whether the server's index is being rebuilt, which depend on what other members may not see.
+    `token` names the open reply in the buttons' custom ids; None leaves all buttons out. `shared_by` is the member who
+    shared the page with the channel. `manages`: its reader manages the server. Such a reader may know how long each
+    stage took and whether the server's index is being rebuilt, which depend on what other members may not see.
     """
 
     language: Language = Language.ENGLISH
@@ -71,12 +71,12 @@ def page_count(result: SearchResult) -> int:
 
 
 def custom_id(token: str, action: str) -> str:
-    """The name of a button of an open reply. `bot.commands.open_replies` listens for it."""
+    """The name of a button of an open reply. `bot.commands.open_replies` listens for this name."""
     return f"reply:{token}:{action}"
 
 
 def page(guild_id: GuildId, asked: Asked, result: SearchResult, index: int, dress: Dress) -> discord.ui.LayoutView:
-    """Page `index` (from 0, clamped to those there are) of a result."""
+    """Page `index` of a result (from 0; limited to the pages that exist)."""
     language = dress.language
     last = page_count(result) - 1
     index = min(max(index, 0), last)
@@ -93,12 +93,12 @@ def page(guild_id: GuildId, asked: Asked, result: SearchResult, index: int, dres
     view.add_item(container)
     if dress.token is not None and result.hits:
         _add_buttons(view, dress.token, shown, index, last, dress)
-    view.stop()  # discord.py need not remember it: the buttons' names say which open reply they belong to
+    view.stop()  # discord.py does not have to remember the view: the buttons' names say which open reply they belong to
     return view
 
 
 def _heading(asked: Asked, dress: Dress) -> str:
-    """The title; before a whole channel the words in it stand as the member's, not as the bot's."""
+    """The title. If the whole channel sees it, its words are shown as the member's, not as the bot's."""
     if dress.shared_by is None:
         return title(asked, dress.language)
     return translate(dress.language, "title-asked", author=f"<@{dress.shared_by}>", what=title(asked, dress.language))
@@ -120,8 +120,8 @@ def title(asked: Asked, language: Language) -> str:
         what = translate(language, "title-and", left=parts[0], right=parts[1])
     text = translate(language, "title-pictures" if asked.pictures else "title-words", what=what)
     if asked.without:
-        gone = escaped(", ".join(asked.without), QUERY_CHARACTERS)
-        text += " " + translate(language, "title-without", what=gone)
+        excluded = escaped(", ".join(asked.without), QUERY_CHARACTERS)
+        text += " " + translate(language, "title-without", what=excluded)
     return text
 
 
@@ -176,25 +176,25 @@ def _lines(guild_id: GuildId, place: int, hit: Hit, asked: Asked, dress: Dress) 
 
 def _explained(hit: Hit, language: Language) -> list[str]:
     parts = hit.parts
-    found = []
+    numbers = []
     if parts.cosine is not None:
         cosine, rank = decimal(parts.cosine, 3, language), parts.vector_rank or "–"
-        found.append(translate(language, "explain-cosine", cosine=cosine, rank=rank))
+        numbers.append(translate(language, "explain-cosine", cosine=cosine, rank=rank))
     if parts.standing is not None:
-        found.append(translate(language, "explain-standing", standing=decimal(parts.standing, 1, language)))
+        numbers.append(translate(language, "explain-standing", standing=decimal(parts.standing, 1, language)))
     if parts.bm25 is not None:
         bm25, rank = decimal(parts.bm25, 2, language), parts.words_rank or "–"
-        found.append(translate(language, "explain-words", bm25=bm25, rank=rank))
+        numbers.append(translate(language, "explain-words", bm25=bm25, rank=rank))
     if parts.hash_distance is not None:
-        found.append(translate(language, "explain-hash", bits=parts.hash_distance))
-    return found
+        numbers.append(translate(language, "explain-hash", bits=parts.hash_distance))
+    return numbers
 
 
 def _nothing(result: SearchResult, language: Language) -> str:
     if result.searched == 0:
         return translate(language, "none-searched")
-    found = translate(language, "none-found", searched=result.searched)
-    return f"**{translate(language, 'none-title')}**\n{found}"
+    text = translate(language, "none-found", searched=result.searched)
+    return f"**{translate(language, 'none-title')}**\n{text}"
 
 
 def _footer(result: SearchResult, index: int, last: int, dress: Dress) -> str:
@@ -269,10 +269,10 @@ def _button(token: str, action: str, language: Language) -> discord.ui.Button[An
 
 
 def showable(link: str) -> bool:
-    """Whether Discord takes the link for a thumbnail: absolute http(s), at most 2,048 characters."""
+    """Whether Discord accepts the link for a thumbnail: absolute http(s), at most 2,048 characters."""
     return urlsplit(link).scheme in ("http", "https") and len(link) <= 2048
 
 
 def stamp(snowflake: int, style: str) -> str:
-    """The time of a message as Discord shows it to each reader: `style` R is relative, D a date, d a short one."""
+    """The time of a message as Discord shows it to each reader. `style`: R is relative, D a date, d a short date."""
     return f"<t:{snowflake_ms(snowflake) // 1000}:{style}>"

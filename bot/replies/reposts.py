@@ -22,18 +22,18 @@ from indexer.model import GuildId, PlaceFlag
 from indexer.search.reposts import RepostGroup, Reposts
 
 PAGE_GROUPS = 5
-LINKS = 4  # further posts that a group links to; the others are counted
+LINKS = 4  # further posts that a group links to; the remaining ones are only counted
 
 
 def repost_pages(found: Reposts) -> int:
-    """At least 1: no group is a page that says so."""
+    """At least 1: without groups there is one page that says so."""
     return max(1, -(-len(found.groups) // PAGE_GROUPS))
 
 
 def repost_page(
     guild_id: GuildId, found: Reposts, index: int, language: Language, token: str | None, threshold: float
 ) -> discord.ui.LayoutView:
-    """Page `index` (from 0, clamped to those there are)."""
+    """Page `index` (from 0; limited to the pages that exist)."""
     last = repost_pages(found) - 1
     index = min(max(index, 0), last)
     shown = found.groups[index * PAGE_GROUPS : (index + 1) * PAGE_GROUPS]

@@ -14,7 +14,9 @@ from indexer.model import PlaceDetail, PlaceFlag
 
 
 def single(detail: PlaceDetail, language: Language, token: str | None) -> discord.ui.LayoutView:
-    """The picture, who showed it where and when, and buttons for another one and for more like it."""
+    """The picture, the member who posted it with place and time,
+    and buttons for another picture and for more like it.
+    """
     container: discord.ui.Container[Any] = discord.ui.Container(accent_colour=ACCENT)
     hidden = bool(detail.flags & PlaceFlag.SPOILER)
     if showable(detail.link):

@@ -1,4 +1,4 @@
-"""The catalogue: key and values in, words out. One Fluent file a language, `en.ftl` and `de.ftl`."""
+"""The catalogue: from key and values to words. One Fluent file for each language, `en.ftl` and `de.ftl`."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ logger = logging.getLogger(__name__)
 
 
 def translate(language: Language, key: str, /, **values: Value) -> str:
-    """The text of `key` with its values. An int chooses singular or plural and is written with the language's
-    separators. Raises KeyError for a key that there is not, or a value that its text needs and was not given.
+    """The text of `key` with its values. An int selects singular or plural and is written with the language's
+    separators. Raises KeyError for an unknown key, or for a missing value that the text needs.
     """
     bundle = _bundle(language)
     pattern = bundle.get_message(key).value
@@ -32,8 +32,8 @@ def translate(language: Language, key: str, /, **values: Value) -> str:
 
 
 def translate_sentence(language: Language, sentence: Sentence, harmless: Callable[[str], str]) -> str:
-    """The words of what the indexer has to say. Every value that is text may come from a member: it goes through
-    `harmless`, which knows where the words will stand (Discord's markdown, a terminal).
+    """The words of a sentence of the indexer. Every text among its values may come from a member, so it passes through
+    `harmless`. That function knows where the words will be shown (Discord's markdown, a terminal).
 
     A stored sentence whose key is no longer in the catalogue is shown as its key and values.
     """
@@ -47,11 +47,12 @@ def translate_sentence(language: Language, sentence: Sentence, harmless: Callabl
 
 @cache
 def _bundle(language: Language) -> FluentBundle:
-    """Imports Fluent at the first sentence: with Babel's plural rules that is 8 MB and 90 ms. Parsing a language takes
-    about 5 MB and 70 ms more, and its texts about 1 MB at their first use. `afterimage health` and `status` do without.
+    """Imports Fluent at the first sentence: with Babel's plural rules it takes 8 MB and 90 ms. Parsing a language takes
+    about 5 MB and 70 ms more, and its texts about 1 MB at their first use. `afterimage health` and `status` do not need
+    it.
     """
     from fluent.runtime import FluentBundle, FluentResource
 
-    bundle = FluentBundle([language.value], use_isolating=False)  # names and links stand in them: no invisible marks
+    bundle = FluentBundle([language.value], use_isolating=False)  # no invisible marks in names and links
     bundle.add_resource(FluentResource(files(__package__).joinpath(f"{language.value}.ftl").read_text("utf-8")))
     return bundle

@@ -1,4 +1,4 @@
-"""An error's words for whoever runs the bot: on the command line, in English like the log."""
+"""The words of an error for an operator: on the command line, in English as in the log."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from indexer.errors import AfterimageError, Rejected, Told
 
 
 def english(error: AfterimageError) -> str:
-    """Values stand as they are: what prints them (bot/observability/terminal.py) makes control characters visible."""
+    """Values are not escaped:
+    the module that prints them (bot/observability/terminal.py) makes control characters visible.
+    """
     if isinstance(error, Told | Rejected):
         return translate_sentence(Language.ENGLISH, error.sentence, str)
     return str(error)

@@ -22,7 +22,7 @@ def size_text(byte_count: int, language: Language) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`40 s`, `3 min`, `2 h 10 min` in both languages: as exact as an estimate deserves."""
+    """`40 s`, `3 min`, `2 h 10 min` in both languages, with the precision that an estimate deserves."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     minutes = round(seconds / 60)

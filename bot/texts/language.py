@@ -6,12 +6,14 @@ from enum import StrEnum
 
 
 class Language(StrEnum):
-    """Each has a file of texts beside this one, named for its value. Discord's locale of the reader chooses."""
+    """Each language has a file of texts in this folder, named after its value.
+    The reader's Discord locale selects the language.
+    """
 
     ENGLISH = "en"
     GERMAN = "de"
 
     @classmethod
     def of(cls, locale: object) -> Language:
-        """The language for one of Discord's locales (`en-GB`, `de`, …); English where we speak no better."""
+        """The language for one of Discord's locales (`en-GB`, `de`, …); English for a locale without texts."""
         return cls.GERMAN if str(locale).split("-")[0] == "de" else cls.ENGLISH

@@ -1,4 +1,4 @@
-"""What a refused request is answered with: one JSON shape, with a documented code."""
+"""The answers to refused requests: one JSON shape, with a documented code."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-# Every code that this server answers with, and what it means. docs/http.md is held to this.
+# Every code that this server answers with, and its meaning. A test compares docs/http.md with this list.
 CODES: Mapping[str, str] = {
     "bad_request": "The request cannot be understood; `message` says what is wrong with it.",
     "host_not_allowed": "The request names a host that this server does not answer to (see `web.hosts`).",
@@ -40,7 +40,7 @@ class ApiError(Exception):
 
 
 def of_http(error: web.HTTPException) -> ApiError:
-    """What aiohttp itself refuses (an unknown path, a wrong method, a body that is too large), in our shape."""
+    """Errors of aiohttp itself (an unknown path, a wrong method, a body that is too large), in our shape."""
     status = HTTPStatus(error.status)
     match error:
         case web.HTTPNotFound():

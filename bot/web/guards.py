@@ -1,7 +1,7 @@
-"""What every request passes: its id, its host, its address's share of the server, its deadline, and one shape of error.
+"""The checks on every request: its id, its host, its address's rate, its deadline, and one shape of error.
 
-The host is checked because a page of another site can point a name of its own at this machine, and then read whatever
-a browser here may read (DNS rebinding). No query string is ever logged.
+The host is checked because of DNS rebinding: a page of another site can point a name of its own at this machine, and
+could then read everything that a browser on this machine may read. No query string is ever logged.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _HEADERS = {
 
 
 def answers() -> Middleware:
-    """The outermost: gives the request an id, and turns every error into a JSON answer that carries it."""
+    """The outermost guard: gives the request an id, and turns every error into a JSON answer that contains this id."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -59,7 +59,7 @@ def answers() -> Middleware:
 
 
 def known_hosts(names: Collection[str]) -> Middleware:
-    """Refuses a request whose Host is neither an address, nor localhost, nor one of `names` (each without a port)."""
+    """Refuses a request whose Host is not an address, `localhost`, or one of `names` (each without a port)."""
     allowed = {name.lower() for name in names} | {"localhost"}
 
     @web.middleware
@@ -74,7 +74,7 @@ def known_hosts(names: Collection[str]) -> Middleware:
 
 
 def fair_share(per_minute: float, burst: int) -> Middleware:
-    """Bounds how often one address asks."""
+    """Limits how often one address may ask."""
     buckets = TokenBuckets(per_minute, burst)
 
     @web.middleware

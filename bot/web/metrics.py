@@ -1,7 +1,8 @@
-"""/metrics, in the text format of Prometheus: what the bot is and does, counted; never a word or an id of a person.
+"""/metrics, in the text format of Prometheus: counts of the bot's state and work, without any word or id of a person.
 
-`families` is pure: from one reading to metric families. Names follow https://prometheus.io/docs/practices/naming/
-(base units, `_total` for counters). docs/http.md lists them and is held to this file.
+`families` is pure: it converts one reading to metric families. Names follow
+https://prometheus.io/docs/practices/naming/ (base units, `_total` for counters). docs/http.md lists them; a test
+compares that list with this file.
 """
 
 from __future__ import annotations
@@ -18,15 +19,16 @@ from prometheus_client.registry import Collector
 
 from indexer.reports.status import Status
 
-# Upper bounds in seconds. A task that waits for 20 ms is the longest that members should not feel.
+# Upper bounds in seconds. Members should not notice a task that waits for up to 20 ms.
 LAG_BUCKETS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The state at one moment. `status` is counted in the database some seconds before; None until it was counted.
+    """The state at one moment. `status` was counted in the database some seconds earlier; None until it was counted.
 
-    `ready` says of each part whether it works, `faults` how often each kind of background work failed since the start.
+    `ready` says for each part whether it works. `faults` counts the failures of each kind of background work since the
+    start.
     """
 
     version: str
@@ -121,7 +123,7 @@ class _Families(Collector):
 
 
 class Metrics:
-    """What is observed as it happens, and what `read` says when it is asked: one registry, one answer."""
+    """Values observed as they happen, and values that `read` returns when asked, in one registry and one answer."""
 
     def __init__(self, read: Callable[[], Reading]) -> None:
         self._registry = CollectorRegistry()
@@ -137,7 +139,7 @@ class Metrics:
         GCCollector(registry=self._registry)
 
     def render(self) -> bytes:
-        """Everything in the text format, version 0.0.4, which every Prometheus reads."""
+        """Everything in the text format, version 0.0.4, which every version of Prometheus reads."""
         return generate_latest(self._registry)
 
     def routes(self) -> list[web.RouteDef]:

@@ -1,4 +1,6 @@
-"""What the HTTP side says of the bot: asked of the gateway's beat and the open service, from the first second on."""
+"""What the HTTP side reports about the bot:
+from the gateway's beat and the open service, available from the first second.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +17,15 @@ from indexer.reports.status import Status
 from indexer.service import Service
 from indexer.supervisor import supervised
 
-# Counting 100,000 pictures takes a tenth of a second: often enough for a graph, too often for each question.
+# Counting 100,000 pictures takes a tenth of a second. This interval is short enough for a graph; a count for each
+# request would cost too much.
 COUNTED_EVERY_S = 15.0
 LAG_EVERY_S = 0.5
 
-COUNTS = "counts"  # this work among the faults
+COUNTS = "counts"  # the name of this work in the counts of faults
 
 STARTING = "the bot is still starting"
-NOT_IN_A_ROW = 3  # failures after which a part counts as not working
+NOT_IN_A_ROW = 3  # number of failures after which a part counts as not working
 
 
 class Operator:
@@ -42,7 +45,7 @@ class Operator:
         return [*probe_routes(checks), *self.metrics.routes()]
 
     def checks(self) -> tuple[Check, ...]:
-        """The parts that members need, each with the reason where it does not work."""
+        """The parts that members need, each with the reason if it does not work."""
         gateway = connection_of(self._beat(), time.time())
         return (
             Check("gateway", gateway.healthy, "" if gateway.sentence == "connected" else gateway.sentence),
@@ -52,7 +55,7 @@ class Operator:
         )
 
     def reading(self) -> Reading:
-        """Everything /metrics shows, but what is observed as it happens."""
+        """Everything that /metrics shows, except values that are observed as they happen."""
         beat, service = self._beat(), self.service
         return Reading(
             version=self._version,
@@ -67,7 +70,7 @@ class Operator:
         )
 
     def watching(self, tasks: asyncio.TaskGroup, service: Service) -> list[asyncio.Task[None]]:
-        """The service is open: counts what it holds from now on, until the caller cancels these tasks."""
+        """Starts counting what the open service holds, until the caller cancels these tasks."""
         self.service = service
         counting = supervised(COUNTS, lambda: self._count(service), service.faults)
         return [
@@ -81,14 +84,14 @@ class Operator:
             await asyncio.sleep(COUNTED_EVERY_S)
 
     async def _watch_loop(self) -> None:
-        """Observes how late the event loop wakes who sleeps, until cancelled."""
+        """Observes how late the event loop wakes sleeping tasks, until cancelled."""
         while True:
             asked_s = time.perf_counter() + LAG_EVERY_S
             await asyncio.sleep(LAG_EVERY_S)
             self.metrics.loop_lag_s.observe(max(time.perf_counter() - asked_s, 0.0))
 
     def _part(self, name: str, work: str, wrong: str) -> Check:
-        """Whether a part works, by the background work that uses it."""
+        """Whether a part works, judged by the background work that uses it."""
         if self.service is None:
             return Check(name, False, STARTING)
         fault = next((fault for fault in self.service.faults if fault.name == work), None)

@@ -11,7 +11,7 @@ from aiohttp import web
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One part that must work for members to be served. `reason` is a sentence, empty where all is well."""
+    """One part that must work so that members can be served. `reason` is a sentence, empty where the part works."""
 
     name: str
     ok: bool
@@ -22,19 +22,20 @@ Checks = Callable[[], Awaitable[Sequence[Check]]]
 
 
 def probe_routes(checks: Checks) -> list[web.RouteDef]:
-    """The two probes; `checks` is awaited for each question to /readyz."""
+    """The two probes; `checks` is awaited for each request to /readyz."""
 
     async def healthz(_: web.Request) -> web.Response:
-        # That the loop answers is all there is to say: an orchestrator restarts a process that does not.
+        # An answer of the event loop is all that this probe proves: an orchestrator restarts a process that does not
+        # answer.
         return web.json_response({"status": "alive"})
 
     async def readyz(_: web.Request) -> web.Response:
-        found = await checks()
-        ready = all(check.ok for check in found)
+        results = await checks()
+        ready = all(check.ok for check in results)
         return web.json_response(
             {
                 "status": "ready" if ready else "not ready",
-                "checks": {check.name: {"ok": check.ok, "reason": check.reason} for check in found},
+                "checks": {check.name: {"ok": check.ok, "reason": check.reason} for check in results},
             },
             status=HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE,
         )

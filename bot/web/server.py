@@ -1,4 +1,4 @@
-"""The server's life: bound before the bot is ready, so that a probe is answered from the first second."""
+"""The server's life. It listens before the bot is ready, so that a probe is answered from the first second."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from indexer.errors import Stop
 
 log = logging.getLogger(__name__)
 
-# A probe asks every few seconds and Prometheus every 15; 600 a minute is 10 times both together.
+# A probe asks every few seconds and Prometheus every 15 seconds; 600 a minute is 10 times as much as both together.
 PER_MINUTE = 600.0
 BURST = 120
 
 REQUEST_BYTES = 64 * 1024  # no path here takes a body
 LONGEST_S = 10.0
-SHUTDOWN_S = 2.0  # for requests in hand when the bot ends
+SHUTDOWN_S = 2.0  # seconds for requests that still run when the bot ends
 
 
 @asynccontextmanager
 async def open_web(settings: WebSettings, routes: Iterable[web.RouteDef]) -> AsyncIterator[str | None]:
-    """Answers until the block ends; gives the base URL, or None where `web.listen` is empty.
+    """Answers until the block ends. Yields the base URL, or None where `web.listen` is empty.
 
-    Raises Stop where the address cannot be listened on.
+    Raises Stop where the server cannot listen on the address.
     """
     if not settings.listen:
         yield None
