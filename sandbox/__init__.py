@@ -1,1 +1,1 @@
-"""A Discord on your own machine: for the demo, the tests and the benchmarks."""
+"""A server on your own machine that behaves like Discord: for the demo, the tests and the benchmarks."""

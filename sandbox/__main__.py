@@ -61,7 +61,7 @@ async def serve(port: int, seed: int, token: str, ready_file: Path | None, *, wh
         loop.call_soon_threadsafe(stop.set)
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: end())  # Windows' loops have no add_signal_handler
+        signal.signal(number, lambda *_: end())  # event loops on Windows have no add_signal_handler
     demo = build(seed)
     if token:
         demo.world.application.token = token
@@ -76,10 +76,12 @@ async def serve(port: int, seed: int, token: str, ready_file: Path | None, *, wh
 
 
 def _drain(end: Callable[[], object]) -> None:
-    """Reads standard input to its end, then calls `end`. In a thread: Windows' loops wait for no file."""
+    """Reads standard input to its end, then calls `end`.
+    Runs in a thread, because event loops on Windows cannot wait for files.
+    """
     while os.read(sys.stdin.fileno(), 4096):
         pass
-    with suppress(RuntimeError):  # the loop has been closed meanwhile
+    with suppress(RuntimeError):  # the loop was closed meanwhile
         end()
 
 
@@ -90,7 +92,7 @@ def _write(path: Path, line: str) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The exit code: 0, or 1 when the port cannot be had."""
+    """Returns the exit code: 0, or 1 if the port is not available."""
     given = _arguments(argv)
     try:
         asyncio.run(serve(given.port, given.seed, given.token, given.ready_file, while_stdin=given.while_stdin))

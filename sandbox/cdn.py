@@ -17,13 +17,15 @@ from sandbox.world import Attachment, File, World
 
 _CACHE_BYTES: Final = 192 * 1024 * 1024
 _GONE: Final = "This content is no longer available."
-# The page for people lies on the same server: a file that is a page of its own must not act as that one.
+# The page for people is on the same server: an uploaded HTML file must not be able to act as that page.
 _INERT: Final = {"Content-Security-Policy": "default-src 'none'; sandbox", "X-Content-Type-Options": "nosniff"}
 _RANGE: Final = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
 
 
 class Cache:
-    """The bytes asked for last, up to `most` bytes, made in a thread and only once at a time."""
+    """The bytes that were requested last, up to `most` bytes.
+    They are made in a thread, each key only once at a time.
+    """
 
     def __init__(self, most: int = _CACHE_BYTES) -> None:
         self._most = most
@@ -32,7 +34,7 @@ class Cache:
         self._making: dict[tuple[object, ...], asyncio.Future[bytes]] = {}
 
     async def get(self, key: tuple[object, ...], make: Callable[[], bytes]) -> bytes:
-        """The bytes under `key`. Raises what `make` raises."""
+        """The bytes for `key`. Raises what `make` raises."""
         if key in self._held:
             self._held.move_to_end(key)
             return self._held[key]
@@ -70,7 +72,7 @@ class Cdn:
         app.router.add_get("/stickers/{name}", self._sticker)
 
     def _attachment(self, request: web.Request) -> Attachment | None:
-        """The file of a link whose signature holds; None otherwise."""
+        """The file of a link with a valid signature; None otherwise."""
         info = request.match_info
         found = self.world.attachments.get(int(info["attachment_id"])) if info["attachment_id"].isdecimal() else None
         if found is None or str(found.channel_id) != info["channel_id"] or found.file.name != info["name"]:
@@ -107,7 +109,7 @@ class Cdn:
         return await self._send("GET /stickers", request, data, found.file.content_type)
 
     async def _smaller(self, route: str, request: web.Request, key: object, file: File) -> web.StreamResponse:
-        """The file as the proxy gives it: scaled to fit into width × height, in the format asked for."""
+        """The file as the proxy returns it: scaled to fit into width × height, in the requested format."""
         copy = smaller_copies.asked(request.query)
         if copy is None:
             return web.Response(status=400, text="Invalid resize parameters.", headers=VIA)
@@ -117,10 +119,10 @@ class Cdn:
         if copy.original:
             return await self._send(route, request, data, file.content_type)
         try:
-            made = await self.cache.get((key, copy), lambda: smaller_copies.made(data, copy))
+            smaller_copy = await self.cache.get((key, copy), lambda: smaller_copies.made(data, copy))
         except Unmeasured:
             return self._unsupported(route)
-        return await self._send(route, request, made, smaller_copies.content_type(made))
+        return await self._send(route, request, smaller_copy, smaller_copies.content_type(smaller_copy))
 
     def _unsupported(self, route: str) -> web.Response:
         self.record.count(route, 415)
@@ -153,7 +155,7 @@ class Cdn:
 def _span(header: str, size: int) -> range | None:
     """The bytes that a Range header asks for, empty where there are none; None for all of them.
 
-    A header that is no range, or several at once, is as if it were not there (RFC 9110, 14.2).
+    A header with no range or with several ranges is ignored (RFC 9110, 14.2).
     """
     found = _RANGE.fullmatch(header.strip())
     if found is None or found.groups() == ("", ""):

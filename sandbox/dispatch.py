@@ -1,4 +1,4 @@
-"""The world's events as gateway events: who hears of what, and how much of it."""
+"""Turns the world's events into gateway events: decides who receives each event, and how much of it."""
 
 from functools import singledispatchmethod
 
@@ -11,7 +11,7 @@ from sandbox.world.events import Event
 
 
 class Dispatch:
-    """Listens to the world and tells the gateway's sessions."""
+    """Listens to the world and sends its events to the gateway's sessions."""
 
     def __init__(self, world: World, gateway: Gateway, links: Links) -> None:
         self.world = world
@@ -127,7 +127,7 @@ class Dispatch:
         me = guild.me.id
         if me in event.added and thread.seen_by(guild.me):
             self._push(guild, "THREAD_CREATE", guilds.channel(thread, guild.me))
-        # Without GUILD_MEMBERS the bot hears of itself only.
+        # Without GUILD_MEMBERS the bot gets such events only about itself.
         for session in self.gateway.sessions_of(guild):
             if session.intents & Intent.GUILD_MEMBERS or me in (*event.added, *event.removed):
                 self._thread_members(session, event)
@@ -146,9 +146,10 @@ class Dispatch:
         session.push("THREAD_MEMBERS_UPDATE", data)
 
     def _tell_what_opened(self, guild: Guild, told: Channel | None = None) -> None:
-        """CHANNEL_UPDATE for every channel that the bot may view now and could not before, or the other way round.
+        """Sends CHANNEL_UPDATE for every channel whose visibility to the bot has changed.
 
-        With everything in it, or reduced. The threads of what opened follow. `told`: its event was sent already.
+        A channel that the bot may view now is sent complete, one that it may no longer view is sent reduced. The
+        threads of channels that opened follow. `told`: the channel whose event was sent already.
         """
         for session in self.gateway.sessions_of(guild):
             now = viewable(guild)
@@ -177,7 +178,7 @@ class Dispatch:
     # Members, roles, guilds
 
     def _member(self, member: Member, name: str, data: Json) -> None:
-        # A bot without GUILD_MEMBERS still hears of itself.
+        # A bot without GUILD_MEMBERS still gets the events about itself.
         need = Intent.GUILDS if member.id == self.world.bot.id else Intent.GUILD_MEMBERS
         self._push(member.guild, name, data | {"guild_id": str(member.guild.id)}, need)
 

@@ -1,10 +1,10 @@
-"""What the sandbox refuses, in Discord's words and codes."""
+"""The sandbox's refusals, with Discord's words and codes."""
 
 from typing import Any
 
 
 class ApiError(Exception):
-    """An answer that is an error: HTTP status, Discord's JSON code and message, and errors by field."""
+    """An answer that reports an error: HTTP status, Discord's JSON code and message, and errors by field."""
 
     def __init__(self, status: int, code: int, message: str, errors: dict[str, Any] | None = None) -> None:
         super().__init__(message)
@@ -20,7 +20,7 @@ class ApiError(Exception):
 
 
 class Invalid(ApiError):
-    """50035 Invalid Form Body. `field` is a path with dots; `code` and `reason` say what Discord does not like."""
+    """50035 Invalid Form Body. `field` is a path with dots; `code` and `reason` say what Discord does not accept."""
 
     def __init__(self, field: str, code: str, reason: str) -> None:
         errors: dict[str, Any] = {"_errors": [{"code": code, "message": reason}]}

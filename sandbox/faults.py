@@ -1,4 +1,4 @@
-"""What goes wrong between a bot and Discord: a seeded storm, or one fault at a time."""
+"""Faults between a bot and Discord: a seeded storm, or one fault at a time."""
 
 import asyncio
 import hashlib
@@ -16,7 +16,7 @@ VIA: Final = {"Via": "1.1 google"}
 KINDS: Final = (
     "429",  # this route's limit
     "429-global",
-    "429-shared",  # the limit of a resource that others use too
+    "429-shared",  # the limit of a resource that other users share
     "429-cloudflare",  # no Via header, no JSON: a ban of the address
     "500",
     "502",
@@ -24,8 +24,8 @@ KINDS: Final = (
     "504",
     "reset",  # the connection is reset before an answer
     "truncate",  # the answer breaks off in the middle
-    "duplicate",  # history gives the page before this one once more
-    "expired",  # the CDN says 404 as for an expired link
+    "duplicate",  # history returns the previous page once more
+    "expired",  # the CDN answers 404, as for an expired link
     "slow",  # the answer comes after `slow_s` seconds
 )
 _STORM: Final = ("429", "500", "502", "503", "reset", "truncate", "duplicate")
@@ -35,9 +35,10 @@ Fault: TypeAlias = str | None
 
 @dataclass(slots=True)
 class Faults:
-    """`rates`: how likely each kind is, a request. The same seed and the same requests bring the same faults.
+    """`rates`: the probability of each kind of fault for one request. The same seed and the same requests give the same
+    faults.
 
-    A request (method, path and query) is struck at most `in_a_row` times, so that whoever tries again gets through.
+    A request (method, path and query) fails at most `in_a_row` times in a row, so that a repeated request succeeds.
     `only` limits the storm to routes that contain that text. `delay_s` slows every answer.
     """
 
@@ -60,7 +61,7 @@ class Faults:
 
     @property
     def remembers(self) -> bool:
-        """Whether pages must be kept for a duplicate."""
+        """Whether pages must be stored for duplicates."""
         return "duplicate" in self.rates or any(kind == "duplicate" for kind, _ in self._planned)
 
     def plan(self, kind: str, route: str = "", times: int = 1) -> None:
@@ -70,7 +71,7 @@ class Faults:
         self._planned += [(kind, route)] * times
 
     def strike(self, route: str, path: str) -> Fault:
-        """Which fault, if any, this request gets."""
+        """The fault that this request gets, if any."""
         for planned in self._planned:
             if planned[1] in route:
                 self._planned.remove(planned)
@@ -92,7 +93,7 @@ class Faults:
         return None
 
     async def before(self, fault: Fault, request: web.Request) -> web.Response | None:
-        """Faults that come instead of an answer."""
+        """Faults that replace an answer."""
         delay = self.delay_s + (self.slow_s if fault == "slow" else 0.0)
         if delay:
             await asyncio.sleep(delay)
@@ -112,7 +113,7 @@ class Faults:
     async def after(
         self, fault: Fault, request: web.Request, text: str, status: int, headers: dict[str, str]
     ) -> web.StreamResponse:
-        """The answer, whole or broken off in the middle."""
+        """The answer, complete or broken off in the middle."""
         return await self.send(fault, request, text.encode(), status, headers | {"Content-Type": "application/json"})
 
     async def send(
@@ -140,7 +141,7 @@ class Faults:
         headers = VIA | {"Retry-After": f"{self.retry_after_s}", "X-RateLimit-Scope": scope}
         if scope == "global":
             headers["X-RateLimit-Global"] = "true"
-        # Discord names no charset, and discord.py takes nothing but the bare type for JSON.
+        # Discord names no charset, and discord.py recognizes JSON only by the bare type.
         return web.Response(body=json.dumps(body), status=429, headers=headers | {"Content-Type": "application/json"})
 
 

@@ -1,4 +1,4 @@
-"""Discord's gateway: hello, identify, resume, heartbeats, and every event as the bot may hear it."""
+"""Discord's gateway: hello, identify, resume, heartbeats, and every event that the bot may receive."""
 
 import asyncio
 import json
@@ -17,10 +17,10 @@ from sandbox.wire import guilds as wire
 from sandbox.world import Guild, World
 
 HEARTBEAT_MS: Final = 41_250
-_REPLAYED: Final = 20_000  # events a session keeps for a resume; a bot further behind must identify anew
+_REPLAYED: Final = 20_000  # events that a session keeps for a resume; a bot that has missed more must identify again
 _CHUNK: Final = 1000  # members of one GUILD_MEMBERS_CHUNK
-# discord.py notes when it sent a heartbeat only after it was sent: an answer faster than any network's is taken for the
-# answer to the one before, and logged as "41 s behind".
+# discord.py notes the time of a heartbeat only after it was sent. If the answer is faster than any network, discord.py
+# takes it for the answer to the previous heartbeat, and logs "41 s behind".
 _ACK_S: Final = 0.05
 
 
@@ -68,7 +68,7 @@ class Close(IntEnum):
 
 
 class Session:
-    """What Discord remembers of an identified shard. Its events wait here until a connection sends them."""
+    """What Discord stores about an identified shard. Its events wait here until a connection sends them."""
 
     def __init__(self, intents: int, shard: tuple[int, int], large_threshold: int) -> None:
         self.id = secrets.token_hex(16)
@@ -96,11 +96,11 @@ class Session:
         self.woken.set()
 
     def payloads(self) -> list[Json]:
-        """All events that are kept, sent or not, oldest first."""
+        """All events that are stored, sent or not, oldest first."""
         return [json.loads(text) for _, text in self.events]
 
     def waiting(self) -> list[str]:
-        """The events not sent yet, in order; they count as sent from now on."""
+        """The events that were not sent yet, in order. After this call they count as sent."""
         found = []
         for sequence, text in reversed(self.events):
             if sequence <= self.sent:
@@ -111,17 +111,18 @@ class Session:
 
 
 class Connection:
-    """One WebSocket, its frames compressed as its address asked."""
+    """One WebSocket. Its frames are compressed as its address requested."""
 
     def __init__(self, socket: web.WebSocketResponse, compress: str) -> None:
         self.socket = socket
         self.session: Session | None = None
-        # Only zlib-stream is spoken; who asks for another stream gets plain text, which every client takes too.
+        # Only zlib-stream is supported. A client that asks for another compression gets plain text, which every client
+        # accepts.
         self._deflate = zlib.compressobj() if compress == "zlib-stream" else None
         self._order = asyncio.Lock()
 
     async def send(self, text: str) -> None:
-        """One message. Never interleaved: the compressed stream has one order."""
+        """Send one message. Messages are never interleaved, because the compressed stream has one order."""
         async with self._order:
             if self._deflate is None:
                 await self.socket.send_str(text)
@@ -150,10 +151,10 @@ class Gateway:
         self.identified = 0
         self.resumed = 0
 
-    # What others ask of it
+    # For other modules
 
     def sessions_of(self, guild: Guild) -> list[Session]:
-        """The sessions that hear of a guild."""
+        """The sessions that receive events of a guild."""
         return [session for session in self.sessions.values() if session.serves(guild)]
 
     def connected(self, guild: Guild) -> bool:
@@ -173,7 +174,7 @@ class Gateway:
                 await session.connection.op(Op.RECONNECT)
 
     async def forget_sessions(self) -> None:
-        """Drop connections and sessions: what happens until the bot identifies anew is never told."""
+        """Drop connections and sessions: events that happen until the bot identifies again are never sent."""
         await self.drop()
         self.sessions.clear()
 
@@ -197,7 +198,7 @@ class Gateway:
                 if writer is not None:
                     writer.cancel()
         except* ConnectionError:
-            pass  # the other side went away while it was being told something
+            pass  # the other side closed the connection during a send
         finally:
             session = connection.session
             if session is not None and session.connection is connection:
@@ -205,7 +206,7 @@ class Gateway:
         return socket
 
     async def _next(self, socket: web.WebSocketResponse) -> str | bytes | None:
-        """The next message; None when the connection ends or falls silent for two heartbeats."""
+        """The next message; None when the connection ends or sends nothing for two heartbeats."""
         try:
             message = await socket.receive(timeout=2 * self.heartbeat_ms / 1000 + 5)
         except TimeoutError:
@@ -269,7 +270,7 @@ class Gateway:
             self.introduce(session, guild)
 
     def _refused(self, connection: Connection, asked: Identify) -> Close | None:
-        """The code that an identify is closed with; None when all is well."""
+        """The close code for an identify that is refused; None where it is accepted."""
         app = self.world.application
         denied = Intent.GUILD_PRESENCES
         denied |= Intent(0) if app.message_content else Intent.MESSAGE_CONTENT

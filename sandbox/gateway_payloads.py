@@ -1,4 +1,6 @@
-"""What clients send over the gateway, parsed. Everything here raises Undecodable for what Discord closes with 4002."""
+"""Parses what clients send over the gateway.
+Everything here raises Undecodable for payloads that Discord closes with 4002.
+"""
 
 import json
 from dataclasses import dataclass
@@ -10,7 +12,7 @@ _BOT = "Bot "
 
 
 class Undecodable(ValueError):
-    """A payload that is no JSON, or not of the shape that its opcode has."""
+    """A payload that is not JSON, or does not have the shape of its opcode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ def _object(data: Any) -> Json:
 
 
 def _token(found: Json) -> str:
-    """The token. Discord takes it with "Bot " before it too, as in the Authorization header."""
+    """The token. Discord also accepts it after "Bot ", as in the Authorization header."""
     return str(found.get("token")).removeprefix(_BOT)
 
 

@@ -85,7 +85,7 @@ class Interaction:
 
 
 class Interactions:
-    """All interactions of a sandbox. `acknowledge_s` may be lengthened for a debugger's sake."""
+    """All interactions of a sandbox. `acknowledge_s` may be lengthened while a debugger is used."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -103,19 +103,19 @@ class Interactions:
     def open(
         self, kind: Kind, member: Member, channel: Channel, data: Json, *, source: Message | None = None, name: str = ""
     ) -> Interaction:
-        """A member did something: a new interaction, not yet told to the bot."""
-        made = Interaction(
+        """A member did something: creates a new interaction, which the bot does not know yet."""
+        interaction = Interaction(
             id=self.world.ids.make(), token=f"aW50ZXJhY3Rpb246{secrets.token_urlsafe(48)}", kind=kind, member=member,
             channel=channel, data=data, born_at=asyncio.get_running_loop().time(), born_ms=self._clock.now_ms(),
             source=source, command_name=name,
         )  # fmt: skip
-        self._by_id[made.id] = self._by_token[made.token] = made
-        return made
+        self._by_id[interaction.id] = self._by_token[interaction.token] = interaction
+        return interaction
 
-    # What the bot sends
+    # Requests of the bot
 
     def to_answer(self, interaction_id: int, token: str) -> Interaction:
-        """The interaction of a callback. Raises ApiError when it is unknown, answered, or 3 seconds old."""
+        """The interaction of a callback. Raises ApiError when it is unknown, already answered, or 3 seconds old."""
         found = self._by_id.get(interaction_id)
         if found is None or found.token != token:
             raise errors.unknown_interaction()
@@ -171,7 +171,7 @@ class Interactions:
         on.changed.fire()
 
     def message(self, on: Interaction, which: str) -> Message:
-        """`@original` or a message id, as this interaction's token may name it. Raises ApiError 10008."""
+        """`@original` or a message id, if this interaction's token may name it. Raises ApiError 10008."""
         if which == "@original":
             found = on.original
         else:
@@ -194,13 +194,13 @@ class Interactions:
             self.edit(on, on.original, request, uploads)
             return on.original
         body = messages.check(request, uploads)
-        made = self._make(on, body)
-        on.followups.append(made)
-        self._watched.setdefault(made.id, []).append(on)
+        message = self._make(on, body)
+        on.followups.append(message)
+        self._watched.setdefault(message.id, []).append(on)
         if on.answered_at is None:
             on.answered_at = asyncio.get_running_loop().time()
         on.changed.fire()
-        return made
+        return message
 
     def delete(self, message: Message) -> None:
         """DELETE of one of the interaction's messages."""
@@ -212,30 +212,30 @@ class Interactions:
             message.delete()
 
     def exists(self, message: Message) -> bool:
-        """Whether the message is still there."""
+        """Whether the message still exists."""
         if message.ephemeral:
             return message.id in self.hidden
         return message.channel.message(message.id) is message
 
-    # How it comes about
+    # Internal steps
 
     def _make(self, on: Interaction, body: Body | None, flags: MessageFlag = MessageFlag.NONE) -> Message:
         kind = MessageKind.DEFAULT
         if on.kind is Kind.COMMAND:
             menu = "target_id" in on.data
             kind = MessageKind.CONTEXT_MENU_COMMAND if menu else MessageKind.CHAT_INPUT_COMMAND
-        made = Message(
+        message = Message(
             id=self.world.ids.make(), channel=on.channel, author=self.world.bot, kind=kind,
             flags=flags | (body.flags if body else MessageFlag.NONE), metadata=_metadata(on),
         )  # fmt: skip
         if body is not None:
-            messages.apply(body, made)
-            made.flags |= body.flags
-        if made.ephemeral:
-            self.hidden[made.id] = (made, on.member.id)
+            messages.apply(body, message)
+            message.flags |= body.flags
+        if message.ephemeral:
+            self.hidden[message.id] = (message, on.member.id)
         else:
-            on.channel.add(made)
-        return made
+            on.channel.add(message)
+        return message
 
     def _change(self, message: Message, body: Body) -> None:
         loading = bool(message.flags & MessageFlag.LOADING)
@@ -249,7 +249,7 @@ class Interactions:
             self.world.tell(MessageEdited(message))
 
     def heard(self, event: Event) -> None:
-        """The world's listener: replies whose message changed are told."""
+        """The world's listener: notifies replies whose message changed."""
         if isinstance(event, MessageEdited):
             self._fire(event.message.id)
         elif isinstance(event, MessagesDeleted):

@@ -32,7 +32,7 @@ class Verdict:
     everywhere: bool = False
 
     def headers(self) -> dict[str, str]:
-        """As Discord writes them."""
+        """The headers as Discord writes them."""
         return {
             "X-RateLimit-Limit": str(self.limit.count),
             "X-RateLimit-Remaining": str(max(0, self.remaining)),
@@ -44,7 +44,7 @@ class Verdict:
 
 @dataclass(slots=True)
 class Limits:
-    """`default` for routes without one of their own; `everywhere` is the limit over all routes together."""
+    """`default` is for routes without a limit of their own; `everywhere` is the limit over all routes together."""
 
     default: Limit = _GENEROUS
     everywhere: Limit = _GENEROUS
@@ -53,7 +53,9 @@ class Limits:
 
     @staticmethod
     def field_like() -> "Limits":
-        """What bots meet in the field: 50 a second in all, history 5 in 5 seconds a channel."""
+        """The limits that bots meet on Discord:
+        50 requests a second in total, history 5 in 5 seconds for each channel.
+        """
         return Limits(Limit(5, 1.0), Limit(50, 1.0), {_HISTORY: Limit(5, 5.0)})
 
     def ask(self, route: str, major: str, path: str) -> Verdict:

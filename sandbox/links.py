@@ -1,4 +1,4 @@
-"""Signed links to files, as Discord's CDN and media proxy hand them out."""
+"""Signed links to files, as Discord's CDN and media proxy create them."""
 
 import hashlib
 import hmac
@@ -14,10 +14,10 @@ DAY_S: Final = 86_400.0
 
 @dataclass(slots=True)
 class Links:
-    """Makes and checks links below `base` (scheme, host and port).
+    """Creates and checks links below `base` (scheme, host and port).
 
-    `ttl_s`: seconds until a link expires. `strict`: a component does not resolve a link to a file here that is not
-    signed. Discord documents for other fields only that it signs such links itself.
+    `ttl_s`: seconds until a link expires. `strict`: a component does not resolve an unsigned link to a file here.
+    Discord documents only for other fields that it signs such links itself.
     """
 
     base: str
@@ -50,12 +50,14 @@ class Links:
         return url if hmac.compare_digest(digest, self._digest(url.encode())[:43]) else None
 
     def sticker(self, sticker: Sticker) -> str:
-        """Where a sticker lies (a GIF on the media host)."""
+        """The address of a sticker (a GIF is on the media host)."""
         extension = {1: "png", 2: "png", 3: "json", 4: "gif"}[sticker.format]
         return f"{self.base}/stickers/{sticker.id}.{extension}"
 
     def valid(self, attachment: Attachment, query: Mapping[str, str], at_ms: int | None = None) -> bool:
-        """Whether a query's signature was made here for this file and has not expired (`at_ms`: had not then)."""
+        """Whether a query's signature was made here for this file and has not expired (with `at_ms`:
+        had not expired then).
+        """
         path = self._path(attachment)
         expires, issued, given = query.get("ex", ""), query.get("is", ""), query.get("hm", "")
         if not hmac.compare_digest(given, self._digest(f"{path}?ex={expires}&is={issued}".encode())):

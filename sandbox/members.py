@@ -1,4 +1,4 @@
-"""What members do: type commands, press buttons, post and delete. One `Person` is one member at their Discord app."""
+"""What members do: type commands, press buttons, post and delete. One `Person` is one member with their Discord app."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -24,7 +24,7 @@ _TIMEOUT_S: Final = 30.0
 class Person:
     """A member of a guild.
 
-    What Discord's apps would not allow raises NotAllowed; silence of the bot raises NoAnswer.
+    An action that Discord's apps would not allow raises NotAllowed. If the bot does not answer, NoAnswer is raised.
     """
 
     def __init__(self, sandbox: "Sandbox", member: Member) -> None:
@@ -120,10 +120,10 @@ class Person:
         if modal is None:
             raise NotAllowed("no modal was opened")
         given = Values(self.member.guild, self.sandbox.links, self.member)
-        left = dict(values)
-        rows = [self._filled(row, left, given) for row in modal["components"]]
-        if left:
-            raise NotAllowed(f"the modal has no field {sorted(left)}")
+        remaining = dict(values)
+        rows = [self._filled(row, remaining, given) for row in modal["components"]]
+        if remaining:
+            raise NotAllowed(f"the modal has no field {sorted(remaining)}")
         data: Json = {"custom_id": modal["custom_id"], "components": rows}
         if given.resolved:
             data["resolved"] = given.resolved
@@ -163,7 +163,7 @@ class Person:
             raise NotAllowed(f"{self.member.display_name} may not delete that message")
         message.delete()
 
-    # How it works
+    # Internal steps
 
     def _channel(self, channel_id: int) -> Channel:
         channel = self.member.guild.find(channel_id)
@@ -172,7 +172,7 @@ class Person:
         return channel
 
     def _visible(self, on: Reply | Message) -> Message:
-        """The message, if it is still there and shown to this member."""
+        """The message, if it still exists and is shown to this member."""
         message = on.message if isinstance(on, Reply) else on
         hidden = self.sandbox.interactions.hidden.get(message.id)
         if not self.sandbox.interactions.exists(message):
@@ -229,7 +229,7 @@ class Person:
         raise NotAllowed(f"the menu has no option {value!r}")
 
     def _filled(self, row: Json, left: dict[str, Any], given: Values) -> Json:
-        """One row of a modal with what was typed. Takes its value out of `left`."""
+        """One row of a modal with the typed value. Removes its value from `left`."""
         if row["type"] == kinds.TEXT:
             return {"type": row["type"], "id": row["id"], "content": row["content"]}
         field = row["component"] if row["type"] == kinds.LABEL else row["components"][0]

@@ -1,4 +1,4 @@
-"""Who is notified by a text, under Discord's `allowed_mentions`."""
+"""Whom a text notifies, under Discord's `allowed_mentions`."""
 
 import re
 from typing import Any, Final

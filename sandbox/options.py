@@ -1,4 +1,4 @@
-"""A member's options for a slash command, checked and put into Discord's shape as a Discord app would."""
+"""A member's options for a slash command, checked and converted to Discord's shape as a Discord app would."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -20,7 +20,7 @@ _PYTHON: Final[dict[int, tuple[type, ...]]] = {
 
 
 class NotAllowed(Exception):
-    """A Discord app would not let this member do that; the message says why."""
+    """A Discord app would not let this member do that. The message says why."""
 
 
 def permitted(command: Json, member: Member, channel: Channel) -> None:
@@ -32,7 +32,7 @@ def permitted(command: Json, member: Member, channel: Channel) -> None:
         raise NotAllowed(f"{member.display_name} may not use commands in {channel.name}")
     needed = command["default_member_permissions"]
     if needed is not None:
-        # "0" asks for nothing and yet hides the command from all but administrators.
+        # "0" requires no permission, but it hides the command from everybody except administrators.
         want = Permission(int(needed)) or Permission.ADMINISTRATOR
         if allowed & want != want:
             raise NotAllowed(f"/{command['name']} is not shown to {member.display_name}: it needs {want!r}")
@@ -43,7 +43,7 @@ def permitted(command: Json, member: Member, channel: Channel) -> None:
 
 
 def leaf(command: Json, path: Sequence[str]) -> tuple[Json, list[Json]]:
-    """The (sub)command that `path` names below `command`, and the folders on the way. Raises NotAllowed."""
+    """The (sub)command that `path` names below `command`, and the groups on the way. Raises NotAllowed."""
     found, folders = command, []
     for name in path:
         child = next((o for o in found.get("options", []) if o["name"] == name and o["type"] in _FOLDERS), None)
@@ -57,7 +57,7 @@ def leaf(command: Json, path: Sequence[str]) -> tuple[Json, list[Json]]:
 
 
 class Values:
-    """CrawlSchedule given values into options, and collects what they resolve to."""
+    """Converts given values to options, and collects the objects that they resolve to."""
 
     def __init__(self, guild: Guild, links: Links, member: Member) -> None:
         self.guild = guild
@@ -66,9 +66,10 @@ class Values:
         self.resolved: Json = {}
 
     def options(self, command: Json, given: Mapping[str, Any], focused: str | None = None) -> list[Json]:
-        """`given` by name as the options of `command` want it. `focused`: the one being typed; others may be missing.
+        """`given` by name as the options of `command` require it. `focused`: the option that is being typed; others may
+        be missing.
 
-        Raises NotAllowed for unknown names, missing ones, and values that an app would not send.
+        Raises NotAllowed for unknown names, missing options, and values that an app would not send.
         """
         known = {option["name"]: option for option in command.get("options", [])}
         if extra := given.keys() - known.keys():
@@ -84,7 +85,7 @@ class Values:
         return found
 
     def nest(self, folders: Sequence[Json], options: list[Json]) -> list[Json]:
-        """Options inside the sub-commands they belong to."""
+        """Puts options inside the sub-commands that they belong to."""
         for folder in reversed(folders):
             options = [{"name": folder["name"], "type": folder["type"], "options": options}]
         return options

@@ -1,6 +1,6 @@
-"""Who may do what where, written from Discord's documentation ("Permissions"), not from discord.py.
+"""Who may do what in which place, written from Discord's documentation ("Permissions"), not from discord.py.
 
-The sandbox enforces it, and the tests hold the bot's own answer against it.
+The sandbox enforces these rules, and the tests compare the bot's own answer with them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -72,7 +72,7 @@ class OverwriteKind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Overwrite:
-    """A channel's exception for one role or member (`id`); @everyone's id is the guild's."""
+    """A channel's exception for one role or member (`id`). @everyone's id is the guild's id."""
 
     id: int
     kind: OverwriteKind
@@ -81,9 +81,9 @@ class Overwrite:
 
 
 def in_guild(*, owner: bool, everyone: Permission, roles: Iterable[Permission], timed_out: bool = False) -> Permission:
-    """A member's permissions before any channel has its say.
+    """A member's permissions before the overwrites of any channel.
 
-    `roles` are those of the member's roles, @everyone apart.
+    `roles` are the permissions of the member's roles, without @everyone.
     """
     if owner:
         return ALL
@@ -104,14 +104,14 @@ def in_channel(
     overwrites: Iterable[Overwrite],
     timed_out: bool = False,
 ) -> Permission:
-    """A member's permissions in a channel (a thread asks for its parent's).
+    """A member's permissions in a channel (for a thread: in its parent).
 
-    `role_permissions` holds every role the member has by id, @everyone among them under the guild's id. Order of the
-    documentation: base, @everyone's overwrite, the roles' overwrites (all denials, then all allowances), the member's
-    own. Then what Discord implies: without VIEW_CHANNEL nothing, without SEND_MESSAGES no files, embeds or mass
-    mentions.
+    `role_permissions` contains every role of the member by id, and @everyone under the guild's id. The order is that of
+    the documentation: base, @everyone's overwrite, the roles' overwrites (all denials, then all allowances), the
+    member's own. Then the rules that Discord implies: without VIEW_CHANNEL nothing, without SEND_MESSAGES no files,
+    embeds or mass mentions.
     """
-    # A time-out is applied last: overwrites must not give back what it takes.
+    # A time-out is applied last: overwrites must not return permissions that it removes.
     others = [permissions for role, permissions in role_permissions.items() if role != guild_id]
     found = in_guild(owner=owner, everyone=role_permissions[guild_id], roles=others)
     if found == ALL:

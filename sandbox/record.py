@@ -1,4 +1,4 @@
-"""What went over the wire: counts a route always, whole request and answer pairs when asked to keep them."""
+"""A record of requests. It always counts them by route; on demand it keeps whole request and answer pairs."""
 
 from collections import Counter, deque
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from typing import Any
 class Exchange:
     """One REST request and its answer. `route` is "METHOD /template" as Discord's OpenAPI file spells the path.
 
-    `body` and `answer` are JSON values (None: there was none); `multipart` when the body came with files.
+    `body` and `answer` are JSON values (None: there was none). `multipart`: the body came with files.
     """
 
     route: str
@@ -40,7 +40,7 @@ class Record:
         self.statuses[status] += 1
 
     def clear(self) -> None:
-        """Begin anew."""
+        """Delete all counts and exchanges."""
         self.exchanges.clear()
         self.counts.clear()
         self.statuses.clear()

@@ -20,7 +20,7 @@ _JUMP: Final = re.compile(r"https://(?:\w+\.)?discord\.com/channels/(\d+)/(\d+)/
 
 
 class NoAnswer(Exception):
-    """The bot did not answer in time; the message is what the member sees, and what the bot did instead."""
+    """The bot did not answer in time. The message says what the member sees, and what the bot did instead."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -47,7 +47,7 @@ class Button:
 class Section:
     """A section: its texts, and beside them a thumbnail (its address, its alt text) or a button.
 
-    `proxied` is where a Discord app really gets the thumbnail: from Discord's media proxy.
+    `proxied` is the address where a Discord app really loads the thumbnail: Discord's media proxy.
     """
 
     texts: tuple[str, ...]
@@ -72,7 +72,7 @@ class Reply:
 
     @property
     def message(self) -> Message:
-        """The message. Raises NoAnswer when there is none (a modal, or nothing)."""
+        """The message. Raises NoAnswer when there is none (the answer is a modal, or missing)."""
         found = self._message or self.interaction.original
         if found is None:
             raise NoAnswer(f"the answer {self.interaction.answer!r} shows no message")
@@ -91,7 +91,9 @@ class Reply:
 
     @property
     def reply_ms(self) -> float:
-        """Milliseconds from the member's click to the answer (not "… is thinking"). Raises NoAnswer before."""
+        """Milliseconds from the member's click to the answer (not "… is thinking").
+        Raises NoAnswer before the answer.
+        """
         if self.interaction.answered_at is None:
             raise NoAnswer("the bot has acknowledged, but not answered yet")
         return (self.interaction.answered_at - self.interaction.born_at) * 1000
@@ -130,12 +132,12 @@ class Reply:
         return [Reply(self.sandbox, self.interaction, message) for message in self.interaction.followups]
 
     def texts(self) -> list[str]:
-        """Everything written: the content, then every text display in reading order."""
+        """Everything that is written: the content, then every text display in reading order."""
         written = [c["content"] for c in walk(self.components) if c["type"] == kinds.TEXT]
         return [self.content, *written] if self.content else written
 
     def text(self) -> str:
-        """`texts` as one, a line each."""
+        """`texts` as one string, one line for each."""
         return "\n".join(self.texts())
 
     def sections(self) -> list[Section]:
@@ -178,11 +180,11 @@ class Reply:
         return list(dict.fromkeys(_jumps([self.content, *texts])))
 
     def files(self) -> dict[str, bytes]:
-        """The message's files by name, those shown by components too."""
+        """The message's files by name, including those that components show."""
         return {attachment.file.name: attachment.file.data for attachment in self.message.attachments}
 
     async def until(self, condition: Callable[["Reply"], bool], timeout_s: float = 30.0) -> "Reply":
-        """Wait until `condition` holds of this reply. Raises NoAnswer after `timeout_s` seconds."""
+        """Wait until `condition` is true for this reply. Raises NoAnswer after `timeout_s` seconds."""
         if not await self.interaction.changed.until(lambda: condition(self), timeout_s):
             raise NoAnswer(f"after {timeout_s} s the reply is still: {self.text()!r}")
         return self

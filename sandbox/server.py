@@ -1,4 +1,4 @@
-"""The whole sandbox: one aiohttp server on loopback that is a Discord, and the members who use it."""
+"""The whole sandbox: one aiohttp server on loopback that acts as Discord, and the members who use it."""
 
 import secrets
 import socket
@@ -61,7 +61,7 @@ class Sandbox:
         return self.world.application.token
 
     def member(self, who: int | User | Member, guild: Guild | None = None) -> Person:
-        """A member at their app; `guild` is needed where the user is in several. Raises LookupError."""
+        """A member with their app. `guild` is needed where the user is in several guilds. Raises LookupError."""
         if isinstance(who, Member):
             return Person(self, who)
         user_id = who.id if isinstance(who, User) else who
@@ -93,11 +93,12 @@ async def open_sandbox(
     """
     app = web.Application(client_max_size=_MOST_BODY)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-    # The port is known only once the socket is bound, and routes cannot be added after the start: bind first.
+    # The port is known only after the socket is bound, and routes cannot be added after the start. So the socket is
+    # bound first.
     listening = socket.create_server((host, port))
-    taken = listening.getsockname()[1]
+    bound_port = listening.getsockname()[1]
     sandbox = Sandbox(
-        world, f"http://{host}:{taken}",
+        world, f"http://{host}:{bound_port}",
         limits=limits or Limits(), faults=faults or Faults(), record=Record(keep), link_ttl_s=link_ttl_s,
         strict_media=strict_media,
     )  # fmt: skip

@@ -5,14 +5,14 @@ from collections.abc import Callable
 
 
 class Signal:
-    """Wakes those who wait whenever `fire` is called."""
+    """Wakes all waiting tasks whenever `fire` is called."""
 
     def __init__(self) -> None:
         self.fired = 0
         self._waiting: set[asyncio.Future[None]] = set()
 
     def fire(self) -> None:
-        """Something changed."""
+        """Report that something changed."""
         self.fired += 1
         waiting, self._waiting = self._waiting, set()
         for future in waiting:
@@ -20,16 +20,16 @@ class Signal:
                 future.set_result(None)
 
     async def until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
-        """Wait until `condition` holds after some change; False when `timeout_s` seconds pass first."""
+        """Wait until `condition` is true after some change. False when `timeout_s` seconds pass first."""
         deadline = asyncio.get_running_loop().time() + timeout_s
         while not condition():
-            left = deadline - asyncio.get_running_loop().time()
-            if left <= 0:
+            remaining_s = deadline - asyncio.get_running_loop().time()
+            if remaining_s <= 0:
                 return False
             future = asyncio.get_running_loop().create_future()
             self._waiting.add(future)
             try:
-                async with asyncio.timeout(left):
+                async with asyncio.timeout(remaining_s):
                     await future
             except TimeoutError:
                 return condition()

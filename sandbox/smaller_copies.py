@@ -11,16 +11,16 @@ from PIL import Image, ImageOps, ImageSequence
 _FORMATS: Final = {"webp": "WEBP", "jpeg": "JPEG", "jpg": "JPEG", "png": "PNG", "gif": "GIF"}
 _MOVING: Final = ("WEBP", "GIF")
 _QUALITIES: Final = {"lossless": 100, "high": 90, "low": 50}
-_MOST_PIXELS: Final = 178_956_970  # the proxy does not open what Pillow calls a bomb
+_MOST_PIXELS: Final = 178_956_970  # the proxy does not open pictures that Pillow rejects as decompression bombs
 
 
 class Unmeasured(Exception):
-    """The proxy cannot make a picture of the file."""
+    """The proxy cannot make a picture from the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """What a query asks for: the box in pixels, the format, and whether a moving picture goes on moving."""
+    """The parameters of a query: the box in pixels, the format, and whether a moving picture keeps moving."""
 
     width: int | None
     height: int | None
@@ -30,12 +30,12 @@ class Copy:
 
     @property
     def original(self) -> bool:
-        """Whether it asks for nothing: the file goes out as it is."""
+        """Whether it asks for no change: the file is sent unchanged."""
         return (self.width, self.height, self.kind) == (None, None, None)
 
 
 def asked(query: Mapping[str, str]) -> Copy | None:
-    """What the proxy is asked for; None when it makes no sense."""
+    """The parameters of a request to the proxy; None when they make no sense."""
     sizes = []
     for key in ("width", "height"):
         text = query.get(key)
@@ -50,7 +50,7 @@ def asked(query: Mapping[str, str]) -> Copy | None:
 
 
 def made(data: bytes, copy: Copy) -> bytes:
-    """A copy that fits into the box, never enlarged. Raises Unmeasured."""
+    """A copy that fits into the box. It is never enlarged. Raises Unmeasured."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -67,27 +67,27 @@ def made(data: bytes, copy: Copy) -> bytes:
         raise Unmeasured from error
     if saved == "JPEG":
         image = image.convert("RGB")
-    held = io.BytesIO()
-    image.save(held, saved, quality=copy.quality)
-    return held.getvalue()
+    file = io.BytesIO()
+    image.save(file, saved, quality=copy.quality)
+    return file.getvalue()
 
 
 def _moving(source: Image.Image, box: tuple[int, int], saved: str, quality: int) -> bytes:
-    """All its frames, each as long as it was shown."""
+    """All its frames, each shown as long as in the original."""
     frames, times = [], []
     for frame in ImageSequence.Iterator(source):
         times.append(int(frame.info.get("duration") or 100))
         frames.append(_fitted(frame.copy(), box))
-    held = io.BytesIO()
+    file = io.BytesIO()
     frames[0].save(
-        held, saved, save_all=True, append_images=frames[1:], duration=times, loop=source.info.get("loop", 0),
+        file, saved, save_all=True, append_images=frames[1:], duration=times, loop=source.info.get("loop", 0),
         quality=quality,
     )  # fmt: skip
-    return held.getvalue()
+    return file.getvalue()
 
 
 def _fitted(image: Image.Image, box: tuple[int, int]) -> Image.Image:
-    """Within the box, in a mode that every format can hold."""
+    """The picture within the box, in a mode that every format can store."""
     if image.mode not in ("RGB", "RGBA", "L"):
         transparent = "transparency" in image.info or image.mode in ("LA", "PA")
         image = image.convert("RGBA" if transparent else "RGB")

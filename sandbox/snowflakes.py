@@ -1,4 +1,4 @@
-"""Discord's ids: 42 bits of milliseconds since 2015, then 22 bits that tell apart what was made in one millisecond."""
+"""Discord's ids: 42 bits of milliseconds since 2015, then 22 bits that distinguish ids of the same millisecond."""
 
 import time
 from collections.abc import Callable
@@ -17,7 +17,7 @@ def at(unix_ms: int) -> int:
 
 
 def ms(snowflake: int) -> int:
-    """The Unix time in milliseconds at which the id was made."""
+    """The Unix time in milliseconds when the id was made."""
     return (snowflake >> 22) + EPOCH_MS
 
 

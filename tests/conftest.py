@@ -1,4 +1,4 @@
-"""What every test gets: a guard that fails it when its event loop was blocked, and property tests without a clock."""
+"""Fixtures and settings of every test: a guard against blocked event loops, and property tests without time limits."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from indexer.database.database import Database, open_database
 from tests.loop_guard import LoopGuard
 from tests.worlds.library import Library
 
-# Hypothesis's own clocks speak of the machine: on a fresh one the first text is drawn after it has made its tables of
-# Unicode (2 s beside other work), which it takes for a slow test. pytest's timeout is the bound.
+# Hypothesis's own time limits measure the machine. On a fresh machine, Hypothesis builds its tables of Unicode before
+# it draws the first text (2 s beside other work), and then reports a slow test. pytest's timeout is the limit instead.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
 
-# What `make quick` leaves out: files whose tests take long together, as they start processes, servers or models. A new
-# one belongs here if it takes more than some seconds. Of each room enough is left to notice most mistakes in it.
+# The files that `make quick` leaves out. Their tests together take long, because they start processes, servers or
+# models. A new file belongs here if it takes more than some seconds. Enough tests of each room remain to notice most
+# mistakes in it.
 NOT_QUICK = frozenset(
     f"{room}/{file}.py"
     for room, files in {
@@ -65,7 +66,7 @@ def is_slow(path: Path) -> bool:
 
 @pytest.fixture(autouse=True)
 def loop_guard() -> Iterator[LoopGuard]:
-    """Fails the test when one callback kept an event loop for longer than `loop_guard.BOUND_S`."""
+    """Fails the test if one callback blocked an event loop for longer than `loop_guard.BOUND_S`."""
     with LoopGuard().watching() as guard:
         yield guard
     if guard.blocks:
@@ -74,7 +75,7 @@ def loop_guard() -> Iterator[LoopGuard]:
 
 @pytest.fixture(autouse=True)
 def restarts_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Background work that failed begins anew at once: no test is about how long the pause is."""
+    """Background work that failed starts again at once: no test depends on the length of the pause."""
     monkeypatch.setattr(supervisor, "RESTARTS", Backoff(tries=0, first_s=0.01, longest_s=0.1))
 
 
@@ -85,14 +86,14 @@ def data_dir(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def database(data_dir: Path) -> AsyncIterator[Database]:
-    """An open database of its own."""
+    """An open database for this test alone."""
     async with open_database(data_dir) as opened:
         yield opened
 
 
 @pytest.fixture
 async def library(tmp_path: Path) -> AsyncIterator[Library]:
-    """A library of pictures to search in, on real SQLite and a real index."""
+    """A library of pictures to search, on real SQLite and a real index."""
     async with open_database(tmp_path) as db:
         made = Library(db, tmp_path / "segments")
         await made.open()

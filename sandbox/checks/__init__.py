@@ -1,1 +1,1 @@
-"""What Discord refuses: a request that it would answer with 400 gets 400 here too."""
+"""The requests that Discord refuses: where Discord answers with 400, the sandbox does too."""

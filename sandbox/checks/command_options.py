@@ -24,7 +24,7 @@ _CHOOSABLE: Final = (STRING, *_NUMBERS)
 _CHANNEL_KINDS: Final = (0, 1, 2, 3, 4, 5, 10, 11, 12, 13, 14, 15, 16)
 _MOST_INTEGER: Final = (1 << 53) - 1
 _MOST_LENGTH: Final = 6000
-# Which types take what; on any other type the key must be absent or null.
+# Which types allow which key. On any other type the key must be absent or null.
 _ONLY_ON: Final = {
     "choices": _CHOOSABLE, "autocomplete": _CHOOSABLE, "min_value": _NUMBERS, "max_value": _NUMBERS,
     "min_length": (STRING,), "max_length": (STRING,), "channel_types": (CHANNEL,), "options": (SUBCOMMAND, GROUP),

@@ -37,12 +37,12 @@ def check_all(commands: object) -> list[Json]:
 
 
 def key(command: Json) -> tuple[int, str]:
-    """What tells a checked command from the others: its type and name."""
+    """What identifies a checked command: its type and name."""
     return command.get("type") or CHAT_INPUT, command["name"]
 
 
 def check(command: object, field: str) -> None:
-    """One command; `field` is "" for one on its own. Raises Invalid as Discord would."""
+    """Checks one command; `field` is "" for a single command. Raises Invalid as Discord would."""
     found = fields.thing(command, field)
     kind = CHAT_INPUT if found.get("type") is None else fields.choice(found["type"], f"{field}.type", tuple(_MOST))
     if kind == CHAT_INPUT:
@@ -67,7 +67,7 @@ def check(command: object, field: str) -> None:
 
 
 def registered(command: Json, *, command_id: int, version: int, application_id: int, guild_id: int | None) -> Json:
-    """A checked command as Discord answers it once it is registered."""
+    """A checked command as Discord returns it once it is registered."""
     found = _DEFAULTS | command | {
         "id": str(command_id), "application_id": str(application_id), "version": str(version),
         "type": command.get("type") or CHAT_INPUT, "description": command.get("description") or "",
@@ -91,7 +91,7 @@ def registered(command: Json, *, command_id: int, version: int, application_id: 
 
 
 def _answered(option: Json) -> Json:
-    """An option without the keys that are null: Discord leaves those out."""
+    """An option without the keys that are null: Discord leaves these out."""
     found = {name: value for name, value in option.items() if value is not None}
     if "options" in found:
         found["options"] = [_answered(child) for child in found["options"]]
@@ -107,7 +107,7 @@ def _permissions(value: object, field: str) -> None:
 
 
 def _size(command: Json) -> int:
-    """The characters that count, of a command or option that was checked."""
+    """The number of characters that count, for a command or option that was checked."""
     size = localizations.longest(command, "name") + localizations.longest(command, "description")
     size += sum(_size(option) for option in command.get("options") or [])
     choices = command.get("choices") or []

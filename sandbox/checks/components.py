@@ -23,7 +23,8 @@ _IN_LABEL: Final = (
 
 
 def of_message(components: object, *, v2: bool, files: frozenset[str]) -> list[Json]:
-    """Checked components with an `id` each. `v2`: the message has flag 1 << 15; `files`: names attachment:// may use.
+    """Checked components with an `id` each. `v2`: the message has flag 1 << 15; `files`: the names that attachment://
+    may use.
 
     Raises Invalid as Discord would.
     """
@@ -67,7 +68,7 @@ def of_modal(data: object) -> Json:
 
 
 def _own(request: Any) -> Any:
-    """A copy in which no object stands twice: each component gets an id of its own."""
+    """A copy in which no object occurs twice, so that each component gets an id of its own."""
     return json.loads(json.dumps(request))
 
 
@@ -82,7 +83,7 @@ def walk(components: list[Json]) -> Iterator[Json]:
 
 
 def _unique(everything: list[Json]) -> None:
-    """Custom ids and given ids must differ; missing ids are given out."""
+    """Custom ids and given ids must differ. Missing ids are assigned."""
     customs = [c["custom_id"] for c in everything if c.get("custom_id") is not None]
     if len(customs) != len(set(customs)):
         raise Invalid("components", "COMPONENT_CUSTOM_ID_DUPLICATED", "Component custom id cannot be duplicated")

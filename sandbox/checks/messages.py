@@ -33,15 +33,15 @@ class Body:
     nonce: str | int | None
 
     def notifies(self) -> dict[str, Any]:
-        """Whom its texts notify, those of text displays included."""
+        """The members and roles that its texts notify, text displays included."""
         shown = [c["content"] for c in components.walk(self.components or []) if "content" in c]
         return mentions.find("\n".join([self.content or "", *shown]), self.allowed_mentions)
 
 
 def check(request: Json, uploads: dict[int, File], *, most_content: int = 2000, old: Message | None = None) -> Body:
-    """A message's body as checked as Discord would. `uploads`: files[n] by n; `old`: the message that is edited.
+    """Checks a message's body as Discord would. `uploads`: files[n] by n; `old`: the message that is edited.
 
-    Raises Invalid, or ApiError 50006 for a message with nothing in it.
+    Raises Invalid, or ApiError 50006 for a message with no content of any kind.
     """
     flags = MessageFlag(fields.number(request.get("flags") or 0, "flags", 0, (1 << 31) - 1)) & _SETTABLE
     was_v2 = old is not None and bool(old.flags & MessageFlag.COMPONENTS_V2)
@@ -68,7 +68,7 @@ def check(request: Json, uploads: dict[int, File], *, most_content: int = 2000, 
 
 
 def _no_legacy(request: Json, old: Message | None) -> None:
-    """Raise Invalid where text or embeds would stand beside Components V2. `old`: a message that is not V2 yet."""
+    """Raise Invalid where text or embeds would be combined with Components V2. `old`: a message that is not V2 yet."""
     code = "MESSAGE_CANNOT_USE_LEGACY_FIELDS_WITH_COMPONENTS_V2"
     for key in _V2_EXCLUSIVE:
         if request.get(key):
@@ -79,7 +79,7 @@ def _no_legacy(request: Json, old: Message | None) -> None:
 
 
 def _left(value: object, request: Json, key: str) -> bool:
-    """Whether a field of the old message would stay."""
+    """Whether a field of the old message would remain."""
     return bool(value) and key not in request
 
 
@@ -105,7 +105,7 @@ def _embeds(value: object) -> list[Embed | dict[str, Any]]:
 
 
 def _files(request: Json, uploads: dict[int, File], old: Message | None) -> tuple[list[File], frozenset[int] | None]:
-    """The new files with their descriptions, and the ids of old ones that stay (None: all)."""
+    """The new files with their descriptions, and the ids of old files that remain (None: all)."""
     listed = request.get("attachments")
     if listed is None:
         return list(uploads.values()), None
@@ -129,7 +129,7 @@ def _files(request: Json, uploads: dict[int, File], old: Message | None) -> tupl
 
 
 def apply(body: Body, message: Message) -> None:
-    """Make an edit's changes to `message` (its event is the caller's)."""
+    """Make an edit's changes to `message`. The caller sends the event."""
     world = message.channel.guild.world
     if body.content is not None:
         message.content = body.content

@@ -51,32 +51,32 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 async def run(
     data: Path, sheet: Path, weights: Path | None, seed: int, console: Console, *, allowed: Permission = INVITED
 ) -> bool:
-    """The whole demo; True when all went well. Raises BotFailed, NoAnswer or NotAllowed when it cannot go on."""
+    """The whole demo; True if everything was right. Raises BotFailed, NoAnswer or NotAllowed when it cannot go on."""
     started = time.monotonic()
     demo = build(seed, bot_allowed=allowed)
     channels, messages, pictures = demo.counts()
-    held = f"{messages} messages, {pictures} of them with pictures"
-    console.print(f"[bold]{demo.guild.name}[/]: {channels} channels and threads, {held}")
+    contents = f"{messages} messages, {pictures} of them with pictures"
+    console.print(f"[bold]{demo.guild.name}[/]: {channels} channels and threads, {contents}")
     await asyncio.to_thread(_empty, data)
     async with open_sandbox(demo.world) as sandbox:
         console.print(f"Discord stands at {sandbox.base_url}; starting the bot …")
         async with running_bot(sandbox, demo.guild, data, weights):
             await _index(sandbox, demo, console)
             rows, right, asked, well = await _ask_all(sandbox, demo, console)
-        await asyncio.to_thread(contact_sheet, rows, sheet, title=f"{demo.guild.name}, asked", subtitle=held)
+        await asyncio.to_thread(contact_sheet, rows, sheet, title=f"{demo.guild.name}, asked", subtitle=contents)
     console.print(f"\ncontact sheet: {sheet}   ({time.monotonic() - started:.0f} s in all)")
     console.print(f"demo: {right}/{asked} queries found their message", highlight=False)
     return well
 
 
 def _empty(folder: Path) -> None:
-    """What an earlier run left belongs to another guild: its ids were made anew."""
+    """Deletes what an earlier run left: it belongs to another guild, because the ids are new."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
 
 
 async def _index(sandbox: Sandbox, demo: DemoWorld, console: Console) -> None:
-    """The owner says /reindex start; the bar follows the message that the bot edits."""
+    """The owner uses /reindex start. The bar follows the message that the bot edits."""
     owner = sandbox.member(demo.owner)
     lounge = demo.channel("lounge")
     reply = await owner.slash(lounge.id, "reindex start")
@@ -88,17 +88,17 @@ async def _index(sandbox: Sandbox, demo: DemoWorld, console: Console) -> None:
     )
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("indexing", total=100)
-        told = 0
+        shown_percent = 0
 
         def done(current: Reply) -> bool:
-            nonlocal told
+            nonlocal shown_percent
             found = _PERCENT.search(current.text())
             if found is None:
                 return True
             percent = int(found.group(1))
             progress.update(task, completed=percent)
-            if not console.is_terminal and percent >= told + 10:
-                told = percent
+            if not console.is_terminal and percent >= shown_percent + 10:
+                shown_percent = percent
                 console.print(f"indexing: {percent} %")
             return False
 
@@ -111,7 +111,9 @@ async def _index(sandbox: Sandbox, demo: DemoWorld, console: Console) -> None:
 
 
 async def _ask_all(sandbox: Sandbox, demo: DemoWorld, console: Console) -> tuple[list[Row], int, int, bool]:
-    """(rows of the sheet, questions that found their message, questions with one to find, nothing went wrong)."""
+    """Returns (rows of the sheet, questions that found their message, questions with one to find,
+    whether nothing went wrong).
+    """
     rows: list[Row] = []
     right = asked = leaks = 0
     async with aiohttp.ClientSession() as session:
@@ -181,7 +183,7 @@ async def _row(
 
 
 async def _until_terminated(demo: Coroutine[Any, Any, bool]) -> bool:
-    """The demo's outcome. SIGTERM ends it as Ctrl-C does: the bot is stopped first."""
+    """The demo's result. SIGTERM ends it as Ctrl-C does: the bot is stopped first."""
     running = asyncio.ensure_future(demo)
     loop = asyncio.get_running_loop()
     signal.signal(signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(running.cancel))
@@ -189,7 +191,7 @@ async def _until_terminated(demo: Coroutine[Any, Any, bool]) -> bool:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The exit code."""
+    """Returns the exit code."""
     given = _arguments(argv)
     weights: Path | None = given.weights
     console = Console(highlight=False, soft_wrap=True)

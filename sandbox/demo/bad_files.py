@@ -1,4 +1,4 @@
-"""Files that look like pictures and are not, or not any more: what a year of uploads brings."""
+"""Files that look like pictures and cannot be read as pictures, as a year of uploads brings them."""
 
 import io
 import zlib
@@ -13,9 +13,9 @@ HUGE_PX: Final = 50_000
 
 
 def bad_files(good: Image.Image) -> list[tuple[str, File]]:
-    """(what its poster says, the file), made from one good picture where it takes one."""
+    """Pairs (what its poster writes, the file). Some files are made from one good picture."""
     png, jpeg = _encoded(good, "PNG"), _encoded(good, "JPEG")
-    made: list[tuple[str, str, bytes]] = [
+    files: list[tuple[str, str, bytes]] = [
         ("the card was full", "IMG_4410.jpg", jpeg[: len(jpeg) // 2]),
         ("my disk is dying", "holiday.png", _scratched(png)),
         ("forgot to attach it properly", "empty.png", b""),
@@ -26,7 +26,7 @@ def bad_files(good: Image.Image) -> list[tuple[str, File]]:
         ("minutes as pdf", "minutes.pdf", b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj<</Type/Catalog>>endobj\n%%EOF\n"),
         ("sounds like the old boiler", "boiler.mp3", b"ID3\x04\x00\x00\x00\x00\x00\x00" + bytes(400)),
     ]
-    return [(text, File.of(name, data)) for text, name, data in made]
+    return [(text, File.of(name, data)) for text, name, data in files]
 
 
 def huge_png(width: int, height: int) -> bytes:

@@ -13,22 +13,22 @@ from sandbox.model import CONFIG, EXPORT, NAME, RESIZE_MODE, WEIGHTS
 from sandbox.server import Sandbox
 from sandbox.world import Guild
 
-_READY_S: Final = 150.0  # from process start; importing torch from a cold, busy disk takes most of it
+_READY_S: Final = 150.0  # seconds from process start; importing torch from a busy disk without cache takes most of them
 _STOP_S: Final = 20.0
 
 
 class BotFailed(Exception):
-    """The bot ended or did not become ready; the message says which, and where its log is."""
+    """The bot ended or did not become ready. The message says which, and where its log is."""
 
 
 def config_text(sandbox: Sandbox, data_dir: Path, weights: Path | None) -> str:
-    """A config.toml for the demo: everything else stays at its default. Without `weights` the shipped export runs; they
-    run on torch.
+    """A config.toml for the demo: every other setting stays at its default.
 
-    Segments are sealed early, so that a few hundred pictures make some.
+    Without `weights` the shipped export runs; `weights` run on torch. Segments are sealed early, so that a few hundred
+    pictures make several segments.
     """
     text = {
-        "data_dir": str(data_dir.resolve()),  # a relative one would count from the file's folder, which is this one
+        "data_dir": str(data_dir.resolve()),  # a relative path would start at the file's folder, `data_dir`
         "discord.api_base": sandbox.api_base,
         "fetch.insecure_hosts": [sandbox.cdn_host],
         "model.name": NAME,
@@ -46,16 +46,16 @@ def config_text(sandbox: Sandbox, data_dir: Path, weights: Path | None) -> str:
 
 
 def environment(token: str) -> dict[str, str]:
-    """What the demo's bot finds in its environment: nothing of what a user has exported for a bot of their own."""
+    """The environment of the demo's bot. It contains nothing that a user has exported for a bot of their own."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AFTERIMAGE_")}
     return kept | {"AFTERIMAGE_DISCORD_TOKEN": token}
 
 
 @asynccontextmanager
 async def running_bot(sandbox: Sandbox, guild: Guild, data_dir: Path, weights: Path | None) -> AsyncIterator[None]:
-    """Start `python -m bot run` and wait until members can use it; SIGTERM at the end.
+    """Start `python -m bot run` and wait until members can use it; send SIGTERM at the end.
 
-    `data_dir`, which must be there, gets config.toml and bot.log too. Raises BotFailed when the bot ends early or does
+    `data_dir`, which must exist, also gets config.toml and bot.log. Raises BotFailed when the bot ends early or does
     not become ready.
     """
     config, log = data_dir / "config.toml", data_dir / "bot.observability.log"
@@ -76,7 +76,7 @@ async def _ready(
     process: asyncio.subprocess.Process, sandbox: Sandbox, guild: Guild, config: Path, log: Path,
     environ: dict[str, str],
 ) -> None:  # fmt: skip
-    """Connected is not enough: `afterimage health` says when the bot knows its servers."""
+    """A connection is not enough: `afterimage health` reports when the bot knows its servers."""
     deadline = asyncio.get_running_loop().time() + _READY_S
     while not (sandbox.gateway.connected(guild) and await _healthy(config, environ)):
         if process.returncode is not None:

@@ -1,4 +1,4 @@
-"""One picture of the whole demo: each question on the left of its card, what was found on the right."""
+"""One picture of the whole demo: each question on the left of its card, the hits on the right."""
 
 import io
 import unicodedata
@@ -13,7 +13,7 @@ Colour: TypeAlias = tuple[int, int, int]
 _ACROSS: Final = 2  # cards side by side
 _CELL: Final = 150  # side of a thumbnail, in pixels
 _GAP: Final = 16
-_LEFT: Final = 262  # where the hits begin in a card
+_LEFT: Final = 262  # the x coordinate of the first hit in a card, in pixels
 _FULL: Final = _CELL + 46 + 2 * _GAP  # a card with pictures: room for two lines below them
 _SMALL: Final = 92  # a card without
 _HEAD: Final = 96
@@ -24,7 +24,7 @@ _SOFT: Final = (164, 168, 176)
 _FOUND: Final = (87, 242, 135)
 _MISSED: Final = (237, 66, 69)
 _FRAME: Final = 4
-_SIGNS: Final = "“”…·–"  # what Pillow's own font has beyond ASCII
+_SIGNS: Final = "“”…·–"  # characters beyond ASCII that Pillow's own font contains
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A question: what it was, its picture and words, whether it went as it should, and its hits."""
+    """A question: its kind, its picture and words, whether the answer was right, and its hits."""
 
     title: str
     words: str
@@ -50,12 +50,12 @@ class Row:
 
     @property
     def height(self) -> int:
-        """Of its card, in pixels."""
+        """The height of its card, in pixels."""
         return _FULL if self.hits or self.picture else _SMALL
 
 
 def contact_sheet(rows: Sequence[Row], path: Path, *, title: str, subtitle: str, most: int = 5) -> None:
-    """Write the sheet as PNG to `path` (its folder is made). `most`: hits a card has room for."""
+    """Write the sheet as PNG to `path` (its folder is created). `most`: the number of hits that fit into a card."""
     wide = _LEFT + most * (_CELL + _GAP) + _GAP
     lines = [rows[i : i + _ACROSS] for i in range(0, len(rows), _ACROSS)]
     heights = [max(row.height for row in line) for line in lines]
@@ -125,13 +125,13 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 def _plain(text: str) -> str:
-    """`text` without the accents that Pillow's own font does not have."""
+    """`text` without the accents that Pillow's own font does not contain."""
     parts = (c if c in _SIGNS else unicodedata.normalize("NFKD", c) for c in text)
     return "".join(c for part in parts for c in part if c.isascii() or c in _SIGNS)
 
 
 def _fitted(text: str, width: int, size: int) -> str:
-    """`text`, cut with an ellipsis where it is wider than `width` pixels."""
+    """`text`, shortened with an ellipsis if it is wider than `width` pixels."""
     font, text = _font(size), _plain(text)
     if font.getlength(text) <= width:
         return text
@@ -141,7 +141,7 @@ def _fitted(text: str, width: int, size: int) -> str:
 
 
 def _paragraph(pen: ImageDraw.ImageDraw, text: str, at: tuple[int, int], width: int, size: int, ink: Colour) -> int:
-    """Write `text` in lines of at most `width` pixels; returns where the next line would begin."""
+    """Write `text` in lines of at most `width` pixels. Returns the y coordinate of the next line."""
     font = _font(size)
     lines = [""]
     for word in _plain(text).split():

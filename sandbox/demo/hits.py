@@ -59,7 +59,7 @@ def hits(reply: Reply, demo: DemoWorld) -> list[Hit]:
 
 
 def age(milliseconds: int) -> str:
-    """How long ago, in the unit a person would choose."""
+    """The time since then, in the unit that a person would choose."""
     days = milliseconds / 86_400_000
     if days < 1:
         return f"{max(1, round(days * 24))} h"

@@ -1,4 +1,4 @@
-"""Drawn scenes as the files that people post: formats, names, and what happens to a picture on its way round."""
+"""Drawn scenes as the files that people post: formats, names, and what people do to a picture before they repost it."""
 
 import io
 from collections.abc import Callable
@@ -22,7 +22,7 @@ _FRAMES: Final = 6
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A scene at a size, perhaps edited, in a format: drawn anew each time, always the same."""
+    """A scene at a size, with or without an edit, in a format. It is drawn again each time, always the same."""
 
     scene: Scene
     size: tuple[int, int]
@@ -37,12 +37,12 @@ class Picture:
 
     def encoded(self) -> bytes:
         """The file."""
-        held = io.BytesIO()
-        self.image().save(held, _SAVED[self.extension], quality=self.quality)
-        return held.getvalue()
+        file = io.BytesIO()
+        self.image().save(file, _SAVED[self.extension], quality=self.quality)
+        return file.getvalue()
 
     def file(self, name: str, *, description: str | None = None, spoiler: bool = False) -> File:
-        """To be posted. An edited picture is drawn once here, since only then its size is known."""
+        """The file as it is posted. An edited picture is drawn once here, because its size is known only then."""
         size = self.size if self.edit is None else self.image().size
         return File.drawn(name, self.encoded, size, description=description, spoiler=spoiler)
 
@@ -52,7 +52,7 @@ class Picture:
 
 
 def animation(scene: Scene, size: tuple[int, int], name: str, rng: Random) -> File:
-    """A GIF in which the scene rocks to and fro."""
+    """A GIF in which the scene moves from side to side."""
     swing = rng.uniform(3, 7)
 
     def make() -> bytes:

@@ -1,4 +1,4 @@
-"""What the demo's members ask, and which message must come first."""
+"""The questions of the demo's members, and the message that must come first for each."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -32,7 +32,7 @@ class Question:
     forbidden: tuple[str, ...] = ()
 
     async def ask(self, demo: DemoWorld, person: Person) -> Reply:
-        """Send it as the member would, and wait for the answer."""
+        """Send the question as the member would, and wait for the answer."""
         place = demo.channel(self.place)
         if self.menu:
             target = demo.landmarks[self.menu]
@@ -88,7 +88,7 @@ def questions(demo: DemoWorld) -> list[Question]:
 
 
 def _without(demo: DemoWorld, key: str, concept: str) -> Picture:
-    """The landmark's place as it is without one of its things: close to it, and nowhere in the guild."""
+    """The landmark's scene without one of its things: similar to it, and posted nowhere in the guild."""
     picture = demo.pictures[key]
-    left = tuple(placed for placed in picture.scene.placed if placed.concept.id != concept)
-    return Picture(replace(picture.scene, placed=left), picture.size, "jpg")
+    remaining = tuple(placed for placed in picture.scene.placed if placed.concept.id != concept)
+    return Picture(replace(picture.scene, placed=remaining), picture.size, "jpg")

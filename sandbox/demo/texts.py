@@ -1,4 +1,4 @@
-"""What the demo guild's members write. Pure data; {thing} is what a picture shows."""
+"""The texts of the demo guild's members. Pure data; {thing} is replaced by what a picture shows."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""The demo guild: a small town's server with two years of chatter and pictures. The same seed gives the same guild."""
+"""The demo guild: a small town's server with two years of messages and pictures. The same seed gives the same guild."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,12 +20,12 @@ _YEARS_MS: Final = 2 * 365 * 24 * 3600 * 1000
 _HOUR_MS: Final = 3600 * 1000
 _DAY_MS: Final = 24 * _HOUR_MS
 
-# What is drawn in one landmark (a picture that a question of the demo looks for) and nowhere else.
+# Concepts that are drawn in one landmark only. A landmark is a picture that a question of the demo looks for.
 RESERVED: Final = (
     "penguin", "owl", "maple leaf", "castle", "rocket", "flying saucer", "crystal ball", "ghost", "unicorn",
     "lobster", "volcano", "piano", "snowman", "octopus",
 )  # fmt: skip
-_CAT: Final = "cat"  # drawn in several channels, but once in the forum
+_CAT: Final = "cat"  # drawn in several channels, but only once in the forum
 _THEMES: Final = {
     "pets-and-beasts": ("animal",),
     "kitchen": ("food",),
@@ -45,8 +45,8 @@ _PEOPLE: Final = (
 class DemoWorld:
     """The built world. `people` are its users by name.
 
-    `posted` says what every picture message shows, by message id. `landmarks` are the messages that questions look for,
-    `pictures` the picture of each (the last of several).
+    `posted` says what every picture message shows, by message id. `landmarks` are the messages that questions look for.
+    `pictures` has the picture of each landmark (the last one if there are several).
     """
 
     world: World
@@ -72,7 +72,7 @@ class DemoWorld:
 
 
 def build(seed: int = SEED, *, now_ms: int | None = None, bot_allowed: Permission = permissions.INVITED) -> DemoWorld:
-    """The demo guild. `now_ms` fixes its clock (Unix milliseconds; None: now); ages count back from there."""
+    """The demo guild. `now_ms` fixes its clock (Unix milliseconds; None: now). Ages are relative to that time."""
     return _Builder(seed, now_ms, bot_allowed).build()
 
 
@@ -125,18 +125,18 @@ class _Builder:
         open_to = [hidden, self.moderator.overwrite(allow=shown), bot.overwrite(allow=shown)]
         back = guild.channel("Back office", ChannelKind.CATEGORY, overwrites=open_to)
         guild.channel("moderators", category=back)
-        # Not even the bot sees this one: nothing of it may ever be found.
+        # Even the bot cannot see this channel: nothing in it may ever be found.
         guild.channel("vault", overwrites=[hidden])
 
     def _when(self) -> int:
-        """A moment in the last two years, more often recent and in the evening."""
+        """A time in the last two years, more often recent and in the evening."""
         share: float = self.rng.random() ** 1.4
         moment = self.now_ms - round(share * (_YEARS_MS - 26 * _HOUR_MS)) - 2 * _HOUR_MS
         day = moment - moment % _DAY_MS
         return min(day + round(self.rng.triangular(6, 24, 19) * _HOUR_MS), self.now_ms - _HOUR_MS)
 
     def _somebody(self, channel: Channel) -> User:
-        """Someone who may read there."""
+        """A person who may read that channel."""
         allowed = [m.user for m in self.guild.members.values() if not m.user.bot and channel.read_by(m)]
         return self.rng.choice(allowed)
 
@@ -159,7 +159,7 @@ class _Builder:
     def _concepts(self, channel: Channel) -> list[Concept]:
         themes = _THEMES.get(channel.name)
         fitting = [concept for concept in self.pool if themes and concept.category in themes]
-        # Nobody keeps quite to the topic.
+        # Members do not always stay on topic.
         return fitting if fitting and self.rng.random() < 0.85 else self.pool
 
     def _picture(self, scene: Scene) -> Picture:
@@ -171,7 +171,7 @@ class _Builder:
         return {"thing": words[0], "other": other}
 
     def _file(self, picture: Picture, *, telling: bool = True, spoiler: bool = False) -> File:
-        """With a name as phones and people give them, now and then with an alt text."""
+        """A file with a name as phones and people give it, sometimes with an alt text."""
         names = self._named(picture.scene)
         day = datetime.fromtimestamp((self.now_ms - self.rng.randrange(_YEARS_MS)) / 1000, UTC).strftime("%Y%m%d")
         patterns = texts.FILE_NAMES if telling else [name for name in texts.FILE_NAMES if "{thing}" not in name]
@@ -182,7 +182,7 @@ class _Builder:
         return picture.file(name, description=alt, spoiler=spoiler)
 
     def _picture_message(self, channel: Channel, at_ms: int) -> None:
-        """A drawn picture, at times two, with a caption that often says nothing."""
+        """A message with a drawn picture, sometimes two, and a caption that often says nothing about it."""
         count = 2 if self.rng.random() < 0.06 else 1
         scenes = [random_scene(self.rng, self._concepts(channel)) for _ in range(count)]
         said = self.rng.choice(texts.PLAIN)
@@ -219,7 +219,7 @@ class _Builder:
     # What the questions look for
 
     def _scene(self, *concepts: str) -> Scene:
-        """A scene of exactly these."""
+        """A scene that shows exactly these concepts."""
         chosen = [self.by_id[name] for name in concepts]  # type: ignore[index]  # names are ConceptIds
         return random_scene(self.rng, chosen, len(chosen))
 
@@ -227,7 +227,7 @@ class _Builder:
         self, key: str, place: str, scenes: Sequence[Scene], said: str = "", *, days: int, by: str = "",
         spoiler: bool = False,
     ) -> Message:  # fmt: skip
-        """A picture message whose words and file names do not give it away."""
+        """A picture message whose words and file names do not reveal what the picture shows."""
         channel = self.demo.channel(place)
         pictures = [self._picture(scene) for scene in scenes]
         files = [self._file(picture, telling=False, spoiler=spoiler) for picture in pictures]
@@ -259,7 +259,7 @@ class _Builder:
         self._landmark("original", "photos", [random_scene(random, pool, 2)], "first try with the new film", days=530)
 
     def _reposts(self) -> None:
-        """What went round: crops, captions and worse copies of pictures posted before."""
+        """Posts crops, captioned copies and smaller copies of pictures that were posted before."""
         memes, lounge = self.demo.channel("memes"), self.demo.channel("lounge")
         original = self.demo.pictures["original"]
         joke = original.edited(captioned("when you see it"))
@@ -279,7 +279,9 @@ class _Builder:
         self._keep(key, channel.post(self._somebody(channel), said, files=[file], at_ms=at_ms), picture)
 
     def _oddities(self) -> None:
-        """An embed, an animation, a forward, a gallery of another bot, a sticker, and files that are no pictures."""
+        """Posts an embed, an animation, a forward, a gallery of another bot, a sticker,
+        and files that are no pictures.
+        """
         demo, now = self.demo, self.now_ms
         lounge, photos = demo.channel("lounge"), demo.channel("photos")
         saucer = Picture(self._scene("flying saucer"), (640, 480), "jpg")

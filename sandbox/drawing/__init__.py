@@ -1,1 +1,1 @@
-"""Pictures that the project draws itself: what can be shown, whole scenes of it, and what re-posters do to it."""
+"""Pictures that the project draws itself: single concepts, whole scenes, and the edits of reposters."""

@@ -1,7 +1,8 @@
-"""Build step: render the concepts' emoji into the atlas that ships. `python -m sandbox.drawing.build_glyphs FONT`.
+"""Build step: render the concepts' emoji into the atlas that the project ships. `python -m sandbox.drawing.build_glyphs
+FONT`.
 
-FONT is Noto Color Emoji as a bitmap (CBDT) font; Debian's package is fonts-noto-color-emoji.
-Nobody needs it at run time.
+FONT is Noto Color Emoji as a bitmap (CBDT) font; Debian's package is fonts-noto-color-emoji. It is not needed at run
+time.
 """
 
 import sys
@@ -15,7 +16,7 @@ _STRIKE = 109  # the only size, in pixels, that the bitmap font holds
 
 
 def _render(font: ImageFont.FreeTypeFont, glyph: str) -> Image.Image:
-    """A glyph as a CELL × CELL RGBA picture, centred, its own proportions kept."""
+    """A glyph as a CELL × CELL RGBA picture, centred, with its own proportions."""
     canvas = Image.new("RGBA", (160, 160))
     ImageDraw.Draw(canvas).text((12, 12), glyph, font=font, embedded_color=True)
     box = canvas.getbbox()
@@ -30,7 +31,7 @@ def _render(font: ImageFont.FreeTypeFont, glyph: str) -> Image.Image:
 
 
 def build(font_path: str) -> None:
-    """Write the atlas: cell i holds GLYPHS[i], row by row. Raises ValueError where the font lacks a glyph."""
+    """Write the atlas: cell i contains GLYPHS[i], row by row. Raises ValueError if the font lacks a glyph."""
     font = ImageFont.truetype(font_path, _STRIKE)
     rows = -(-len(GLYPHS) // COLUMNS)
     atlas = Image.new("RGBA", (COLUMNS * CELL, rows * CELL))

@@ -27,8 +27,8 @@ class Concept:
         return ConceptId(self.words[0])
 
 
-# One emoji and its words an entry, entries parted by "|". Near-duplicates (clock faces, skin tones, flags, a second
-# cat) are left out: a person could not say which of the two a picture shows.
+# Each entry is one emoji and its words. "|" separates entries. Near-duplicates (clock faces, skin tones, flags, a
+# second cat) are left out: a person could not say which of the two a picture shows.
 _TABLE: Final = {
     "animal": """
 🐵 monkey | 🦍 gorilla | 🐶 dog, puppy | 🐺 wolf | 🦊 fox | 🦝 raccoon | 🐱 cat, kitten | 🦁 lion | 🐯 tiger | 🐴 horse

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 _Colour: TypeAlias = tuple[int, int, int]
 
 _WHITE: Final = (255, 255, 255)
-# Paper, ink and trim of an app's screen.
+# Background, text and border colours of an app's screen.
 _DARK: Final = ((32, 34, 38), (225, 225, 230), (64, 68, 76))
 _LIGHT: Final = ((246, 246, 248), (40, 40, 45), (215, 215, 222))
 _LINES: Final = (
@@ -32,9 +32,9 @@ def crop(image: Image.Image, keep: float = 0.7, rng: Random | None = None) -> Im
 
 def recompress(image: Image.Image, quality: int = 30) -> Image.Image:
     """Through JPEG at `quality` (Pillow's scale, 1 to 95) and back."""
-    held = io.BytesIO()
-    image.save(held, "JPEG", quality=quality)
-    with Image.open(held) as again:
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=quality)
+    with Image.open(file) as again:
         return again.convert("RGB")
 
 
@@ -50,7 +50,7 @@ def mirror(image: Image.Image) -> Image.Image:
 
 
 def turn(image: Image.Image, degrees: float = 5.0, fill: _Colour = _WHITE) -> Image.Image:
-    """Turned counter-clockwise within its own size; the corners that fall free get `fill`."""
+    """Turned counter-clockwise within its own size. The empty corners are filled with `fill`."""
     return image.rotate(degrees, Image.Resampling.BICUBIC, fillcolor=fill)
 
 
@@ -65,14 +65,16 @@ def _write(pen: ImageDraw.ImageDraw, line: str, box: tuple[float, float, float, 
 
 def caption_bar(image: Image.Image, rng: Random | None = None, above: str | None = None, below: str | None = None,
                 height: float = 0.18) -> Image.Image:  # fmt: skip
-    """A meme: a white bar with a line of text added above and/or below, each `height` of the picture's height.
+    """A meme: a white bar with a line of text above and/or below the picture. Each bar has `height` of the picture's
+    height.
 
-    The picture's own pixels stay. Without texts, `rng` draws them and where they go; without either, one bar above.
+    The picture's own pixels stay unchanged. Without texts, `rng` chooses the texts and their places. Without texts and
+    `rng`, there is one bar above.
     """
     if above is None and below is None:
         place, lines = (rng.random(), rng.sample(_LINES, 2)) if rng else (0.0, [_LINES[0], ""])
-        above = lines[0] if place < 0.7 else None  # most memes speak above the picture
-        below = lines[1] if place >= 0.5 else None  # and a few on both sides
+        above = lines[0] if place < 0.7 else None  # most memes have their text above the picture
+        below = lines[1] if place >= 0.5 else None  # and a few have text on both sides
     bar = max(1, round(image.height * height))
     head, foot = bar if above is not None else 0, bar if below is not None else 0
     framed = Image.new("RGB", (image.width, image.height + head + foot), _WHITE)
@@ -86,12 +88,12 @@ def caption_bar(image: Image.Image, rng: Random | None = None, above: str | None
 
 
 def screenshot_frame(image: Image.Image, rng: Random | None = None) -> Image.Image:
-    """A screenshot of an app that shows the picture: a bar with a title above, room at the sides, buttons below.
+    """A screenshot of an app that shows the picture: a bar with a title above, empty space at the sides, buttons below.
 
-    The picture's own pixels stay; light or dark, and how much room there is, come from `rng`.
+    The picture's own pixels stay unchanged. `rng` chooses a light or a dark app, and the amount of space.
     """
     rng = rng or Random(0)
-    paper, ink, trim = _DARK if rng.random() < 0.5 else _LIGHT  # as often dark as light
+    paper, ink, trim = _DARK if rng.random() < 0.5 else _LIGHT  # dark and light are equally frequent
     side = round(image.width * rng.uniform(0.0, 0.1))
     head, foot = round(image.height * rng.uniform(0.08, 0.18)), round(image.height * rng.uniform(0.06, 0.18))
     framed = Image.new("RGB", (image.width + 2 * side, image.height + head + foot), paper)

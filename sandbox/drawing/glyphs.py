@@ -14,7 +14,7 @@ CELL: Final = 128
 """Side of one atlas cell, in pixels."""
 COLUMNS: Final = 20
 
-_DRAFT = 4 * CELL  # shapes are drawn four times too large and reduced: Pillow's polygons have no antialiasing
+_DRAFT = 4 * CELL  # shapes are drawn four times larger and then reduced: Pillow's polygons have no antialiasing
 _CELLS: Final = {concept.id: i for i, concept in enumerate(GLYPHS)}
 
 
@@ -27,7 +27,9 @@ def atlas() -> Image.Image:
 
 @cache
 def figure(concept: Concept) -> Image.Image:
-    """The concept as CELL × CELL RGBA pixels, transparent around it. Shared: callers must not draw on it."""
+    """The concept as CELL × CELL RGBA pixels, transparent around it.
+    The image is shared: callers must not draw on it.
+    """
     if concept.shape:
         return _shape(concept.shape, COLOURS[concept.colour])
     cell = _CELLS[concept.id]

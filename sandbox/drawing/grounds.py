@@ -1,4 +1,4 @@
-"""Backgrounds: what stands behind the figures of a scene. Each style paints from colours and a random stream."""
+"""Backgrounds of scenes. Each style draws from colours and a random generator."""
 
 import math
 from collections.abc import Callable

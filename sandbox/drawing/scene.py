@@ -1,4 +1,6 @@
-"""Scenes: a ground with one to three figures on it. Drawn deterministically at any size, and put into words."""
+"""Scenes: a background with one to three figures on it.
+A scene is drawn deterministically at any size, and described in words.
+"""
 
 import colorsys
 from collections.abc import Sequence
@@ -17,8 +19,8 @@ from sandbox.drawing.glyphs import figure
 class Placed:
     """One concept in a scene.
 
-    `x`, `y` are the middle as shares of the picture's width and height, `size` the side as a share of the shorter side,
-    `turn` degrees counter-clockwise.
+    `x`, `y` are the centre as fractions of the picture's width and height. `size` is the side as a fraction of the
+    shorter side. `turn` is in degrees counter-clockwise.
     """
 
     concept: Concept
@@ -31,7 +33,9 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A picture before it is drawn: a ground (style, sRGB colours, seed of its details) and figures, back to front."""
+    """A picture before it is drawn:
+    a background (style, sRGB colours, seed of its details) and figures, from back to front.
+    """
 
     ground: str
     colours: tuple[grounds.Colour, ...]
@@ -48,15 +52,16 @@ class Caption:
 
 
 _MOST_FIGURES: Final = 3
-_FIGURES_SHARE: Final = (0.5, 0.35, 0.15)  # of scenes with one, two, three figures
-# Slots (middle x, middle y) and the range of sizes, by number of figures: apart enough that none hides another.
+_FIGURES_SHARE: Final = (0.5, 0.35, 0.15)  # probabilities of scenes with one, two, three figures
+# Positions (centre x, centre y) and the range of sizes, by number of figures. They are far enough apart that no figure
+# hides another.
 _SLOTS: Final = {
     1: (((0.5, 0.5),),),
     2: (((0.27, 0.5), (0.73, 0.5)), ((0.5, 0.27), (0.5, 0.73)), ((0.28, 0.3), (0.72, 0.7)), ((0.72, 0.3), (0.28, 0.7))),
     3: (((0.25, 0.3), (0.75, 0.3), (0.5, 0.74)), ((0.25, 0.72), (0.75, 0.72), (0.5, 0.27))),
 }
 _SIZES: Final = {1: (0.45, 0.85), 2: (0.36, 0.52), 3: (0.32, 0.44)}
-_GENERIC: Final = frozenset({"animal", "food", "vehicle", "plant", "face"})  # categories that one would type
+_GENERIC: Final = frozenset({"animal", "food", "vehicle", "plant", "face"})  # categories that a person would type
 
 
 def _colour(rng: Random) -> grounds.Colour:
@@ -115,13 +120,17 @@ def _generic(concept: Concept) -> str | None:
 
 
 def traits(scene: Scene) -> frozenset[str]:
-    """All that can be said of the scene: its concepts' names, their kinds ("animal", "triangle"), its ground."""
+    """Everything that can be said of the scene:
+    its concepts' names, their kinds ("animal", "triangle"), its background.
+    """
     kinds = {kind for placed in scene.placed if (kind := _generic(placed.concept))}
     return frozenset({*concept_ids(scene), *kinds, scene.ground})
 
 
 def words(scene: Scene) -> tuple[str, ...]:
-    """Every word a person might type for the scene: the concepts' words with their synonyms, then the ground's."""
+    """Every word that a person might type for the scene:
+    the concepts' words with their synonyms, then the background's words.
+    """
     named = tuple(word for placed in scene.placed for word in placed.concept.words)
     return (*named, scene.ground) if scene.ground in grounds.PHRASES else named
 
@@ -134,13 +143,15 @@ def _with_article(word: str, rng: Random) -> str:
 
 
 def describe(scene: Scene, rng: Random) -> Caption:
-    """True words about the scene, as a member might type them: one of its concepts or more, at times the ground."""
+    """True words about the scene, as a member might type them:
+    one or more of its concepts, sometimes the background.
+    """
     named = rng.sample(scene.placed, rng.randint(1, len(scene.placed)))
     needs: set[str] = set()
     parts: list[str] = []
     for placed in named:
         generic = _generic(placed.concept)
-        if generic and rng.random() < 0.05:  # seldom: it is easily learnt, and says little
+        if generic and rng.random() < 0.05:  # rarely: the model learns it easily, and it says little
             parts.append(_with_article(generic, rng))
             needs.add(generic)
         else:
@@ -156,5 +167,5 @@ def describe(scene: Scene, rng: Random) -> Caption:
 
 
 def caption(scene: Scene, rng: Random) -> str:
-    """`describe`, the words alone."""
+    """The words of `describe`, without their traits."""
     return describe(scene, rng).text

@@ -9,11 +9,11 @@ from sandbox.demo.world import SEED, DemoWorld, build
 from sandbox.export.writer import ExportOptions, Written, write_guild
 from sandbox.world import Channel
 
-VAULT = "vault"  # of the demo's channels the one that whoever exports cannot see either
+VAULT = "vault"  # the one channel of the demo that the exporting person cannot see
 
 
 def write_demo(demo: DemoWorld, folder: Path, options: ExportOptions) -> Written:
-    """What somebody exports who sees all of the demo server but its vault."""
+    """Writes what a person exports who sees all of the demo server except its vault."""
 
     def seen(channel: Channel) -> bool:
         return channel.name != VAULT
@@ -22,7 +22,7 @@ def write_demo(demo: DemoWorld, folder: Path, options: ExportOptions) -> Written
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The exit code."""
+    """Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.export", description=__doc__)
     parser.add_argument("folder", type=Path, help="where it is written; made where it is missing")
     parser.add_argument("--no-media", action="store_true", help="save no files: addresses, as without --media")

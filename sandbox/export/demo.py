@@ -31,12 +31,12 @@ _COMMAND_S = 600.0
 
 
 class CommandFailed(Exception):
-    """A command of Afterimage ended with another exit code than 0; what it said is the message."""
+    """A command of Afterimage ended with an exit code other than 0. The message is the command's output."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`expected` is the landmark that must come first. `picture` is given as a file, `words` are typed."""
+    """`expected` is the landmark that must come first. `picture` is passed as a file, `words` are typed."""
 
     title: str
     expected: str
@@ -54,7 +54,7 @@ def questions(demo: DemoWorld) -> list[Question]:
 
 
 def config_text(data_dir: Path) -> str:
-    """A config.toml with the demo's model; there is nothing of Discord in it."""
+    """A config.toml with the demo's model. It contains no setting of Discord."""
     values = {
         "data_dir": str(data_dir.resolve()),
         "model.name": NAME,
@@ -67,7 +67,7 @@ def config_text(data_dir: Path) -> str:
 
 
 async def command(*arguments: str, shown: bool = False) -> str:
-    """Run `python -m bot …`; returns what it wrote. `shown`: its progress is seen. Raises CommandFailed."""
+    """Run `python -m bot …`; returns its output. `shown`: its progress is printed. Raises CommandFailed."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bot", *arguments),
         stdin=asyncio.subprocess.DEVNULL,
@@ -88,21 +88,21 @@ async def command(*arguments: str, shown: bool = False) -> str:
 
 
 async def run(folder: Path, sheet: Path, seed: int, console: Console) -> bool:
-    """The whole demo; True when all went well. Raises CommandFailed."""
+    """The whole demo; True if everything was right. Raises CommandFailed."""
     begun = time.monotonic()
     await asyncio.to_thread(_empty, folder)
     demo = await asyncio.to_thread(build, seed)
     export, config = folder / "export", folder / "config.toml"
     console.print(f"[bold]{demo.guild.name}[/] is being exported, with its media …")
     written = await asyncio.to_thread(write_demo, demo, export, ExportOptions())
-    held = f"{len(written.documents)} documents, {written.messages} messages, {written.files} files"
-    console.print(f"{held} in {export}")
+    contents = f"{len(written.documents)} documents, {written.messages} messages, {written.files} files"
+    console.print(f"{contents} in {export}")
     await asyncio.to_thread(config.write_text, config_text(folder / "data"), "utf-8")
     console.print(f"[bold]afterimage import {export}[/]  (no bot, no token, no Discord)")
     said = await command("import", str(export), "--config", str(config), shown=True)
     console.print(Text(said.rstrip(), style="dim"))
     rows = [await _ask(question, demo, folder, config, console) for question in questions(demo)]
-    await asyncio.to_thread(contact_sheet, rows, sheet, title=f"{demo.guild.name}, from an export", subtitle=held)
+    await asyncio.to_thread(contact_sheet, rows, sheet, title=f"{demo.guild.name}, from an export", subtitle=contents)
     right = sum(row.well for row in rows)
     console.print(f"\ncontact sheet: {sheet}   ({time.monotonic() - begun:.0f} s in all)")
     console.print(f"demo: {right}/{len(rows)} queries found their message", highlight=False)
@@ -110,7 +110,7 @@ async def run(folder: Path, sheet: Path, seed: int, console: Console) -> bool:
 
 
 def _empty(folder: Path) -> None:
-    """What an earlier run left belongs to another export: its ids were made anew."""
+    """Deletes what an earlier run left: it belongs to another export, because the ids are new."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
 
@@ -145,7 +145,7 @@ def _shown(hit: dict[str, Any], expected: int) -> Shown:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The exit code."""
+    """Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.export.demo", description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("data/demo-archive"), help="made anew")
     parser.add_argument("--sheet", type=Path, default=Path("demo/archive-sheet.png"), help="where the sheet is written")

@@ -1,16 +1,19 @@
-"""JSON as the exporter's library writes it: indented by two, letters as they are, some of them escaped."""
+"""JSON as the exporter's library writes it: indented by two, letters unchanged, some of them escaped."""
 
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-# What .NET's relaxed encoder escapes of the basic plane; everything beyond that plane is escaped as a pair, too.
+# The characters of the basic plane that .NET's relaxed encoder escapes. Every character beyond that plane is escaped as
+# a pair.
 _ESCAPED: Final = frozenset({"Cc", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"})
 _SHORT: Final = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def encoded(value: object, *, depth: int = 0, newline: str = "\n") -> str:
-    """`value` as JSON; `depth` is how deep it stands in its document, `newline` that of the writer's machine."""
+    """`value` as JSON.
+    `depth` is its nesting depth in the document, `newline` the line break of the writer's machine.
+    """
     return "".join(_parts(value, depth, newline))
 
 

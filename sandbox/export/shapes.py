@@ -32,7 +32,7 @@ CHANNELS: Final = {
     ChannelKind.STAGE: "GuildStageVoice",
     ChannelKind.FORUM: "GuildForum",
 }
-# A number that the exporter has no name for is written as its digits.
+# A number without a name in the exporter is written as digits.
 _MESSAGES: Final = {
     MessageKind.DEFAULT: "Default",
     MessageKind.USER_JOIN: "GuildMemberJoin",
@@ -46,7 +46,7 @@ Saves = Callable[[str, File], str]
 
 
 def date(unix_ms: int | None, zone: tzinfo) -> str | None:
-    """As .NET writes a moment with its offset: no more decimals than it needs."""
+    """A time with its offset as .NET writes it: with no more decimals than it needs."""
     if unix_ms is None:
         return None
     moment = datetime.fromtimestamp(unix_ms / 1000, zone)
@@ -56,7 +56,7 @@ def date(unix_ms: int | None, zone: tzinfo) -> str | None:
 
 
 def preamble(guild: Guild, channel: Channel, exported_ms: int, zone: tzinfo) -> Json:
-    """What stands before the messages. For a thread the category is the channel that it belongs to."""
+    """The part before the messages. The category of a thread is the channel that it belongs to."""
     parent = channel.parent
     return {
         "guild": {"id": str(guild.id), "name": guild.name, "iconUrl": _ICON},
@@ -94,7 +94,7 @@ class MessageShapes:
             "content": subject.content,
             "author": self._user(guild, subject.author),
             "attachments": self._attachments(subject),
-            "components": [],  # the exporter writes buttons; galleries and what they show are left out
+            "components": [],  # the exporter writes buttons; it leaves out galleries and their contents
             "embeds": [self._embed(embed, subject) for embed in subject.embeds],
             "stickers": [self._sticker(sticker) for sticker in subject.stickers],
             "reactions": [],

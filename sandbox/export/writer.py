@@ -1,4 +1,4 @@
-"""Writes a guild as an export: a file a channel or a part of it, and a folder of saved media beside each."""
+"""Writes a guild as an export: a file for each channel or part of it, and a folder of saved media beside each file."""
 
 import hashlib
 import re
@@ -15,15 +15,16 @@ from sandbox.world import Channel, File, Guild, Message
 
 _SIGNATURE: Final = ("ex", "is", "hm")
 _NOT_IN_NAMES: Final = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
-LOCAL: Final = timezone(timedelta(hours=2))  # the exporter writes the time of the machine that it runs on
+LOCAL: Final = timezone(timedelta(hours=2))  # the exporter writes times in the time zone of its machine
 
 
 @dataclass(frozen=True, slots=True)
 class ExportOptions:
-    """As the exporter's own: `media` saves files (--media), `partition` messages a file (--partition; 0: all in one).
+    """The exporter's own options: `media` saves files (--media), `partition` is messages per file (--partition; 0: all
+    in one).
 
-    `expired`: the links that are not saved ran out before the export is read. `separator` and `newline` are those of
-    the machine that exports: a backslash and a carriage return on Windows.
+    `expired`: the links of files that are not saved have expired before the export is read. `separator` and `newline`
+    are those of the exporting machine: a backslash and a carriage return on Windows.
     """
 
     media: bool = True
@@ -36,7 +37,7 @@ class ExportOptions:
 
 @dataclass(slots=True)
 class Written:
-    """What was written: the documents, messages, and files of media."""
+    """The result: the documents, and the numbers of messages and media files."""
 
     documents: list[Path] = field(default_factory=list)
     messages: int = 0
@@ -46,7 +47,7 @@ class Written:
 def write_guild(
     guild: Guild, folder: Path, options: ExportOptions = ExportOptions(), readable: Callable[[Channel], bool] = bool
 ) -> Written:
-    """Every channel and thread with messages that is `readable`, below `folder` (made where it is missing)."""
+    """Writes every channel and thread with messages that is `readable`, below `folder` (created if it is missing)."""
     written = Written()
     folder.mkdir(parents=True, exist_ok=True)
     for channel in (*guild.channels.values(), *guild.threads.values()):
@@ -56,13 +57,15 @@ def write_guild(
 
 
 def file_name(channel: Channel) -> str:
-    """The exporter's default: server, category, channel and its id."""
+    """The exporter's default name: server, category, channel and its id."""
     category = f" - {channel.parent.name}" if channel.parent else ""
     return _NOT_IN_NAMES.sub("_", f"{channel.guild.name}{category} - {channel.name} [{channel.id}].json")
 
 
 def saved_name(url: str) -> str:
-    """The name of the file of an address: its own, cut, with five letters of a hash of the unsigned address."""
+    """The name of an address's saved file:
+    its own name, shortened, with five letters of a hash of the unsigned address.
+    """
     parts = urlsplit(url)
     name = PurePosixPath(parts.path).name
     query = urlencode([pair for pair in parse_qsl(parts.query) if pair[0] not in _SIGNATURE])

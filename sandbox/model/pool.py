@@ -20,12 +20,12 @@ TRAITS: Final = tuple(sorted({*(c.id for c in CONCEPTS), *(c.shape or c.category
 """Everything a caption can say of a scene; a row of `Pool.traits` and `Pool.needs` marks some of it."""
 
 _WEIGHTS: Final = tuple(3 if concept.shape else 1 for concept in CONCEPTS)
-# Shapes are met three times as often as glyphs: a colour is soon learnt, and a shape of that colour much later.
+# Shapes occur three times as often as glyphs: the model learns a colour early, and a shape of that colour much later.
 _CAPTIONS: Final = 4  # different wordings kept for each scene
 _SIZES: Final = ((128, 128), (160, 120), (160, 120), (120, 160), (160, 90))
 _CHUNK: Final = 500
-_OFFERED: Final = 6  # concepts drawn for a scene to take its one to three different ones from
-_TRAIN_SEED: Final = 1 << 40  # the seeds above are training's; tests and benchmarks stay below
+_OFFERED: Final = 6  # concepts that are drawn for a scene; the scene uses one to three different ones of them
+_TRAIN_SEED: Final = 1 << 40  # training uses the seeds above; tests and benchmarks use seeds below
 
 
 @dataclass(frozen=True, slots=True)

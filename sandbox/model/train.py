@@ -1,9 +1,10 @@
-"""Train the demo CLIP: `python -m sandbox.model.train`. Two processor cores and an hour; nothing is downloaded.
+"""Train the demo CLIP: `python -m sandbox.model.train`. It takes two processor cores and an hour, and downloads
+nothing.
 
-Two things are learnt together. Words and pictures: the contrastive loss of CLIP, with every true pair of the batch
-counted as one (the drawings know what they show). Re-posts: a contrastive loss between each picture and an edited copy
-of it. Both from half of each picture's patches (FLIP, arXiv 2212.00794), which halves the cost and prepares for crops;
-the last part of a run sees all of them.
+Two things are learnt together. For words and pictures: the contrastive loss of CLIP. Every true pair of the batch
+counts as a match, because the drawings know what they show. For re-posts: a contrastive loss between each picture and
+an edited copy of it. Both losses see half of each picture's patches (FLIP, arXiv 2212.00794). This halves the cost and
+prepares the model for crops. The last part of a run sees all patches.
 """
 
 import argparse
@@ -26,10 +27,10 @@ from sandbox.model.pool import TRAITS, Pool, build
 
 _MEAN: Final = torch.tensor(open_clip.OPENAI_DATASET_MEAN)[:, None, None]
 _STD: Final = torch.tensor(open_clip.OPENAI_DATASET_STD)[:, None, None]
-_EDITED: Final = 64  # pictures of a batch that also get an edited copy: re-posts are learnt sooner than words
+_EDITED: Final = 64  # pictures of a batch that also get an edited copy: the model learns re-posts sooner than words
 _REPOST_WEIGHT: Final = 0.3
 _IMAGE_SCALE: Final = 14.0  # 1 / temperature of the re-post loss
-_TOP_SCALE: Final = 60.0  # ceiling of the learnt 1 / temperature of the words loss
+_TOP_SCALE: Final = 60.0  # upper limit of the learnt 1 / temperature of the words loss
 _WARM_UP: Final = 150  # steps
 _FRAMES: Final = 400
 _REPORT_STEPS: Final = 50
@@ -55,9 +56,9 @@ class Plan:
 
 
 class HalfCopy:
-    """bfloat16 working copy of a float32 model: forward and backward at half the cost, the optimizer at full precision.
+    """bfloat16 working copy of a float32 model: forward and backward cost half, and the optimizer keeps full precision.
 
-    (Autocast would do with less code, but falls into a slow path of attention on processors.)
+    (Autocast would need less code, but uses a slow path of attention on processors.)
     """
 
     def __init__(self, full: nn.Module, twin: Any) -> None:
@@ -65,7 +66,7 @@ class HalfCopy:
         self._pairs = [
             (parameter, half)
             for (name, parameter), half in zip(full.named_parameters(), self.half.parameters(), strict=True)
-            if name != "logit_scale"  # used in float32 and directly, so its gradient is already where it belongs
+            if name != "logit_scale"  # used directly in float32, so its gradient is already in the right place
         ]
         self.refresh()
 
@@ -83,15 +84,15 @@ class HalfCopy:
 
 
 def words_loss(image: Tensor, text: Tensor, true: Tensor, scale: Tensor) -> Tensor:
-    """Contrastive loss both ways over unit vectors `image` (I, D) and `text` (T, D).
+    """Contrastive loss in both directions over unit vectors `image` (I, D) and `text` (T, D).
 
-    `true` (I, T) is 1 where the words hold for the picture and else 0; texts that hold for no picture only repel.
+    `true` (I, T) is 1 where the words are true for the picture, else 0. Texts that are true for no picture only repel.
     """
     logits = scale * image @ text.T
-    named, shown = true.sum(1), true.sum(0)
-    there = -(logits.log_softmax(1) * true).sum(1) / named.clamp(min=1)
+    text_counts, shown = true.sum(1), true.sum(0)
+    image_loss = -(logits.log_softmax(1) * true).sum(1) / text_counts.clamp(min=1)
     back = -(logits.log_softmax(0) * true).sum(0) / shown.clamp(min=1)
-    return (there.sum() / (named > 0).sum() + back.sum() / (shown > 0).sum()) / 2
+    return (image_loss.sum() / (text_counts > 0).sum() + back.sum() / (shown > 0).sum()) / 2
 
 
 def repost_loss(plain: Tensor, edited: Tensor) -> Tensor:
@@ -118,7 +119,9 @@ class Lexicon:
 
 
 def batch_of(pool: Pool, by_first: list[np.ndarray], size: int, rng: np.random.Generator) -> np.ndarray:
-    """Scene numbers; of those that get edited copies, half share their first concept with another: hard cases."""
+    """Scene numbers.
+    Half of those that get edited copies share their first concept with another one: these are hard cases.
+    """
     chosen = rng.integers(0, len(pool.pixels), size)
     half = min(_EDITED, size) // 2
     chosen[half : 2 * half] = [rng.choice(by_first[pool.first[scene]]) for scene in chosen[:half]]
@@ -137,8 +140,8 @@ def step_loss(
     """Captions loss, names loss and re-post loss of one batch, weighted, as a vector of the three."""
     count, edited = len(chosen), min(_EDITED, len(chosen))
     pictures = torch.from_numpy(pool.pixels[chosen]).permute(0, 3, 1, 2).float().div_(255)
-    again = views.edited(pictures[:edited], torch.from_numpy(pool.aspect[chosen[:edited]]), around)
-    both = torch.cat((views.mild(pictures), again))
+    edited_pictures = views.edited(pictures[:edited], torch.from_numpy(pool.aspect[chosen[:edited]]), around)
+    both = torch.cat((views.mild(pictures), edited_pictures))
     image = functional.normalize(model.encode_image(((both - _MEAN) / _STD).bfloat16()).float(), dim=-1)
     wording = rng.integers(0, pool.tokens.shape[1], count)
     tokens = torch.cat((torch.from_numpy(pool.tokens[chosen, wording]), lexicon.tokens))
@@ -151,14 +154,14 @@ def step_loss(
 
 
 def save(model: nn.Module, path: Path) -> None:
-    """Write the weights as float16 safetensors, whole or not at all."""
+    """Write the weights as float16 safetensors. The file is either complete or not written."""
     draft = path.with_suffix(".part")
     save_file({name: value.half().contiguous() for name, value in model.state_dict().items()}, draft)
     draft.replace(path)
 
 
 def optimizer_of(model: nn.Module, rate: float) -> torch.optim.Optimizer:
-    """AdamW; only matrices decay."""
+    """AdamW; only matrices get weight decay."""
     decayed = [parameter for parameter in model.parameters() if parameter.ndim > 1]
     others = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}]
@@ -166,7 +169,9 @@ def optimizer_of(model: nn.Module, rate: float) -> torch.optim.Optimizer:
 
 
 def train(plan: Plan, pool: Pool, out: Path, start: Path | None, seed: int = 0) -> None:
-    """Train for `plan.minutes` and write `out`, also every few minutes on the way; go on from `start` if given."""
+    """Train for `plan.minutes` and write `out`, also every few minutes during training.
+    Continue from `start` if it is given.
+    """
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     model = open_clip.create_model(NAME)
@@ -196,8 +201,8 @@ def train(plan: Plan, pool: Pool, out: Path, start: Path | None, seed: int = 0) 
         if step % _REPORT_STEPS == 0:
             captions, names, reposts = drifting / _REPORT_STEPS
             drifting[:] = 0
-            told = f"captions {captions:.3f}, names {names:.3f}, re-posts {reposts:.3f}, scale {scale:.1f}"
-            print(f"{step} steps, {time.monotonic() - began:.0f} s: {told}", flush=True)
+            losses_text = f"captions {captions:.3f}, names {names:.3f}, re-posts {reposts:.3f}, scale {scale:.1f}"
+            print(f"{step} steps, {time.monotonic() - began:.0f} s: {losses_text}", flush=True)
         if time.monotonic() - saved > _SAVE_SECONDS:
             save(model, out)
             saved = time.monotonic()

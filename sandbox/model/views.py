@@ -1,4 +1,4 @@
-"""Training views: batches of pool pictures, edited as re-posters edit them, as tensors and all at once."""
+"""Training views: batches of pool pictures, edited as reposters edit them, as tensors and all at the same time."""
 
 import math
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ _SIZES: Final = ((320, 320), (320, 240), (320, 240), (240, 320), (320, 180))
 class Frames:
     """M frames that edits put around a picture, squashed to SIDE × SIDE.
 
-    `paint` float32 (M, 3, SIDE, SIDE) in 0..1, black where the picture goes; `window` float32 (M, 1, SIDE, SIDE), the
-    picture's share of each pixel; `box` float32 (M, 4): left, top, right, bottom of the picture in -1..1. Frame 0 is
-    no frame.
+    `paint` float32 (M, 3, SIDE, SIDE) in 0..1, black where the picture is placed; `window` float32 (M, 1, SIDE, SIDE),
+    the picture's share of each pixel; `box` float32 (M, 4): left, top, right, bottom of the picture in -1..1. Frame 0
+    is no frame.
     """
 
     paint: Tensor
@@ -33,13 +33,15 @@ class Frames:
 
 
 def _frame(rng: Random) -> tuple[np.ndarray, np.ndarray, list[float]]:
-    """One frame, found by framing a black and a white picture: where they differ, the picture shows."""
-    size, seed, meme = rng.choice(_SIZES), rng.getrandbits(32), rng.random() < 0.6  # memes lead
+    """One frame, found by framing a black and a white picture: where the results differ, the picture is shown."""
+    size, seed, meme = rng.choice(_SIZES), rng.getrandbits(32), rng.random() < 0.6  # memes are the most frequent
     height = rng.uniform(0.12, 0.26)
     sides = []
     for colour in ("black", "white"):
-        image, again = Image.new("RGB", size, colour), Random(seed)
-        sides.append(edits.caption_bar(image, again, height=height) if meme else edits.screenshot_frame(image, again))
+        image, frame_rng = Image.new("RGB", size, colour), Random(seed)
+        sides.append(
+            edits.caption_bar(image, frame_rng, height=height) if meme else edits.screenshot_frame(image, frame_rng)
+        )
     full = np.asarray(sides[1], np.int16) - np.asarray(sides[0], np.int16)
     rows, columns = np.flatnonzero(full.any((1, 2))), np.flatnonzero(full.any((0, 2)))
     wide, high = sides[0].size
@@ -49,11 +51,11 @@ def _frame(rng: Random) -> tuple[np.ndarray, np.ndarray, list[float]]:
 
 
 def frames(count: int, seed: int) -> Frames:
-    """`count` frames of the kinds that `edits` makes, and the empty one before them."""
+    """`count` frames of the kinds that `edits` makes, after one empty frame."""
     rng = Random(seed)
-    made = [_frame(rng) for _ in range(count)]
+    drawn_frames = [_frame(rng) for _ in range(count)]
     nothing = (np.zeros((SIDE, SIDE, 3), np.float32), np.ones((SIDE, SIDE, 1), np.float32), [-1.0, -1.0, 1.0, 1.0])
-    paint, window, box = zip(nothing, *made, strict=True)
+    paint, window, box = zip(nothing, *drawn_frames, strict=True)
     return Frames(
         paint=torch.from_numpy(np.stack(paint)).permute(0, 3, 1, 2).contiguous(),
         window=torch.from_numpy(np.stack(window)).permute(0, 3, 1, 2).contiguous(),
@@ -70,7 +72,7 @@ def _some(count: int, share: float) -> Tensor:
 
 
 def mild(pictures: Tensor) -> Tensor:
-    """(B, 3, P, P) in 0..1 → (B, 3, SIDE, SIDE) as the model meets them when indexing; one in five mirrored."""
+    """(B, 3, P, P) in 0..1 → (B, 3, SIDE, SIDE) as the model sees them when indexing; one in five is mirrored."""
     flipped = torch.where(_some(len(pictures), 0.2)[:, None, None, None], pictures.flip(3), pictures)
     return functional.interpolate(flipped, (SIDE, SIDE), mode="bicubic", antialias=True).clamp_(0, 1)
 

@@ -1,4 +1,4 @@
-"""What the page asks the sandbox. Every request names the member it acts for; what a member may not, it refuses."""
+"""The requests that the page sends to the sandbox. Each names a member, and can do only what that member may do."""
 
 import asyncio
 import json
@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 _FILES: Final = Path(__file__).parent
 _KINDS: Final = {"page.css": "text/css", "page.js": "text/javascript", "markdown.js": "text/javascript"}
 _KEPT: Final = 200  # replies that the page may still press buttons on
-_POLL_S: Final = 20.0  # how long a request for news waits
-_PAGE: Final = 40  # messages at once
+_POLL_S: Final = 20.0  # seconds that a request for news waits
+_PAGE: Final = 40  # messages in one answer
 
-# Pictures come from the sandbox's CDN: the same server, which a page at "localhost" knows by its number.
+# Pictures come from the sandbox's CDN. It is the same server, but its links contain 127.0.0.1 even if the page is at
+# "localhost".
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self' data: http://127.0.0.1:*; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -64,10 +65,10 @@ class Page:
             app.router.add_route(method, f"/page/api/{path}", self._guarded(_answering(handler)))
 
     def _guarded(self, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> Handler:
-        """Only for pages that this sandbox served itself: another site's page must not act as a member here.
+        """Accepts only requests of pages that this sandbox served: another site's page must not act as a member here.
 
-        A name that an attacker's DNS points at this machine is refused by its Host, a form on another site by its
-        Origin.
+        The Host header reveals a name that an attacker's DNS points at this machine. The Origin header reveals a form
+        on another site. Both are refused.
         """
 
         async def guarded(request: web.Request) -> web.StreamResponse:
@@ -79,7 +80,7 @@ class Page:
         return guarded
 
     def _foreign(self, request: web.Request) -> str | None:
-        """Why the request does not come from this sandbox's own page; None when it does."""
+        """The reason why the request does not come from this sandbox's own page; None where it does."""
         host = self.sandbox.cdn_host
         hosts = (host, f"localhost:{host.rpartition(':')[2]}")
         if request.host not in hosts:
@@ -96,7 +97,7 @@ class Page:
         text = await asyncio.to_thread((_FILES / name).read_text, "utf-8")
         return web.Response(text=text, content_type=_KINDS.get(name, "text/html"))
 
-    # Looking
+    # Reading
 
     async def _state(self, request: web.Request) -> Json:
         """The guild as the member sees it: people, channels, commands."""
@@ -130,7 +131,7 @@ class Page:
         return [shown(message, self.sandbox.links) for message in channel.page(_PAGE, **keys)]
 
     async def _news(self, request: web.Request) -> Json:
-        """Waits until the channel or a reply is not as the page knows it, for some seconds at most."""
+        """Waits until the channel or a reply differs from what the page has, for some seconds at most."""
         person = self._person(request.query["member"])
         channel = _channel(person, request.query["channel"])
         known = request.query.get("version")
@@ -150,7 +151,7 @@ class Page:
     # Acting
 
     async def _slash(self, request: web.Request) -> Json:
-        """A slash command: the form's field `ask` is JSON, its files are attachment options by name."""
+        """A slash command. The form's field `ask` is JSON; its files are attachment options by name."""
         ask, files = await _form(request)
         person = self._person(ask["member"])
         return self._keep(await person.slash(int(ask["channel"]), ask["name"], ask["options"] | files))
@@ -161,7 +162,9 @@ class Page:
         return self._keep(await person.message_command(int(ask["channel"]), ask["name"], int(ask["message"])))
 
     async def _press(self, request: web.Request) -> Json:
-        """A button, or a menu when there are `values`, of a reply (by its key) or of a message of the channel."""
+        """A press on a button, or with `values` a choice in a menu.
+        It belongs to a reply (by its key) or a message of the channel.
+        """
         ask, _ = await _form(request)
         person = self._person(ask["member"])
         on = self._answer(ask["message"]) or self._posted(person, ask)
@@ -178,7 +181,7 @@ class Page:
         return shown(message, self.sandbox.links)
 
     def _answer(self, key: str) -> Reply | None:
-        """A reply by its message's id, or one that followed it."""
+        """A reply by its message's id, or one of its follow-ups."""
         if key in self._replies:
             return self._replies[key]
         followed = (after for reply in self._replies.values() for after in reply.followups)
@@ -201,11 +204,11 @@ class Page:
         return self._told(key, reply)
 
     def _told(self, key: str, reply: Reply) -> Json:
-        """A reply and what followed it."""
-        told = {"key": key, "gone": reply.gone, "ephemeral": reply.ephemeral, "message": reply.payload}
-        told["ms"] = None if reply.interaction.answered_at is None else round(reply.reply_ms)
-        told["followups"] = [shown(m, self.sandbox.links) for m in reply.interaction.followups]
-        return told
+        """A reply and its follow-ups as JSON."""
+        reply_data = {"key": key, "gone": reply.gone, "ephemeral": reply.ephemeral, "message": reply.payload}
+        reply_data["ms"] = None if reply.interaction.answered_at is None else round(reply.reply_ms)
+        reply_data["followups"] = [shown(m, self.sandbox.links) for m in reply.interaction.followups]
+        return reply_data
 
     def _person(self, member_id: str) -> Person:
         return self.sandbox.member(int(member_id))
@@ -216,7 +219,7 @@ def _now() -> float:
 
 
 def _answering(handler: Handler) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """A handler whose result is JSON and whose refusals are sentences."""
+    """A handler that returns JSON. Its refusals are sentences."""
 
     async def answer(request: web.Request) -> web.Response:
         try:

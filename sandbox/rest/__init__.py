@@ -1,1 +1,1 @@
-"""Discord's REST API v10, as far as a bot like ours goes."""
+"""Discord's REST API v10, limited to what a bot like ours uses."""

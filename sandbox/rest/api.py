@@ -1,4 +1,6 @@
-"""The REST server: every route's way from socket to handler and back, with Discord's headers on each answer."""
+"""The REST server:
+each request's way from the socket to its handler and back, with Discord's headers on each answer.
+"""
 
 import json
 from typing import Any, Final

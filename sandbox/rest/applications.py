@@ -51,7 +51,7 @@ async def application(api: "Api", call: Call) -> Json:
 
 
 def _scope(api: "Api", call: Call) -> int | None:
-    """Whose commands: a guild's, or everybody's (None). Raises ApiError for another application's."""
+    """The owner of the commands: a guild, or everybody (None). Raises ApiError for another application's commands."""
     if call.id("application_id") != api.world.application.id:
         raise errors.ApiError(403, 20012, "You are not authorized to perform this action on this application")
     if "guild_id" not in call.ids:
@@ -84,7 +84,7 @@ async def set_commands(api: "Api", call: Call) -> list[Json]:
 
 
 async def create_command(api: "Api", call: Call) -> Status:
-    """A new command, or the one of that type and name made anew."""
+    """A new command. It replaces the command with the same type and name."""
     scope = _scope(api, call)
     command = call.json()
     commands.check(command, "")
@@ -117,7 +117,7 @@ async def get_command(api: "Api", call: Call) -> Json:
 
 
 async def edit_command(api: "Api", call: Call) -> Json:
-    """What the request names is changed; a command never changes its type."""
+    """Changes what the request names. A command never changes its type."""
     scope, command = _scope(api, call), _find(api, call)
     changed = command | call.json() | {"type": command["type"]}
     commands.check(changed, "")

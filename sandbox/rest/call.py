@@ -1,4 +1,4 @@
-"""One REST request, parsed, and what a route is."""
+"""One REST request, parsed, and the definition of a route."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -143,7 +143,7 @@ def _load(data: bytes | bytearray) -> Any:
         raise ApiError(400, 50109, "The request body contains invalid JSON.") from error
 
 
-# What the bot may reach
+# What the bot may access
 
 
 def guild_of(world: World, call: Call) -> Guild:

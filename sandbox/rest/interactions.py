@@ -50,8 +50,8 @@ async def delete(api: "Api", call: Call) -> Any:
 
 async def follow_up(api: "Api", call: Call) -> Any:
     on = _on(api, call)
-    made = api.interactions.follow_up(on, call.json(), call.uploads)
-    return shown(made, api.links) if call.flag("wait") else NOTHING
+    message = api.interactions.follow_up(on, call.json(), call.uploads)
+    return shown(message, api.links) if call.flag("wait") else NOTHING
 
 
 _WEBHOOK: Final = "/webhooks/{webhook_id}/{webhook_token}"

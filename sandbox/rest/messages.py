@@ -144,7 +144,7 @@ async def bulk_delete(api: "Api", call: Call) -> Any:
 
 
 async def refresh_urls(api: "Api", call: Call) -> Json:
-    """Fresh signatures for links of ours (undocumented on Discord); others come back as they are."""
+    """New signatures for links of ours (undocumented on Discord). Other links are returned unchanged."""
     refreshed = []
     for url in fields.items(call.json().get("attachment_urls"), "attachment_urls", 1, 50):
         attachment_id = api.links.attachment_id(str(url))

@@ -1,4 +1,4 @@
-"""Search over a guild's messages, with the gaps Discord's own index has."""
+"""Search over a guild's messages, with the gaps that Discord's own index has."""
 
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
@@ -43,9 +43,9 @@ def properties(message: Message) -> frozenset[str]:
 
 @dataclass(slots=True)
 class Index:
-    """`building`: how many searches are still answered 202 first. `unknown`: messages it does not know of.
+    """`building`: how many searches are answered with 202 first. `unknown`: messages that are missing from the index.
 
-    Discord promises no completeness: put ids into `unknown` to test that nobody relies on it.
+    Discord promises no completeness. Put ids into `unknown` to test that nothing relies on it.
     """
 
     world: World
@@ -117,7 +117,7 @@ def _distance(pair: tuple[int, Channel], query: SearchQuery) -> int:
 
 
 def _channels(guild: Guild, query: SearchQuery) -> list[Channel]:
-    """Those asked for (all, when none is), as far as the bot may read them and the age restriction lets it."""
+    """The requested channels (all, when none is named) that the bot may read and that the age restriction allows."""
     everything: list[Channel] = [*guild.channels.values(), *guild.threads.values()]
     if asked := query.channels:
         everything = [c for c in everything if c.id in asked or (isinstance(c, Thread) and c.parent.id in asked)]

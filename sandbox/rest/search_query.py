@@ -1,4 +1,4 @@
-"""What a search asks for: every parameter of Discord's description, parsed, and held against a message."""
+"""The parameters of a search: every parameter that Discord describes, parsed, and compared with a message."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,7 @@ AUTHOR_TYPES: Final = ("user", "bot", "webhook")
 EMBED_TYPES: Final = ("image", "video", "gif", "sound", "article")
 _MOST_VALUES: Final = 100
 _MOST_CHANNELS: Final = 500
-_SLOP: Final = 2  # words that may stand between those that are searched
+_SLOP: Final = 2  # words that may stand between the searched words
 _WORD: Final = re.compile(r"\w+")
 _LINK: Final = re.compile(r"https?://[^\s<>]+")
 T = TypeVar("T")
@@ -53,7 +53,7 @@ class SearchQuery:
 
     @property
     def plain(self) -> bool:
-        """Whether it asks for nothing that `matches` must look at."""
+        """Whether it has no condition that `matches` must check."""
         lists = (
             self.words, self.authors, self.author_types, self.mentions, self.mentioned_roles, self.replied_to_users,
             self.replied_to_messages, self.hosts, self.providers, self.embed_types, self.extensions, self.filenames,
@@ -61,7 +61,7 @@ class SearchQuery:
         return not any(lists) and self.mentions_everyone is None and self.pinned is None
 
     def matches(self, message: Message) -> bool:
-        """All but channel, ids and `has`, which an index answers."""
+        """Checks every condition except channel, ids and `has`, which an index answers."""
         mentioned: Json = message.mentions
         target = message.reply_to
         checks = (
@@ -73,7 +73,7 @@ class SearchQuery:
             _any(self.replied_to_users, [target.author.id] if target else ()),
             _any(self.replied_to_messages, [target.id] if target else ()),
             _any(self.hosts, [urlsplit(link).hostname or "" for link in _LINK.findall(message.content)]),
-            not self.providers,  # no embed of the sandbox names one
+            not self.providers,  # no embed of the sandbox names a provider
             _any(self.embed_types, _embed_types(message)),
             _any(self.extensions, [a.file.extension for a in message.attachments]),
             not self.filenames or any(part in name for name in _filenames(message) for part in self.filenames),
@@ -82,7 +82,7 @@ class SearchQuery:
         return all(checks) and (not self.words or self.distance(message) is not None)
 
     def distance(self, message: Message) -> int | None:
-        """How many other words stand between the words asked for; None where they do not stand in that order."""
+        """How many other words stand between the searched words. None where they do not occur in that order."""
         text = _WORD.findall(message.content.lower())
         best: int | None = None
         for start, word in enumerate(text):
@@ -100,7 +100,7 @@ class SearchQuery:
 
 
 def parse(call: Call) -> SearchQuery:
-    """The query of a request. Raises Invalid for a value that Discord does not take."""
+    """The query of a request. Raises Invalid for a value that Discord does not accept."""
     _exclusive_choice(call, "sort_by", ("relevance", "timestamp"))
     _exclusive_choice(call, "sort_order", ("asc", "desc"))
     words = tuple(_WORD.findall((_text(call, "content", 1024)).lower()))
@@ -123,13 +123,13 @@ def parse(call: Call) -> SearchQuery:
 
 
 def _any(wanted: Iterable[T], found: Iterable[T]) -> bool:
-    """Whether one of `wanted` was found; nothing wanted is always found."""
+    """Whether one of `wanted` was found. True if nothing is wanted."""
     asked = set(wanted)
     return not asked or bool(asked & set(found))
 
 
 def _signed(wanted: frozenset[str], found: set[str]) -> bool:
-    """Like `_any`, where "-x" asks for what is not x."""
+    """Like `_any`; "-x" asks for what is not x."""
     unwanted = {value[1:] for value in wanted if value.startswith("-")}
     return _any({value for value in wanted if not value.startswith("-")}, found) and not unwanted & found
 

@@ -28,7 +28,7 @@ CHECKBOX: Final = 23
 
 
 def component(subject: Json, message: Message, links: Links) -> Json:
-    """One component of a message, with what it holds."""
+    """One component of a message, with the components inside it."""
     base: Json = {"type": subject["type"], "id": subject.get("id", 0)}
     return base | _SHAPES[subject["type"]](subject, message, links)
 

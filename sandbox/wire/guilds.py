@@ -10,7 +10,7 @@ _HIDDEN_FLAG = 1 << 17  # CHANNEL_OBFUSCATED
 _FLAG_MEMBERS = 1 << 15  # GATEWAY_GUILD_MEMBERS_LIMITED: switched on, app in fewer than 100 guilds
 _FLAG_CONTENT = 1 << 19  # GATEWAY_MESSAGE_CONTENT_LIMITED
 _FLAG_COMMANDS = 1 << 23  # APPLICATION_COMMAND_BADGE
-# What a guild has none of.
+# Fields that are empty in every guild here.
 _NOTHING = (
     "icon", "description", "home_header", "splash", "discovery_splash", "banner", "application_id", "afk_channel_id",
     "widget_channel_id", "max_presences", "vanity_url_code", "rules_channel_id", "safety_alerts_channel_id",
@@ -87,7 +87,7 @@ def role(subject: Role) -> Json:
 
 
 def channel(subject: Channel, viewer: Member | None = None) -> Json:
-    """A channel or thread. `viewer`: say what they may do there."""
+    """A channel or thread. `viewer`: include what this member may do there."""
     found: Json = {
         "id": str(subject.id),
         "type": int(subject.kind),
@@ -119,9 +119,9 @@ def channel(subject: Channel, viewer: Member | None = None) -> Json:
 
 
 def told_channel(subject: Channel) -> Json:
-    """A channel as the gateway tells the bot of it.
+    """A channel as the gateway sends it to the bot.
 
-    One that the bot may not view is reduced: id, type, position and category stay true.
+    A channel that the bot may not view is reduced: id, type, position and category stay correct.
     """
     found = channel(subject)
     if subject.viewable_by(subject.guild.me):
@@ -152,7 +152,7 @@ def _overwrite(subject: Overwrite) -> Json:
 def _thread(subject: Thread, viewer: Member | None) -> Json:
     found: Json = {
         "owner_id": str(subject.owner.id),
-        # Without the message that a forum post begins with.
+        # The first message of a forum post is not counted.
         "message_count": len(subject) - (subject.message(subject.id) is not None),
         "total_message_sent": len(subject) - (subject.message(subject.id) is not None),
         "member_count": min(len(subject.member_ids), 50),
@@ -239,7 +239,7 @@ def guild_create(subject: Guild, *, members: bool, large_threshold: int) -> Json
 
 
 def application_flags(app: Application) -> int:
-    """What the developer portal's intent switches come to."""
+    """The flags that the intent switches of the developer portal produce."""
     members = _FLAG_MEMBERS if app.guild_members else 0
     content = _FLAG_CONTENT if app.message_content else 0
     return members | content | _FLAG_COMMANDS

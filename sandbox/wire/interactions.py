@@ -12,7 +12,7 @@ ATTACHMENT_LIMIT = 10 * 1024 * 1024
 
 
 def interaction(subject: Interaction, links: Links) -> Json:
-    """What INTERACTION_CREATE carries."""
+    """The payload of INTERACTION_CREATE."""
     guild = subject.channel.guild
     where = subject.channel
     found: Json = {
@@ -42,7 +42,7 @@ def interaction(subject: Interaction, links: Links) -> Json:
 
 
 def callback_response(subject: Interaction, links: Links) -> Json:
-    """What a callback `with_response` is answered."""
+    """The answer to a callback with `with_response`."""
     about: Json = {"id": str(subject.id), "type": int(subject.kind)}
     found: Json = {"interaction": about}
     made = subject.original
@@ -60,5 +60,5 @@ def callback_response(subject: Interaction, links: Links) -> Json:
 
 
 def resolved_message(subject: Message, links: Links) -> Json:
-    """The target of a message command: whole, also without the MESSAGE_CONTENT intent."""
+    """The target of a message command: complete, even without the MESSAGE_CONTENT intent."""
     return message(subject, links)

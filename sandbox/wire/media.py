@@ -60,12 +60,14 @@ def media(url: str, message: Message, links: Links) -> Json:
 
 
 def _sent_ms(message: Message) -> int:
-    """When its components were sent: Discord looks at their links once, and signs them anew ever after."""
+    """The time when its components were sent.
+    Discord checks their links once then, and later signs them again each time.
+    """
     return max(ms(message.id), message.edited_ms or 0)
 
 
 def find(url: str, message: Message, links: Links) -> Attachment | None:
-    """The attachment an address names, if it is one of ours and still there."""
+    """The attachment that an address names, if it is one of ours and still exists."""
     if url.startswith(_OWN_FILE):
         return named(message, url.removeprefix(_OWN_FILE))
     attachment_id = links.attachment_id(url)

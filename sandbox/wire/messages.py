@@ -16,7 +16,7 @@ _FORWARD = 1  # message_reference.type
 def message(subject: Message, links: Links, *, readable: bool = True) -> Json:
     """A message.
 
-    `readable=False`: as an application without the MESSAGE_CONTENT intent gets it, its substance empty.
+    `readable=False`: as an application without the MESSAGE_CONTENT intent gets it, with empty content.
     """
     world = subject.channel.guild.world
     mentions = subject.mentions
@@ -36,9 +36,9 @@ def message(subject: Message, links: Links, *, readable: bool = True) -> Json:
         found["application_id"] = str(world.application.id)
     if subject.reply_to is not None:
         found["message_reference"] = _reference(subject.reply_to, 0)
-        gone = subject.reply_to.channel.message(subject.reply_to.id) is None
+        is_deleted = subject.reply_to.channel.message(subject.reply_to.id) is None
         found["referenced_message"] = (
-            None if gone else message_without_reference(subject.reply_to, links, readable=readable)
+            None if is_deleted else message_without_reference(subject.reply_to, links, readable=readable)
         )
     if subject.snapshot is not None:
         found["message_reference"] = _reference(subject.snapshot, _FORWARD)
@@ -47,7 +47,7 @@ def message(subject: Message, links: Links, *, readable: bool = True) -> Json:
 
 
 def message_without_reference(subject: Message, links: Links, *, readable: bool) -> Json:
-    """A message as another one quotes it: one level deep."""
+    """A message as another message quotes it: one level deep."""
     found = message(subject, links, readable=readable)
     for key in ("referenced_message", "message_snapshots"):
         found.pop(key, None)
@@ -55,7 +55,7 @@ def message_without_reference(subject: Message, links: Links, *, readable: bool)
 
 
 def event(subject: Message, links: Links, *, readable: bool) -> Json:
-    """A message as MESSAGE_CREATE and MESSAGE_UPDATE carry it: with the guild and its author's membership."""
+    """A message in MESSAGE_CREATE and MESSAGE_UPDATE: with the guild and its author's membership."""
     guild = subject.channel.guild
     found = message(subject, links, readable=readable) | {
         "guild_id": str(guild.id),
@@ -71,7 +71,7 @@ def event(subject: Message, links: Links, *, readable: bool) -> Json:
 
 
 def _substance(subject: Message, links: Links, *, readable: bool) -> Json:
-    """What MESSAGE_CONTENT gates, and what a snapshot holds."""
+    """The fields that need MESSAGE_CONTENT, and that a snapshot contains."""
     world = subject.channel.guild.world
     users: Sequence[User] = [world.users[i] for i in subject.mentions.get("users", ()) if i in world.users]
     found: Json = {
@@ -105,5 +105,7 @@ def _reference(subject: Message, kind: int) -> Json:
 
 
 def readable(subject: Message, app: Application, *, granted: bool) -> bool:
-    """Whether the bot gets the substance: with the intent always, without it only of its own messages and mentions."""
+    """Whether the bot gets the content:
+    always with the intent, otherwise only for its own messages and messages that mention it.
+    """
     return granted or subject.author.id == app.id or app.id in subject.mentions.get("users", ())

@@ -54,7 +54,7 @@ class Channel:
         self.position = 0
         self.overwrites: dict[tuple[OverwriteKind, int], Overwrite] = {(o.kind, o.id): o for o in overwrites}
         self.version = 0
-        """Grows with every change of the channel's messages."""
+        """Increases with every change of the channel's messages."""
         self._ids: list[int] = []
         self._messages: dict[int, Message] = {}
 
@@ -75,7 +75,7 @@ class Channel:
         )
 
     def viewable_by(self, member: Member) -> bool:
-        """Whether Discord shows `member` that it is there. A category is shown where one of its channels is."""
+        """Whether Discord shows the channel to `member`. A category is shown if one of its channels is shown."""
         if self.allows(member) & Permission.VIEW_CHANNEL:
             return True
         children = (child for child in self.guild.channels.values() if child.parent is self)
@@ -96,7 +96,7 @@ class Channel:
         """Whether it is age-restricted; a thread is when its parent is."""
         return self.age_restricted
 
-    # What changes it
+    # Changes
 
     def update(
         self, *, name: str | None = None, age_restricted: bool | None = None, topic: str | None = None,
@@ -147,9 +147,9 @@ class Channel:
         self, name: str, owner: User, *, private: bool = False, archived: bool = False, members: Iterable[User] = (),
         at_ms: int | None = None, archived_ms: int | None = None, from_message: Message | None = None,
     ) -> Thread:  # fmt: skip
-        """Start a thread here (in a forum:
+        """Start a thread here (in a forum: a post).
 
-        A post). The owner is its member; `from_message` gives it that message's id.
+        The owner is its member; `from_message` gives it that message's id.
         """
         kind = ChannelKind.PRIVATE_THREAD if private else ChannelKind.PUBLIC_THREAD
         if self.kind is ChannelKind.ANNOUNCEMENT:
@@ -174,7 +174,7 @@ class Channel:
         return True
 
     def touched(self) -> None:
-        """Say that the messages changed (caches compare `version`)."""
+        """Report that the messages changed (caches compare `version`)."""
         self.version += 1
 
     @property
@@ -191,7 +191,9 @@ class Channel:
     def page(
         self, limit: int, *, before: int | None = None, after: int | None = None, around: int | None = None
     ) -> list[Message]:
-        """Up to `limit` messages as Discord's history endpoint gives them: newest first. One of the three at most."""
+        """Up to `limit` messages as Discord's history endpoint returns them: newest first.
+        At most one of the three ids may be given.
+        """
         ids = self._ids
         if before is not None:
             end = bisect_left(ids, before)
@@ -208,7 +210,7 @@ class Channel:
         return [self._messages[i] for i in reversed(chosen)]
 
     def add(self, message: Message, *, quiet: bool = False) -> Message:
-        """Put a made message in its place. `quiet`: nobody is told."""
+        """Add a finished message at its place. `quiet`: no listener is told."""
         if self._ids and message.id < self._ids[-1]:
             self._ids.insert(bisect_left(self._ids, message.id), message.id)
         else:
@@ -249,22 +251,22 @@ class Channel:
         )  # fmt: skip
 
     def _first_id(self) -> int | None:
-        """The id that the next message must have, if it must have one."""
+        """The id that the next message must have, if there is one."""
         return None
 
     def remove(self, message_ids: Iterable[int], *, bulk: bool = False) -> list[int]:
         """Delete messages; returns those that were there."""
-        gone = []
+        removed = []
         for message_id in message_ids:
             message = self._messages.pop(message_id, None)
             if message is not None:
                 del self._ids[bisect_left(self._ids, message_id)]
                 self.guild.world.forget_attachments(message)
-                gone.append(message_id)
-        if gone:
+                removed.append(message_id)
+        if removed:
             self.touched()
-            self.guild.world.tell(events.MessagesDeleted(self, tuple(gone), bulk))
-        return gone
+            self.guild.world.tell(events.MessagesDeleted(self, tuple(removed), bulk))
+        return removed
 
 
 class Thread(Channel):

@@ -1,4 +1,4 @@
-"""What happens in the world, told to whoever listens (the gateway)."""
+"""The events of the world, sent to its listeners (the gateway)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files as members upload them: bytes, or a drawing made when somebody first asks for it."""
+"""Files as members upload them: bytes, or a drawing that is made on the first request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SPOILER: Final = 1 << 3
 ANIMATED: Final = 1 << 5
 """Attachment flag: moves."""
 
-# What Discord's own probe reads sizes from; anything else is an attachment without width and height.
+# The formats whose size Discord's own probe can read. Any other file is an attachment without width and height.
 _MEASURED: Final = ("PNG", "JPEG", "WEBP", "GIF", "AVIF")
 
 
@@ -39,7 +39,7 @@ class File:
 
     @staticmethod
     def of(name: str, data: bytes, *, description: str | None = None, spoiler: bool = False) -> File:
-        """A file of these bytes, measured as Discord would: by its header, whatever its name says."""
+        """A file of these bytes, measured as Discord would: by its header, regardless of its name."""
         width, height, animated = _measure(data)
         flags = (SPOILER if spoiler else 0) | (ANIMATED if animated else 0)
         return File(name, lambda: data, len(data), width, height, _content_type(name), description, flags)
@@ -49,7 +49,9 @@ class File:
         name: str, make: Callable[[], bytes], size: tuple[int, int], *, byte_count: int = 60_000,
         description: str | None = None, spoiler: bool = False, animated: bool = False,
     ) -> File:  # fmt: skip
-        """A picture of `size` (width, height) pixels whose bytes `make` gives when asked; `byte_count` is the claim."""
+        """A picture of `size` (width, height) pixels.
+        `make` returns its bytes on request; `byte_count` is the claimed size.
+        """
         flags = (SPOILER if spoiler else 0) | (ANIMATED if animated else 0)
         return File(name, make, byte_count, *size, _content_type(name), description, flags)
 
@@ -60,7 +62,9 @@ class File:
 
     @property
     def data(self) -> bytes:
-        """The bytes. A drawn picture is drawn each time it is asked for: a world of 100,000 is too large to keep."""
+        """The bytes.
+        A drawn picture is drawn at each request: a world of 100,000 pictures is too large to keep in memory.
+        """
         return self.make()
 
 
@@ -82,7 +86,7 @@ def _measure(data: bytes) -> tuple[int | None, int | None, bool]:
 
 
 def _png_size(data: bytes) -> tuple[int | None, int | None, bool]:
-    """Width and height out of a PNG's IHDR, for pictures that Pillow refuses to open for their size."""
+    """Width and height from a PNG's IHDR, for pictures whose size makes Pillow refuse them."""
     if data[:8] != b"\x89PNG\r\n\x1a\n":
         return None, None, False
     return int.from_bytes(data[16:20]), int.from_bytes(data[20:24]), False

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Somebody on Discord. `name` is the lower-case user name, `display_name` what people see."""
+    """A user of Discord. `name` is the lower-case user name, `display_name` the name that people see."""
 
     id: int
     name: str
@@ -86,7 +86,7 @@ class Member:
         return {self.guild.id: self.guild.everyone.permissions} | {role.id: role.permissions for role in self.roles}
 
     def permissions(self) -> Permission:
-        """What the member may do before any channel has its say."""
+        """What the member may do before the overwrites of any channel."""
         return permissions.in_guild(
             owner=self.guild.owner.id == self.id,
             everyone=self.guild.everyone.permissions,
@@ -133,7 +133,7 @@ class Guild:
         self.system_channel: Channel | None = None
         self.public_updates_channel: Channel | None = None
 
-    # Whom it has
+    # Members and roles
 
     @property
     def has_bot(self) -> bool:
@@ -145,14 +145,14 @@ class Guild:
         return self.members[self.world.bot.id]
 
     def join(self, user: User, *roles: Role, joined_ms: int | None = None, nick: str | None = None) -> Member:
-        """`user` becomes a member."""
+        """Make `user` a member."""
         joined = self.world.clock.now_ms() if joined_ms is None else joined_ms
         member = self.members[user.id] = Member(self, user, roles, joined, nick)
         self.world.tell(events.MemberJoined(member))
         return member
 
     def members_named(self, start: str) -> list[Member]:
-        """Those whose user name, display name or nickname begins with `start`, whatever its case."""
+        """The members whose user name, display name or nickname begins with `start`, in upper or lower case."""
         start = start.lower()
         return [
             member
@@ -184,14 +184,14 @@ class Guild:
         self.name = name
         self.world.tell(events.GuildUpdated(self))
 
-    # Where it talks
+    # Channels
 
     def channel(
         self, name: str, kind: ChannelKind = ChannelKind.TEXT, *, category: Channel | None = None,
         age_restricted: bool = False, overwrites: Iterable[Overwrite] | None = None, topic: str = "",
         at_ms: int | None = None,
     ) -> Channel:  # fmt: skip
-        """A new channel. Without overwrites of its own it takes over its category's, as Discord's apps do."""
+        """A new channel. Without overwrites of its own it copies its category's overwrites, as Discord's apps do."""
         own = (category.overwrites.values() if category else ()) if overwrites is None else overwrites
         channel = Channel(
             self, self.world.ids.make(at_ms), kind, name,

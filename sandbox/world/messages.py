@@ -1,4 +1,4 @@
-"""Messages and what hangs on them."""
+"""Messages and the objects that belong to them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class MessageFlag(IntFlag):
 class Attachment:
     """A file of a message. `inside`: shown by an embed or component, and so left out of the attachments.
 
-    `ephemeral`: uploaded to a command or shown in an ephemeral reply; its link lives elsewhere.
+    `ephemeral`: uploaded to a command or shown in an ephemeral reply; its link has another path.
     """
 
     id: int
@@ -55,7 +55,7 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Hosted:
-    """A picture on somebody's web site, as an embed shows it. `file` is what Discord's proxy gets from there."""
+    """A picture on a web site, as an embed shows it. `file` is what Discord's proxy loads from there."""
 
     url: str
     file: File
@@ -86,10 +86,11 @@ class Sticker:
 
 @dataclass(slots=True)
 class Message:
-    """A message. Change it by its methods, so that the gateway hears of it.
+    """A message. Change it through its methods, so that the gateway learns of the change.
 
-    `components` are as they were sent; wire/ gives them the shape of Discord's answers. `snapshot` is the message that
-    was forwarded. `mentions` says who is notified: lists of ids under "users" and "roles", a bool under "everyone".
+    `components` are stored as they were sent; wire/ converts them to the shape of Discord's answers. `snapshot` is the
+    message that was forwarded. `mentions` says who is notified: lists of ids under "users" and "roles", a bool under
+    "everyone".
     """
 
     id: int
@@ -136,12 +137,12 @@ class Message:
         world.tell(events.MessageEdited(self))
 
     def pin(self, pinned: bool = True) -> None:
-        """Pin it, or take it off the pins."""
+        """Pin the message, or unpin it."""
         self.pinned_ms = self.channel.guild.world.clock.now_ms() if pinned else None
         self.channel.touched()
         self.channel.guild.world.tell(events.MessageEdited(self))
         self.channel.guild.world.tell(events.PinsChanged(self.channel))
 
     def delete(self) -> None:
-        """Remove it: its files' links die with it."""
+        """Delete the message. The links of its files stop working."""
         self.channel.remove([self.id])

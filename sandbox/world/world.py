@@ -1,4 +1,4 @@
-"""The world: every guild, user and file there is."""
+"""The world: every guild, user and file of the sandbox."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Application:
 
 
 class World:
-    """What the sandbox serves, and a builder for it. Everything may also change while the sandbox runs.
+    """The data that the sandbox serves, and a builder for it. Everything may also change while the sandbox runs.
 
-    `now_ms` fixes where the clock starts (Unix milliseconds; None: now).
+    `now_ms` sets the start of the clock (Unix milliseconds; None: now).
     """
 
     def __init__(self, *, now_ms: int | None = None) -> None:
@@ -59,7 +59,7 @@ class World:
         for listener in self._listeners:
             listener(event)
 
-    # People and places
+    # Users, guilds and channels
 
     def user(self, name: str, display_name: str | None = None, *, bot: bool = False) -> User:
         """A new user."""
@@ -95,18 +95,18 @@ class World:
     # Files
 
     def attach(self, channel_id: int, files: Sequence[File], *, ephemeral: bool = False) -> list[Attachment]:
-        """Upload files: each gets an id, under which the CDN serves it."""
-        made = [Attachment(self.ids.make(), channel_id, file, ephemeral=ephemeral) for file in files]
-        self.attachments.update((attachment.id, attachment) for attachment in made)
-        return made
+        """Upload files: each gets an id under which the CDN serves it."""
+        attachments = [Attachment(self.ids.make(), channel_id, file, ephemeral=ephemeral) for file in files]
+        self.attachments.update((attachment.id, attachment) for attachment in attachments)
+        return attachments
 
     def forget_attachments(self, message: Message) -> None:
-        """The files of a message that is going: their links answer 404 from now on."""
+        """The files of a message that is being deleted: their links answer 404 from now on."""
         for attachment in message.attachments:
             self.attachments.pop(attachment.id, None)
 
     def host(self, url: str, file: File) -> Hosted:
-        """A picture on a web site outside Discord, which embeds can show through Discord's proxy."""
+        """A picture on a web site outside Discord. Embeds can show it through Discord's proxy."""
         hosted = self.hosted[url] = Hosted(url, file)
         return hosted
 
@@ -118,6 +118,6 @@ class World:
 
 
 def _token(user_id: int) -> str:
-    """A token of Discord's shape: whose it is, when it was made, and a secret, each in base64."""
+    """A token of Discord's shape: the user's id, the time of creation, and a secret, each in base64."""
     parts = (str(user_id).encode(), secrets.token_bytes(4), secrets.token_bytes(28))
     return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)

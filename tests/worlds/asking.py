@@ -1,4 +1,4 @@
-"""What members ask, and what a reply shows them."""
+"""The questions of members, and what a reply shows them."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ def shown(reply: Reply) -> list[int]:
 
 
 def channels_of(reply: Reply) -> set[int]:
-    """The channels that the reply leads to."""
+    """The channels that the reply links to."""
     return {jump.channel_id for jump in reply.jump_links()}

@@ -1,7 +1,7 @@
-"""`afterimage` as a process, with a small stand-in for the model: `python -m tests.worlds.bot_child run …`.
+"""`afterimage` as a process, with a small substitute for the model: `python -m tests.worlds.bot_child run …`.
 
-AFTERIMAGE's own variables configure it; CHILD_HANGS makes it hang while it closes, CHILD_WAITS keeps pictures waiting
-for the model for ever, CHILD_LOADS lets the model load for ever.
+AFTERIMAGE's own variables configure it. CHILD_HANGS makes it hang while it closes. CHILD_WAITS keeps pictures waiting
+for the model for ever. CHILD_LOADS makes loading the model last for ever.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ async def opened(settings: ModelSettings, faults: Faults, *, data_dir: Path) -> 
 
 
 if __name__ == "__main__":
-    mock.patch("bot.app.Client", partial(Client, ready_s=0.1)).start()  # two seconds for each test are too many
+    mock.patch("bot.app.Client", partial(Client, ready_s=0.1)).start()  # two seconds for each test are too long
     mock.patch("indexer.service.open_encoder", opened).start()
     if "CHILD_HANGS" in os.environ:
         mock.patch.object(VectorIndex, "close", partial(time.sleep, 600)).start()

@@ -1,4 +1,4 @@
-"""`afterimage` as a process that a test starts, reads and ends. The model is the stand-in of `bot_child`."""
+"""`afterimage` as a process that a test starts, reads and ends. The model is the substitute of `bot_child`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Child:
-    """A running `afterimage`; what it writes is collected."""
+    """A running `afterimage`; its output is collected."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process

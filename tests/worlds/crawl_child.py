@@ -15,7 +15,7 @@ from tests.worlds.crawling import logged_in, open_index
 
 @dataclass(frozen=True)
 class Told:
-    """A sandbox, as its parent describes it."""
+    """A sandbox, as the parent process describes it."""
 
     base_url: str
     token: str

@@ -1,4 +1,4 @@
-"""An unmodified discord.py client on a sandbox, as a History, with an index of its own to crawl into."""
+"""An unmodified discord.py client on a sandbox, used as a History, with an index of its own to crawl into."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.worlds.waiting import DEADLINE_S
 
 
 class Address(Protocol):
-    """Where a sandbox is reached: a `Sandbox`, or what another process was told of one."""
+    """The address of a sandbox: a `Sandbox`, or a description that another process received."""
 
     @property
     def base_url(self) -> str: ...
@@ -42,7 +42,7 @@ class Address(Protocol):
 
 
 class Bot(discord.AutoShardedClient):
-    """A bare client that is ready soon."""
+    """A minimal client that is ready soon."""
 
     def __init__(self, *, budget: RequestBudget, intents: discord.Intents | None = None) -> None:
         wanted = intents or discord.Intents(guilds=True, guild_messages=True, message_content=True)
@@ -63,7 +63,7 @@ async def logged_in(
     stickers: bool = False,
     bots: bool = True,
 ) -> AsyncIterator[DiscordHistory]:
-    """The history that a bot sees which is connected to `sandbox`."""
+    """The history that a bot connected to `sandbox` sees."""
     monkeypatch.setattr(discord.http.Route, "BASE", sandbox.api_base)
     budget = budget or RequestBudget()
     async with Bot(budget=budget, intents=intents) as bot:
@@ -86,7 +86,7 @@ async def logged_in(
 
 @dataclass
 class Index(Tables):
-    """A pipeline on a sandbox's history, and what it wrote."""
+    """A pipeline on a sandbox's history, and the rows that it wrote."""
 
     pipeline: Pipeline
     encoder: Encoder
@@ -96,7 +96,7 @@ class Index(Tables):
 async def open_index(
     sandbox: Address, history: DiscordHistory, data_dir: Path, guild_id: int, crawl: CrawlSettings | None = None
 ) -> AsyncIterator[Index]:
-    """An index in `data_dir` of a guild that consented."""
+    """An index in `data_dir` for a guild that consented."""
     async with AsyncExitStack() as stack:
         settings = Settings(
             data_dir=data_dir,
@@ -119,5 +119,5 @@ async def open_index(
 
 
 async def listed(history: DiscordHistory, guild_id: int) -> list[Channel]:
-    """Every channel the history offers, parents' names left as they are."""
+    """Every channel that the history offers, with the parents' names unchanged."""
     return [replace(channel) async for channel in history.channels(GuildId(guild_id))]

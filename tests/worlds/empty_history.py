@@ -9,10 +9,10 @@ from indexer.model import Channel, ChannelId, ChannelKind, Guild, GuildId, Messa
 
 
 class EmptyHistory:
-    """Any server, with one empty channel, whose id is the server's and one more.
+    """Any server, with one empty channel. The channel's id is the server's id plus one.
 
-    Where a server has a gate in `gates`, its channels wait for it. `fault` is raised instead of channels. `asked`
-    counts how often channels were asked for.
+    If a server has a gate in `gates`, its channels wait for the gate. If `fault` is set, it is raised instead of
+    returning channels. `asked` counts the requests for channels.
     """
 
     def __init__(self) -> None:

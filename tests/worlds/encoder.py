@@ -1,4 +1,4 @@
-"""A small stand-in for the model, so that a test costs no torch."""
+"""A small substitute for the model, so that a test does not need torch."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import numpy as np
 from indexer.model import ModelSpec, Pixels, PixelSpec, Vectors
 from indexer.ports import Priority
 
-SIZE = 16  # pixels a side, where a test does not say
+SIZE = 16  # pixels on each side, unless a test sets it
 
 
 class Encoder:
-    """An Encoder (a port): pictures by a random projection of their pixels, words by their spelling.
+    """An Encoder (a port). It encodes pictures by a random projection of their pixels, and words by their spelling.
 
-    `encoded` counts pictures. Where there is a `gate`, pictures wait for it. `fails_next` calls for pictures fail.
+    `encoded` counts pictures. If there is a `gate`, pictures wait for it. The next `fails_next` calls for pictures
+    fail.
     """
 
     def __init__(self, dimension: int = 32, size: int = SIZE) -> None:
@@ -37,7 +38,7 @@ class Encoder:
             raise RuntimeError("the model failed")
         self.encoded += len(frames)
         flat = np.stack([frame.reshape(-1) for frame in frames]).astype(np.float32) / 255 - 0.5
-        return _unit(np.stack([row @ self._map for row in flat]))  # row by row: equal whatever the batch
+        return _unit(np.stack([row @ self._map for row in flat]))  # row by row: the result does not depend on the batch
 
     async def encode_words(self, texts: Sequence[str], priority: Priority = Priority.QUERY) -> Vectors:
         rows = [np.random.default_rng(zlib.crc32(text.encode())).standard_normal(self.spec.dimension) for text in texts]

@@ -16,7 +16,7 @@ FIRST = 866666666666666666  # id of the first message
 
 
 def message(number: int = 0, **fields: Any) -> dict[str, Any]:
-    """A message of the exporter's, with `fields` in the place of its own. Messages of higher numbers are newer."""
+    """A message in the exporter's shape; `fields` replace its usual fields. Messages with higher numbers are newer."""
     return {
         "id": str(FIRST + number * 1000),
         "type": "Default",
@@ -91,5 +91,5 @@ def opened(location: Path, media: Sequence[Path] = (), **changes: Any) -> Export
 
 
 def reasons(archive: ExportArchive) -> list[str]:
-    """The keys of what could not be read, in order."""
+    """The keys of the problems found in the document, in order."""
     return [problem.reason.key for problem in archive.index.problems.kept]

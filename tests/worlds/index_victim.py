@@ -1,4 +1,4 @@
-"""A process that writes, seals and compacts as fast as it can until it is killed, and says what it was promised.
+"""A process that writes, seals and compacts as fast as it can until it is killed, and records what was committed.
 
 Its diary is a file of lines: what it is about to do, and what has been committed ("acknowledged").
 """
@@ -24,11 +24,11 @@ from tests.worlds.index_world import (
 )
 
 SETTINGS = IndexSettings(seal_rows=20, threads=1)
-KEPT = 150  # places beyond which as much is deleted as is added
+KEPT = 150  # from this number of places on, as many are deleted as are added
 
 
 def run(folder: str, seed: int) -> None:
-    """Never returns by itself."""
+    """Runs until the process is killed."""
     asyncio.run(_run(Path(folder), seed))
 
 

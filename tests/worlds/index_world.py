@@ -1,4 +1,4 @@
-"""A guild to search: rows written straight into SQLite, and the plainest possible search over what was written."""
+"""A guild to search: rows written straight into SQLite, and the simplest possible search over these rows."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Shown:
 
 def unit(rng: np.random.Generator, count: int, dimension: int = DIMENSION) -> Vectors:
     vectors = rng.standard_normal((count, dimension)).astype(np.float32)
-    vectors[:, 0] += 1.5  # a common direction, as real embeddings have
+    vectors[:, 0] += 1.5  # a direction that all vectors share, as real embeddings do
     result: Vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     return result
 
@@ -115,7 +115,7 @@ async def write_embeddings(
 
 
 def allows(allowed: Filter, place: Shown) -> bool:
-    """The filter, as its documentation reads."""
+    """The filter, implemented as its documentation describes it."""
     time_ms = snowflake_ms(place.message)
     return (
         place.channel in allowed.channels
@@ -162,7 +162,7 @@ def brute_force(
 
 @dataclass
 class World:
-    """An open database and index, and what they should hold."""
+    """An open database and index, and the contents that they should have."""
 
     database: Database
     index: VectorIndex
@@ -179,16 +179,16 @@ class World:
         self.vectors.update(vectors)
 
     async def fill(self, rng: np.random.Generator, count: int, *, channels: int = 6, authors: int = 9) -> None:
-        """`count` more places; every eighth shows an older picture again, every sixteenth vector equals another."""
+        """Adds `count` places. Every eighth shows an older picture again, every sixteenth vector equals another one."""
         first = max(self.places, default=0) + 1
         places: list[Shown] = []
         vectors: dict[int, Vectors] = {}
         fresh = unit(rng, count)
         for number in range(first, first + count):
             known = list(self.vectors) + list(vectors)
-            again = bool(known) and rng.random() < 0.125
-            picture = known[rng.integers(len(known))] if again else max([0, *known[-1:], *self.vectors]) + 1
-            if not again:
+            is_repeat = bool(known) and rng.random() < 0.125
+            picture = known[rng.integers(len(known))] if is_repeat else max([0, *known[-1:], *self.vectors]) + 1
+            if not is_repeat:
                 vectors[picture] = fresh[number - first]
                 if known and rng.random() < 0.0625:
                     twin = known[rng.integers(len(known))]

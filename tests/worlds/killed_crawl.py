@@ -1,7 +1,7 @@
 """Run as a program by test_killed.py: children crawl a deterministic channel and are killed at random moments.
 
-Arguments: a data folder, the number of kills, a seed. Prints one JSON line a kill, with what the reopened database
-says. Forks, so this process has one thread and no open database while it does.
+Arguments: a data folder, the number of kills, a seed. Prints one JSON line for each kill, with the contents of the
+reopened database. The program forks, so this process has one thread and no open database at that time.
 """
 
 from __future__ import annotations
@@ -28,13 +28,15 @@ PAGE = 20
 
 
 def world(number: int) -> Message:
-    """Every second snowflake is a message; every third of those shows one of 50 pictures."""
+    """Every second snowflake is a message; every third message shows one of 50 pictures."""
     shown = [picture(f"https://cdn.example/{number}.png")] if number % 3 == 0 else []
     return message(number, *shown, content=f"word{number % 100} of {number}", author=100 + number % 7)
 
 
 async def crawl(data_dir: Path) -> None:
-    """Newest to oldest, a page a transaction, and between them deletions and embeddings, until killed."""
+    """Crawls from newest to oldest, one page in each transaction, with deletions and embeddings in between,
+    until it is killed.
+    """
     async with open_database(data_dir) as database:
         await settle(database)
         async with database.transaction() as tx:
@@ -55,14 +57,14 @@ async def crawl(data_dir: Path) -> None:
                     await places.attach(tx, place.place_id, picture_id)
                     await embeddings.add(tx, model_id, [(picture_id, vector(content))])
             async with database.transaction() as tx:
-                gone = [number for number in range(low, high + 1) if number % 40 == 0]
-                await messages.delete(tx, [MessageId(number) for number in gone])
+                deleted = [number for number in range(low, high + 1) if number % 40 == 0]
+                await messages.delete(tx, [MessageId(number) for number in deleted])
             if low == 0:
                 return
 
 
 def kill_one(data_dir: Path, delay_s: float) -> bool:
-    """Forks a crawl and kills it `delay_s` after it began; False where it had come to its end."""
+    """Forks a crawl and kills it `delay_s` seconds after its start. False if it had already finished."""
     receive, send = os.pipe()
     child = os.fork()
     if child == 0:
@@ -79,12 +81,12 @@ def kill_one(data_dir: Path, delay_s: float) -> bool:
 
 
 def look(path: Path) -> dict[str, object]:
-    """What the file says after the kill, through a plain connection (which recovers the log first)."""
+    """The contents of the file after the kill, read through a plain connection (which recovers the log first)."""
     connection = sqlite3.connect(path)
     try:
         covered = connection.execute("SELECT low, high FROM spans").fetchall()
         present = {number for (number,) in connection.execute("SELECT message_id FROM messages")}
-        # A multiple of 40 may be deleted already or still be there; all others in a span must be there.
+        # A multiple of 40 may be deleted or still exist; all other messages in a span must exist.
         expected = {n for low, high in covered for n in range(max(low, 1), high + 1) if n % 2 == 0 and n % 40}
         unclaimed = {n for n in present if not any(low <= n <= high for low, high in covered)}
         connection.execute("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")

@@ -1,6 +1,7 @@
 """Run as a program by test_migrate.py: kills a migrating child at every statement, then migrates to the end.
 
-Arguments: a folder, and the schema version to start from. Prints one JSON line a kill. Forks, so it has one thread.
+Arguments: a folder, and the schema version to start from. Prints one JSON line for each kill. Forks, so it has one
+thread.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A process that forgets an author in steps, says so in the middle, and waits to be killed.
+"""A process that forgets an author in steps, reports the middle of the work, and waits to be killed.
 
 python -m tests.worlds.killed_opt_out DATA_DIR
 """
@@ -21,7 +21,7 @@ async def main(data_dir: Path) -> None:
         await fill(world)
         forgetting = asyncio.create_task(world.removals.carry_out(OptedOut(PROLIFIC, GUILD)))
         while not forgetting.done():
-            async with world.db.transaction() as tx:  # nobody else gets the writer while this block lasts
+            async with world.db.transaction() as tx:  # no other task gets the writer during this block
                 ((count,),) = await tx.execute_fetchall(
                     "SELECT count(*) FROM messages WHERE author_id = ?", (PROLIFIC,)
                 )

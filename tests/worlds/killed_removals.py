@@ -1,4 +1,4 @@
-"""A process that writes deletions down while its database is busy, says so, and waits to be killed.
+"""A process that writes deletions to the journal while its database is busy, reports this, and waits to be killed.
 
 python -m tests.worlds.killed_removals DATA_DIR
 """
@@ -18,7 +18,7 @@ from tests.worlds.written_down import fill
 async def main(data_dir: Path) -> None:
     async with open_world(data_dir, decodes=False) as world:
         posted = await fill(world)
-        async with world.db.transaction():  # nobody else gets the writer
+        async with world.db.transaction():  # no other task gets the writer
             await world.removals.write_down(MessagesDeleted((posted[0].id, posted[1].id)))
             await world.removals.write_down(OptedOut(UserId(8), GUILD))
             await world.removals.write_down(ChannelDeleted(ChannelId(2)))

@@ -1,4 +1,4 @@
-"""A guild's index made by hand, through the real storage; and an encoder of which everybody can say what it does."""
+"""A guild's index made by hand, through the real storage, and an encoder whose results are easy to predict."""
 
 from __future__ import annotations
 
@@ -50,9 +50,10 @@ START_MS = 1_700_000_000_000
 
 
 class ConceptEncoder:
-    """Each word is a random direction; a text is the sum of its words, and a frame of the words named in its pixels.
+    """Each word is a random direction. A text is the sum of its words; a frame is the sum of the words named in its
+    pixels.
 
-    As in a real model, words and pictures lie apart: each side has an offset of its own.
+    As in a real model, words and pictures are apart: each of the two has an offset of its own.
     """
 
     def __init__(self) -> None:
@@ -80,7 +81,7 @@ class ConceptEncoder:
 
 
 def _told(frame: Pixels) -> str:
-    """The words in a frame's pixels; a frame that was cut or scaled has none left."""
+    """The words in a frame's pixels. A frame that was cropped or scaled contains none."""
     try:
         return frame.tobytes().rstrip(b"\0").decode()
     except UnicodeDecodeError:
@@ -157,7 +158,9 @@ class Library:
         names: Sequence[str] = (),
         alt: str = "",
     ) -> MessageId:
-        """A message that shows these pictures; days count from START_MS, each message later than the one before."""
+        """A message that shows these pictures.
+        Days count from START_MS; each message is later than the previous one.
+        """
         self._last += 1
         at_ms = START_MS + self._last * 1000 if day is None else START_MS + round(day * DAY_MS)
         message_id = MessageId(ms_snowflake(at_ms) + self._last)
@@ -185,7 +188,7 @@ class Library:
         return message_id
 
     async def says(self, message_id: MessageId, body: str, kind: str = "ocr") -> None:
-        """The first picture of the message says this."""
+        """Stores this text for the first picture of the message."""
         picture_id = await self.picture_of(message_id)
         async with self.db.transaction() as tx:
             assert await picture_texts.put(tx, picture_id, kind, body)
@@ -198,7 +201,7 @@ class Library:
         return PictureId(picture_id)
 
     async def noise(self, count: int, channel: ChannelId = PETS) -> None:
-        """Pictures of things that no test asks for, so that the guild has a distribution."""
+        """Pictures of things that no test searches for, so that the guild has a distribution of scores."""
         for number in range(count):
             thing = BASELINE_SENTENCES[-1 - number % 60]
             await self.post(f"{thing} clutter{number}", channel=channel)

@@ -1,5 +1,5 @@
 # ruff: noqa: PTH101, PTH102, PTH104, PTH108, PTH120, PTH208, S103, S606 -- system calls are tried as they are
-"""Stands in a decode worker's place: gives up what a worker gives up, then tries what an exploit would."""
+"""Takes the place of a decode worker: gives up the same rights as a worker, then tries what an exploit would try."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def thread() -> None:
 
 
 def attempts(parent: int, file: str, port: int) -> dict[str, Callable[[], object]]:
-    """What is tried. Opened before: nothing but the pipes."""
-    word = ctypes.create_string_buffer(4096)  # the kernel writes up to 120 bytes (io_uring_params) where it lets us
+    """The attempts. Nothing is open before them except the pipes."""
+    word = ctypes.create_string_buffer(4096)  # the kernel may write up to 120 bytes (io_uring_params)
     return {
         "read a file": lambda: os.open(file, os.O_RDONLY),
         "list a folder": lambda: os.listdir(os.path.dirname(file)),
@@ -90,7 +90,7 @@ def attempts(parent: int, file: str, port: int) -> dict[str, Callable[[], object
 
 
 def tried(parent: int, file: str, port: int) -> dict[str, str]:
-    """Each attempt and how it failed; "done" where it did not."""
+    """Each attempt and its error; "done" where it succeeded."""
     results = {}
     for name, attempt in attempts(parent, file, port).items():
         try:
@@ -105,16 +105,18 @@ def tried(parent: int, file: str, port: int) -> dict[str, str]:
 
 
 def main(arguments: str) -> None:
-    """Writes what it could do as one line of JSON behind the ready message of a worker. `only` takes one part alone."""
-    told = json.loads(arguments)
-    only = told.get("only")
+    """Writes each attempt and its result as one line of JSON after a worker's ready message.
+    `only` gives up a single right.
+    """
+    settings = json.loads(arguments)
+    only = settings.get("only")
     if only is None:
-        answers = enter(told)
+        answers = enter(settings)
     else:
         answers = os.fdopen(os.dup(1), "wb")
         prctl(PR_SET_NO_NEW_PRIVS, 1)
         {"landlock": landlock.enforce, "seccomp": seccomp.enforce}[only]()
-    answers.write(json.dumps(tried(told["parent"], told["file"], told["port"])).encode() + b"\n")
+    answers.write(json.dumps(tried(settings["parent"], settings["file"], settings["port"])).encode() + b"\n")
     answers.flush()
     sys.stdin.buffer.read(1)
     os._exit(0)

@@ -1,9 +1,9 @@
-"""The model's process with a network of no weight at all: what it is asked decides what happens to it.
+"""The model's process with a network without weights. The request decides what happens to the process.
 
-A picture's vector is its first pixel. DEADLY ends the process, DIVISIVE makes the model fail, UNPLUGGED takes the GPU
-away, which there is where `device` says cuda. Files in the folder that
-`pretrained` names: while there is `hold` nothing is answered, while there is `hold-loading` nothing is loaded; with
-`gone` nothing can be, with `deadly-to-load` loading is deadly, with `deadly` everything; `changed` are other weights.
+A picture's vector is its first pixel. DEADLY ends the process. DIVISIVE makes the model fail. UNPLUGGED removes the
+GPU, which exists if `device` says cuda. Files in the folder that `pretrained` names have effects too: while `hold`
+exists nothing is answered; while `hold-loading` exists nothing is loaded; with `gone` nothing can be loaded; with
+`deadly-to-load` loading ends the process; with `deadly` everything does; `changed` stands for other weights.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Real picture files for the decode tests, drawn and encoded on the spot."""
+"""Real picture files for the decode tests, drawn and encoded on demand."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 
 
 def scene(width: int = 640, height: int = 480, seed: int = 0) -> Image.Image:
-    """A picture in which top, bottom, left and right all differ: a soft ground with shapes on it."""
+    """A picture whose top, bottom, left and right all differ: a soft background with shapes on it."""
     random = np.random.default_rng(seed)
     ground = Image.fromarray(random.integers(40, 216, (6, 8, 3), dtype=np.uint8)).resize(
         (width, height), Image.Resampling.BICUBIC
@@ -33,7 +33,7 @@ def encoded(image: Image.Image, picture_format: str, **options: Any) -> bytes:
 
 
 def picture(seed: int, size: tuple[int, int] = (24, 20)) -> bytes:
-    """A small PNG, another one for each seed."""
+    """A small PNG, a different one for each seed."""
     noise = np.random.default_rng(seed).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
     return encoded(Image.fromarray(noise), "PNG")
 
@@ -43,32 +43,34 @@ def moving(frames: list[Image.Image], picture_format: str, **options: Any) -> by
 
 
 def png_header(width: int, height: int) -> bytes:
-    """A PNG that promises so many pixels, and holds none."""
+    """A PNG whose header claims so many pixels, and that contains none."""
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(b"")), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(kind, body) for kind, body in chunks)
 
 
 def jpeg_of_scans(repeats: int, side: int = 640) -> bytes:
-    """A progressive JPEG whose last scan comes so many times more: each costs a pass over the whole picture."""
+    """A progressive JPEG whose last scan is repeated so many times:
+    each repetition costs a pass over the whole picture.
+    """
     data = encoded(scene(side, side), "JPEG", progressive=True, quality=30)
     at = data.rindex(b"\xff\xda")
     return data[:-2] + data[at:-2] * repeats + b"\xff\xd9"
 
 
 def png_chunk(kind: bytes, body: bytes, *, sound: bool = True) -> bytes:
-    """A chunk; where it is not sound, its checksum is wrong."""
+    """A chunk. If it is not `sound`, its checksum is wrong."""
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body) ^ (not sound))
 
 
 def png_with(*chunks: bytes, image: Image.Image | None = None) -> bytes:
-    """A PNG with these chunks behind its header."""
+    """A PNG with these chunks after its header."""
     data = encoded(image or scene(), "PNG")
     return data[:33] + b"".join(chunks) + data[33:]
 
 
 def every_kind() -> dict[str, bytes]:
-    """One file of every format and of the odd modes, by name."""
+    """One file of every format and of the unusual modes, by name."""
     rgb = scene()
     grey = rgb.convert("L")
     clear = rgb.convert("RGBA")

@@ -53,7 +53,7 @@ class Cdn:
         self.files: dict[str, bytes] = {}
         self.requests: Counter[str] = Counter()
         self.signature = 1
-        self.statuses: dict[str, list[int]] = defaultdict(list)  # answers to give first, a file name each
+        self.statuses: dict[str, list[int]] = defaultdict(list)  # answers to give first, each for one file name
         self.held: asyncio.Event | None = None
         self.open_requests = 0
         self.host = ""
@@ -86,13 +86,13 @@ class Cdn:
 
 @dataclass
 class FakeHistory:
-    """A server's history as the port shows it, with faults to order."""
+    """A server's history as the port shows it. Tests can set its faults."""
 
     guild_name: str = "Test"
     listed: dict[ChannelId, Channel] = field(default_factory=dict)
     messages: dict[ChannelId, dict[MessageId, Message]] = field(default_factory=lambda: defaultdict(dict))
     cdn: Cdn | None = None
-    faults: list[Exception] = field(default_factory=list)  # raised by the next pages, one each
+    faults: list[Exception] = field(default_factory=list)  # the next pages raise these, one each
     closed: dict[ChannelId, Exception] = field(default_factory=dict)
     pages: Counter[ChannelId] = field(default_factory=Counter)
     order: list[tuple[ChannelId, MessageId | None]] = field(default_factory=list)
@@ -107,7 +107,7 @@ class FakeHistory:
         return channel
 
     def post(self, channel: int, at_s: int, *links: str, author: int = 7, content: str = "") -> Message:
-        """A message `at_s` seconds after the guild was made."""
+        """A message `at_s` seconds after the guild was created."""
         message_id = MessageId(GUILD + (at_s << 22) * 1000 + channel)
         refs = tuple(
             PictureRef(n, Source.ATTACHMENT, link, link, file_name=link.rsplit("/", 1)[-1], width=24, height=20)
@@ -161,7 +161,7 @@ class FakeHistory:
 
 @dataclass
 class World(Tables):
-    """Everything a pipeline test needs, open."""
+    """Everything that a pipeline test needs, open."""
 
     history: FakeHistory
     cdn: Cdn
@@ -190,8 +190,10 @@ class World(Tables):
         return Live(self.db, pipeline, self.removals, "pictures")
 
     def fill(self, channels: int, messages: int, every: int = 5, start: int = 0) -> int:
-        """Channels 1…n with that many messages each, a picture of its own in every `every`-th; the pictures' number."""
-        made = 0
+        """Fills channels 1…n with that many messages each. Every `every`-th message has a picture of its own.
+        Returns their number.
+        """
+        picture_count = 0
         for number in range(1, channels + 1):
             if ChannelId(number) not in self.history.listed:
                 self.history.channel(number)
@@ -199,9 +201,9 @@ class World(Tables):
                 links = []
                 if at % every == 0:
                     links = [self.cdn.add(f"c{number}-{at}.png", picture(number * 100_000 + at))]
-                    made += 1
+                    picture_count += 1
                 self.history.post(number, at * 60, *links, content=f"message {at}")
-        return made
+        return picture_count
 
     async def consent(self) -> None:
         async with self.db.transaction() as tx:
@@ -231,7 +233,7 @@ async def open_cdn() -> AsyncIterator[Cdn]:
 
 @asynccontextmanager
 async def open_world(data_dir: Path, *, decodes: bool = True) -> AsyncIterator[World]:
-    """A fresh world on `data_dir` (which may hold an earlier run's database); `decodes=False` starts no workers."""
+    """A new world on `data_dir` (which may contain an earlier run's database). `decodes=False` starts no workers."""
     async with AsyncExitStack() as stack:
         cdn = await stack.enter_async_context(open_cdn())
         settings = Settings(

@@ -1,6 +1,7 @@
-"""Random guilds: as Discord's payloads for discord.py, as records for storage, and as an oracle for who may read what.
+"""Random guilds in three forms: Discord's payloads for discord.py, records for storage, and an oracle of who may read
+what.
 
-The oracle is written from Discord's documentation through sandbox/permissions.py and shares no line with discord.py or
+The oracle is written from Discord's documentation through sandbox/permissions.py. It shares no line with discord.py or
 bot/permissions/visible_channels.py.
 """
 
@@ -53,7 +54,7 @@ class Member:
     id: int
     roles: list[int]
     timed_out: bool = False
-    # A time-out that is over has no effect, though Discord still sends its end.
+    # A time-out that has ended has no effect, but Discord still sends the time of its end.
     was_timed_out: bool = False
 
 
@@ -92,7 +93,7 @@ class World:
         )
 
     def reads(self, member_id: int, room: Room) -> bool:
-        """Whether the member can read the room's history in Discord itself, wherever they are."""
+        """Whether the member can read the room's history in Discord itself, from any place."""
         held = self.permissions(member_id, room)
         needed = Permission.VIEW_CHANNEL | Permission.READ_MESSAGE_HISTORY
         if room.kind in _VOICE:
@@ -107,7 +108,7 @@ class World:
         return (self.rooms[room.parent] if room.parent is not None else room).age_restricted
 
     def may_find(self, member_id: int, asking: Room) -> set[int]:
-        """The rooms whose pictures the member may be shown, asking from that room."""
+        """The rooms whose pictures the member may be shown when asking from that room."""
         return {
             room.id
             for room in self.rooms.values()
@@ -117,12 +118,12 @@ class World:
         }
 
     def _bot_views(self, room: Room) -> bool:
-        """The bot hears nothing any more of who may see what it cannot view itself."""
+        """Discord tells the bot nothing about who may see a channel that the bot itself cannot view."""
         top = self.rooms[room.parent] if room.parent is not None else room
         return self.reads(BOT, top)
 
     def everyone_reads(self, asking: Room) -> set[int]:
-        """The rooms that each member who reads `asking` reads too, and that may be shown there at all."""
+        """The rooms that every member who reads `asking` reads too, and that may be shown there at all."""
         readers = [member for member in self.members if self.reads(member, asking)]
         return {
             room.id
@@ -165,7 +166,7 @@ def _overwrites(rng: random.Random, world_roles: Iterable[int], members: Iterabl
 
 
 def random_world(seed: int) -> World:
-    """A small guild whose roles and overwrites contradict each other in every way that they can."""
+    """A small guild whose roles and overwrites contradict each other in every possible way."""
     rng = random.Random(seed)
     ids = iter(range(GUILD + 100, GUILD + 10_000))
 
@@ -274,7 +275,7 @@ def member_payload(member: Member) -> dict[str, Any]:
 
 
 def discord_guild(world: World) -> discord.Guild:
-    """The world as discord.py's cache holds it after GUILD_CREATE, for a bot that caches no members."""
+    """The world as discord.py's cache contains it after GUILD_CREATE, for a bot that caches no members."""
     client = discord.Client(
         intents=discord.Intents(guilds=True), member_cache_flags=discord.MemberCacheFlags.none(), max_messages=None
     )
@@ -321,5 +322,5 @@ def discord_guild(world: World) -> discord.Guild:
 
 
 def discord_member(guild: discord.Guild, member: Member) -> discord.Member:
-    """The member as an interaction brings them."""
+    """The member as an interaction contains them."""
     return discord.Member(data=member_payload(member), guild=guild, state=guild._state)  # type: ignore[arg-type]

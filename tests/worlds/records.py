@@ -84,7 +84,7 @@ def vector(seed: int, dimension: int = MODEL.dimension) -> Vectors:
 
 
 async def settle(database: Database, *numbers: int, guild: int = GUILD) -> None:
-    """Makes a consenting guild with these channels known."""
+    """Makes a consenting guild and makes these channels known."""
     async with database.transaction() as tx:
         await guilds.upsert(tx, Guild(GuildId(guild), f"guild {guild}"))
         await guilds.set_consent(tx, GuildId(guild), True)

@@ -1,4 +1,4 @@
-"""A small guild that has one of everything."""
+"""A small guild that contains one of everything."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ class Rich:
 
 
 def rich_world() -> Rich:
-    """Kinds of channel, threads in every state, and messages with every kind of content."""
+    """All kinds of channels, threads in every state, and messages with every kind of content."""
     world = World()
     owner, member = world.user("mara", "Mara"), world.user("ben", "Ben")
     guild = world.guild("Meadow", owner, bot_allowed=MEMBER | Permission.MANAGE_THREADS | Permission.MANAGE_MESSAGES)

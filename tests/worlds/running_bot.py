@@ -1,6 +1,6 @@
 """The real bot inside the test's process: our client and indexer over real sockets, against a sandbox.
 
-Only the model is a small stand-in, so that a test costs no torch.
+Only the model is a small substitute, so that a test does not need torch.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from tests.worlds.waiting import DEADLINE_S, until, until_equals
 
 
 def noise(seed: int, size: tuple[int, int] = (40, 30)) -> File:
-    """A small picture, another one for each seed, as a file that a member posts."""
+    """A small picture as a file that a member posts, a different one for each seed."""
     coarse = np.random.default_rng(seed).integers(0, 255, (4, 4, 3), dtype=np.uint8)
     image = Image.fromarray(coarse).resize(size, Image.Resampling.NEAREST)
     return File.of(f"noise-{seed}.png", encoded(image, "PNG"))
@@ -44,7 +44,7 @@ def noise(seed: int, size: tuple[int, int] = (40, 30)) -> File:
 
 @dataclass
 class Town:
-    """A small world: owner and member, a public and a private channel with pictures, a channel to command from."""
+    """A small world: owner and member, a public and a private channel with pictures, and a channel for commands."""
 
     world: World
     guild: Guild
@@ -80,7 +80,7 @@ def town(pictures: int = 6, *, secrets: int = 2, others: int = 20) -> Town:
 
 @dataclass
 class Running:
-    """A bot that is connected and serves. `restart` with the same data folder is another `running`."""
+    """A bot that is connected and serves. For a restart, open another `running` with the same data folder."""
 
     sandbox: Sandbox
     client: Client
@@ -91,7 +91,9 @@ class Running:
         return self.sandbox.member(who)
 
     async def indexed(self, guild: Guild) -> None:
-        """Waits until the guild's newest job has ended, and what is caught up with after it: nothing reads any more."""
+        """Waits until the guild's newest job and the catch-up after it have ended:
+        then nothing reads history any more.
+        """
 
         async def ended() -> bool:
             job = await self.service.jobs.newest(GuildId(guild.id))
@@ -100,11 +102,11 @@ class Running:
         await until(ended)
 
     async def count(self, sql: str, *values: object) -> int:
-        """The number that a query gives."""
+        """The number that a query returns."""
         return await Tables(self.service.db).count(sql, *values)
 
     async def embedded(self, count: int) -> None:
-        """Waits until so many pictures have their embedding, and no others."""
+        """Waits until exactly so many pictures have their embedding."""
         await until_equals(count, lambda: self.count("SELECT count(*) FROM embeddings"))
 
     async def parked(self, channel: Channel) -> bool:
@@ -128,7 +130,7 @@ Change = Callable[[Config], Config]
 
 
 def with_crawl(**settings: Any) -> Change:
-    """Changes settings of the crawl."""
+    """Changes the crawl's settings."""
 
     def change(config: Config) -> Config:
         crawl = replace(config.settings.crawl, **settings)
@@ -149,11 +151,13 @@ async def running(
     open_model: OpenModel | None = None,
     **options: Any,
 ) -> AsyncIterator[Running]:
-    """The bot against `world` (a running sandbox serves on), until the block ends. `options` are the client's."""
+    """The bot against `world`, until the block ends. A sandbox that runs continues to serve.
+    `options` are the client's.
+    """
     async with as_sandbox(world) as sandbox:
         config = change(config_for(sandbox, data_dir))
         assert config.discord.token is not None
-        with (  # discord.py keeps both for the whole process
+        with (  # discord.py stores both for the whole process
             mock.patch.object(discord.http.Route, "BASE"),
             mock.patch.object(DiscordWebSocket, "DEFAULT_GATEWAY"),
         ):

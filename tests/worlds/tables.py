@@ -1,4 +1,4 @@
-"""What an index's tables hold, to be counted and compared."""
+"""The contents of an index's tables, to be counted and compared."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from indexer.database.database import Database
 
-# Every row that two equal crawls share. Row ids and times of checking are left out.
+# The rows that are equal after two equal crawls. Row ids and times of checks are left out.
 _ROWS = {
     "messages": "SELECT message_id, channel_id, author_id, edited_ms FROM messages ORDER BY 1",
     "texts": "SELECT message_id, content, file_names, alt_texts FROM texts ORDER BY 1",
@@ -27,7 +27,7 @@ class Tables:
     db: Database
 
     async def count(self, sql: str, *values: object) -> int:
-        """The number that a query gives."""
+        """The number that a query returns."""
         async with self.db.reader() as connection:
             ((number,),) = await connection.execute_fetchall(sql, values)
         return int(number)

@@ -1,8 +1,8 @@
 """Two worlds that differ only in what one member may not see, written through the real storage.
 
-What is visible is the same, in the same order. Around it and between its parts stands what is hidden, another for each
-of the two: other channels, a private thread, another server, authors who opted out, deleted messages, pictures that
-wait or failed, questions of other members, and segments sealed at other moments.
+The visible parts are the same, in the same order. The hidden parts are around and between them, and differ between the
+two worlds: other channels, a private thread, another server, authors who opted out, deleted messages, pictures that
+wait or failed, questions of other members, and segments sealed at other times.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ FLAGS = (NO_FLAGS, NO_FLAGS, NO_FLAGS, PlaceFlag.SPOILER, PlaceFlag.ANIMATED, Pl
 
 @dataclass(frozen=True)
 class Post:
-    """A message. `fate` of its pictures: ready, waiting, or failed."""
+    """A message. `fate` is the fate of its pictures: ready, waiting, or failed."""
 
     message: Message
     shown: tuple[DecodedPicture, ...]
@@ -81,7 +81,7 @@ class Forget:
 
 @dataclass(frozen=True)
 class Read:
-    """A stretch of a channel's history counts as read, or the channel as closed to the bot."""
+    """A stretch of a channel's history is marked as read, or the channel as closed to the bot."""
 
     channel_id: ChannelId
     low: int
@@ -104,7 +104,9 @@ Event = Post | Delete | Forget | Read | Seal | Ask
 
 
 def text_of(picture: DecodedPicture) -> str:
-    """What the picture says: of its content alone, as somebody who reads it would find. Half of them say nothing."""
+    """The text that a reader would find in the picture, depending on its content alone.
+    Half of the pictures have none.
+    """
     rng = random.Random(picture.sha256)
     return sentence(rng, 5) if rng.random() < 0.5 else ""
 
@@ -127,7 +129,7 @@ def a_picture(rng: random.Random) -> DecodedPicture:
     what = rng.choice(SHOWN)
     if rng.random() < 0.4:
         return decoded(what)
-    # The same thing in another file: its hash differs by a few bits, or by many.
+    # The same subject in another file: its hash differs by a few bits, or by many.
     number = rng.randrange(4)
     bits = (0b1, 0b111, 0xFFFF_0000, 0xFF00_FF00_FF00)[number]
     return decoded(f"{what} #{number}", perceptual_hash=decoded(what).perceptual_hash ^ bits)
@@ -136,7 +138,7 @@ def a_picture(rng: random.Random) -> DecodedPicture:
 def a_post(
     rng: random.Random, number: int, channel: ChannelId, authors: Sequence[UserId], message_id: MessageId | None = None
 ) -> Post:
-    """`number` makes the message's id differ from all others; visible ones are even."""
+    """`number` makes the message's id different from all others; visible messages have even numbers."""
     if message_id is None:
         message_id = MessageId(ms_snowflake(START_MS + rng.randrange(90 * DAY_MS)) + number)
     shown = tuple(a_picture(rng) for _ in range(rng.choice((1, 1, 1, 2, 3))))
@@ -161,7 +163,7 @@ def a_post(
 
 
 def visible_events(rng: random.Random) -> list[Event]:
-    """What the member may see, with its own edits and deletions."""
+    """The events that the member may see, with edits and deletions of their own."""
     events: list[Event] = []
     posted: list[Post] = []
     for number in range(rng.choice((0, 1, 6, 14, 18, 30))):
@@ -183,7 +185,7 @@ def visible_events(rng: random.Random) -> list[Event]:
 
 
 def hidden_events(rng: random.Random) -> list[Event]:
-    """What the member may not see: about as much as what they may."""
+    """The events that the member may not see: about as many as the visible ones."""
     events: list[Event] = []
     odd = iter(range(1, 1_000, 2))
     for _ in range(rng.choice((0, 3, 12, 30))):
@@ -191,7 +193,7 @@ def hidden_events(rng: random.Random) -> list[Event]:
         if chosen < 0.6:
             post = a_post(rng, next(odd), rng.choice(HIDDEN), (ANNA, BEN, CARL))
             events += [post, Delete(post.message.id)] if rng.random() < 0.1 else [post]
-        elif chosen < 0.7:  # in a channel that is seen, and gone before anybody asks
+        elif chosen < 0.7:  # in a visible channel, and deleted before anybody asks
             post = a_post(rng, next(odd), rng.choice((MEMES, PETS)), (CARL,))
             events += [post, Delete(post.message.id)]
         elif chosen < 0.8:
@@ -209,7 +211,7 @@ def hidden_events(rng: random.Random) -> list[Event]:
 
 
 def interleaved(rng: random.Random, visible: Sequence[Event], hidden: Sequence[Event]) -> list[Event]:
-    """Both, each in its own order."""
+    """Both lists mixed; each keeps its own order."""
     turns = [False] * len(visible) + [True] * len(hidden)
     rng.shuffle(turns)
     first, second = iter(visible), iter(hidden)
@@ -218,7 +220,9 @@ def interleaved(rng: random.Random, visible: Sequence[Event], hidden: Sequence[E
 
 @asynccontextmanager
 async def open_twin(folder: Path, events: Sequence[Event], engine: str) -> AsyncIterator[Twin]:
-    """A world in which all of it has happened, in this order. `folder` holds a schema already, or is empty."""
+    """A world in which all these events have happened, in this order.
+    `folder` contains a schema already, or is empty.
+    """
     encoder = ConceptEncoder()
     async with open_database(folder) as db:
         index = VectorIndex(db.path, folder / "segments", IndexSettings(engine=engine))
@@ -245,7 +249,7 @@ async def _places_to_be(tx: aiosqlite.Connection) -> None:
 
 
 def _stretches(events: Sequence[Event]) -> list[list[Event]]:
-    """Events that one transaction can take together."""
+    """The events that one transaction can store together."""
     found: list[list[Event]] = [[]]
     for event in events:
         if isinstance(event, Seal | Ask):

@@ -9,7 +9,7 @@ from tests.worlds.pipeline_world import World
 
 
 async def fill(world: World) -> list[Message]:
-    """Five messages in channel 1, the last one by author 8, and one in channel 2; all stored."""
+    """Stores five messages in channel 1, the last one by author 8, and one message in channel 2."""
     listed = [world.history.channel(1), world.history.channel(2)]
     posted = [
         world.history.post(
