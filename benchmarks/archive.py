@@ -28,6 +28,8 @@ from indexer.archives.export import open_export
 from indexer.archives.export_index import Options
 from indexer.archives.message_stream import Element, MessageStream
 
+assert sys.platform == "linux", "it reads the memory of processes as Linux counts it"
+
 RATE = 30_000  # messages/s
 MEMORY_MB = 200
 SHARE_OF_LOAD = 0.1  # of the peak of json.load

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import statistics
+import sys
 import tempfile
 import time
 from dataclasses import replace
@@ -22,6 +23,8 @@ from benchmarks.report import Report
 from indexer.encode.encoder import ModelEncoder, open_encoder
 from indexer.encode.trial_set import trial_pictures
 from indexer.settings import ModelSettings
+
+assert sys.platform == "linux", "it reads the memory of processes as Linux counts it"
 
 _ROUNDS: Final = 3
 _MEASURED_S: Final = 6.0

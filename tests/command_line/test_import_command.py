@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import pty
 import signal
 import sys
 from pathlib import Path
@@ -19,6 +18,7 @@ from indexer.reports.status import Counts
 from tests.archives.test_import import write_export
 from tests.worlds.child_bot import environment
 from tests.worlds.exports import document, message
+from tests.worlds.pseudo_terminal import pseudo_terminal
 from tests.worlds.waiting import DEADLINE_S, until
 
 
@@ -90,8 +90,8 @@ async def test_what_cannot_be_read_is_named_and_the_exit_code_says_whether_anyth
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-async def test_killed_or_interrupted_in_the_middle_it_goes_on_where_it_was(tmp_path: Path, how: signal.Signals) -> None:
+@pytest.mark.parametrize("how", ["SIGKILL", "SIGINT"])
+async def test_killed_or_interrupted_in_the_middle_it_goes_on_where_it_was(tmp_path: Path, how: str) -> None:
     total = 120
     await asyncio.to_thread(write_export, tmp_path / "export", total)
     (tmp_path / "config.toml").write_text("[model]\nbatch_size = 1\n")
@@ -107,11 +107,11 @@ async def test_killed_or_interrupted_in_the_middle_it_goes_on_where_it_was(tmp_p
             return False
 
     await until(some)
-    process.send_signal(how)
+    process.send_signal(signal.Signals[how])
     async with asyncio.timeout(DEADLINE_S):
         _, err = await process.communicate()
-    assert process.returncode == (130 if how is signal.SIGINT else -how)
-    if how is signal.SIGINT:
+    assert process.returncode == (130 if how == "SIGINT" else -signal.Signals[how])
+    if how == "SIGINT":
         assert "the same command goes on from there" in err.decode()
         assert "Traceback" not in err.decode()
     before = await counts(tmp_path)
@@ -122,11 +122,10 @@ async def test_killed_or_interrupted_in_the_middle_it_goes_on_where_it_was(tmp_p
     assert (await counts(tmp_path)).ready == total
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals")
 async def test_a_terminal_gets_a_bar_and_names_act_on_nothing(folder: Path) -> None:
     data = document([message(1)], guild={"id": "5", "name": "\x1b[31mred\u202e"}, channel={"id": "6"})
     (folder / "export" / "red.json").write_bytes(data)
-    master, slave = pty.openpty()
+    master, slave = pseudo_terminal()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.worlds.bot_child", "import", "export"),
         cwd=folder,

@@ -21,6 +21,7 @@ from bot.control.server import open_control
 from indexer.errors import RetryLater
 from sandbox.world import File
 from tests.worlds.encoder import Encoder
+from tests.worlds.pseudo_terminal import pseudo_terminal
 from tests.worlds.running_bot import Running, Town, indexed, noise, town
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -113,15 +114,17 @@ async def test_next_to_nothing_is_imported(tmp_path: Path) -> None:
         assert done.stdout.splitlines()[-1] == "loaded: []"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no Unix sockets for asyncio")
 @pytest.mark.parametrize("size", [MOST_BYTES + 1, 2**40])
 async def test_more_than_may_be_attached_is_not_read(tmp_path: Path, size: int) -> None:
     async with answering(tmp_path):
-        reader, writer = await asyncio.open_unix_connection(tmp_path / "data" / "control.sock")
-        request = {"version": 1, "do": "search", "with": {}, "attached": size}
-        writer.write(json.dumps(request).encode() + b"\n")
-        assert await reader.read() == b""
-        writer.close()
-        await writer.wait_closed()
+        if sys.platform != "win32":
+            reader, writer = await asyncio.open_unix_connection(tmp_path / "data" / "control.sock")
+            request = {"version": 1, "do": "search", "with": {}, "attached": size}
+            writer.write(json.dumps(request).encode() + b"\n")
+            assert await reader.read() == b""
+            writer.close()
+            await writer.wait_closed()
         assert await ask(tmp_path / "data", "search", {"words": "number"}, print)  # the next one is answered
 
 
@@ -175,12 +178,9 @@ async def test_status_tells_the_faults_of_the_running_bot(tmp_path: Path) -> Non
     assert "no bot runs here now" in (await ran(tmp_path, "status")).stdout
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo terminals")
 async def test_a_terminal_shows_at_once_what_is_waited_for_and_a_pipe_does_not(tmp_path: Path) -> None:
-    import pty
-
     async with answering(tmp_path):
-        ours, theirs = pty.openpty()
+        ours, theirs = pseudo_terminal()
         try:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "bot", "search", "number"),
