@@ -140,8 +140,8 @@ def test_a_variable_that_sets_nothing_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_variable_of_somebody_elses_is_warned_of_only() -> None:
-    (warning,) = load(None, {"AFTERIMAGE_DUMP_FOLDER": "x"}).warnings
-    assert "AFTERIMAGE_DUMP_FOLDER" in warning
+    (warning,) = load(None, {"AFTERIMAGE_ZQX": "x"}).warnings
+    assert "AFTERIMAGE_ZQX" in warning
 
 
 def test_a_bad_value_in_the_environment_names_the_variable(tmp_path: Path) -> None:
