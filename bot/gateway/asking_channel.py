@@ -18,8 +18,8 @@ from bot.history.discord_history import HIDDEN_FLAG, HIDDEN_NAME
 def learning_age(
     guild_of: Callable[[int], discord.Guild | None], parse: Callable[[Any], None]
 ) -> Callable[[Mapping[str, Any]], None]:
-    """Wraps `parse`, discord.py's parser of INTERACTION_CREATE: stores the age restriction of a hidden channel
-    first.
+    """Wraps `parse`, discord.py's parser of INTERACTION_CREATE:
+    stores the age restriction of a hidden channel first.
     """
 
     def learn_and_parse(data: Mapping[str, Any]) -> None:

@@ -110,8 +110,8 @@ class Events:
         self._queues.offer(guild_id, event, message_id)
 
     async def delete(self, guild_id: int | None, message_ids: Collection[int]) -> None:
-        """Writes the deletion down before it is queued: Discord reports it once, and the process may be killed
-        meanwhile.
+        """Writes the deletion down before it is queued:
+        Discord reports it once, and the process may be killed meanwhile.
         """
         if guild_id is not None:
             ids = tuple(sorted(map(MessageId, message_ids)))

@@ -84,8 +84,8 @@ class GuildQueues:
             waiting.events.append((event, False, edited))
 
     def put(self, guild_id: GuildId, event: Event) -> None:
-        """Queues an event that no later reading would find. It is never dropped. It is repeated while the database is
-        busy.
+        """Queues an event that no later reading would find. It is never dropped.
+        It is repeated while the database is busy.
         """
         self._of(guild_id).events.append((event, True, None))
 
@@ -113,8 +113,8 @@ class GuildQueues:
         self._tasks.create_task(work, name=f"events of guild {guild_id}")
 
     async def _work(self, guild_id: GuildId) -> None:
-        """Processes events until none of the guild waits. After RetryLater the current event still waits: call it
-        again.
+        """Processes events until none of the guild waits.
+        After RetryLater the current event still waits: call it again.
         """
         waiting = self._waiting[guild_id]
         while waiting.deletions or waiting.events or waiting.missed:

@@ -84,8 +84,8 @@ def shared_channels(guild: discord.Guild, channel: AskingChannel, stored: Iterab
 
 
 def _top(guild: discord.Guild, channel: AskingChannel) -> GuildChannel | None:
-    """The channel whose overwrites count. For a thread it is the parent, which members of a private thread may read
-    too.
+    """The channel whose overwrites count.
+    For a thread it is the parent, which members of a private thread may read too.
     """
     if channel is None:
         return None

@@ -72,8 +72,8 @@ class ThreadMembers:
         self._gates: WeakValueDictionary[int, asyncio.Semaphore] = WeakValueDictionary()
 
     async def joined(self, member_id: int, threads: Collection[ChannelId]) -> frozenset[ChannelId]:
-        """Those of `threads` (the most wanted first) that the member is known to be in. Asks Discord about the
-        others.
+        """Those of `threads` (the most wanted first) that the member is known to be in.
+        Asks Discord about the others.
         """
         waited_for = set()
         for thread_id in threads:

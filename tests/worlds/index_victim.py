@@ -46,7 +46,7 @@ async def _write(database: Database, diary: int, rng: np.random.Generator) -> No
     async with database.reader() as connection:
         rows = await connection.execute_fetchall("SELECT place_id FROM places")
         ((last,),) = await connection.execute_fetchall("SELECT coalesce(max(seq), 0) FROM sqlite_sequence")
-    held = [place for (place,) in rows]
+    places = [place for (place,) in rows]
     number = int(last) + 1
     while True:
         count = int(rng.integers(1, 30))
@@ -59,13 +59,17 @@ async def _write(database: Database, diary: int, rng: np.random.Generator) -> No
             await write_places(tx, GUILD, fresh)
             await write_embeddings(tx, [shown.picture for shown in fresh], unit(rng, count))
         _note(diary, "added", [shown.place for shown in fresh])
-        held += [shown.place for shown in fresh]
-        gone = rng.choice(held, min(len(held), int(rng.integers(1, 30) * len(held) / KEPT)), replace=False).tolist()
-        _note(diary, "delete", gone)
+        places += [shown.place for shown in fresh]
+        deleted = rng.choice(
+            places, min(len(places), int(rng.integers(1, 30) * len(places) / KEPT)), replace=False
+        ).tolist()
+        _note(diary, "delete", deleted)
         async with database.transaction() as tx:
-            await tx.executemany("DELETE FROM messages WHERE message_id = ?", [(message_id(place),) for place in gone])
-        _note(diary, "deleted", gone)
-        held = [place for place in held if place not in set(gone)]
+            await tx.executemany(
+                "DELETE FROM messages WHERE message_id = ?", [(message_id(place),) for place in deleted]
+            )
+        _note(diary, "deleted", deleted)
+        places = [place for place in places if place not in set(deleted)]
         await asyncio.sleep(0)
 
 

@@ -200,9 +200,9 @@ class World:
         await self.add(places, vectors)
 
     async def delete(self, places: Iterable[int]) -> None:
-        gone = [self.places.pop(place) for place in places]
+        removed = [self.places.pop(place) for place in places]
         async with self.database.transaction() as tx:
-            await tx.executemany("DELETE FROM messages WHERE message_id = ?", [(place.message,) for place in gone])
+            await tx.executemany("DELETE FROM messages WHERE message_id = ?", [(place.message,) for place in removed])
         shown = {shown.picture for shown in self.places.values()}
         self.vectors = {picture: vector for picture, vector in self.vectors.items() if picture in shown}
 
