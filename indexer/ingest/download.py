@@ -1,4 +1,4 @@
-"""One item's way from a link to pixels: fetch, recognise known bytes, decode."""
+"""Downloads the picture of one item, from its archive or from its link."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from indexer.ingest.items import Item
 from indexer.model import DISCORD, DecodedPicture, Message, PictureRef
 from indexer.ports import Archive
 
-# Tries for one file while its worker waits: 4 within about 5 s. What still fails is recorded, with a next attempt.
+# Tries for one file while its worker waits: 4 within about 5 s. If all fail, the failure is stored with a next attempt.
 FETCH_BACKOFF = Backoff(tries=4, first_s=0.5, longest_s=4.0)
 
-# Hashing 64 KiB takes 0.05 ms: above that it goes to a thread.
+# Hashing 64 KiB takes 0.05 ms. Larger files are hashed in a thread.
 HASH_INLINE_BYTES = 64 * 1024
 
 
@@ -36,8 +36,8 @@ class Decodes(Protocol):
 
 
 class PlaceGone(Exception):
-    """The message does not show the picture any more: `message` is what it was when it was asked for at `asked_ms`
-    (Unix milliseconds), None where it was deleted.
+    """The message does not show the picture any more. `message` is its version of `asked_ms` (Unix milliseconds), None
+    where it was deleted.
     """
 
     def __init__(self, message: Message | None, asked_ms: int) -> None:
@@ -47,11 +47,11 @@ class PlaceGone(Exception):
 
 
 async def download(item: Item, fetcher: Fetches, histories: Histories, backoff: Backoff) -> bytes:
-    """The bytes of the item's picture: of its archive where that has the file, else from its link.
+    """The bytes of the item's picture: from its archive where the archive has the file, or else from its link.
 
-    An expired link is replaced by asking Discord for the message anew, once; a link that is expired from the start is
-    GONE, as is that of an archive whose message Discord does not show. Raises Rejected, RetryLater when `backoff` is at
-    its end, ChannelClosed, or PlaceGone.
+    If the link has expired, Discord is asked once for the message and its new link. The place is GONE if that link has
+    expired too, or if Discord does not show the message of an archive. Raises Rejected, RetryLater when `backoff` has
+    no more tries, ChannelClosed, or PlaceGone.
     """
     try:
         if item.origin_id != DISCORD:

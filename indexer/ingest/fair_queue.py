@@ -1,4 +1,4 @@
-"""A bounded queue with lanes, so that one guild's work never starves another's, and live work goes first."""
+"""A bounded queue with lanes: one guild's work never blocks another guild's work, and live work is served first."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ T = TypeVar("T")
 
 
 class Lane(NamedTuple):
-    """Whose work it is. `rank` 0 is served before 1; guilds of the same rank take turns."""
+    """The guild and the rank of work. `rank` 0 is served before 1. Guilds of the same rank take turns."""
 
     rank: int
     guild_id: GuildId
 
 
 class FairQueue(Generic[T]):
-    """First in, first out within a lane; lanes of the lowest rank take turns. Belongs to one event loop."""
+    """First in, first out within a lane. Lanes of the lowest rank take turns. Belongs to one event loop."""
 
     def __init__(self, bound: int) -> None:
-        """`bound`: items that a lane holds; `put` waits beyond it."""
+        """`bound`: how many items a lane can hold. `put` waits while the lane has that many."""
         if bound < 1:
             raise ValueError("a lane holds at least one item")
         self._bound = bound
@@ -46,7 +46,7 @@ class FairQueue(Generic[T]):
         self._add(lane, item)
 
     def offer(self, lane: Lane, item: T) -> bool:
-        """Adds an item if there is room; False where there is none."""
+        """Adds an item if the lane has room. Returns False where it has none."""
         if self.full(lane):
             return False
         self._add(lane, item)
@@ -73,7 +73,7 @@ class FairQueue(Generic[T]):
         return None
 
     def drop(self, lane: Lane) -> list[T]:
-        """Takes a whole lane out."""
+        """Removes a lane and returns its items."""
         items = list(self._items(lane))
         self._forget(lane)
         for _ in items:
@@ -110,5 +110,5 @@ class FairQueue(Generic[T]):
             await waiter
         except asyncio.CancelledError:
             if waiter.done() and not waiter.cancelled():
-                self._wake(waiters)  # this one was woken for nothing: pass it on
+                self._wake(waiters)  # a cancelled waiter does not use its turn, so the next waiter is woken
             raise

@@ -1,4 +1,4 @@
-"""What travels between the pipeline's stages."""
+"""The records that the pipeline's stages pass on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from indexer.model import ChannelId, DecodedPicture, GuildId, MessageId, OriginI
 from indexer.progress import Progress
 from indexer.store.message_pictures import NewPlace
 
-# Ranks of the lanes: what a member posted just now overtakes the backlog.
+# Ranks of the lanes: pictures that were posted just now are served before the backlog.
 LIVE, BACKLOG = 0, 1
 
 
@@ -17,7 +17,7 @@ LIVE, BACKLOG = 0, 1
 class Item:
     """A place whose picture is to be fetched, with a link that its origin gave when the item was made.
 
-    `attempts` counts its failures so far. `progress` is that of the run that asked for it, None where nobody waits.
+    `attempts` counts its failures so far. `progress` is that of the run which made the item, None where no run did.
     """
 
     place_id: PlaceId
@@ -48,7 +48,7 @@ class Prepared:
 
 @dataclass(slots=True)
 class Content:
-    """Bytes in hand, known by their SHA-256, and every item that turned out to have them."""
+    """Downloaded bytes, identified by their SHA-256, and every item whose picture has these bytes."""
 
     sha256: bytes
     items: list[Item] = field(default_factory=list)

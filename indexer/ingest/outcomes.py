@@ -1,6 +1,6 @@
-"""Stores what became of pictures: embedded, known already, or failed with a reason and a next attempt.
+"""Stores the outcome of pictures: embedded, known already, or failed with a reason and a next attempt.
 
-Every method is one transaction, and ends the items it speaks of: their progress counts them, their claims are released.
+Every method is one transaction. It ends its items: their progress counts them, and their claims are released.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from indexer.model import Message, ModelId, PictureId, PlaceId, Vectors
 from indexer.settings import Keep
 from indexer.store import embeddings, messages, pictures, places
 
-# A failed place is tried again after 1 minute, 2, 4, … at most a day, 12 times in all, over some two days; then only
-# on request.
+# A failed place is tried again after 1, 2, 4, … minutes, at most a day: 12 times over about two days. After that it is
+# tried only on request.
 PLACE_BACKOFF = Backoff(tries=12, first_s=60.0, longest_s=86_400.0)
 
-# Reasons that lie in the bytes of a file: the same bytes are never opened again. The cause of the others may be the
-# machine or the network.
+# Reasons that are properties of the bytes: the same bytes are never opened again. The cause of all other reasons may be
+# the machine or the network.
 OF_THE_BYTES = frozenset(
     {Reason.EMPTY, Reason.NOT_A_PICTURE, Reason.VIDEO, Reason.DOCUMENT, Reason.CORRUPT, Reason.TRUNCATED,
      Reason.UNSUPPORTED, Reason.TOO_MANY_PIXELS, Reason.TOO_MANY_PARTS}
 )  # fmt: skip
-# What no later try will change by itself.
+# Reasons that a later try does not change by itself.
 FINAL = OF_THE_BYTES | {Reason.TOO_MANY_BYTES, Reason.HOST_NOT_ALLOWED, Reason.TOO_SLOW, Reason.TOO_MUCH_MEMORY,
                         Reason.WORKER_DIED}  # fmt: skip
 
@@ -43,16 +43,16 @@ class Outcomes:
         self.claimed: set[PlaceId] = set()
 
     def claim(self, place_id: PlaceId) -> bool:
-        """Reserves a place for one item, so that it is fetched once at a time; False where another has it."""
+        """Reserves a place for one item, so that two items never fetch it at once. False where another item has it."""
         if place_id in self.claimed:
             return False
         self.claimed.add(place_id)
         return True
 
     def gather(self, sha256: bytes, item: Item) -> Content | None:
-        """The content to work on, with `item` in it; None where another item brought the same bytes and works on them.
+        """The content to work on, with `item` in it. None where another item has the same bytes and works on them.
 
-        Then this item ends when that one does.
+        In that case this item ends together with the other one.
         """
         content = self._contents.get(sha256)
         if content is not None:
@@ -62,15 +62,18 @@ class Outcomes:
         return content
 
     async def attach_known(self, content: Content) -> bool:
-        """Ends the content's items where its bytes are embedded or rejected already; False where they are not."""
+        """Ends the content's items where its bytes are embedded or rejected already. False where they are not."""
         async with self._db.reader() as connection:
-            known = await pictures.by_sha256(connection, content.sha256)
-            if known is None:
+            stored_picture = await pictures.by_sha256(connection, content.sha256)
+            if stored_picture is None:
                 return False
-            if known.rejected is None and await embeddings.vector(connection, self._model_id, known.id) is None:
+            if (
+                stored_picture.rejected is None
+                and await embeddings.vector(connection, self._model_id, stored_picture.id) is None
+            ):
                 return False
-        # The row may go in this moment, with the last message that showed it: then its bytes are unknown after all.
-        if not await self._attach(content, known.id, known.rejected is not None):
+        # The row may be deleted at this moment, with the last message that showed it. Then its bytes are not known.
+        if not await self._attach(content, stored_picture.id, stored_picture.rejected is not None):
             return False
         self._forget(content)
         return True
@@ -78,7 +81,7 @@ class Outcomes:
     async def embedded(self, batch: list[tuple[Prepared, Vectors]]) -> None:
         """Stores pictures with their vectors ([d] float32, unit length) and ends their items."""
         ids: list[PictureId] = []
-        done: list[int] = []
+        counts: list[int] = []
         async with self._db.transaction() as tx:
             for prepared, _ in batch:
                 ids.append(await pictures.add(tx, prepared.picture))
@@ -88,12 +91,12 @@ class Outcomes:
                 items = list(prepared.content.items)
                 for item in items:
                     await places.attach(tx, item.place_id, picture_id)
-                done.append(len(items))
-        for (prepared, _), picture_id, count in zip(batch, ids, done, strict=True):
+                counts.append(len(items))
+        for (prepared, _), picture_id, count in zip(batch, ids, counts, strict=True):
             for item in prepared.content.items[:count]:
                 self._end(item)
             del prepared.content.items[:count]
-            await self._attach(prepared.content, picture_id, failed=False)  # those that came during the transaction
+            await self._attach(prepared.content, picture_id, failed=False)  # items that joined during the transaction
             self.release(prepared.content)
 
     async def rejected(self, content: Content, byte_count: int, reason: Reason) -> None:
@@ -119,17 +122,17 @@ class Outcomes:
         self._forget(content)
 
     async def failed(self, item: Item, reason: Reason) -> None:
-        """Records a failure of an item whose bytes never came."""
+        """Records a failure of an item whose bytes were not downloaded."""
         await self._fail([item], reason)
         self._end(item, failed=True)
 
     async def postponed(self, place_id: PlaceId, attempts: int, reason: Reason) -> None:
-        """Records a failed attempt of a place that no item had; `attempts` were made before."""
+        """Records a failed attempt of a place that has no item. `attempts` were made before."""
         async with self._db.transaction() as tx:
             await places.failed(tx, place_id, reason, self._next_attempt(attempts, reason))
 
     async def gone(self, item: Item, message: Message | None, asked_ms: int) -> None:
-        """Ends an item whose message was deleted (None) or edited (as it was when it was asked for)."""
+        """Ends an item whose message was deleted (None) or edited (`message` is its version of `asked_ms`)."""
         async with self._db.transaction() as tx:
             if message is None:
                 await messages.delete(tx, [item.message_id])
@@ -138,7 +141,7 @@ class Outcomes:
         self.withdraw(item)
 
     def withdraw(self, item: Item) -> None:
-        """Ends an item without an outcome, unless it has ended: its place stays as it is."""
+        """Ends an item without an outcome, unless it has ended already. Its place does not change."""
         if item.place_id not in self.claimed:
             return
         self.claimed.discard(item.place_id)
@@ -153,7 +156,7 @@ class Outcomes:
         self._forget(content)
 
     async def _attach(self, content: Content, picture_id: PictureId, failed: bool) -> bool:
-        """Attaches the items that the content has now and those that join meanwhile; False where the picture went."""
+        """Attaches the items of the content, and those that join meanwhile. False where the picture was deleted."""
         while content.items:
             items = list(content.items)
             async with self._db.transaction() as tx:
@@ -172,7 +175,7 @@ class Outcomes:
                     item.progress.unreachable += 1
 
     def _next_attempt(self, attempts: int, reason: Reason) -> int | None:
-        """When a place that failed `attempts` times before is due again (Unix milliseconds); None: not by itself."""
+        """When a place with `attempts` earlier failures is due again (Unix milliseconds); None: only on request."""
         if reason in FINAL or attempts + 1 >= self._backoff.tries:
             return None
         return now_ms() + round(self._backoff.wait_s(attempts + 1) * 1000)
@@ -193,7 +196,7 @@ class Outcomes:
 
 
 def mean_vector(vectors: Vectors) -> Vectors:
-    """[d] of unit length from the [n, d] of a picture's frames; the first frame's where they cancel each other out."""
+    """[d] of unit length: the mean of a picture's [n, d] frame vectors. The first frame's vector if they cancel out."""
     if len(vectors) == 1:
         return np.asarray(vectors[0], np.float32)
     mean = vectors.mean(axis=0)

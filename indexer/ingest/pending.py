@@ -1,7 +1,7 @@
-"""Takes up places that an earlier run left pending, and failed ones that are due, with fresh links.
+"""Fetches places that an earlier run left pending, and failed places that are due, with fresh links.
 
-Signed links are not stored, since they expire. So the origin of the messages is asked for them anew, a page at a time.
-A page of Discord also tells which of them are gone or edited.
+Signed links expire, so they are not stored. The origin of the messages is asked for them again, a page at a time. A
+page of Discord also shows which messages were deleted or edited.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from indexer.settings import Keep
 from indexer.store import channels, embeddings, jobs, messages, places
 from indexer.store.places import PendingPlace
 
-AT_ONCE = 400  # places looked at a time: about what a page of 100 messages with four pictures each holds
+AT_ONCE = 400  # places that are read at once: about those of a page of 100 messages with four pictures each
 log = logging.getLogger(__name__)
 
 BACKOFF = Backoff(tries=6, first_s=1.0, longest_s=30.0)
 
-# Places of silent channels that are stepped over in one go; where there are more, Discord is not there at all.
+# Places of channels without an answer that are skipped in one call. If there are more, Discord does not answer at all.
 MOST_SILENT = 4000
 
 
@@ -64,9 +64,9 @@ class PendingPlaces:
         return sorted({place.guild_id for place in working} - busy)
 
     async def take_up(self, guild_id: GuildId, lane: Lane, progress: Progress | None) -> None:
-        """Hands every place of the guild that is due to the pipeline; waits while its lane is full.
+        """Gives every due place of the guild to the pipeline. Waits while its lane is full.
 
-        Places of channels that nobody answers for now are left as they are, for another time.
+        If the origin of a channel does not answer now, the channel's places stay unchanged for a later call.
         """
         silent: set[PlaceId] = set()
         while len(silent) < MOST_SILENT:
@@ -81,10 +81,10 @@ class PendingPlaces:
                 silent.update(place.place_id for place in together)
 
     async def take_up_unembedded(self, guild_id: GuildId, lane: Lane, progress: Progress | None) -> bool:
-        """Hands over one place of each picture of the guild that has no embedding of the model in use.
+        """Gives the pipeline one place of each picture of the guild that has no embedding of the model in use.
 
-        So an index grows anew after the model was changed. What the pipeline holds already is embedded anyway. False
-        where nobody answered for some of them.
+        So the index is built again after a change of the model. Places that the pipeline has already are left out.
+        False where an origin did not answer for some of them.
         """
         below: PictureId | None = None
         answered = True
@@ -108,9 +108,9 @@ class PendingPlaces:
     async def _hand_over(
         self, due: Sequence[PendingPlace], lane: Lane, progress: Progress | None
     ) -> list[PendingPlace] | None:
-        """Hands over those of one channel's places that one page of its origin shows; returns the others.
+        """Gives the pipeline those of one channel's places that one page of its origin shows. Returns the others.
 
-        None where nobody answers.
+        None where the origin does not answer.
         """
         origin_id, channel_id = _source(due[0])
         if origin_id == DISCORD and not self._histories.connected:
@@ -134,20 +134,20 @@ class PendingPlaces:
             return None
         oldest = min(shown, default=newest)
         covered = [place for place in due if place.message_id >= oldest]
-        wanted = {place.message_id for place in covered}
+        message_ids = {place.message_id for place in covered}
         async with self._db.transaction() as tx:
-            if origin_id == DISCORD:  # that an archive does not show a message proves nothing
-                await messages.delete(tx, [message_id for message_id in wanted if message_id not in shown])
-            current = [message for message_id, message in shown.items() if message_id in wanted]
+            if origin_id == DISCORD:  # a message that an archive does not show may still exist
+                await messages.delete(tx, [message_id for message_id in message_ids if message_id not in shown])
+            current = [message for message_id, message in shown.items() if message_id in message_ids]
             await messages.store(tx, current, keep=self._keep, seen_ms=asked_ms, origin_id=origin_id)
         items: list[Item] = []
         for place in sorted(covered, key=lambda place: (-place.message_id, place.ordinal)):
             message = shown.get(place.message_id)
             ref = next((ref for ref in message.pictures if ref.link == place.link), None) if message else None
             if ref is not None:
-                where = (place.place_id, place.guild_id, place.channel_id, place.message_id, origin_id)
-                items.append(Item(*where, ref, lane, place.attempts, progress))
-            else:  # an edit took it away, and `store` the place; if not, it must not come up at once again
+                ids = (place.place_id, place.guild_id, place.channel_id, place.message_id, origin_id)
+                items.append(Item(*ids, ref, lane, place.attempts, progress))
+            else:  # an edit removed it, and `store` its place; otherwise it must not be due again at once
                 await self._outcomes.postponed(place.place_id, place.attempts, Reason.GONE)
         await self._admit(items)
         return [place for place in due if place.message_id < oldest]
@@ -155,15 +155,15 @@ class PendingPlaces:
     async def _ask(
         self, history: History, guild_id: GuildId, channel_id: ChannelId, newest: MessageId
     ) -> dict[MessageId, Message]:
-        """What the origin shows now, from `newest` down; empty only where `newest` is certainly gone."""
+        """The messages that the origin shows now, from `newest` down. Empty only where `newest` was deleted."""
         async with self._slots.hold(guild_id):
             page = await history.page(channel_id, before=MessageId(newest + 1))
         if page:
             return {message.id: message for message in page}
-        message = await history.message(channel_id, newest)  # an empty page proves nothing
+        message = await history.message(channel_id, newest)  # an empty page does not prove that it was deleted
         return {} if message is None else {message.id: message}
 
 
 def _source(place: PendingPlace) -> tuple[OriginId, ChannelId]:
-    """Places of one source are asked for together."""
+    """The source of a place: its origin and channel. Places of one source are requested together."""
     return place.origin_id, place.channel_id

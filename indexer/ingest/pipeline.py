@@ -1,8 +1,8 @@
 """crawl → fetch → decode → embed → store: the stages, joined by bounded queues in one TaskGroup.
 
-Back-pressure goes from end to end: the encoder sets the pace, a full queue makes the stage before it wait, and in the
-end no further page of history is asked for. What a stage drops (a cancelled run, a killed process) is still `pending`
-in SQLite and is taken up again, with fresh links, by the next run.
+The encoder sets the pace: a full queue makes the stage before it wait, and at last no further page of history is
+requested. If a stage drops an item (a cancelled run, a killed process), its place is still `pending` in SQLite. The
+next run fetches it again, with a fresh link.
 
 Memory, whatever the size of a guild and however many guilds run:
 
@@ -12,7 +12,7 @@ Memory, whatever the size of a guild and however many guilds run:
 
 With the defaults and a model of 256 pixels: 384 MiB if every file were as large as allowed (a few MiB in practice,
 since the media proxy's copies have some 30 KB), 20 MiB of pixels, under 10 MiB of links. tests/ingest/test_pipeline.py
-holds the queues to it.
+tests these bounds of the queues.
 """
 
 from __future__ import annotations
@@ -49,18 +49,18 @@ from indexer.supervisor import Faults, contained, plainest, supervised
 
 log = logging.getLogger(__name__)
 
-LINK_LANE = 128  # links that wait for a worker, a lane; a lane of live work and one of backlog for each guild
-PIXEL_LANE = 16  # decoded pictures that wait for the encoder, a lane; two batches of the default size
-ENCODERS = 3  # batches under way: two are embedded, one for each stream, while another is written down
-# Of a run's pictures so many may be out of reach (a few hosts always are) and it still counts as having tried them all.
-# Where more are, the CDN was away: the model before goes on answering.
+LINK_LANE = 128  # links of a lane that wait for a worker; each guild has a lane of live work and one of backlog
+PIXEL_LANE = 16  # decoded pictures of a lane that wait for the encoder: two batches of the default size
+ENCODERS = 3  # batches under way: two are embedded, one for each stream, while a third is stored
+# A run has tried all pictures if at most this share could not be downloaded (a few hosts are always down). If the share
+# is larger, the CDN was down, and the earlier model continues to answer.
 UNREACHED_SHARE = 0.01
-SWEEP_RESTARTS = Backoff(tries=0, first_s=60.0, longest_s=900.0)  # nobody waits for the sweep
-HOUSEKEEPING_S = 30.0  # seconds between looks for failed places that are due again
+SWEEP_RESTARTS = Backoff(tries=0, first_s=60.0, longest_s=900.0)  # long pauses, because nobody waits for the sweep
+HOUSEKEEPING_S = 30.0  # seconds between two searches for failed places that are due again
 
 
 class Pipeline:
-    """The indexer's engine. Its stages run as long as the `async with` block; guilds come and go inside."""
+    """Indexes guilds. Its stages run as long as the `async with` block. Runs of guilds begin and end inside it."""
 
     def __init__(
         self,
@@ -141,10 +141,11 @@ class Pipeline:
         """Reads the guild's history of this origin to its end and embeds every picture of the guild.
 
         `only` limits the reading to these channels and their threads (none: what is pending is fetched, nothing read).
-        Goes on where an earlier run ended; nothing that is known is fetched or embedded again. Returns when all is done
-        (DONE), or all but some channels (INCOMPLETE). Cancelling it at any point loses nothing. Raises TellPerson where
-        a person must put something right (a missing intent), ChannelClosed where the guild cannot be read, RetryLater
-        where its channels cannot be listed for a long time, Stop; RuntimeError when the guild runs already.
+        Continues where an earlier run ended; known pictures are not fetched or embedded again. Returns when all is done
+        (DONE), or all except some channels (INCOMPLETE). A cancellation at any point loses nothing. Raises TellPerson
+        where a person must correct something (a missing intent), ChannelClosed where the guild cannot be read,
+        RetryLater where its channels cannot be listed for a long time, Stop, and RuntimeError when the guild runs
+        already.
         """
         if self._group is None:
             raise RuntimeError("enter the pipeline first: `async with pipeline:`")
@@ -192,7 +193,7 @@ class Pipeline:
         return progress
 
     def progress(self, guild_id: GuildId) -> Progress | None:
-        """How far the guild's run is, or how its last one ended; None where there was none since the start."""
+        """The progress of the guild's run, or how its last run ended. None where it had no run since the start."""
         progress = self._runs.get(guild_id)
         if progress is None:
             return None
@@ -204,9 +205,9 @@ class Pipeline:
         return guild_id in self._running
 
     def submit(self, guild_id: GuildId, fresh: Sequence[NewPlace], progress: Progress | None = None) -> None:
-        """Takes places of live messages to the front of the queue; `progress` counts them and what becomes of them.
+        """Puts places of live messages at the front of the queue. `progress` counts them and their outcomes.
 
-        Never waits for room: what does not fit stays pending and is taken up by housekeeping.
+        Never waits for room. Places that do not fit stay pending, and housekeeping fetches them later.
         """
         progress = progress or Progress(guild_id)
         for item in _items(fresh, DISCORD, Lane(LIVE, guild_id), progress):
@@ -216,14 +217,14 @@ class Pipeline:
                     self._outcomes.withdraw(item)
 
     async def _take_up(self, guild_id: GuildId, lane: Lane, progress: Progress) -> bool:
-        """Whether every picture that has no embedding of the model in use could be asked for."""
+        """Fetches due and unembedded places. Returns whether an origin answered for every unembedded picture."""
         await self._pending_places.take_up(guild_id, lane, progress)
         return await self._pending_places.take_up_unembedded(guild_id, lane, progress)
 
     async def _admit(self, items: Sequence[Item]) -> None:
-        """Puts items into their lane, waiting for room. Those whose place another item has already are left out.
+        """Puts items into their lane and waits for room. Leaves out items whose place another item has already.
 
-        All are claimed before the first one waits, so that nobody else takes them up meanwhile.
+        All items are claimed before the first one waits, so that no other task takes their places meanwhile.
         """
         claimed = [item for item in items if self._outcomes.claim(item.place_id)]
         for item in claimed:
@@ -243,12 +244,12 @@ class Pipeline:
             item = await self._links.get()
             try:
                 await self._prepare(item)
-            except BaseException:  # cancelled, the database is busy, or a fault of ours: the place is as it was
+            except BaseException:  # a cancellation, a busy database, or a bug: the place stays unchanged
                 self._outcomes.withdraw(item)
                 raise
 
     async def _prepare(self, item: Item) -> None:
-        """Brings one item to the encoder's queue, or to its end."""
+        """Downloads and decodes one item for the encoder's queue, or ends the item."""
         try:
             data = await download(item, self._fetcher, self._histories, FETCH_BACKOFF)
         except PlaceGone as gone:
@@ -256,7 +257,7 @@ class Pipeline:
             return
         except Stop:
             raise
-        except Exception as error:  # noqa: BLE001 -- one picture's trouble, whatever it is, is recorded and never fatal
+        except Exception as error:  # noqa: BLE001 -- any error of one picture is recorded and is never fatal
             await self._outcomes.failed(item, _reason(error, item))
             return
         content = self._outcomes.gather(await sha256_of(data), item)
@@ -272,7 +273,7 @@ class Pipeline:
             raise
 
     async def _open(self, content: Content, data: bytes) -> DecodedPicture | None:
-        """The decoded picture; None where the content is at its end: it is known already, or cannot be read."""
+        """The decoded picture. None where the content has ended: it is known already, or cannot be read."""
         if await self._outcomes.attach_known(content):
             return None
         try:
@@ -296,14 +297,14 @@ class Pipeline:
                 batch.append(more)
             try:
                 await self._embed(batch)
-            except BaseException:  # cancelled, or the database is busy: what has no outcome by now is taken up again
+            except BaseException:  # cancelled, or a busy database: items without an outcome are fetched again later
                 for prepared in batch:
                     self._outcomes.release(prepared.content)
                 raise
 
     async def _embed(self, batch: list[Prepared]) -> None:
-        """Each picture by itself: the encoder makes batches of them, and tells of each what became of it. It is also
-        the encoder that tries again what can be tried again."""
+        """Embeds each picture on its own. The encoder makes batches and gives a result or an error for each picture. It
+        also repeats a failed batch where that can help."""
         async with asyncio.TaskGroup() as group:
             encoding = [group.create_task(self._vectors(prepared)) for prepared in batch]
         done = []
@@ -321,7 +322,7 @@ class Pipeline:
             await self._outcomes.embedded(done)
 
     async def _vectors(self, prepared: Prepared) -> Vectors | Exception:
-        """The vectors of a picture's frames, or why there are none. Raises Stop."""
+        """The vectors of a picture's frames, or the error that prevented them. Raises Stop."""
         try:
             return await self._encoder.encode_pixels(prepared.picture.frames, Priority.INDEXING)
         except Stop:
@@ -330,12 +331,12 @@ class Pipeline:
             return error
 
     async def _housekeep(self) -> None:
-        """Takes up what failed and is due again, and live work that found no room."""
+        """Fetches failed places that are due again, and live places for which the queue had no room."""
         while True:
             await asyncio.sleep(HOUSEKEEPING_S)
             for guild_id in await self._pending_places.guilds_with_work():
                 if guild_id not in self._running:
-                    with contained("housekeeping", self._faults):  # one guild's trouble is not the next one's
+                    with contained("housekeeping", self._faults):  # an error in one guild must not affect the next one
                         await self._pending_places.take_up(guild_id, Lane(BACKLOG, guild_id), None)
 
 

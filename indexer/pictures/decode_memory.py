@@ -1,4 +1,4 @@
-"""How much memory decode workers may take, and how much a picture will need, known before it is decoded."""
+"""How much memory decode workers may use, and how much a picture needs, computed before it is decoded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 _SHARE = 4  # all workers together may take a quarter of the machine
 _AT_START = 48 * 1024**2  # bytes resident in a worker that has decoded nothing yet
 _LEAST, _MOST = 64 * 1024**2, 2 * 1024**3
-_UNKNOWN = 4 * 1024**3  # taken for a machine that does not say how much it has
+_UNKNOWN = 4 * 1024**3  # assumed for a machine that does not report its memory
 
 _CGROUPS = Path("/sys/fs/cgroup")
 
@@ -20,31 +20,31 @@ _BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}
 _CONVERTED = ("1", "P", "PA", "I;16", "I;16B", "I;16L", "LA", "RGBa")
 # A row is a block with a pointer to it.
 _ROW = 8
-# What the C libraries hold beside Pillow's own picture, in bytes a pixel. WebP: two canvases and the frame's bytes;
-# AVIF: its planes twice, and the frame's bytes; a JPEG that comes in several scans: two bytes for each coefficient.
+# What the C libraries need in addition to Pillow's own picture, in bytes a pixel. WebP: two canvases and the frame's
+# bytes. AVIF: its planes twice, and the frame's bytes. A JPEG of several scans: two bytes for each coefficient.
 _BESIDE = {"WEBP": 12.0, "AVIF": 10.0, "GIF": 9.0, "JPEG": 0.0, "PNG": 0.0, "BMP": 0.0, "TIFF": 4.0}
 _COEFFICIENTS = 6.0
 
 
 def worker_memory(processes: int) -> int:
-    """Bytes of address space for each of so many workers, beyond what they start with: a quarter of the machine."""
+    """Bytes of address space for each worker, beyond what it has at its start; all share a quarter of memory."""
     return max(min(machine_memory() // _SHARE // processes - _AT_START, _MOST), _LEAST)
 
 
 def machine_memory() -> int:
-    """Bytes of memory that this process can have at all: of the machine, or of the container it is in."""
-    found = [_UNKNOWN]
+    """Bytes of memory that this process can use: those of the machine, or of its container."""
+    sizes = [_UNKNOWN]
     if sys.platform != "win32":
         with suppress(ValueError, OSError):
-            found = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+            sizes = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
     for path in _limit_files():
         with suppress(OSError, ValueError):  # "max" is no number: no limit
-            found.append(int(path.read_text()))
-    return min(found)
+            sizes.append(int(path.read_text()))
+    return min(sizes)
 
 
 def _limit_files() -> Iterator[Path]:
-    """Where Linux says what the groups that this process is in may have."""
+    """The files in which Linux gives the memory limits of this process's groups."""
     yield _CGROUPS / "memory" / "memory.limit_in_bytes"  # version 1, inside a container
     with suppress(OSError):
         for line in Path("/proc/self/cgroup").read_text().splitlines():
@@ -58,9 +58,9 @@ def _limit_files() -> Iterator[Path]:
 def picture_memory(file_format: str, mode: str, width: int, height: int, copies: int = 1, scanned: int = 0) -> int:
     """About how many bytes decoding takes at its peak.
 
-    `copies` of the picture in Pillow's `mode`, one more in RGBA where it must be converted, and what the format's
-    library holds. `scanned` are the pixels of a JPEG that comes in several scans: its library must hold all of them,
-    whatever the size it is decoded at.
+    It is the sum of `copies` of the picture in Pillow's `mode`, one more in RGBA where it must be converted, and the
+    memory of the format's library. `scanned` are the pixels of a JPEG of several scans: its library must keep all of
+    them, also where it decodes at a smaller size.
     """
     converted = 4 if mode in _CONVERTED else 0
     a_pixel = _BYTES.get(mode, 4) * copies + converted + _BESIDE.get(file_format, 4.0)

@@ -20,23 +20,23 @@ from indexer.pictures.decode_square import TRANSPOSE, Shrunk, square
 from indexer.pictures.file_type import FORMATS, breaks_off, picture_format
 from indexer.pictures.perceptual_hash import SIDE, perceptual_hash
 
-PngImagePlugin.MAX_TEXT_CHUNK = MAX_PROFILE  # Pillow allows a megabyte, less than a printer's profile unpacks to
+PngImagePlugin.MAX_TEXT_CHUNK = MAX_PROFILE  # Pillow allows a megabyte, but a printer's profile is larger when unpacked
 
-# Above this, shrinking by whole box filters first and interpolating only the rest keeps an embedding's cosine at
-# ≥ .99997 of the slow way; at 1 × it fell to .9975 (measured).
+# A picture is first averaged by a whole factor, and stays at least this many times larger than the input; only the rest
+# is interpolated. Then the cosine to the embedding of the slow way is ≥ .99997. At 1 × it fell to .9975 (measured).
 _HEADROOM = 2
-# An animation is decoded frame upon frame up to the one that is wanted: no further than this many pixels in all,
+# An animation is decoded frame by frame up to the one that is wanted, but only up to this number of pixels in all:
 # about a second of work.
 _MAX_ANIMATION_PIXELS = 100_000_000
 # A frame whose greys deviate less than this from their mean (of 255) shows nothing: a fade-in, a blank card.
 _BLANK = 6.0
 _ORIENTATION = 0x0112
-_EARLY = ("truncated", "not enough", "unexpected end", "premature")  # how the decoders say that bytes are missing
+_EARLY = ("truncated", "not enough", "unexpected end", "premature")  # the words of the decoders for missing bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one picture may cost: pixels, and bytes of memory. `frames` of an animation are wanted."""
+    """The most that a picture may cost, in pixels and bytes of memory. `frames`: how many an animation should give."""
 
     max_pixels: int
     memory_bytes: int = 2 * 1024**3
@@ -44,7 +44,7 @@ class Limits:
 
 
 def decode_picture(data: bytes, spec: PixelSpec, limits: Limits) -> DecodedPicture:
-    """Decode a file. Raises Rejected with the reason, and nothing else, whatever the bytes are."""
+    """Decodes a file. For any bytes it raises only Rejected, with the reason."""
     file_format = picture_format(data)
     Image.MAX_IMAGE_PIXELS = limits.max_pixels
     try:
@@ -66,14 +66,14 @@ def decode_picture(data: bytes, spec: PixelSpec, limits: Limits) -> DecodedPictu
         raise Rejected(Reason.TOO_MANY_PIXELS, str(error)) from error
     except MemoryError as error:
         raise Rejected(Reason.TOO_MUCH_MEMORY, f"{len(data)} bytes of {file_format}") from error
-    except Exception as error:  # Pillow's plugins raise nearly any type on hostile bytes; each means the same here
+    except Exception as error:  # on hostile bytes Pillow's plugins raise nearly any type; all are handled alike
         text = f"{file_format}: {type(error).__name__}: {error}"[:300]
         early = breaks_off(data, file_format) or any(word in text.lower() for word in _EARLY)
         raise Rejected(Reason.TRUNCATED if early else Reason.CORRUPT, text) from error
 
 
 def _prepare(image: Image.Image, data: bytes, spec: PixelSpec, limits: Limits) -> tuple[str, int]:
-    """The format of an opened picture, and by how much it will be decoded smaller than it is.
+    """The format of an opened picture, and the factor by which its decoder will shrink it.
 
     Raises Rejected where decoding would cost more than allowed.
     """
@@ -85,7 +85,7 @@ def _prepare(image: Image.Image, data: bytes, spec: PixelSpec, limits: Limits) -
     if file_format == "JPEG":
         scans = check_jpeg(data, width * height)
         scale = _draft(image, spec)
-    copies = 1 if _factor(image, spec) > 1 else 3  # where nothing is shrunk, every step makes a picture as large
+    copies = 1 if _factor(image, spec) > 1 else 3  # without shrinking, every step makes another full copy
     needed = picture_memory(file_format, image.mode, *image.size, copies, width * height if scans > 1 else 0)
     if needed > limits.memory_bytes:
         raise Rejected(Reason.TOO_MUCH_MEMORY, f"{file_format}, {width} × {height}: about {needed:,} bytes")
@@ -93,7 +93,7 @@ def _prepare(image: Image.Image, data: bytes, spec: PixelSpec, limits: Limits) -
 
 
 def _with_end(data: bytes, spec: PixelSpec, limits: Limits) -> bytes:
-    """A JPEG without its end marker, with one. Raises Rejected where pixels are missing too."""
+    """Adds the missing end marker to a JPEG. Raises Rejected where pixels are missing too."""
     ended, continued = with_end(data)
     if _pixels(ended, spec, limits) != _pixels(continued, spec, limits):
         raise Rejected(Reason.TRUNCATED, "JPEG without an end")
@@ -117,8 +117,8 @@ def _decode_open(image: Image.Image, data: bytes, spec: PixelSpec, limits: Limit
     else:
         image.load()
         pictures = [_shrink(image, spec, (width / scale, height / scale))]
-    # TIFF is turned upright by Pillow itself as it loads; the others only say how they lie. Asked after loading: a
-    # PNG may carry EXIF behind its pixels, and Pillow would load it, and swallow its damage, just to look.
+    # Pillow turns a TIFF upright when it loads it; other formats only name their orientation. It is read after loading:
+    # a PNG may have EXIF after its pixels, and to read it Pillow would load the pixels and ignore their damage.
     orientation = 1 if file_format == "TIFF" else _orientation(image)
     if orientation >= 5:
         width, height = height, width
@@ -137,13 +137,13 @@ def _decode_open(image: Image.Image, data: bytes, spec: PixelSpec, limits: Limit
 def _orientation(image: Image.Image) -> int:
     try:
         value = image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # noqa: BLE001 — broken EXIF raises anything, and the picture is fine without it
+    except Exception:  # noqa: BLE001 -- broken EXIF raises any error, and the picture can be used without it
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
 def _draft(image: Image.Image, spec: PixelSpec) -> int:
-    """Have libjpeg decode at 1/2, 1/4 or 1/8 where that leaves the headroom. Returns by how much it shrinks."""
+    """Makes libjpeg decode at 1/2, 1/4 or 1/8 where that leaves the headroom. Returns the factor."""
     width, height = image.size
     scale = spec.size * _HEADROOM / _side(width, height, spec)
     if scale < 1:
@@ -152,19 +152,20 @@ def _draft(image: Image.Image, spec: PixelSpec) -> int:
 
 
 def _side(width: int, height: int, spec: PixelSpec) -> int:
-    """The side that decides how far a picture may shrink before detail is lost."""
+    """The length of the side that limits how far a picture can shrink without a loss of detail."""
     return max(width, height) if spec.resize_mode is ResizeMode.LONGEST else min(width, height)
 
 
 def _factor(image: Image.Image, spec: PixelSpec) -> int:
-    """The whole factor by which a picture can be averaged and keep the headroom."""
+    """The largest whole factor by which a picture can be averaged so that the headroom remains."""
     return max(_side(*image.size, spec) // (spec.size * _HEADROOM), 1)
 
 
 def _frames(image: Image.Image, data: bytes, count: int, spec: PixelSpec, limits: Limits) -> list[Shrunk]:
     """The representative frame first, then (where more are asked for) others, evenly spread, in order of time.
 
-    Representative is the frame a third in, unless it shows nothing: then the one of most detail among a few.
+    The representative frame is the one at a third of the animation. If that one is blank, it is the frame with the most
+    detail among a few.
     """
     reach = min(count, max(_MAX_ANIMATION_PIXELS // max(image.width * image.height, 1), 1))
     third = reach // 3
@@ -173,7 +174,7 @@ def _frames(image: Image.Image, data: bytes, count: int, spec: PixelSpec, limits
     shown = _look(image, spread | {third}, spec)
     best = third
     if _detail(shown[third]) < _BLANK:
-        # Opened anew: Pillow's readers of animations do not all survive going back.
+        # The file is opened again, because some of Pillow's animation readers fail when they go back.
         with Image.open(BytesIO(data), formats=FORMATS) as again:
             shown |= _look(again, {0, reach // 2, reach * 2 // 3, reach - 1} - shown.keys(), spec)
         best = max(shown, key=lambda index: (_detail(shown[index]), -abs(index - third)))
@@ -182,7 +183,7 @@ def _frames(image: Image.Image, data: bytes, count: int, spec: PixelSpec, limits
 
 
 def _look(image: Image.Image, indexes: set[int], spec: PixelSpec) -> dict[int, Shrunk]:
-    """These frames of an animation, none of which may lie before where it stands."""
+    """These frames of an animation. None of them may be before its current frame."""
     shown = {}
     for index in sorted(indexes):
         image.seek(index)
@@ -203,7 +204,7 @@ def _shrink(image: Image.Image, spec: PixelSpec, extent: tuple[float, float]) ->
     """
     profile = image.info.get("icc_profile")
     factor = _factor(image, spec)
-    # Deep greys are averaged first: their levelling takes several copies of 4 bytes a pixel.
+    # 32-bit greys are averaged first, because scaling them to 8 bits needs several copies of 4 bytes a pixel.
     deep = image.mode in ("I", "F")
     picture = _levels(image.reduce(factor)) if deep else _plain(image).reduce(factor)
     picture = _to_srgb(_on_white(picture), profile if isinstance(profile, bytes) else None)
@@ -218,7 +219,7 @@ def _plain(image: Image.Image) -> Image.Image:
         return image.convert("L")
     if image.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    if image.mode in ("L", "RGB") and "transparency" in image.info:  # one colour of a PNG is said to be clear
+    if image.mode in ("L", "RGB") and "transparency" in image.info:  # the PNG names one transparent colour
         return image.convert("RGBA")
     if image.mode in ("L", "LA", "RGB", "RGBA", "CMYK", "LAB"):
         return image
@@ -226,7 +227,7 @@ def _plain(image: Image.Image) -> Image.Image:
 
 
 def _levels(image: Image.Image) -> Image.Image:
-    """32-bit greys as 8-bit ones: values of 16 bits keep their scale, others are stretched to what they span."""
+    """32-bit greys as 8-bit greys. 16-bit values keep their scale; others are stretched over their own range."""
     values = np.nan_to_num(np.asarray(image, dtype=np.float32), nan=0.0, posinf=0.0, neginf=0.0)
     low, high = float(values.min()), float(values.max())
     if image.mode == "I" and low >= 0 and high <= 65_535:
@@ -247,7 +248,7 @@ def _on_white(picture: Image.Image) -> Image.Image:
 
 
 def _to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
-    """The picture as RGB in sRGB; a profile that is broken or meant for another mode is ignored."""
+    """The picture as RGB in sRGB. A profile that is broken or belongs to another mode is ignored."""
     if picture.mode == "LAB" or profile:
         transform = _transform(profile if picture.mode != "LAB" else None, picture.mode)
         if transform is not None:
@@ -262,7 +263,7 @@ _SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}  # Pillow's mode → the I
 
 @lru_cache(maxsize=32)  # a server's pictures come from a few devices
 def _transform(profile: bytes | None, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """From `profile` (None: CIELAB) to sRGB; None where nothing is to be done or can be."""
+    """The transform from `profile` (None: CIELAB) to sRGB. None where none is needed or possible."""
     try:
         if profile is None:
             source = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))

@@ -1,7 +1,7 @@
-"""A pool of decode workers of one kind. Whoever waits is served in order; what happens to a worker costs one picture.
+"""A pool of decode workers of one kind. Callers are served in order. The failure of a worker costs only one picture.
 
-The pool is ours and not concurrent.futures' because that one gives up for good when a worker dies, can neither stop
-one picture that takes too long nor limit a worker's memory, and sends pickles (docs/adr/0005-decode-in-processes.md).
+The pool of concurrent.futures does not fit. It stops for good when a worker dies. It can neither stop a picture that
+takes too long nor limit a worker's memory. And it sends pickles (docs/adr/0005-decode-in-processes.md).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from indexer.pictures.decode_process import CannotStart, Worker, WorkerDied, Wor
 
 log = logging.getLogger(__name__)
 
-RECYCLE = 1000  # pictures after which a worker is replaced: whatever a C library leaks goes with it
-# A picture whose worker died gets one more try in a fresh one: the system may have killed it for another's sins.
+RECYCLE = 1000  # pictures after which a worker is replaced: that frees the memory that a C library has leaked
+# A picture whose worker died gets one more try in a new one: the system may have killed the worker for another reason.
 _TRIES = 2
 
 
@@ -41,7 +41,7 @@ class Pool:
 
     def __init__(self, settings: PoolSettings) -> None:
         self._settings = settings
-        self._free = settings.count  # slots, each a worker or room for one
+        self._free = settings.count  # free slots; a slot is a worker or room for one
         self._idle: list[Worker] = []
         self._busy: set[Worker] = set()
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -54,7 +54,7 @@ class Pool:
         return worker
 
     async def decode(self, data: bytes) -> DecodedPicture:
-        """Raises Rejected, ReadersBusy, or Stop; see Decoder.decode."""
+        """Decodes a file. Raises Rejected, ReadersBusy, or Stop; see Decoder.decode."""
         await self._take_slot()
         try:
             ended = ""
@@ -75,7 +75,7 @@ class Pool:
     async def _attempt(self, data: bytes) -> DecodedPicture:
         worker = self._idle.pop() if self._idle else await Worker.start(self._settings.worker)
         self._busy.add(worker)
-        if self._closed:  # while this one was starting
+        if self._closed:  # it was closed while the worker started
             await self._end(worker)
             raise _closed()
         budget_s, longest_s = self._settings.budget_s, self._settings.longest_s
@@ -83,7 +83,7 @@ class Pool:
             async with asyncio.timeout(longest_s):
                 picture = await worker.decode(data, budget_s)
         except Rejected as rejected:
-            # A worker that ran out of memory may be left with a broken library inside.
+            # A C library may be in a broken state after its worker ran out of memory.
             await self._put_back(worker, sound=rejected.reason is not Reason.TOO_MUCH_MEMORY)
             raise
         except TimeoutError:
@@ -108,7 +108,7 @@ class Pool:
             await self._end(worker)
 
     async def _end(self, worker: Worker) -> str:
-        """A caller who is cancelled here leaves the worker to `close`, which waits for its end."""
+        """Ends a worker. If the caller is cancelled here, `close` waits for the worker's end."""
         self._busy -= {busy for busy in self._busy if busy.ended}
         ended = await worker.kill()
         self._busy.discard(worker)
@@ -127,7 +127,7 @@ class Pool:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # it was our turn already: pass it on
+            if turn.done() and not turn.cancelled():  # the slot was given to this task already: give it to the next
                 self._give_slot()
             raise
 
@@ -140,7 +140,7 @@ class Pool:
         self._free += 1
 
     async def close(self) -> None:
-        """End every worker; whoever waits gets Stop."""
+        """Ends every worker. Waiting callers get Stop."""
         self._closed = True
         for turn in self._waiting:
             if not turn.done():

@@ -1,4 +1,4 @@
-"""A decode worker as the bot sees it: a process that is started, given one picture at a time, and killed."""
+"""The bot's side of a decode worker: it starts the process, sends it one picture at a time, and kills it."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from indexer.pictures.decode_protocol import ANSWER, REQUEST
 from indexer.pictures.lockdown.report import Lockdown
 from indexer.platforms.processes import kill, minimal_environment
 
-_CHUNK = 256 * 1024  # bytes handed to a pipe at once, so that a large file never holds the loop for long
-_START_S = 30.0  # a worker starts in 0.2 s; a machine so busy that it takes longer than this is broken
+_CHUNK = 256 * 1024  # bytes written to a pipe at once, so that a large file does not block the event loop for long
+_START_S = 30.0  # a worker starts in 0.2 s; if it takes longer than this, the machine is broken or overloaded
 _MAX_HEADER = 64 * 1024  # bytes; a header is some 300
 
 
 class WorkerDied(Exception):
-    """The worker ended, or answered what no sound worker answers."""
+    """The worker ended, or sent an invalid answer."""
 
 
 class CannotStart(Exception):
-    """A worker did not come up."""
+    """A worker could not be started."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """What a worker is started with. `memory_bytes` is address space beyond what it has at its start."""
+    """The settings of a worker. `memory_bytes` is address space in addition to what the worker has at its start."""
 
     spec: PixelSpec
     max_pixels: int
@@ -60,7 +60,7 @@ class WorkerSettings:
 def command(arguments: str, module: str = "indexer.pictures.decode_worker") -> list[str]:
     """The command line of a worker: `main(arguments)` of a module.
 
-    A new program, isolated and without site: no start-up files run, and nothing of the bot's memory is in it.
+    It is a new program, isolated and without site: no start-up files run, and it has no copy of the bot's memory.
     """
     root = str(Path(__file__).parents[2])
     paths = [root, *(path for path in sys.path if path and path != root)]
@@ -73,7 +73,7 @@ def _environment() -> dict[str, str]:
 
 
 class Worker:
-    """One process. Serves one picture at a time. `lockdown` says what it told of its own lock-down."""
+    """One process. It decodes one picture at a time. `lockdown` is the worker's own report about its lock-down."""
 
     def __init__(self, process: asyncio.subprocess.Process, size: int) -> None:
         assert process.stdin is not None
@@ -88,9 +88,9 @@ class Worker:
 
     @classmethod
     async def start(cls, settings: WorkerSettings) -> Worker:
-        """Raises CannotStart."""
-        # The environment, which may hold the bot's token, stays out of a process that reads strangers' files. A
-        # session of its own: Ctrl-C is the bot's to handle.
+        """Starts a worker. Raises CannotStart."""
+        # The environment may hold the bot's token, so a process that reads untrusted files does not get it. The worker
+        # has a session of its own, so that Ctrl-C reaches only the bot.
         try:
             process = await asyncio.create_subprocess_exec(
                 *command(settings.as_json()),
@@ -115,9 +115,9 @@ class Worker:
         return worker
 
     async def decode(self, data: bytes, budget_s: float) -> DecodedPicture:
-        """Decode a file in at most `budget_s` seconds of processor time, at whose end the process ends with SIGPROF.
+        """Decodes a file in at most `budget_s` seconds of processor time. After that SIGPROF ends the process.
 
-        Raises Rejected for this picture, WorkerDied when this worker is of no more use.
+        Raises Rejected for this picture, WorkerDied when this worker can no longer be used.
         """
         self.served += 1
         try:
@@ -163,10 +163,10 @@ class Worker:
         )
 
     async def kill(self) -> str:
-        """End the process, whatever it does. Returns how it ended.
+        """Ends the process, whatever it is doing. Returns how it ended.
 
-        May be called by several at once. The end goes on where a caller is cancelled: a process and its pipes that
-        nobody waits for would outlive the event loop.
+        Several tasks may call it at once. It continues if a caller is cancelled: otherwise the process and its pipes
+        would still exist when the event loop has ended.
         """
         if self._ending is None:
             self._ending = asyncio.create_task(self._end(), name="ending a picture reader")
@@ -174,18 +174,18 @@ class Worker:
 
     @property
     def ended(self) -> bool:
-        """Whether `kill` has done its work."""
+        """Whether `kill` has finished."""
         return self._ending is not None and self._ending.done()
 
     async def _end(self) -> str:
-        # Not `self._process.kill()`: it asks for the process's end first, and so takes the status of one that has just
-        # ended by itself (SIGPROF: too slow) from asyncio, which then knows no better than 255.
+        # Not `self._process.kill()`: it polls the process first. If the process has just ended by itself (SIGPROF: too
+        # slow), that poll takes the exit status away from asyncio, which then reports 255.
         if self._process.returncode is None:
             with suppress(ProcessLookupError):
                 kill(self._process.pid)
-        # asyncio tells of a process's end only once its pipes are at theirs, and a pipe whose reader was cancelled in
-        # the middle of a large answer is paused for good: without this the wait would never end.
-        with suppress(OSError, RuntimeError):  # RuntimeError: somebody else reads, and will come to the end
+        # asyncio reports the end of a process only after the end of its pipes. If a reader was cancelled in the middle
+        # of a large answer, its pipe stays paused. Without this read the wait would never end.
+        with suppress(OSError, RuntimeError):  # RuntimeError: another task reads, up to the end
             while await self._answers.read(_CHUNK):
                 pass
         status = await self._process.wait()

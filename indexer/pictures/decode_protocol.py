@@ -1,11 +1,11 @@
-"""What the pool and its workers say to each other over pipes.
+"""The messages between the pool and its workers, over pipes.
 
     ready     length u32 · JSON {part of the lock-down: why it is not in force, "" where it is}, once
     request   length u64 · seconds of processor time f64 · file
     answer    length u32 · JSON header · frames, each size × size × 3 bytes
 
-The header is {"reason", "detail"} for a picture that was rejected, else the fields of DecodedPicture. JSON and raw
-bytes, never a pickle: the pool trusts nothing that a process which reads strangers' files may write.
+The header is {"reason", "detail"} for a picture that was rejected, or else the fields of DecodedPicture. The messages
+are JSON and raw bytes, never pickles: a worker reads untrusted files, so the pool must not trust what it writes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Files whose pixels are all there, though something beside them is broken or too large for Pillow."""
+"""Repairs files whose pixels are complete, but which have another part that is broken or too large for Pillow."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ import zlib
 from indexer.errors import Reason, Rejected
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-# Chunks of a PNG that say how its pixels look. All others (texts, XMP, times, what draw.io and Photoshop keep of their
-# own) say nothing that is used here, and Pillow refuses pictures whose texts unpack to more than a megabyte.
+# Chunks of a PNG that decide how its pixels look. All others (texts, XMP, times, data of draw.io and Photoshop) are not
+# used here, and Pillow refuses pictures whose texts unpack to more than a megabyte.
 _KEPT = frozenset((b"PLTE", b"IDAT", b"IEND", b"tRNS", b"acTL", b"fcTL", b"fdAT", b"iCCP", b"eXIf", b"sRGB", b"gAMA"))
 _CRITICAL = frozenset((b"IHDR", b"PLTE", b"IDAT", b"IEND"))
 MAX_PROFILE = 4 * 1024**2  # bytes of a colour profile, unpacked; a printer's has half of that
 _MAX_CHUNKS = 100_000
 
 JPEG_END = b"\xff\xd9"
-# Bytes that an entropy decoder takes for more picture. Seldom zero and never 0xFF, so that any block that is still to
-# come looks different with them and without.
+# Bytes that an entropy decoder reads as more picture data. They are seldom zero and never 0xFF, so that any missing
+# block looks different with them and without them.
 _MORE = bytes(1 + (at * 73 + 41) % 253 for at in range(64))
 
 
 def without_extras(data: bytes) -> bytes:
-    """A PNG without what is not needed to see it: other chunks, and damaged ones (EXIF, a colour profile).
+    """A PNG without chunks that do not change how it looks, and without damaged ones (EXIF, a colour profile).
 
-    Damage of the pixels themselves stays for the decoder to find. Raises Rejected for a file of too many chunks.
+    Damaged pixels are kept, so that the decoder finds them. Raises Rejected for a file of too many chunks.
     """
     kept: list[bytes] = []
     at = len(_SIGNATURE)
@@ -48,7 +48,7 @@ def without_extras(data: bytes) -> bytes:
 
 
 def _is_sound(data: bytes, at: int, kind: bytes, end: int) -> bool:
-    if kind in (b"fcTL", b"fdAT", b"acTL"):  # pixels: their damage is the decoder's to find
+    if kind in (b"fcTL", b"fdAT", b"acTL"):  # pixels: the decoder must find their damage
         return True
     if end > len(data) or zlib.crc32(data[at + 4 : end - 4]) != struct.unpack_from(">I", data, end - 4)[0]:
         return False
@@ -71,9 +71,9 @@ def ends_early(data: bytes) -> bool:
 
 
 def with_end(data: bytes) -> tuple[bytes, bytes]:
-    """A JPEG with the end marker that it lacks, twice: as it is, and with more data before the marker.
+    """Two versions of a JPEG that lacks its end marker: with the marker added, and with more data before the marker.
 
-    Where all pixels are there, no decoder reads what is between, and both show the same.
+    If all pixels are present, no decoder reads these data, and both versions show the same picture.
     """
     data = data.removesuffix(b"\xff")
     return data + JPEG_END, data + _MORE + JPEG_END

@@ -1,4 +1,4 @@
-"""A decoded picture → the model's square: shrunk, turned upright and cropped as open_clip's own transform does it."""
+"""A decoded picture → the model's square: shrunk, turned upright and cropped in the same way as open_clip does."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ TRANSPOSE: dict[int, Image.Transpose] = {  # EXIF orientation → what puts the 
 
 @dataclass(frozen=True, slots=True)
 class Shrunk:
-    """A picture made smaller by whole factors. `width` and `height` are its true extent in its own pixels: shrinking
-    17 pixels by 4 leaves 5, of which 4.25 are picture."""
+    """A picture that was shrunk by whole factors. `width` and `height` are its true extent in its own pixels: 17 pixels
+    shrunk by 4 become 5 pixels, and 4.25 of these contain the picture."""
 
     picture: Image.Image
     width: float
@@ -33,8 +33,8 @@ class Shrunk:
 def square(shrunk: Shrunk, upright: tuple[int, int], orientation: int, spec: PixelSpec) -> Pixels:
     """[size, size, 3]: resized, turned upright and cropped as open_clip's own transform does with the upright original.
 
-    One resize with a box does it: only pixels that stay are computed, so a strip of 10 × 1,000,000 costs no more
-    than a square. `upright` is the original's size once it is turned.
+    It is one resize with a box. Only pixels that remain are computed, so a strip of 10 × 1,000,000 costs no more than a
+    square. `upright` is the size of the original after it was turned.
     """
     size = spec.size
     width, height = upright
@@ -67,7 +67,7 @@ def square(shrunk: Shrunk, upright: tuple[int, int], orientation: int, spec: Pix
 def _lying_box(
     box: tuple[float, float, float, float], orientation: int, shrunk: Shrunk
 ) -> tuple[float, float, float, float]:
-    """An upright box in fractions → the same box in the pixels of a picture that lies as `orientation` says."""
+    """An upright box in fractions → the same box in the pixels of a picture with this EXIF orientation."""
     left, top, right, bottom = box
     if orientation >= 5:
         left, top, right, bottom = top, left, bottom, right
@@ -75,7 +75,7 @@ def _lying_box(
         left, right = 1.0 - right, 1.0 - left
     if orientation in (3, 4, 6, 7):
         top, bottom = 1.0 - bottom, 1.0 - top
-    pixels_wide, pixels_high = shrunk.picture.size  # rounding of fractions must not lead beyond them
+    pixels_wide, pixels_high = shrunk.picture.size  # rounded fractions must not exceed the size
     return (
         max(left * shrunk.width, 0.0),
         max(top * shrunk.height, 0.0),

@@ -1,7 +1,7 @@
 """One decode worker: a process that reads pictures from its standard input and writes squares to its standard output.
 
-Imports only Pillow and numpy beside the standard library, so that it starts fast and stays small. Everything that
-decoding may ever need is imported before the lock-down: afterwards no file can be opened.
+It imports only Pillow and numpy beside the standard library, so that it starts fast and stays small. Everything that
+decoding may need is imported before the lock-down, because afterwards no file can be opened.
 """
 
 from __future__ import annotations
@@ -57,14 +57,14 @@ def header_of(picture: DecodedPicture) -> bytes:
 
 
 def serve(requests: BinaryIO, answers: BinaryIO, spec: PixelSpec, limits: Limits) -> None:
-    """Answer requests until their end."""
+    """Answers requests until the end of the input."""
     while head := requests.read(REQUEST.size):
         length, budget_s = REQUEST.unpack(head)
         data = requests.read(length)
         if len(data) < length:
             return
-        # Processor time, since a picture must not be called slow because the machine is busy. It also ends a worker
-        # whose bot is gone in the middle of a picture.
+        # The limit is processor time, so that a busy machine does not make a picture too slow. It also ends a worker
+        # whose bot has died in the middle of a picture.
         limit_processor_time(budget_s)
         header, frames = answer_to(data, spec, limits)
         limit_processor_time(0)
@@ -77,17 +77,17 @@ def serve(requests: BinaryIO, answers: BinaryIO, spec: PixelSpec, limits: Limits
 
 
 def enter(settings: dict[str, Any]) -> BinaryIO:
-    """Gives up everything but the pipes, says so on standard output, and returns the way for answers.
+    """Gives up all rights except the pipes, reports this on standard output, and returns the stream for answers.
 
-    Indexing gives way to questions and to the bot itself by a nice value.
+    A nice value gives workers of indexing less time than those of questions and than the bot itself.
     """
     lower_priority(settings["nice"])
     Image.preinit()
-    AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # a worker is one core's worth of work
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # a worker should use one core
     for codec in ("ascii", "latin-1", "utf-8", "utf-16"):
         codecs.lookup(codec)
-    # A library that prints must not print into an answer: answers go to a copy of standard output, which then
-    # becomes standard error.
+    # If a library prints, its output must not get into an answer. So answers go to a copy of standard output, and then
+    # standard output becomes standard error.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     ready = json.dumps(lock_down(settings["memory_bytes"]).parts).encode()
@@ -97,11 +97,11 @@ def enter(settings: dict[str, Any]) -> BinaryIO:
 
 
 def main(arguments: str) -> None:
-    """Run until standard input ends. `arguments` is JSON, written by indexer.pictures.decode_process."""
+    """Runs until standard input ends. `arguments` is JSON, written by indexer.pictures.decode_process."""
     settings = json.loads(arguments)
     spec = PixelSpec(settings["size"], ResizeMode(settings["resize_mode"]), settings["interpolation"], settings["fill"])
     limits = Limits(settings["max_pixels"], settings["memory_bytes"], settings["frames"])
     answers = enter(settings)
-    with suppress(BrokenPipeError):  # whoever asked is gone
+    with suppress(BrokenPipeError):  # the bot has ended
         serve(sys.stdin.buffer, answers, spec, limits)
-    os._exit(0)  # nothing to clean up, and an interpreter's own farewell takes 20 ms
+    os._exit(0)  # nothing needs a clean-up, and the interpreter's normal exit takes 20 ms

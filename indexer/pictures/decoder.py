@@ -1,7 +1,7 @@
-"""Pictures are decoded in processes of their own: a hostile file may kill a worker, never the bot.
+"""Decodes pictures in separate processes: a hostile file can kill a worker, but not the bot.
 
-Questions and indexing have workers of their own, so that whatever is posted, no question waits for it. A member's
-questions are opened one picture at a time. The reasons are in docs/adr/0005-decode-in-processes.md.
+Questions and indexing have separate workers, so that no question waits for posted pictures. The pictures of one
+member's questions are opened one at a time. The reasons are in docs/adr/0005-decode-in-processes.md.
 """
 
 from __future__ import annotations
@@ -25,40 +25,41 @@ from indexer.settings import DecodeSettings
 
 log = logging.getLogger(__name__)
 
-# Raise it with every change by which a picture that was rejected may be read: what other readers gave up on is then
-# tried once more, at the next start.
+# Raise it with every change that makes a rejected picture readable. Then the next start tries once more the pictures
+# that other versions of the readers could not open.
 READERS_VERSION = 1
 
 _MAX_WORKERS = 4  # beyond that the encoder is the bottleneck on every machine we measured
-# One member's slow picture leaves a worker to everybody else.
+# With two workers, one member's slow picture does not stop the others.
 QUESTION_WORKERS = 2
-# Seconds of processor time. The slowest honest files within the limits on bytes and pixels take 1.2 s (a progressive
-# JPEG of 99 million pixels); a phone's picture takes 0.1 s.
+# Seconds of processor time. The slowest normal files within the limits on bytes and pixels take 1.2 s (a progressive
+# JPEG of 99 million pixels). A phone's picture takes 0.1 s.
 QUESTION_BUDGET_S = 3.0
-# By the clock a picture may take so many times its processor time: that much a busy machine may slow it. Indexing gives
-# way to everything else, so it may be slowed more.
+# By the clock, a picture may take this many times its processor time, because a busy machine slows it. Indexing has a
+# lower priority, so its factor is larger.
 _QUESTION_PATIENCE = 3
 _INDEXING_PATIENCE = 20
-# Beside an indexing worker on the same core a question's gets nine tenths of it (nice(7): 1.25 a step).
+# If both run on the same core, a question's worker gets nine tenths of it, an indexing worker one tenth (nice(7): 1.25
+# a step).
 _INDEXING_NICE = 10
 _QUESTIONS_WAITING = 64
-_INDEXING_WAITING = 1024  # the pipeline asks for far fewer at once
+_INDEXING_WAITING = 1024  # the pipeline needs far fewer at once
 
 
 class Turn:
-    """A member's turn at the readers. Nothing else opens pictures for a member, so each has one reader at most."""
+    """A member's turn to have pictures opened. Nothing else opens pictures for a member, so each uses one reader."""
 
     def __init__(self, readers: Pool) -> None:
         self._readers = readers
 
     async def decode(self, data: bytes) -> DecodedPicture:
-        """As `Decoder.decode`, ahead of indexing. Call it for one picture at a time."""
+        """Like `Decoder.decode`, but with the workers of questions. Call it for one picture at a time."""
         picture_format(data)
         return await self._readers.decode(data)
 
 
 class Decoder:
-    """The workers of the bot. `lockdown` says what is in force in them."""
+    """All decode workers of the bot. `lockdown` says which parts of the lock-down are in force in them."""
 
     def __init__(self, questions: Pool, indexing: Pool, lockdown: Lockdown) -> None:
         self._questions = questions
@@ -69,31 +70,31 @@ class Decoder:
     async def decode(self, data: bytes) -> DecodedPicture:
         """Decodes the bytes of a file that is indexed into the model's input.
 
-        Raises Rejected when the picture cannot be read, whatever the cause: no picture, damaged, too large, too slow,
-        or deadly to its reader. Raises ReadersBusy when too many wait or the machine starts no reader just now, Stop
-        when the pool is closed meanwhile. Cancelling frees the worker at once.
+        Raises Rejected when the picture cannot be read: it is no picture, damaged, too large or too slow, or it kills
+        its reader. Raises ReadersBusy when too many pictures wait or no reader can be started now. Raises Stop when the
+        pool is closed meanwhile. A cancellation frees the worker at once.
         """
-        picture_format(data)  # what is no picture that can be opened takes no turn from one that is
+        picture_format(data)  # a file of another type is rejected before it needs a worker
         return await self._indexing.decode(data)
 
     @asynccontextmanager
     async def turn_of(self, member: UserId) -> AsyncIterator[Turn]:
-        """The member's turn to have pictures opened, as long as the block lasts: whatever the member caused it by, a
-        question, a contact sheet or a reply with copies.
+        """The member's turn to have pictures opened, as long as the block lasts: for a question, a contact sheet or a
+        reply with copies.
 
-        Waits for the member's turns before this one. Raises ReadersBusy where several wait already.
+        Waits until the member's earlier turns have ended. Raises ReadersBusy where several wait already.
         """
         async with self._members.turn(member):
             yield Turn(self._questions)
 
     async def close(self) -> None:
-        """Ends every worker; whoever waits gets Stop."""
+        """Ends every worker. Waiting callers get Stop."""
         for pool in (self._questions, self._indexing):
             await pool.close()
 
 
 def indexing_workers(settings: DecodeSettings) -> int:
-    """How many processes open what is indexed."""
+    """How many processes open pictures for indexing."""
     return settings.workers or min(os.cpu_count() or 1, _MAX_WORKERS)
 
 
@@ -105,10 +106,10 @@ def _worker_settings(settings: DecodeSettings, spec: PixelSpec, nice: int) -> Wo
 
 @asynccontextmanager
 async def open_decoder(settings: DecodeSettings, spec: PixelSpec) -> AsyncIterator[Decoder]:
-    """The decode workers for a model's input. Starts one at once, so that a broken set-up shows at start.
+    """The decode workers for a model's input. Starts one worker at once, so that a broken set-up is found at start.
 
-    At most `settings.workers` pictures of the index and QUESTION_WORKERS of questions are in flight. Raises Stop when
-    no worker can be started.
+    At most `settings.workers` pictures of indexing and QUESTION_WORKERS of questions are decoded at once. Raises Stop
+    when no worker can be started.
     """
     budget_s = min(settings.timeout_s, QUESTION_BUDGET_S)
     questions = Pool(
@@ -165,13 +166,13 @@ class Readers:
 
 
 async def describe_readers(settings: DecodeSettings) -> Readers:
-    """What these settings give on this machine; starts a worker to see what locks it down. Raises Stop."""
+    """The readers that these settings give on this machine. Starts a worker to read its lock-down. Raises Stop."""
     memory_bytes = _worker_settings(settings, PixelSpec(64), 0).memory_bytes
     return Readers(indexing_workers(settings), QUESTION_WORKERS, memory_bytes, await probe_lockdown(settings))
 
 
 async def probe_lockdown(settings: DecodeSettings) -> Lockdown:
-    """What is in force in a worker, told by one that is started for it. Raises Stop."""
+    """The lock-down that is in force in a worker. Starts a worker that reports it. Raises Stop."""
     try:
         worker = await Worker.start(_worker_settings(settings, PixelSpec(64), 0))
     except CannotStart as error:

@@ -20,7 +20,7 @@ from indexer.settings import FetchSettings
 _MAX_REDIRECTS = 3
 _REDIRECTS = (301, 302, 303, 307, 308)
 _CHUNK = 64 * 1024  # bytes read at once
-_QUERIES_AT_ONCE = 4  # beside indexing, so that a member's upload never queues behind a crawl
+_QUERIES_AT_ONCE = 4  # in addition to indexing, so that a member's upload never waits for a crawl
 _LONGEST_WAIT_S = 3600.0  # a server that says "retry in a day" is asked again after an hour
 _HEADERS = {
     "User-Agent": "Afterimage (picture indexer)",
@@ -30,7 +30,7 @@ _HEADERS = {
 
 
 class _PrivateAddressError(OSError):
-    """A name that is allowed resolved to an address that is not."""
+    """The name is allowed, but it resolved to an address that is not."""
 
 
 class _Refused(Exception):
@@ -43,8 +43,8 @@ class _Refused(Exception):
 
 
 class _GuardedResolver(AbstractResolver):
-    """Hands out public addresses only, at the very look-up that a connection uses: re-binding a name between a check
-    and the connection gains nothing. Names among `insecure_hosts` hand out loopback ones only."""
+    """Returns public addresses only. A connection uses the same look-up, so an attacker cannot change the address of a
+    name between a check and the connection. For names among `insecure_hosts` it returns loopback addresses only."""
 
     def __init__(self, inner: AbstractResolver, insecure_hosts: tuple[str, ...]) -> None:
         self._inner = inner
@@ -85,12 +85,12 @@ class Fetcher:
         height: int | None = None,
         priority: Priority = Priority.INDEXING,
     ) -> bytes:
-        """The bytes of the picture at `url`, or of the media proxy's smaller copy where one will do.
+        """The bytes of the picture at `url`, or of the media proxy's smaller copy where that is large enough.
 
-        `width` and `height` are what Discord claims of the original, in pixels. A picture outside Discord (an embed's)
-        is only ever fetched through `proxy_url`. Raises Rejected (host not allowed, too many bytes, gone, forbidden),
-        LinkExpired (fetch the message anew; a fresh link that expires at once is gone for good) or RetryLater (429,
-        5xx, time-out, broken connection, half a body).
+        `width` and `height` are those that Discord gives for the original, in pixels. A picture outside Discord (of an
+        embed) is fetched only through `proxy_url`. Raises Rejected (host not allowed, too many bytes, gone, forbidden),
+        LinkExpired (request the message again; if its fresh link has expired too, the picture is gone) or RetryLater
+        (429, 5xx, time-out, broken connection, incomplete body).
         """
         tries = self._addresses(url, proxy_url, width, height)
         async with self._slots[priority]:
@@ -107,11 +107,11 @@ class Fetcher:
                 raise RetryLater(f"{without_query(tries[-1])} could not be read: {what}") from error
 
     def _addresses(self, url: str, proxy_url: str | None, width: int | None, height: int | None) -> list[URL]:
-        """What to try, in order; the last one has the last word. Raises Rejected when nothing may be contacted."""
+        """The addresses to try, in order. The last one decides the outcome. Raises Rejected when none is allowed."""
         extra, insecure = self._settings.extra_hosts, self._settings.insecure_hosts
         proxy: URL | None = None
         if proxy_url and self._settings.use_media_proxy:
-            with suppress(Rejected):  # then the original must do
+            with suppress(Rejected):  # then only the original is tried
                 proxy = allowed(proxy_url, extra, insecure)
         try:
             original = allowed(url, extra, insecure)
@@ -127,7 +127,7 @@ class Fetcher:
         for address in copies:
             try:
                 body, is_picture = await self._get(address)
-            except _Refused:  # 415 and 400: it cannot resize this one; 403 and 404: the original will tell why
+            except _Refused:  # 415 and 400: it cannot resize this file; 403 and 404: the original gives the reason
                 continue
             if body and is_picture:
                 return body
@@ -201,7 +201,7 @@ def _retry_after(value: str | None) -> float | None:
 async def open_fetcher(
     settings: FetchSettings, target_px: int, *, resolver: AbstractResolver | None = None
 ) -> AsyncIterator[Fetcher]:
-    """A Fetcher for a model whose input is `target_px` wide. `resolver` stands in for the system's own."""
+    """A Fetcher for a model whose input is `target_px` wide. `resolver` replaces the resolver of the system."""
     guarded = _GuardedResolver(resolver or aiohttp.ThreadedResolver(), settings.insecure_hosts)
     connector = aiohttp.TCPConnector(resolver=guarded, limit=settings.concurrency + _QUERIES_AT_ONCE)
     async with aiohttp.ClientSession(

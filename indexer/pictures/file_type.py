@@ -1,4 +1,4 @@
-"""What a file is, told by its bytes and never by its name (pure; imported by the bot and by the decode workers)."""
+"""Finds the type of a file by its bytes, never by its name (pure; imported by the bot and by the decode workers)."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import struct
 
 from indexer.errors import Reason, Rejected
 
-# What Pillow may be asked to open. Everything here is decoded by a maintained C library or by Pillow's own bounded
-# code; EPS (runs Ghostscript), PSD, WMF, FITS and the like stay shut.
+# The formats that Pillow may open. A maintained C library or Pillow's own bounded code decodes each of them. EPS (runs
+# Ghostscript), PSD, WMF, FITS and similar formats are not opened.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "AVIF", "BMP", "TIFF")
 
-_BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # sizes of the headers BMP has had; "BM" alone begins many a text
-# Files that members take for pictures, and what they are: offset, bytes there, reason, name.
+_BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # sizes of the known BMP headers; a text may begin with "BM" too
+# Files that members may post as pictures, and what they are: offset, bytes there, reason, name.
 _NAMED: tuple[tuple[int, bytes, Reason, str], ...] = (
     (0, b"\x00\x00\x01\x00", Reason.UNSUPPORTED, "ICO"),
     (0, b"8BPS", Reason.UNSUPPORTED, "Photoshop"),
@@ -37,20 +37,20 @@ _NAMED: tuple[tuple[int, bytes, Reason, str], ...] = (
     (4, b"mdat", Reason.VIDEO, "QuickTime"),
     (8, b"AVI LIST", Reason.VIDEO, "AVI"),
 )
-# ISO media files (ISO/IEC 14496-12): a brand says what is inside. mif1 and msf1 only say that it is a HEIF picture;
-# which codec it needs stands among the compatible brands.
+# ISO media files (ISO/IEC 14496-12): a brand names the content. mif1 and msf1 only mean a HEIF picture; the compatible
+# brands name its codec.
 _AVIF = frozenset((b"avif", b"avis"))
 _HEIC = frozenset((b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs"))
 _HEIF = frozenset((b"mif1", b"mif2", b"msf1", b"miaf"))
 
 
 def picture_format(data: bytes) -> str:
-    """The member of FORMATS that `data` begins like. Raises Rejected, with what the file is, for every other file."""
+    """The member of FORMATS that the first bytes show. For every other file raises Rejected, which names its type."""
     if not data:
         raise Rejected(Reason.EMPTY)
-    known = _known(data)
-    if known is not None:
-        return known
+    file_format = _known(data)
+    if file_format is not None:
+        return file_format
     reason, name = _other(data)
     raise Rejected(reason, name, file_format=name)
 
@@ -74,7 +74,7 @@ def _known(data: bytes) -> str | None:
 
 
 def _other(data: bytes) -> tuple[Reason, str]:
-    """What a file is that is not opened, and its format's name ("" where nobody knows it)."""
+    """The reason why a file is not opened, and the name of its format ("" where it is unknown)."""
     if data[4:8] == b"ftyp":
         return _iso_media(data)
     for offset, magic, reason, name in _NAMED:
@@ -130,7 +130,7 @@ def _is_pcx(data: bytes) -> bool:
 
 
 def _is_tga(data: bytes) -> bool:
-    """By its signature at the end; the first version has none, so its header must make sense in every field."""
+    """Tests the signature at the end. The first version has none, so every field of its header must be valid."""
     if data[-18:] == b"TRUEVISION-XFILE.\x00":
         return True
     if len(data) < 18:
@@ -149,7 +149,7 @@ def _is_tga(data: bytes) -> bool:
 
 
 def breaks_off(data: bytes, file_format: str) -> bool:
-    """Whether the file ends before its own structure says it should. Only asked once decoding has failed."""
+    """Whether the file ends earlier than its own structure says. It is used only after decoding has failed."""
     if file_format == "PNG":
         return b"IEND" not in data[-64:]
     if file_format == "JPEG":
@@ -168,14 +168,14 @@ def breaks_off(data: bytes, file_format: str) -> bool:
 
 def _boxes_break_off(data: bytes) -> bool:
     """Whether the chain of ISO media boxes (ISO/IEC 14496-12, 4.2) reaches beyond the end of the file."""
-    at = 0
-    while at + 8 <= len(data):
-        size = int(struct.unpack_from(">I", data, at)[0])
-        if size == 1 and at + 16 <= len(data):
-            size = int(struct.unpack_from(">Q", data, at + 8)[0])
+    offset = 0
+    while offset + 8 <= len(data):
+        size = int(struct.unpack_from(">I", data, offset)[0])
+        if size == 1 and offset + 16 <= len(data):
+            size = int(struct.unpack_from(">Q", data, offset + 8)[0])
         if size == 0:  # this box takes the rest
             return False
         if size < 8:
-            return False  # nonsense rather than an early end
-        at += size
-    return at != len(data)
+            return False  # an invalid box, not an early end
+        offset += size
+    return offset != len(data)

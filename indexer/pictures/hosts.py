@@ -1,4 +1,4 @@
-"""Which addresses may be contacted, and how a smaller copy is asked for. Pure: no network."""
+"""Decides which addresses may be contacted, and makes the address of a smaller copy. Pure: no network."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from indexer.errors import Reason, Rejected
 # Discord's own: uploads and stickers; their resized copies; pictures that embeds show, through Discord's proxy.
 _DISCORD = re.compile(r"(cdn\.discordapp\.com|media\.discordapp\.net|images-ext-[0-9]{1,2}\.discordapp\.net)")
 _PRINTABLE = re.compile(r"[!-~]+")
-# A copy is asked for with its deciding side at 1.3 × the model's input, up to a multiple of 16: 336 pixels for 256.
-# Shrinking the last third ourselves keeps the proxy's own resampling out of the embedding.
+# The deciding side of a requested copy is 1.3 × the model's input, rounded up to a multiple of 16: 336 pixels for 256.
+# Our own code shrinks the rest, so that the proxy's resampling does not change the embedding.
 _COPY_HEADROOM = 1.3
 _COPY_STEP = 16
-# Below this ratio to the copy, the original is as good to fetch and is not recompressed.
+# If the original is larger than the copy by less than this ratio, the original is fetched: it is not recompressed.
 _WORTHWHILE = 1.25
 _RESIZING = ("width", "height", "format", "quality", "animated")
 _MAY_MOVE = (".gif", ".webp", ".avif")
@@ -28,11 +28,11 @@ def allowed(url: str, extra_hosts: Collection[str] = (), insecure_hosts: Collect
     """The address to contact for `url`, or Rejected(HOST_NOT_ALLOWED).
 
     Allowed are https on port 443 to Discord's own hosts and to the exact names in `extra_hosts`, and http to the
-    "host:port" pairs in `insecure_hosts`. The URL that was checked is the one that is returned: connect to that one,
-    so that no second parser can read it differently.
+    "host:port" pairs in `insecure_hosts`. The returned URL is the one that was checked. Callers must connect to it, so
+    that no second parser can read the address differently.
     """
     try:
-        # Printable ASCII is taken as it stands: re-quoting could break a signature.
+        # Printable ASCII stays unchanged, because quoting it again could break a signature.
         address = URL(url, encoded=bool(_PRINTABLE.fullmatch(url)))
         host, port = (address.raw_host or "").lower(), address.port
     except ValueError as error:
@@ -61,9 +61,10 @@ def _literal(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is out on the internet: not private, loopback, link-local, multicast or reserved.
+    """Whether an IP address is on the public internet: not private, loopback, link-local, multicast or reserved.
 
-    An IPv4 address wrapped in IPv6 (mapped, 6to4, Teredo, or NAT64's 64:ff9b::/96) is judged by what is inside.
+    Of an IPv6 address that contains an IPv4 address (mapped, 6to4, Teredo, or NAT64's 64:ff9b::/96) the IPv4 address is
+    tested.
     """
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
@@ -88,16 +89,16 @@ def is_loopback(address: str) -> bool:
 
 
 def expires(address: URL) -> bool:
-    """Whether a refusal of this address may only mean that its signature has run out: an upload on Discord's CDN."""
+    """Whether a refusal of this address may mean that its signature has expired: it is an upload on Discord's CDN."""
     path = address.raw_path.removeprefix("/media")  # the sandbox has its proxy on the same host, below /media
     return "hm" in address.query or path.startswith(("/attachments/", "/ephemeral-attachments/"))
 
 
 def sized(proxy: URL, width: int | None, height: int | None, target_px: int) -> URL | None:
-    """The media proxy's address for a WebP copy just above `target_px`, aspect kept; None where the original will do.
+    """The media proxy's address of a WebP copy a little above `target_px`, with the same aspect ratio.
 
-    `width` and `height` are the original's as Discord claims them. Both sides of the copy stay at or above the target,
-    so the model's input is never enlarged from it.
+    None where the original is as good. `width` and `height` are those that Discord gives for the original. Both sides
+    of the copy are at least the target, so the copy is never enlarged for the model.
     """
     if not width or not height or width < 0 or height < 0:
         return None
@@ -108,7 +109,7 @@ def sized(proxy: URL, width: int | None, height: int | None, target_px: int) -> 
     kept = [pair for pair in proxy.raw_query_string.split("&") if pair and pair.partition("=")[0] not in _RESIZING]
     kept += ["format=webp", f"width={math.ceil(width * scale)}", f"height={math.ceil(height * scale)}"]
     if proxy.raw_path.lower().endswith(_MAY_MOVE):
-        kept.append("animated=true")  # else the proxy sends a still of the first frame, which is often blank
+        kept.append("animated=true")  # or else the proxy sends only the first frame, which is often blank
     return URL(f"{proxy.origin()}{proxy.raw_path}?{'&'.join(kept)}", encoded=True)
 
 

@@ -1,4 +1,4 @@
-"""A lock on an open file, which ends with the process however that ends."""
+"""A lock on an open file. The lock ends with the process, also when the process is killed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import suppress
 if sys.platform == "win32":
     import msvcrt
 
-    # Windows keeps other processes from reading a locked byte: this one lies behind everything that is in the file.
+    # Windows prevents other processes from reading a locked byte. So the locked byte is after the content of the file.
     _LOCKED_BYTE = 0x7FFF0000
 
     def try_lock(handle: int) -> None:
@@ -21,16 +21,16 @@ if sys.platform == "win32":
             raise BlockingIOError(error.errno, error.strerror) from error
 
     def let_go(handle: int) -> None:
-        """Closes the file, which frees the lock: at once, and not when the system comes to it."""
+        """Unlocks and closes the file, so that the lock is free at once and not at a later time."""
         os.lseek(handle, _LOCKED_BYTE, os.SEEK_SET)
-        with suppress(OSError):  # it was not ours
+        with suppress(OSError):  # this process did not have the lock
             msvcrt.locking(handle, msvcrt.LK_UNLCK, 1)
         os.close(handle)
 
 else:
     import fcntl
 
-    # A forked child shares the lock with its parent and would keep it when the parent is killed: it lets go at birth.
+    # A forked child shares the lock and would keep it after the parent was killed. So a child closes the file at once.
     _held: set[int] = set()
 
     def _let_go_in_child() -> None:

@@ -7,7 +7,7 @@ import sys
 import threading
 from pathlib import Path
 
-# Windows translates line ends in what is opened without it.
+# Without this flag Windows translates line ends.
 if sys.platform == "win32":
     BINARY = os.O_BINARY
 else:
@@ -48,7 +48,7 @@ def write_by_seeking(handle: int, data: bytes, offset: int) -> int:
 
 def sync_file(path: Path) -> None:
     """Returns when the file's bytes are on the disk. Blocks. Raises OSError."""
-    handle = os.open(path, os.O_RDWR | BINARY)  # Windows syncs no handle that cannot write
+    handle = os.open(path, os.O_RDWR | BINARY)  # Windows cannot sync a read-only handle
     try:
         os.fsync(handle)
     finally:
@@ -58,7 +58,7 @@ def sync_file(path: Path) -> None:
 def sync_folder(folder: Path) -> None:
     """Returns when new and renamed files of `folder` are on the disk. Blocks. Raises OSError.
 
-    Windows opens no folder: there NTFS's own journal keeps names in order, and a power cut may undo the newest rename.
+    Windows cannot open a folder. There, NTFS's own journal protects names, and a power cut may undo the newest rename.
     """
     if sys.platform != "win32":
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -69,7 +69,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def delete(path: Path) -> bool:
-    """Deletes the file if it is there. False where Windows keeps it, because somebody has it open or mapped.
+    """Deletes the file if it exists. False where Windows keeps it because a process has it open or mapped.
 
     Raises OSError for any other reason.
     """

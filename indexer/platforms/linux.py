@@ -1,4 +1,4 @@
-"""The two doors to the Linux kernel that the standard library has none for: prctl(2), and system calls by number."""
+"""The two kernel interfaces of Linux that the standard library lacks: prctl(2), and system calls by number."""
 
 from __future__ import annotations
 

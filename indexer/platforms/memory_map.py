@@ -15,6 +15,6 @@ def map_for_reading(handle: int, length: int) -> mmap.mmap:
 
 
 def read_ahead(mapped: mmap.mmap, offset: int, length: int) -> None:
-    """Asks the system to read a part into memory. `offset` is a multiple of mmap.PAGESIZE. Windows cannot be asked."""
+    """Asks the system to read a part into memory. `offset` is a multiple of mmap.PAGESIZE. Does nothing on Windows."""
     if sys.platform != "win32":
         mapped.madvise(mmap.MADV_WILLNEED, offset, length)

@@ -9,19 +9,19 @@ from collections.abc import Mapping
 
 
 def lower_priority(nice: int) -> None:
-    """This process gives way to others by `nice`. Windows has no nice values."""
+    """Lowers the priority of this process by `nice`. Windows has no nice values."""
     if sys.platform != "win32":
         os.nice(nice)
 
 
 def limit_processor_time(seconds: float) -> None:
-    """Lets the system end this process after so much processor time (SIGPROF); 0: no limit. Windows has none."""
+    """Makes the system end this process after `seconds` of processor time (SIGPROF); 0: no limit. Not on Windows."""
     if sys.platform != "win32":
         signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
 def kill(pid: int) -> None:
-    """Ends a process at once. Raises ProcessLookupError where it is gone (Windows: PermissionError or OSError)."""
+    """Ends a process at once. Raises ProcessLookupError where it has ended (Windows: PermissionError or OSError)."""
     if sys.platform == "win32":
         os.kill(pid, signal.SIGTERM)  # on Windows: TerminateProcess
     else:
@@ -29,5 +29,5 @@ def kill(pid: int) -> None:
 
 
 def minimal_environment(platform: str, whole: Mapping[str, str]) -> dict[str, str]:
-    """What a program needs of `whole` to start on `sys.platform`: nothing, but on Windows the system's own folder."""
+    """The part of `whole` that a program needs to start on `platform`: nothing, or on Windows the system's folder."""
     return {name: whole[name] for name in ("SYSTEMROOT",) if platform == "win32" and name in whole}

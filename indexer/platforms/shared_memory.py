@@ -1,4 +1,4 @@
-"""Memory shared with a process that this one starts: a file without a name if possible, else a temporary one."""
+"""Memory shared with a child process: a file without a name if possible, or else a temporary file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Reference = int | str
 
 
 def create_shared() -> tuple[int, Reference]:
-    """An empty file, open for reading and writing, and the reference to hand on. `delete_shared` ends it."""
+    """An empty file, open for reading and writing, and its reference for the child. `delete_shared` deletes it."""
     if sys.platform == "linux":
         handle = os.memfd_create("afterimage")
         return handle, handle
@@ -21,12 +21,12 @@ def create_shared() -> tuple[int, Reference]:
         if sys.platform == "win32":  # a file that is open cannot be deleted there
             return handle, path
         else:  # noqa: RET505 -- as above, for Windows
-            os.unlink(path)  # noqa: PTH108 -- a path for no longer than this
+            os.unlink(path)  # noqa: PTH108 -- the path is not needed any more
             return handle, handle
 
 
 def inherited(reference: Reference) -> tuple[int, ...]:
-    """What a program must be started with, as `pass_fds`."""
+    """The value of `pass_fds` with which the program must be started."""
     return (reference,) if isinstance(reference, int) else ()
 
 
@@ -38,8 +38,8 @@ def open_shared(reference: Reference) -> int:
 
 
 def delete_shared(handle: int, reference: Reference) -> None:
-    """Closes it; a path goes too, once no process has it mapped any more."""
+    """Closes the file. A temporary file is deleted too, where no process has it mapped any more."""
     os.close(handle)
     if isinstance(reference, str):
-        with suppress(OSError):  # Windows keeps what is mapped; its temporary folder is emptied by the system
+        with suppress(OSError):  # Windows keeps a mapped file; the system empties its temporary folder
             os.unlink(reference)  # noqa: PTH108
