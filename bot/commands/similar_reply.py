@@ -309,5 +309,5 @@ def _check_posting(interaction: discord.Interaction[Any], who: Asker) -> None:
 
 
 def replace_reply(reply: SimilarReply, *, shared: bool, index: int) -> SimilarReply:
-    """A new reply to the same question, with its own token."""
+    """A separate reply to the same question. It has no token until it is remembered."""
     return replace(reply, shared=shared, index=index, token="")

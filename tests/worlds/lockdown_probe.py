@@ -1,5 +1,5 @@
 # ruff: noqa: PTH101, PTH102, PTH104, PTH108, PTH120, PTH208, S103, S606 -- system calls are tried as they are
-"""Takes the place of a decode worker: gives up the same rights as a worker, then tries what an exploit would try."""
+"""Takes the place of a decode worker: locks itself down as a worker does, then tries what an exploit would try."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def tried(parent: int, file: str, port: int) -> dict[str, str]:
 
 def main(arguments: str) -> None:
     """Writes each attempt and its result as one line of JSON after a worker's ready message.
-    `only` gives up a single right.
+    `only` names one part of the lock-down that is applied alone.
     """
     settings = json.loads(arguments)
     only = settings.get("only")
