@@ -1,4 +1,4 @@
-"""Connections to the one SQLite file: how each kind is opened, ends its work, and says what went wrong."""
+"""Connections to the SQLite file: opens each kind, ends its work, and translates its errors."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from indexer.errors import DiskFull, RetryLater, StorageError
 T = TypeVar("T")
 
 BUSY_MS = 10_000  # milliseconds that SQLite waits for a lock of another connection (a checkpoint, a reader's recovery)
-CACHE_KIB = 16 * 1024  # page cache of the writer; the readers live on the kernel's
-CHECKPOINT_PAGES = 4_000  # of 4 KiB: SQLite's own 1,000 would stop every second batch of 1,000 embeddings to clean up
-SHARED_MEMORY_BYTES = 32 * 1024  # by which SQLite makes the index of its WAL longer
-WAL_BYTES = 64 * 1024 * 1024  # a WAL that grew past this under a long reader is cut back after its checkpoint
+CACHE_KIB = 16 * 1024  # page cache of the writer; readers use the kernel's cache
+CHECKPOINT_PAGES = 4_000  # of 4 KiB; SQLite's own 1,000 would delay every second batch of 1,000 embeddings
+SHARED_MEMORY_BYTES = 32 * 1024  # SQLite extends the index of its WAL by this step
+WAL_BYTES = 64 * 1024 * 1024  # if a long reader made the WAL larger than this, it is cut back after its checkpoint
 
-# NORMAL: measured 0.01 ms a commit against 4 ms of FULL (docs/adr/0001-sqlite-is-the-truth.md). A killed process loses
-# nothing; a power cut may lose the last seconds, as whole transactions. What a person was promised is `durable`.
+# NORMAL: a commit took 0.01 ms, with FULL 4 ms (measured; docs/adr/0001-sqlite-is-the-truth.md). A killed process loses
+# nothing. A power cut may lose the last seconds, as whole transactions. Promises to a person use `durable`.
 _WRITER = (
     f"PRAGMA busy_timeout = {BUSY_MS}",
     "PRAGMA journal_mode = WAL",
@@ -68,12 +68,12 @@ async def open_reader(path: Path) -> aiosqlite.Connection:
 
 
 async def close(connection: aiosqlite.Connection) -> None:
-    """Closes it, also while this task is being cancelled."""
+    """Closes the connection, also if this task is cancelled meanwhile."""
     await to_the_end(connection.close())
 
 
 async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
-    """Awaits `work` to its end even if this task is cancelled meanwhile; the cancellation then goes on from here."""
+    """Awaits `work` to its end even if this task is cancelled meanwhile. Then the cancellation is raised here."""
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
@@ -90,7 +90,7 @@ async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """SQLite's own refusals as the errors that say what to do; mistakes in our SQL pass as they are."""
+    """Turns SQLite's refusals into errors that say what to do. Mistakes in our own SQL are raised unchanged."""
     try:
         yield
     except sqlite3.OperationalError as error:
@@ -111,20 +111,20 @@ def translated(path: Path) -> Iterator[None]:
 
 
 def _no_room(path: Path) -> bool:
-    """SQLite calls a full disk an I/O error where it happens to one of the small files beside the database."""
+    """Whether the disk is full. SQLite reports an I/O error if that happens to a small file beside the database."""
     return shutil.disk_usage(path.parent).free < SHARED_MEMORY_BYTES
 
 
 def error_code(error: sqlite3.Error) -> int:
-    """SQLite's primary result code; 0 where the sqlite3 module itself complains, say of a closed cursor."""
+    """SQLite's primary result code; 0 where the sqlite3 module raised the error itself, as for a closed cursor."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 class _EndingConnection(sqlite3.Connection):
-    """Ends its cursors with its transaction.
+    """Closes its cursors at the end of a transaction.
 
-    A cursor left half-read would keep the old snapshot for whoever uses the connection next, and would let an interrupt
-    hit the ROLLBACK instead of the statement that it was meant for.
+    With a cursor that was not read to its end, the next user of the connection would see the old snapshot. And an
+    interrupt could hit the ROLLBACK instead of the intended statement.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -163,8 +163,9 @@ async def _open(uri: str, pragmas: tuple[str, ...]) -> aiosqlite.Connection:
     try:
         for pragma in pragmas:
             await connection.execute_fetchall(pragma)
-        # Its thread keeps the last call, and a call of its own keeps the aiosqlite connection, alive: with SQLite's own
-        # method as the last call (here, and at the end of each use) a connection dropped unclosed can warn.
+        # The thread keeps its last call alive, and a call of aiosqlite's own keeps the aiosqlite connection alive. So
+        # the last call (here, and at the end of each use) is SQLite's own method: then a connection that is dropped
+        # without a close can warn.
         await connection.rollback()
     except BaseException:
         await to_the_end(connection.close())

@@ -1,7 +1,7 @@
-"""The open database: one writer, a few readers, transactions that end whatever happens.
+"""The open database: one writer, a few readers, and transactions that always end.
 
-Every connection is a thread of its own (aiosqlite), so nothing here blocks the event loop. Writing goes through
-`Database.transaction()`, one at a time; reading through `Database.reader()`, each use one consistent snapshot.
+Every connection has a thread of its own (aiosqlite), so nothing here blocks the event loop. To write, use
+`Database.transaction()`, one at a time. To read, use `Database.reader()`; each use has one consistent snapshot.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ __all__ = [
 
 FILE_NAME = "afterimage.sqlite3"
 READERS = 4
-TURN_S = 60.0  # seconds that a task waits for the writer or for a reader before it is told to try later
+TURN_S = 60.0  # seconds that a task waits for the writer or for a reader before RetryLater is raised
 
-CHECKPOINT_WAIT_MS = 50  # that emptying the WAL waits for a reader, while nobody can write
-FIND_PAGES = 2048  # pages that are looked through at once, some 10 ms in a thread; nobody waits for it
-SCRUB_PAGES = 256  # pages that are cleaned while nobody can write: 5 ms, and what the WAL held of other writers
-SCRUB_TRIES, SCRUB_AGAIN_S = 100, 0.1  # how long a reader may keep the WAL from being moved before scrubbing gives up
+CHECKPOINT_WAIT_MS = 50  # how long emptying the WAL waits for a reader; nobody can write in this time
+FIND_PAGES = 2048  # pages that are searched at once, some 10 ms in a thread; nobody waits for it
+SCRUB_PAGES = 256  # pages that are cleaned while nobody can write: 5 ms, and the time to move the WAL of other writers
+SCRUB_TRIES, SCRUB_AGAIN_S = 100, 0.1  # how often, and in which interval, scrubbing waits for readers before it stops
 
 
 class Database:
@@ -58,7 +58,7 @@ class Database:
         self.path = path
         self.room = room
         self._writer = writer
-        self._synchronous = ""  # what the writer is set to; "" while nobody knows
+        self._synchronous = ""  # the current setting of the writer; "" while it is unknown
         self._turn = asyncio.Lock()
         self._owner: asyncio.Task[Any] | None = None
         self._places = asyncio.Semaphore(READERS)
@@ -69,10 +69,10 @@ class Database:
     async def transaction(self, *, durable: bool = False) -> AsyncIterator[aiosqlite.Connection]:
         """The writer inside BEGIN IMMEDIATE … COMMIT; any exception, cancellation included, rolls back.
 
-        Once the block has ended without an exception the commit runs to its end even if the task is cancelled then.
-        `durable` waits until the commit is on the disk, for what a person was promised (about 4 ms instead of 0.01).
+        After the block has ended without an exception, the commit runs to its end, even if the task is cancelled then.
+        `durable` waits until the commit is on the disk, for promises to a person (about 4 ms instead of 0.01).
         Raises RetryLater when the writer is not free within TURN_S, DiskFull where the disk has no room, StorageError
-        where it refuses or the database was opened read-only, RuntimeError for a transaction inside this task's own.
+        where the disk refuses or the database is read-only, RuntimeError where this task has a transaction already.
         """
         writer = await self._take_turn()
         try:
@@ -85,7 +85,7 @@ class Database:
                     await to_the_end(writer.commit())
                 except BaseException as error:
                     if isinstance(error, asyncio.CancelledError):
-                        await writer.interrupt()  # whatever still runs for this task would be rolled back anyway
+                        await writer.interrupt()  # a statement that still runs for this task will be rolled back
                     await to_the_end(writer.rollback())
                     raise
         finally:
@@ -119,8 +119,8 @@ class Database:
     async def checkpoint(self) -> bool:
         """Moves everything from the WAL into the database file and empties the WAL file.
 
-        False where a reader's snapshot was in the way for CHECKPOINT_WAIT_MS: what it still sees stays in the WAL until
-        the next time.
+        False where a reader's snapshot prevented that for CHECKPOINT_WAIT_MS. Then the pages that the reader needs stay
+        in the WAL until the next time.
         """
         writer = await self._take_turn()
         try:
@@ -135,35 +135,35 @@ class Database:
         return not busy
 
     async def scrub(self) -> bool:
-        """Zeros over what deleted rows left inside the pages of the file (see scrub.py).
+        """Overwrites with zeros what deleted rows left inside the pages of the file (see scrub.py).
 
-        The file is read in chunks while others write. What needs cleaning is cleaned SCRUB_PAGES at a time, by whoever
-        holds the writer, so that nobody else writes the file; the writer's own cache, which may hold the old bytes, is
-        let go. Pages with a newer version in the WAL come last, when the WAL has been moved. False where a reader kept
-        it from being moved all the time. Raises RetryLater, StorageError.
+        The file is read in chunks while others write. Pages are cleaned in groups of SCRUB_PAGES by the task that holds
+        the writer, so that nobody else writes the file. The writer's cache may hold the old bytes, so it is emptied.
+        Pages with a newer version in the WAL come last, after the WAL was moved into the file. False where readers
+        prevented that all the time. Raises RetryLater, StorageError.
         """
         if self._file is None:
-            # Closed with the database and not before: closing any handle of a file drops the locks that SQLite holds on
-            # it in this process.
+            # The handle is closed together with the database: closing any handle of a file releases the locks that
+            # SQLite holds on the file in this process.
             self._file = await asyncio.to_thread(os.open, self.path, os.O_RDWR | BINARY)
         handle = self._file
         async with self.reader() as connection:
             ((page_size,),) = await connection.execute_fetchall("PRAGMA page_size")
             ((pointer_maps,),) = await connection.execute_fetchall("PRAGMA auto_vacuum")
         size = (await asyncio.to_thread(os.fstat, handle)).st_size
-        if pointer_maps or size // page_size >= scrub.MOST_PAGES:  # the kind of a page cannot be told: the slow way
+        if pointer_maps or size // page_size >= scrub.MOST_PAGES:  # page kinds are unknown: rewrite
             await self.rewrite()
             return True
-        late: list[int] = []
+        logged_pages: list[int] = []
         with translated(self.path):
             for first in range(1, size // page_size + 1, FIND_PAGES):
-                found = await asyncio.to_thread(scrub.find, handle, page_size, first, FIND_PAGES)
-                for at in range(0, len(found), SCRUB_PAGES):
-                    late += await self._scrub(handle, page_size, found[at : at + SCRUB_PAGES])
-                # Now, while others write: left to the next checkpoint, the disk's work held the writer for 600 ms.
+                dirty_pages = await asyncio.to_thread(scrub.find, handle, page_size, first, FIND_PAGES)
+                for start in range(0, len(dirty_pages), SCRUB_PAGES):
+                    logged_pages += await self._scrub(handle, page_size, dirty_pages[start : start + SCRUB_PAGES])
+                # Synced now, while others can write: in the next checkpoint, this sync held the writer for 600 ms.
                 await asyncio.to_thread(os.fsync, handle)
-            for at in range(0, len(late), SCRUB_PAGES):
-                if not await self._scrub_moved(handle, page_size, late[at : at + SCRUB_PAGES]):
+            for start in range(0, len(logged_pages), SCRUB_PAGES):
+                if not await self._scrub_moved(handle, page_size, logged_pages[start : start + SCRUB_PAGES]):
                     return False
             await asyncio.to_thread(os.fsync, handle)
         return True
@@ -185,7 +185,7 @@ class Database:
             self._release_turn()
 
     async def _scrub_moved(self, handle: int, page_size: int, pages: Sequence[int]) -> bool:
-        """Cleans pages once all of the WAL has been moved into the file; False where a reader kept it from that."""
+        """Cleans pages after the whole WAL was moved into the file. False where a reader prevented that."""
         for _ in range(SCRUB_TRIES):
             writer = await self._take_turn()
             try:
@@ -200,10 +200,10 @@ class Database:
         return False
 
     async def rewrite(self) -> None:
-        """Writes the whole file anew (VACUUM) and gives room back; nobody else can write meanwhile, about 10 s for each
-        GB. Needs as much free disk as the file has. A cancellation stops it and changes nothing.
+        """Writes the whole file again (VACUUM) and frees disk space. Nobody else can write meanwhile, about 10 s for
+        each GB. It needs as much free disk as the file has. A cancellation stops it and changes nothing.
         """
-        os.environ.setdefault("SQLITE_TMPDIR", str(self.path.parent))  # where VACUUM's copy has room: beside the file
+        os.environ.setdefault("SQLITE_TMPDIR", str(self.path.parent))  # VACUUM makes its copy there
         writer = await self._take_turn()
         try:
             with translated(self.path):
@@ -213,7 +213,7 @@ class Database:
                     await writer.interrupt()
                     raise
                 finally:
-                    await to_the_end(writer.rollback())  # waits for the thread; there is nothing left to roll back
+                    await to_the_end(writer.rollback())  # waits for the thread; nothing has to be rolled back
         finally:
             self._release_turn()
 
@@ -229,7 +229,7 @@ class Database:
             await close(self._idle.pop())
 
     async def _begin(self, writer: aiosqlite.Connection, synchronous: str) -> None:
-        """One call of the thread, whatever has to be set: each costs 0.1 ms, which is what the commit itself takes."""
+        """Begins a transaction, with its settings, in one call of the thread: a call costs 0.1 ms, as does a commit."""
         if self._synchronous == synchronous:
             await writer.execute_fetchall("BEGIN IMMEDIATE")
             return
@@ -279,7 +279,7 @@ async def open_database(data_dir: Path, *, write: bool = True, min_free_bytes: i
     """The database in `data_dir`, open until the block ends.
 
     `write=True` makes the folder if needed, holds its writer lock, and creates or upgrades the schema (backup first).
-    `write=False` reads beside whoever writes. `min_free_bytes` are to stay free on the disk (see Room).
+    `write=False` reads while another process may write. `min_free_bytes` stay free on the disk (see Room).
     Raises StorageError, saying what to do, where the folder cannot be used.
     """
     path = data_dir / FILE_NAME
@@ -287,7 +287,7 @@ async def open_database(data_dir: Path, *, write: bool = True, min_free_bytes: i
         writer, files = None, ExitStack()
         if write:
             stack.enter_context(lock.hold(data_dir))
-            stack.push(files)  # closed after every connection
+            stack.push(files)  # closed after all connections
             await to_the_end(asyncio.to_thread(migrate.migrate, path))
             writer = await open_writer(path)
             stack.push_async_callback(close, writer)
@@ -295,7 +295,7 @@ async def open_database(data_dir: Path, *, write: bool = True, min_free_bytes: i
             await to_the_end(asyncio.to_thread(migrate.check, path))
         database = Database(path, writer, Room(data_dir, min_free_bytes))
         files.callback(database.close_file)
-        stack.push_async_callback(database.close_readers)  # before the writer: the last one to close empties the WAL
+        stack.push_async_callback(database.close_readers)  # before the writer: the last to close empties the WAL
         yield database
 
 

@@ -1,12 +1,12 @@
-"""A small file beside the database for what must not be lost while the database is busy, or the process is killed.
+"""A small file beside the database for records that must survive a busy database and a kill of the process.
 
     {"add": 7, "what": {…}}     a line a record, on the disk when `flush` returns
     {"done": 7}                 the record was carried out
     \\0\\0\\0…                     room that was reserved; the records end at the first such byte
 
-The room is reserved when the file is opened, so that a full disk does not keep a deletion from being written down. When
-every record is done, the file is zeros again. A line that a kill tore apart was never promised to anybody: it is left
-out. Records hold ids only, never what a member wrote.
+The room is reserved when the file is opened, so that a deletion can be written down on a full disk. When every record
+is done, the file is filled with zeros again. An incomplete line after a kill is ignored: `flush` had not returned for
+it. Records have only ids, never texts of members.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 FILE_NAME = "removals.journal"
 RESERVED_BYTES = 256 * 1024  # some 5,000 records of one message each
-SECTOR = 4096  # bytes that a disk writes whole or not at all
+SECTOR = 4096  # a disk writes this number of bytes either completely or not at all
 
 
 class Journal:
@@ -44,7 +44,7 @@ class Journal:
             self._queued = self._written = 0  # lines, since the file was opened
             self._turn = asyncio.Lock()
             if hasattr(os, "posix_fallocate"):
-                with suppress(OSError):  # no room now, or no such thing on this file system: it grows as it is written
+                with suppress(OSError):  # no room, or not supported by the file system: the file grows when needed
                     os.posix_fallocate(self._file, 0, RESERVED_BYTES)
             os.fsync(self._file)
             files.sync_folder(path.parent)
@@ -53,7 +53,7 @@ class Journal:
             raise
 
     def close(self) -> None:
-        """Blocks."""
+        """Closes the file. Blocks."""
         os.close(self._file)
 
     def add(self, what: Mapping[str, Any]) -> int:
@@ -64,14 +64,14 @@ class Journal:
         return number
 
     def done(self, number: int) -> None:
-        """Queues that the record was carried out: after `flush` no later start finds it."""
+        """Queues the note that the record was carried out. After `flush` a later start does not find it any more."""
         if self.pending.pop(number, None) is not None:
             self._queue({"done": number})
 
     async def flush(self) -> None:
-        """Waits until all that is queued now is on the disk: one write and one fsync for all who wait together.
+        """Waits until all lines that are queued now are on the disk. Tasks that wait together share write and fsync.
 
-        Where the file cannot be written, that is logged, and the lines stay queued for the next time.
+        If the file cannot be written, that is logged, and the lines stay queued for the next time.
         """
         mine = self._queued
         async with self._turn:
@@ -97,9 +97,9 @@ class Journal:
         self._end += len(data)
 
     def _clear(self, data: bytes) -> None:
-        """Everything is done: zeros from the beginning. `data` is what would have been written; nobody needs it.
+        """Fills the file with zeros, because every record is done. `data` are the queued bytes; they are not needed.
 
-        The first sector goes first: a power cut then leaves a file that ends before it begins.
+        The first sector is written first: after a power cut the file then has no records.
         """
         for start, length in ((0, SECTOR), (SECTOR, self._end - SECTOR)):
             if length > 0:
@@ -125,7 +125,7 @@ class Journal:
             else:
                 self.pending.pop(record["done"], None)
             end += len(line)
-        # What a torn line left behind must not be read after a shorter one that takes its place.
+        # The rest of an incomplete line must not be read after a shorter line that replaces its beginning.
         torn = content[end:].rstrip(b"\0")
         if torn:
             files.write_at(self._file, b"\0" * len(torn), end)

@@ -1,4 +1,4 @@
-"""One writer a data folder: a file lock that names its holder and vanishes with the process, however that ends."""
+"""One writer for each data folder: a file lock that names its holder. It ends with the process, also after a kill."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FILE_NAME = "writer.lock"
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who writes: process id, its command line, and since when (ISO 8601, UTC)."""
+    """The process that writes: its id, its command line, and since when it writes (ISO 8601, UTC)."""
 
     pid: int
     command: str
@@ -32,7 +32,8 @@ class Holder:
 def hold(folder: Path) -> Iterator[Holder]:
     """Makes the folder if needed and holds its writer lock.
 
-    Raises StorageError where another process has it (named), or where the folder cannot be made, written or locked.
+    Raises StorageError where another process has it (the message names it), or where the folder cannot be made, written
+    or locked.
     """
     path = folder / FILE_NAME
     try:
@@ -60,13 +61,13 @@ def hold(folder: Path) -> Iterator[Holder]:
         os.ftruncate(handle, 0)
         write_at(handle, json.dumps(asdict(me)).encode(), 0)
         yield me
-        os.ftruncate(handle, 0)  # not unlinked: a second process may have the file open and be about to lock it
+        os.ftruncate(handle, 0)  # not unlinked: a second process may have opened the file to lock it
     finally:
         let_go(handle)
 
 
 def _close_to_others(folder: Path) -> None:
-    """Members' texts lie in it: it is for the bot's user alone, also where somebody else made it.
+    """Lets only the bot's own user into the folder, also if the folder existed before: it has members' texts.
 
     Raises StorageError for a folder that all users share, such as /tmp; OSError where it is another user's.
     """
@@ -78,7 +79,7 @@ def _close_to_others(folder: Path) -> None:
 
 
 def holder(folder: Path) -> Holder | None:
-    """Who last said that it writes this folder; None where nobody did. Says nothing about whether it still lives."""
+    """The last process that wrote its name into the lock of this folder; None: none. The process may have ended."""
     try:
         return Holder(**json.loads((folder / FILE_NAME).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):

@@ -1,8 +1,8 @@
 """Brings a database file to the schema this version knows, one transaction a step, a copy kept before each upgrade.
 
 The schema is the numbered files in `migrations/`; `PRAGMA user_version` counts those that were applied and
-`PRAGMA application_id` says that the file is ours. Both are part of the transaction that they describe, so a process
-killed anywhere leaves the schema before or after a step, never between. Everything here blocks: call it in a thread.
+`PRAGMA application_id` says that the file is ours. Both are part of the transaction that they describe. So after a kill
+the schema is that before or after a step, never between. Everything here blocks: call it in a thread.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from indexer.errors import StorageError
 from indexer.platforms.files import sync_file, sync_folder
 
-# "AfIm" in ASCII: what `file` and SQLite see in the header of our databases, and of nobody else's.
+# "AfIm" in ASCII: it is in the header of our databases alone, where `file` and SQLite read it.
 APPLICATION_ID = 0x4166496D
 
 KEPT_BACKUPS = 3
@@ -47,9 +47,9 @@ def shipped() -> tuple[Migration, ...]:
 
 
 def statements(script: str) -> Iterator[str]:
-    """The statements of an SQL script, one by one, trigger bodies whole.
+    """The statements of an SQL script, one by one. A trigger with its body is one statement.
 
-    `executescript` commits what is open before it starts, so a step in one transaction runs its statements singly.
+    `executescript` commits an open transaction before it starts. So a step in one transaction runs single statements.
     """
     statement = ""
     for line in script.splitlines(keepends=True):
@@ -110,7 +110,7 @@ def migrate(path: Path, migrations: Sequence[Migration] | None = None) -> int:
     """
     steps = shipped() if migrations is None else migrations
     try:
-        if not path.exists():  # the texts of members: readable by the bot's own user only, -wal and -shm inherit it
+        if not path.exists():  # members' texts: only the bot's own user may read them; -wal and -shm inherit that
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         with contextlib.closing(_connect(path, "rw")) as connection:
             version = schema_version(connection, path)
@@ -129,7 +129,7 @@ def migrate(path: Path, migrations: Sequence[Migration] | None = None) -> int:
 
 
 def upgrade(connection: sqlite3.Connection, migrations: Sequence[Migration]) -> None:
-    """Applies what is missing, each step in its own transaction. `connection` is in autocommit mode."""
+    """Applies the missing migrations, each in its own transaction. `connection` is in autocommit mode."""
     # Off while tables are rebuilt (SQLite's own advice for ALTER by copy); foreign_key_check stands before each COMMIT.
     connection.execute("PRAGMA foreign_keys = OFF")
     connection.execute("PRAGMA synchronous = FULL")
@@ -158,7 +158,7 @@ def back_up(connection: sqlite3.Connection, path: Path, version: int) -> Path:
     os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     with contextlib.closing(sqlite3.connect(unfinished)) as copy:
         connection.backup(copy)
-        # The copy carries the WAL flag of its source, and would grow a -wal of its own when somebody looks into it.
+        # The copy has the WAL flag of its source. With that flag, opening the copy would make a -wal file beside it.
         copy.execute("PRAGMA journal_mode = DELETE").fetchone()
     sync_file(unfinished)
     unfinished.rename(target)
@@ -170,16 +170,16 @@ def back_up(connection: sqlite3.Connection, path: Path, version: int) -> Path:
 
 def backups(path: Path) -> list[Path]:
     """The backups beside the database, oldest first."""
-    found = path.parent.glob(f"{path.stem}.v*.backup.sqlite3")
-    return sorted(found, key=lambda backup: backup.name.split(".")[-3])
+    paths = path.parent.glob(f"{path.stem}.v*.backup.sqlite3")
+    return sorted(paths, key=lambda backup: backup.name.split(".")[-3])
 
 
 def discard_backups(path: Path) -> int:
-    """Deletes every backup beside the database: they still hold what was deleted since. Returns how many there were."""
-    found = backups(path)
-    for backup in found:
+    """Deletes all backups beside the database, because they have rows that were deleted since. Returns their number."""
+    paths = backups(path)
+    for backup in paths:
         backup.unlink()
-    return len(found)
+    return len(paths)
 
 
 def _sweep_unfinished_backups(path: Path) -> None:
@@ -198,5 +198,5 @@ def _refuse_newer(path: Path, version: int, newest: int) -> None:
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10.0)
-    connection.execute("PRAGMA secure_delete = ON")  # what a migration frees holds no old bytes either
+    connection.execute("PRAGMA secure_delete = ON")  # pages that a migration frees must have no old bytes either
     return connection

@@ -1,8 +1,8 @@
-"""Zeros over what deleted rows left behind inside the pages of the database file, a few pages at a time.
+"""Overwrites with zeros what deleted rows left inside the pages of the database file, a few pages at a time.
 
-secure_delete zeroes what SQLite frees, but not what is left over when it moves rows between pages: the gap of a b-tree
-page, between its cell pointers and its cells, then holds old copies of rows. SQLite never reads a gap, so its bytes may
-be overwritten in the file, where nobody else writes the page at that moment (see `Database.scrub`).
+secure_delete zeroes the cells that SQLite frees. But when SQLite moves rows between pages, old copies of rows stay in
+the gap of a b-tree page, between its cell pointers and its cells. SQLite never reads a gap. So its bytes may be
+overwritten in the file while nobody else writes the page (see `Database.scrub`).
 
 The layout of a page (https://www.sqlite.org/fileformat2.html#b_tree_pages), big-endian:
 
@@ -11,8 +11,8 @@ The layout of a page (https://www.sqlite.org/fileformat2.html#b_tree_pages), big
     5   where the cells begin (2 bytes; 0: 65,536)
     8   leaf: cell pointers, 2 bytes each; interior: 4 more bytes, then the pointers
 
-The first bytes of every other page (overflow, free list) are a page number, so its first byte is 0 in a file of fewer
-than MOST_PAGES pages. The file must not have pointer maps (auto_vacuum = NONE).
+Every other page (overflow, free list) begins with a page number, so its first byte is 0 in a file of fewer than
+MOST_PAGES pages. The file must not have pointer maps (auto_vacuum = NONE).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def find(handle: int, page_size: int, first: int, count: int) -> list[int]:
 
 
 def clean(handle: int, page_size: int, numbers: Iterable[int]) -> None:
-    """Zeros over the gaps of these pages, as they are in the file now. Blocks."""
+    """Overwrites the gaps of these pages, as they are in the file now, with zeros. Blocks."""
     for number in numbers:
         offset = (number - 1) * page_size
         page = np.frombuffer(files.read_at(handle, page_size, offset), np.uint8)
@@ -59,7 +59,7 @@ def clean(handle: int, page_size: int, numbers: Iterable[int]) -> None:
 
 
 def logged(wal: Path, page_size: int) -> set[int]:
-    """The pages that the write-ahead log holds, whether or not they were moved into the file already. Blocks."""
+    """The pages in the write-ahead log, also those that were moved into the file already. Blocks."""
     try:
         data = wal.read_bytes()
     except FileNotFoundError:
@@ -68,13 +68,14 @@ def logged(wal: Path, page_size: int) -> set[int]:
         return set()
     frames = np.frombuffer(data, np.uint8)[_WAL_HEADER:]
     frames = frames[: len(frames) // (_FRAME + page_size) * (_FRAME + page_size)].reshape(-1, _FRAME + page_size)
-    ours = (frames[:, 8:16] == np.frombuffer(data[16:24], np.uint8)).all(axis=1)  # the others are of an earlier round
+    # Frames with other salts were written before the last restart of the log.
+    ours = (frames[:, 8:16] == np.frombuffer(data[16:24], np.uint8)).all(axis=1)
     return set(np.ascontiguousarray(frames[ours, :4]).view(">u4").ravel().tolist())
 
 
 def _gaps(pages: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """[n, page] bytes, from each page's own header on → where its gap begins (from there) and ends (from the page's
-    start); an empty one, 0 and 0, where the page is no b-tree page.
+    """[n, page] bytes, from the header of each page on → the start of its gap (counted from the header) and its end
+    (counted from the start of the page). Both are 0 where the page is no b-tree page.
     """
     wide = pages[:, :8].astype(np.int64)
     leaf = np.isin(wide[:, 0], _LEAF)

@@ -9,10 +9,10 @@ from indexer.errors import StorageError
 
 
 async def claim(tx: aiosqlite.Connection, application_id: int, *, adopt: bool) -> int | None:
-    """Records that this application reads into the database; the first one that comes owns it.
+    """Records that this application stores into the database. The first application owns the database.
 
-    Raises StorageError where another application owns it, unless `adopt`: then it is this one's from now on, and the
-    former owner's id is returned.
+    Raises StorageError where another application owns it, unless `adopt` is true: then this application becomes the
+    owner, and the id of the former owner is returned.
     """
     row = await first(tx, "SELECT application_id FROM application")
     former = None if row is None else int(row[0])

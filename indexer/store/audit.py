@@ -1,4 +1,4 @@
-"""Who did what: ids only, never content. Outlives the rows that it speaks of."""
+"""The audit log: who did what. It has only ids, never content. Its lines stay when rows that they name are deleted."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def add(
     actor_id: UserId | None = None,
     detail: Mapping[str, int | str | bool | None] | None = None,
 ) -> None:
-    """Writes one line in the transaction of what it tells about: both happen or neither."""
+    """Writes one line in the transaction of the recorded action, so that both are stored or neither is."""
     await tx.execute_fetchall(
         "INSERT INTO audit_log (at_ms, guild_id, actor_id, action, detail) VALUES (?, ?, ?, ?, ?)",
         (now_ms(), guild_id, actor_id, action, json.dumps(dict(detail or {}), sort_keys=True)),

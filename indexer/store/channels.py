@@ -15,9 +15,9 @@ _COLUMNS = "channel_id, guild_id, kind, name, parent_id, age_restricted, archive
 
 
 async def upsert(tx: aiosqlite.Connection, channels: Sequence[Channel]) -> None:
-    """Makes channels known or brings them up to date; why one is parked stays. Their guilds are known already.
+    """Stores new channels and updates known ones. The reason of a parked channel stays. Their guilds must be known.
 
-    What an archive says of a channel that Discord has listed changes nothing.
+    An archive does not change a channel that Discord has listed.
     """
     await tx.executemany(
         f"INSERT INTO channels ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 -- a constant
@@ -50,7 +50,7 @@ async def get(connection: aiosqlite.Connection, channel_id: ChannelId) -> Channe
 
 
 async def park(tx: aiosqlite.Connection, channel_id: ChannelId, reason: Sentence) -> None:
-    """Records why the channel cannot be read; what was read of it stays."""
+    """Records why the channel cannot be read. Its stored messages stay."""
     await tx.execute_fetchall(
         "UPDATE channels SET parked_reason = ? WHERE channel_id = ?", (reason.stored(), channel_id)
     )
@@ -75,9 +75,9 @@ async def is_parked(connection: aiosqlite.Connection, channel_id: ChannelId) -> 
 
 
 async def delete(tx: aiosqlite.Connection, channel_ids: Collection[ChannelId]) -> int:
-    """Deletes channels and their threads with all that was read of them; returns how many channels and threads went.
+    """Deletes channels and their threads with all that was read of them. Returns the number of channels and threads.
 
-    Gone with them: messages, texts, spans, pictures that no other channel shows, their vectors.
+    It also deletes their messages, texts and spans, and pictures that no other channel shows, with their vectors.
     """
     cursor = await tx.execute(
         "DELETE FROM channels WHERE channel_id IN (SELECT value FROM json_each(?1))"

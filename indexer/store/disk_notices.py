@@ -1,4 +1,4 @@
-"""Which servers were told that indexing rests because the disk is full: each is told once."""
+"""Which servers have a notice that indexing has stopped because the disk is full. Each server gets one notice."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from indexer.model import ChannelId, GuildId
 
 
 async def told(connection: aiosqlite.Connection) -> dict[GuildId, ChannelId | None]:
-    """The servers that were told, with the channel; None where one manager alone was told."""
+    """The servers that have a notice, each with its channel; None where only a manager has it."""
     rows = await connection.execute_fetchall("SELECT guild_id, channel_id FROM disk_notices")
     return {GuildId(guild_id): None if channel_id is None else ChannelId(channel_id) for guild_id, channel_id in rows}
 

@@ -1,4 +1,4 @@
-"""Embeddings: the truth that segments are derived from, one a picture and model, float16."""
+"""Embeddings: one for each picture and model, float16. The index's segments are derived from them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from indexer.model import ChannelId, GuildId, Message, ModelId, ModelSpec, Pictu
 from indexer.store.message_pictures import NewPlace, joined
 
 _FLOAT16 = np.dtype("<f2")
-_LENGTH_TOLERANCE = 1e-2  # a unit vector of any precision a model runs in; far from what is not normalised at all
+_LENGTH_TOLERANCE = 1e-2  # enough for any precision of a model; a vector that is not normalised differs far more
 
 
 async def model_id(tx: aiosqlite.Connection, spec: ModelSpec) -> ModelId:
@@ -40,12 +40,12 @@ async def models(connection: aiosqlite.Connection) -> dict[ModelId, ModelSpec]:
 
 
 async def add(tx: aiosqlite.Connection, model_id: ModelId, embeddings: Sequence[tuple[PictureId, Vectors]]) -> int:
-    """Stores embeddings ([d] float32 of unit length), replacing earlier ones; returns how many changed something.
+    """Stores embeddings ([d] float32 of unit length) and replaces earlier ones. Returns how many rows changed.
 
-    A picture that is gone by now is passed over. Raises ValueError for a vector of another dimension than the model's,
-    not finite, or not of unit length: nothing is stored then.
+    A picture that was deleted meanwhile is left out. Raises ValueError for a vector that has another dimension than the
+    model, is not finite, or is not of unit length; then nothing is stored.
     """
-    # One question for both, then plain rows: looked up in the INSERT itself, each row would cost half as much again.
+    # One query for both, and then plain rows: with a look-up inside the INSERT each row would cost half as much again.
     rows = list(
         await tx.execute_fetchall(
             "SELECT m.dimension, p.picture_id FROM models m LEFT JOIN ("
@@ -57,7 +57,7 @@ async def add(tx: aiosqlite.Connection, model_id: ModelId, embeddings: Sequence[
     if not rows:
         raise ValueError(f"model {model_id} is unknown: ask embeddings.model_id for its id first")
     shape = (rows[0][0],)
-    there = {picture_id for _, picture_id in rows}
+    existing_ids = {picture_id for _, picture_id in rows}
     for picture_id, vector in embeddings:
         if vector.shape != shape:
             raise ValueError(f"picture {picture_id}: not a vector of unit length and shape {shape}: {vector.shape}")
@@ -72,7 +72,7 @@ async def add(tx: aiosqlite.Connection, model_id: ModelId, embeddings: Sequence[
         [
             (picture_id, model_id, half.tobytes())
             for (picture_id, _), half in zip(embeddings, vectors.astype(_FLOAT16), strict=True)
-            if picture_id in there
+            if picture_id in existing_ids
         ],
     )
     return cursor.rowcount
@@ -97,7 +97,7 @@ async def tried_all(tx: aiosqlite.Connection, guild_id: GuildId, model_id: Model
 async def missing(
     connection: aiosqlite.Connection, model_id: ModelId, limit: int, *, below: PictureId | None = None
 ) -> list[PictureId]:
-    """Ready pictures without an embedding of this model, newest first; `below`: go on after this one."""
+    """Ready pictures without an embedding of this model, newest first. `below`: continue after this picture."""
     rows = await connection.execute_fetchall(
         "SELECT picture_id FROM pictures WHERE state = 'ready' AND picture_id < ifnull(?1, 9223372036854775807)"
         " AND NOT EXISTS (SELECT 1 FROM embeddings e WHERE e.picture_id = pictures.picture_id AND e.model_id = ?2)"
@@ -112,8 +112,9 @@ async def blank_channels(
 ) -> list[ChannelId]:
     """Channels and threads of `among` without any embedding of this model although they may hold pictures.
 
-    That is: not read to their beginning, or with a picture that waits. Youngest first, at most `limit`; none of a guild
-    that has not consented or whose job is paused, and none that is closed to the bot.
+    They are not read to their beginning, or have a picture that waits. The youngest come first, at most `limit`.
+    Channels of a guild that has not consented or whose job is paused are left out, and so are channels closed to the
+    bot.
     """
     rows = await connection.execute_fetchall(
         "SELECT channel_id FROM channels c WHERE guild_id = :guild AND parked_reason IS NULL"

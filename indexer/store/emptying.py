@@ -18,8 +18,8 @@ async def empty(
 ) -> int:
     """Deletes all messages that have all the given ids; returns how many.
 
-    Whoever calls it has seen to it that no such message is stored meanwhile, and calls it again after a kill. Raises
-    RetryLater where the database is busy: what was deleted until then stays deleted.
+    The caller must make sure that no such message is stored meanwhile, and must call it again after a kill. Raises
+    RetryLater where the database is busy. What was deleted until then stays deleted.
     """
     deleted = 0
     while True:

@@ -1,4 +1,4 @@
-"""A filter as SQL: the one place that says which messages and places pass it. As a mask: vectors/filter.py."""
+"""A filter as SQL: only this file decides which messages and places pass it. As a mask: vectors/filter.py."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from indexer.model import Filter, ms_snowflake
 # Message ids are snowflakes, below 2^63.
 NO_END: Final = 2**63 - 1
 
-# What a filter asks of a message `m`, with the parameters of `filter_values`.
+# The conditions of a filter on a message `m`, with the parameters of `filter_values`.
 MESSAGE_INSIDE: Final = (
     "m.channel_id IN (SELECT value FROM json_each(:channels))"
     " AND (:authors IS NULL OR m.author_id IN (SELECT value FROM json_each(:authors)))"
     " AND (:not_authors IS NULL OR m.author_id NOT IN (SELECT value FROM json_each(:not_authors)))"
     " AND m.message_id >= :low AND m.message_id < :high AND m.message_id IS NOT :not_message"
 )
-# The same where a query comes from the words to their messages: the plus keeps the planner from walking the channels.
+# The same for a query that goes from words to their messages. The plus keeps the planner from starting at channels.
 MESSAGE_INSIDE_BY_ID: Final = MESSAGE_INSIDE.replace("m.channel_id", "+m.channel_id").replace(
     "m.author_id", "+m.author_id"
 )
-# What it asks of a place `p` of that message.
+# The conditions of a filter on a place `p` of that message.
 PLACE_INSIDE: Final = (
     f"p.state = 'ready' AND {MESSAGE_INSIDE} AND (p.flags & :require) = :require AND (p.flags & :exclude) = 0"
 )

@@ -1,4 +1,4 @@
-"""Takes the bytes of what was deleted out of the files: a deletion alone takes them out of the tables only."""
+"""Removes the bytes of deleted rows from the files. A deletion alone removes the rows only from the tables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from indexer.database.database import Database, first
 
 WORD_INDEXES = ("words", "words_trigram", "shown_words", "shown_words_trigram")
 MERGE_PAGES = 64  # of a word index, merged in one transaction
-MERGED = 2  # changes that FTS5's merge makes where it found something to merge; fewer: all is merged
+MERGED = 2  # FTS5 makes at least this number of changes if it merged something; with fewer, all is merged
 
 
 async def residue_since(connection: aiosqlite.Connection) -> int | None:
@@ -21,10 +21,11 @@ async def residue_since(connection: aiosqlite.Connection) -> int | None:
 
 
 async def purge(database: Database) -> bool:
-    """Leaves no byte of what was deleted before in the database's files; backups go too.
+    """Removes every byte of what was deleted before from the database's files, and deletes backups.
 
-    In steps, between which others write: none holds the writer for longer than some 50 ms. False where a reader's
-    snapshot was in the way: the residue stays marked, call again. The vector segments are purged by `index.maintain`.
+    It works in steps, and others can write between them: no step holds the writer for longer than some 50 ms. False
+    where a reader's snapshot prevented it: the residue stays marked, so call it again. `index.maintain` purges the
+    vector segments.
     """
     async with database.transaction() as tx:
         await tx.execute_fetchall("UPDATE residue SET taken = 1")
@@ -34,7 +35,7 @@ async def purge(database: Database) -> bool:
     await asyncio.to_thread(migrate.discard_backups, database.path)
     if (
         not await database.checkpoint()
-    ):  # what others wrote meanwhile may have held old bytes until its page was cleaned
+    ):  # pages that others wrote meanwhile may have had old bytes until they were cleaned
         return False
     async with database.transaction() as tx:
         await tx.execute_fetchall("DELETE FROM residue WHERE taken = 1")
@@ -42,11 +43,11 @@ async def purge(database: Database) -> bool:
 
 
 async def _merge_words(database: Database) -> None:
-    """Merges each word index into one segment: FTS5 only marks words as gone until their segments merge."""
+    """Merges each word index into one segment: until its segments are merged, FTS5 only marks words as deleted."""
     for table in WORD_INDEXES:
         merge = f"INSERT INTO {table} ({table}, rank) VALUES ('merge', ?)"  # noqa: S608 -- a constant
         async with database.transaction() as tx:
-            await tx.execute_fetchall(merge, (-MERGE_PAGES,))  # negative: takes on every segment there is
+            await tx.execute_fetchall(merge, (-MERGE_PAGES,))  # negative: merges all segments
         changes = MERGED
         while changes >= MERGED:
             async with database.transaction() as tx:

@@ -1,4 +1,4 @@
-"""Guilds: which ones are known, and which of them agreed to be read."""
+"""Guilds: which ones are known, and which of them consented to be read."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from indexer.model import DISCORD, Guild, GuildId, OriginId
 
 
 async def upsert(tx: aiosqlite.Connection, guild: Guild, origin_id: OriginId = DISCORD) -> None:
-    """Makes the guild known, or renames it. A new one has not consented.
+    """Stores a new guild, or renames a known one. A new guild has not consented.
 
-    What an archive says of a guild that the bot has been in changes nothing.
+    An archive does not change a guild that the bot has been in.
     """
     await tx.execute_fetchall(
         "INSERT INTO guilds (guild_id, name, added_ms, origin_id) VALUES (?, ?, ?, ?)"
@@ -55,9 +55,9 @@ async def known(connection: aiosqlite.Connection) -> list[Guild]:
 async def note_present(
     tx: aiosqlite.Connection, present: Collection[GuildId], at_ms: int, absent_ms: int
 ) -> list[GuildId]:
-    """Records which guilds were there at `at_ms` (Unix milliseconds) and since when the others have not been.
+    """Records which guilds the bot was in at `at_ms` (Unix milliseconds), and since when it has left the others.
 
-    Guilds that only archives know are left alone. Returns those that have now been absent for at least `absent_ms`.
+    Guilds that only archives know do not change. Returns those that have been absent for at least `absent_ms`.
     """
     listed = as_json(present)
     await tx.execute_fetchall(
@@ -79,7 +79,7 @@ async def note_present(
 async def forget(tx: aiosqlite.Connection, guild_id: GuildId) -> None:
     """Deletes the guild and all that was read of it: channels, messages, texts, pictures shown nowhere else, vectors.
 
-    Opt-outs and the audit log (ids only) stay. For a large guild call `messages.delete_some` in transactions of its own
-    before, so that the writer is not held for long.
+    Opt-outs and the audit log (ids only) stay. For a large guild first call `messages.delete_some` in separate
+    transactions, so that the writer is not held for long.
     """
     await tx.execute_fetchall("DELETE FROM guilds WHERE guild_id = ?", (guild_id,))

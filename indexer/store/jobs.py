@@ -1,4 +1,4 @@
-"""Jobs: what someone asked to have indexed, kept so that a restart goes on with it."""
+"""Jobs: requests to index something. They are stored, so that a restart continues them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class ScopeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """`channel_id` is set for CHANNEL and for nothing else. `origin_id` says what is read: Discord, or an archive."""
+    """What a job reads. `channel_id` is set only for CHANNEL. `origin_id` is Discord or an archive."""
 
     kind: ScopeKind
     channel_id: ChannelId | None = None
@@ -51,7 +51,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job. `channel_id` and `message_id` say where its progress message stands, if anywhere."""
+    """One job. `channel_id` and `message_id` are those of its progress message, if it has one."""
 
     id: JobId
     guild_id: GuildId
@@ -86,7 +86,7 @@ async def create(
 
 
 async def set_state(tx: aiosqlite.Connection, job_id: JobId, state: JobState, reason: Sentence | None = None) -> None:
-    """`reason` says why it failed or was paused; None takes an earlier one away."""
+    """Changes the state. `reason` says why the job failed or was paused; None removes an earlier reason."""
     await tx.execute_fetchall(
         "UPDATE jobs SET state = ?, reason = ?, updated_ms = ? WHERE job_id = ?",
         (state.value, None if reason is None else reason.stored(), now_ms(), job_id),
@@ -96,7 +96,7 @@ async def set_state(tx: aiosqlite.Connection, job_id: JobId, state: JobState, re
 async def set_message(
     tx: aiosqlite.Connection, job_id: JobId, channel_id: ChannelId | None, message_id: MessageId | None
 ) -> None:
-    """Records where the job's progress message stands; None: nowhere any more."""
+    """Records where the job's progress message is. None: it has none any more."""
     await tx.execute_fetchall(
         "UPDATE jobs SET channel_id = ?, message_id = ?, updated_ms = ? WHERE job_id = ?",
         (channel_id, message_id, now_ms(), job_id),
@@ -118,7 +118,7 @@ async def of_guild(connection: aiosqlite.Connection, guild_id: GuildId, limit: i
 
 
 async def unfinished(connection: aiosqlite.Connection) -> list[Job]:
-    """Every job that a start has to go on with (running) or to keep ready (paused), oldest first."""
+    """Every job that a start has to continue (running) or keep (paused), oldest first."""
     rows = await connection.execute_fetchall(
         f"SELECT {_COLUMNS} FROM jobs WHERE state IN ('running', 'paused') ORDER BY job_id"  # noqa: S608 -- a constant
     )

@@ -1,6 +1,6 @@
 """The pictures that a message names, as rows of `places`: inserted, matched again after an edit, removed.
 
-Part of `messages.store`; what happens to a place afterwards (fetched, failed, described) is in places.py.
+This is a part of `messages.store`. Later changes of a place (fetched, failed, described) are in places.py.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class NewPlace:
 
 
 def joined(places: Collection[tuple[Any, ...]], messages: Collection[Message]) -> tuple[NewPlace, ...]:
-    """Rows of (place, message, ordinal, link) as new places, in order; without those that `messages` do not show."""
+    """Rows of (place, message, ordinal, link) as new places, in order. Leaves out rows that `messages` do not show."""
     shown = {(message.id, ref.ordinal, ref.link): (message, ref) for message in messages for ref in message.pictures}
     return tuple(
         NewPlace(PlaceId(place_id), *shown[message_id, ordinal, link])
@@ -38,7 +38,7 @@ def joined(places: Collection[tuple[Any, ...]], messages: Collection[Message]) -
 
 
 async def insert(tx: aiosqlite.Connection, places: Sequence[tuple[MessageId, GuildId, PictureRef]]) -> None:
-    """New places, pending."""
+    """Stores new places as pending."""
     if places:
         await tx.executemany(
             f"INSERT INTO places (message_id, guild_id, ordinal, link, {_DESCRIPTION})"  # noqa: S608 -- a constant
@@ -48,10 +48,10 @@ async def insert(tx: aiosqlite.Connection, places: Sequence[tuple[MessageId, Gui
 
 
 async def update(tx: aiosqlite.Connection, messages: Sequence[Message]) -> set[MessageId]:
-    """Makes the places of stored messages what the messages show now; returns the messages where that changed anything.
+    """Makes the places of stored messages equal to what the messages show now. Returns the messages that this changed.
 
-    A place is known again by its link (the n-th showing of a link by the n-th place of it), so a picture that moved to
-    another ordinal is not fetched again. What is known beside the message stays: that it turned out to be animated, and
+    A place is recognised by its link (the n-th place of a link by the n-th use of the link). So a picture that moved to
+    another ordinal is not fetched again. What the message itself does not tell stays: that the picture is animated, and
     where an archive has its file.
     """
     rows = await tx.execute_fetchall(
@@ -69,22 +69,22 @@ async def update(tx: aiosqlite.Connection, messages: Sequence[Message]) -> set[M
     added: list[tuple[MessageId, GuildId, PictureRef]] = []
     touched: set[MessageId] = set()
     for message in messages:
-        left = stored[message.id]
+        places_of_link = stored[message.id]
         for ref in sorted(message.pictures, key=lambda ref: ref.ordinal):
-            if not left[ref.link]:
+            if not places_of_link[ref.link]:
                 added.append((message.id, message.guild_id, ref))
                 touched.add(message.id)
                 continue
-            place_id, ordinal, description = left[ref.link].pop(0)
+            place_id, ordinal, description = places_of_link[ref.link].pop(0)
             *_, flags, path = description
-            now = _description(ref, PlaceFlag(flags) & PlaceFlag.ANIMATED, path)
+            current = _description(ref, PlaceFlag(flags) & PlaceFlag.ANIMATED, path)
             if ordinal != ref.ordinal:
                 moved.append((ref.ordinal, place_id))
                 touched.add(message.id)
-            if now != description:
-                described.append((*now, place_id))
+            if current != description:
+                described.append((*current, place_id))
                 touched.add(message.id)
-        for places in left.values():
+        for places in places_of_link.values():
             for place_id, _, _ in places:
                 vanished.append(place_id)
                 touched.add(message.id)
@@ -93,7 +93,7 @@ async def update(tx: aiosqlite.Connection, messages: Sequence[Message]) -> set[M
         await tx.execute_fetchall(
             "DELETE FROM places WHERE place_id IN (SELECT value FROM json_each(?))", (as_json(vanished),)
         )
-    if moved:  # by way of negative ordinals: two places may change seats, and (message_id, ordinal) is unique
+    if moved:  # first to negative ordinals: two places may swap theirs, and (message_id, ordinal) is unique
         await tx.executemany("UPDATE places SET ordinal = -1 - ordinal WHERE place_id = ?", [(p,) for _, p in moved])
         await tx.executemany("UPDATE places SET ordinal = ? WHERE place_id = ?", moved)
     if described:
@@ -106,7 +106,7 @@ async def update(tx: aiosqlite.Connection, messages: Sequence[Message]) -> set[M
 
 
 def _description(ref: PictureRef, found: PlaceFlag = NO_FLAGS, path: str | None = None) -> tuple[Any, ...]:
-    """`found` and `path` are what was known before and what the message itself does not tell."""
+    """The columns of a place. `found` and `path` were known before; the message itself does not tell them."""
     return (
         ref.source.value,
         ref.file_name,

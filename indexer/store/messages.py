@@ -1,4 +1,4 @@
-"""Messages and their words: stored once, brought up to date, and gone when they are gone."""
+"""Messages and their words: stores each once, updates it, and deletes it when Discord has deleted it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ _DELETE = "DELETE FROM messages WHERE message_id IN (SELECT value FROM json_each
 class Stored:
     """What `store` did. `new_places` are pending, in the order of their messages' ids.
 
-    `refused` counts messages that must not be stored: an opted-out author, a channel that is gone, a deleted message,
-    an ignored one, under keep="pictures" those without a picture, and of an archive what Discord knows better.
+    `refused` counts messages that must not be stored: of an author who opted out, of a deleted channel, deleted
+    messages, ignored ones, under keep="pictures" those without a picture, and messages of an archive that Discord knows
+    better.
     """
 
     new_messages: int = 0
@@ -33,7 +34,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A stored message, as far as an edit can change it. `seen_ms`: when its origin showed this version."""
+    """The parts of a stored message that an edit can change. `seen_ms`: when its origin showed this version."""
 
     edited_ms: int | None
     seen_ms: int
@@ -49,56 +50,57 @@ async def store(
     seen_ms: int,
     origin_id: OriginId = DISCORD,
 ) -> Stored:
-    """Stores new messages and brings stored ones up to date; the same page twice leaves the same rows.
+    """Stores new messages and updates stored ones. Storing the same page twice gives the same rows.
 
-    `seen_ms` (Unix milliseconds) is when Discord was asked for them, before its answer came, or when its event came; of
-    an archive, when it was written. What Discord says replaces what an archive said, and never the other way round.
-    A message never goes back to an older edit; of one edit, never to what was seen earlier: an unfurled link brings
-    pictures without counting as an edit, and a page that was asked for before shows none of them. A picture that an
-    edit took away is deleted, one that stayed keeps its embedding wherever it moved. Under keep="pictures" a message
-    that lost its last picture is deleted, and an ignored message always. The guilds of the messages are known already.
+    `seen_ms` (Unix milliseconds) is when Discord was asked for them, before its answer came, or when its event came.
+    For an archive, it is when the archive was written. A version from Discord replaces one from an archive, and never
+    the other way round. An older edit never replaces a newer one. Of the same edit, a version that was seen earlier
+    never replaces a later one: an unfurled link adds pictures and does not count as an edit, and a page that was
+    requested before shows none of these pictures. A picture that an edit removed is deleted. A picture that stayed
+    keeps its embedding, also if it moved. Under keep="pictures" a message that lost its last picture is deleted. An
+    ignored message is always deleted. The guilds of the messages must be known.
     """
     by_id = {message.id: message for message in messages}
     if not by_id:
         return Stored()
-    known = await _known(tx, list(by_id.values()))
+    stored = await _known(tx, list(by_id.values()))
     refused = await _refused(tx, by_id.values())
     if origin_id != DISCORD:
-        refused |= await _better_known(tx, by_id.values(), known)
-    wanted = [message for message_id, message in sorted(by_id.items()) if message_id not in refused]
-    bare = [message for message in wanted if message.ignored or (keep == "pictures" and not message.pictures)]
+        refused |= await _better_known(tx, by_id.values(), stored)
+    accepted = [message for message_id, message in sorted(by_id.items()) if message_id not in refused]
+    bare = [message for message in accepted if message.ignored or (keep == "pictures" and not message.pictures)]
     lost = [
         message.id
         for message in bare
-        if message.id in known and (message.ignored or not _stale(message, known[message.id], seen_ms, origin_id))
+        if message.id in stored and (message.ignored or not _stale(message, stored[message.id], seen_ms, origin_id))
     ]
-    kept = [message for message in wanted if not message.ignored and (keep == "all" or message.pictures)]
-    new = [message for message in kept if message.id not in known]
-    seen = [message for message in kept if message.id in known]
+    current = [message for message in accepted if not message.ignored and (keep == "all" or message.pictures)]
+    new = [message for message in current if message.id not in stored]
+    seen = [message for message in current if message.id in stored]
 
     newest = await first(tx, "SELECT ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'places'), 0)")
     await _insert(tx, new, seen_ms, origin_id)
-    changed = await _update(tx, seen, known, seen_ms, origin_id)
+    changed = await _update(tx, seen, stored, seen_ms, origin_id)
     if lost:
         await tx.execute_fetchall(_DELETE, (as_json(lost),))
     assert newest is not None
-    made = await tx.execute_fetchall(
+    place_rows = await tx.execute_fetchall(
         "SELECT place_id, message_id, ordinal, link FROM places WHERE place_id > ? ORDER BY place_id", newest
     )
     return Stored(
         new_messages=len(new),
         changed=changed + len(lost),
-        new_places=message_pictures.joined([tuple(row) for row in made], kept),
+        new_places=message_pictures.joined([tuple(row) for row in place_rows], current),
         refused=len(refused) + len(bare) - len(lost),
     )
 
 
 async def takes_away(connection: aiosqlite.Connection, message: Message) -> bool:
-    """Whether storing this version would take away words or a picture of the version that is stored."""
-    known = await _known(connection, [message])
-    if message.id not in known:
+    """Whether storing this version would remove words or a picture of the stored version."""
+    stored = await _known(connection, [message])
+    if message.id not in stored:
         return False
-    content, *before = known[message.id].words
+    content, *before = stored[message.id].words
     shorter = any(
         not set(old.split("\n")) <= {*new.split("\n"), ""} for old, new in zip(before, _words(message)[1:], strict=True)
     )
@@ -109,10 +111,11 @@ async def takes_away(connection: aiosqlite.Connection, message: Message) -> bool
 
 
 async def delete(tx: aiosqlite.Connection, message_ids: Collection[MessageId]) -> int:
-    """Deletes messages that Discord says are gone; returns how many were stored.
+    """Deletes messages that Discord has deleted. Returns how many of them were stored.
 
-    With them go their words, the pictures that no other message shows, and those pictures' embeddings. From now on
-    `store` refuses these ids, stored or not: neither a page read before the deletion nor an archive brings them back.
+    It also deletes their words, the pictures that no other message shows, and the embeddings of these pictures. From
+    now on `store` refuses these ids, whether they were stored or not. So neither a page that was read before the
+    deletion nor an archive stores them again.
     """
     ids = as_json(message_ids)
     await tx.execute_fetchall("INSERT OR IGNORE INTO deletions (message_id) SELECT value FROM json_each(?)", (ids,))
@@ -128,7 +131,7 @@ async def delete_some(
     channel_id: ChannelId | None = None,
     author_id: UserId | None = None,
 ) -> int:
-    """Deletes up to `limit` messages that have all the given ids; returns how many, 0 when none is left.
+    """Deletes up to `limit` messages that have all the given ids. Returns their number, 0 when none is left.
 
     It is one step of deleting many messages (`emptying.empty`). Raises ValueError where no id is given.
     """
@@ -153,7 +156,7 @@ async def mark_checked(tx: aiosqlite.Connection, message_ids: Collection[Message
 
 
 async def mark_unchecked(tx: aiosqlite.Connection, message_ids: Collection[MessageId]) -> None:
-    """Those of these messages that are stored count as never checked: they come first in `oldest_checked`."""
+    """Marks the stored ones of these messages as never checked, so that they come first in `oldest_checked`."""
     await tx.execute_fetchall(
         "UPDATE messages SET checked_ms = 0 WHERE message_id IN (SELECT value FROM json_each(?))",
         (as_json(message_ids),),
@@ -163,10 +166,10 @@ async def mark_unchecked(tx: aiosqlite.Connection, message_ids: Collection[Messa
 async def oldest_checked(
     connection: aiosqlite.Connection, guild_id: GuildId, before_ms: int, limit: int
 ) -> list[tuple[ChannelId, MessageId]]:
-    """Messages that Discord showed us last before `before_ms` (Unix milliseconds), the longest ago first.
+    """Messages that Discord showed last before `before_ms` (Unix milliseconds), the longest ago first.
 
-    Of those of one moment the newest comes first: a page of history goes back from there. Those of parked channels, and
-    of channels that only an archive knows, are left out: nobody can ask for them.
+    Among messages of the same time the newest comes first, because a page of history goes back from it. Messages of
+    parked channels, and of channels that only an archive knows, are left out, because Discord cannot be asked for them.
     """
     rows = await connection.execute_fetchall(
         "SELECT channel_id, message_id FROM messages JOIN channels USING (channel_id)"
@@ -198,7 +201,7 @@ async def newest(
 
 
 async def is_of_archive(connection: aiosqlite.Connection, message_id: MessageId) -> bool:
-    """Whether an archive has told this message, and Discord not yet."""
+    """Whether this message came from an archive and Discord has not shown it yet."""
     sql = "SELECT 1 FROM messages WHERE origin_id != 0 AND message_id = ?"
     return await first(connection, sql, (message_id,)) is not None
 
@@ -216,7 +219,7 @@ async def channel_of(connection: aiosqlite.Connection, message_id: MessageId) ->
 
 
 def _words(message: Message) -> tuple[str, str, str]:
-    """Content, file names and alt texts; one name or text a line, so that a phrase seldom spans two of them."""
+    """Content, file names and alt texts. Each name and text has its own line, so that a phrase seldom matches two."""
     names = dict.fromkeys(picture.file_name for picture in message.pictures if picture.file_name)
     alts = dict.fromkeys(picture.alt_text for picture in message.pictures if picture.alt_text)
     return message.content, "\n".join(names), "\n".join(alts)
@@ -257,8 +260,8 @@ async def _refused(tx: aiosqlite.Connection, messages: Collection[Message]) -> s
 async def _better_known(
     tx: aiosqlite.Connection, messages: Collection[Message], known: Mapping[MessageId, _Row]
 ) -> set[MessageId]:
-    """Messages of an archive that Discord knows better: it has told them itself, or has shown the stretch that they
-    would stand in without them. The bot's own are among them.
+    """Messages of an archive that Discord knows better: Discord has shown them itself, or has shown their stretch of
+    history without them. The bot's own messages are among them.
     """
     pairs = json.dumps([(message.id, message.channel_id) for message in messages])
     rows = await tx.execute_fetchall(
@@ -314,7 +317,7 @@ async def _update(
     seen_ms: int,
     origin_id: OriginId,
 ) -> int:
-    """Brings stored messages up to date; returns how many changed."""
+    """Updates stored messages. Returns how many changed."""
     if not messages:
         return 0
     current = [message for message in messages if not _stale(message, known[message.id], seen_ms, origin_id)]
@@ -342,7 +345,7 @@ async def _update(
 
 
 async def _name_authors(tx: aiosqlite.Connection, messages: Sequence[Message]) -> None:
-    """Messages come oldest first, so an author's newest name stays."""
+    """Stores the authors' names. Messages come oldest first, so an author's newest name stays."""
     authors = {message.author_id: (message.author_id, message.author_name, message.by_bot) for message in messages}
     await tx.executemany(
         "INSERT INTO users (user_id, name, bot) VALUES (?, ?, ?)"

@@ -9,9 +9,9 @@ from indexer.model import EVERYWHERE, GuildId, UserId
 
 
 async def add(tx: aiosqlite.Connection, user_id: UserId, guild_id: GuildId = EVERYWHERE) -> None:
-    """Nothing by this author is stored there any more. What is stored already is deleted by `removals.opt_out`.
+    """From now on nothing by this author is stored there. `removals.opt_out` deletes what is stored already.
 
-    Use a `durable` transaction: this is a promise to a person.
+    Use a `durable` transaction, because this is a promise to a person.
     """
     await tx.execute_fetchall(
         "INSERT INTO opt_outs (guild_id, user_id, at_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
@@ -20,7 +20,7 @@ async def add(tx: aiosqlite.Connection, user_id: UserId, guild_id: GuildId = EVE
 
 
 async def remove(tx: aiosqlite.Connection, user_id: UserId, guild_id: GuildId = EVERYWHERE) -> bool:
-    """Takes one opt-out back; False where there was none. What was deleted comes back only by a new crawl."""
+    """Removes one opt-out; False where there was none. Only a new crawl stores the deleted messages again."""
     cursor = await tx.execute("DELETE FROM opt_outs WHERE guild_id = ? AND user_id = ?", (guild_id, user_id))
     return cursor.rowcount > 0
 
@@ -34,7 +34,7 @@ async def of_user(connection: aiosqlite.Connection, user_id: UserId) -> list[Gui
 
 
 async def unfinished(connection: aiosqlite.Connection) -> list[tuple[UserId, GuildId]]:
-    """The opt-outs (author, guild or EVERYWHERE) of which not every message is deleted yet."""
+    """The opt-outs (author, guild or EVERYWHERE) whose messages are not all deleted yet."""
     rows = await connection.execute_fetchall(
         "SELECT o.user_id, o.guild_id FROM opt_outs o WHERE EXISTS (SELECT 1 FROM messages m"
         " WHERE m.author_id = o.user_id AND (o.guild_id = 0 OR m.guild_id = o.guild_id))"

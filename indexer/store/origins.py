@@ -1,4 +1,4 @@
-"""Archives that were imported: what each is read with, where it lies, and what else it showed at an earlier import."""
+"""Archives that were imported: the parser, location, version and media folders of each."""
 
 from __future__ import annotations
 
@@ -14,22 +14,24 @@ from indexer.model import Origin, OriginId
 async def note(
     tx: aiosqlite.Connection, kind: str, location: str, version: str, media_folders: Sequence[str] = ()
 ) -> Origin:
-    """The origin of this archive, made where it is new. Where its `version` has changed it is read from the start."""
-    known = await first(tx, "SELECT origin_id, version FROM origins WHERE kind = ? AND location = ?", (kind, location))
+    """The origin of this archive; stored if it is new. If its `version` has changed, it is read from the start."""
+    stored_row = await first(
+        tx, "SELECT origin_id, version FROM origins WHERE kind = ? AND location = ?", (kind, location)
+    )
     folders = json.dumps(list(media_folders))
-    if known is None:
-        made = await first(
+    if stored_row is None:
+        new_row = await first(
             tx,
             "INSERT INTO origins (kind, location, version, media_folders) VALUES (?, ?, ?, ?) RETURNING origin_id",
             (kind, location, version, folders),
         )
-        assert made is not None, "an insert has one row"
-        return Origin(OriginId(made[0]), kind, location, version, tuple(media_folders))
-    origin = Origin(OriginId(known[0]), kind, location, version, tuple(media_folders))
+        assert new_row is not None, "an insert has one row"
+        return Origin(OriginId(new_row[0]), kind, location, version, tuple(media_folders))
+    origin = Origin(OriginId(stored_row[0]), kind, location, version, tuple(media_folders))
     await tx.execute_fetchall(
         "UPDATE origins SET version = ?, media_folders = ? WHERE origin_id = ?", (version, folders, origin.id)
     )
-    if known[1] != version:
+    if stored_row[1] != version:
         await tx.execute_fetchall("DELETE FROM spans WHERE origin_id = ?", (origin.id,))
     return origin
 

@@ -1,7 +1,7 @@
-"""What pictures say: words read in them, captions, tags. Of the content, so of every place that shows it.
+"""Texts of pictures: words read in them, captions, tags. A text belongs to the content, so to all places that show it.
 
-What a message says of its pictures (alt texts, file names) belongs to that message and stands in messages.py. Triggers
-of the migration keep what is searched (`shown_texts`) true to these rows; a text is deleted with its picture.
+What a message says about its pictures (alt texts, file names) belongs to that message; see messages.py. Triggers of the
+migration keep the searched table (`shown_texts`) equal to these rows. A text is deleted together with its picture.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from indexer.model import MessageId, PictureId
 async def put(
     tx: aiosqlite.Connection, picture_id: PictureId, kind: str, body: str, confidence: float | None = None
 ) -> bool:
-    """Makes `body` the picture's text of this kind, in place of the one before; an empty one takes that away.
+    """Stores `body` as the picture's text of this kind and replaces the earlier one. An empty `body` deletes it.
 
-    `kind` names who says so ('ocr', 'caption', 'tags'), `confidence` (0–1) how sure that is; None: it is not said.
-    False where the picture is gone by now.
+    `kind` names the source ('ocr', 'caption', 'tags'). `confidence` (0–1) is the certainty; None: unknown. False where
+    the picture was deleted meanwhile.
     """
     if not body.strip():
         await tx.execute_fetchall("DELETE FROM picture_texts WHERE picture_id = ? AND kind = ?", (picture_id, kind))
@@ -39,7 +39,7 @@ async def put(
 async def shown_by(
     connection: aiosqlite.Connection, message_ids: Collection[MessageId]
 ) -> dict[MessageId, dict[PictureId, str]]:
-    """For each of the messages whose pictures say something: what each picture says, one text a line."""
+    """For each message whose pictures have texts: the texts of each picture, one text a line."""
     rows = await connection.execute_fetchall(
         "SELECT DISTINCT p.message_id, t.picture_id, t.kind, t.body"
         " FROM places p JOIN picture_texts t USING (picture_id)"

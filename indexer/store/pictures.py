@@ -1,4 +1,4 @@
-"""Pictures: content, known by its SHA-256, kept once however often it is posted."""
+"""Pictures: content, identified by its SHA-256. It is stored once, even if it is posted many times."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ async def get(connection: aiosqlite.Connection, picture_id: PictureId) -> Pictur
 
 
 async def add(tx: aiosqlite.Connection, picture: DecodedPicture) -> PictureId:
-    """The picture's id, new or known. One that was rejected before is ready now, wherever it is shown.
+    """Stores the picture if it is new, and returns its id. A picture that was rejected becomes ready, in all places.
 
-    Attach it to its place in the same transaction: a picture that no place shows is not kept.
+    Attach it to its place in the same transaction: a picture that no place shows is deleted.
     """
     row = await first(
         tx,
@@ -77,7 +77,7 @@ async def add(tx: aiosqlite.Connection, picture: DecodedPicture) -> PictureId:
 
 
 async def add_rejected(tx: aiosqlite.Connection, sha256: bytes, byte_count: int, reason: Reason) -> PictureId:
-    """Remembers bytes that can never be searched, so that they are not tried again; a ready picture stays ready.
+    """Records bytes that can never be searched, so that they are not tried again. A ready picture stays ready.
 
     Attach it to its place in the same transaction.
     """

@@ -1,4 +1,4 @@
-"""Places: where pictures are shown, which of them still have to be fetched, and what became of the others."""
+"""Places: where pictures are shown, which of them still have to be fetched, and the outcome of the others."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from indexer.model import (
 )
 from indexer.store.filter_sql import PLACE_INSIDE, filter_values
 
-# What other picture readers may make something else of.
+# Reasons for which another version of the picture readers may succeed.
 OF_READERS = (
     Reason.NOT_A_PICTURE, Reason.VIDEO, Reason.DOCUMENT, Reason.CORRUPT, Reason.TRUNCATED, Reason.UNSUPPORTED,
     Reason.TOO_MANY_PIXELS, Reason.TOO_MANY_PARTS, Reason.TOO_SLOW, Reason.TOO_MUCH_MEMORY, Reason.WORKER_DIED,
@@ -33,9 +33,10 @@ OF_READERS = (
 
 @dataclass(frozen=True, slots=True)
 class PendingPlace:
-    """A place whose picture has to be fetched (again), from the origin that told its message.
+    """A place whose picture has to be fetched (again), from the origin of its message.
 
-    `link` is bare: signed links are not stored, the message has to be asked for one. `attempts` counts failures so far.
+    `link` has no signature: signed links are not stored, and the message has to be requested for one. `attempts` counts
+    failures so far.
     """
 
     place_id: PlaceId
@@ -87,9 +88,8 @@ async def pending(
 ) -> list[PendingPlace]:
     """Up to `limit` places to fetch: never tried, or failed and due at `now_ms` (Unix milliseconds).
 
-    The newest message of a guild first. Guilds that consented, or that only an archive knows, take turns, whichever has
-    more (or `guild_id` alone).
-    `exclude` names those that are being fetched already.
+    The newest message of a guild comes first. Guilds that consented, or that only an archive knows, take turns, even if
+    one has more places (or only `guild_id`). `exclude` has the places that are being fetched already.
     """
     rows = await connection.execute_fetchall(
         _PENDING, {"guild": guild_id, "limit": limit, "now": now_ms, "exclude": as_json(exclude)}
@@ -102,7 +102,7 @@ async def failed(
 ) -> bool:
     """Records one failed attempt, the next not before `next_attempt_ms` (Unix milliseconds; None: never by itself).
 
-    False: the place is gone by now, or has its picture.
+    False: the place was deleted meanwhile, or has its picture.
     """
     cursor = await tx.execute(
         "UPDATE places SET state = 'failed', reason = ?, attempts = attempts + 1, next_attempt_ms = ?"
@@ -113,9 +113,10 @@ async def failed(
 
 
 async def attach(tx: aiosqlite.Connection, place_id: PlaceId, picture_id: PictureId) -> bool:
-    """The place shows this picture: ready, or failed with the picture's own reason where that was rejected.
+    """Records that the place shows this picture. It is ready, or failed with the reason of a rejected picture.
 
-    False where the place is gone by now; a picture that nothing shows goes too. An animated picture marks its place.
+    False where the place was deleted meanwhile; then a picture without a place is deleted too. An animated picture
+    marks its place.
     """
     cursor = await tx.execute(
         "UPDATE places SET picture_id = p.picture_id, reason = p.reason, next_attempt_ms = NULL,"
@@ -139,7 +140,7 @@ async def retry(
 ) -> int:
     """Makes every failed place of the guild (None: of all) that has one of these reasons pending, as if never tried.
 
-    Returns how many. Rejected pictures are let go, so that their bytes are opened again.
+    Returns how many. Rejected pictures are detached, so that their bytes are opened again.
     """
     cursor = await tx.execute(
         "UPDATE places SET state = 'pending', reason = NULL, attempts = 0, next_attempt_ms = NULL, picture_id = NULL"
@@ -150,16 +151,16 @@ async def retry(
 
 
 async def retry_for(tx: aiosqlite.Connection, readers: int) -> int:
-    """Lets what other picture readers gave up on be tried again, once: `readers` is the version of the present ones.
+    """Makes places that another version of the picture readers could not open pending again, once.
 
-    Returns how many places.
+    `readers` is the version of the present ones. Returns how many places.
     """
     row = await first(tx, "UPDATE readers SET version = ?1 WHERE version != ?1 RETURNING version", (readers,))
     return 0 if row is None else await retry(tx, reasons=OF_READERS)
 
 
 async def retry_origin(tx: aiosqlite.Connection, origin_id: OriginId) -> int:
-    """The same for places of one archive whose bytes never came: its files may be there by now. Returns how many."""
+    """The same for places of one archive whose bytes were not found: the files may exist now. Returns how many."""
     cursor = await tx.execute(
         "UPDATE places SET state = 'pending', reason = NULL, attempts = 0, next_attempt_ms = NULL"
         " WHERE state = 'failed' AND picture_id IS NULL"
@@ -170,7 +171,7 @@ async def retry_origin(tx: aiosqlite.Connection, origin_id: OriginId) -> int:
 
 
 async def waiting(connection: aiosqlite.Connection, guild_id: GuildId) -> int:
-    """How many places of the guild are still to be fetched: pending, or failed and tried again by themselves."""
+    """How many places of the guild must still be fetched: pending ones, and failed ones that will be tried again."""
     row = await first(
         connection,
         "SELECT (SELECT count(*) FROM places WHERE state = 'pending' AND guild_id = ?1)"
@@ -199,7 +200,7 @@ async def describe(connection: aiosqlite.Connection, place_ids: Collection[Place
 async def showing(
     connection: aiosqlite.Connection, picture_ids: Collection[PictureId]
 ) -> dict[PictureId, PendingPlace]:
-    """The newest place of each picture, as something to fetch: for an embedding by another model."""
+    """The newest place of each picture, to fetch it again for an embedding of another model."""
     rows = await connection.execute_fetchall(
         "SELECT p.picture_id, p.place_id, p.guild_id, m.channel_id, p.message_id, m.origin_id, p.ordinal, p.link,"
         "   p.attempts"
@@ -211,14 +212,14 @@ async def showing(
 
 
 async def ready_in_guild(connection: aiosqlite.Connection, guild_id: GuildId) -> int:
-    """How many pictures of the guild can be found, each as often as it was posted."""
+    """How many ready places the guild has: a picture counts as often as it was posted."""
     row = await first(connection, "SELECT count(*) FROM places WHERE guild_id = ? AND state = 'ready'", (guild_id,))
     assert row is not None, "an aggregate has one row"
     return int(row[0])
 
 
 async def random(connection: aiosqlite.Connection, guild_id: GuildId, filter: Filter, count: int) -> list[PlaceId]:
-    """Up to `count` places inside the filter, of different messages, each message with the same chance."""
+    """Up to `count` random places inside the filter, of different messages. Each message has the same probability."""
     rows = await connection.execute_fetchall(
         "SELECT min(p.place_id) FROM messages m JOIN places p USING (message_id)"  # noqa: S608 -- every part is ours
         f" WHERE m.guild_id = :guild AND {PLACE_INSIDE}"

@@ -1,6 +1,6 @@
-"""Which stretches of a channel's history have been read, as closed ranges of snowflakes, for each origin by itself.
+"""Which stretches of a channel's history have been read, as closed ranges of snowflakes, separately for each origin.
 
-A page widens a span in the same transaction that stores its messages, so a span never claims what is not stored.
+The transaction that stores a page also extends a span. So a span never includes messages that are not stored.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def merged(spans: Iterable[Span]) -> list[Span]:
 async def cover(
     tx: aiosqlite.Connection, channel_id: ChannelId, low: int, high: int, origin_id: OriginId = DISCORD
 ) -> None:
-    """Records that every message with an id in low…high has been read. Nothing for a channel that is gone.
+    """Records that every message with an id in low…high has been read. Does nothing for a deleted channel.
 
     Raises ValueError where low > high.
     """
@@ -57,7 +57,7 @@ async def of_channel(
 
 
 async def of_guild(connection: aiosqlite.Connection, guild_id: GuildId) -> dict[ChannelId, list[Span]]:
-    """What Discord has shown of every channel of the guild, ascending; channels without any are left out."""
+    """The spans that Discord has shown of each channel of the guild, ascending. Channels without spans are left out."""
     rows = await connection.execute_fetchall(
         "SELECT channel_id, low, high FROM spans JOIN channels USING (channel_id) WHERE guild_id = ?"
         " AND spans.origin_id = 0 ORDER BY channel_id, low",
