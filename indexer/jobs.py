@@ -188,7 +188,7 @@ class Jobs:
         await self._in_turn(guild_id, drop())
 
     async def drain(self) -> None:
-        """Stops everything at a safe point. The jobs stay as running, so that the next start goes on with them."""
+        """Stops everything at a safe point. The database keeps the jobs as running; the next start continues them."""
         self._draining = True
         for guild_id in list(self._running):
             await self._in_turn(guild_id, self._halt(guild_id))

@@ -25,7 +25,7 @@ OriginId = NewType("OriginId", int)  # rowid in `origins`
 
 DISCORD = OriginId(0)  # the origin of everything that came from Discord itself
 
-EVERYWHERE = GuildId(0)  # stands for all guilds where somebody opts out
+EVERYWHERE = GuildId(0)  # means all guilds, in an opt-out
 
 Pixels = npt.NDArray[np.uint8]  # [H, W, 3], RGB
 Vectors = npt.NDArray[np.float32]  # [n, d] or [d], rows of unit length

@@ -130,7 +130,7 @@ def migrate(path: Path, migrations: Sequence[Migration] | None = None) -> int:
 
 def upgrade(connection: sqlite3.Connection, migrations: Sequence[Migration]) -> None:
     """Applies the missing migrations, each in its own transaction. `connection` is in autocommit mode."""
-    # Off while tables are rebuilt (SQLite's own advice for ALTER by copy); foreign_key_check stands before each COMMIT.
+    # Off while tables are rebuilt (SQLite's own advice for ALTER by copy); foreign_key_check runs before each COMMIT.
     connection.execute("PRAGMA foreign_keys = OFF")
     connection.execute("PRAGMA synchronous = FULL")
     (version,) = connection.execute("PRAGMA user_version").fetchone()

@@ -6,7 +6,7 @@ overwritten in the file while nobody else writes the page (see `Database.scrub`)
 
 The layout of a page (https://www.sqlite.org/fileformat2.html#b_tree_pages), big-endian:
 
-    0   flag: 2 and 5 interior, 10 and 13 leaf; on page 1 all of this stands behind the file's header of 100 bytes
+    0   flag: 2 and 5 interior, 10 and 13 leaf; on page 1 all of this comes after the file's header of 100 bytes
     3   number of cells (2 bytes)
     5   where the cells begin (2 bytes; 0: 65,536)
     8   leaf: cell pointers, 2 bytes each; interior: 4 more bytes, then the pointers

@@ -68,13 +68,13 @@ def _png_frames(data: bytes) -> int:
 
 
 def _webp_frames(data: bytes) -> int:
-    at, frames = 12, 0
+    offset, frames = 12, 0
     for _ in range(_MAX_CHUNKS):
-        if at + 8 > len(data) or frames > _MAX_FRAMES:
+        if offset + 8 > len(data) or frames > _MAX_FRAMES:
             return frames
-        frames += data[at : at + 4] == b"ANMF"
-        size = int(struct.unpack_from("<I", data, at + 4)[0])
-        at += 8 + size + size % 2
+        frames += data[offset : offset + 4] == b"ANMF"
+        size = int(struct.unpack_from("<I", data, offset + 4)[0])
+        offset += 8 + size + size % 2
     raise Rejected(Reason.TOO_MANY_PARTS, f"over {_MAX_CHUNKS} chunks")
 
 

@@ -144,7 +144,7 @@ class VectorIndex:
         await self._maintenance.run(db, guild_id, everything=True)
 
     def close(self) -> None:
-        """Ends the threads. Searches that are under way end; later ones raise."""
+        """Ends the threads. Searches that have begun run to their end; later ones raise RuntimeError."""
         self._closing.set()
         self._scanners.shutdown()
         self._checker.shutdown()
@@ -291,12 +291,12 @@ class VectorIndex:
         helpers = min(self._threads, len(tasks)) - 1
         futures = [self._scanners.submit(work) for _ in range(helpers)]
         work()
-        for future in futures:  # one that has not begun, because another search keeps the scanners busy, need not
+        for future in futures:  # a task that has not begun, because scanners are busy, is not needed
             if not future.cancel():
                 future.result()
         return [results[number] for number in range(len(tasks))]
 
 
 def _compiled(view: View, allowed: Filter) -> list[tuple[Part, Terms]]:
-    """The parts that the filter lets anything through of, each with the filter in its codes."""
+    """The parts that have rows inside the filter, each with the filter in the part's codes."""
     return [(part, terms) for part in view.parts if (terms := compile_filter(part.block, allowed)) is not None]

@@ -1,4 +1,4 @@
-"""The lock-down of a decode worker, part by part. What a system lacks is said and left out, never fatal."""
+"""The lock-down of a decode worker, part by part. A part that the system lacks is reported and skipped, never fatal."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if sys.platform != "win32":
 
 
 def lock_down(memory_bytes: int) -> Lockdown:
-    """Leaves this process what it has open, `memory_bytes` of address space more than it has now, and nothing else.
+    """Takes all rights from this process except its open files and `memory_bytes` more address space than it has now.
 
-    Whatever it needs of files and libraries must be loaded before. There is no way back. Each part stands for itself:
-    where a kernel lacks one, the others hold.
+    All files and libraries that it needs must be loaded before. The lock-down cannot be undone. The parts do not depend
+    on each other: if a kernel lacks one, the others are in force.
     """
     parts = {
         "time limit": _can_limit_time,
@@ -27,13 +27,13 @@ def lock_down(memory_bytes: int) -> Lockdown:
         "no new privileges": lambda: prctl(PR_SET_NO_NEW_PRIVS, 1),
         "landlock": landlock.enforce,
         "limits": _limit_files_and_processes,  # after landlock, which needs a descriptor for a moment
-        "seccomp": seccomp.enforce,  # last: it denies what the others need
+        "seccomp": seccomp.enforce,  # last: it denies system calls that the other parts need
     }
     return Lockdown({name: _missing(part) for name, part in parts.items()})
 
 
 def _missing(part: Callable[[], object]) -> str:
-    """Puts a part in force; says why not where that fails."""
+    """Puts a part in force. Returns why it is not in force, "" where it is."""
     try:
         part()
     except (Unavailable, ValueError, OSError) as error:
@@ -42,7 +42,7 @@ def _missing(part: Callable[[], object]) -> str:
 
 
 def _can_limit_time() -> None:
-    """Each picture sets its own limit of processor time, where the system has a timer of it."""
+    """Raises Unavailable where the system has no timer of processor time; each picture sets its own limit with it."""
     if sys.platform == "win32":
         raise Unavailable(f"{sys.platform} has none")
 
@@ -53,14 +53,14 @@ def _limit_memory(beyond_bytes: int) -> None:
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         cap = pages * resource.getpagesize() + beyond_bytes
         resource.setrlimit(resource.RLIMIT_AS, (cap, cap))
-    else:  # others accept the limit and ignore it, or count what cannot be known here
+    else:  # other systems accept the limit and ignore it, or count memory in a way that is not known here
         raise Unavailable(f"{sys.platform} has none")
 
 
 def _limit_files_and_processes() -> None:
-    """No byte more in any file, no further descriptor, no process, no core file.
+    """Allows no byte more in any file, no further descriptor, no process, no core file.
 
-    The system ignores the limit on processes for root, whom seccomp and landlock hold all the same.
+    The system ignores the limit on processes for root. seccomp and landlock restrict root too.
     """
     if sys.platform != "win32":
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

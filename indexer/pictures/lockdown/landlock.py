@@ -21,7 +21,7 @@ _SCOPES = 0b11  # abstract Unix sockets and signals, from ABI 6
 def enforce() -> int:
     """Denies this process and its children everything that the kernel's Landlock can deny. Returns the kernel's ABI.
 
-    The ruleset handles every right and has no rule that grants one. No new privileges must be set before. Raises
+    The ruleset handles every right and has no rule that grants one. PR_SET_NO_NEW_PRIVS must be set before. Raises
     Unavailable where the kernel has no Landlock.
     """
     abi = syscall(_CREATE_RULESET, None, 0, _CREATE_RULESET_VERSION)

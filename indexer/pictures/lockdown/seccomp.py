@@ -1,8 +1,8 @@
 """A seccomp filter (seccomp(2), Linux 3.17 and newer): some twenty system calls are allowed, every other one fails.
 
-A list of what is allowed, not of what is forbidden: a system call that a later kernel adds is denied without a change
-here. The filter is forty instructions of classic BPF, written by hand rather than by libseccomp, whose bindings need a
-shared library that a container image does not have.
+The list has the allowed calls, not the forbidden ones. So a system call that a later kernel adds is denied without a
+change here. The filter is forty instructions of classic BPF. It is written by hand, because the bindings of libseccomp
+need a shared library that a container image does not have.
 """
 
 from __future__ import annotations
@@ -59,10 +59,10 @@ _TABLES = {
 
 
 def enforce() -> None:
-    """Denies this process every system call but those of the table; those it denies fail with EPERM.
+    """Allows this process only the system calls of the table. All others fail with EPERM.
 
-    A call by another architecture's numbers ends the process. No new privileges must be set before. Raises Unavailable
-    where the kernel has no seccomp, or where the architecture has no table here.
+    A call with another architecture's numbers ends the process. PR_SET_NO_NEW_PRIVS must be set before. Raises
+    Unavailable where the kernel has no seccomp, or where the architecture has no table here.
     """
     program = filter_program(platform.machine())
     buffer = ctypes.create_string_buffer(program, len(program))
@@ -79,12 +79,12 @@ def filter_program(machine: str) -> bytes:
     if table is None:
         raise Unavailable(f"no table of system calls for {machine}")
     calls = len(table.allowed) + len(table.mapping)
-    # Behind the comparisons: fail, look at the protection (2 instructions), allow.
+    # After the comparisons: fail, test the memory protection (2 instructions), allow.
     program = [(_LOAD, 0, 0, _ARCHITECTURE), (_EQUAL, 1, 0, table.audit), (_RETURN, 0, 0, _KILL)]
     program += [(_LOAD, 0, 0, _NUMBER), (_AT_LEAST, 0, 1, _X32), (_RETURN, 0, 0, _KILL)]
-    for at, number in enumerate((*table.allowed, *table.mapping)):
-        left = calls - at - 1  # comparisons that follow this one
-        target = left + 1 if number in table.mapping else left + 4
+    for position, number in enumerate((*table.allowed, *table.mapping)):
+        remaining = calls - position - 1  # comparisons that follow this one
+        target = remaining + 1 if number in table.mapping else remaining + 4
         program.append((_EQUAL, target, 0, number))
     program += [(_RETURN, 0, 0, _FAIL), (_LOAD, 0, 0, _THIRD), (_ANY_BIT, 0, 1, _PROT_EXEC), (_RETURN, 0, 0, _FAIL)]
     program.append((_RETURN, 0, 0, _ALLOW))
