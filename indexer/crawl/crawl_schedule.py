@@ -95,7 +95,7 @@ class CrawlSchedule:
 
     @property
     def newest_unread(self) -> MessageId | None:
-        """The newest message that is not read yet, in any channel; None while that is not known."""
+        """The message id down to which every channel has been read; None while that is not known."""
         waiting = [*self._ready, *(turn for _, turn in self._resting)]
         cursors = [turn.before for turn in waiting if turn.before is not None]
         return max(cursors) if cursors and len(cursors) == len(waiting) and not self._open else None
