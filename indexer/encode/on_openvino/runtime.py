@@ -153,6 +153,10 @@ def open_export(folder: Path, settings: ModelSettings, settled: Choice | None) -
 
     Raises Refused where the files are not what was written, or give other vectors than torch did.
     """
+    # OpenVINO's binding prepares its use of numpy at the first array. Where two threads bring their first arrays at
+    # once, one waits for the interpreter's lock and the other for the preparation, for ever: seen in a process with two
+    # streams. So the first array comes here, before there is a second thread.
+    ov.Tensor(np.zeros(1, np.float32))
     records = settings.export_dir.expanduser() if settings.export_dir else None
     try:
         manifest = read_manifest(folder)
