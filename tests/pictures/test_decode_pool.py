@@ -87,7 +87,8 @@ async def test_a_worker_answers_just_what_the_decoder_says(decoder: Decoder) -> 
 
 async def test_several_frames_come_over_the_pipe() -> None:
     async with open_decoder(DecodeSettings(workers=1, frames=3), SPEC) as pool:
-        picture = await pool.decode(moving([scene(100, 100, seed) for seed in range(9)], "GIF"))
+        frames = [scene(100, 100, seed) for seed in range(9)]
+        picture = await pool.decode(await asyncio.to_thread(moving, frames, "GIF"))
         assert len(picture.frames) == 3
 
 
