@@ -95,7 +95,7 @@ async def test_killed_or_interrupted_in_the_middle_it_goes_on_where_it_was(tmp_p
     total = 120
     await asyncio.to_thread(write_export, tmp_path / "export", total)
     (tmp_path / "config.toml").write_text("[model]\nbatch_size = 1\n")
-    process = await start(tmp_path, "export", "--quiet")
+    process = await start(tmp_path, "export", "--quiet", CHILD_WAITS="1", CHILD_FREE="9")
 
     async def some() -> bool:
         assert process.returncode is None, "it ended before it could be interrupted"

@@ -47,7 +47,7 @@ def interaction(user: int = 1, values: Sequence[str] = ()) -> Any:
     """As much of an interaction as a press needs."""
     return SimpleNamespace(
         user=SimpleNamespace(id=user), locale="en-GB", data={"values": list(values)}, response=Followup(),
-        guild_id=1, command=None, type=SimpleNamespace(name="component"),
+        guild_id=1, command=None, type=SimpleNamespace(name="component"), extras={},
     )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """`afterimage` as a process, with a small substitute for the model: `python -m tests.worlds.bot_child run …`.
 
 AFTERIMAGE's own variables configure it. CHILD_HANGS makes it hang while it closes. CHILD_WAITS keeps pictures waiting
-for the model for ever. CHILD_LOADS makes loading the model last for ever.
+for the model for ever, all but the first CHILD_FREE. CHILD_LOADS makes loading the model last for ever.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ async def opened(settings: ModelSettings, faults: Faults, *, data_dir: Path) -> 
     encoder = Encoder()
     if "CHILD_WAITS" in os.environ:
         encoder.gate = asyncio.Event()
+        encoder.free = int(os.environ.get("CHILD_FREE", "0"))
     yield encoder
 
 

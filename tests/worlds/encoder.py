@@ -17,8 +17,8 @@ SIZE = 16  # pixels on each side, unless a test sets it
 class Encoder:
     """An Encoder (a port). It encodes pictures by a random projection of their pixels, and words by their spelling.
 
-    `encoded` counts pictures. If there is a `gate`, pictures wait for it. The next `fails_next` calls for pictures
-    fail.
+    `encoded` counts pictures. If there is a `gate`, pictures wait for it, all of them or those after the first
+    `free` ones. The next `fails_next` calls for pictures fail.
     """
 
     def __init__(self, dimension: int = 32, size: int = SIZE) -> None:
@@ -27,11 +27,12 @@ class Encoder:
         self.awake = True
         self.encoded = 0
         self.gate: asyncio.Event | None = None
+        self.free = 0
         self.fails_next = 0
         self._map = np.random.default_rng(0).standard_normal((size * size * 3, dimension)).astype(np.float32)
 
     async def encode_pixels(self, frames: Sequence[Pixels], priority: Priority = Priority.INDEXING) -> Vectors:
-        if self.gate is not None:
+        if self.gate is not None and self.encoded >= self.free:
             await self.gate.wait()
         if self.fails_next:
             self.fails_next -= 1
