@@ -15,7 +15,8 @@ import numpy as np
 from PIL import Image
 
 from benchmarks import index_data
-from indexer.model import ModelId
+from indexer.model import ChannelId, ModelId
+from indexer.store import spans
 from sandbox.server import Sandbox
 from sandbox.world import Channel, File, Guild, Member, Message, World
 
@@ -108,10 +109,8 @@ async def fill(tx: aiosqlite.Connection, town: Town, sandbox: Sandbox, model_id:
         "INSERT INTO embeddings (picture_id, model_id, vector) VALUES (?, ?, ?)",
         [(row + 1, model_id, town.vectors.vectors[row].tobytes()) for row in range(len(town.messages))],
     )
-    await tx.executemany(
-        "INSERT INTO spans (channel_id, low, high) VALUES (?, 0, ?)",
-        [(channel.id, town.messages[-1].id) for channel in guild.channels.values()],
-    )
+    for channel in guild.channels.values():
+        await spans.cover(tx, ChannelId(channel.id), 0, town.messages[-1].id)
 
 
 def link(sandbox: Sandbox, message: Message) -> str:
