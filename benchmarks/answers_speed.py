@@ -39,7 +39,7 @@ from sandbox.world import Channel, File, User, World
 MODEL = "ViT-B-32-256"
 ROWS = 100_000
 ASKED = 60  # questions a figure
-INDEXED = 1_500  # pictures that are indexed while members ask
+INDEXED = 600  # pictures that are indexed while members ask
 WARM = 5
 VISIBLE = (5, 50)  # channels that who asks may see, of 50
 EVENTS = 20  # messages posted, and deleted again

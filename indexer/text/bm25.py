@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from indexer.model import MessageId, PictureId
-from indexer.text.terms import Term, counts
+from indexer.text.terms import Pattern, Term, counts, pattern_of
 
 # Of content, file names, alt texts: who describes a picture in its alt text means the picture.
 WEIGHTS = (1.0, 1.0, 2.0)
@@ -34,6 +34,11 @@ class Said:
     message_ids: frozenset[int]
     count: float
     shown_ids: frozenset[int] = frozenset()
+
+    @property
+    def said_by(self) -> frozenset[int]:
+        """The messages that say it in either way."""
+        return self.message_ids | self.shown_ids if self.shown_ids else self.message_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +94,13 @@ def rank(
     """
     values = [worth(said.count, scope.texts) for said in terms]
     total = sum(values) if len(terms) > 1 else 0.0
-    wanted = [said.term for said in terms]
+    patterns = [pattern_of(said.term) for said in terms]
     ranked = []
     for message_id, columns in texts.items():
-        parts = _own_parts(message_id, columns, terms, wanted, values, scope)
+        parts = _own_parts(message_id, columns, terms, patterns, values, scope)
         own = _figures(parts, values, total)
         if pictures := shown.get(MessageId(message_id)):
-            by_picture = _by_picture(message_id, pictures, parts, terms, wanted, values, total, scope)
+            by_picture = _by_picture(message_id, pictures, parts, terms, patterns, values, total, scope)
             best = max(own.bm25, *(figures.bm25 for figures in by_picture.values()))
             ranked.append(Ranked(message_id, best, own, by_picture))
         else:
@@ -112,12 +117,12 @@ def _own_parts(
     message_id: int,
     columns: Columns,
     terms: Sequence[Said],
-    wanted: Sequence[Term],
+    patterns: Sequence[Pattern],
     values: Sequence[float],
     scope: Scope,
 ) -> list[float]:
     """What each term adds to the BM25 of the message's own words; 0 where it is not said."""
-    content, names, alts = (counts(column, wanted) for column in columns)
+    content, names, alts = (counts(column, patterns) for column in columns)
     length = sum(map(len, columns)) / max(scope.mean_length, 1.0)
     parts = []
     for at, value in enumerate(values):
@@ -133,12 +138,12 @@ def _by_picture(
     shown: Mapping[PictureId, str],
     own: Sequence[float],
     terms: Sequence[Said],
-    wanted: Sequence[Term],
+    patterns: Sequence[Pattern],
     values: Sequence[float],
     total: float,
     scope: Scope,
 ) -> dict[PictureId, Figures]:
-    told = {picture_id: counts(body, wanted) for picture_id, body in shown.items()}
+    told = {picture_id: counts(body, patterns) for picture_id, body in shown.items()}
     for at, said in enumerate(terms):
         if message_id in said.shown_ids and not any(row[at] for row in told.values()):
             for row in told.values():  # a letter that we do not fold: nobody can say which picture it was

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from typing import NamedTuple
 
 # Terms of one search; what stands behind them says little more, and each costs a walk through its list of messages.
 MAX_TERMS = 12
@@ -66,20 +66,27 @@ def quoted(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 
-def counts(text: str, terms: Sequence[Term]) -> list[int]:
+class Pattern(NamedTuple):
+    """What of a text is counted for a term: characters of the text itself, or of its tokens (`_spread`)."""
+
+    characters: str
+    unspaced: bool
+
+
+def pattern_of(term: Term) -> Pattern:
+    """Made once a question: a term is counted in some hundred texts."""
+    if term.unspaced:
+        return Pattern(term.text, unspaced=True)
+    tokens = _spread(term.text)
+    return Pattern(tokens[:-1] if term.prefix else tokens, unspaced=False)
+
+
+def counts(text: str, patterns: Sequence[Pattern]) -> list[int]:
     """How often each of the terms stands in the text."""
     if not text:
-        return [0] * len(terms)
+        return [0] * len(patterns)
     tokens = _spread(text)
-    return [(text if term.unspaced else tokens).count(_wanted(term)) for term in terms]
-
-
-@lru_cache(1024)
-def _wanted(term: Term) -> str:
-    if term.unspaced:
-        return term.text
-    tokens = _spread(term.text)
-    return tokens[:-1] if term.prefix else tokens
+    return [(text if unspaced else tokens).count(characters) for characters, unspaced in patterns]
 
 
 def _spread(text: str) -> str:

@@ -24,7 +24,7 @@ from indexer.text.terms import Term, cut, cut_phrase, quoted
 # A word that everybody says must not make a search slow: of the messages inside the filter that say it, the newest are
 # looked at, one in WALKED_SHARE of all that are inside, but not fewer than LEAST_WALKED. Where the word is as common
 # elsewhere, that walks over one in WALKED_SHARE of all messages, whatever part of them the asker may see.
-WALKED_SHARE, LEAST_WALKED, MOST_WALKED = 40, 256, 1_000
+WALKED_SHARE, LEAST_WALKED, MOST_WALKED = 40, 256, 500
 # A word in more messages than this is left out where rarer words are asked for: it says nothing beside them.
 COMMON = 5_000
 # How far back it is counted how many messages there are to each that says a word: beyond, a figure would change little.
@@ -41,6 +41,12 @@ _MATCHING = (
     " AND w.rowid >= :low AND w.rowid < :high AND m.guild_id = :guild AND "
     + MESSAGE_INSIDE_BY_ID
     + " ORDER BY w.rowid DESC LIMIT :limit"
+)
+# How many messages inside the filter are not older than each of `:lows`; counted as far as `:most`.
+_NEWER_INSIDE = (
+    "SELECT j.value, (SELECT count(*) FROM (SELECT 1 FROM messages m WHERE "  # noqa: S608 -- constants
+    + MESSAGE_INSIDE.replace(":low", "j.value")
+    + " LIMIT :most)) FROM json_each(:lows) j"
 )
 _HOLDING = (
     "SELECT m.message_id FROM messages m CROSS JOIN {texts} t ON t.message_id = m.message_id WHERE"  # noqa: S608 -- constants
@@ -156,7 +162,7 @@ class _Inside:
         """
         phrases = {term for phrase in must for term in phrase}
         needed = [term.match for phrase in must for term in phrase if not term.unspaced]
-        found = [await self._said(term, needed) for term in dict.fromkeys(terms)]
+        found = await self._counted([await self._said(term, needed) for term in dict.fromkeys(terms)])
         kept = [said for said in found if said.count <= COMMON or said.term in phrases] or found
         spaced = [said for said in kept if not said.term.unspaced]
         if len(spaced) < 2 or any(len(said.message_ids) < self._most for said in spaced):
@@ -177,26 +183,36 @@ class _Inside:
         sums: dict[int, float] = {}
         for said in terms:
             value = worth(said.count, self.scope.texts)
-            for message_id in said.message_ids | said.shown_ids if said.shown_ids else said.message_ids:
+            for message_id in said.said_by:
                 sums[message_id] = sums.get(message_id, 0.0) + value
-        return sorted(sums, key=lambda message_id: (-sums[message_id], -message_id))
+        newest_first = sorted(sums, reverse=True)
+        return sorted(newest_first, key=sums.__getitem__, reverse=True)  # keeps the order of equals
 
     async def _said(self, term: Term, needed: Sequence[str]) -> Said:
         own = await self._newest(_SAID, term, needed)
         # Each term alone: the phrase may stand in the message, the word in its picture. `ranked` checks the phrases.
         shown = await self._newest(_SHOWN, term, ()) if self.scope.shown else []
         found = sorted({*own, *shown}, reverse=True)[: self._most] if shown else own
-        count = float(len(found))
-        if found and len(found) >= self._most:
-            # Said at the same rate further back as among the newest.
-            rows = await self._connection.execute_fetchall(
-                f"SELECT count(*) FROM (SELECT 1 FROM messages m WHERE {MESSAGE_INSIDE} LIMIT :most)",  # noqa: S608 -- constants
-                {**self._values, "low": min(found), "most": RATE_WALKED * self._most},
-            )
-            ((newest,),) = rows
-            count *= max(self.scope.texts / max(newest, 1), 1.0)
-        kept = frozenset(found)
+        kept, count = frozenset(found), float(len(found))
         return Said(term, kept & set(own), count, kept & set(shown)) if shown else Said(term, kept, count)
+
+    async def _counted(self, terms: Sequence[Said]) -> list[Said]:
+        """The same terms. One of which only the newest messages were looked at is said at the same rate further back.
+
+        One statement for all terms: what takes the time is to wait for the connection's thread.
+        """
+        oldest = [min(said.said_by) if said.count >= self._most else None for said in terms]
+        lows = [low for low in oldest if low is not None]
+        if not lows:
+            return list(terms)
+        rows = await self._connection.execute_fetchall(
+            _NEWER_INSIDE, {**self._values, "lows": json.dumps(lows), "most": RATE_WALKED * self._most}
+        )
+        newer = dict(rows)
+        return [
+            said if low is None else replace(said, count=said.count * max(self.scope.texts / max(newer[low], 1), 1.0))
+            for said, low in zip(terms, oldest, strict=True)
+        ]
 
     async def _newest(self, index: _Index, term: Term, needed: Sequence[str]) -> list[int]:
         if not term.unspaced:
