@@ -53,10 +53,10 @@ class NoEncoder:
     pixel_spec = PixelSpec(size=32)
 
     async def encode_pixels(self, frames: list[Pixels], priority: Priority = Priority.INDEXING) -> Vectors:
-        raise NotImplementedError
+        raise AssertionError(f"{len(frames)} pictures came from an export that has none")
 
     async def encode_words(self, texts: list[str], priority: Priority = Priority.QUERY) -> Vectors:
-        raise NotImplementedError
+        raise AssertionError(f"an import asked for the vectors of {len(texts)} texts")
 
 
 async def first_and_second(location: Path, model: str | None) -> dict[str, Any]:

@@ -17,7 +17,7 @@ class FairSemaphore:
     """
 
     def __init__(self, count: int, ready: Callable[[], Awaitable[None]] | None = None) -> None:
-        """`ready` is awaited before a slot is taken: what keeps everybody from beginning for now."""
+        """`ready` is awaited before a slot is waited for: it returns when new work may begin at all."""
         if count < 1:
             raise ValueError("there must be at least one slot")
         self._free = count

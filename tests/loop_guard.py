@@ -109,7 +109,7 @@ class LoopGuard:
             yield self
         finally:
             gc.callbacks.remove(self._on_collection)
-            setattr(Handle, "_run", run)  # noqa: B010
+            setattr(Handle, "_run", run)  # noqa: B010 -- as where it was put in
             over.set()
             watcher.join()
             for suspect in self._suspects:

@@ -104,7 +104,7 @@ class OpenReplies:
                 raise TellPerson("error-not-yours")
             data: Mapping[str, Any] = interaction.data or {}
             await reply.press(interaction, action, data.get("values", ()))
-        except Exception as error:  # noqa: BLE001 — discord.py would only log it: the person must be told too
+        except Exception as error:  # noqa: BLE001 -- discord.py would only log it: the person must be told too
             await answer_error(interaction, error)
 
     def listen(self, tree: Tree) -> None:

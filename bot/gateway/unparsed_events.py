@@ -66,7 +66,7 @@ class UnparsedEvents:
             await reconnect(e)
 
         shard._handled_exceptions = (*handled_errors, *UNREADABLE)
-        shard._handle_disconnect = handle  # type: ignore[method-assign]
+        shard._handle_disconnect = handle  # type: ignore[method-assign]  # of this shard alone, not of its class
 
     @property
     def total(self) -> int:

@@ -21,7 +21,8 @@ _JSON: Final = (".json", ".json.gz")
 _MEDIA_FOLDER: Final = "_Files"  # of saved media: a sticker's animation in it is JSON, too
 MOST_PROBLEMS: Final = 200  # that are kept word by word; the others are counted
 
-# What opening or reading a file of any kind may raise.
+# What opening or reading a file of any kind may raise. zipfile raises NotImplementedError for a compression that it
+# does not know, and RuntimeError for an encrypted member.
 UNREADABLE: Final = (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError)
 
 

@@ -81,7 +81,7 @@ class Spool:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 -- closed with the spool, below
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 -- the finalizer in the next line closes it
         weakref.finalize(self, self._file.close)
         self._end = 0
 

@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 from indexer.archives.expansion import Refused
@@ -128,8 +128,8 @@ def _resolved(parts: Parts) -> Parts | None:
     return tuple(result)
 
 
-def _spelled(parts: Parts, form: str) -> Parts:
-    return tuple(unicodedata.normalize(form, part) for part in parts)  # type: ignore[arg-type]  # NFC or NFD
+def _spelled(parts: Parts, form: Literal["NFC", "NFD"]) -> Parts:
+    return tuple(unicodedata.normalize(form, part) for part in parts)
 
 
 def _saved_names(url: str) -> Iterator[str]:

@@ -283,7 +283,7 @@ class Pipeline:
             await self._outcomes.rejected(content, len(data), error.reason)
         except Stop:
             raise
-        except Exception as error:  # noqa: BLE001 -- as in _prepare
+        except Exception as error:  # noqa: BLE001 -- one picture, whatever is wrong with it, ends no worker
             await self._outcomes.failed_content(content, _reason(error, content.items[0]))
         return None
 

@@ -21,7 +21,7 @@ def create_shared() -> tuple[int, Reference]:
         if sys.platform == "win32":  # a file that is open cannot be deleted there
             return handle, path
         else:  # noqa: RET505 -- as above, for Windows
-            os.unlink(path)  # noqa: PTH108 -- the path is not needed any more
+            os.unlink(path)  # noqa: PTH108 -- a path as text: it went to a child as such -- the path is not needed any more
             return handle, handle
 
 

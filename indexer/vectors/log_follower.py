@@ -26,12 +26,12 @@ _FRESH = f"""
     CROSS JOIN messages m USING (message_id)
     CROSS JOIN embeddings e ON e.picture_id = p.picture_id AND e.model_id = :model AND length(e.vector) = :bytes
     WHERE m.guild_id = :guild
-"""  # noqa: S608  only the constant above is put in; CROSS JOIN: in this order, whatever the planner guesses
+"""  # noqa: S608 -- only the constant above is put in; CROSS JOIN: in this order, whatever the planner guesses
 _EVERY = f"""
     SELECT {_COLUMNS}, e.vector FROM messages m CROSS JOIN places p USING (message_id)
     CROSS JOIN embeddings e ON e.picture_id = p.picture_id AND e.model_id = :model AND length(e.vector) = :bytes
     WHERE m.guild_id = :guild
-"""  # noqa: S608  as above
+"""  # noqa: S608 -- only the constant above is put in
 
 
 def connect(path: Path) -> sqlite3.Connection:

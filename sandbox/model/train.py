@@ -190,7 +190,7 @@ def train(plan: Plan, pool: Pool, out: Path, start: Path | None, seed: int = 0) 
         pair.half.visual.patch_dropout.prob = plan.drop if done < 1 - plan.unmasked else 0.0
         scale = model.logit_scale.exp().clamp(max=_TOP_SCALE)
         losses = step_loss(pair.half, scale, pool, batch_of(pool, by_first, plan.batch, rng), around, lexicon, rng)
-        losses.sum().backward()  # type: ignore[no-untyped-call]
+        losses.sum().backward()  # type: ignore[no-untyped-call]  # torch gives it no types
         pair.gradients()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()

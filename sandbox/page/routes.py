@@ -136,7 +136,7 @@ class Page:
         channel = _channel(person, request.query["channel"])
         known = request.query.get("version")
         deadline = _now() + _POLL_S
-        while self._version(channel) == known and _now() < deadline:  # noqa: ASYNC110 - two of four things tell nobody
+        while self._version(channel) == known and _now() < deadline:  # noqa: ASYNC110 -- two of four things tell nobody
             await asyncio.sleep(0.25)
         own = {key: reply for key, reply in self._replies.items() if reply.interaction.member is person.member}
         replies = {key: self._told(key, reply) for key, reply in own.items()}
