@@ -90,6 +90,17 @@ async def test_a_hub_that_gives_nothing_is_given_up_and_what_came_stays(tmp_path
             await asyncio.to_thread(fetch)
 
 
+@pytest.mark.parametrize("address", ["file://{}", "ftp://127.0.0.1{}", "{}", "FILE://{}"])
+def test_a_place_that_is_not_of_the_web_is_not_opened(tmp_path: Path, address: str) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(DATA)
+    blob = tmp_path / "cache" / hashlib.sha256(DATA).hexdigest()
+    blob.parent.mkdir()
+    with pytest.raises(Broken, match="not of the web"):
+        fetch_blob(address.format(secret), blob, len(DATA), "weights", lambda **_: None)
+    assert list(blob.parent.iterdir()) == []
+
+
 def test_a_file_of_the_cache_is_held_to_its_name(tmp_path: Path) -> None:
     large, small = b"weights", b"a tokenizer"
     blobs = {
