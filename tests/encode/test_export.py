@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from indexer.encode.encoder import open_encoder
+from indexer.encode.on_openvino import export_process
 from indexer.encode.on_openvino import folder as export_folder
 from indexer.encode.on_openvino.folder import Damaged, alone_in, read_manifest, verify, write_folder
 from indexer.encode.trial_set import trial_pictures
@@ -60,6 +61,12 @@ async def test_a_record_that_cannot_be_read_costs_a_trial(
         await vectors(tiny.settings(export_dir=kept))
     assert "trial:" in caplog.text
     assert "exporting" not in caplog.text
+
+
+def test_a_process_that_gives_no_answer_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "cpu" in export_process.devices_of_torch()
+    monkeypatch.setattr(export_process, "_DEVICES_S", 0.05)  # importing torch takes longer everywhere
+    assert export_process.devices_of_torch() == set()
 
 
 async def test_after_the_export_torch_is_not_needed(tiny: TinyModel, exports: Path, tmp_path: Path) -> None:

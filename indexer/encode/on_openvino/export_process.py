@@ -6,6 +6,8 @@ import json
 import logging
 import os
 import subprocess
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,11 @@ from indexer.settings import ModelSettings
 log = logging.getLogger(__name__)
 
 PROCESS = "indexer.encode.on_openvino.export_process"
+
+# Seconds that it may take, at the most.
+_DEVICES_S = 120.0  # importing torch from a cold disk
+_EXPORT_S = 6 * 3600.0  # the weights are downloaded in it: 3.5 GB by a slow line; a broken one ends by itself (hub.py)
+_INT8_S = 6 * 3600.0  # ViT-L on a slow processor, giving way to everything else
 
 
 class Refused(Exception):
@@ -61,7 +68,7 @@ def exported(settings: ModelSettings) -> Path:
     if isinstance(told, dict) and told.get("versions") == versions:
         raise Refused(str(told.get("why")))
     log.info("exporting %s for OpenVINO, which is done once: %s", settings.name, why)
-    answer = _ask({"ask": "export", "model": settings_json(settings), "folder": str(folder)})
+    answer = _ask({"ask": "export", "model": settings_json(settings), "folder": str(folder)}, _EXPORT_S)
     match answer["say"]:
         case "exported":
             return folder
@@ -89,7 +96,7 @@ def why_unusable(folder: Path, source: dict[str, str]) -> str:
 
 def devices_of_torch() -> set[str]:
     """The kinds of device that torch finds here; none where it cannot be asked."""
-    return set(_ask({"ask": "devices"}).get("devices", ()))
+    return set(_ask({"ask": "devices"}, _DEVICES_S).get("devices", ()))
 
 
 def quantized(folder: Path, frames: Frames, target: Path) -> str:
@@ -103,21 +110,27 @@ def quantized(folder: Path, frames: Frames, target: Path) -> str:
         mapped(handle, frames.shape[1])[:] = frames
         answer = _ask(
             {"ask": "quantize", "folder": str(folder), "target": str(target), "frames": reference,
-             "size": frames.shape[1]}, inherited(reference)
+             "size": frames.shape[1]}, _INT8_S, inherited(reference)
         )  # fmt: skip
     finally:
         delete_shared(handle, reference)
     return "" if answer["say"] == "passed" else str(answer.get("text", answer["say"]))
 
 
-def _ask(request: dict[str, Any], handles: tuple[int, ...] = ()) -> dict[str, Any]:
-    """Runs the process for one request; what it logs goes to this process's log. Its last words, where it dies."""
+def _ask(request: dict[str, Any], longest_s: float, handles: tuple[int, ...] = ()) -> dict[str, Any]:
+    """Runs the process for one request; what it logs goes to this process's log. Its last words, where it dies.
+
+    After `longest_s` seconds it is killed.
+    """
     arguments = json.dumps({"parent": os.getpid(), "levels": log_levels()})
     process = subprocess.Popen(  # noqa: S603 -- our own module
         command(arguments, PROCESS), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None, pass_fds=handles
     )
     assert process.stdin is not None
     assert process.stdout is not None
+    began_s, deadline = time.monotonic(), threading.Timer(longest_s, process.kill)
+    deadline.daemon = True
+    deadline.start()
     try:
         process.stdin.write(message(request))
         process.stdin.flush()
@@ -130,7 +143,10 @@ def _ask(request: dict[str, Any], handles: tuple[int, ...] = ()) -> dict[str, An
     finally:
         process.stdin.close()  # it ends
         process.stdout.close()
-        status = process.wait()
+        status = process.wait()  # the deadline holds for this too
+        deadline.cancel()
+    if time.monotonic() - began_s >= longest_s:
+        return {"say": "died", "text": f"no answer came within {longest_s:.0f} s"}
     return {"say": "died", "text": f"its process ended with status {status}"}
 
 
