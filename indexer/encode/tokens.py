@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import string
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import ftfy
@@ -13,23 +12,13 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer as FastTokenizer
 
+from indexer.encode.text_facts import TextFacts
+
 # No tokenizer we know makes one token of more than 32 characters, so this many a token never cuts what would count.
 _CHARACTERS_A_TOKEN = 32
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 TokenIds = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class TextFacts:
-    """What a tokenizer.json does not say. `clean`: lower, whitespace or canonicalize, as open_clip names them.
-
-    `context` is the number of tokens of a text, filled up or cut. `blank` is an id that becomes 0; -1: none does.
-    """
-
-    clean: str
-    context: int
-    blank: int = -1
 
 
 class Tokenizer:

@@ -208,7 +208,7 @@ class _Inside:
         rows = await self._connection.execute_fetchall(
             _NEWER_INSIDE, {**self._values, "lows": json.dumps(lows), "most": RATE_WALKED * self._most}
         )
-        newer = dict(rows)
+        newer: dict[int, int] = {int(low): int(count) for low, count in rows}
         return [
             said if low is None else replace(said, count=said.count * max(self.scope.texts / max(newer[low], 1), 1.0))
             for said, low in zip(terms, oldest, strict=True)

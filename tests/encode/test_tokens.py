@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from indexer.encode.on_openvino.write_tokenizer import NotExportable, write_tokenizer
-from indexer.encode.tokens import TextFacts, Tokenizer, tidy
+from indexer.encode.text_facts import TextFacts
+from indexer.encode.tokens import Tokenizer, tidy
 
 # Twenty scripts, as ranges of letters. Of each comes what members write: words, digits, marks, joiners.
 SCRIPTS = {

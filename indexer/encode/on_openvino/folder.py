@@ -27,7 +27,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
-from indexer.encode.tokens import TextFacts
+from indexer.encode.text_facts import TextFacts
 from indexer.model import ModelSpec, PixelSpec, ResizeMode
 from indexer.platforms.file_lock import let_go, try_lock
 from indexer.platforms.files import BINARY, sync_file, sync_folder

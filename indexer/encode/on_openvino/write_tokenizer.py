@@ -9,8 +9,9 @@ import numpy as np
 from open_clip.tokenizer import HFTokenizer, SimpleTokenizer, get_clean_fn
 from tokenizers import AddedToken, Regex, Tokenizer, models, pre_tokenizers, processors
 
-from indexer.encode.tokens import TextFacts, tidy
+from indexer.encode.text_facts import TextFacts
 from indexer.encode.tokens import Tokenizer as OurTokenizer
+from indexer.encode.tokens import tidy
 from indexer.encode.trial_set import TEXTS
 
 _CLEANERS = {get_clean_fn(name): name for name in ("lower", "whitespace", "canonicalize")}
