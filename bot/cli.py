@@ -123,7 +123,8 @@ def _add_model(commands: argparse._SubParsersAction[_Parser]) -> None:
         help=text,
         description=text,
         epilog="Examples: `afterimage model list`; `afterimage model download quality`;"
-        " `afterimage model trial english`. NAME is one of the list, or open_clip's ARCHITECTURE:TAG; without it the"
+        " `afterimage model trial english`; `afterimage model export english --to models/english`."
+        " NAME is one of the list, or open_clip's ARCHITECTURE:TAG; without it the"
         " configured model is meant.",
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
@@ -147,6 +148,14 @@ def _add_model(commands: argparse._SubParsersAction[_Parser]) -> None:
         json=False,
     )
     add("verify", "verify", "Read every file of a model that is here, and compare it with its checksum. No network.")
+    export = add(
+        "export",
+        "export",
+        "Write a model into a new folder as OpenVINO runs it, tokenizer included. On another machine model.folder names"
+        " that folder, and neither torch nor a network is needed there. It is compared with torch first.",
+        json=False,
+    )
+    export.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="the folder to make")
     add("trial", "trial", "Load a model and time it on this machine: pictures a second, and milliseconds a text.")
 
 

@@ -191,14 +191,10 @@ def _opener(settings: Settings) -> OpenModel:
     """How a model that was used before is opened again: with the present settings, but for its name and weights."""
 
     def open_model(spec: ModelSpec) -> AbstractAsyncContextManager[Encoder]:
-        return open_encoder(replace(_model(settings), name=spec.name, pretrained=spec.pretrained, folder=None))
+        former = replace(settings.model, name=spec.name, pretrained=spec.pretrained, folder=None)
+        return open_encoder(settings.with_exports(former))
 
     return open_model
-
-
-def _model(settings: Settings) -> ModelSettings:
-    """The model's settings, with the folder that its exports are kept in."""
-    return replace(settings.model, export_dir=settings.model.export_dir or settings.data_dir / "models")
 
 
 def _accelerator(settings: ModelSettings) -> Accelerator | None:
@@ -234,9 +230,8 @@ async def open_service(
         await db.room.look()
         histories = Histories(db, history, open_archive)
         if encoder is None:
-            encoder = await stack.enter_async_context(
-                open_encoder(_model(settings), faults, data_dir=settings.data_dir)
-            )
+            model = settings.with_exports(settings.model)
+            encoder = await stack.enter_async_context(open_encoder(model, faults, data_dir=settings.data_dir))
         async with db.transaction() as tx:
             model_id = await embeddings.model_id(tx, encoder.spec)
             again = await places.retry_for(tx, READERS_VERSION)
@@ -313,7 +308,8 @@ async def open_search(settings: Settings, encoder: Encoder | None = None) -> Asy
     async with AsyncExitStack() as stack:
         db = await stack.enter_async_context(open_database(settings.data_dir, write=False))
         if encoder is None:
-            encoder = await stack.enter_async_context(open_encoder(_model(settings), data_dir=settings.data_dir))
+            model = settings.with_exports(settings.model)
+            encoder = await stack.enter_async_context(open_encoder(model, data_dir=settings.data_dir))
         async with db.reader() as connection:
             specs = await embeddings.models(connection)
         model_id = next((found for found, spec in specs.items() if spec == encoder.spec), None)

@@ -6,7 +6,7 @@ rendered from them, and `afterimage check-config` shows them. `low` and `high` a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -260,3 +260,7 @@ class Settings:
     index: IndexSettings = field(default_factory=IndexSettings)
     search: SearchSettings = field(default_factory=SearchSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
+
+    def with_exports(self, model: ModelSettings) -> ModelSettings:
+        """The same model, with the folder that its exports are kept in."""
+        return replace(model, export_dir=(model.export_dir or self.data_dir / "models").expanduser())

@@ -7,6 +7,7 @@ import asyncio
 import os
 from dataclasses import asdict, replace
 
+from bot.command_line.model_export import written_export
 from bot.command_line.model_trial import Trial, measured, read_trials, write_trial
 from bot.config.loader import Config, load
 from bot.config.models import by_name
@@ -66,6 +67,18 @@ def trial(arguments: argparse.Namespace) -> int:
         terminal.say_json(asdict(found))
     else:
         terminal.say(_trial_text(model, found))
+    return 0
+
+
+def export(arguments: argparse.Namespace) -> int:
+    """Raises ModelUnavailable, ConfigError."""
+    config = load(arguments.config, os.environ)
+    model = _asked(config, arguments.name)
+    with terminal.waiting(f"exporting {model.name}") as wait:
+        manifest = written_export(config.settings, model, arguments.to, wait.on)
+    size_mb = sum(length for _, length in manifest.files.values()) / 1e6
+    terminal.say(f"{terminal.one_line(str(arguments.to))} holds {model.name} for OpenVINO ({size_mb:,.0f} MB).")
+    terminal.say(f'To use it, set model.folder = "{terminal.one_line(str(arguments.to.absolute()))}"')
     return 0
 
 

@@ -42,8 +42,7 @@ async def measured(settings: Settings, model: ModelSettings, tell: Callable[[str
     from indexer.ports import Priority
 
     began_s = time.perf_counter()
-    model = replace(model, export_dir=model.export_dir or settings.data_dir / "models")
-    async with open_encoder(model) as encoder:
+    async with open_encoder(settings.with_exports(model)) as encoder:
         size, random = encoder.pixel_spec.size, np.random.default_rng(0)
         batch = [random.integers(0, 256, (size, size, 3), dtype=np.uint8) for _ in range(4 * model.batch_size)]
         await encoder.encode_pixels(batch[:1])

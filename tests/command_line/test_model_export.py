@@ -1,0 +1,72 @@
+"""`afterimage model export`: the folder that it makes serves a machine without torch, and nothing is written over."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from bot import cli
+from indexer.encode.encoder import open_encoder
+from indexer.encode.on_openvino.folder import read_manifest, verify
+from indexer.model import Vectors
+from indexer.settings import ModelSettings
+from sandbox.model import EXPORT
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder with the demo's model configured."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("AFTERIMAGE_CONFIG", raising=False)
+    monkeypatch.setenv("AFTERIMAGE_MODEL_NAME", "demo")
+    return tmp_path
+
+
+async def words_of(folder: Path) -> Vectors:
+    async with open_encoder(ModelSettings(name="any", folder=folder)) as encoder:
+        return await encoder.encode_words(["a red circle", "ein Hund"])
+
+
+async def test_the_folder_alone_is_the_model(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = here / "for another" / "demo"
+    assert await asyncio.to_thread(cli.main, ["model", "export", "--to", str(target)]) == 0
+    assert f'model.folder = "{target}"' in capsys.readouterr().out
+    verify(target, read_manifest(target))
+    assert {path.name for path in target.iterdir()} == {*read_manifest(target).files, "manifest.json"}
+    # The shipped export of the same weights, made by the same command, gives the same vectors.
+    shipped = read_manifest(EXPORT)
+    assert read_manifest(target).source == shipped.source
+    assert (await words_of(target) * await words_of(EXPORT)).sum(axis=1).min() > 0.9999
+
+
+def test_what_is_there_is_not_written_over(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "mine").mkdir()
+    (here / "mine" / "letter.txt").write_text("dear")
+    assert cli.main(["model", "export", "--to", "mine"]) == 1
+    assert "mine is there already" in capsys.readouterr().err
+    assert [path.name for path in (here / "mine").iterdir()] == ["letter.txt"]
+
+
+def test_a_place_that_cannot_be_written_is_named(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "file").write_text("")
+    assert cli.main(["model", "export", "--to", "file/demo"]) == 1
+    assert "file/demo cannot be written (file: File exists)" in capsys.readouterr().err
+
+
+def test_weights_that_are_not_there_are_named_and_nothing_is_made(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AFTERIMAGE_MODEL_NAME", "ViT-B-32-256")
+    monkeypatch.setenv("AFTERIMAGE_MODEL_PRETRAINED", str(here / "gone.safetensors"))
+    assert cli.main(["model", "export", "--to", "made"]) == 1
+    assert "gone.safetensors" in capsys.readouterr().err
+    assert not (here / "made").exists()
+
+
+def test_the_folder_must_be_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        cli.main(["model", "export", "demo"])
+    assert left.value.code == 2
+    assert "--to" in capsys.readouterr().err
