@@ -65,6 +65,13 @@ bench: $(addprefix bench-,$(BENCHES)) ## all benchmarks; results go to benchmark
 bench-%: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.$*
 
+bench-encode: .venv-rclip/.made  # rclip wants other versions of what we use too: it has an environment of its own
+
+.venv-rclip/.made:
+	$(PYTHON) -m venv .venv-rclip
+	.venv-rclip/bin/python -m pip --disable-pip-version-check install --quiet rclip==3.3.0
+	@touch $@
+
 lock: $(VENV)/.bench ## write the versions that are installed now to constraints.txt
 	@{ echo "# Exact versions that Afterimage is tested with. Written by \`make lock\`."; \
 	   $(PIP) freeze --exclude-editable --exclude pip --exclude setuptools; } > constraints.txt

@@ -9,41 +9,25 @@ from __future__ import annotations
 import argparse
 import asyncio
 import statistics
-import sys
 import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-import psutil
-
-from benchmarks.encode import MODEL, SIZE, random_checkpoint
+from benchmarks.encode_model import pictures_per_s
+from benchmarks.process_memory import pss_mb
+from benchmarks.random_model import MODEL, random_checkpoint
 from benchmarks.report import Report
 from indexer.encode.encoder import ModelEncoder, open_encoder
-from indexer.encode.trial_set import trial_pictures
 from indexer.settings import ModelSettings
 
-assert sys.platform == "linux", "it reads the memory of processes as Linux counts it"
-
 _ROUNDS: Final = 3
-_MEASURED_S: Final = 6.0
-_AT_ONCE: Final = 32  # pictures that wait, so that every stream has a batch
-
-
-async def _pictures_per_s(encoder: ModelEncoder) -> float:
-    frames = trial_pictures(SIZE, _AT_ONCE)
-    await encoder.encode_pixels(frames[:16])
-    done, start = 0, time.perf_counter()
-    while (passed := time.perf_counter() - start) < _MEASURED_S:
-        await encoder.encode_pixels(frames)
-        done += len(frames)
-    return done / passed
 
 
 def _memory_mb(encoder: ModelEncoder) -> float:
     assert encoder.pid is not None
-    return float(psutil.Process(encoder.pid).memory_full_info().pss / 1e6)
+    return pss_mb(encoder.pid)
 
 
 async def _measure(report: Report, folder: Path) -> None:
@@ -67,7 +51,7 @@ async def _measure(report: Report, folder: Path) -> None:
             async with open_encoder(replace(settings, precision=precision)) as encoder:
                 await encoder.encode_words(["a cold question"])
                 first[way].append(time.perf_counter() - start)
-                speed[way].append(await _pictures_per_s(encoder))
+                speed[way].append(await pictures_per_s(encoder))
                 memory[way].append(_memory_mb(encoder))
     for way in ways:
         report.row(f"{way}, {precision}", statistics.median(speed[way]), "pictures/s")

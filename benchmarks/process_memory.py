@@ -1,0 +1,49 @@
+"""What a process and all its children take, as Linux counts it: shared pages by their share (PSS)."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+import psutil
+
+assert sys.platform == "linux", "it reads the memory of processes as Linux counts it"
+
+_EVERY_S = 0.1
+
+
+def pss_mb(pid: int) -> float:
+    """Of the process and its children, at this moment."""
+    total = 0
+    with suppress(psutil.NoSuchProcess):
+        family = psutil.Process(pid)
+        for process in (family, *family.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                total += process.memory_full_info().pss
+    return total / 1e6
+
+
+@dataclass
+class Peak:
+    mb: float = 0.0
+
+
+@contextmanager
+def watched(pid: int) -> Iterator[Peak]:
+    """The most that was seen while the block ran, looking ten times a second."""
+    peak, over = Peak(), threading.Event()
+
+    def look() -> None:
+        while not over.wait(_EVERY_S):
+            peak.mb = max(peak.mb, pss_mb(pid))
+
+    thread = threading.Thread(target=look, name="memory", daemon=True)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        over.set()
+        thread.join()
