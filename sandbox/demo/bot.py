@@ -58,7 +58,7 @@ async def running_bot(sandbox: Sandbox, guild: Guild, data_dir: Path, weights: P
     `data_dir`, which must exist, also gets config.toml and bot.log. Raises BotFailed when the bot ends early or does
     not become ready.
     """
-    config, log = data_dir / "config.toml", data_dir / "bot.observability.log"
+    config, log = data_dir / "config.toml", data_dir / "bot.log"
     config.write_text(config_text(sandbox, data_dir, weights))
     environ = environment(sandbox.token)
     with log.open("wb") as output:
@@ -80,9 +80,9 @@ async def _ready(
     deadline = asyncio.get_running_loop().time() + _READY_S
     while not (sandbox.gateway.connected(guild) and await _healthy(config, environ)):
         if process.returncode is not None:
-            raise BotFailed(f"the bot ended with {process.returncode}:\n{_memtable(log)}")
+            raise BotFailed(f"the bot ended with {process.returncode}:\n{_last_lines(log)}")
         if asyncio.get_running_loop().time() > deadline:
-            raise BotFailed(f"the bot was not ready after {_READY_S:.0f} s:\n{_memtable(log)}")
+            raise BotFailed(f"the bot was not ready after {_READY_S:.0f} s:\n{_last_lines(log)}")
         await asyncio.sleep(0.25)
 
 
@@ -105,5 +105,5 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
             await process.wait()
 
 
-def _memtable(log: Path, lines: int = 15) -> str:
+def _last_lines(log: Path, lines: int = 15) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
