@@ -92,9 +92,8 @@ class _Snapshot:
 
     def vector_rows(self, pictures: Ints) -> Ints:
         rows = np.array([self.row_of_picture.get(picture, -1) for picture in pictures.tolist()], np.int64)
-        for position in np.flatnonzero(
-            rows >= len(self.pictures)
-        ):  # the memtable has grown since: find the row of that time
+        # The memtable has grown since: those have another row now, and the row of that time is looked for.
+        for position in np.flatnonzero(rows >= len(self.pictures)):
             older_rows = np.flatnonzero(self.pictures == pictures[position])
             rows[position] = older_rows[-1] if len(older_rows) else -1
         return rows
