@@ -6,6 +6,7 @@ migration keep the searched table (`shown_texts`) equal to these rows. A text is
 
 from __future__ import annotations
 
+import sqlite3
 from collections import defaultdict
 from collections.abc import Collection
 
@@ -36,11 +37,11 @@ async def put(
     return cursor.rowcount > 0
 
 
-async def shown_by(
-    connection: aiosqlite.Connection, message_ids: Collection[MessageId]
+def shown_by(
+    connection: sqlite3.Connection, message_ids: Collection[MessageId]
 ) -> dict[MessageId, dict[PictureId, str]]:
-    """For each message whose pictures have texts: the texts of each picture, one text a line."""
-    rows = await connection.execute_fetchall(
+    """For each message whose pictures have texts: the texts of each picture, one text a line. Blocks: see in_thread."""
+    rows = connection.execute(
         "SELECT DISTINCT p.message_id, t.picture_id, t.kind, t.body"
         " FROM places p JOIN picture_texts t USING (picture_id)"
         " WHERE p.message_id IN (SELECT value FROM json_each(?)) ORDER BY t.kind",

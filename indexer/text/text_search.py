@@ -8,13 +8,14 @@ the same numbers for rows: the messages that show them (docs/adr/0027).
 
 from __future__ import annotations
 
-import asyncio
 import json
+import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import aiosqlite
 
+from indexer.database.connections import in_thread
 from indexer.model import ChannelId, Filter, GuildId, MessageId, PictureId, Place, PlaceFlag, PlaceId, UserId
 from indexer.store import picture_texts
 from indexer.store.filter_sql import MESSAGE_INSIDE, MESSAGE_INSIDE_BY_ID, filter_values
@@ -110,25 +111,46 @@ async def ranked(
 
     A picture comes once, with the place whose message ranks best; newer messages first where two rank the same.
     """
-    inside = _Inside(connection, guild_id, filter, await _scope(connection, guild_id, filter))
+    return await in_thread(
+        connection, lambda raw: _ranked(raw, guild_id, text, filter, limit, phrases=phrases, without=without)
+    )
+
+
+async def saying_all(
+    connection: aiosqlite.Connection, phrase: Sequence[Term], message_ids: Collection[int]
+) -> frozenset[MessageId]:
+    """Those of the messages that say all of the terms, their pictures included. No term at all is said by none."""
+    return await in_thread(connection, lambda raw: _saying_all(raw, phrase, message_ids))
+
+
+def _ranked(
+    connection: sqlite3.Connection,
+    guild_id: GuildId,
+    text: str,
+    filter: Filter,
+    limit: int,
+    *,
+    phrases: Sequence[str],
+    without: Sequence[str],
+) -> list[WordHit]:
+    inside = _Inside(connection, guild_id, filter, _scope(connection, guild_id, filter))
     must = [cut_phrase(phrase) for phrase in phrases]
-    terms = await inside.said([*cut(text), *(term for phrase in must for term in phrase)], must)
+    terms = inside.said([*cut(text), *(term for phrase in must for term in phrase)], must)
     order = inside.candidates(terms)[:MOST_WALKED]
     for phrase in must:
-        saying = await saying_all(connection, phrase, order)
+        saying = _saying_all(connection, phrase, order)
         order = [message_id for message_id in order if message_id in saying]
     for unwanted in without:
-        saying = await saying_all(connection, cut_phrase(unwanted), order)
+        saying = _saying_all(connection, cut_phrase(unwanted), order)
         order = [message_id for message_id in order if message_id not in saying]
     looked_at = [MessageId(message_id) for message_id in order[: RANKED_A_HIT * limit]]
-    texts = await _texts(connection, looked_at)
-    shown = await picture_texts.shown_by(connection, looked_at) if inside.scope.shown else {}
-    # In a thread: a few hundred texts of 4,000 characters each take 40 ms.
-    best = await asyncio.to_thread(rank, texts, shown, terms, inside.scope)
+    texts = _texts(connection, looked_at)
+    shown = picture_texts.shown_by(connection, looked_at) if inside.scope.shown else {}
+    best = rank(texts, shown, terms, inside.scope)
     hits: dict[int, WordHit] = {}
     for start in range(0, len(best), limit):
         if len(hits) < limit:  # what the first messages show is mostly enough
-            for hit in await _pictures(connection, best[start : start + limit], filter):
+            for hit in _pictures(connection, best[start : start + limit], filter):
                 known = hits.get(hit.picture_id)
                 if known is None or hit.bm25 > known.bm25:
                     hits[hit.picture_id] = hit
@@ -136,41 +158,40 @@ async def ranked(
     return sorted(hits.values(), key=lambda hit: (-hit.bm25, -hit.place.message_id))[:limit]
 
 
-async def saying_all(
-    connection: aiosqlite.Connection, phrase: Sequence[Term], message_ids: Collection[int]
+def _saying_all(
+    connection: sqlite3.Connection, phrase: Sequence[Term], message_ids: Collection[int]
 ) -> frozenset[MessageId]:
-    """Those of the messages that say all of the terms, their pictures included. No term at all is said by none."""
     left = frozenset(message_ids) if phrase else frozenset()
     for term in phrase:
-        left = await _among(connection, term, left)
+        left = _among(connection, term, left)
     return frozenset(MessageId(message_id) for message_id in left)
 
 
 class _Inside:
     """What is said inside one filter."""
 
-    def __init__(self, connection: aiosqlite.Connection, guild_id: GuildId, filter: Filter, scope: Scope) -> None:
+    def __init__(self, connection: sqlite3.Connection, guild_id: GuildId, filter: Filter, scope: Scope) -> None:
         self._connection = connection
         self._values: Mapping[str, object] = {"guild": guild_id, **filter_values(filter)}
         self._most = min(max(scope.texts // WALKED_SHARE, LEAST_WALKED), MOST_WALKED)
         self.scope = scope
 
-    async def said(self, terms: Sequence[Term], must: Sequence[Sequence[Term]]) -> list[Said]:
+    def said(self, terms: Sequence[Term], must: Sequence[Sequence[Term]]) -> list[Said]:
         """Each of the terms with the newest messages that say it (and the phrases, as far as words have spaces).
 
         Terms that very many messages say are left out, unless they must be there or nothing else is asked for.
         """
         phrases = {term for phrase in must for term in phrase}
         needed = [term.match for phrase in must for term in phrase if not term.unspaced]
-        found = await self._counted([await self._said(term, needed) for term in dict.fromkeys(terms)])
+        found = self._counted([self._said(term, needed) for term in dict.fromkeys(terms)])
         kept = [said for said in found if said.count <= COMMON or said.term in phrases] or found
         spaced = [said for said in kept if not said.term.unspaced]
         if len(spaced) < 2 or any(len(said.message_ids) < self._most for said in spaced):
             return kept
         # Each is said so often that only the newest were looked at: who says all of them may be older.
         all_of_them = [said.term.match for said in spaced]
-        own = frozenset(await self._matching(_SAID.words, [*needed, *all_of_them]))
-        shown = frozenset(await self._matching(_SHOWN.words, all_of_them) if self.scope.shown else ())
+        own = frozenset(self._matching(_SAID.words, [*needed, *all_of_them]))
+        shown = frozenset(self._matching(_SHOWN.words, all_of_them) if self.scope.shown else ())
         return [
             said
             if said.term.unspaced
@@ -188,24 +209,21 @@ class _Inside:
         newest_first = sorted(sums, reverse=True)
         return sorted(newest_first, key=sums.__getitem__, reverse=True)  # keeps the order of equals
 
-    async def _said(self, term: Term, needed: Sequence[str]) -> Said:
-        own = await self._newest(_SAID, term, needed)
+    def _said(self, term: Term, needed: Sequence[str]) -> Said:
+        own = self._newest(_SAID, term, needed)
         # Each term alone: the phrase may stand in the message, the word in its picture. `ranked` checks the phrases.
-        shown = await self._newest(_SHOWN, term, ()) if self.scope.shown else []
+        shown = self._newest(_SHOWN, term, ()) if self.scope.shown else []
         found = sorted({*own, *shown}, reverse=True)[: self._most] if shown else own
         kept, count = frozenset(found), float(len(found))
         return Said(term, kept & set(own), count, kept & set(shown)) if shown else Said(term, kept, count)
 
-    async def _counted(self, terms: Sequence[Said]) -> list[Said]:
-        """The same terms. One of which only the newest messages were looked at is said at the same rate further back.
-
-        One statement for all terms: what takes the time is to wait for the connection's thread.
-        """
+    def _counted(self, terms: Sequence[Said]) -> list[Said]:
+        """The same terms. Where only the newest messages were looked at, it is said at the same rate further back."""
         oldest = [min(said.said_by) if said.count >= self._most else None for said in terms]
         lows = [low for low in oldest if low is not None]
         if not lows:
             return list(terms)
-        rows = await self._connection.execute_fetchall(
+        rows = self._connection.execute(
             _NEWER_INSIDE, {**self._values, "lows": json.dumps(lows), "most": RATE_WALKED * self._most}
         )
         newer: dict[int, int] = {int(low): int(count) for low, count in rows}
@@ -214,35 +232,35 @@ class _Inside:
             for said, low in zip(terms, oldest, strict=True)
         ]
 
-    async def _newest(self, index: _Index, term: Term, needed: Sequence[str]) -> list[int]:
+    def _newest(self, index: _Index, term: Term, needed: Sequence[str]) -> list[int]:
         if not term.unspaced:
-            return await self._matching(index.words, dict.fromkeys([*needed, term.match]))
+            return self._matching(index.words, dict.fromkeys([*needed, term.match]))
         if len(term.text) >= 3:
-            return await self._matching(index.trigrams, [quoted(term.text)])
-        rows = await self._connection.execute_fetchall(
+            return self._matching(index.trigrams, [quoted(term.text)])
+        rows = self._connection.execute(
             f"SELECT term FROM {index.trigrams}_terms WHERE term >= ? AND term < ? LIMIT ?",  # noqa: S608 -- a constant
             (term.text, term.text + _LAST, MAX_TRIGRAMS + 1),
         )
         trigrams = [quoted(trigram) for (trigram,) in rows]
         if len(trigrams) <= MAX_TRIGRAMS:
-            return await self._matching(index.trigrams, [" OR ".join(trigrams)]) if trigrams else []
-        rows = await self._connection.execute_fetchall(
+            return self._matching(index.trigrams, [" OR ".join(trigrams)]) if trigrams else []
+        rows = self._connection.execute(
             _HOLDING.format(texts=index.texts, holds=index.holds),
             {**self._values, "run": term.text, "limit": self._most},
         )
         return [message_id for (message_id,) in rows]
 
-    async def _matching(self, table: str, matches: Iterable[str]) -> list[int]:
-        rows = await self._connection.execute_fetchall(
+    def _matching(self, table: str, matches: Iterable[str]) -> list[int]:
+        rows = self._connection.execute(
             _MATCHING.format(table=table), {**self._values, "match": " AND ".join(matches), "limit": self._most}
         )
         return [message_id for (message_id,) in rows]
 
 
-async def _scope(connection: aiosqlite.Connection, guild_id: GuildId, filter: Filter) -> Scope:
+def _scope(connection: sqlite3.Connection, guild_id: GuildId, filter: Filter) -> Scope:
     """Of the filter's channels; where it also names authors or times, the number is counted inside of these."""
     values = {"guild": guild_id, **filter_values(filter)}
-    rows = await connection.execute_fetchall(
+    rows = connection.execute(
         "SELECT ifnull(sum(texts), 0), ifnull(sum(characters), 0), ifnull(sum(shown), 0),"
         " ifnull(sum(shown_characters), 0) FROM channel_texts"
         " WHERE channel_id IN (SELECT value FROM json_each(:channels))",
@@ -251,7 +269,7 @@ async def _scope(connection: aiosqlite.Connection, guild_id: GuildId, filter: Fi
     ((texts, characters, shown, shown_characters),) = rows
     mean = characters / texts if texts else 1.0
     if filter.authors is not None or filter.after_ms is not None or filter.before_ms is not None:
-        rows = await connection.execute_fetchall(
+        rows = connection.execute(
             f"SELECT count(*) FROM messages m WHERE {MESSAGE_INSIDE}",  # noqa: S608 -- constants
             values,
         )
@@ -259,20 +277,20 @@ async def _scope(connection: aiosqlite.Connection, guild_id: GuildId, filter: Fi
     return Scope(int(texts), mean, int(shown), shown_characters / shown if shown else 1.0)
 
 
-async def _among(connection: aiosqlite.Connection, term: Term, message_ids: frozenset[int]) -> frozenset[int]:
+def _among(connection: sqlite3.Connection, term: Term, message_ids: frozenset[int]) -> frozenset[int]:
     """Those of the messages that say the term."""
     if not message_ids:
         return frozenset()
     values = {"ids": json.dumps(sorted(message_ids)), "run": term.text, "match": term.match}
-    rows = await connection.execute_fetchall(
+    rows = connection.execute(
         _AMONG_UNSPACED if term.unspaced else _AMONG,
         {**values, "low": min(message_ids), "high": max(message_ids)},
     )
     return frozenset(message_id for (message_id,) in rows)
 
 
-async def _texts(connection: aiosqlite.Connection, message_ids: Sequence[int]) -> dict[int, Columns]:
-    rows = await connection.execute_fetchall(
+def _texts(connection: sqlite3.Connection, message_ids: Sequence[int]) -> dict[int, Columns]:
+    rows = connection.execute(
         "SELECT message_id, content, file_names, alt_texts FROM texts"
         " WHERE message_id IN (SELECT value FROM json_each(?))",
         (json.dumps(list(message_ids)),),
@@ -280,9 +298,9 @@ async def _texts(connection: aiosqlite.Connection, message_ids: Sequence[int]) -
     return {message_id: (content, names, alts) for message_id, content, names, alts in rows}
 
 
-async def _pictures(connection: aiosqlite.Connection, messages: Sequence[Ranked], filter: Filter) -> list[WordHit]:
+def _pictures(connection: sqlite3.Connection, messages: Sequence[Ranked], filter: Filter) -> list[WordHit]:
     """What the messages show inside the filter, in their order; not those that say nothing, whose message does not."""
-    rows = await connection.execute_fetchall(
+    rows = connection.execute(
         "SELECT p.picture_id, p.message_id, p.place_id, m.channel_id, m.author_id, p.flags"
         " FROM places p JOIN messages m USING (message_id)"
         " WHERE p.message_id IN (SELECT value FROM json_each(?)) AND p.state = 'ready'"
