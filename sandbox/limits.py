@@ -15,7 +15,6 @@ class Limit:
 
 
 _GENEROUS: Final = Limit(10_000, 1.0)
-_HISTORY: Final = "GET /channels/{channel_id}/messages"
 _GLOBAL: Final = "global"
 _NOT_GLOBAL: Final = ("/interactions/", "/webhooks/")
 
@@ -50,13 +49,6 @@ class Limits:
     everywhere: Limit = _GENEROUS
     routes: dict[str, Limit] = field(default_factory=dict)
     _windows: dict[tuple[str, str], tuple[float, int]] = field(default_factory=dict)
-
-    @staticmethod
-    def field_like() -> "Limits":
-        """The limits that bots meet on Discord:
-        50 requests a second in total, history 5 in 5 seconds for each channel.
-        """
-        return Limits(Limit(5, 1.0), Limit(50, 1.0), {_HISTORY: Limit(5, 5.0)})
 
     def ask(self, route: str, major: str, path: str) -> Verdict:
         """Count a request of `route` on the channel, guild or webhook `major`."""

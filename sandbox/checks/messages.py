@@ -7,7 +7,7 @@ from sandbox import mentions
 from sandbox.checks import components, fields
 from sandbox.errors import Invalid, empty_message
 from sandbox.wire import Json
-from sandbox.world import Attachment, Embed, File, Message, MessageFlag
+from sandbox.world import Embed, File, Message, MessageFlag
 
 _MOST_EMBED_TEXT: Final = 6000
 _SETTABLE: Final = (
@@ -154,8 +154,3 @@ def settle(message: Message) -> None:
     shown = str([message.embeds, message.components]) if message.embeds or message.components else ""
     for attachment in message.attachments:
         attachment.inside = f"attachment://{attachment.file.name}" in shown
-
-
-def new_attachments(body: Body, message: Message) -> list[Attachment]:
-    """Upload the body's files for a message that is being made."""
-    return message.channel.guild.world.attach(message.channel.id, body.files, ephemeral=message.ephemeral)
