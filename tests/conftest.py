@@ -13,6 +13,7 @@ from indexer.backoff import Backoff
 from indexer.database.database import Database, open_database
 from tests.loop_guard import LoopGuard
 from tests.worlds.library import Library
+from tests.worlds.migrated import migrated
 
 # Hypothesis's own time limits measure the machine. On a fresh machine, Hypothesis builds its tables of Unicode before
 # it draws the first text (2 s beside other work), and then reports a slow test. pytest's timeout is the limit instead.
@@ -87,14 +88,14 @@ def data_dir(tmp_path: Path) -> Path:
 @pytest.fixture
 async def database(data_dir: Path) -> AsyncIterator[Database]:
     """An open database for this test alone."""
-    async with open_database(data_dir) as opened:
+    async with open_database(migrated(data_dir)) as opened:
         yield opened
 
 
 @pytest.fixture
 async def library(tmp_path: Path) -> AsyncIterator[Library]:
     """A library of pictures to search, on real SQLite and a real index."""
-    async with open_database(tmp_path) as db:
+    async with open_database(migrated(tmp_path)) as db:
         made = Library(db, tmp_path / "segments")
         await made.open()
         try:

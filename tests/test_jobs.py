@@ -22,6 +22,7 @@ from indexer.store.jobs import JobState
 from tests.soak import example_count
 from tests.worlds.empty_history import EmptyHistory
 from tests.worlds.encoder import Encoder
+from tests.worlds.migrated import migrated
 from tests.worlds.waiting import until
 
 FIRST = ms_snowflake(1_600_000_000_000)
@@ -35,7 +36,7 @@ def history() -> EmptyHistory:
 
 @pytest.fixture
 async def service(tmp_path: Path, history: EmptyHistory) -> AsyncIterator[Service]:
-    settings = Settings(data_dir=tmp_path, decode=DecodeSettings(workers=1))
+    settings = Settings(data_dir=migrated(tmp_path), decode=DecodeSettings(workers=1))
     async with open_service(settings, history, Encoder()) as opened:
         yield opened
 

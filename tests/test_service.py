@@ -26,6 +26,7 @@ from indexer.store.jobs import JobState, Scope, ScopeKind
 from indexer.vectors.index import VectorIndex
 from tests.worlds.empty_history import EmptyHistory
 from tests.worlds.encoder import Encoder
+from tests.worlds.migrated import migrated
 from tests.worlds.waiting import until
 
 GUILD = Guild(GuildId(ms_snowflake(1_600_000_000_000)), "Town")
@@ -44,6 +45,7 @@ def history() -> EmptyHistory:
 
 @pytest.fixture
 async def service(settings: Settings, history: EmptyHistory) -> AsyncIterator[Service]:
+    migrated(settings.data_dir)
     async with open_service(settings, history, Encoder()) as opened:
         await opened.live.on_guild_join(GUILD)
         yield opened

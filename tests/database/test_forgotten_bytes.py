@@ -21,6 +21,7 @@ from indexer.store import channels, embeddings, guilds, messages, opt_outs, pict
 from indexer.store.emptying import empty
 from indexer.store.forget import purge, residue_since
 from tests.soak import example_count
+from tests.worlds.migrated import migrated
 from tests.worlds.records import CHANNEL, GUILD, MODEL, decoded, message, picture, settle, vector
 
 WORD = "quetzalcoatlus"  # in lower case: as it is in the text and as the word index folds it
@@ -210,7 +211,7 @@ async def test_whatever_the_history_no_page_keeps_what_was_deleted(
     """Others write while the pages are cleaned; afterwards the file is sound, and no gap in it holds a byte."""
     chosen = random.Random(seed)
     folder = tmp_path_factory.mktemp("history")
-    async with open_database(folder) as database:
+    async with open_database(migrated(folder)) as database:
         await settle(database, 10, 11)
 
         async def write(count: int) -> None:

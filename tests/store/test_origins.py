@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import aiosqlite
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from indexer.database.database import Database, first, open_database
+from indexer.database.database import Database, first
 from indexer.model import DISCORD, ChannelId, Guild, GuildId, MessageId, Origin, OriginId, UserId
 from indexer.store import application, channels, guilds, messages, opt_outs, origins, spans
 from indexer.store.messages import Stored
@@ -155,14 +156,17 @@ EVENTS = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+class Undone(Exception):
+    """Ends an example: the transaction is rolled back, and the database is as it was before."""
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(events=st.lists(EVENTS, max_size=6))
-async def test_in_any_order_discord_has_the_last_word(
-    events: list[tuple[str, int, int]], tmp_path_factory: pytest.TempPathFactory
-) -> None:
+async def test_in_any_order_discord_has_the_last_word(database: Database, events: list[tuple[str, int, int]]) -> None:
     """A deletion ends everything. Else Discord's newest edit stands; where it told none, the newest of an archive."""
-    async with open_database(tmp_path_factory.mktemp("origins")) as database:
-        await settle(database)
+    await settle(database)
+    row = None
+    with suppress(Undone):
         async with database.transaction() as tx:
             ids = {"discord": DISCORD, "one": await archive(tx, 1), "two": await archive(tx, 2)}
             for who, seen_ms, edit in events:
@@ -171,6 +175,7 @@ async def test_in_any_order_discord_has_the_last_word(
                 else:
                     await told(tx, ids[who], f"{who} {seen_ms} {edit}", seen_ms=seen_ms, edited_ms=edit or None)
             row = await stands(tx)
+            raise Undone
     edits = [(who, edit) for who, _, edit in events if who != "deleted"]
     if len(edits) < len(events) or not edits:
         assert row is None

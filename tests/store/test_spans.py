@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from indexer.database.database import Database, open_database
 from indexer.store import spans
 from indexer.store.spans import Span, merged
+from tests.worlds.migrated import migrated
 from tests.worlds.records import CHANNEL, channel, settle
 
 ranges = st.tuples(st.integers(0, 30), st.integers(0, 30)).map(lambda pair: (min(pair), max(pair)))
@@ -50,7 +51,7 @@ async def test_pages_that_touch_become_one_span(database: Database) -> None:
 
 def test_covering_step_by_step_in_the_database_equals_merging_at_once(data_dir: Path) -> None:
     with asyncio.Runner() as runner:
-        opening = open_database(data_dir)
+        opening = open_database(migrated(data_dir))
         database = runner.run(opening.__aenter__())
         runner.run(settle(database))
 

@@ -20,6 +20,7 @@ from indexer.model import ChannelId, GuildId, Message, MessageId, UserId
 from indexer.settings import Keep
 from indexer.store import channels, embeddings, forget, guilds, messages, opt_outs, pictures, places, spans
 from tests.soak import example_count
+from tests.worlds.migrated import migrated
 from tests.worlds.records import MODEL, channel, decoded, message, picture, settle, vector
 
 T = TypeVar("T")
@@ -53,7 +54,7 @@ class StoreMachine(RuleBasedStateMachine):
         super().__init__()
         self.runner = asyncio.Runner()
         self.folder = tempfile.TemporaryDirectory()
-        self.opening = open_database(Path(self.folder.name))
+        self.opening = open_database(migrated(Path(self.folder.name)))
         self.database = self.run(self.opening.__aenter__())
         self.run(settle(self.database, 10, 11))
         self.run(settle(self.database, 20, guild=2))

@@ -24,6 +24,7 @@ from indexer.settings import CrawlSettings, DecodeSettings, FetchSettings, Setti
 from indexer.store import embeddings, guilds
 from indexer.supervisor import Faults
 from tests.worlds.encoder import SIZE, Encoder
+from tests.worlds.migrated import migrated
 from tests.worlds.tables import Tables
 from tests.worlds.waiting import DEADLINE_S
 
@@ -104,7 +105,7 @@ async def open_index(
             decode=DecodeSettings(workers=1),
             crawl=crawl or CrawlSettings(),
         )
-        db = await stack.enter_async_context(open_database(data_dir))
+        db = await stack.enter_async_context(open_database(migrated(data_dir)))
         encoder = Encoder()
         fetcher = await stack.enter_async_context(open_fetcher(settings.fetch, SIZE))
         decoder = await stack.enter_async_context(open_decoder(settings.decode, encoder.pixel_spec))

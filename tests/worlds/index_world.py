@@ -31,6 +31,7 @@ from indexer.model import (
 from indexer.settings import IndexSettings
 from indexer.vectors.columns import score
 from indexer.vectors.index import VectorIndex
+from tests.worlds.migrated import migrated
 
 DIMENSION = 16
 GUILD = GuildId(1)
@@ -226,7 +227,7 @@ class World:
 async def open_world(
     data_dir: Path, settings: IndexSettings | None = None, *, dimension: int = DIMENSION
 ) -> AsyncIterator[World]:
-    async with open_database(data_dir) as database:
+    async with open_database(migrated(data_dir)) as database:
         async with database.transaction() as tx:
             await write_models(tx, dimension)
             await write_guild(tx, GUILD, range(100, 107), [])

@@ -40,6 +40,7 @@ from indexer.settings import CrawlSettings, DecodeSettings, FetchSettings, Setti
 from indexer.store import embeddings, guilds
 from indexer.supervisor import Faults
 from tests.worlds.encoder import SIZE, Encoder
+from tests.worlds.migrated import migrated
 from tests.worlds.picture_files import picture
 from tests.worlds.tables import Tables
 
@@ -242,7 +243,7 @@ async def open_world(data_dir: Path, *, decodes: bool = True) -> AsyncIterator[W
             decode=DecodeSettings(workers=1),
             crawl=CrawlSettings(),
         )
-        db = await stack.enter_async_context(open_database(data_dir))
+        db = await stack.enter_async_context(open_database(migrated(data_dir)))
         encoder = Encoder()
         fetcher = await stack.enter_async_context(open_fetcher(settings.fetch, SIZE))
         decoder = (

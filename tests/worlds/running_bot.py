@@ -30,6 +30,7 @@ from sandbox.permissions import Permission
 from sandbox.server import Sandbox, open_sandbox
 from sandbox.world import Channel, File, Guild, Member, User, World
 from tests.worlds.encoder import Encoder
+from tests.worlds.migrated import migrated
 from tests.worlds.picture_files import encoded
 from tests.worlds.tables import Tables
 from tests.worlds.waiting import DEADLINE_S, until, until_equals
@@ -155,7 +156,7 @@ async def running(
     `options` are the client's.
     """
     async with as_sandbox(world) as sandbox:
-        config = change(config_for(sandbox, data_dir))
+        config = change(config_for(sandbox, migrated(data_dir)))
         assert config.discord.token is not None
         with (  # discord.py stores both for the whole process
             mock.patch.object(discord.http.Route, "BASE"),

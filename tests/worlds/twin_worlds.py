@@ -41,6 +41,7 @@ from indexer.settings import IndexSettings, SearchSettings
 from indexer.store import channels, embeddings, guilds, messages, opt_outs, picture_texts, pictures, places, spans
 from indexer.vectors.index import VectorIndex
 from tests.worlds.library import ConceptEncoder, decoded
+from tests.worlds.migrated import migrated
 
 GUILD, ELSEWHERE = GuildId(100), GuildId(110)
 MEMES, PETS, THREAD = ChannelId(201), ChannelId(202), ChannelId(204)
@@ -224,7 +225,7 @@ async def open_twin(folder: Path, events: Sequence[Event], engine: str) -> Async
     `folder` contains a schema already, or is empty.
     """
     encoder = ConceptEncoder()
-    async with open_database(folder) as db:
+    async with open_database(migrated(folder)) as db:
         index = VectorIndex(db.path, folder / "segments", IndexSettings(engine=engine))
         try:
             async with db.transaction() as tx:
