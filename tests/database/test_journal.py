@@ -7,11 +7,12 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer.database.journal import RESERVED_BYTES, Journal
 from indexer.platforms import files
+from tests.soak import example_count
 
 
 @pytest.fixture
@@ -93,6 +94,8 @@ async def test_lines_that_could_not_be_written_are_written_with_the_next(
     assert left(path) == [1, 2]
 
 
+@pytest.mark.soak
+@settings(max_examples=example_count(100))
 @given(st.lists(st.integers(0, 9), max_size=20), st.integers(0, 60), st.binary(max_size=30))
 def test_a_torn_end_costs_only_what_was_never_promised(
     tmp_path_factory: pytest.TempPathFactory, steps: list[int], cut: int, rubbish: bytes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import sqlite3
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from indexer.database import migrate
 from indexer.database.migrate import Migration
 from indexer.errors import StorageError
+from tests.soak import SOAK
 
 FIRST = Migration(1, "0001_first.sql", "CREATE TABLE kept (a INTEGER);\nINSERT INTO kept VALUES (7);\n")
 SECOND = Migration(2, "0002_second.sql", "-- why; because\nALTER TABLE kept ADD COLUMN b TEXT;\n")
@@ -171,12 +173,19 @@ def test_a_statement_without_its_semicolon_is_a_mistake() -> None:
     assert list(migrate.statements("CREATE TABLE a (b);\n-- the end\n")) == ["CREATE TABLE a (b);"]
 
 
+# Each number of statements after which a process is killed is a run of its own of all migrations, so `make test` takes
+# one in five, others in each run; a migration, with its begin and its end, is six statements at the least.
+STRIDE = 1 if SOAK else 5
+
+
+@pytest.mark.soak
 @pytest.mark.parametrize("start", [0, 1])
 def test_a_process_killed_at_any_statement_goes_on_where_it_was(tmp_path: Path, start: int) -> None:
+    first = random.randint(1, STRIDE)
     memory = Path("/dev/shm")  # noqa: S108 -- a kill is no power cut, and fsync would be most of the time
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else tmp_path) as folder:
         run = subprocess.run(
-            [sys.executable, "-m", "tests.worlds.killed_migration", folder, str(start)],
+            [sys.executable, "-m", "tests.worlds.killed_migration", folder, str(start), str(first), str(STRIDE)],
             capture_output=True,
             text=True,
             check=False,

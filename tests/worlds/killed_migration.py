@@ -1,7 +1,8 @@
-"""Run as a program by test_migrate.py: kills a migrating child at every statement, then migrates to the end.
+"""Run as a program by test_migrate.py: kills a migrating child at a statement, then migrates to the end.
 
-Arguments: a folder, and the schema version to start from. Prints one JSON line for each kill. Forks, so it has one
-thread.
+Arguments: a folder, the schema version to start from, the number of the first statement to kill at, and how many
+statements further the next kill is. Prints one JSON line for each kill, and one for the child that came to its end.
+Forks, so it has one thread.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from indexer.database import migrate
 assert sys.platform != "win32", "it forks"
 
 
-def main(folder: Path, start: int) -> None:
+def main(folder: Path, start: int, first: int, stride: int) -> None:
     steps = migrate.shipped()
     seed = folder / "seed.sqlite3"
     migrate.migrate(seed, steps[:start]) if start else None
@@ -29,7 +30,7 @@ def main(folder: Path, start: int) -> None:
         connection.close()
     path = folder / "afterimage.sqlite3"
     connect = migrate._connect
-    for statement in range(1, 10_000):
+    for statement in range(first, 10_000, stride):
         for old in folder.glob("afterimage*"):
             old.unlink()
         if start:
@@ -87,4 +88,4 @@ def _version(path: Path) -> int:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))
