@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from indexer.encode.protocol import Choice
+from indexer.platforms.files import replace_file
 from indexer.settings import ModelSettings, Settings
 
 FILE_NAME = "model-trials.json"
@@ -81,6 +81,5 @@ def write_trial(data_dir: Path, key: str, trial: Trial) -> None:
     if not data_dir.is_dir():
         return
     trials = {**read_trials(data_dir), key: trial}
-    part = data_dir / f"{FILE_NAME}.{os.getpid()}.part"
-    part.write_text(json.dumps({name: asdict(found) for name, found in trials.items()}, indent=1), "utf-8")
-    part.replace(data_dir / FILE_NAME)
+    told = {name: asdict(found) for name, found in trials.items()}
+    replace_file(data_dir / FILE_NAME, json.dumps(told, indent=1).encode())

@@ -68,6 +68,21 @@ def sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
+def replace_file(path: Path, data: bytes) -> None:
+    """Writes a small file in one step: whoever reads it meanwhile finds all of the old bytes or all of the new ones.
+
+    Two processes may write the same file at once. A power cut may undo it. Blocks. Raises OSError; then nothing has
+    changed.
+    """
+    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        draft.write_bytes(data)
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
 def delete(path: Path) -> bool:
     """Deletes the file if it exists. False where Windows keeps it because a process has it open or mapped.
 

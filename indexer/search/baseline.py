@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import logging
-import os
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from indexer.model import Vectors
+from indexer.platforms.files import replace_file
 from indexer.ports import Encoder
 from indexer.search.baseline_sentences import BASELINE_SENTENCES
 
@@ -64,12 +64,9 @@ class Baseline:
         return vectors if small and np.allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=_OFF) else None
 
     def _write(self, vectors: Vectors) -> None:
-        part = self._path.with_suffix(f".{os.getpid()}.part")
+        written = io.BytesIO()
+        np.save(written, np.asarray(vectors, np.float32), allow_pickle=False)
         try:
-            with part.open("wb") as file:
-                np.save(file, np.asarray(vectors, np.float32), allow_pickle=False)
-            part.replace(self._path)
+            replace_file(self._path, written.getvalue())
         except OSError as error:
             log.debug("%s cannot be written (%s): it is embedded again at the next start", self._path, error)
-            with suppress(OSError):
-                part.unlink(missing_ok=True)

@@ -38,6 +38,17 @@ def test_threads_that_share_a_handle_do_not_move_each_others_position(handle: in
         assert all(pool.map(work, range(32)))
 
 
+def test_a_file_is_replaced_in_one_step_or_not_at_all(tmp_path: Path) -> None:
+    file, folder = tmp_path / "file", tmp_path / "folder"
+    folder.mkdir()
+    for data in (b"old", b"new"):
+        files.replace_file(file, data)
+        assert file.read_bytes() == data
+    with pytest.raises(OSError, match=r"directory|denied"):
+        files.replace_file(folder, b"new")
+    assert sorted(tmp_path.iterdir()) == [file, folder]  # no draft is left
+
+
 def test_a_file_that_is_not_there_counts_as_deleted(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_bytes(b"x")
