@@ -90,6 +90,12 @@ class ModelSettings:
         ),
     ] = 900.0
 
+    @property
+    def local_folder(self) -> Path | None:
+        """The folder that `name` names by open_clip's prefix: weights and configuration are read from there."""
+        prefix = "local-dir:"
+        return Path(self.name.removeprefix(prefix)) if self.name.startswith(prefix) else None
+
 
 @dataclass(frozen=True, slots=True)
 class FetchSettings:

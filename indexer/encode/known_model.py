@@ -17,7 +17,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from indexer.model import ModelSpec, PixelSpec, ResizeMode
+from indexer.encode.protocol import specs_of
+from indexer.model import ModelSpec, PixelSpec
+from indexer.platforms.files import replace_file
 from indexer.settings import ModelSettings
 
 log = logging.getLogger(__name__)
@@ -29,7 +31,6 @@ MANIFEST = (
 _VERSION = 1
 # The settings that say which vectors a model makes; how it runs (threads, precision, batches) changes none of them.
 _WHICH = ("name", "pretrained", "config_file", "resize_mode", "cache_dir", "folder")
-_LOCAL_FOLDER = "local-dir:"
 
 
 class KnownModel:
@@ -46,7 +47,7 @@ class KnownModel:
         try:
             known = json.loads(self._path.read_text("utf-8"))
             if known["version"] == _VERSION and known["found_with"] == _found_with(self._settings):
-                return _specs(known)
+                return specs_of(known)
         except FileNotFoundError:
             pass
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -58,7 +59,7 @@ class KnownModel:
         if self._settings.folder is None:
             return None
         try:
-            return _specs(json.loads((self._settings.folder.expanduser() / MANIFEST).read_text("utf-8")))
+            return specs_of(json.loads((self._settings.folder.expanduser() / MANIFEST).read_text("utf-8")))
         except (OSError, ValueError, KeyError, TypeError):
             return None  # what is wrong with it is said by whoever loads it
 
@@ -70,10 +71,8 @@ class KnownModel:
             "spec": asdict(spec),
             "pixel_spec": asdict(pixel_spec),
         }
-        part = self._path.with_suffix(f".{os.getpid()}.part")  # a command beside the bot may write it too
         try:
-            part.write_text(json.dumps(value, indent=1), "utf-8")
-            part.replace(self._path)
+            replace_file(self._path, json.dumps(value, indent=1).encode())
         except OSError as error:
             log.info("%s cannot be written (%s): the next start waits for the model", self._path, error)
 
@@ -81,12 +80,6 @@ class KnownModel:
         """What was known is not true. Blocks."""
         with suppress(OSError):
             self._path.unlink(missing_ok=True)
-
-
-def _specs(told: dict[str, Any]) -> tuple[ModelSpec, PixelSpec]:
-    pixels = told["pixel_spec"]
-    resize_mode = ResizeMode(pixels["resize_mode"])
-    return ModelSpec(**told["spec"]), PixelSpec(**(pixels | {"resize_mode": resize_mode}))
 
 
 def _found_with(settings: ModelSettings) -> dict[str, Any]:
@@ -104,9 +97,9 @@ def _files(settings: ModelSettings) -> list[Path]:
     if settings.folder is not None:  # then nothing else is asked
         return [settings.folder.expanduser() / MANIFEST]
     files = [] if settings.config_file is None else [settings.config_file]
-    if settings.name.startswith(_LOCAL_FOLDER):
+    if settings.local_folder is not None:
         with suppress(OSError):
-            files += sorted(Path(settings.name.removeprefix(_LOCAL_FOLDER)).iterdir())
+            files += sorted(settings.local_folder.iterdir())
     elif settings.pretrained:
         files.append(Path(settings.pretrained).expanduser())
     return files

@@ -72,12 +72,15 @@ class Facts:
     @classmethod
     def of(cls, told: dict[str, Any]) -> Facts:
         """Raises KeyError, TypeError or ValueError for what is none."""
-        pixels = told["pixel_spec"]
-        return cls(
-            ModelSpec(**told["spec"]),
-            PixelSpec(**(pixels | {"resize_mode": ResizeMode(pixels["resize_mode"])})),
-            Choice(**told["choice"]),
-        )
+        spec, pixel_spec = specs_of(told)
+        return cls(spec, pixel_spec, Choice(**told["choice"]))
+
+
+def specs_of(told: dict[str, Any]) -> tuple[ModelSpec, PixelSpec]:
+    """`spec` and `pixel_spec`, as `asdict` and JSON wrote them. Raises KeyError, TypeError or ValueError."""
+    pixels = told["pixel_spec"]
+    resize_mode = ResizeMode(pixels["resize_mode"])
+    return ModelSpec(**told["spec"]), PixelSpec(**(pixels | {"resize_mode": resize_mode}))
 
 
 def command(arguments: str, module: str) -> list[str]:

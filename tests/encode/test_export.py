@@ -7,6 +7,8 @@ import logging
 import shutil
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,12 +19,21 @@ import pytest
 from indexer.encode.encoder import open_encoder
 from indexer.encode.on_openvino import export_process
 from indexer.encode.on_openvino import folder as export_folder
-from indexer.encode.on_openvino.folder import Damaged, alone_in, read_manifest, verify, write_folder
+from indexer.encode.on_openvino.folder import (
+    Damaged,
+    alone_in,
+    read_manifest,
+    source_of,
+    verify,
+    write_folder,
+)
+from indexer.encode.on_openvino.records import sha256_of
 from indexer.encode.trial_set import trial_pictures
 from indexer.errors import ModelUnavailable
 from indexer.settings import ModelSettings
 from tests.encode.conftest import CONFIG, TinyModel, export_in, make_tiny, vectors
 from tests.encode.test_tokens import write_siglip_tokenizer
+from tests.worlds.waiting import DEADLINE_S
 
 ROOT = Path(__file__).parents[2]
 
@@ -240,14 +251,62 @@ def test_half_a_folder_is_never_found_and_what_was_there_stays(kept: Path) -> No
     with pytest.raises(OSError, match="No space"), alone_in(kept):
         write_folder(folder, fill)
     assert (folder / "manifest.json").read_text() == before
-    assert not list(kept.glob(".*.tmp"))
+    assert not list(kept.glob(".tiny*"))
 
 
-def test_what_a_killed_export_left_is_deleted_by_the_next(kept: Path) -> None:
-    (kept / ".tiny.tmp").mkdir()
-    (kept / ".tiny.tmp" / "vision.bin").write_bytes(b"half")
+def test_what_a_killed_export_left_is_deleted_by_the_next_and_nothing_of_others(kept: Path) -> None:
+    """The folder of exports may be any folder of a user's."""
+    for name in (".tiny.afterimage-making", ".tiny.afterimage-before", ".letters.tmp", ".letters.old"):
+        (kept / name).mkdir()
+        (kept / name / "vision.bin").write_bytes(b"half")
     with alone_in(kept):
-        assert not (kept / ".tiny.tmp").exists()
+        assert sorted(path.name for path in kept.glob(".*") if path.is_dir()) == [".letters.old", ".letters.tmp"]
+
+
+
+def test_a_folder_is_made_where_an_earlier_try_was_killed(kept: Path, tmp_path: Path) -> None:
+    manifest = read_manifest(export_in(kept))
+    (tmp_path / ".copy.afterimage-making").mkdir()
+    (tmp_path / ".copy.afterimage-making" / "left.bin").write_bytes(b"half")
+    write_folder(tmp_path / "copy", lambda making: manifest)
+    assert [path.name for path in (tmp_path / "copy").iterdir()] == ["manifest.json"]
+
+
+def test_whoever_waits_for_another_export_is_told(kept: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "indexer")
+    begun = threading.Event()
+
+    def wait() -> None:
+        begun.set()
+        with alone_in(kept):
+            pass
+    with alone_in(kept):
+        waiting = threading.Thread(target=wait, daemon=True)
+        waiting.start()
+        assert begun.wait(DEADLINE_S)
+        end_s = time.monotonic() + DEADLINE_S
+        while "waiting for another process" not in caplog.text and time.monotonic() < end_s:
+            time.sleep(0.01)
+        assert waiting.is_alive()
+    waiting.join(DEADLINE_S)
+    assert not waiting.is_alive()
+    assert caplog.text.count(f"waiting for another process, which is making an export in {kept}") == 1
+
+
+def test_a_checkpoint_that_has_not_changed_is_not_read_again(tiny: TinyModel, tmp_path: Path) -> None:
+    """The model's process asks for its checksum at each start: a gigabyte takes seconds."""
+    checkpoint = Path(shutil.copy(tiny.checkpoint, tmp_path / "weights.safetensors"))
+    settings = tiny.settings(pretrained=str(checkpoint), export_dir=tmp_path / "models")
+    right = source_of(settings)["checkpoint"]
+    assert right == sha256_of(checkpoint)
+    (record,) = (tmp_path / "models").glob("*.checksum.json")
+    record.write_text(record.read_text().replace(right, "as the record says"))
+    assert source_of(settings)["checkpoint"] == "as the record says"
+    checkpoint.write_bytes(checkpoint.read_bytes())  # the same bytes at another time
+    assert source_of(settings)["checkpoint"] == right
+    record.write_text("[]")
+    assert source_of(settings)["checkpoint"] == right
+    assert source_of(tiny.settings(pretrained=str(checkpoint)))["checkpoint"] == right  # no folder for records
 
 
 def test_a_manifest_that_cannot_be_read_is_damage(tmp_path: Path) -> None:

@@ -158,6 +158,7 @@ async def test_a_folder_that_takes_no_file_costs_time_only(tmp_path: Path, weigh
     (tmp_path / FILE_NAME).mkdir()
     async with opened(tmp_path, weights) as encoder:
         assert (await encoder.encode_words(["a"])).tolist() == [[1, 2]]
+    assert {path.name for path in tmp_path.iterdir()} == {FILE_NAME, "weights"}  # no draft is left
 
 
 def test_an_exported_model_is_known_by_its_manifest_before_its_first_start(tmp_path: Path) -> None:

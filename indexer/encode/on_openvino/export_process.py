@@ -17,13 +17,12 @@ from indexer.encode.on_openvino.folder import (
     alone_in,
     folder_name,
     installed_versions,
-    json_of,
     read_manifest,
     source_of,
     verify_once,
     why_outdated,
-    write_record,
 )
+from indexer.encode.on_openvino.records import json_of, write_record
 from indexer.encode.protocol import LENGTH, command, message, settings_json, settings_of
 from indexer.encode.shared_frames import Frames, mapped
 from indexer.errors import ModelUnavailable

@@ -25,10 +25,19 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from indexer.encode.on_openvino.records import (
+    json_of,
+    length_and_times,
+    records_folder,
+    sha256_of,
+    sha256_once,
+    write_record,
+)
+from indexer.encode.protocol import specs_of
 from indexer.encode.text_facts import TextFacts
-from indexer.model import ModelSpec, PixelSpec, ResizeMode
+from indexer.model import ModelSpec, PixelSpec
 from indexer.platforms.file_lock import let_go, try_lock
 from indexer.platforms.files import BINARY, sync_file, sync_folder
 from indexer.settings import ModelSettings
@@ -44,6 +53,9 @@ CHECKPOINTS: Final = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".npz", ".
 """How files of weights end, as open_clip knows them."""
 
 _POLL_S = 0.1  # seconds between two looks whether another export has ended
+# How the names of folders end that are being made, or that another one takes the place of. Ours alone: what has such a
+# name in the folder of exports is deleted there.
+_MAKING, _BEFORE = ".afterimage-making", ".afterimage-before"
 
 
 class Damaged(Exception):
@@ -78,29 +90,33 @@ class Manifest:
         told = json.loads(text)
         if told["format"] != FORMAT:
             raise ValueError(f"format {told['format']}, and this version reads {FORMAT}")
-        pixels = told["pixel_spec"]
+        spec, pixel_spec = specs_of(told)
         return cls(
             source=dict(told["source"]),
             versions=dict(told["versions"]),
             weights=str(told["weights"]),
-            spec=ModelSpec(**told["spec"]),
-            pixel_spec=PixelSpec(**(pixels | {"resize_mode": ResizeMode(pixels["resize_mode"])})),
+            spec=spec,
+            pixel_spec=pixel_spec,
             text=TextFacts(**told["text"]),
             files={name: (str(digest), int(length)) for name, (digest, length) in told["files"].items()},
         )
 
 
 def source_of(settings: ModelSettings) -> dict[str, str]:
-    """What the configuration says of a model, with files by their content. Raises OSError where one cannot be read."""
+    """What the configuration says of a model, with files by their content, which is read once (see `sha256_once`).
+
+    Raises OSError where one cannot be read.
+    """
+    records = records_folder(settings)
     source = {"name": settings.name, "pretrained": settings.pretrained, "resize_mode": settings.resize_mode}
     if settings.config_file is not None:
         source["config"] = sha256_of(settings.config_file)
-    if settings.name.startswith("local-dir:"):
-        folder = Path(settings.name.removeprefix("local-dir:"))
+    if (folder := settings.local_folder) is not None:
         said = [path for path in sorted(folder.iterdir()) if path.suffix in (*CHECKPOINTS, ".json")]
-        source["folder"] = hashlib.sha256("".join(map(sha256_of, said)).encode()).hexdigest()
+        sums = [sha256_once(path, records) for path in said]
+        source["folder"] = hashlib.sha256("".join(sums).encode()).hexdigest()
     elif settings.pretrained and (checkpoint := Path(settings.pretrained).expanduser()).is_file():
-        source["checkpoint"] = sha256_of(checkpoint)
+        source["checkpoint"] = sha256_once(checkpoint, records)
         del source["pretrained"]  # where the file lies makes no difference
     return source
 
@@ -157,10 +173,9 @@ def verify(folder: Path, manifest: Manifest) -> None:
 def verify_once(folder: Path, manifest: Manifest, records: Path | None) -> None:
     """The same, and keeps in `records` what was read: while no file has changed, none is read again. Raises Damaged."""
     try:
-        found = [(folder / name).stat() for name in sorted(manifest.files)]
+        as_found = [length_and_times(folder / name) for name in sorted(manifest.files)]
     except OSError as error:
         raise Damaged(f"{error.filename} cannot be read ({error.strerror})") from error
-    as_found = [[status.st_size, status.st_mtime_ns, status.st_ctime_ns] for status in found]
     record = record_of(manifest, records, "files")
     if record is not None and json_of(record) == as_found:
         return
@@ -174,24 +189,14 @@ def record_of(manifest: Manifest, records: Path | None, what: str) -> Path | Non
     return records / f"{manifest.digest[:16]}.{what}.json" if records else None
 
 
-def write_record(record: Path, said: object) -> None:
-    """In one step. A record that cannot be written is one that is missing: what it says is found out again."""
-    new = record.with_name(f".{record.name}.{os.getpid()}")
-    try:
-        record.parent.mkdir(parents=True, exist_ok=True)
-        new.write_text(json.dumps(said), encoding="utf-8")
-        new.replace(record)
-    except OSError as error:
-        log.warning("%s could not be written (%s)", record, error.strerror)
-
-
 def write_folder(folder: Path, fill: Callable[[Path], Manifest]) -> Manifest:
     """Makes `folder` in one step: `fill` writes the files into the folder it is given and returns what they are.
 
-    What was there before is replaced. To be called within `alone_in`. Raises OSError, and whatever `fill` raises; then
-    nothing has changed.
+    What was there before is replaced. To be called within `alone_in` where several may make it. Raises OSError, and
+    whatever `fill` raises; then nothing has changed.
     """
-    making, before = folder.parent / f".{folder.name}.tmp", folder.parent / f".{folder.name}.old"
+    making, before = (folder.parent / f".{folder.name}{end}" for end in (_MAKING, _BEFORE))
+    shutil.rmtree(making, ignore_errors=True)  # where this was killed
     making.mkdir()
     try:
         manifest = fill(making)
@@ -214,7 +219,7 @@ def write_folder(folder: Path, fill: Callable[[Path], Manifest]) -> Manifest:
 
 def folder_name(settings: ModelSettings, source: dict[str, str]) -> str:
     """Of a model's export in the folder of all exports: readable, and another one for another source."""
-    stem = Path(settings.name.removeprefix("local-dir:")).name or "model"
+    stem = (settings.local_folder or Path(settings.name)).name or "model"
     key = hashlib.sha256(json.dumps(source, sort_keys=True).encode()).hexdigest()[:12]
     return f"{re.sub(r'[^A-Za-z0-9_-]+', '-', stem)}-{key}"
 
@@ -222,11 +227,6 @@ def folder_name(settings: ModelSettings, source: dict[str, str]) -> str:
 def described(folder: Path, names: list[str]) -> dict[str, tuple[str, int]]:
     """SHA-256 and length of each of the files."""
     return {name: (sha256_of(folder / name), (folder / name).stat().st_size) for name in names}
-
-
-def sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
@@ -238,13 +238,8 @@ def alone_in(exports: Path) -> Iterator[None]:
     exports.mkdir(parents=True, exist_ok=True)
     handle = os.open(exports / ".lock", os.O_RDWR | os.O_CREAT | BINARY, 0o600)
     try:
-        while True:
-            try:
-                try_lock(handle)
-                break
-            except BlockingIOError:
-                time.sleep(_POLL_S)
-        for left in (*exports.glob(".*.tmp"), *exports.glob(".*.old")):
+        _take(handle, exports)
+        for left in (*exports.glob(f".*{_MAKING}"), *exports.glob(f".*{_BEFORE}")):
             log.info("deleting %s, which an export left that did not end", left)
             shutil.rmtree(left, ignore_errors=True)
         yield
@@ -252,9 +247,16 @@ def alone_in(exports: Path) -> Iterator[None]:
         let_go(handle)
 
 
-def json_of(path: Path) -> Any:
-    """What a JSON file says; None where there is none that can be read."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
+def _take(handle: int, exports: Path) -> None:
+    """Takes the lock of `alone_in`. The wait ends with this process, which has a deadline (export_process.py)."""
+    told = False
+    while True:
+        try:
+            try_lock(handle)
+        except BlockingIOError:
+            if not told:
+                log.info("waiting for another process, which is making an export in %s", exports)
+                told = True
+            time.sleep(_POLL_S)
+        else:
+            return

@@ -14,7 +14,8 @@ from typing import Any
 import open_clip
 import torch
 
-from indexer.encode.on_openvino.folder import CHECKPOINTS, sha256_of
+from indexer.encode.on_openvino.folder import CHECKPOINTS
+from indexer.encode.on_openvino.records import records_folder, sha256_once
 from indexer.encode.on_torch.hub import bounded_network, one_voice
 from indexer.encode.on_torch.load_errors import SCHEMES, WAYS_OUT, explained, no_tokenizer
 from indexer.encode.on_torch.network import Network
@@ -38,10 +39,10 @@ def load(settings: ModelSettings, device: torch.device) -> Loaded:
     if settings.config_file is not None:
         _add_config(settings.config_file, name)
     checkpoint = _local_checkpoint(settings)
-    if checkpoint is None and not name.startswith("local-dir:"):
+    if checkpoint is None and settings.local_folder is None:
         _check_tag(settings)
     cache_dir = str(settings.cache_dir) if settings.cache_dir else None
-    from_files = checkpoint is not None or name.startswith("local-dir:")
+    from_files = checkpoint is not None or settings.local_folder is not None
     with bounded_network(needed=not from_files or _tokenizer_on_hub(name)) as unreachable, one_voice():
         try:
             model = open_clip.create_model(
@@ -69,7 +70,7 @@ def load(settings: ModelSettings, device: torch.device) -> Loaded:
     identity = _identity(settings, checkpoint)
     spec = ModelSpec(
         # Of files the content counts, not where they lie: moving or renaming them re-embeds nothing.
-        name=Path(name).name if name.startswith("local-dir:") else name,
+        name=Path(name).name if settings.local_folder else name,
         pretrained=f"sha256:{identity[:12]}" if from_files else settings.pretrained,
         dimension=int(network.words(["a"]).shape[1]),
         fingerprint=_fingerprint([config, preprocess, identity]),
@@ -169,11 +170,11 @@ def _pixel_spec(preprocess: dict[str, Any], name: str) -> PixelSpec:
 
 def _identity(settings: ModelSettings, checkpoint: Path | None) -> str:
     """What tells these weights from others: files by their content, what the hub holds by its name."""
+    records = records_folder(settings)
     if checkpoint is not None:
-        return sha256_of(checkpoint)
-    if settings.name.startswith("local-dir:"):
-        folder = Path(settings.name.removeprefix("local-dir:"))
-        sums = [sha256_of(path) for path in sorted(folder.iterdir()) if path.suffix in CHECKPOINTS]
+        return sha256_once(checkpoint, records)
+    if (folder := settings.local_folder) is not None:
+        sums = [sha256_once(path, records) for path in sorted(folder.iterdir()) if path.suffix in CHECKPOINTS]
         return hashlib.sha256("".join(sums).encode()).hexdigest()
     if settings.name.startswith("hf-hub:"):
         return settings.name
