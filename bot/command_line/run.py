@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from bot.config.values import Secret, written
 from bot.observability import terminal
 from bot.observability.hardening import keep_memory_private, wipe_from_environment
 from indexer.errors import ConfigError, Stop
+from indexer.platforms.processes import ended
 from indexer.settings import ModelSettings
 
 START_S = 60.0  # building the demo server draws nothing yet: seconds on a slow machine
@@ -135,13 +136,7 @@ async def open_sandbox_process(*options: str) -> AsyncIterator[tuple[Address, as
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
-            try:
-                async with asyncio.timeout(STOP_S):
-                    await process.wait()
-            except TimeoutError:
-                with suppress(ProcessLookupError):
-                    process.kill()
-                await process.wait()
+            await ended(process, STOP_S)
 
 
 def _demo_folder() -> Path:

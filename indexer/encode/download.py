@@ -12,6 +12,7 @@ from pathlib import Path
 from indexer.encode.process import OWN_VARIABLES
 from indexer.encode.protocol import command
 from indexer.errors import AfterimageError
+from indexer.platforms.processes import ended
 from indexer.settings import ModelSettings
 
 PROCESS = "indexer.encode.hub_download"
@@ -70,10 +71,5 @@ async def download(settings: ModelSettings, tell: Callable[[str], None], *, offl
         raise NotDownloaded(f"The download ended with status {status}: {words[-1] if words else 'it said nothing'}")
     finally:
         process.stdin.close()
-        try:
-            async with asyncio.timeout(_END_S):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+        await ended(process, _END_S)
         last_words.cancel()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 
 
 def lower_priority(nice: int) -> None:
@@ -26,6 +28,17 @@ def kill(pid: int) -> None:
         os.kill(pid, signal.SIGTERM)  # on Windows: TerminateProcess
     else:
         os.kill(pid, signal.SIGKILL)
+
+
+async def ended(process: asyncio.subprocess.Process, within_s: float) -> int:
+    """Waits for a process that has been told to end, and ends it where it takes longer. Returns its exit status."""
+    try:
+        async with asyncio.timeout(within_s):
+            return await process.wait()
+    except TimeoutError:
+        with suppress(OSError):
+            kill(process.pid)
+        return await process.wait()
 
 
 def minimal_environment(platform: str, whole: Mapping[str, str]) -> dict[str, str]:

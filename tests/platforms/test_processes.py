@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 
-from indexer.platforms.processes import kill, minimal_environment
+import pytest
+
+from indexer.platforms.processes import ended, kill, minimal_environment
 
 
 def test_a_child_gets_nothing_of_the_environment_but_what_windows_cannot_start_without() -> None:
@@ -20,3 +23,17 @@ def test_a_process_ends_at_once() -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         kill(process.pid)
         assert process.wait(30) != 0
+
+
+@pytest.mark.parametrize(
+    ("code", "within_s", "obeys"), [("input()", 60.0, True), ("import time; time.sleep(60)", 0.05, False)]
+)
+async def test_a_process_that_was_told_to_end_and_does_not_is_ended(code: str, within_s: float, obeys: bool) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    assert process.stdin is not None
+    process.stdin.write(b"\n")
+    process.stdin.close()
+    assert (await ended(process, within_s) == 0) is obeys
+    assert process.returncode is not None
