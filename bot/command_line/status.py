@@ -93,8 +93,9 @@ def bot_text(bot: Mapping[str, Any] | None) -> str:
     model = bot["model"]
     state = "loaded" if model["awake"] else "not loaded: the next question or picture loads it"
     name, pretrained = terminal.one_line(model["name"]), terminal.one_line(model["pretrained"])
-    runs = f", {terminal.one_line(model['runs'])}" if model["awake"] and model["runs"] else ""
-    lines = [f"running bot: model {name} ({pretrained}), {state}{runs}"]
+    lines = [f"running bot: model {name} ({pretrained}), {state}"]
+    if model["runs"]:
+        lines.append(f"       {'runs' if model['awake'] else 'ran'} by {terminal.one_line(model['runs'])}")
     for fault in bot["faults"]:
         when = datetime.fromtimestamp(fault["at_ms"] / 1000, UTC).isoformat(timespec="seconds")
         now = f", {fault['in_a_row']} in a row up to now" if fault["in_a_row"] else ", well since"

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from indexer.encode.encoder import ModelEncoder
+from indexer.encode.model_on_demand import NOT_CHOSEN
 from indexer.errors import TellPerson
 from indexer.model import EVERYWHERE, GuildId, UserId
 from indexer.service import Service
@@ -73,17 +74,18 @@ async def _compact(store: Store, turn: asyncio.Lock, values: Values, tell: Tell)
 
 
 async def running_status(service: Service, values: Values, tell: Tell) -> Values:
-    """→ `faults` of the background work since the bot's start, `model`: which one, how it runs, and whether it is
-    loaded."""
+    """→ `faults` of the background work since the bot's start, and `model`: which one, whether it is loaded, and how it
+    runs or ran last: `runs` in words, `choice` with a field for each. Empty and null before it was loaded once."""
     encoder = service.encoder
-    runs = str(encoder.choice) if isinstance(encoder, ModelEncoder) else ""
+    choice = encoder.choice if isinstance(encoder, ModelEncoder) and encoder.choice != NOT_CHOSEN else None
     return {
         "faults": [asdict(fault) for fault in service.faults],
         "model": {
             "name": encoder.spec.name,
             "pretrained": encoder.spec.pretrained,
             "awake": encoder.awake,
-            "runs": runs,
+            "runs": "" if choice is None else str(choice),
+            "choice": None if choice is None else asdict(choice),
         },
     }
 

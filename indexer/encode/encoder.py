@@ -44,8 +44,8 @@ class ModelEncoder:
 
     @property
     def choice(self) -> Choice:
-        """How it runs: runtime, device, precision, streams, threads, and what a trial measured. Empty until the model
-        was loaded once."""
+        """How it runs, or ran last: runtime, device, precision, streams, threads, and what a trial measured. NOT_CHOSEN
+        until the model was loaded once."""
         return self._model.choice
 
     @property

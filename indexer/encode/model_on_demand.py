@@ -112,7 +112,7 @@ class ModelOnDemand:
             vectors = await process.encode(kind, payloads)
         except ModelDied as error:
             if process is self._process:  # the first to hear of it
-                self._process = None
+                self._let_go()
                 self._take_leave(process)
                 self._failed(error)
             raise
@@ -131,7 +131,7 @@ class ModelOnDemand:
             )
         await asyncio.sleep(max(pause_s, 0))
         try:
-            settled = None if self._elsewhere or self.facts is None else self.facts.choice
+            settled = None if self._elsewhere or self.facts is None else self.choice
             process = await ModelProcess.start(self._settings, self._frames, settled, self._worker)
             if (process.facts.spec, process.facts.pixel_spec) != (self.spec, self.pixel_spec):
                 await process.end()
@@ -170,7 +170,12 @@ class ModelOnDemand:
         if self._process is not None and not self._process.ended:
             log.info("nobody has asked the model for %.0f s: its process goes until then", self._settings.idle_s)
             await self._process.end()
-        self._process = None
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """There is no process now. How it ran in the end is known: it may have gone over to another precision."""
+        if self._process is not None:
+            self.facts, self._process = self._process.facts, None
 
     async def close(self) -> None:
         if self._process is not None:

@@ -34,6 +34,7 @@ OWN_VARIABLES = "AFTERIMAGE_"  # the bot's settings, its token perhaps among the
 
 _PROGRESS_S = 10.0  # seconds between two lines in the log while a model loads
 _LONGEST_S = 600.0  # seconds for a batch; one of 1,024 pictures takes half of it on a slow machine
+_LONGEST_OPEN_S = 7 * 3600.0  # seconds to load a model; an hour more than its export may take (export_process.py)
 _END_S = 2.0  # seconds that it may take to leave; it takes milliseconds
 _MOST_BYTES = 64 * 1024 * 1024  # of a header, of an answer's vectors
 _LINE = 1000  # characters of a line on standard error that are kept
@@ -108,10 +109,13 @@ class ModelProcess:
             self._ask({"ask": "open", "model": settings_json(settings), "settled": known, "levels": log_levels()})
         )
         try:
-            # No deadline: a download takes as long as it takes, and a broken one ends by its own (hub.py).
-            while not (await asyncio.wait([opening], timeout=_PROGRESS_S))[0]:
-                log.info("still loading the model %s (%.0f s)", settings.name, time.monotonic() - began_s)
+            # A download that stalls ends by itself (hub.py). The deadline is for a process that hangs.
+            async with asyncio.timeout(_LONGEST_OPEN_S):
+                while not (await asyncio.wait([opening], timeout=_PROGRESS_S))[0]:
+                    log.info("still loading the model %s (%.0f s)", settings.name, time.monotonic() - began_s)
             self.facts = await opening
+        except TimeoutError as error:
+            raise ModelDied(f"had loaded no model after {_LONGEST_OPEN_S:g} s") from error
         finally:
             opening.cancel()
         spec = self.facts.spec

@@ -40,8 +40,8 @@ class Choice:
     """How a model runs on this machine, as it was asked for or as a trial found best.
 
     `runtime` is openvino or torch, `device` cpu, cuda or mps, `precision` float32, bfloat16 or float16. `streams`
-    batches are worked on at once, by `threads` threads together (0: as many as the runtime chooses).
-    `pictures_per_s` is what a trial measured; 0: there was none.
+    batches are worked on at once, by `threads` threads together (0: a GPU works on them). `pictures_per_s` is what a
+    trial measured; 0: there was none.
     """
 
     runtime: str
@@ -52,8 +52,8 @@ class Choice:
     pictures_per_s: float = 0.0
 
     def __str__(self) -> str:
-        streams = f", {self.streams} streams" if self.streams > 1 else ""
-        threads = f", {self.threads} threads" if self.threads else ""
+        streams = f", {self.streams} stream{'s' if self.streams > 1 else ''}"
+        threads = f", {self.threads} thread{'s' if self.threads > 1 else ''}" if self.threads else ""
         speed = f", {self.pictures_per_s:.1f} pictures/s" if self.pictures_per_s else ""
         return f"{self.runtime} on {self.device}, {self.precision}{streams}{threads}{speed}"
 

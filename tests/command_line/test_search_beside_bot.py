@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -18,11 +19,17 @@ from bot.app import operations
 from bot.control.client import Refused, ask
 from bot.control.search import WAKING
 from bot.control.server import open_control
+from indexer import ports
+from indexer.encode.encoder import open_encoder
 from indexer.errors import RetryLater
+from indexer.platforms.processes import kill
+from indexer.settings import ModelSettings
+from sandbox.model import EXPORT
 from sandbox.world import File
 from tests.worlds.encoder import Encoder
 from tests.worlds.pseudo_terminal import pseudo_terminal
 from tests.worlds.running_bot import Running, Town, indexed, noise, town
+from tests.worlds.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = {"torch", "open_clip", "discord", "faiss", "numpy", "aiohttp", "PIL", "fluent", "sqlite3"}
@@ -30,7 +37,7 @@ MOST_BYTES = 100_000
 
 
 @asynccontextmanager
-async def answering(tmp_path: Path, encoder: Encoder | None = None) -> AsyncIterator[tuple[Running, Town]]:
+async def answering(tmp_path: Path, encoder: ports.Encoder | None = None) -> AsyncIterator[tuple[Running, Town]]:
     """A bot with its socket. Its data folder is named `data`, and its model is none that a command could open."""
     place = town()
     async with indexed(place, tmp_path / "data", encoder=encoder) as bot:
@@ -182,6 +189,27 @@ async def test_a_terminal_shows_at_once_what_is_waited_for_and_a_pipe_does_not(t
     async with answering(tmp_path):
         ours, theirs = pseudo_terminal()
         try:
+async def test_status_tells_how_the_model_runs_and_how_it_ran_when_it_has_gone(tmp_path: Path) -> None:
+    settings = ModelSettings(name="demo", folder=EXPORT, streams=1, precision="float32", idle_s=0)
+    how = r"openvino on cpu, float32, 1 stream, (\d+) threads?, ([\d.]+) pictures/s"
+    async with open_encoder(settings) as encoder, answering(tmp_path, encoder):
+        text = (await ran(tmp_path, "status")).stdout
+        assert re.search(rf"model afterimage-demo \(.+\), loaded\n +runs by {how}\n", text), text
+        model = json.loads((await ran(tmp_path, "status", "--json")).stdout)["bot"]["model"]
+        told = re.fullmatch(how, model["runs"])
+        assert told is not None
+        assert model["choice"] == {
+            "runtime": "openvino", "device": "cpu", "precision": "float32", "streams": 1,
+            "threads": int(told[1]), "pictures_per_s": float(told[2]),
+        }  # fmt: skip
+        assert min(model["choice"]["threads"], model["choice"]["pictures_per_s"]) > 0
+        assert encoder.pid is not None
+        kill(encoder.pid)
+        await until(lambda: encoder.pid is None)
+        text = (await ran(tmp_path, "status")).stdout
+        assert re.search(rf"not loaded: the next question or picture loads it\n +ran by {how}\n", text), text
+
+
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "bot", "search", "number"),
                 cwd=tmp_path,

@@ -43,6 +43,7 @@ async def test_what_is_indexed_by_one_runtime_is_found_by_the_other(tiny: TinyMo
     async with open_encoder(settings) as ours, open_encoder(tiny.settings(runtime="torch")) as theirs:
         assert ours.choice.runtime == "openvino"
         assert theirs.choice.runtime == "torch"
+        assert min(ours.choice.threads, theirs.choice.threads) >= 1  # as many as the runtimes have chosen
         assert ours.spec == theirs.spec
         assert ours.pixel_spec == theirs.pixel_spec
     cosines = (await vectors(settings) * await vectors(tiny.settings(runtime="torch"))).sum(axis=1)
@@ -263,7 +264,6 @@ def test_what_a_killed_export_left_is_deleted_by_the_next_and_nothing_of_others(
         assert sorted(path.name for path in kept.glob(".*") if path.is_dir()) == [".letters.old", ".letters.tmp"]
 
 
-
 def test_a_folder_is_made_where_an_earlier_try_was_killed(kept: Path, tmp_path: Path) -> None:
     manifest = read_manifest(export_in(kept))
     (tmp_path / ".copy.afterimage-making").mkdir()
@@ -280,6 +280,7 @@ def test_whoever_waits_for_another_export_is_told(kept: Path, caplog: pytest.Log
         begun.set()
         with alone_in(kept):
             pass
+
     with alone_in(kept):
         waiting = threading.Thread(target=wait, daemon=True)
         waiting.start()

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from indexer.backoff import Backoff
-from indexer.encode import model_on_demand
+from indexer.encode import model_on_demand, process
 from indexer.encode.encoder import ModelEncoder, open_encoder
 from indexer.encode.protocol import command, message, settings_json
 from indexer.encode.shared_frames import SharedFrames
@@ -29,7 +29,7 @@ from indexer.platforms.shared_memory import inherited
 from indexer.ports import Priority
 from indexer.settings import ModelSettings
 from indexer.supervisor import Faults
-from tests.worlds.model_child import DEADLY, DIVISIVE, SIZE, UNPLUGGED
+from tests.worlds.model_child import DEADLY, DIVISIVE, REDUCED, SIZE, UNPLUGGED
 from tests.worlds.waiting import until
 
 WORKER = "tests.worlds.model_child"
@@ -210,10 +210,31 @@ async def test_idle_it_goes_and_the_next_question_brings_it_back(
         assert encoder.spec.dimension == 2  # known without it
         assert (await encoder.encode_words(["back"])).tolist() == [[4, 2]]
         # What a trial has found out is not found out again.
-        assert caplog.messages.count("settled: openvino on auto, float32") == 1
+        assert caplog.messages.count("settled: openvino on auto, float32, 1 stream") == 1
         await until(lambda: encoder.pid is None)
         assert (await encoder.encode_pixels(pictures(5)))[0, 0] == 5
     assert "ended with" not in caplog.text
+
+
+@pytest.mark.parametrize("ending", ["idle", "killed"])
+async def test_how_it_ran_in_the_end_is_known_when_it_has_gone(tmp_path: Path, ending: str) -> None:
+    async with opened(tmp_path, idle_s=0.05 if ending == "idle" else 0) as encoder:
+        assert encoder.choice.precision == "float32"
+        assert (await encoder.encode_pixels(pictures(REDUCED)))[0, 0] == REDUCED
+        assert encoder.choice.precision == "int8"  # told before the vectors
+        if ending == "killed":
+            (tmp_path / "gone").touch()
+            assert isinstance(await _outcome(encoder, DEADLY), RetryLater)
+        await until(lambda: encoder._model._process is None)
+        assert encoder.choice.precision == "int8"
+
+
+async def test_a_process_that_hangs_while_it_loads_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "_LONGEST_OPEN_S", 0.5)
+    (tmp_path / "hold-loading").touch()
+    with pytest.raises(ModelUnavailable, match=r"could not be loaded: its process had loaded no model after 0\.5 s"):
+        async with opened(tmp_path):
+            pass
 
 
 async def test_by_itself_it_stays(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
 """The model's process with a network without weights. The request decides what happens to the process.
 
 A picture's vector is its first pixel. DEADLY ends the process. DIVISIVE makes the model fail. UNPLUGGED removes the
-GPU, which exists if `device` says cuda. Files in the folder that `pretrained` names have effects too: while `hold`
-exists nothing is answered; while `hold-loading` exists nothing is loaded; with `gone` nothing can be loaded; with
-`deadly-to-load` loading ends the process; with `deadly` everything does; `changed` stands for other weights.
+GPU, which exists if `device` says cuda. REDUCED makes it go over to int8. Files in the folder that `pretrained` names
+have effects too: while `hold` exists nothing is answered; while `hold-loading` exists nothing is loaded; with `gone`
+nothing can be loaded; with `deadly-to-load` loading ends the process; with `deadly` everything does; `changed` stands
+for other weights.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +30,7 @@ from indexer.settings import ModelSettings
 DEADLY = 13
 DIVISIVE = 14
 UNPLUGGED = 15
+REDUCED = 16
 SIZE = 8
 
 log = logging.getLogger("indexer.fake")
@@ -56,6 +59,8 @@ class FakeModel:
             kill(os.getpid())
         if UNPLUGGED in numbers and self.choice.device == "cuda":
             raise RuntimeError("CUDA error: unspecified launch failure")
+        if REDUCED in numbers:
+            self.choice = replace(self.choice, precision="int8")
         if DIVISIVE in numbers:
             raise ZeroDivisionError("by a picture")
 

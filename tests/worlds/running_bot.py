@@ -20,6 +20,7 @@ from PIL import Image
 
 from bot.config.loader import Config, DiscordSettings, LimitSettings, Secret
 from bot.gateway.client import Client
+from indexer import ports
 from indexer.model import GuildId
 from indexer.search.model_switch import OpenModel
 from indexer.service import Service, open_service
@@ -148,7 +149,7 @@ async def running(
     world: World | Sandbox,
     data_dir: Path,
     change: Change = lambda config: config,
-    encoder: Encoder | None = None,
+    encoder: ports.Encoder | None = None,
     open_model: OpenModel | None = None,
     **options: Any,
 ) -> AsyncIterator[Running]:

@@ -20,13 +20,12 @@ from indexer.encode.on_openvino.export_process import Refused, quantized
 from indexer.encode.on_openvino.folder import (
     Damaged,
     Manifest,
-    json_of,
     read_manifest,
     record_of,
     verify_once,
-    write_record,
 )
 from indexer.encode.on_openvino.int8 import FrameSample, int8_folder, usable_int8
+from indexer.encode.on_openvino.records import json_of, records_folder, write_record
 from indexer.encode.protocol import Choice, Facts
 from indexer.encode.shared_frames import Frames
 from indexer.encode.tokens import Tokenizer
@@ -48,13 +47,17 @@ _PRECISIONS = {"float32": ("FP32", "f32"), "bfloat16": ("BF16", "bf16"), "float1
 class ExportedNetwork:
     """One export, running as `choice` says. Any thread may call it. Each half is loaded when it is first used.
 
-    `int8` is the folder with the pictures' network in int8, where there is one that has passed.
+    `threads` is how many are asked for; 0: OpenVINO chooses, and `choice` may say how many it chose before. `int8` is
+    the folder with the pictures' network in int8, where there is one that has passed.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest, choice: Choice, int8: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, manifest: Manifest, choice: Choice, *, threads: int = 0, int8: Path | None = None
+    ) -> None:
         self._folder = folder
         self._manifest = manifest
         self._precision = choice.precision  # of what is not in int8
+        self._threads = threads
         self.choice = choice
         """How it runs now."""
         self._loading = threading.Lock()
@@ -72,6 +75,12 @@ class ExportedNetwork:
         if self._sample is not None and (sample := self._sample.take(frames)) is not None:
             threading.Thread(target=self._calibrate, args=(sample,), name="int8", daemon=True).start()
         return vectors
+
+    @property
+    def threads(self) -> int:
+        """How many threads work on pictures. Loads their network."""
+        with self._loading:
+            return self._pictures.threads
 
     def calibrate_into(self, target: Path) -> None:
         """Goes over to int8 by itself, once it has seen enough pictures and int8 has passed on them."""
@@ -103,7 +112,9 @@ class ExportedNetwork:
 
     @cached_property
     def _pictures(self) -> _Compiled:
-        return _Compiled((self._int8 or self._folder) / "vision.xml", self._precision, self.choice)
+        return _Compiled(
+            (self._int8 or self._folder) / "vision.xml", self._precision, self.choice.streams, self._threads
+        )
 
     @cached_property
     def _texts(self) -> tuple[_Compiled, Tokenizer, Any]:
@@ -111,25 +122,26 @@ class ExportedNetwork:
         if "words.npy" in self._manifest.files:
             rows = np.load(self._folder / "words.npy", mmap_mode="r")
         tokenizer = Tokenizer(self._folder / "tokenizer.json", self._manifest.text)
-        single = replace(self.choice, streams=1)
-        return _Compiled(self._folder / "text.xml", self._precision, single), tokenizer, rows
+        return _Compiled(self._folder / "text.xml", self._precision, 1, self._threads), tokenizer, rows
 
 
 class _Compiled:
-    """A network that is ready, and as many requests as it has streams."""
+    """A network that is ready, and as many requests as it has streams. `threads` work on it."""
 
-    def __init__(self, path: Path, precision: str, choice: Choice) -> None:
+    def __init__(self, path: Path, precision: str, streams: int, threads: int) -> None:
+        """`threads`: 0: OpenVINO chooses."""
         how: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": _PRECISIONS[precision][1],
-            "NUM_STREAMS": choice.streams,
+            "NUM_STREAMS": streams,
             "ENABLE_CPU_PINNING": False,  # the picture readers use the same cores
         }
-        if choice.threads:
-            how["INFERENCE_NUM_THREADS"] = choice.threads
+        if threads:
+            how["INFERENCE_NUM_THREADS"] = threads
         compiled = _core().compile_model(path, "CPU", how)
+        self.threads = int(compiled.get_property("INFERENCE_NUM_THREADS"))
         self._inputs = {port.any_name for port in compiled.inputs}
         self._free: queue.SimpleQueue[ov.InferRequest] = queue.SimpleQueue()
-        for _ in range(choice.streams):
+        for _ in range(streams):
             self._free.put(compiled.create_infer_request())
 
     def vectors(self, inputs: dict[str, Any]) -> Vectors:
@@ -157,7 +169,7 @@ def open_export(folder: Path, settings: ModelSettings, settled: Choice | None) -
     # once, one waits for the interpreter's lock and the other for the preparation, for ever: seen in a process with two
     # streams. So the first array comes here, before there is a second thread.
     ov.Tensor(np.zeros(1, np.float32))
-    records = settings.export_dir.expanduser() if settings.export_dir else None
+    records = records_folder(settings)
     try:
         manifest = read_manifest(folder)
         verify_once(folder, manifest, records)
@@ -173,15 +185,15 @@ def open_export(folder: Path, settings: ModelSettings, settled: Choice | None) -
         if (record := record_of(manifest, records, "trial")) is not None:
             write_record(record, {"here": _here(settings), "choice": asdict(choice)})
     if settings.precision == "int8":
-        network = _with_int8(folder, manifest, choice, records)
-    network = network or ExportedNetwork(folder, manifest, choice)
+        network = _with_int8(folder, manifest, choice, settings.threads, records)
+    network = network or ExportedNetwork(folder, manifest, choice, threads=settings.threads)
     return network, Facts(manifest.spec, manifest.pixel_spec, network.choice)
 
 
-def _with_int8(folder: Path, manifest: Manifest, choice: Choice, records: Path | None) -> ExportedNetwork:
+def _with_int8(folder: Path, manifest: Manifest, choice: Choice, threads: int, records: Path | None) -> ExportedNetwork:
     """In int8 where that has passed before; else a network that goes over to it when it has."""
     reduced = usable_int8(folder, manifest, records)
-    network = ExportedNetwork(folder, manifest, choice, reduced)
+    network = ExportedNetwork(folder, manifest, choice, threads=threads, int8=reduced)
     if reduced is None and records is None:
         log.warning("int8 is not used: model.export_dir names no folder to keep it in")
     elif reduced is None and records is not None:
@@ -225,9 +237,10 @@ def _settle(folder: Path, manifest: Manifest, settings: ModelSettings) -> tuple[
     size = manifest.pixel_spec.size
 
     def tried(precision: str, streams: int) -> _Trial:
-        choice = Choice("openvino", "cpu", precision, streams, settings.threads)
-        network = ExportedNetwork(folder, manifest, choice)
-        trial = _Trial(network, replace(choice, pictures_per_s=_timed(network, size, streams)))
+        choice = Choice("openvino", "cpu", precision, streams)
+        network = ExportedNetwork(folder, manifest, choice, threads=settings.threads)
+        speed = _timed(network, size, streams)
+        trial = _Trial(network, replace(choice, threads=network.threads, pictures_per_s=speed))
         log.info("trial: %s", trial.choice)
         return trial
 

@@ -24,6 +24,7 @@ def open_network(settings: ModelSettings, settled: Choice | None) -> tuple[Netwo
         network.to(getattr(torch, settled.precision))
         speed = settled.pictures_per_s
     precision = str(network.dtype).removeprefix("torch.")
-    choice = Choice("torch", network.device.type, precision, 1, settings.threads, speed)
+    threads = torch.get_num_threads() if network.device.type == "cpu" else 0
+    choice = Choice("torch", network.device.type, precision, 1, threads, speed)
     network.choice = choice
     return network, Facts(loaded.spec, loaded.pixel_spec, choice)
