@@ -31,7 +31,7 @@ from indexer.model import (
     UserId,
 )
 from indexer.pictures.decoder import Decoder
-from indexer.query.grammar import Reference, Wish, parse
+from indexer.query.grammar import Reference, Wish, count_of, parse
 from indexer.query.query import Query
 from indexer.reports.reports import Reports
 from indexer.search.model_switch import GuildSearcher
@@ -83,8 +83,8 @@ async def _search(
 def _wish(values: Values, *, pictured: bool) -> Wish:
     wish = parse(str(values.get("words", "")), now_ms())
     count = values.get("count")
-    if isinstance(count, int):
-        wish = replace(wish, count=count)
+    if count is not None:
+        wish = replace(wish, count=count_of(str(count)))
     if wish.without and not wish.words and not pictured:
         raise TellPerson("error-only-without")
     if not (wish.words or wish.has_filters or pictured):

@@ -140,7 +140,7 @@ def _with_filters(wish: Wish, keyed: list[_Token], now_ms: int) -> Wish:
         before,
         flags[False],
         flags[True],
-        _count(once["count"].text) if "count" in once else None,
+        count_of(once["count"].text) if "count" in once else None,
         _share(once["min"], -1.0) if "min" in once else None,
         _share(once["weight"], 0.0) if "weight" in once else None,
         _share(once["diverse"], 0.0) if "diverse" in once else None,
@@ -230,7 +230,8 @@ def _name(flag: PlaceFlag) -> str:
     return next(name for name, known in HAS.items() if known & flag)
 
 
-def _count(text: str) -> int:
+def count_of(text: str) -> int:
+    """How many hits are asked for. Raises TellPerson for what is no whole number from 1 on."""
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= 1_000_000):
         raise TellPerson("grammar-count", text=text)
     return int(text)

@@ -135,7 +135,11 @@ async def test_more_than_may_be_attached_is_not_read(tmp_path: Path, size: int) 
         assert await ask(tmp_path / "data", "search", {"words": "number"}, print)  # the next one is answered
 
 
-@pytest.mark.parametrize("values", [{"guild": "5"}, {"guild": True}, {"words": {"a": 1}, "guild": -1}])
+@pytest.mark.parametrize(
+    "values",
+    [{"guild": "5"}, {"guild": True}, {"words": {"a": 1}, "guild": -1}]
+    + [{"count": count} for count in (-5, 0, True, 2.5, "many")],
+)
 async def test_values_that_make_no_sense_are_refused(tmp_path: Path, values: dict[str, Any]) -> None:
     async with answering(tmp_path):
         with pytest.raises(Refused):
@@ -185,10 +189,6 @@ async def test_status_tells_the_faults_of_the_running_bot(tmp_path: Path) -> Non
     assert "no bot runs here now" in (await ran(tmp_path, "status")).stdout
 
 
-async def test_a_terminal_shows_at_once_what_is_waited_for_and_a_pipe_does_not(tmp_path: Path) -> None:
-    async with answering(tmp_path):
-        ours, theirs = pseudo_terminal()
-        try:
 async def test_status_tells_how_the_model_runs_and_how_it_ran_when_it_has_gone(tmp_path: Path) -> None:
     settings = ModelSettings(name="demo", folder=EXPORT, streams=1, precision="float32", idle_s=0)
     how = r"openvino on cpu, float32, 1 stream, (\d+) threads?, ([\d.]+) pictures/s"
@@ -210,6 +210,10 @@ async def test_status_tells_how_the_model_runs_and_how_it_ran_when_it_has_gone(t
         assert re.search(rf"not loaded: the next question or picture loads it\n +ran by {how}\n", text), text
 
 
+async def test_a_terminal_shows_at_once_what_is_waited_for_and_a_pipe_does_not(tmp_path: Path) -> None:
+    async with answering(tmp_path):
+        ours, theirs = pseudo_terminal()
+        try:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "bot", "search", "number"),
                 cwd=tmp_path,
