@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,14 @@ import numpy as np
 import pytest
 
 from indexer.encode.encoder import open_encoder
-from indexer.encode.on_openvino.int8 import SAMPLE, FrameSample, held_out, measured
+from indexer.encode.on_openvino.folder import Manifest, described, read_manifest, write_folder
+from indexer.encode.on_openvino.int8 import SAMPLE, FrameSample, held_out, int8_folder, measured, usable_int8
 from indexer.encode.trial_set import trial_pictures
 from indexer.model import Pixels, Vectors
 from indexer.settings import ModelSettings
 from sandbox.drawing.scene import draw, random_scene
 from sandbox.model import EXPORT, NAME, WEIGHTS
-from tests.encode.conftest import TinyModel
+from tests.encode.conftest import TinyModel, export_in
 from tests.soak import SOAK
 from tests.worlds.waiting import until
 
@@ -108,6 +110,34 @@ async def test_it_is_calibrated_while_pictures_are_indexed_and_kept_for_the_next
         await asyncio.to_thread((reduced / "vision.bin").write_bytes, b"half")
         async with open_encoder(settings) as encoder:
             assert encoder.choice.precision != "int8"
+    assert "int8 is calibrated anew" in caplog.text
+
+
+async def test_what_has_passed_is_used_from_the_start_and_only_for_the_export_that_it_was_made_of(
+    tiny: TinyModel, kept: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    export = export_in(kept)
+    manifest = read_manifest(export)
+    reduced = int8_folder(export, kept)
+
+    def fill(making: Path) -> Manifest:
+        for name in ("vision.xml", "vision.bin"):
+            shutil.copy(export / name, making / name)
+        source = manifest.source | {"export": manifest.digest, "measured": "as it was measured"}
+        return replace(manifest, source=source, weights="int8", files=described(making, ["vision.xml", "vision.bin"]))
+
+    caplog.set_level(logging.INFO, "indexer")
+    assert usable_int8(export, manifest, kept) is None
+    write_folder(reduced, fill)
+    async with open_encoder(tiny.settings(export_dir=kept, precision="int8")) as encoder:
+        assert encoder.choice.precision == "int8"
+        assert np.isfinite(await encoder.encode_pixels(trial_pictures(32, 2))).all()
+    assert "int8 passed before (as it was measured)" in caplog.text
+    assert usable_int8(export, replace(manifest, versions={"openvino": "of another export"}), kept) is None
+    data = bytearray((reduced / "vision.bin").read_bytes())
+    data[0] ^= 1
+    (reduced / "vision.bin").write_bytes(data)
+    assert usable_int8(export, manifest, kept) is None
     assert "int8 is calibrated anew" in caplog.text
 
 
