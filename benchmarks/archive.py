@@ -46,7 +46,7 @@ def parse(path: Path) -> int:
 def index(path: Path) -> int:
     """What `afterimage import --dry-run` does."""
     options = Options(keep_all=True, stickers=False, bots=True, max_file_bytes=1 << 20, spool_folder=path.parent)
-    return open_export(path, options).index.survey.total.messages
+    return sum(counts.messages for counts in open_export(path, options).index.survey.counts.values())
 
 
 def ijson_items(path: Path) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePosixPath
 from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit, urlunsplit
 
@@ -18,7 +19,20 @@ SIGNATURE = frozenset({"ex", "is", "hm"})
 DISCORD_HOSTS = frozenset({"cdn.discordapp.com", "media.discordapp.net"})
 
 STICKER_CDN = "https://cdn.discordapp.com"
-STICKER_GIF_CDN = "https://media.discordapp.net"
+_STICKER_GIF_CDN = "https://media.discordapp.net"
+# Uploads and stickers; their resized copies; pictures that embeds show, through Discord's proxy.
+_DISCORD_HOST = re.compile(r"(cdn\.discordapp\.com|media\.discordapp\.net|images-ext-[0-9]{1,2}\.discordapp\.net)")
+
+
+def is_discord_host(host: str) -> bool:
+    """Whether Discord itself answers under this name (in lower case), its proxies for pictures elsewhere among them."""
+    return _DISCORD_HOST.fullmatch(host) is not None
+
+
+def sticker_link(sticker_id: object, *, gif: bool, cdn: str = STICKER_CDN) -> str:
+    """Where a sticker's picture is: Discord serves those in GIF format from its media proxy, and any other as PNG."""
+    gif_cdn = _STICKER_GIF_CDN if cdn == STICKER_CDN else cdn
+    return f"{gif_cdn}/stickers/{sticker_id}.gif" if gif else f"{cdn}/stickers/{sticker_id}.png"
 
 
 def bare_link(url: str) -> str:
@@ -55,8 +69,7 @@ def expires_s(url: str) -> int | None:
 def proxied_source(url: str) -> str:
     """The address behind one of Discord's proxy for pictures elsewhere; any other URL as it is."""
     parts = urlsplit(url)
-    host = parts.hostname or ""
-    ours = host == "media.discordapp.net" or (host.startswith("images-ext-") and host.endswith(".discordapp.net"))
+    ours = is_discord_host(parts.hostname or "")
     _, external, rest = parts.path.partition("/external/")
     pieces = rest.split("/")  # the proxy's own key, the source's query where it has one, the scheme, host and path
     at = next((at for at, piece in enumerate(pieces[:3]) if piece in ("http", "https")), 0)

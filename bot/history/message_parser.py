@@ -27,11 +27,11 @@ from indexer.picture_links import (
     PICTURE_SUFFIXES,
     SPOILER_PREFIX,
     STICKER_CDN,
-    STICKER_GIF_CDN,
     VIDEO_SUFFIXES,
     bare_link,
     fetchable,
     file_name,
+    sticker_link,
 )
 
 Payload = Mapping[str, Any]
@@ -198,8 +198,7 @@ def _of_sticker(sticker: Payload, cdn: str) -> Iterator[_Found]:
     form = int(sticker.get("format_type") or 0)
     if form in (0, STICKER_LOTTIE):
         return
-    gif_cdn = STICKER_GIF_CDN if cdn == STICKER_CDN else cdn
-    url = f"{gif_cdn}/stickers/{sticker['id']}.gif" if form == STICKER_GIF else f"{cdn}/stickers/{sticker['id']}.png"
+    url = sticker_link(sticker["id"], gif=form == STICKER_GIF, cdn=cdn)
     flags = PlaceFlag.STICKER | (PlaceFlag.ANIMATED if form != 1 else NO_FLAGS)
     yield _Found(Source.STICKER, {"url": url}, flags, str(sticker.get("name") or ""))
 

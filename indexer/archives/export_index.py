@@ -1,4 +1,4 @@
-"""Where each message of an export stands: 20 bytes a message, so that a page is read from anywhere in the file."""
+"""Where each message of an export stands: 24 bytes a message, so that a page is read from anywhere in the file."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ import numpy.typing as npt
 from indexer.archives import exporter_schema as schema
 from indexer.archives.documents import UNREADABLE, Document, Found, Problems
 from indexer.archives.expansion import Refused
-from indexer.archives.exporter_message import Context, exported_ms, to_channel, to_message
+from indexer.archives.exporter_message import Context, to_channel, to_message, unix_ms
 from indexer.archives.message_stream import Damage, MessageStream, NotAnExport
 from indexer.archives.survey import Counts, Files, Survey
 from indexer.model import Channel, ChannelId, Guild, GuildId
 from indexer.sentence import Sentence
 
 # Changes whenever the same export would be read in another way: then what was read before is read again.
-FORMAT: Final = 1
+FORMAT: Final = 2
 
 DIRECT_MESSAGES: Final = "Direct messages"  # the name of guild 0, where the export gives none
 _TOLD_EVERY: Final = 4096  # messages between two reports of how far it is
@@ -50,7 +50,7 @@ class Options:
         return f"{FORMAT}.{self.keep_all:d}{self.stickers:d}{self.bots:d}.{found.version}"
 
 
-Told = Callable[[int, int], None]  # bytes of documents looked at, messages found
+Told = Callable[[int, int], None]  # bytes of documents looked at, bytes of all documents
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ class _Builder:
         self.exported: list[int] = []  # of each document, Unix milliseconds
         self.spool: Spool | None = None
         self.bytes_before = 0
-        self.messages = 0
+        self.byte_count = sum(document.byte_count for document in found.documents)
 
     def build(self) -> ExportIndex:
         for number, document in enumerate(self.found.documents):
@@ -166,7 +166,7 @@ class _Builder:
         if columns.channel.guild_id != guild_id:
             problems.add(label, 0, Sentence("archive-two-servers", {"channel": channel.name}))
             return
-        self.exported[number] = exported_ms(head.exported_at) or 0
+        self.exported[number] = unix_ms(head.exported_at) or 0
         survey.guilds.setdefault(guild_id, Guild(guild_id, head.guild.name or DIRECT_MESSAGES))
         survey.channels.setdefault(channel.id, channel)
         survey.documents += 1
@@ -199,9 +199,8 @@ class _Builder:
                 columns.offsets.append(offset)
                 columns.lengths.append(len(element.data))
             if self.told is not None and messages % _TOLD_EVERY == 0:
-                self.told(self.bytes_before + element.offset, self.messages + messages)
+                self.told(self.bytes_before + min(element.offset, document.byte_count), self.byte_count)
         counts.messages += messages
-        self.messages += messages
         stated = schema.stated_count(stream.tail)
         if stated is not None and stated > messages and problems.count == problems_before:
             problems.add(label, None, Sentence("archive-fewer", {"stated": stated, "found": messages}))

@@ -28,15 +28,13 @@ from indexer.model import (
     UserId,
 )
 from indexer.picture_links import (
-    DISCORD_HOSTS,
     PICTURE_SUFFIXES,
     SPOILER_PREFIX,
-    STICKER_CDN,
-    STICKER_GIF_CDN,
     bare_link,
     fetchable,
     file_name,
     proxied_source,
+    sticker_link,
 )
 
 # The names of Discord's channel types in exports; those that the exporter does not know are digits.
@@ -128,9 +126,10 @@ def to_message(found: ExportedMessage, context: Context) -> Message:
         author_id=UserId(found.author.id),
         author_name=found.author.nickname or found.author.name or "",
         content="" if ignored else _words(found),
-        edited_ms=_unix_ms(found.timestamp_edited),
+        edited_ms=unix_ms(found.timestamp_edited),
         pictures=tuple(refs.values()),
         ignored=ignored,
+        by_bot=found.author.is_bot,
     )
 
 
@@ -205,8 +204,7 @@ def _of_sticker(sticker: Sticker, flags: PlaceFlag) -> Iterator[_Found]:
     if sticker.format in _LOTTIE:
         return
     moves = sticker.format not in _PNG
-    gif = sticker.format in _GIF
-    link = f"{STICKER_GIF_CDN}/stickers/{sticker.id}.gif" if gif else f"{STICKER_CDN}/stickers/{sticker.id}.png"
+    link = sticker_link(sticker.id, gif=sticker.format in _GIF)
     yield _Found(
         Source.STICKER,
         link,
@@ -253,7 +251,7 @@ def _embed_words(embeds: Sequence[Embed] | None) -> list[str | None]:
     return [text for embed in embeds or () for text in (embed.title, embed.description)]
 
 
-def _unix_ms(timestamp: str | None) -> int | None:
+def unix_ms(timestamp: str | None) -> int | None:
     """Unix milliseconds of a date with its offset; None for one that is none, or says no offset."""
     if not timestamp:
         return None
@@ -264,17 +262,9 @@ def _unix_ms(timestamp: str | None) -> int | None:
         return None
 
 
-exported_ms = _unix_ms
-
-
 def _last_part(path: str) -> str:
     return path.replace("\\", "/").rpartition("/")[2]
 
 
 def _positive(value: int | None) -> int | None:
     return value if value is not None and value > 0 else None
-
-
-def is_discord(url: str) -> bool:
-    """Whether Discord itself serves it, so that its signature says whether it still works."""
-    return any(url.startswith(f"https://{host}/") for host in DISCORD_HOSTS)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from indexer.archives.expansion import Refused
-from indexer.archives.exporter_message import is_discord
 from indexer.archives.media import Media
 from indexer.model import Channel, ChannelId, Guild, GuildId
-from indexer.picture_links import expires_s, fetchable
+from indexer.picture_links import DISCORD_HOSTS, expires_s, fetchable, is_discord_host
 from indexer.sentence import Sentence
 
 
@@ -47,12 +47,6 @@ class Survey:
     counts: dict[GuildId, Counts] = field(default_factory=dict)
     documents: int = 0
 
-    @property
-    def total(self) -> Counts:
-        return Counts(
-            *(sum(column) for column in zip(*(astuple(found) for found in self.counts.values()), strict=True))
-        )
-
 
 class Files:
     """Looks up the saved files of one document, and counts what it finds in `counts`, if any.
@@ -88,7 +82,7 @@ class Files:
             return file.label
         if not fetchable(url):
             counts.missing += 1
-        elif not reaches_discord(url):
+        elif not is_discord_host(urlsplit(url).hostname or ""):
             counts.elsewhere += 1
         elif is_dead(url, self._now_s):
             counts.dead += 1
@@ -102,9 +96,5 @@ def is_dead(url: str, now_s: float) -> bool:
     expires = expires_s(url)
     if expires is not None:
         return expires <= now_s
-    return is_discord(url) and "/attachments/" in url
-
-
-def reaches_discord(url: str) -> bool:
-    """Whether it is one of Discord's hosts, its proxies for pictures elsewhere among them."""
-    return is_discord(url) or ".discordapp.net/" in url.partition("?")[0]
+    parts = urlsplit(url)
+    return parts.hostname in DISCORD_HOSTS and "/attachments/" in parts.path

@@ -10,9 +10,8 @@ from collections.abc import Collection
 from yarl import URL
 
 from indexer.errors import Reason, Rejected
+from indexer.picture_links import is_discord_host
 
-# Discord's own: uploads and stickers; their resized copies; pictures that embeds show, through Discord's proxy.
-_DISCORD = re.compile(r"(cdn\.discordapp\.com|media\.discordapp\.net|images-ext-[0-9]{1,2}\.discordapp\.net)")
 _PRINTABLE = re.compile(r"[!-~]+")
 # The deciding side of a requested copy is 1.3 × the model's input, rounded up to a multiple of 16: 336 pixels for 256.
 # Our own code shrinks the rest, so that the proxy's resampling does not change the embedding.
@@ -46,7 +45,7 @@ def allowed(url: str, extra_hosts: Collection[str] = (), insecure_hosts: Collect
         return address
     if address.scheme != "https" or port != 443:
         raise Rejected(Reason.HOST_NOT_ALLOWED, f"{address.scheme}://{host}:{port} is not https on port 443")
-    if not (_DISCORD.fullmatch(host) or host in extra_hosts):
+    if not (is_discord_host(host) or host in extra_hosts):
         raise Rejected(Reason.HOST_NOT_ALLOWED, host)
     if literal is not None and not is_public(str(literal)):
         raise Rejected(Reason.HOST_NOT_ALLOWED, f"{host} is a private address")

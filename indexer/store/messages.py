@@ -297,7 +297,7 @@ async def _known(tx: aiosqlite.Connection, messages: Sequence[Message]) -> dict[
 async def _insert(tx: aiosqlite.Connection, messages: Sequence[Message], seen_ms: int, origin_id: OriginId) -> None:
     if not messages:
         return
-    await _name_authors(tx, messages)
+    await _name_authors(tx, messages, origin_id)
     await tx.executemany(
         "INSERT INTO messages (message_id, guild_id, channel_id, author_id, edited_ms, checked_ms, origin_id)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -340,16 +340,20 @@ async def _update(
         await tx.executemany(
             "UPDATE messages SET edited_ms = ? WHERE message_id = ?", [(m.edited_ms, m.id) for m in edited]
         )
-    await _name_authors(tx, current)
+    await _name_authors(tx, current, origin_id)
     return len({message.id for message in (*reworded, *edited)} | moved)
 
 
-async def _name_authors(tx: aiosqlite.Connection, messages: Sequence[Message]) -> None:
-    """Stores the authors' names. Messages come oldest first, so an author's newest name stays."""
+async def _name_authors(tx: aiosqlite.Connection, messages: Sequence[Message], origin_id: OriginId) -> None:
+    """Stores the authors' names. Messages come oldest first, so an author's newest name stays.
+
+    An archive does not change what Discord says of an author: the name, and whether it is a bot.
+    """
     authors = {message.author_id: (message.author_id, message.author_name, message.by_bot) for message in messages}
     await tx.executemany(
         "INSERT INTO users (user_id, name, bot) VALUES (?, ?, ?)"
         " ON CONFLICT (user_id) DO UPDATE SET name = excluded.name, bot = excluded.bot"
-        " WHERE name != excluded.name OR bot IS NOT excluded.bot",
-        list(authors.values()),
+        " WHERE (name != excluded.name OR bot IS NOT excluded.bot)"
+        " AND (? = 0 OR NOT EXISTS (SELECT 1 FROM messages WHERE author_id = excluded.user_id AND origin_id = 0))",
+        [(*author, origin_id) for author in authors.values()],
     )

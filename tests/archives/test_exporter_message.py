@@ -49,7 +49,7 @@ def test_every_message_of_the_demo_is_the_same_from_an_export_as_from_discord() 
             assert (read.id, read.channel_id, read.guild_id, read.author_id) == (
                 told.id, told.channel_id, told.guild_id, told.author_id,
             )  # fmt: skip
-            assert (read.content, read.edited_ms) == (told.content, told.edited_ms)
+            assert (read.content, read.edited_ms, read.by_bot) == (told.content, told.edited_ms, told.by_bot)
             by_name = {picture.link: picture for picture in read.pictures}
             for picture in told.pictures:
                 if picture.file_name and "." not in picture.file_name:
@@ -133,7 +133,8 @@ def test_a_bots_message_is_marked_where_bots_are_left_out() -> None:
     author = message()["author"] | {"isBot": True}
     found = parsed({"author": author, "attachments": [attachment("a.png")]}, bots=False)
     assert (found.ignored, found.content, found.pictures) == (True, "", ())
-    assert len(parsed({"author": author, "attachments": [attachment("a.png")]}).pictures) == 1
+    taken = parsed({"author": author, "attachments": [attachment("a.png")]})
+    assert (len(taken.pictures), taken.by_bot, parsed({}).by_bot) == (1, True, False)
 
 
 @pytest.mark.parametrize(

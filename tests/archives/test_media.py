@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from indexer.model import GuildId
 from sandbox.export.writer import saved_name
-from tests.worlds.exports import document, opened, picture_message, reasons
+from tests.worlds.exports import GUILD, document, opened, picture_message, reasons
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"p" * 40
 FILES = "photos.json_Files"
@@ -82,7 +83,7 @@ async def test_a_link_out_of_the_folder_is_refused_and_one_inside_is_followed(ex
 async def test_a_missing_file_is_counted_and_costs_nothing(export: Path, url: str) -> None:
     path, data, told = await picture_of(export, url)
     assert (path, data, told) == ("", None, [])
-    assert opened(export).index.survey.total.missing == 1
+    assert opened(export).index.survey.counts[GuildId(GUILD)].missing == 1
 
 
 async def test_a_file_that_was_saved_at_another_time_is_found_by_its_address(export: Path, tmp_path: Path) -> None:
@@ -156,4 +157,4 @@ def test_names_in_a_zip_may_be_decomposed(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "w") as packed:
         packed.writestr("photos.json", document([picture_message(0, f"{FILES}/Zoë.png")]))
         packed.writestr(f"{FILES}/Zoe\u0308.png", PNG)
-    assert opened(path).index.survey.total.saved == 1
+    assert opened(path).index.survey.counts[GuildId(GUILD)].saved == 1

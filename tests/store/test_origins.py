@@ -67,6 +67,25 @@ async def test_what_an_archive_says_changes_nothing_that_discord_said(tx: aiosql
     assert await stands(tx) == (DISCORD, "from Discord", LINK)
 
 
+async def test_an_archive_changes_nothing_that_discord_said_of_an_author(tx: aiosqlite.Connection) -> None:
+    async def author() -> tuple[str, int] | None:
+        row = await first(tx, "SELECT name, bot FROM users")
+        return None if row is None else (row[0], row[1])
+
+    async def shown(origin_id: OriginId, number: int, name: str, by_bot: bool) -> None:
+        version = replace(message(number, picture(LINK), author_name=name), by_bot=by_bot)
+        await messages.store(tx, [version], keep="pictures", seen_ms=5, origin_id=origin_id)
+
+    exported = await archive(tx)
+    await shown(exported, 1, "as exported", False)
+    await shown(exported, 2, "as exported later", False)
+    assert await author() == ("as exported later", 0)
+    await shown(DISCORD, 3, "as Discord says", True)
+    await shown(exported, 4, "as exported", False)
+    await shown(exported, 1, "as exported", False)
+    assert await author() == ("as Discord says", 1)
+
+
 async def test_of_two_archives_the_newer_version_stays(tx: aiosqlite.Connection) -> None:
     older, newer = await archive(tx, 1), await archive(tx, 2)
     await told(tx, newer, "as edited", edited_ms=9, seen_ms=20)
