@@ -13,7 +13,7 @@ from indexer.crawl.histories import Histories
 from indexer.crawl.hit_verifier import HitVerifier
 from indexer.errors import ChannelClosed, ChannelGone
 from indexer.ingest import pending
-from indexer.model import DISCORD, ChannelId, Hit, Origin, OriginId, PictureId, PictureRef, Place, Source
+from indexer.model import DISCORD, ChannelId, Hit, Message, Origin, OriginId, PictureId, PictureRef, Place, Source
 from indexer.ports import History
 from indexer.progress import State
 from indexer.store import channels, guilds, messages, origins, places, spans
@@ -34,6 +34,12 @@ class FakeArchive(FakeHistory):
 
     async def picture(self, ref: PictureRef) -> bytes | None:
         return self.files.get(ref.link)
+
+    def save(self, number: int = 0) -> Message:
+        """A message of channel 1 with a picture whose file is there. Messages with higher numbers are newer."""
+        self.channel(1)
+        self.files[f"media/{number}.png"] = picture(number)
+        return self.post(1, number * 60, f"media/{number}.png")
 
 
 @dataclass
@@ -71,10 +77,8 @@ async def count(world: World, state: str) -> int:
 
 async def test_an_archive_is_read_without_any_connection_and_its_files_are_its_own(archived: Archived) -> None:
     world, archive = archived.world, archived.archive
-    archive.channel(1)
-    for at in range(100):
-        archive.post(1, at * 60, f"media/{at}.png")
-        archive.files[f"media/{at}.png"] = picture(at)
+    for number in range(100):
+        archive.save(number)
     async with world.pipeline(histories=archived.alone) as running:
         progress = await running.run_guild(GUILD, origin_id=archived.origin_id)
         assert (progress.state, progress.messages, progress.places_done, progress.failed) == (State.DONE, 100, 100, 0)
@@ -91,9 +95,7 @@ async def test_an_archive_is_read_without_any_connection_and_its_files_are_its_o
 
 async def test_what_an_import_left_is_taken_up_again_from_the_archive(archived: Archived) -> None:
     world, archive = archived.world, archived.archive
-    archive.channel(1)
-    post = archive.post(1, 60, "media/a.png")
-    archive.files["media/a.png"] = picture(1)
+    post = archive.save()
     async with world.db.transaction() as tx:  # as a kill right after the page was stored leaves it
         await channels.upsert(tx, [replace(archive.listed[ChannelId(1)], origin_id=archived.origin_id)])
         await messages.store(tx, [post], keep="pictures", seen_ms=1, origin_id=archived.origin_id)
@@ -130,9 +132,7 @@ async def test_an_expired_link_that_discord_does_not_show_is_recorded_as_gone(ar
 
 async def test_reading_discord_leaves_alone_what_only_the_archive_has(archived: Archived) -> None:
     world, archive = archived.world, archived.archive
-    archive.channel(1)
-    archive.post(1, 60, "media/a.png")
-    archive.files["media/a.png"] = picture(1)
+    archive.save()
     world.history.closed[ChannelId(1)] = ChannelGone("closed-gone", code="10003", about="channel 1")
     world.history.channel(2)
     async with world.pipeline(histories=archived.connected) as running:
@@ -164,10 +164,8 @@ async def test_reading_discord_takes_out_what_it_no_longer_shows(archived: Archi
 
 async def test_a_page_of_an_archive_takes_nothing_out(archived: Archived) -> None:
     world, archive = archived.world, archived.archive
-    archive.channel(1)
-    for at in range(3):
-        archive.post(1, at * 60, f"media/{at}.png")
-        archive.files[f"media/{at}.png"] = picture(at)
+    for number in range(3):
+        archive.save(number)
     async with world.pipeline(histories=archived.alone) as running:
         await running.run_guild(GUILD, origin_id=archived.origin_id)
         del archive.messages[ChannelId(1)][min(archive.messages[ChannelId(1)])]  # a newer, narrower export
@@ -196,15 +194,14 @@ async def test_housekeeping_fetches_again_for_a_server_that_only_an_archive_know
 ) -> None:
     world, archive = archived.world, archived.archive
     monkeypatch.setattr("indexer.ingest.pipeline.HOUSEKEEPING_S", 0.02)
-    archive.channel(1)
-    archive.post(1, 60, "media/a.png")
-    archive.files["media/a.png"] = b"not a picture yet"
+    post = archive.save()
+    archive.files[post.pictures[0].link] = b"not a picture yet"
     async with world.db.transaction() as tx:
         await tx.execute_fetchall("DELETE FROM guilds")
     async with world.pipeline(histories=archived.alone) as running:
         await running.run_guild(GUILD, origin_id=archived.origin_id)
         assert await count(world, "failed") == 1
-        archive.files["media/a.png"] = picture(1)
+        archive.save()
         async with world.db.transaction() as tx:
             await places.retry(tx, GUILD)
 
@@ -230,18 +227,16 @@ async def test_an_archive_that_is_not_there_is_named(archived: Archived) -> None
 
 async def test_a_hit_that_an_archive_told_is_shown_as_long_as_discord_has_its_message(archived: Archived) -> None:
     world, archive = archived.world, archived.archive
-    for history in (archive, world.history):
-        history.channel(1)
-    post = archive.post(1, 60, "media/a.png")
-    archive.files["media/a.png"] = picture(1)
+    post = archive.save()
+    world.history.channel(1)
     async with world.pipeline(histories=archived.alone) as running:
         await running.run_guild(GUILD, origin_id=archived.origin_id)
     async with world.db.reader() as connection:
         ((place_id,),) = await connection.execute_fetchall("SELECT place_id FROM places")
     place = Place(post.id, place_id, post.channel_id, post.author_id)
-    hit = Hit(PictureId(1), 1.0, place, "media/a.png", Source.ATTACHMENT, "a.png", "", "", "", 1, 1)
+    hit = Hit(PictureId(1), 1.0, place, post.pictures[0].link, Source.ATTACHMENT, "0.png", "", "", "", 1, 1)
     verifier = HitVerifier(world.db, world.history, "pictures", world.faults)
-    world.history.post(1, 60, world.cdn.add("a.png", picture(1)))  # Discord knows the picture by its link
+    world.history.post(1, 0, world.cdn.add("a.png", picture(1)))  # Discord knows the picture by its link
     assert (await verifier.verify([hit])).hits == (hit,)
     world.history.messages[ChannelId(1)].clear()
     verifier.forget([post.id])
