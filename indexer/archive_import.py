@@ -6,28 +6,26 @@ embedded is still pending. What is known already is not embedded again, whoever 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from indexer.archives.export import KIND, ExportArchive
-from indexer.archives.opener import opener
-from indexer.model import Guild, GuildId, Origin
-from indexer.ports import History
+from indexer.model import Guild, Origin
 from indexer.reports import status
 from indexer.service import Service
-from indexer.settings import Settings
 from indexer.store import audit, embeddings, guilds, origins, places
 from indexer.store.jobs import Job, Scope, ScopeKind
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What one guild of an archive brought. `pictures` with a file or a live link were `embedded` now or known before.
+    """What one guild of the archive at `location` brought.
 
-    `failures` counts the guild's pictures that cannot be searched, by reason.
+    `pictures` with a file or a live link were `embedded` now, or known before. `failures` counts the guild's pictures
+    that cannot be searched, by reason.
     """
 
+    location: Path
     guild: Guild
     messages: int
     pictures: int
@@ -40,28 +38,19 @@ class Imported:
         return 1.0 if not self.pictures else max(0.0, 1 - self.embedded / self.pictures)
 
 
-@dataclass(slots=True)
-class OpenArchives:
-    """Archives that this process has opened already: their index need not be made twice."""
+async def note_origin(service: Service, archive: ExportArchive) -> Origin:
+    """The archive's origin; it is read through `archive` from now on, which is open already.
 
-    settings: Settings
-    by_location: dict[str, ExportArchive] = field(default_factory=dict)
-
-    async def open(self, origin: Origin) -> History:
-        """As `opener`, for those that are not open yet."""
-        known = self.by_location.get(origin.location)
-        return known if known is not None else await opener(self.settings)(origin)
-
-
-async def note_origin(service: Service, archive: ExportArchive, version: str, media_folders: Sequence[Path]) -> Origin:
-    """The archive's origin. What failed of it before is pending again: its files may be there by now."""
-    location = str(archive.location)
+    What failed of it before is pending again: its files may be there by now.
+    """
+    media_folders = [str(folder) for folder in archive.media_folders]
     async with service.db.transaction(durable=True) as tx:
-        origin = await origins.note(tx, KIND, location, version, [str(folder) for folder in media_folders])
+        origin = await origins.note(tx, KIND, str(archive.location), archive.version, media_folders)
         retried = await places.retry_origin(tx, origin.id)
         for guild in archive.index.survey.guilds.values():
             await guilds.upsert(tx, guild, origin.id)
         await audit.add(tx, "archive.import", detail={"origin": origin.id, "retried": retried})
+    service.histories.remember(origin, archive)
     return origin
 
 
@@ -71,7 +60,9 @@ async def import_guild(service: Service, archive: ExportArchive, origin: Origin,
     progress = await service.pipeline.run_guild(guild.id, origin_id=origin.id)
     after = await _embedded(service)
     found = archive.index.survey.counts[guild.id].reachable
-    return Imported(guild, progress.messages, found, after - before, await _failures(service, guild.id))
+    async with service.db.reader() as connection:
+        failures = await status.failures(connection, guild.id)
+    return Imported(archive.location, guild, progress.messages, found, after - before, failures)
 
 
 async def start_jobs(service: Service, archive: ExportArchive, origin: Origin) -> list[Job]:
@@ -83,9 +74,3 @@ async def start_jobs(service: Service, archive: ExportArchive, origin: Origin) -
 async def _embedded(service: Service) -> int:
     async with service.db.reader() as connection:
         return await embeddings.count(connection, service.model_id)
-
-
-async def _failures(service: Service, guild_id: GuildId) -> dict[str, int]:
-    async with service.db.reader() as connection:
-        found = await status.read(connection)
-    return next((dict(guild.counts.failures) for guild in found.guilds if guild.id == guild_id), {})

@@ -54,6 +54,7 @@ class Service:
 
     settings: Settings
     db: Database
+    histories: Histories
     index: VectorIndex
     reports: Reports
     upkeep: Upkeep
@@ -264,6 +265,7 @@ async def open_service(
             yield Service(
                 settings=settings,
                 db=db,
+                histories=histories,
                 index=index,
                 reports=Reports(db),
                 upkeep=upkeep,

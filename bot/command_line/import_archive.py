@@ -18,13 +18,14 @@ from bot.observability.log import logging_to
 from bot.observability.work_bar import WorkBar, work_bar
 from bot.texts import Language
 from bot.texts.catalogue import translate_sentence
-from indexer.archive_import import Imported, OpenArchives, import_guild, note_origin
-from indexer.archives.documents import Found, Problem, find
+from indexer.archive_import import Imported, import_guild, note_origin
+from indexer.archives.documents import Problem
 from indexer.archives.export import ExportArchive, open_export
-from indexer.archives.opener import export_options
+from indexer.archives.opener import export_options, opener
 from indexer.errors import TellPerson
-from indexer.model import Guild
+from indexer.model import Guild, Origin
 from indexer.service import Service, open_service
+from indexer.supervisor import both
 
 SHOWN_PROBLEMS = 20  # one a line; with --json all that are kept
 POLL_S = 0.25  # between two looks at how far a guild is
@@ -69,47 +70,47 @@ def _resumable(dry_run: bool) -> Iterator[None]:
 
 async def _import(config: Config, paths: Sequence[Path], media: Sequence[Path], dry_run: bool, quiet: bool) -> Result:
     result = Result()
-    options = export_options(config.settings)
-    versions: list[str] = []
     with work_bar(quiet) as bar:
         for path in paths:
-            found = await asyncio.to_thread(find, path, media)
-            versions.append(options.version(found))
-            result.archives.append(await asyncio.to_thread(_opened, path, config, media, found, bar))
-    readable = [
-        (archive, version)
-        for archive, version in zip(result.archives, versions, strict=True)
-        if archive.index.survey.documents
-    ]
+            result.archives.append(await asyncio.to_thread(_opened, path, config, media, bar))
+    readable = [archive for archive in result.archives if archive.index.survey.documents]
     if dry_run or not readable:
         return result
-    if await _handed_over(config, [archive.location for archive, _ in readable], media):
+    if await _handed_over(config, [archive.location for archive in readable], media):
         result.handed_over = True
         return result
-    known = OpenArchives(config.settings, {str(archive.location): archive for archive, _ in readable})
-    async with open_service(config.settings, None, open_archive=known.open) as service:
-        for archive, version in readable:
-            origin = await note_origin(service, archive, version, media)
+    async with open_service(config.settings, None, open_archive=opener(config.settings)) as service:
+        for archive in readable:
+            origin = await note_origin(service, archive)
             for guild in archive.index.survey.guilds.values():
                 with work_bar(quiet) as bar:
-                    following = asyncio.create_task(_follow(service, archive, guild, bar))
-                    try:
-                        result.imported.append(await import_guild(service, archive, origin, guild))
-                    finally:
-                        following.cancel()
-                        with suppress(asyncio.CancelledError):
-                            await following
+                    result.imported.append(await _import_guild(service, archive, origin, guild, bar))
     return result
 
 
-def _opened(path: Path, config: Config, media: Sequence[Path], found: Found, bar: WorkBar) -> ExportArchive:
+def _opened(path: Path, config: Config, media: Sequence[Path], bar: WorkBar) -> ExportArchive:
     """In a thread. Never raises for what is wrong in the export."""
-    total = sum(document.byte_count for document in found.documents)
 
-    def told(byte_count: int, messages: int) -> None:
-        bar.show("MB looked through", byte_count // 1_000_000, max(total, byte_count) // 1_000_000)
+    def told(byte_count: int, total: int) -> None:
+        bar.show("MB looked through", byte_count // 1_000_000, total // 1_000_000)
 
-    return open_export(path, export_options(config.settings), media, told, found)
+    return open_export(path, export_options(config.settings), media, told)
+
+
+async def _import_guild(
+    service: Service, archive: ExportArchive, origin: Origin, guild: Guild, bar: WorkBar
+) -> Imported:
+    """As `import_guild`, while the bar shows how far it is."""
+    done = asyncio.Event()
+
+    async def work() -> Imported:
+        try:
+            return await import_guild(service, archive, origin, guild)
+        finally:
+            done.set()
+
+    imported, _ = await both(work(), _follow(service, archive, guild, bar, done))
+    return imported
 
 
 async def _handed_over(config: Config, paths: Sequence[Path], media: Sequence[Path]) -> bool:
@@ -122,15 +123,17 @@ async def _handed_over(config: Config, paths: Sequence[Path], media: Sequence[Pa
     return True
 
 
-async def _follow(service: Service, archive: ExportArchive, guild: Guild, bar: WorkBar) -> None:
+async def _follow(service: Service, archive: ExportArchive, guild: Guild, bar: WorkBar, done: asyncio.Event) -> None:
     rows = sum(len(rows.ids) for rows in archive.index.rows.values() if rows.channel.guild_id == guild.id)
     pictures = archive.index.survey.counts[guild.id].pictures
-    while True:
+    while not done.is_set():
         progress = service.pipeline.progress(guild.id)
         if progress is not None:
             bar.show("messages read", progress.messages, max(rows, progress.messages))
             bar.show("pictures", progress.places_done, max(pictures, progress.places_total))
-        await asyncio.sleep(POLL_S)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(POLL_S):
+                await done.wait()
 
 
 def as_json(result: Result) -> dict[str, Any]:
@@ -164,7 +167,7 @@ def as_json(result: Result) -> dict[str, Any]:
 
 def as_text(result: Result, dry_run: bool) -> str:
     """A block a guild, then what could not be read."""
-    imported = {brought.guild.id: brought for brought in result.imported}
+    imported = {(brought.location, brought.guild.id): brought for brought in result.imported}
     lines: list[str] = []
     for archive in result.archives:
         for guild in archive.index.survey.guilds.values():
@@ -181,7 +184,7 @@ def as_text(result: Result, dry_run: bool) -> str:
             }
             shown = ", ".join(f"{count:,} {what}" for what, count in parts.items() if count)
             lines.append(f"  {counts.pictures:,} pictures" + (f": {shown}" if shown else ""))
-            if (brought := imported.get(guild.id)) is not None:
+            if (brought := imported.get((archive.location, guild.id))) is not None:
                 lines.append(
                     f"  {brought.embedded:,} pictures embedded now;"
                     f" {brought.hit_rate:.1%} of those at hand were known already"

@@ -9,7 +9,6 @@ from typing import Any
 
 from bot.control.operations import Handler, Tell, Values
 from indexer.archive_import import note_origin, start_jobs
-from indexer.archives.documents import find
 from indexer.archives.export import open_export
 from indexer.archives.opener import export_options
 from indexer.errors import TellPerson
@@ -28,10 +27,9 @@ async def _import(service: Service, values: Values, tell: Tell) -> Values:
     started = 0
     for path in paths:
         tell(f"the bot looks through {path}")
-        found = await asyncio.to_thread(find, path, media)
-        archive = await asyncio.to_thread(open_export, path, options, media, None, found)
+        archive = await asyncio.to_thread(open_export, path, options, media)
         if archive.index.survey.documents:
-            origin = await note_origin(service, archive, options.version(found), media)
+            origin = await note_origin(service, archive)
             started += len(await start_jobs(service, archive, origin))
     return {"jobs": started}
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
 import re
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -50,10 +52,13 @@ class Problems:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One exported file. `folders`: where its media may lie, its own first."""
+    """One exported file. `folders`: where its media may lie, its own first. `byte_count`: its size when it was found,
+    without compression of a .zip file.
+    """
 
     folders: tuple[Folder, ...]
     parts: Parts
+    byte_count: int
 
     @property
     def label(self) -> str:
@@ -67,11 +72,6 @@ class Document:
     def compressed(self) -> bool:
         """Whether it cannot be read from the middle."""
         return not isinstance(self.folders[0], DiskFolder) or self.parts[-1].lower().endswith(".gz")
-
-    @property
-    def byte_count(self) -> int:
-        """As it lies there, compressed or not."""
-        return self.folders[0].size(self.parts)
 
     def open(self) -> BinaryIO | Bounded:
         """Raises Refused and UNREADABLE."""
@@ -99,12 +99,19 @@ def find(location: Path, media_folders: Sequence[Path] = ()) -> Found:
     others = tuple(DiskFolder(folder) for folder in media_folders)
     digest = hashlib.sha256()
     documents: list[Document] = []
+    files: set[Path] = set()
     for folder, parts in _candidates(location, problems):
-        documents.append(Document((folder, *others), parts))
+        try:
+            documents.append(Document((folder, *others), parts, folder.size(parts)))
+        except OSError as error:  # it is gone by now
+            problems.add(folder.label(parts), None, Sentence("archive-unreadable", {"error": str(error)}))
+        else:
+            files.add(folder.path if isinstance(folder, ZipFolder) else Path(documents[-1].label))
     documents.sort(key=lambda document: _natural(document.label))
-    for path in sorted({_file(document) for document in documents}):
-        status = path.stat()
-        digest.update(f"{path.name}\0{status.st_size}\0{status.st_mtime_ns}\0".encode("utf-8", "surrogateescape"))
+    for path in sorted(files):
+        with suppress(OSError):  # what goes now is told when it is opened
+            status = path.stat()
+            digest.update(f"{path.name}\0{status.st_size}\0{status.st_mtime_ns}\0".encode("utf-8", "surrogateescape"))
     return Found(documents, problems, digest.hexdigest()[:32])
 
 
@@ -122,7 +129,8 @@ def _candidates(location: Path, problems: Problems) -> Iterator[tuple[Folder, Pa
     elif not location.is_file():
         problems.add(str(location), None, Sentence("archive-missing"))
     elif location.name.lower().endswith(_JSON):
-        yield DiskFolder(location.parent), (location.name,)
+        file = Path(os.path.realpath(location))  # the user names it, so a link to it may lead anywhere
+        yield DiskFolder(file.parent), (file.name,)
     else:
         yield from _zipped(location, problems)
 
@@ -141,12 +149,6 @@ def _zipped(path: Path, problems: Problems) -> Iterator[tuple[Folder, Parts]]:
     for parts in folder.files():
         if parts[-1].lower().endswith(_JSON) and not any(part.endswith(_MEDIA_FOLDER) for part in parts[:-1]):
             yield folder, parts
-
-
-def _file(document: Document) -> Path:
-    """The file on the disk that it is, or is in."""
-    folder = document.folders[0]
-    return folder.path if isinstance(folder, ZipFolder) else Path(document.label)
 
 
 def _natural(label: str) -> list[tuple[int, str]]:

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from indexer.archives import exporter_schema as schema
-from indexer.archives.documents import UNREADABLE, Document, Found, find
+from indexer.archives.documents import UNREADABLE, Document, find
 from indexer.archives.expansion import Refused
 from indexer.archives.export_index import ExportIndex, Options, Rows, Told, build
 from indexer.archives.exporter_message import Context, to_message
@@ -32,12 +32,20 @@ _TEXT_BEGINS: Final = (b"<", b"{", b"This content", b"Not Found", b"404")
 
 
 class ExportArchive:
-    """Reads messages and files; never writes. Safe to use from many tasks."""
+    """Reads messages and files; never writes. Safe to use from many tasks.
 
-    def __init__(self, location: Path, index: ExportIndex, options: Options) -> None:
+    `version` changes with the documents and with what is taken of them.
+    """
+
+    def __init__(
+        self, location: Path, media_folders: Sequence[Path], index: ExportIndex, options: Options, version: str
+    ) -> None:
         self.location = location
+        self.media_folders = tuple(media_folders)
         self.index = index
+        self.version = version
         self._options = options
+        self._folders = tuple(dict.fromkeys(folder for found in index.documents for folder in found.folders))
         self._reading = threading.Lock()  # one position in each open file
 
     @property
@@ -101,18 +109,21 @@ class ExportArchive:
 
     def _messages(self, rows: Rows, low: int, high: int) -> list[Message]:
         """Messages low…high-1, newest first."""
+        contexts: dict[int, Context] = {}
+        found: list[Message] = []
         try:
-            found = [self._parsed(rows, number, data) for number, data in self._read(rows, low, high)]
+            for number, data in self._read(rows, low, high):
+                if number not in contexts:
+                    contexts[number] = self._context(rows.channel, number)
+                found.append(to_message(schema.message(data), contexts[number]))
         except (*UNREADABLE, schema.NotReadable, Refused) as error:
             raise self._closed() from error
         found.sort(key=lambda message: -message.id)
         return found
 
-    def _parsed(self, rows: Rows, number: int, data: bytes) -> Message:
-        channel = rows.channel
+    def _context(self, channel: Channel, number: int) -> Context:
         files = Files(self.index.documents[number].media)
-        context = Context(channel.guild_id, channel.id, files, self._options.stickers, self._options.bots)
-        return to_message(schema.message(data), context)
+        return Context(channel.guild_id, channel.id, files, self._options.stickers, self._options.bots)
 
     def _read(self, rows: Rows, low: int, high: int) -> Iterator[tuple[int, bytes]]:
         """The document's number and the bytes of each message, by where they stand."""
@@ -141,7 +152,7 @@ class ExportArchive:
     def file_bytes(self, label: str) -> bytes | None:
         """The bytes of a saved file; None where it is gone or an error page. Raises Rejected where it is too large."""
         most = self._options.max_file_bytes
-        for folder in dict.fromkeys(folder for document in self.index.documents for folder in document.folders):
+        for folder in self._folders:
             parts = folder.parts_of(label)
             if parts is None:
                 continue
@@ -167,11 +178,8 @@ def _stretches(offsets: Sequence[int], lengths: Sequence[int]) -> Iterator[tuple
 
 
 def open_export(
-    location: Path,
-    options: Options,
-    media_folders: Sequence[Path] = (),
-    told: Told | None = None,
-    found: Found | None = None,
+    location: Path, options: Options, media_folders: Sequence[Path] = (), told: Told | None = None
 ) -> ExportArchive:
     """Blocks while the export is read: call it in a thread. Never raises for what is wrong in it: see its problems."""
-    return ExportArchive(location, build(found or find(location, media_folders), options, told), options)
+    found = find(location, media_folders)
+    return ExportArchive(location, media_folders, build(found, options, told), options, options.version(found))

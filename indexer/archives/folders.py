@@ -43,7 +43,7 @@ class Folder(Protocol):
         ...
 
     def size(self, parts: Parts) -> int:
-        """In bytes, as stored; 0 where it is not known."""
+        """In bytes; without the compression of a .zip file. Raises OSError."""
         ...
 
     def files(self) -> Iterator[Parts]:
@@ -62,10 +62,9 @@ class DiskFolder:
 
     def has(self, parts: Parts) -> bool:
         try:
-            path = self._inside(parts)
+            return stat.S_ISREG(self._inside(parts).stat().st_mode)
         except (OSError, ValueError):  # not there; a name with a NUL, or too long for the disk
             return False
-        return stat.S_ISREG(path.stat().st_mode)
 
     def open(self, parts: Parts) -> BinaryIO:
         return self._inside(parts).open("rb")
@@ -96,7 +95,7 @@ class DiskFolder:
 
 
 class ZipFolder:
-    """A .zip file, read in place: nothing of it is written to the disk."""
+    """A .zip file, read in place: nothing of it is written to the disk. It stays open until the folder is dropped."""
 
     def __init__(self, path: Path) -> None:
         """Raises OSError, zipfile.BadZipFile, Refused."""
@@ -138,9 +137,6 @@ class ZipFolder:
 
     def files(self) -> Iterator[Parts]:
         return iter(sorted(self._members))
-
-    def close(self) -> None:
-        self._zip.close()
 
 
 def _parts(name: str) -> Parts:

@@ -57,7 +57,7 @@ class Histories:
 
     def __init__(self, db: Database, discord: History | None = None, open_archive: OpenArchive | None = None) -> None:
         """`discord` None: this process has no connection to it. `open_archive` raises ChannelClosed where an archive
-        cannot be read. Its Archive must keep no file open between two calls, because nothing closes the Archive.
+        cannot be read. Its Archive must close its files when it is dropped: nothing else closes them.
         """
         self._db = db
         self._open_archive = open_archive
@@ -76,5 +76,9 @@ class Histories:
         history = self._archives.get(origin)
         if history is None:
             history = await self._open_archive(origin)
-            self._archives.put(origin, history)
+            self.remember(origin, history)
         return history
+
+    def remember(self, origin: Origin, archive: History) -> None:
+        """Keeps an archive that is open already, so that `of` does not read all of it again."""
+        self._archives.put(origin, archive)

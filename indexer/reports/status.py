@@ -116,6 +116,12 @@ async def read(connection: aiosqlite.Connection) -> Status:
     )
 
 
+async def failures(connection: aiosqlite.Connection, guild_id: GuildId) -> dict[str, int]:
+    """How many pictures of the guild cannot be searched, by reason."""
+    sql = "SELECT reason, count(*) FROM places WHERE state = 'failed' AND guild_id = ? GROUP BY reason"
+    return {str(reason): int(number) for reason, number in await connection.execute_fetchall(sql, (guild_id,))}
+
+
 def _counts(values: dict[str, Any]) -> Counts:
     places = values.get("ready", 0) + values.get("pending", 0) + sum(values.get("failures", {}).values())
     return Counts(**values, places=places)

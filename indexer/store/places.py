@@ -164,7 +164,7 @@ async def retry_origin(tx: aiosqlite.Connection, origin_id: OriginId) -> int:
     cursor = await tx.execute(
         "UPDATE places SET state = 'pending', reason = NULL, attempts = 0, next_attempt_ms = NULL"
         " WHERE state = 'failed' AND picture_id IS NULL"
-        " AND message_id IN (SELECT message_id FROM messages WHERE origin_id = ?)",
+        " AND EXISTS (SELECT 1 FROM messages m WHERE m.message_id = places.message_id AND m.origin_id = ?)",
         (origin_id,),
     )
     return cursor.rowcount

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import os
+import sys
 import zipfile
 from pathlib import Path
 
@@ -37,8 +38,9 @@ def numbers(messages: list[Message]) -> list[int]:
 
 async def test_pages_come_newest_first_to_the_last_message(tmp_path: Path) -> None:
     count = PAGE_SIZE + 7
-    (tmp_path / "photos.json").write_bytes(document([message(number) for number in range(count)]))
-    archive = opened(tmp_path / "photos.json")
+    data = await asyncio.to_thread(document, [message(number) for number in range(count)])
+    (tmp_path / "photos.json").write_bytes(data)
+    archive = await asyncio.to_thread(opened, tmp_path / "photos.json")
     assert numbers(await everything(archive)) == list(reversed(range(count)))
     after = await archive.page(PHOTOS, after=MessageId(FIRST + 2000))
     assert len(after) == PAGE_SIZE
@@ -90,6 +92,32 @@ async def test_messages_in_the_exporters_other_order_and_of_two_files_mixed(tmp_
     assert numbers(await everything(opened(tmp_path))) == [9, 8, 5, 4, 3, 2, 1]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
+async def test_a_link_that_the_user_names_is_followed_wherever_it_leads(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "photos.json").write_bytes(document([message(1)]))
+    (tmp_path / "home").mkdir()
+    link = tmp_path / "home" / "today.json"
+    link.symlink_to(tmp_path / "disk" / "photos.json")
+    archive = opened(link)
+    assert reasons(archive) == []
+    assert numbers(await everything(archive)) == [1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it counts the open files of the process as Linux names them")
+def test_an_archive_that_is_dropped_leaves_no_file_open(tmp_path: Path) -> None:
+    def left_open() -> list[str]:
+        links = [str(entry.readlink()) for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()]
+        return [link for link in links if link.startswith(str(tmp_path))]
+
+    with zipfile.ZipFile(tmp_path / "export.zip", "w") as packed:
+        packed.writestr("photos.json", document([message(1)]))
+    archive = opened(tmp_path / "export.zip")
+    assert len(left_open()) == 2  # the archive, and what came out of it
+    del archive
+    assert left_open() == []
+
+
 async def test_direct_messages_are_guild_0_and_threads_know_their_channel(tmp_path: Path) -> None:
     direct = {"id": "0", "name": "Direct Messages"}
     (tmp_path / "a.json").write_bytes(
@@ -114,7 +142,7 @@ async def test_without_keep_all_only_messages_with_pictures_come_and_edited_ones
     (tmp_path / "photos.json").write_bytes(document(messages))
     archive = opened(tmp_path, keep_all=False)
     assert numbers(await everything(archive)) == [2, 1]
-    assert archive.index.survey.total.messages == 4
+    assert archive.index.survey.counts[GuildId(GUILD)].messages == 4
 
 
 async def test_what_cannot_be_read_is_told_with_its_place_and_the_rest_comes_in(tmp_path: Path) -> None:
@@ -163,11 +191,12 @@ async def test_dead_links_are_counted_by_their_ex_and_nobody_is_asked_for_them(t
         f"{cdn}?ex=ffffffff&is=1&hm=1",
         "https://evil.example/cat.png",
         "gone/cat.png",
+        "https://evil.example/.discordapp.net/cat.png",
     ]
     (tmp_path / "a.json").write_bytes(document([picture_message(at, url) for at, url in enumerate(urls)]))
     archive = opened(tmp_path)
-    survey = archive.index.survey.total
-    assert (survey.pictures, survey.dead, survey.live, survey.elsewhere, survey.missing) == (5, 2, 1, 1, 1)
+    survey = archive.index.survey.counts[GuildId(GUILD)]
+    assert (survey.pictures, survey.dead, survey.live, survey.elsewhere, survey.missing) == (6, 2, 1, 2, 1)
     found = sorted(await everything(archive), key=lambda message: message.id)
     for dead in (found[0], found[1], found[4]):
         with pytest.raises(LinkExpired):
@@ -192,7 +221,7 @@ async def test_the_demo_server_comes_back_from_its_export_whole(tmp_path: Path) 
     written = await asyncio.to_thread(write_guild, demo.guild, tmp_path / "export", chosen)
     archive = await asyncio.to_thread(opened, tmp_path / "export")
     assert reasons(archive) == []
-    assert archive.index.survey.total.messages == written.messages == demo.counts()[1]
+    assert archive.index.survey.counts[GuildId(demo.guild.id)].messages == written.messages == demo.counts()[1]
     for channel in (*demo.guild.channels.values(), *demo.guild.threads.values()):
         if len(channel):
             found = await everything(archive, ChannelId(channel.id))

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from bot.control.imports import imports
-from indexer.archive_import import Imported, OpenArchives, import_guild, note_origin
-from indexer.archives.documents import find
+from indexer.archive_import import Imported, import_guild, note_origin
 from indexer.archives.export import open_export
 from indexer.archives.opener import export_options, opener
 from indexer.errors import TellPerson
@@ -52,22 +51,17 @@ def settings(folder: Path, **crawl: Any) -> Settings:
 
 
 @asynccontextmanager
-async def service_on(
-    folder: Path, encoder: Encoder, opened: OpenArchives | None = None, **crawl: Any
-) -> AsyncIterator[Service]:
+async def service_on(folder: Path, encoder: Encoder, **crawl: Any) -> AsyncIterator[Service]:
     """The indexer without any Discord."""
     chosen = settings(folder, **crawl)
-    how = opened.open if opened is not None else opener(chosen)
-    async with open_service(chosen, None, encoder, open_archive=how) as service:
+    async with open_service(chosen, None, encoder, open_archive=opener(chosen)) as service:
         yield service
 
 
 async def import_(service: Service, location: Path, media: tuple[Path, ...] = ()) -> Imported:
     """As the command does it, for an export of one guild."""
-    options = export_options(service.settings)
-    found = await asyncio.to_thread(find, location, media)
-    archive = await asyncio.to_thread(open_export, location, options, media, None, found)
-    origin = await note_origin(service, archive, options.version(found), media)
+    archive = await asyncio.to_thread(open_export, location, export_options(service.settings), media)
+    origin = await note_origin(service, archive)
     (guild,) = archive.index.survey.guilds.values()
     return await import_guild(service, archive, origin, guild)
 
@@ -93,6 +87,13 @@ async def test_an_export_comes_in_without_any_discord_and_a_second_time_costs_no
             rows = await connection.execute_fetchall("SELECT place_id FROM places WHERE message_id = ?", (FIRST,))
             (detail,) = (await places.describe(connection, [PlaceId(place_id) for (place_id,) in rows])).values()
         assert detail.path == str(export / FILES / "cat-0.png")
+
+
+async def test_what_is_open_already_is_not_read_a_second_time(data_dir: Path, export: Path) -> None:
+    async with service_on(data_dir, Encoder()) as service:
+        archive = await asyncio.to_thread(open_export, export, export_options(service.settings))
+        origin = await note_origin(service, archive)
+        assert await service.histories.of(origin.id) is archive
 
 
 async def test_a_newer_export_of_the_same_channel_costs_only_what_is_new(data_dir: Path, export: Path) -> None:

@@ -73,6 +73,13 @@ async def test_three_words_bring_an_export_in_and_a_dry_run_stores_nothing(folde
     assert (found["problems"], found["problem_count"], found["handed_over"]) == ([], 0, False)
 
 
+async def test_of_two_archives_of_one_server_each_says_what_it_brought(folder: Path) -> None:
+    await asyncio.to_thread(write_export, folder / "newer", 8)
+    code, out, _ = await said(folder, "export", "newer", "--quiet")
+    assert code == 0
+    assert [int(line.split()[0]) for line in out.splitlines() if "embedded now" in line] == [5, 3]
+
+
 async def test_what_cannot_be_read_is_named_and_the_exit_code_says_whether_anything_could(folder: Path) -> None:
     data = document([message(1), message(2)])
     (folder / "export" / "cut.json").write_bytes(data[: data.index(b"message 2")])
