@@ -51,6 +51,16 @@ async def test_what_is_indexed_by_one_runtime_is_found_by_the_other(tiny: TinyMo
     assert cosines.min() >= 0.999
 
 
+async def test_a_vector_hangs_on_nothing_that_was_asked_beside_it(tiny: TinyModel, exports: Path) -> None:
+    texts = ["a cat", "two dogs in the rain", ""]
+    async with open_encoder(tiny.settings(export_dir=exports)) as encoder:
+        frames = trial_pictures(encoder.pixel_spec.size, 3)
+        alone = [(await encoder.encode_pixels([frame]))[0] for frame in frames]
+        assert np.array_equal(alone, await encoder.encode_pixels(frames))
+        alone = [(await encoder.encode_words([text]))[0] for text in texts]
+        assert np.array_equal(alone, await encoder.encode_words(texts))
+
+
 async def test_a_second_start_makes_no_export_and_no_trial(
     tiny: TinyModel, kept: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

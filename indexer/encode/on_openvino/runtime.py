@@ -71,7 +71,9 @@ class ExportedNetwork:
         refuse."""
         with self._loading:
             pictures = self._pictures
-        vectors = pictures.vectors({"frames": np.ascontiguousarray(frames)})
+        # One picture goes twice: for a batch of one, OpenVINO would keep a second copy of the weights in another order.
+        batch = np.repeat(frames, 2, axis=0) if len(frames) == 1 else np.ascontiguousarray(frames)
+        vectors = pictures.vectors({"frames": batch})[: len(frames)]
         if self._sample is not None and (sample := self._sample.take(frames)) is not None:
             threading.Thread(target=self._calibrate, args=(sample,), name="int8", daemon=True).start()
         return vectors
@@ -107,8 +109,12 @@ class ExportedNetwork:
         """[n, d] float32 of unit length. Text beyond the model's context is cut."""
         with self._loading:
             network, tokenizer, rows = self._texts
-        ids = tokenizer(texts)
-        return network.vectors({"ids": ids} if rows is None else {"ids": ids, "rows": rows[ids].astype(np.float32)})
+        # One at a time, for the same reason: most questions are one text, and a batch is not faster.
+        vectors = []
+        for ids in np.split(tokenizer(texts), len(texts)):
+            inputs = {"ids": ids} if rows is None else {"ids": ids, "rows": rows[ids].astype(np.float32)}
+            vectors.append(network.vectors(inputs))
+        return np.concatenate(vectors)
 
     @cached_property
     def _pictures(self) -> _Compiled:
