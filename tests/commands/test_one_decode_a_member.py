@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -28,7 +30,7 @@ async def asked(who: Person, place: Town) -> Reply:
     return await who.slash(place.talk.id, "similar", {"text": "picture min:-1", "count": 7})
 
 
-async def has_pictures(who: Person, place: Town) -> bool:
+async def has_sheet(who: Person, place: Town) -> bool:
     """Whether the contact sheet of an answer shows pictures: empty boxes and words are grey."""
     sheet = await who.press(await asked(who, place), "Contact sheet")
     (attachment,) = sheet.message.attachments
@@ -37,29 +39,34 @@ async def has_pictures(who: Person, place: Town) -> bool:
     return bool(saturation.max() > 128)
 
 
-async def test_a_contact_sheet_opens_its_pictures_in_the_members_turn(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def has_copies(who: Person, place: Town) -> bool:
+    """Whether an answer has copies of its pictures: of all five or of none."""
+    copies = (await asked(who, place)).files()
+    assert len(copies) in (0, 5)
+    return bool(copies)
+
+
+@pytest.mark.parametrize(
+    ("configured", "has_pictures", "room", "deadline"),
+    [
+        pytest.param(with_auto_start, has_sheet, hit_pictures, "FETCH_S", id="contact sheet"),
+        pytest.param(uploading, has_copies, thumbnails, "UPLOADED_S", id="copies"),
+    ],
+)
+async def test_pictures_of_a_reply_are_opened_in_the_members_turn(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    configured: Callable[[Config], Config],
+    has_pictures: Callable[[Person, Town], Awaitable[bool]],
+    room: ModuleType,
+    deadline: str,
 ) -> None:
     place = town()
-    async with running(place.world, tmp_path, with_auto_start) as bot:
+    async with running(place.world, tmp_path, configured) as bot:
         await bot.indexed(place.guild)
         member, owner = bot.person(place.member), bot.person(place.owner)
         assert await has_pictures(member, place)
         async with bot.service.decoder.turn_of(UserId(place.member.id)):  # another picture of theirs is in hand
             assert await has_pictures(owner, place)
-            monkeypatch.setattr(hit_pictures, "FETCH_S", SOON_S)
+            monkeypatch.setattr(room, deadline, SOON_S)
             assert not await has_pictures(member, place)
-
-
-async def test_copies_for_a_reply_are_opened_in_the_members_turn(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    place = town()
-    async with running(place.world, tmp_path, uploading) as bot:
-        await bot.indexed(place.guild)
-        member, owner = bot.person(place.member), bot.person(place.owner)
-        assert len((await asked(member, place)).files()) == 5
-        async with bot.service.decoder.turn_of(UserId(place.member.id)):
-            assert len((await asked(owner, place)).files()) == 5
-            monkeypatch.setattr(thumbnails, "UPLOADED_S", SOON_S)
-            assert not (await asked(member, place)).files()

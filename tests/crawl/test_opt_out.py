@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from indexer.crawl.removals import NAME, OptedOut, opt_out
-from indexer.model import EVERYWHERE, GuildId, Message, UserId
-from indexer.store import channels, emptying, messages, opt_outs
+from indexer.model import EVERYWHERE, GuildId, UserId
+from indexer.store import emptying, messages, opt_outs
 from indexer.supervisor import supervised
+from tests.worlds.killed_child import run_and_kill
 from tests.worlds.pipeline_world import GUILD, World, open_world
+from tests.worlds.prolific_author import POSTED, PROLIFIC, fill
 from tests.worlds.waiting import until
-
-PROLIFIC = UserId(8)
-POSTED = 40
-
-
-async def fill(world: World) -> None:
-    """One channel with POSTED messages of the prolific author and two of another one."""
-    listed = world.history.channel(1)
-    posted: list[Message] = []
-    for at in range(POSTED + 2):
-        author = PROLIFIC if at < POSTED else UserId(7)
-        link = world.cdn.add(f"{at}.png", b"never fetched")
-        posted.append(world.history.post(1, at, link, author=author))
-    async with world.db.transaction() as tx:
-        await channels.upsert(tx, [listed])
-        await messages.store(tx, posted, keep="pictures", seen_ms=1)
 
 
 async def left(world: World) -> int:
@@ -78,13 +63,7 @@ async def repeated(world: World) -> None:
 
 
 async def test_killed_between_two_steps_the_next_start_deletes_the_rest(tmp_path: Path) -> None:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.worlds.killed_opt_out", str(tmp_path), stdout=asyncio.subprocess.PIPE
-    )
-    assert process.stdout is not None
-    assert await process.stdout.readline() == b"in the middle\n"
-    process.kill()
-    await process.wait()
+    await run_and_kill("killed_opt_out", tmp_path)
     async with open_world(tmp_path, decodes=False) as world:
         assert 0 < await left(world) < POSTED
         assert world.removals.leaving(GUILD) == {PROLIFIC}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -19,6 +18,7 @@ from indexer.errors import ChannelClosed
 from indexer.model import ChannelId, Guild, UserId
 from indexer.store import guilds
 from indexer.supervisor import supervised
+from tests.worlds.killed_child import run_and_kill
 from tests.worlds.pipeline_world import GUILD, World, open_world
 from tests.worlds.waiting import until
 from tests.worlds.written_down import fill
@@ -132,13 +132,7 @@ async def test_what_a_closed_channel_does_not_tell_is_left_to_its_opening(
 
 
 async def test_killed_before_it_was_stored_it_is_stored_by_the_next_start(tmp_path: Path) -> None:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.worlds.killed_removals", str(tmp_path), stdout=asyncio.subprocess.PIPE
-    )
-    assert process.stdout is not None
-    assert await process.stdout.readline() == b"written down\n"
-    process.kill()
-    await process.wait()
+    await run_and_kill("killed_removals", tmp_path)
     async with open_world(tmp_path, decodes=False) as world:
         assert len(world.removals.pending) == 3
         async with repeating(world):

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from indexer.crawl.removals import OptedOut
 from indexer.store import emptying
-from tests.crawl.test_opt_out import POSTED, PROLIFIC, fill
+from tests.worlds.killed_child import wait_to_be_killed
 from tests.worlds.pipeline_world import GUILD, open_world
+from tests.worlds.prolific_author import POSTED, PROLIFIC, fill
 
 
 async def main(data_dir: Path) -> None:
@@ -26,9 +27,7 @@ async def main(data_dir: Path) -> None:
                     "SELECT count(*) FROM messages WHERE author_id = ?", (PROLIFIC,)
                 )
                 if 0 < count < POSTED:
-                    sys.stdout.write("in the middle\n")
-                    sys.stdout.flush()
-                    await asyncio.Event().wait()
+                    await wait_to_be_killed()
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from indexer.crawl.removals import ChannelDeleted, MessagesDeleted, OptedOut
 from indexer.model import ChannelId, UserId
+from tests.worlds.killed_child import wait_to_be_killed
 from tests.worlds.pipeline_world import GUILD, open_world
 from tests.worlds.written_down import fill
 
@@ -22,9 +23,7 @@ async def main(data_dir: Path) -> None:
             await world.removals.write_down(MessagesDeleted((posted[0].id, posted[1].id)))
             await world.removals.write_down(OptedOut(UserId(8), GUILD))
             await world.removals.write_down(ChannelDeleted(ChannelId(2)))
-            sys.stdout.write("written down\n")
-            sys.stdout.flush()
-            await asyncio.Event().wait()
+            await wait_to_be_killed()
 
 
 if __name__ == "__main__":
