@@ -2,7 +2,9 @@
 
 from functools import singledispatchmethod
 
-from sandbox.gateway import Gateway, Intent, Session, viewable
+from sandbox.gateway import Gateway, viewable
+from sandbox.gateway_codes import Intent
+from sandbox.gateway_session import Session
 from sandbox.links import Links
 from sandbox.snowflakes import iso
 from sandbox.wire import Json, guilds, messages

@@ -1,137 +1,23 @@
 """Discord's gateway: hello, identify, resume, heartbeats, and every event that the bot may receive."""
 
 import asyncio
-import json
-import secrets
-import zlib
-from collections import deque
-from enum import IntEnum, IntFlag
 from typing import Any, Final
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from sandbox import gateway_payloads as payloads
+from sandbox.gateway_codes import Close, Intent, Op
 from sandbox.gateway_payloads import Identify, MembersWanted, Resume
+from sandbox.gateway_session import Connection, Session
 from sandbox.wire import Json
 from sandbox.wire import guilds as wire
 from sandbox.world import Guild, World
 
 HEARTBEAT_MS: Final = 41_250
-_REPLAYED: Final = 20_000  # events that a session keeps for a resume; a bot that has missed more must identify again
 _CHUNK: Final = 1000  # members of one GUILD_MEMBERS_CHUNK
 # discord.py notes the time of a heartbeat only after it was sent. If the answer is faster than any network, discord.py
 # takes it for the answer to the previous heartbeat, and logs "41 s behind".
 _ACK_S: Final = 0.05
-
-
-class Intent(IntFlag):
-    """Gateway intents."""
-
-    GUILDS = 1 << 0
-    GUILD_MEMBERS = 1 << 1
-    GUILD_PRESENCES = 1 << 8
-    GUILD_MESSAGES = 1 << 9
-    MESSAGE_CONTENT = 1 << 15
-
-
-class Op(IntEnum):
-    """Gateway opcodes."""
-
-    DISPATCH = 0
-    HEARTBEAT = 1
-    IDENTIFY = 2
-    PRESENCE = 3
-    VOICE_STATE = 4
-    RESUME = 6
-    RECONNECT = 7
-    REQUEST_MEMBERS = 8
-    INVALID_SESSION = 9
-    HELLO = 10
-    ACK = 11
-    SOUNDBOARD = 31
-
-
-class Close(IntEnum):
-    """Gateway close codes."""
-
-    UNKNOWN_OPCODE = 4001
-    DECODE_ERROR = 4002
-    NOT_AUTHENTICATED = 4003
-    AUTHENTICATION_FAILED = 4004
-    ALREADY_AUTHENTICATED = 4005
-    INVALID_SEQ = 4007
-    TIMED_OUT = 4009
-    INVALID_SHARD = 4010
-    INVALID_VERSION = 4012
-    INVALID_INTENTS = 4013
-    DISALLOWED_INTENTS = 4014
-
-
-class Session:
-    """What Discord stores about an identified shard. Its events wait here until a connection sends them."""
-
-    def __init__(self, intents: int, shard: tuple[int, int], large_threshold: int) -> None:
-        self.id = secrets.token_hex(16)
-        self.intents = Intent(intents)
-        self.shard = shard
-        self.large_threshold = large_threshold
-        self.sequence = 0
-        self.sent = 0
-        self.events: deque[tuple[int, str]] = deque(maxlen=_REPLAYED)
-        self.woken = asyncio.Event()
-        self.connection: Connection | None = None
-        self.viewable: dict[int, set[int]] = {}
-        """The channels that the session was told of in full, by guild."""
-
-    def serves(self, guild: Guild) -> bool:
-        """Whether the guild belongs to this shard."""
-        number, count = self.shard
-        return (guild.id >> 22) % count == number
-
-    def push(self, name: str, data: Json) -> None:
-        """Queue an event."""
-        self.sequence += 1
-        text = json.dumps({"op": Op.DISPATCH, "t": name, "s": self.sequence, "d": data}, separators=(",", ":"))
-        self.events.append((self.sequence, text))
-        self.woken.set()
-
-    def payloads(self) -> list[Json]:
-        """All events that are stored, sent or not, oldest first."""
-        return [json.loads(text) for _, text in self.events]
-
-    def waiting(self) -> list[str]:
-        """The events that were not sent yet, in order. After this call they count as sent."""
-        found = []
-        for sequence, text in reversed(self.events):
-            if sequence <= self.sent:
-                break
-            found.append(text)
-        self.sent = self.sequence
-        return found[::-1]
-
-
-class Connection:
-    """One WebSocket. Its frames are compressed as its address requested."""
-
-    def __init__(self, socket: web.WebSocketResponse, compress: str) -> None:
-        self.socket = socket
-        self.session: Session | None = None
-        # Only zlib-stream is supported. A client that asks for another compression gets plain text, which every client
-        # accepts.
-        self._deflate = zlib.compressobj() if compress == "zlib-stream" else None
-        self._order = asyncio.Lock()
-
-    async def send(self, text: str) -> None:
-        """Send one message. Messages are never interleaved, because the compressed stream has one order."""
-        async with self._order:
-            if self._deflate is None:
-                await self.socket.send_str(text)
-            else:
-                data = self._deflate.compress(text.encode()) + self._deflate.flush(zlib.Z_SYNC_FLUSH)
-                await self.socket.send_bytes(data)
-
-    async def op(self, op: Op, data: Any = None) -> None:
-        await self.send(json.dumps({"op": op, "d": data, "s": None, "t": None}))
 
 
 def viewable(guild: Guild) -> set[int]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import discord
 
-from bot.history.discord_history import HIDDEN_FLAG, HIDDEN_NAME
+from bot.history.hidden_channels import is_hidden
 
 
 def learning_age(
@@ -26,12 +26,8 @@ def learning_age(
         guild = guild_of(int(data.get("guild_id") or 0))
         channel_data = data.get("channel") or {}
         cached = guild.get_channel(int(channel_data.get("id") or 0)) if guild is not None else None
-        if cached is not None and "nsfw" in channel_data and _is_hidden(cached):
+        if cached is not None and "nsfw" in channel_data and is_hidden(cached):
             cached.nsfw = bool(channel_data["nsfw"])
         parse(data)
 
     return learn_and_parse
-
-
-def _is_hidden(channel: discord.abc.GuildChannel) -> bool:
-    return channel.name == HIDDEN_NAME or bool(getattr(channel, "_flags", 0) & HIDDEN_FLAG)

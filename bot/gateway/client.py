@@ -42,7 +42,8 @@ from bot.gateway.refusals import NO_MESSAGE_CONTENT, DiscordRefused, invitation,
 from bot.gateway.settling import ABSENT_S, LOOK_FOR_ABSENT_S, Settling
 from bot.gateway.shards import SILENT_S, Shards
 from bot.gateway.unparsed_events import UnparsedEvents
-from bot.history.discord_history import HIDDEN_NAME, DiscordHistory
+from bot.history.discord_history import DiscordHistory
+from bot.history.hidden_channels import is_hidden
 from bot.observability.health import Beat
 from bot.permissions.thread_members import ThreadMembers
 from bot.token_buckets import TokenBuckets
@@ -308,7 +309,7 @@ class Client(discord.AutoShardedClient):
 
     async def on_guild_channel_update(self, before: discord.abc.GuildChannel, after: discord.abc.GuildChannel) -> None:
         self._events.channel(after)
-        if before.overwrites != after.overwrites or before.name == HIDDEN_NAME:
+        if before.overwrites != after.overwrites or is_hidden(before):
             self._events.permissions(after.guild)
 
     async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:

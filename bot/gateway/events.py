@@ -13,7 +13,8 @@ from collections.abc import Collection
 import discord
 
 from bot.gateway.guild_queue import Event, GuildQueues
-from bot.history.discord_history import HIDDEN_FLAG, HIDDEN_NAME, KINDS, DiscordHistory
+from bot.history.discord_history import KINDS, DiscordHistory
+from bot.history.hidden_channels import is_hidden
 from bot.history.message_parser import Payload
 from bot.permissions.visible_channels import can_read
 from indexer.crawl.removals import ChannelDeleted, GuildLeft, MessagesDeleted
@@ -29,8 +30,7 @@ def channel_of(channel: object) -> Channel | None:
     if not isinstance(channel, discord.abc.GuildChannel | discord.Thread):
         return None
     kind = KINDS.get(channel.type.value)
-    flags = channel.flags.value if isinstance(channel, discord.Thread) else getattr(channel, "_flags", 0)
-    if kind is None or channel.name == HIDDEN_NAME or flags & HIDDEN_FLAG:
+    if kind is None or is_hidden(channel):
         return None
     thread = channel if isinstance(channel, discord.Thread) else None
     return Channel(

@@ -16,7 +16,7 @@ from typing import Any
 
 from discord.shard import Shard
 
-from bot.history.discord_history import HIDDEN_FLAG
+from bot.history.hidden_channels import has_flag
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ def _complete(name: str, data: Any) -> None:
     else:
         return
     for channel in channels:
-        if int(channel.get("flags") or 0) & HIDDEN_FLAG:
+        if has_flag(channel):
             channel.update({key: value for key, value in _HIDDEN_FIELDS.items() if channel.get(key) is None})
 
 

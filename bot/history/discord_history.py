@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
 import discord
 from discord.http import Route
 
+from bot.history.channel_access import ChannelAccess, Thread
 from bot.history.granted import granted
+from bot.history.hidden_channels import is_hidden_payload
 from bot.history.message_parser import Payload, parse_message, shows_nothing
 from bot.history.rest import UNKNOWN_MESSAGE, Pace, RequestBudget, Rest
 from indexer.errors import ChannelClosed, RetryLater, TellPerson
-from indexer.lru import LruCache
 from indexer.model import Channel, ChannelId, ChannelKind, Guild, GuildId, Message, MessageId, UserId
 from indexer.ports import PAGE, SearchPage
 
@@ -33,23 +34,8 @@ KINDS = {
     15: ChannelKind.FORUM,
     16: ChannelKind.MEDIA,
 }
-# Since November 2026 Discord may send a channel that the bot cannot view with this flag and name. It is never stored.
-HIDDEN_FLAG = 1 << 17
-HIDDEN_NAME = "___hidden___"
-
 # Discord refuses empty messages. If several messages all arrive empty, something removes their content.
 EMPTY_PROOF = 3
-THREADS_KEPT = 20_000  # threads whose parent is remembered, about 200 bytes each
-
-
-@dataclass(frozen=True, slots=True)
-class _Thread:
-    """The facts that decide whether a thread may be read."""
-
-    guild_id: int
-    parent_id: int
-    private: bool
-    joined: bool
 
 
 class DiscordHistory:
@@ -69,14 +55,14 @@ class DiscordHistory:
         self._stickers = stickers
         self._bots = bots
         self._sticker_cdn = sticker_cdn or _sticker_cdn(Route.BASE)
-        self._threads: LruCache[int, _Thread] = LruCache(THREADS_KEPT)
         self.rest = Rest(client, budget, pace=pace)
+        self._access = ChannelAccess(client, self.rest)
 
     async def guild(self, guild_id: GuildId) -> Guild:
         """The guild as the gateway shows it.
         Raises ChannelClosed where the bot is not in it, RetryLater in an outage.
         """
-        guild = self._guild(guild_id)
+        guild = self._access.guild(guild_id)
         return Guild(guild_id, guild.name)
 
     async def channels(self, guild_id: GuildId) -> AsyncIterator[Channel]:
@@ -84,13 +70,15 @@ class DiscordHistory:
 
         Raises TellPerson where the Message Content intent is missing: without it every message would look empty.
         """
-        guild = self._guild(guild_id)
+        guild = self._access.guild(guild_id)
         self._require_content()
         about = f"The channels of server {guild_id}"
         parents: dict[int, Channel] = {}
         for raw in await self.rest.get("/guilds/{guild_id}/channels", about=about, guild_id=guild_id):
             channel = _channel(raw, guild_id)
-            if channel is not None and not _hidden(raw) and self._parent_closed(guild, channel.id) is None:
+            if channel is None or is_hidden_payload(raw):
+                continue
+            if self._access.channel_closed(guild, channel.id) is None:
                 parents[channel.id] = channel
         for channel in parents.values():
             yield channel
@@ -110,7 +98,7 @@ class DiscordHistory:
         """
         if before is not None and after is not None:
             raise ValueError("a page lies before or after a message, not both")
-        guild_id = await self._require_open(channel_id)
+        guild_id = await self._access.require_open(channel_id)
         params: dict[str, int] = {"limit": PAGE}
         if before is not None:
             params["before"] = before
@@ -118,8 +106,8 @@ class DiscordHistory:
             params["after"] = after
         about = f"History of channel {channel_id}"
         raws = await self.rest.get("/channels/{channel_id}/messages", params, about=about, channel_id=channel_id)
-        if not raws:
-            await self._require_open(channel_id)  # without the permission the page is empty: Discord sends no 403
+        if not raws:  # without the permission the page is empty: Discord sends no 403
+            await self._access.require_open(channel_id)
         if len(raws) >= EMPTY_PROOF and _emptied(raws):
             raise TellPerson("history-no-content")
         messages = [self._message(raw, channel_id, guild_id) for raw in raws]
@@ -136,7 +124,7 @@ class DiscordHistory:
 
     async def message(self, channel_id: ChannelId, message_id: MessageId) -> Message | None:
         """See `History.message`."""
-        guild_id = await self._require_open(channel_id)
+        guild_id = await self._access.require_open(channel_id)
         raw = await self.rest.get(
             "/channels/{channel_id}/messages/{message_id}",
             about=f"Message {message_id} of channel {channel_id}",
@@ -166,7 +154,7 @@ class DiscordHistory:
             *(("has", word) for word in has),
         ]
         if channel_id is not None:
-            await self._require_open(channel_id)
+            await self._access.require_open(channel_id)
             params.append(("channel_id", str(channel_id)))
         if before is not None:
             params.append(("max_id", str(before)))
@@ -214,75 +202,11 @@ class DiscordHistory:
         """Waits for requests to end whose callers have left."""
         await self.rest.close()
 
-    def _guild(self, guild_id: int) -> discord.Guild:
-        guild = self._client.get_guild(guild_id)
-        if guild is None:
-            if not self._client.is_ready():
-                raise RetryLater(f"Server {guild_id}: the bot is not connected to Discord yet.")
-            raise ChannelClosed("closed-server", server=str(guild_id))
-        if guild.unavailable:
-            raise RetryLater(f"Server {guild_id}: Discord has an outage there.")
-        return guild
-
     def _require_content(self) -> None:
         flags = self._client.application_flags
         switched_on = bool(flags) and (flags.gateway_message_content or flags.gateway_message_content_limited)
         if not switched_on or not self._client.intents.message_content:
             raise TellPerson("history-no-content")
-
-    async def _require_open(self, channel_id: int) -> GuildId:
-        """The guild of a channel or thread that the bot may read now. Raises ChannelClosed where it may not."""
-        channel = self._client.get_channel(channel_id)
-        if isinstance(channel, discord.abc.GuildChannel):
-            guild = channel.guild
-            closed = self._parent_closed(guild, channel_id)
-        else:
-            thread = self._threads.get(channel_id) or await self._find_thread(channel_id, channel)
-            guild = self._guild(thread.guild_id)
-            closed = self._parent_closed(guild, thread.parent_id) or self._thread_closed(guild, channel_id, thread)
-        if closed is not None:
-            raise ChannelClosed(closed, channel=str(channel_id))
-        return GuildId(guild.id)
-
-    def _parent_closed(self, guild: discord.Guild, channel_id: int) -> str | None:
-        """The reason, as a key of the catalogue, why the bot may not read a channel's history; None where it may."""
-        channel = guild.get_channel(channel_id)
-        if channel is None or channel.name == HIDDEN_NAME:
-            return "closed-hidden"
-        held = granted(channel, guild.me)
-        if not held.view_channel:
-            return "closed-view"
-        if not held.read_message_history:
-            return "closed-history"
-        if isinstance(channel, discord.VoiceChannel | discord.StageChannel) and not held.connect:
-            return "closed-connect"
-        return None
-
-    def _thread_closed(self, guild: discord.Guild, thread_id: int, thread: _Thread) -> str | None:
-        if not thread.private or thread.joined:
-            return None
-        parent = guild.get_channel(thread.parent_id)
-        if parent is not None and granted(parent, guild.me).manage_threads:
-            return None
-        cached = guild.get_thread(thread_id)
-        return None if cached is not None and cached.me is not None else "closed-private-thread"
-
-    async def _find_thread(self, channel_id: int, cached: object) -> _Thread:
-        if isinstance(cached, discord.Thread):
-            return self._remember(
-                channel_id, _Thread(cached.guild.id, cached.parent_id, cached.is_private(), cached.me is not None)
-            )
-        raw = await self.rest.get("/channels/{channel_id}", about=f"Channel {channel_id}", channel_id=channel_id)
-        if _hidden(raw) or raw.get("parent_id") is None or raw.get("guild_id") is None:
-            raise ChannelClosed("closed-hidden", channel=str(channel_id))
-        return self._remember(
-            channel_id,
-            _Thread(int(raw["guild_id"]), int(raw["parent_id"]), raw.get("type") == 12, raw.get("member") is not None),
-        )
-
-    def _remember(self, thread_id: int, thread: _Thread) -> _Thread:
-        self._threads.put(thread_id, thread)
-        return thread
 
     def _read_threads(
         self, answer: Mapping[str, Any], guild: discord.Guild, parents: Mapping[int, Channel], seen: set[int]
@@ -292,13 +216,13 @@ class DiscordHistory:
         threads: list[Channel] = []
         for raw in answer["threads"]:
             channel = _channel(raw, GuildId(guild.id), parents)
-            if channel is None or channel.parent_id is None or channel.id in seen or _hidden(raw):
+            if channel is None or channel.parent_id is None or channel.id in seen or is_hidden_payload(raw):
                 continue
-            thread = self._remember(
+            thread = self._access.remember(
                 channel.id,
-                _Thread(guild.id, channel.parent_id, channel.kind is ChannelKind.PRIVATE_THREAD, channel.id in joined),
+                Thread(guild.id, channel.parent_id, channel.kind is ChannelKind.PRIVATE_THREAD, channel.id in joined),
             )
-            if channel.parent_id in parents and self._thread_closed(guild, channel.id, thread) is None:
+            if channel.parent_id in parents and self._access.thread_closed(guild, channel.id, thread) is None:
                 seen.add(channel.id)
                 threads.append(channel)
         return threads
@@ -375,10 +299,6 @@ def _channel(raw: Payload, guild_id: GuildId, parents: Mapping[int, Channel] | N
         age_restricted=bool(raw.get("nsfw")) or (parent is not None and parent.age_restricted),
         archived=bool((raw.get("thread_metadata") or {}).get("archived")),
     )
-
-
-def _hidden(raw: Payload) -> bool:
-    return bool(int(raw.get("flags") or 0) & HIDDEN_FLAG) or raw.get("name") == HIDDEN_NAME
 
 
 def _emptied(raws: Sequence[Payload]) -> bool:

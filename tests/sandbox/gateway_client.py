@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 
-from sandbox.gateway import Intent
+from sandbox.gateway_codes import Intent
 from sandbox.server import Sandbox
 from tests.worlds.waiting import DEADLINE_S
 

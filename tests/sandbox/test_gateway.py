@@ -8,7 +8,7 @@ from typing import Any
 import discord
 import pytest
 
-from sandbox.gateway import Close, Intent
+from sandbox.gateway_codes import Close, Intent
 from sandbox.permissions import Permission
 from sandbox.server import open_sandbox
 from sandbox.world import ChannelKind, World

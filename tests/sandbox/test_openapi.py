@@ -5,7 +5,7 @@ import io
 import discord
 from discord import ui
 
-from sandbox.gateway import Session
+from sandbox.gateway_session import Session
 from sandbox.server import Sandbox, open_sandbox
 from tests import openapi
 from tests.sandbox.conftest import Bot, Connect, picture

@@ -6,7 +6,8 @@ from urllib.parse import quote
 
 import discord
 
-from sandbox.gateway import Intent, Session
+from sandbox.gateway_codes import Intent
+from sandbox.gateway_session import Session
 from sandbox.permissions import Permission
 from sandbox.server import Sandbox, open_sandbox
 from sandbox.world import World
