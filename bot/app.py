@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 
 from bot.config.loader import Config
 from bot.control.imports import imports
@@ -24,6 +23,7 @@ from bot.gateway.settling import ABSENT_S
 from bot.links import is_discord
 from bot.observability.health import keep_beating
 from bot.observability.log import logging_to
+from bot.version import installed_version
 from bot.web.operator import Operator
 from bot.web.server import open_web
 from indexer.archives.opener import opener
@@ -119,13 +119,6 @@ async def _serve(config: Config, client: Client, service: Service, operator: Ope
                 task.cancel()
 
 
-def _version() -> str:
-    try:
-        return version("afterimage")
-    except PackageNotFoundError:
-        return "(from a folder, not installed)"
-
-
 def operations(config: Config, service: Service) -> dict[str, Handler]:
     """What commands may ask of this bot."""
     opens = is_discord(config.discord.api_base)
@@ -164,12 +157,12 @@ async def _run(config: Config, prepare: Prepare, watchdog: Watchdog, adopt: bool
             async with prepare(config) as ready:
                 for warning in ready.warnings:
                     logger.warning("%s", warning)
-                logger.info("afterimage %s, data in %s", _version(), ready.settings.data_dir.absolute())
+                logger.info("afterimage %s, data in %s", installed_version(), ready.settings.data_dir.absolute())
                 token = ready.discord.token
                 assert token is not None, "the command line does not come here without one"
                 drain_s = ready.discord.shutdown_s * DRAIN_SHARE
                 async with Client(ready, adopt=adopt, absent_s=absent_s) as client:
-                    operator = Operator(_version(), client.beat)
+                    operator = Operator(installed_version(), client.beat)
                     async with open_web(ready.web, operator.routes()):
                         await client.log_in(token)  # before the model is loaded, or downloaded for minutes
                         await _open_and_serve(ready, client, operator, drain_s, shutdown)

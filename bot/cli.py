@@ -28,12 +28,23 @@ class _Parser(argparse.ArgumentParser):
         super()._print_message(terminal.visible(message), file)
 
 
-def _parser() -> argparse.ArgumentParser:
+class _ShowVersion(argparse.Action):
+    """Looks the version up only where it is asked for: that takes time that every command would pay."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from bot.version import installed_version
+
+        terminal.say(f"afterimage {installed_version()}")
+        parser.exit()
+
+
+def command_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="afterimage",
         description="A Discord bot that finds pictures in a server's own history, by picture or by words.",
         epilog="Settings stand in config.toml or in AFTERIMAGE_… variables; `afterimage check-config` shows them.",
     )
+    parser.add_argument("--version", action=_ShowVersion, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
     def add(name: str, target: str, text: str) -> argparse.ArgumentParser:
@@ -168,7 +179,7 @@ def _english(error: AfterimageError) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit code. Usage errors leave through argparse with 2."""
-    arguments = _parser().parse_args(argv)
+    arguments = command_parser().parse_args(argv)
     module, _, function = arguments.target.partition(":")
     try:
         command = cast(_Command, getattr(importlib.import_module(f"bot.command_line.{module}"), function))

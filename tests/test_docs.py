@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
+import importlib.util
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from bot.cli import command_parser
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted(
@@ -54,6 +58,54 @@ def _names_a_path(word: str) -> bool:
     return Path(word).suffix in SUFFIXES or (ROOT / word.split("/")[0]).is_dir()
 
 
+# A command ends at a comment, a pipe, a quotation mark, or where its code ends.
+_AFTERIMAGE = re.compile(r"(?<![\w-])afterimage((?: +[^\s`|#\"'>&]+)+)")
+_MAKE = re.compile(r"(?<![\w-])make((?: +[^\s`|#;&]+)+)")
+_MODULE = re.compile(r"python -m ([\w.]+)")
+_PLACEHOLDERS = ("COMMAND", "…")
+_TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+
+
+def code_in(document: str) -> Iterator[str]:
+    """The code of a page: what stands in backticks, and its indented and fenced lines."""
+    fenced = False
+    for line in document.splitlines():
+        if line.startswith("```"):
+            fenced = not fenced
+        elif fenced or line.startswith("    "):
+            yield line
+        else:
+            yield from _CODE.findall(line)
+
+
+def wrong_commands(document: str) -> Iterator[str]:
+    """Commands of ours in a page's code that do not exist, or do not have such an option."""
+    parser = command_parser()
+    for code in code_in(document):
+        for words in _AFTERIMAGE.findall(code):
+            if not words.split()[0].startswith(_PLACEHOLDERS) and not _is_command(words.split(), parser):
+                yield f"afterimage{words}"
+        for words in _MAKE.findall(code):
+            if not _is_target(words.split()[0]):
+                yield f"make{words}"
+        for module in _MODULE.findall(code):
+            if importlib.util.find_spec(module) is None:
+                yield f"python -m {module}"
+
+
+def _is_command(words: list[str], parser: argparse.ArgumentParser) -> bool:
+    """Whether `parser` has the command that these words begin with, and the command these options."""
+    lists = [action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    if lists and words and not words[0].startswith("-"):
+        return words[0] in lists[0] and _is_command(words[1:], lists[0][words[0]])
+    options = [word for word in words if word.startswith("--") and word != "--"]
+    return all(option in parser._option_string_actions for option in options)
+
+
+def _is_target(word: str) -> bool:
+    return word in _TARGETS or word.startswith((".venv", "bench-"))
+
+
 def test_the_documents_of_the_front_door_are_among_those_looked_at() -> None:
     assert {"README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/security.md"} <= set(DOCUMENTS)
 
@@ -78,6 +130,28 @@ def test_every_path_and_test_that_a_document_names_exists(name: str) -> None:
 )
 def test_what_does_not_exist_is_found(text: str, wrong: str) -> None:
     assert list(missing(text, ROOT)) == [wrong]
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_command_that_a_document_names_exists(name: str) -> None:
+    assert list(wrong_commands((ROOT / name).read_text("utf-8"))) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("give `afterimage serch`", ["afterimage serch"]),
+        ("    .venv/bin/afterimage search --pictures cat.png", ["afterimage search --pictures"]),
+        ("`afterimage --verison` says it", ["afterimage --verison"]),
+        ("```\nafterimage model lst\n```", ["afterimage model lst"]),
+        ("`make dmeo`, then `make demo LIGHT=1` or `make bench-NAME`", ["make dmeo"]),
+        ("    python -m sandbox.nothing --port 1", ["python -m sandbox.nothing"]),
+        ("`afterimage status --json | head`, `afterimage model list`, `afterimage --version`", []),
+        ("people make mistakes, and afterimage is a word", []),
+    ],
+)
+def test_a_command_that_does_not_exist_is_found(text: str, wrong: list[str]) -> None:
+    assert [command.split(" cat")[0] for command in wrong_commands(text)] == wrong
 
 
 def test_each_decision_has_a_number_of_its_own_a_date_and_a_status() -> None:

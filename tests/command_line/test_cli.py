@@ -17,6 +17,7 @@ from unittest import mock
 import pytest
 
 from bot import cli
+from bot.version import installed_version
 from indexer.database.lock import hold
 from indexer.errors import StorageError
 from indexer.settings import ModelSettings
@@ -29,7 +30,7 @@ HEAVY = {"torch", "open_clip", "discord", "faiss", "numpy", "aiohttp", "PIL", "s
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["run", "--help"], ["search", "--help"], ["health"], ["check-config"]]
+    "arguments", [["--help"], ["--version"], ["run", "--help"], ["search", "--help"], ["health"], ["check-config"]]
 )
 def test_what_needs_no_model_loads_none(tmp_path: Path, arguments: list[str]) -> None:
     code = (
@@ -240,6 +241,13 @@ def test_an_empty_folder_is_told_and_not_made(tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     assert cli.main(["status"]) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_version_is_the_one_that_the_log_and_the_metrics_name(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--version"])
+    assert not ended.value.code
+    assert capsys.readouterr().out == f"afterimage {installed_version()}\n"
 
 
 @pytest.mark.parametrize("arguments", [[], ["unknown"], ["search", "--count", "many"], ["forget"]])
