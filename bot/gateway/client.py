@@ -102,7 +102,7 @@ class Client(discord.AutoShardedClient):
         self.tree = Commands(self, TokenBuckets(config.limits.per_minute, config.limits.burst))
         crawl = config.settings.crawl
         self.history = DiscordHistory(self, stickers=crawl.stickers, bots=crawl.bots)
-        self.thread_members = ThreadMembers(self.http, self.history.rest.unbroken)
+        self.thread_members = ThreadMembers(self.http, self.history.rest.shielded)
         self._context: CommandContext
         self._events: Events
         self._disk_notices: DiskNotices

@@ -1,23 +1,23 @@
 """GET requests of the crawl through discord.py's own client: what each fault means, and the budget of refusals.
 
-discord.py sends the request, keeps Discord's rate limits and retries some faults. This room makes of whatever remains
-one of the indexer's errors:
+discord.py sends the request, keeps Discord's rate limits and repeats the request after some faults. This file turns
+every other fault into one of the indexer's errors:
 
 | what Discord does | what it means here |
 |---|---|
-| 401 | ConfigError: the token is no longer valid, nothing can go on |
-| 403 | ChannelClosed: parked until permissions change |
+| 401 | ConfigError: the token is no longer valid, and the bot ends |
+| 403 | ChannelClosed: the channel is parked until permissions change |
 | 404, unknown channel or guild | ChannelGone: what is known of it is deleted |
-| 404, unknown message | None, where the caller says that the thing may be absent |
-| 404 of any other kind (a proxy, a route in maintenance) | RetryLater: it proves nothing |
-| 429 with `Via`: route, shared or global | discord.py waits as told and repeats |
+| 404, unknown message | None, where the caller says that the message may be absent |
+| any other 404 (from a proxy, from a route in maintenance) | RetryLater: it does not prove a deletion |
+| 429 with `Via`: route, shared or global | discord.py waits as long as Discord says, and repeats |
 | 429 without `Via` (Cloudflare) | RetryLater after `Retry-After`, else CLOUDFLARE_S |
-| 202, 403, 404 of something that is only an opportunity (search) | None |
-| 202 elsewhere | RetryLater after `retry_after` |
+| 202, 403, 404 of an optional request (search) | None |
+| 202 of any other request | RetryLater after `retry_after` |
 | 500, 502, 504, 524 | discord.py repeats up to 5 times, then RetryLater |
 | 503 and other 5xx | RetryLater |
-| reset, refused, half-sent body, no JSON, silence | RetryLater |
-| too many refusals (RequestBudget) | RetryLater once the window has moved on; nothing is sent |
+| connection reset or refused, half a body, no JSON, no answer | RetryLater |
+| too many refusals (RequestBudget) | RetryLater, after the oldest refusal has left the window; nothing is sent |
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ T = TypeVar("T")
 UNKNOWN_CHANNEL, UNKNOWN_GUILD, UNKNOWN_MESSAGE = 10003, 10004, 10008
 INDEXING = 110000  # guild search: Discord's index is not ready
 
-# Discord bans an address after 10,000 answers of 401, 403 and 429 in 10 minutes. The crawl stops at a tenth of that. So
-# members' commands, which come from the same address, always have room.
+# Discord bans an address after 10,000 answers of 401, 403 and 429 in 10 minutes. The crawl stops at a tenth of that,
+# because members' commands come from the same address.
 WINDOW_S = 600.0
 REFUSALS = 1_000
 
@@ -89,7 +89,7 @@ class RequestBudget:
             )
 
     def trace(self) -> aiohttp.TraceConfig:
-        """Counts every answer of the session it is given to."""
+        """A trace that counts every answer of the session that gets it."""
         trace = aiohttp.TraceConfig()
 
         async def ended(_: aiohttp.ClientSession, __: SimpleNamespace, end: aiohttp.TraceRequestEndParams) -> None:
@@ -105,7 +105,7 @@ class RequestBudget:
 
 
 class Pace:
-    """At most `burst` requests at once and `per_second` in the long run. Callers that come too early wait, in order."""
+    """At most `burst` requests at once and `per_second` in the long run. Other callers wait in the order they came."""
 
     def __init__(self, per_second: float = PER_SECOND, burst: int = BURST) -> None:
         self._gap_s = 1 / per_second
@@ -124,11 +124,11 @@ class Pace:
         return max(self._next - now, 0.0)
 
 
-class Unbroken:
+class ShieldedRequests:
     """Requests of discord.py that run to their end even if their callers are cancelled.
 
-    If a request is cancelled during a global rate limit, discord.py leaves its gate closed for ever. That blocks the
-    whole bot.
+    If a request is cancelled during a global rate limit, discord.py never sets the event that its other requests wait
+    for. That blocks the whole bot.
     """
 
     def __init__(self) -> None:
@@ -142,7 +142,7 @@ class Unbroken:
         return await asyncio.shield(task)
 
     async def close(self, timeout_s: float) -> None:
-        """Waits for requests that nobody waits for any more, at most `timeout_s` seconds."""
+        """Waits for requests whose callers were cancelled, at most `timeout_s` seconds."""
         if self._running:
             await asyncio.wait(self._running, timeout=timeout_s)
 
@@ -166,7 +166,7 @@ class Rest:
         self._client = client
         self._pace = pace or Pace()
         self._timeout_s = timeout_s
-        self.unbroken = Unbroken()
+        self.shielded = ShieldedRequests()
         self.budget = budget or RequestBudget()
         self._counted_by_trace = budget is not None or client.http.http_trace is None
         if budget is None and client.http.http_trace is None:
@@ -194,7 +194,7 @@ class Rest:
         route = Route("GET", path, **parts)
         try:
             async with asyncio.timeout(self._timeout_s):
-                answer = await self.unbroken(self._client.http.request(route, params=params or {}))
+                answer = await self.shielded(self._client.http.request(route, params=params or {}))
         except discord.HTTPException as error:
             if error.status == 404 and absent is not None and error.code == absent:
                 return None
@@ -224,8 +224,8 @@ class Rest:
         return answer
 
     async def close(self) -> None:
-        """Waits for requests whose callers have left, at most the time of one request."""
-        await self.unbroken.close(self._timeout_s)
+        """Waits for requests whose callers were cancelled, at most the time of one request."""
+        await self.shielded.close(self._timeout_s)
 
     def _meaning(self, error: discord.HTTPException, about: str) -> Exception:
         status, code = error.status, error.code
@@ -241,12 +241,14 @@ class Rest:
             return ChannelGone("closed-gone", code=str(code), about=about)
         if status == 429:
             wait = _seconds(error.response.headers.get("Retry-After")) or CLOUDFLARE_S
-            return RetryLater(f"{about}: Discord's outer wall refuses this address for {wait:.0f} s.", retry_after=wait)
+            return RetryLater(
+                f"{about}: Cloudflare, in front of Discord, refuses this address for {wait:.0f} s.", retry_after=wait
+            )
         return RetryLater(f"{about}: Discord answered {status} (code {code}).")
 
 
 def _seconds(value: object) -> float | None:
-    """A waiting time from a header or a body; None where there is none."""
+    """The seconds to wait that a header or a body says; None where it says none."""
     try:
         seconds = float(str(value))
     except ValueError:

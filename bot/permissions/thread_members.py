@@ -24,7 +24,7 @@ from weakref import WeakValueDictionary
 import aiohttp
 import discord
 
-from bot.history.rest import Pace, Unbroken
+from bot.history.rest import Pace, ShieldedRequests
 from bot.token_buckets import TokenBuckets
 from indexer.lru import LruCache
 from indexer.model import ChannelId
@@ -58,10 +58,12 @@ class ThreadRequests(Protocol):
 class ThreadMembers:
     """Memberships as Discord reported them. Safe to use from many tasks of one loop."""
 
-    def __init__(self, http: ThreadRequests, unbroken: Unbroken, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, http: ThreadRequests, shielded: ShieldedRequests, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """`clock` gives seconds."""
         self._http = http
-        self._unbroken = unbroken
+        self._shielded = shielded
         self.clock = clock
         # By thread and member: joined or not.
         self._told: LruCache[tuple[ChannelId, int], bool] = LruCache(REMEMBERED, clock=lambda: self.clock())
@@ -106,7 +108,7 @@ class ThreadMembers:
                 asked_s = self.clock()
                 try:
                     async with asyncio.timeout(REQUEST_S):
-                        await self._unbroken(self._http.get_thread_member(thread_id, member_id))
+                        await self._shielded(self._http.get_thread_member(thread_id, member_id))
                     joined = True
                 except discord.NotFound:
                     joined = False

@@ -187,7 +187,7 @@ async def test_a_page_that_arrives_twice_is_refused(monkeypatch: pytest.MonkeyPa
     assert second[0].id < first[-1].id
 
 
-async def test_a_wall_before_discord_asks_for_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_429_of_cloudflare_pauses_for_as_long_as_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
     world, guild, _ = server()
     chat = guild.channel("chat")
     async with open_sandbox(world) as sandbox, logged_in(sandbox, monkeypatch) as history:

@@ -11,7 +11,7 @@ from typing import Any
 import discord
 import pytest
 
-from bot.history.rest import Unbroken
+from bot.history.rest import ShieldedRequests
 from bot.permissions import visible_channels
 from bot.permissions.thread_members import MEMBER_AT_ONCE, MEMBER_BURST, NOT_JOINED_S, ThreadMembers
 from indexer.model import ChannelId, ChannelKind
@@ -66,7 +66,7 @@ class Threads:
 
 def made() -> tuple[Threads, Clock, ThreadMembers]:
     threads, clock = Threads(), Clock()
-    return threads, clock, ThreadMembers(threads, Unbroken(), clock)
+    return threads, clock, ThreadMembers(threads, ShieldedRequests(), clock)
 
 
 def ids(count: int) -> list[ChannelId]:

@@ -10,7 +10,7 @@ from typing import Any
 import discord
 import pytest
 
-from bot.history.rest import Unbroken
+from bot.history.rest import ShieldedRequests
 from bot.permissions import thread_members, visible_channels
 from bot.permissions.shared_audience import shared_channels
 from bot.permissions.thread_members import ThreadMembers
@@ -52,7 +52,7 @@ async def seen(world: World, member_id: int, asking: Room) -> frozenset[int]:
     channel = guild.get_channel_or_thread(asking.id) or discord.Object(asking.id)
     http: Any = Threads(world)
     return frozenset(
-        await visible_channels.look(ThreadMembers(http, Unbroken()), guild, member, channel, world.stored())
+        await visible_channels.look(ThreadMembers(http, ShieldedRequests()), guild, member, channel, world.stored())
     )
 
 
@@ -72,7 +72,7 @@ async def test_in_thousands_of_random_guilds_every_member_sees_exactly_what_disc
             for asking in list(world.rooms.values())[:: 1 if SOAK else 3]:
                 channel = guild.get_channel_or_thread(asking.id) or discord.Object(asking.id)
                 found = await visible_channels.look(
-                    ThreadMembers(http, Unbroken()), guild, joined, channel, world.stored()
+                    ThreadMembers(http, ShieldedRequests()), guild, joined, channel, world.stored()
                 )
                 restricted_thread_unknown = asking.parent is not None and not asking.cached
                 expected = world.may_find(member.id, asking)
