@@ -15,7 +15,7 @@ from bot.replies.pages import title
 from bot.texts import Language, translate
 from indexer.errors import AfterimageError
 from indexer.model import ChannelId, Hit, MessageId, Pixels, PlaceFlag, SearchResult, UserId
-from indexer.ports import History, Priority
+from indexer.ports import Priority
 
 if TYPE_CHECKING:
     from indexer.service import Service
@@ -26,7 +26,6 @@ AT_ONCE = 6
 
 async def sheet(
     service: Service,
-    history: History,
     asked: Asked,
     pictures: Sequence[Pixels],
     result: SearchResult,
@@ -37,7 +36,7 @@ async def sheet(
     hits = result.hits[:MAX_HITS]
     open_hits = [hit for hit in hits if not hit.place.flags & PlaceFlag.SPOILER]
     wanted = {hit.link: (hit.place.channel_id, hit.place.message_id) for hit in open_hits}
-    pixels = await fetch_pixels(service, history, who.user_id, wanted, FETCH_S)
+    pixels = await fetch_pixels(service, who.user_id, wanted, FETCH_S)
     cells = [
         _cell(pixels.get(hit.link) if hit in open_hits else None, number, hit, asked, names, who.language)
         for number, hit in enumerate(hits)
@@ -59,7 +58,6 @@ def _cell(
 
 async def fetch_pixels(
     service: Service,
-    history: History,
     member: UserId,
     wanted: Mapping[str, tuple[ChannelId, MessageId]],
     within_s: float,
@@ -75,7 +73,7 @@ async def fetch_pixels(
     async def get(link: str, channel_id: ChannelId, message_id: MessageId) -> None:
         async with downloads:
             with suppress(AfterimageError):
-                data = await _download(service, history, channel_id, message_id, link)
+                data = await _download(service, channel_id, message_id, link)
                 async with opening, service.decoder.turn_of(member) as turn:
                     found[link] = (await turn.decode(data)).frames[0]
 
@@ -86,16 +84,9 @@ async def fetch_pixels(
     return found
 
 
-async def _download(
-    service: Service, history: History, channel_id: ChannelId, message_id: MessageId, link: str
-) -> bytes:
-    """A picture's file, through its message: links work only if the message was requested again.
-
-    Raises AfterimageError.
-    """
-    message = await history.message(channel_id, message_id)
-    pictures = message.pictures if message is not None else ()
-    shown = next((picture for picture in pictures if picture.link == link), None)
+async def _download(service: Service, channel_id: ChannelId, message_id: MessageId, link: str) -> bytes:
+    """A picture's file, by the signed address in its message. Raises AfterimageError."""
+    shown = await service.hit_verifier.picture(channel_id, message_id, link)
     if shown is None:
         raise AfterimageError(f"message {message_id} does not show the picture any more")
     return await service.fetcher.fetch(

@@ -211,7 +211,7 @@ class Answers:
         if not result.hits:
             raise TellPerson("error-no-hit")
         names = {channel.id: channel.name for channel in who.stored}
-        png = await sheet(self.service, interaction.client.history, reply.asked, reply.pictures, result, names, who)
+        png = await sheet(self.service, reply.asked, reply.pictures, result, names, who)
         file = discord.File(io.BytesIO(png), "contact-sheet.png")
         await interaction.edit_original_response(attachments=[file], allowed_mentions=NO_MENTIONS)
 

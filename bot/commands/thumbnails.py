@@ -71,9 +71,9 @@ async def _signed(context: CommandContext, places: Places) -> dict[str, str]:
 
     async def ask(link: str, channel_id: ChannelId, message_id: MessageId) -> None:
         with suppress(AfterimageError):
-            url = await context.service.hit_verifier.url(channel_id, message_id, link)
-            if url is not None:
-                signed[link] = url
+            picture = await context.service.hit_verifier.picture(channel_id, message_id, link)
+            if picture is not None:
+                signed[link] = picture.url
 
     with suppress(TimeoutError):
         async with asyncio.timeout(SIGNED_S), asyncio.TaskGroup() as tasks:
@@ -83,8 +83,7 @@ async def _signed(context: CommandContext, places: Places) -> dict[str, str]:
 
 
 async def _copies(context: CommandContext, interaction: discord.Interaction[Any], places: Places) -> dict[str, bytes]:
-    member, history = UserId(interaction.user.id), interaction.client.history
-    pictures = await fetch_pixels(context.service, history, member, places, UPLOADED_S)
+    pictures = await fetch_pixels(context.service, UserId(interaction.user.id), places, UPLOADED_S)
     return {link: await asyncio.to_thread(_webp, picture) for link, picture in pictures.items()}
 
 

@@ -31,14 +31,13 @@ class _Waiting:
 
     deletions: deque[Event] = field(default_factory=deque)
     events: deque[tuple[Event, bool, MessageId | None]] = field(default_factory=deque)  # see `put` and `offer`
+    missed: bool = False
+    missed_edits: set[MessageId] = field(default_factory=set)
 
     def miss(self, edited: MessageId | None) -> None:
         self.missed = True
         if edited is not None and len(self.missed_edits) < MISSED_EDITS:
             self.missed_edits.add(edited)
-
-    missed: bool = False
-    missed_edits: set[MessageId] = field(default_factory=set)
 
 
 class GuildQueues:

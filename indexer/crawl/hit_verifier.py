@@ -12,7 +12,7 @@ from indexer.clock import now_ms
 from indexer.database.database import Database
 from indexer.errors import AfterimageError, ChannelClosed, ChannelGone
 from indexer.lru import LruCache
-from indexer.model import ChannelId, Hit, Message, MessageId
+from indexer.model import ChannelId, Hit, Message, MessageId, PictureRef
 from indexer.ports import History
 from indexer.settings import Keep
 from indexer.store import messages
@@ -49,8 +49,8 @@ class HitVerifier:
         self._history = history
         self._keep = keep
         self._faults = faults
-        # For each message: link → signed address, of the pictures that it showed.
-        self._seen: LruCache[MessageId, dict[str, str]] = LruCache(REMEMBERED, FRESH_S)
+        # For each message: link → picture, of those that it showed.
+        self._seen: LruCache[MessageId, dict[str, PictureRef]] = LruCache(REMEMBERED, FRESH_S)
 
     async def verify(self, hits: Sequence[Hit], deadline_s: float = 1.0) -> Verified:
         """Looks up the message of each hit, all at once, for at most `deadline_s` seconds.
@@ -89,18 +89,18 @@ class HitVerifier:
         verified = tuple(hit for hit in hits if hit.place.message_id not in gone and hit.place.message_id not in closed)
         return Verified(verified, frozenset(gone), frozenset(closed))
 
-    async def url(self, channel_id: ChannelId, message_id: MessageId, link: str) -> str | None:
-        """The signed address of a picture, as its message shows it now or showed it within the last FRESH_S seconds.
+    async def picture(self, channel_id: ChannelId, message_id: MessageId, link: str) -> PictureRef | None:
+        """A picture with its signed address, as its message shows it now or showed it within the last FRESH_S seconds.
 
         None where the message does not show it. Raises RetryLater and ChannelClosed.
         """
-        urls = self._seen.get(message_id)
-        if urls is None:
+        shown = self._seen.get(message_id)
+        if shown is None:
             message = await self._history.message(channel_id, message_id)
             if message is None:
                 return None
-            urls = self._remember(message)
-        return urls.get(link)
+            shown = self._remember(message)
+        return shown.get(link)
 
     def forget(self, message_ids: Iterable[MessageId]) -> None:
         """Forgets messages that an event has changed. Discord is asked again about the next hit on them."""
@@ -131,7 +131,7 @@ class HitVerifier:
         first = {hit.place.message_id: hit for hit in reversed(hits)}
         return [hit for message_id, hit in first.items() if self._seen.get(message_id) is None]
 
-    def _remember(self, message: Message) -> dict[str, str]:
-        urls = {picture.link: picture.url for picture in message.pictures}
-        self._seen.put(message.id, urls)
-        return urls
+    def _remember(self, message: Message) -> dict[str, PictureRef]:
+        shown = {picture.link: picture for picture in message.pictures}
+        self._seen.put(message.id, shown)
+        return shown

@@ -60,14 +60,16 @@ async def test_bare_links_are_given_as_they_are(tmp_path: Path) -> None:
         assert bot.sandbox.record.counts["GET /channels/{channel_id}/messages/{message_id}"] == sent
 
 
-async def test_signed_links_cost_no_request_beyond_those_that_verify_the_hits(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["signed", "uploaded"])
+async def test_pictures_of_a_reply_cost_no_request_beyond_those_that_verify_its_hits(tmp_path: Path, kind: str) -> None:
     place = town()
-    async with running(place.world, tmp_path, showing("signed")) as bot:
+    async with running(place.world, tmp_path, showing(kind)) as bot:
         await bot.indexed(place.guild)
-        reply = await asked(bot, place, "similar", {"text": "picture"})
-        shown = reply.thumbnails()
-        assert len(shown) == 5
+        reply = await asked(bot, place, "similar", {"text": "picture min:-1"})
+        assert len(reply.thumbnails()) == 5
         assert bot.sandbox.record.counts["GET /channels/{channel_id}/messages/{message_id}"] == 5
+        await bot.person(place.member).press(reply, "Contact sheet")  # of all six hits
+        assert bot.sandbox.record.counts["GET /channels/{channel_id}/messages/{message_id}"] == 6
 
 
 async def test_a_page_that_is_turned_carries_the_copies_of_its_own_pictures(tmp_path: Path) -> None:
