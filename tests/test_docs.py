@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import itertools
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -152,6 +154,14 @@ def test_every_command_that_a_document_names_exists(name: str) -> None:
 )
 def test_a_command_that_does_not_exist_is_found(text: str, wrong: list[str]) -> None:
     assert [command.split(" cat")[0] for command in wrong_commands(text)] == wrong
+
+
+def test_every_dependency_has_its_line_of_reason() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    wanted = [*project["dependencies"], *itertools.chain(*project["optional-dependencies"].values())]
+    names = {re.split(r"[><=;\[ ]", requirement)[0] for requirement in wanted}
+    rows = re.findall(r"^\| ([^|]+) \|", (ROOT / "docs/dependencies.md").read_text("utf-8"), re.MULTILINE)
+    assert names - {name for row in rows for name in row.split(", ")} == set()
 
 
 def test_each_decision_has_a_number_of_its_own_a_date_and_a_status() -> None:
