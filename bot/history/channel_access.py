@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import discord
 
-from bot.history.granted import granted
+from bot.history.granted import granted, why_unreadable
 from bot.history.hidden_channels import is_hidden, is_hidden_payload
 from bot.history.rest import Rest
 from indexer.errors import ChannelClosed, RetryLater
@@ -70,14 +70,7 @@ class ChannelAccess:
         channel = guild.get_channel(channel_id)
         if channel is None or is_hidden(channel):
             return "closed-hidden"
-        held = granted(channel, guild.me)
-        if not held.view_channel:
-            return "closed-view"
-        if not held.read_message_history:
-            return "closed-history"
-        if isinstance(channel, discord.VoiceChannel | discord.StageChannel) and not held.connect:
-            return "closed-connect"
-        return None
+        return why_unreadable(channel, guild.me)
 
     def thread_closed(self, guild: discord.Guild, thread_id: int, thread: Thread) -> str | None:
         """The reason why the bot may not read a thread whose parent it may read; None where it may."""

@@ -20,3 +20,17 @@ def granted(channel: GuildChannel | discord.Thread, member: discord.Member) -> d
         member = copy.copy(member)
         member._roles = SnowflakeList(roles)
     return channel.permissions_for(member)
+
+
+def why_unreadable(channel: GuildChannel, member: discord.Member) -> str | None:
+    """The permission that `member` lacks to read the history of `channel`, as a key of the catalogue; None where they
+    may read it.
+    """
+    held = granted(channel, member)
+    if not held.view_channel:
+        return "closed-view"
+    if not held.read_message_history:
+        return "closed-history"
+    if isinstance(channel, discord.VoiceChannel | discord.StageChannel) and not held.connect:
+        return "closed-connect"
+    return None

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import discord
 from discord.abc import GuildChannel
 
-from bot.history.granted import granted
+from bot.history.granted import granted, why_unreadable
 from bot.permissions.thread_members import ThreadMembers
 from indexer.model import DISCORD, Channel, ChannelId, ChannelKind
 
@@ -113,14 +113,7 @@ def hidden_for_age(
 
 def can_read(channel: GuildChannel, member: discord.Member) -> bool:
     """Whether `member` may view `channel` and read its history now (age restriction aside)."""
-    if isinstance(channel, discord.CategoryChannel):
-        return False
-    held = granted(channel, member)
-    if not (held.view_channel and held.read_message_history):
-        return False
-    if isinstance(channel, discord.VoiceChannel | discord.StageChannel):
-        return held.connect
-    return True
+    return not isinstance(channel, discord.CategoryChannel) and why_unreadable(channel, member) is None
 
 
 def is_age_restricted(guild: discord.Guild, channel: AskingChannel) -> bool:
