@@ -65,7 +65,7 @@ async def test_pictures_of_a_reply_cost_no_request_beyond_those_that_verify_its_
     place = town()
     async with running(place.world, tmp_path, showing(kind)) as bot:
         await bot.indexed(place.guild)
-        reply = await asked(bot, place, "similar", {"text": "picture min:-1"})
+        reply = await asked(bot, place, "similar", {"text": "picture min:-1", "count": 6})
         assert len(reply.thumbnails()) == 5
         assert bot.sandbox.record.counts["GET /channels/{channel_id}/messages/{message_id}"] == 5
         await bot.person(place.member).press(reply, "Contact sheet")  # of all six hits
