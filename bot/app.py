@@ -9,9 +9,10 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from functools import partial
+from typing import TYPE_CHECKING
 
 from bot.config.loader import Config
 from bot.control.imports import imports
@@ -22,14 +23,16 @@ from bot.gateway.client import Client
 from bot.gateway.settling import ABSENT_S
 from bot.links import is_discord
 from bot.observability.health import keep_beating
-from bot.observability.log import logging_to
 from bot.version import installed_version
-from bot.web.operator import Operator
-from bot.web.server import open_web
-from indexer.archives.opener import opener
 from indexer.errors import AfterimageError, Stop
+from indexer.model import Origin
+from indexer.ports import History
 from indexer.service import Service, open_service
+from indexer.settings import Settings
 from indexer.supervisor import plainest
+
+if TYPE_CHECKING:
+    from bot.web.operator import Operator
 
 logger = logging.getLogger(__name__)
 
@@ -104,13 +107,15 @@ class Shutdown:
                 signal.signal(number, handler)
 
 
-async def _serve(config: Config, client: Client, service: Service, operator: Operator, shutdown: Shutdown) -> None:
+async def _serve(
+    config: Config, client: Client, service: Service, operator: Operator | None, shutdown: Shutdown
+) -> None:
     """Connected until a signal comes. Raises what broke the connection for good."""
     drain_s = config.discord.shutdown_s * DRAIN_SHARE
     async with asyncio.TaskGroup() as tasks:
         beat = tasks.create_task(keep_beating(config.settings.data_dir, client.beat, service.faults), name="health")
         signalled = tasks.create_task(shutdown.requested.wait(), name="signal")
-        watching = operator.watching(tasks, service) if config.web.listen else []
+        watching = operator.watching(tasks, service) if operator is not None else []
         try:
             async with client.serving(service, drain_s) as connection:
                 await asyncio.wait({connection, signalled}, return_when=asyncio.FIRST_COMPLETED)
@@ -130,11 +135,32 @@ def operations(config: Config, service: Service) -> dict[str, Handler]:
     }
 
 
+@asynccontextmanager
+async def _open_web(config: Config, client: Client) -> AsyncIterator[Operator | None]:
+    """HTTP, where an address is configured. Imported only then: its libraries take a fifteenth of a start."""
+    if not config.web.listen:
+        yield None
+        return
+    from bot.web.operator import Operator
+    from bot.web.server import open_web
+
+    operator = Operator(installed_version(), client.beat)
+    async with open_web(config.web, operator.routes()):
+        yield operator
+
+
+async def _open_archive(settings: Settings, origin: Origin) -> History:
+    """Opens an archive that was imported before. Imported where one is read: most bots never do."""
+    from indexer.archives.opener import open_archive
+
+    return await open_archive(settings, origin)
+
+
 async def _open_and_serve(
-    config: Config, client: Client, operator: Operator, drain_s: float, shutdown: Shutdown
+    config: Config, client: Client, operator: Operator | None, drain_s: float, shutdown: Shutdown
 ) -> None:
     async with (
-        open_service(config.settings, client.history, open_archive=opener(config.settings)) as service,
+        open_service(config.settings, client.history, open_archive=partial(_open_archive, config.settings)) as service,
         open_control(
             config.settings.data_dir,
             operations(config, service),
@@ -161,11 +187,12 @@ async def _run(config: Config, prepare: Prepare, watchdog: Watchdog, adopt: bool
                 token = ready.discord.token
                 assert token is not None, "the command line does not come here without one"
                 drain_s = ready.discord.shutdown_s * DRAIN_SHARE
-                async with Client(ready, adopt=adopt, absent_s=absent_s) as client:
-                    operator = Operator(installed_version(), client.beat)
-                    async with open_web(ready.web, operator.routes()):
-                        await client.log_in(token)  # before the model is loaded, or downloaded for minutes
-                        await _open_and_serve(ready, client, operator, drain_s, shutdown)
+                async with (
+                    Client(ready, adopt=adopt, absent_s=absent_s) as client,
+                    _open_web(ready, client) as operator,
+                ):
+                    await client.log_in(token)  # before the model is loaded, or downloaded for minutes
+                    await _open_and_serve(ready, client, operator, drain_s, shutdown)
                 logger.info("closed")
         except asyncio.CancelledError:
             if not shutdown.requested.is_set():
@@ -175,21 +202,19 @@ async def _run(config: Config, prepare: Prepare, watchdog: Watchdog, adopt: bool
 
 
 def run(config: Config, prepare: Prepare = nullcontext, *, adopt: bool = False, absent_s: float = ABSENT_S) -> None:
-    """Runs the bot until SIGTERM or SIGINT. Raises Stop for what whoever runs it must put right.
+    """Runs the bot until SIGTERM or SIGINT. Raises Stop for what whoever runs it must put right. The log is open
+    already: it begins before this file is imported.
 
     `prepare` may take and give back what must live around the bot, and change the configuration by that. `adopt` and
     `absent_s`: see `Client`.
     """
-    secrets = [config.discord.token] if config.discord.token is not None else []
     watchdog = Watchdog(config.discord.shutdown_s)
     try:
-        with logging_to(config.log, secrets):
-            try:
-                asyncio.run(_run(config, prepare, watchdog, adopt, absent_s))
-            except (AfterimageError, KeyboardInterrupt):
-                raise
-            except Exception as error:  # the log takes tokens out, the interpreter's own traceback would not
-                logger.critical("the bot failed", exc_info=error)
-                raise Stop("The bot failed; the log says where. Please report it.") from None
+        asyncio.run(_run(config, prepare, watchdog, adopt, absent_s))
+    except (AfterimageError, KeyboardInterrupt):
+        raise
+    except Exception as error:  # the log takes tokens out, the interpreter's own traceback would not
+        logger.critical("the bot failed", exc_info=error)
+        raise Stop("The bot failed; the log says where. Please report it.") from None
     finally:
         watchdog.stand_down()

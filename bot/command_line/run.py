@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
+import logging
 import os
 import signal
 import sys
@@ -12,17 +14,21 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from bot import app
 from bot.config.loader import TOKEN_VARIABLE, Config, load
 from bot.config.models import demo, demo_folder
 from bot.config.values import Secret, written
 from bot.observability import terminal
 from bot.observability.hardening import keep_memory_private, wipe_from_environment
+from bot.observability.log import logging_to
+from bot.version import installed_version
 from indexer.errors import ConfigError, Stop
 from indexer.platforms.processes import ended
 from indexer.settings import ModelSettings
+
+logger = logging.getLogger(__name__)
 
 START_S = 60.0  # building the demo server draws nothing yet: seconds on a slow machine
 STOP_S = 10.0
@@ -45,11 +51,29 @@ def run(arguments: argparse.Namespace) -> int:
     keep_memory_private()
     config = load(arguments.config, os.environ)
     wipe_from_environment(TOKEN_VARIABLE)
-    if config.discord.token is not None:
-        app.run(config, adopt=arguments.adopt)
-    else:  # each start makes another server up, and another bot: what was read in the one before is of no use
-        app.run(config, in_sandbox, adopt=True, absent_s=0.0)
+    token = config.discord.token
+    with logging_to(config.log, [] if token is None else [token]):
+        logger.info("afterimage %s is starting", installed_version())
+        app = _app()
+        if token is not None:
+            app.run(config, adopt=arguments.adopt)
+        else:  # each start makes another server up, and another bot: what was read in the one before is of no use
+            app.run(config, in_sandbox, adopt=True, absent_s=0.0)
     return 0
+
+
+def _app() -> ModuleType:
+    """The bot itself, imported after the log's first line: the import takes most of a start.
+
+    Collections are off meanwhile: they would look through all that was loaded so far again and again, a tenth of the
+    time.
+    """
+    gc.disable()
+    try:
+        from bot import app
+    finally:
+        gc.enable()
+    return app
 
 
 def sandbox(arguments: argparse.Namespace) -> int:

@@ -8,9 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from bot.control.operations import Handler, Tell, Values
-from indexer.archive_import import note_origin, start_jobs
-from indexer.archives.export import open_export
-from indexer.archives.opener import export_options
 from indexer.errors import TellPerson
 from indexer.service import Service
 
@@ -22,6 +19,11 @@ def imports(service: Service) -> dict[str, Handler]:
 
 async def _import(service: Service, values: Values, tell: Tell) -> Values:
     """`paths` and `media`, lists of absolute paths → `jobs`, how many were started."""
+    # Imported where an archive comes: they take a twelfth of a start, and most bots never read one.
+    from indexer.archive_import import note_origin, start_jobs
+    from indexer.archives.export import open_export
+    from indexer.archives.opener import export_options
+
     paths, media = _paths(values, "paths"), _paths(values, "media")
     options = export_options(service.settings)
     started = 0

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -16,12 +17,17 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# Where a text begins. No text of ours refers to another one, so each can be parsed alone.
+_KEY = re.compile(r"^([a-z][a-z0-9-]*) *=", re.MULTILINE)
+
 
 def translate(language: Language, key: str, /, **values: Value) -> str:
     """The text of `key` with its values. An int selects singular or plural and is written with the language's
     separators. Raises KeyError for an unknown key, or for a missing value that the text needs.
     """
-    bundle = _bundle(language)
+    bundle, sources = _bundle(language)
+    if not bundle.has_message(key):
+        _parse(bundle, sources[key])
     pattern = bundle.get_message(key).value
     if pattern is None:
         raise KeyError(f"{key} has no text in {language}.ftl")
@@ -46,13 +52,23 @@ def translate_sentence(language: Language, sentence: Sentence, harmless: Callabl
 
 
 @cache
-def _bundle(language: Language) -> FluentBundle:
-    """Imports Fluent at the first sentence: with Babel's plural rules it takes 8 MB and 90 ms. Parsing a language takes
-    about 5 MB and 70 ms more, and its texts about 1 MB at their first use. `afterimage health` and `status` do not need
-    it.
-    """
-    from fluent.runtime import FluentBundle, FluentResource
+def _bundle(language: Language) -> tuple[FluentBundle, Mapping[str, str]]:
+    """The language's rules, with the texts that were needed so far, and the source of each text by its key.
 
-    bundle = FluentBundle([language.value], use_isolating=False)  # no invisible marks in names and links
-    bundle.add_resource(FluentResource(files(__package__).joinpath(f"{language.value}.ftl").read_text("utf-8")))
-    return bundle
+    A text is parsed when it is first needed: a start needs a tenth of them, and all take 70 ms a language. Fluent is
+    imported at the first sentence: with Babel's plural rules it takes 8 MB and 90 ms, and `afterimage health` and
+    `status` do not need it.
+    """
+    from fluent.runtime import FluentBundle
+
+    source = files(__package__).joinpath(f"{language.value}.ftl").read_text("utf-8")
+    starts = [*_KEY.finditer(source)]
+    ends = [*(start.start() for start in starts[1:]), len(source)]
+    sources = {start[1]: source[start.start() : end] for start, end in zip(starts, ends, strict=True)}
+    return FluentBundle([language.value], use_isolating=False), sources  # no invisible marks in names and links
+
+
+def _parse(bundle: FluentBundle, source: str) -> None:
+    from fluent.runtime import FluentResource
+
+    bundle.add_resource(FluentResource(source))

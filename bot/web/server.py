@@ -26,14 +26,11 @@ SHUTDOWN_S = 2.0  # seconds for requests that still run when the bot ends
 
 
 @asynccontextmanager
-async def open_web(settings: WebSettings, routes: Iterable[web.RouteDef]) -> AsyncIterator[str | None]:
-    """Answers until the block ends. Yields the base URL, or None where `web.listen` is empty.
+async def open_web(settings: WebSettings, routes: Iterable[web.RouteDef]) -> AsyncIterator[str]:
+    """Answers until the block ends. Yields the base URL. `web.listen` must name an address.
 
     Raises Stop where the server cannot listen on the address.
     """
-    if not settings.listen:
-        yield None
-        return
     host, port = listen_address(settings.listen)
     app = web.Application(
         middlewares=[answers(), known_hosts(settings.hosts), fair_share(PER_MINUTE, BURST), deadline(LONGEST_S)],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from indexer.archives.export import KIND, open_export
@@ -25,14 +24,10 @@ def export_options(settings: Settings) -> Options:
     )
 
 
-def opener(settings: Settings) -> Callable[[Origin], Awaitable[History]]:
-    """Opens archives that were imported before. What it gives raises ChannelClosed where one is not there any more."""
-
-    async def open_archive(origin: Origin) -> History:
-        location = Path(origin.location)
-        if origin.kind != KIND or not await asyncio.to_thread(location.exists):
-            raise ChannelClosed("closed-archive", archive=origin.location)
-        folders = [Path(folder) for folder in origin.media_folders]
-        return await asyncio.to_thread(open_export, location, export_options(settings), folders)
-
-    return open_archive
+async def open_archive(settings: Settings, origin: Origin) -> History:
+    """Opens an archive that was imported before. Raises ChannelClosed where it is not there any more."""
+    location = Path(origin.location)
+    if origin.kind != KIND or not await asyncio.to_thread(location.exists):
+        raise ChannelClosed("closed-archive", archive=origin.location)
+    folders = [Path(folder) for folder in origin.media_folders]
+    return await asyncio.to_thread(open_export, location, export_options(settings), folders)

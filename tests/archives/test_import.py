@@ -6,6 +6,7 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from bot.control.imports import imports
 from indexer.archive_import import Imported, import_guild, note_origin
 from indexer.archives.export import open_export
-from indexer.archives.opener import export_options, opener
+from indexer.archives.opener import export_options, open_archive
 from indexer.errors import TellPerson
 from indexer.model import DISCORD, ChannelId, GuildId, MessageId, PlaceId, UserId
 from indexer.progress import State
@@ -54,7 +55,7 @@ def settings(folder: Path, **crawl: Any) -> Settings:
 async def service_on(folder: Path, encoder: Encoder, **crawl: Any) -> AsyncIterator[Service]:
     """The indexer without any Discord."""
     chosen = settings(folder, **crawl)
-    async with open_service(chosen, None, encoder, open_archive=opener(chosen)) as service:
+    async with open_service(chosen, None, encoder, open_archive=partial(open_archive, chosen)) as service:
         yield service
 
 

@@ -17,6 +17,7 @@ from fluent.syntax.visitor import Visitor
 from bot.commands import sentence_for, told
 from bot.replies.escape import escaped
 from bot.texts import Language, translate
+from bot.texts.catalogue import _bundle
 from indexer.errors import Reason, Rejected, TellPerson
 from indexer.jobs import Why
 from indexer.model import Band, Floor
@@ -59,6 +60,19 @@ class _Variables(Visitor):
         self.generic_visit(node)
 
 
+class _References(Visitor):
+    """Whether a message refers to another one, or to a term."""
+
+    def __init__(self) -> None:
+        self.found = False
+
+    def visit_MessageReference(self, _: fluent.MessageReference) -> None:
+        self.found = True
+
+    def visit_TermReference(self, _: fluent.TermReference) -> None:
+        self.found = True
+
+
 @cache
 def messages(language: Language) -> Mapping[str, fluent.Message]:
     resource = parse(files("bot.texts").joinpath(f"{language}.ftl").read_text("utf-8"))
@@ -67,6 +81,19 @@ def messages(language: Language) -> Mapping[str, fluent.Message]:
     found = [entry for entry in resource.body if isinstance(entry, fluent.Message)]
     assert len({entry.id.name for entry in found}) == len(found), "a key stands twice"
     return {entry.id.name: entry for entry in found}
+
+
+@pytest.mark.parametrize("language", Language)
+def test_each_text_is_found_and_stands_alone(language: Language) -> None:
+    """The bot parses each text by itself, when it is first needed."""
+    _, sources = _bundle(language)
+    assert sources.keys() == messages(language).keys()
+    for key, whole in messages(language).items():
+        (alone,) = [entry for entry in parse(sources[key]).body if isinstance(entry, fluent.Message)]
+        assert alone.equals(whole, ignored_fields=["span", "comment"]), key
+        visitor = _References()
+        visitor.visit(whole)
+        assert not visitor.found, f"{key} refers to another text"
 
 
 def variables(language: Language, key: str) -> _Variables:
