@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from bot.history.discord_history import DiscordHistory, _sticker_cdn
 from bot.history.rest import Pace, RequestBudget
 from indexer.errors import ChannelClosed, ChannelGone, ConfigError, RetryLater, TellPerson
-from indexer.model import ChannelId, ChannelKind, GuildId, MessageId
+from indexer.model import ChannelId, ChannelKind, GuildId, Message, MessageId
 from indexer.progress import State
 from indexer.settings import CrawlSettings
 from sandbox.permissions import Permission
@@ -90,6 +91,12 @@ async def test_private_threads_without_manage_threads_are_offered_only_where_the
             await history.page(ChannelId(closed.id))
 
 
+def unsigned(message: Message | None) -> Message:
+    """The message without signed addresses: each answer signs for the second in which it is given."""
+    assert message is not None
+    return replace(message, pictures=tuple(replace(shown, url="", proxy_url=None) for shown in message.pictures))
+
+
 async def test_history_is_read_to_its_end_with_fresh_links(monkeypatch: pytest.MonkeyPatch) -> None:
     world, guild, mara = server()
     chat = guild.channel("chat")
@@ -105,7 +112,7 @@ async def test_history_is_read_to_its_end_with_fresh_links(monkeypatch: pytest.M
     assert [len(first), len(second), len(third)] == [100, 100, 31]
     assert [m.id for m in (*first, *second, *third)] == [m.id for m in reversed([*posted, shown])]
     assert [m.id for m in newer] == [shown.id, posted[-1].id, posted[-2].id]
-    assert alone == first[0]
+    assert unsigned(alone) == unsigned(first[0])
     assert gone is None
     (ref,) = first[0].pictures
     assert "hm=" in ref.url
