@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks import storage
 from indexer.archive_import import Imported, import_guild, note_origin
 from indexer.archives.export import open_export
-from indexer.archives.opener import export_options, opener
+from indexer.archives.opener import export_options, open_archive
 from indexer.database.database import open_database
 from indexer.encode.encoder import open_encoder
 from indexer.model import ModelSpec, Pixels, PixelSpec, Vectors
@@ -64,7 +65,7 @@ async def first_and_second(location: Path, model: str | None) -> dict[str, Any]:
 
 async def _import(settings: Settings, location: Path, encoder: Encoder) -> Imported:
     archive = open_export(location, export_options(settings))
-    async with open_service(settings, None, encoder, open_archive=opener(settings)) as service:
+    async with open_service(settings, None, encoder, open_archive=partial(open_archive, settings)) as service:
         origin = await note_origin(service, archive)
         (guild,) = archive.index.survey.guilds.values()
         return await import_guild(service, archive, origin, guild)

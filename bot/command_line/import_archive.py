@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from bot.texts.catalogue import translate_sentence
 from indexer.archive_import import Imported, import_guild, note_origin
 from indexer.archives.documents import Problem
 from indexer.archives.export import ExportArchive, open_export
-from indexer.archives.opener import export_options, opener
+from indexer.archives.opener import export_options, open_archive
 from indexer.errors import TellPerson
 from indexer.model import Guild, Origin
 from indexer.service import Service, open_service
@@ -79,7 +80,7 @@ async def _import(config: Config, paths: Sequence[Path], media: Sequence[Path], 
     if await _handed_over(config, [archive.location for archive in readable], media):
         result.handed_over = True
         return result
-    async with open_service(config.settings, None, open_archive=opener(config.settings)) as service:
+    async with open_service(config.settings, None, open_archive=partial(open_archive, config.settings)) as service:
         for archive in readable:
             origin = await note_origin(service, archive)
             for guild in archive.index.survey.guilds.values():
