@@ -37,8 +37,15 @@ async def download(settings: ModelSettings, tell: Callable[[str], None], *, offl
     """Has every file of the model in the cache, each with the hub's checksum. Minutes; goes on where an earlier try
     ended. `offline`: only looks at what is there, and damaged files are told instead of raised.
 
-    Raises NotDownloaded. Cancelled, it stops at once, and what came stays for the next time.
+    Raises NotDownloaded, also for a model that is not the hub's. Cancelled, it stops at once, and what came stays for
+    the next time.
     """
+    here = _on_this_machine(settings)
+    if here is not None:
+        raise NotDownloaded(
+            f"This model is read from {here}, and nothing of it from the hub. To download or verify another one, name"
+            " it (`afterimage model list`)."
+        )
     arguments = {
         "name": settings.name,
         "pretrained": settings.pretrained,
@@ -73,3 +80,10 @@ async def download(settings: ModelSettings, tell: Callable[[str], None], *, offl
         process.stdin.close()
         await ended(process, _END_S)
         last_words.cancel()
+
+
+def _on_this_machine(settings: ModelSettings) -> Path | None:
+    """The folder or file that the model is read from; None where that is the hub's cache."""
+    checkpoint = Path(settings.pretrained).expanduser() if settings.pretrained else None
+    file = checkpoint if checkpoint is not None and checkpoint.is_file() else None
+    return settings.folder or settings.local_folder or file

@@ -15,6 +15,8 @@ from indexer.encode.download import NotDownloaded, download
 from indexer.encode.hub_cache import why_damaged
 from indexer.encode.hub_download import Broken, fetch_blob
 from indexer.settings import ModelSettings
+from sandbox.model import EXPORT
+from sandbox.model import WEIGHTS as DEMO_WEIGHTS
 from tests.worlds.hub import Hub, open_hub
 
 REPOSITORY = "laion/CLIP-ViT-B-32-256x256-DataComp-s34B-b86K"
@@ -151,6 +153,21 @@ async def test_a_killed_download_goes_on_and_open_clip_finds_the_weights(
     weights.resolve().write_bytes(DATA[:-1] + b"?")
     (damage,) = (await download(settings, told.append, offline=True)).damaged
     assert "other bytes" in damage
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ModelSettings(folder=EXPORT),
+        ModelSettings(f"local-dir:{EXPORT}", ""),
+        ModelSettings("afterimage-demo", str(DEMO_WEIGHTS)),
+    ],
+    ids=["folder", "local-dir", "checkpoint"],
+)
+async def test_a_model_that_lies_on_this_machine_is_not_looked_for_at_the_hub(settings: ModelSettings) -> None:
+    """With model.folder set, the default model was downloaded: 1.5 GB that nothing uses."""
+    with pytest.raises(NotDownloaded, match="nothing of it from the hub"):
+        await download(settings, lambda _: None)
 
 
 async def test_without_a_hub_the_reason_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
