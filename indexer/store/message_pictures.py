@@ -12,6 +12,7 @@ from typing import Any
 
 import aiosqlite
 
+from indexer.database import many_rows
 from indexer.database.database import as_json
 from indexer.model import NO_FLAGS, GuildId, Message, MessageId, PictureRef, PlaceFlag, PlaceId
 
@@ -39,12 +40,11 @@ def joined(places: Collection[tuple[Any, ...]], messages: Collection[Message]) -
 
 async def insert(tx: aiosqlite.Connection, places: Sequence[tuple[MessageId, GuildId, PictureRef]]) -> None:
     """Stores new places as pending."""
-    if places:
-        await tx.executemany(
-            f"INSERT INTO places (message_id, guild_id, ordinal, link, {_DESCRIPTION})"  # noqa: S608 -- a constant
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [(message, guild, ref.ordinal, ref.link, *_description(ref)) for message, guild, ref in places],
-        )
+    await many_rows.write(
+        tx,
+        f"INSERT INTO places (message_id, guild_id, ordinal, link, {_DESCRIPTION}) :rows",
+        [(message, guild, ref.ordinal, ref.link, *_description(ref)) for message, guild, ref in places],
+    )
 
 
 async def update(tx: aiosqlite.Connection, messages: Sequence[Message]) -> set[MessageId]:

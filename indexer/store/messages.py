@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import aiosqlite
 
+from indexer.database import many_rows
 from indexer.database.database import as_json, first
 from indexer.model import DISCORD, ChannelId, GuildId, Message, MessageId, OriginId, UserId
 from indexer.settings import Keep
@@ -85,7 +86,7 @@ async def store(
         await tx.execute_fetchall(_DELETE, (as_json(lost),))
     assert newest is not None
     place_rows = await tx.execute_fetchall(
-        "SELECT place_id, message_id, ordinal, link FROM places WHERE place_id > ? ORDER BY place_id", newest
+        "SELECT place_id, message_id, ordinal, link FROM places WHERE place_id > ? ORDER BY message_id, ordinal", newest
     )
     return Stored(
         new_messages=len(new),
@@ -298,13 +299,14 @@ async def _insert(tx: aiosqlite.Connection, messages: Sequence[Message], seen_ms
     if not messages:
         return
     await _name_authors(tx, messages, origin_id)
-    await tx.executemany(
-        "INSERT INTO messages (message_id, guild_id, channel_id, author_id, edited_ms, checked_ms, origin_id)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+    await many_rows.write(
+        tx,
+        "INSERT INTO messages (message_id, guild_id, channel_id, author_id, edited_ms, checked_ms, origin_id) :rows",
         [(m.id, m.guild_id, m.channel_id, m.author_id, m.edited_ms, seen_ms, origin_id) for m in messages],
     )
-    await tx.executemany(
-        "INSERT INTO texts (message_id, content, file_names, alt_texts) VALUES (?, ?, ?, ?)",
+    await many_rows.write(
+        tx,
+        "INSERT INTO texts (message_id, content, file_names, alt_texts) :rows",
         [(m.id, *_words(m)) for m in messages],
     )
     await message_pictures.insert(tx, [(m.id, m.guild_id, picture) for m in messages for picture in m.pictures])
@@ -331,11 +333,12 @@ async def _update(
     moved = await message_pictures.update(tx, current)
     reworded = [message for message in current if known[message.id].words != _words(message)]
     edited = [message for message in current if known[message.id].edited_ms != message.edited_ms]
-    if reworded:
-        await tx.executemany(
-            "UPDATE texts SET content = ?, file_names = ?, alt_texts = ? WHERE message_id = ?",
-            [(*_words(message), message.id) for message in reworded],
-        )
+    await many_rows.write(
+        tx,
+        "UPDATE texts SET content = edit.column2, file_names = edit.column3, alt_texts = edit.column4"
+        " FROM (:rows) AS edit WHERE message_id = edit.column1",
+        [(message.id, *_words(message)) for message in reworded],
+    )
     if edited:
         await tx.executemany(
             "UPDATE messages SET edited_ms = ? WHERE message_id = ?", [(m.edited_ms, m.id) for m in edited]
