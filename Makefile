@@ -37,11 +37,12 @@ run: $(VENV)/.runtime ## start the bot: Discord with a token, the sandbox withou
 quick: $(VENV)/.dev ## the tests of pure code; ROOM=search: those of one room, without processes and models
 	$(BIN)/python -m pytest -q --quick -n 2 $(if $(ROOM),tests/$(ROOM),$(addprefix tests/,$(PURE_ROOMS)))
 
+# loadgroup: what imports torch is two groups (tests/encode/conftest.py), so that no third process pays for it.
 test: $(VENV)/.dev ## all tests
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 coverage: $(VENV)/.dev ## all tests, and which lines they ran, in child processes too; takes half as long again
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --cov --cov-report=
 	$(BIN)/coverage report
 
 check: $(VENV)/.dev ## linters, types, import directions

@@ -25,6 +25,8 @@ from tests.worlds.encoder import Encoder
 from tests.worlds.running_bot import indexed, noise, town
 from tests.worlds.waiting import DEADLINE_S
 
+pytestmark = pytest.mark.xdist_group("cli")  # one process makes the folder
+
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = {"torch", "open_clip", "discord", "faiss", "numpy", "aiohttp", "PIL", "sandbox"}
 
@@ -237,9 +239,27 @@ def test_retry_counts_what_will_be_tried_again(data: Indexed, capsys: pytest.Cap
     assert ran(capsys, "retry")[1] == "0 pictures will be tried again when the bot runs\n"
 
 
+@pytest.mark.parametrize("user", ["0", "-5", str(2**63)])
+def test_what_is_no_id_is_said_plainly(data: Indexed, capsys: pytest.CaptureFixture[str], user: str) -> None:
+    code, _, err = ran(capsys, "forget", "--yes", "--", user)
+    assert code == 1
+    assert "must be an id" in err
+
+
 def test_an_empty_folder_is_told_and_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert cli.main(["status"]) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("arguments", [["forget", "5", "--yes"], ["compact"], ["retry"]])
+def test_in_the_wrong_folder_a_command_makes_no_empty_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, err = ran(capsys, *arguments)
+    assert code == 1
+    assert "There is no database" in err
     assert list(tmp_path.iterdir()) == []
 
 

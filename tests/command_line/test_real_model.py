@@ -8,7 +8,13 @@ import re
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("real model")]
 
 ROOT = Path(__file__).resolve().parents[2]
 IMPORTED = re.compile(
@@ -60,33 +66,49 @@ class Command:
         return [line for line in self.said.splitlines() if not line.startswith("import time:")]
 
 
-async def test_a_bot_and_a_search_import_no_torch_and_end_without_a_word_too_many(tmp_path: Path) -> None:
-    bot = await Command.start(tmp_path, "run", AFTERIMAGE_LOG_FORMAT="json")
+@dataclass(frozen=True)
+class Ran:
+    """A bot that served the demo's server and was ended; commands read what it left in `folder`."""
+
+    folder: Path
+    bot: Command
+    code: int
+
+    async def command(self, *arguments: str) -> Command:
+        return await Command.start(self.folder, *arguments, "--config", "data/sandbox/config.toml")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    folder = tmp_path_factory.mktemp("bot")
+    bot = await Command.start(folder, "run", AFTERIMAGE_LOG_FORMAT="json")
     try:
         await bot.until(lambda: "connected as" in bot.said and "model afterimage-demo ready" in bot.said)
     finally:
         code = await bot.ended(signal.SIGTERM)
-    assert code == 0
-    assert '"closed"' in bot.lines[-1]
-    assert not IMPORTED.findall(bot.said)
-    assert "leaked" not in bot.said
-
-    configuration = ("--config", "data/sandbox/config.toml")
-    for arguments in (("search", "a red bicycle", *configuration), ("status", *configuration)):
-        command = await Command.start(tmp_path, *arguments)
-        await command.ended()
-        assert "import time:" in command.said
-        assert not IMPORTED.findall(command.said)
-        assert "leaked" not in command.said
+    return Ran(folder, bot, code)
 
 
-async def test_a_command_that_fails_after_the_model_was_loaded_says_one_line(tmp_path: Path) -> None:
+async def test_a_bot_imports_no_torch_and_ends_without_a_word_too_many(ran: Ran) -> None:
+    assert ran.code == 0
+    assert '"closed"' in ran.bot.lines[-1]
+    assert not IMPORTED.findall(ran.bot.said)
+    assert "leaked" not in ran.bot.said
+
+
+@pytest.mark.parametrize("arguments", [("search", "a red bicycle"), ("status",)])
+async def test_a_command_imports_no_torch_and_ends_without_a_word_too_many(
+    ran: Ran, arguments: tuple[str, ...]
+) -> None:
+    command = await ran.command(*arguments)
+    await command.ended()
+    assert "import time:" in command.said
+    assert not IMPORTED.findall(command.said)
+    assert "leaked" not in command.said
+
+
+async def test_a_command_that_fails_after_the_model_was_loaded_says_one_line(ran: Ran) -> None:
     """The interpreter's end used to add thirty lines of a library's about what it had leaked."""
-    bot = await Command.start(tmp_path, "run")
-    try:
-        await bot.until(lambda: "connected as" in bot.said)
-    finally:
-        await bot.ended(signal.SIGTERM)
-    search = await Command.start(tmp_path, "search", "x", "--guild", "1", "--config", "data/sandbox/config.toml")
+    search = await ran.command("search", "x", "--guild", "1")
     assert await search.ended() == 1
     assert len(search.lines) == 1

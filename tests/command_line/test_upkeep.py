@@ -127,14 +127,6 @@ async def test_forget_asks_first_and_takes_nothing_but_yes(tmp_path: Path, left:
     assert (code, "6 messages are gone" in out) == (0, True)
 
 
-async def test_in_the_wrong_folder_a_command_makes_no_empty_database(tmp_path: Path) -> None:
-    for arguments in (["forget", "5", "--yes"], ["compact"], ["retry"]):
-        code, _, err = await commanded(tmp_path, *arguments)
-        assert code == 1
-        assert "There is no database" in err
-    assert list(tmp_path.iterdir()) == []
-
-
 async def test_retry_beside_the_bot_has_what_failed_tried_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "HOUSEKEEPING_S", 0.05)
     place = town()
@@ -150,13 +142,6 @@ async def test_retry_beside_the_bot_has_what_failed_tried_soon(tmp_path: Path, m
             return (await bot.service.status()).total.ready == 8
 
         await until(tried)
-
-
-async def test_what_is_no_id_is_said_plainly(tmp_path: Path, left: Town) -> None:
-    for user in ("0", "-5", str(2**63)):
-        code, _, err = await commanded(tmp_path, "forget", "--yes", "--", user)
-        assert code == 1
-        assert "must be an id" in err
 
 
 async def test_while_the_database_is_busy_the_bot_writes_the_wish_down_and_carries_it_out_later(

@@ -1,4 +1,10 @@
-"""A CLIP with random weights, made once and loaded through the same code as any other checkpoint."""
+"""A CLIP with random weights, made once and loaded through the same code as any other checkpoint.
+
+To import torch and open_clip takes 5 to 10 s of a processor, in each process anew. So no test file imports them before
+a test asks for them, and `make test` runs the files whose tests do in two processes (xdist_group: "exports" is those
+that share this room's exports, "torch" the others). What needs no process of its own is done in that of the tests
+(`loaded`, `export_here`).
+"""
 
 from __future__ import annotations
 
@@ -7,15 +13,19 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-from indexer.encode.encoder import open_encoder
+from indexer.encode.encoder import ModelEncoder, open_encoder
+from indexer.encode.on_openvino.folder import alone_in, folder_name, source_of
 from indexer.encode.trial_set import TEXTS, trial_pictures
 from indexer.model import Vectors
 from indexer.settings import ModelSettings
+
+if TYPE_CHECKING:
+    from indexer.encode.on_torch.weights import Loaded
 
 CONFIG: dict[str, Any] = {
     "embed_dim": 24,
@@ -69,24 +79,77 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> TinyModel:
 
 
 @pytest.fixture(scope="session")
-def exports(tiny: TinyModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the tiny model's export, made by the model's own process. To be copied, not changed."""
+def other(tmp_path_factory: pytest.TempPathFactory) -> TinyModel:
+    """Other weights of the same name and architecture."""
+    return make_tiny(tmp_path_factory.mktemp("other"), "tiny-encode", CONFIG, seed=5)
+
+
+@dataclass(frozen=True)
+class Exports:
+    """A folder of exports, to be copied, not changed, and what the export made last gives for the trial set."""
+
+    folder: Path
+    vectors: Vectors
+
+
+@pytest.fixture(scope="session")
+def exports(tiny: TinyModel, tmp_path_factory: pytest.TempPathFactory) -> Exports:
+    """The tiny model's export alone, made by the model's own process."""
     folder = tmp_path_factory.mktemp("exports")
-    asyncio.run(vectors(tiny.settings(export_dir=folder)))
-    return folder
+    return Exports(folder, asyncio.run(vectors(tiny.settings(export_dir=folder))))
+
+
+@pytest.fixture(scope="session")
+def both(exports: Exports, other: TinyModel, tmp_path_factory: pytest.TempPathFactory) -> Exports:
+    """A copy of that folder with the other model's export beside it."""
+    folder = Path(shutil.copytree(exports.folder, tmp_path_factory.mktemp("both") / "models"))
+    settings = other.settings(export_dir=folder)
+    export_here(settings)
+    return Exports(folder, asyncio.run(vectors(settings)))
 
 
 @pytest.fixture
-def kept(exports: Path, tmp_path: Path) -> Path:
-    """The same, to be changed."""
-    return Path(shutil.copytree(exports, tmp_path / "models"))
+def kept(exports: Exports, tmp_path: Path) -> Path:
+    """A copy of the tiny model's export, to be changed."""
+    return Path(shutil.copytree(exports.folder, tmp_path / "models"))
 
 
 async def vectors(settings: ModelSettings) -> Vectors:
     """What a model makes of the trial set."""
     async with open_encoder(settings) as encoder:
-        pictures = await encoder.encode_pixels(trial_pictures(encoder.pixel_spec.size, 5))
-        return np.concatenate([pictures, await encoder.encode_words(TEXTS)])
+        return await vectors_of(encoder)
+
+
+async def vectors_of(encoder: ModelEncoder) -> Vectors:
+    """The same, of one that is open."""
+    pictures = await encoder.encode_pixels(trial_pictures(encoder.pixel_spec.size, 5))
+    return np.concatenate([pictures, await encoder.encode_words(TEXTS)])
+
+
+def loaded(settings: ModelSettings) -> Loaded:
+    """The model on torch in this process, where a test is not about the process of its own."""
+    import torch
+
+    from indexer.encode.on_torch.weights import load
+
+    return load(settings, torch.device("cpu"))
+
+
+def torch_vectors(settings: ModelSettings) -> Vectors:
+    """What torch makes of the trial set in this process."""
+    model = loaded(settings)
+    pictures = model.network.pixels(trial_pictures(model.pixel_spec.size, 5))
+    return np.concatenate([pictures, model.network.words(TEXTS)])
+
+
+def export_here(settings: ModelSettings) -> None:
+    """Makes the model's export in `settings.export_dir` in this process."""
+    from indexer.encode.on_openvino.export import export
+
+    assert settings.export_dir is not None
+    source = source_of(settings)
+    with alone_in(settings.export_dir):
+        export(settings, source, settings.export_dir / folder_name(settings, source))
 
 
 def export_in(folder: Path) -> Path:

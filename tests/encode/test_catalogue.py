@@ -14,6 +14,8 @@ from indexer.encode.catalogue import CATALOGUE, DEMO
 from indexer.settings import ModelSettings
 from sandbox.model import CONFIG, NAME, RESIZE_MODE, WEIGHTS
 
+pytestmark = pytest.mark.xdist_group("torch")
+
 PUBLISHED = [model for model in CATALOGUE.values() if model.name != DEMO]
 
 

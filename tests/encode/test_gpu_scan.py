@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import gc
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexer.encode import gpu_scan
-from indexer.encode.gpu_scan import GpuScan
 from indexer.settings import IndexSettings
 from indexer.vectors import scan
 from indexer.vectors.index import VectorIndex
 from tests.worlds.index_world import GUILD, MODEL, open_world, unit
+
+pytestmark = pytest.mark.xdist_group("torch")
+
+
+@pytest.fixture(scope="module")
+def gpu_scan() -> ModuleType:
+    """The module: with it comes torch."""
+    from indexer.encode import gpu_scan
+
+    return gpu_scan
 
 
 @given(
@@ -28,7 +36,7 @@ from tests.worlds.index_world import GUILD, MODEL, open_world, unit
 )
 @settings(max_examples=40, deadline=None)
 def test_its_scores_are_within_its_bound_and_inside_the_mask(
-    seed: int, count: int, dimension: int, length: float, masked: bool
+    gpu_scan: ModuleType, seed: int, count: int, dimension: int, length: float, masked: bool
 ) -> None:
     rng = np.random.default_rng(seed)
     vectors = unit(rng, count, dimension).astype("<f2")
@@ -38,7 +46,7 @@ def test_its_scores_are_within_its_bound_and_inside_the_mask(
     mask = rng.random(stop - start) < 0.5 if masked else None
     if start == stop:
         return
-    found = GpuScan("cpu").top(rows, start, stop, query, 50, mask)
+    found = gpu_scan.GpuScan("cpu").top(rows, start, stop, query, 50, mask)
     assert found is not None
     scores, at, error = found
     allowed = np.arange(stop - start) if mask is None else np.flatnonzero(mask)
@@ -51,25 +59,27 @@ def test_its_scores_are_within_its_bound_and_inside_the_mask(
         assert true[start + left_out].max() <= scores.min() + error
 
 
-async def test_the_index_answers_the_same_with_and_without_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_index_answers_the_same_with_and_without_it(
+    gpu_scan: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(scan, "FIRST_PASS_ROWS", 1)
     monkeypatch.setattr(scan, "FIRST_PASS_SHARE", 0)
     rng = np.random.default_rng(1)
     used = 0
-    top = GpuScan.top
+    top = gpu_scan.GpuScan.top
 
     def counted(*args: object) -> object:
         nonlocal used
         used += 1
-        return top(*args)  # type: ignore[arg-type]  # passed through as it came
+        return top(*args)
 
-    monkeypatch.setattr(GpuScan, "top", counted)
+    monkeypatch.setattr(gpu_scan.GpuScan, "top", counted)
     async with open_world(tmp_path / "data", IndexSettings(seal_rows=50)) as world:
         await world.fill(rng, 400)
         await world.index.maintain(world.database)
         await world.delete(list(world.places)[:7])
         accelerated = VectorIndex(
-            world.index.database_path, world.folder, IndexSettings(seal_rows=50), accelerator=GpuScan("cpu")
+            world.index.database_path, world.folder, IndexSettings(seal_rows=50), accelerator=gpu_scan.GpuScan("cpu")
         )
         plain, world.index = world.index, accelerated
         for k in (1, 10, 200):
@@ -81,8 +91,8 @@ async def test_the_index_answers_the_same_with_and_without_it(tmp_path: Path, mo
         accelerated.close()
 
 
-def test_a_copy_goes_with_its_segment() -> None:
-    scanner = GpuScan("cpu")
+def test_a_copy_goes_with_its_segment(gpu_scan: ModuleType) -> None:
+    scanner = gpu_scan.GpuScan("cpu")
     rows = unit(np.random.default_rng(2), 5, 8).astype("<f2").view(np.uint8).copy()
     assert scanner.top(rows, 0, 5, np.ones(8, np.float32), 2) is not None
     assert len(scanner._copies) == 1
@@ -91,29 +101,31 @@ def test_a_copy_goes_with_its_segment() -> None:
     assert not scanner._copies
 
 
-def test_a_device_that_computes_otherwise_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_that_computes_otherwise_is_not_used(gpu_scan: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu_scan, "ERROR", -1.0)
     rows = unit(np.random.default_rng(3), 5, 8).astype("<f2").view(np.uint8)
-    assert GpuScan("cpu").top(rows, 0, 5, np.ones(8, np.float32), 2) is None
+    assert gpu_scan.GpuScan("cpu").top(rows, 0, 5, np.ones(8, np.float32), 2) is None
 
 
 async def test_the_index_scans_by_itself_where_the_device_cannot_help(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    gpu_scan: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scan, "FIRST_PASS_ROWS", 1)
     monkeypatch.setattr(scan, "FIRST_PASS_SHARE", 0)
-    monkeypatch.setattr(GpuScan, "_made", lambda *_: None)
+    monkeypatch.setattr(gpu_scan.GpuScan, "_made", lambda *_: None)
     async with open_world(tmp_path / "data", IndexSettings(seal_rows=50)) as world:
         await world.fill(np.random.default_rng(4), 100)
         await world.index.maintain(world.database)
         world.index.close()
         world.index = VectorIndex(
-            world.index.database_path, world.folder, IndexSettings(seal_rows=50), accelerator=GpuScan("cpu")
+            world.index.database_path, world.folder, IndexSettings(seal_rows=50), accelerator=gpu_scan.GpuScan("cpu")
         )
         await world.check(unit(np.random.default_rng(5), 1)[0], 10, world.everything())
         assert world.index.search(GUILD, MODEL, unit(np.random.default_rng(6), 1)[0], 1, world.everything()).candidates
 
 
-def test_without_cuda_there_is_none() -> None:
+def test_without_cuda_there_is_none(gpu_scan: ModuleType) -> None:
+    import torch
+
     assert gpu_scan.gpu_scan("cpu") is None
     assert (gpu_scan.gpu_scan("cuda") is None) == (not torch.cuda.is_available())

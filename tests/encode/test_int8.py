@@ -25,6 +25,8 @@ from tests.encode.conftest import TinyModel, export_in
 from tests.soak import SOAK
 from tests.worlds.waiting import until
 
+pytestmark = pytest.mark.xdist_group("exports")
+
 
 def unit(vectors: Any) -> Vectors:
     scaled: Vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)

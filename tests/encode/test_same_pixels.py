@@ -6,19 +6,18 @@ from io import BytesIO
 from random import Random
 
 import numpy as np
-import open_clip
 import pytest
-import torch
 from PIL import Image
 
-from indexer.encode.on_torch.weights import load
 from indexer.model import Pixels, PixelSpec, ResizeMode
 from indexer.pictures.decode_picture import Limits, decode_picture
 from indexer.settings import ModelSettings
 from sandbox.drawing.scene import draw, random_scene
 from sandbox.model import CONFIG, NAME, WEIGHTS
-from tests.encode.conftest import TinyModel
+from tests.encode.conftest import TinyModel, loaded
 from tests.worlds.picture_files import encoded, scene
+
+pytestmark = pytest.mark.xdist_group("torch")
 
 SIZES = [
     (640, 480),
@@ -37,6 +36,9 @@ FORMATS: list[tuple[str, dict[str, int]]] = [("PNG", {}), ("JPEG", {"quality": 9
 
 def theirs(image: Image.Image, spec: PixelSpec) -> Pixels:
     """open_clip's transform up to the normalisation."""
+    import open_clip
+    import torch
+
     transform = open_clip.image_transform(
         spec.size,
         is_train=False,
@@ -53,7 +55,7 @@ def theirs(image: Image.Image, spec: PixelSpec) -> Pixels:
 @pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
 @pytest.mark.parametrize("mode", list(ResizeMode))
 def test_vectors_are_those_of_open_clips_own_transform(mode: ResizeMode, interpolation: str, tiny: TinyModel) -> None:
-    network = load(tiny.settings(), torch.device("cpu")).network
+    network = loaded(tiny.settings()).network
     spec = PixelSpec(32, mode, interpolation)
     ours, expected = [], []
     for seed, size in enumerate(SIZES):
@@ -77,14 +79,14 @@ def test_a_lossless_picture_near_the_models_size_is_the_same_to_a_rounding(size:
 
 def test_a_trained_model_sees_the_same_in_drawn_pictures() -> None:
     settings = ModelSettings(NAME, str(WEIGHTS), CONFIG, resize_mode="squash")
-    loaded = load(settings, torch.device("cpu"))
+    model = loaded(settings)
     rng = Random(3)
     ours, expected = [], []
     for number in range(30):
         size = ((640, 480), (900, 1200), (300, 300), (1600, 1200), (60, 45))[number % 5]
         picture_format, options = FORMATS[number % 3]
         data = encoded(draw(random_scene(rng), size), picture_format, **options)
-        ours.append(decode_picture(data, loaded.pixel_spec, Limits(10**8)).frames[0])
-        expected.append(theirs(Image.open(BytesIO(data)).convert("RGB"), loaded.pixel_spec))
-    cosines = (loaded.network.pixels(ours) * loaded.network.pixels(expected)).sum(axis=1)
+        ours.append(decode_picture(data, model.pixel_spec, Limits(10**8)).frames[0])
+        expected.append(theirs(Image.open(BytesIO(data)).convert("RGB"), model.pixel_spec))
+    cosines = (model.network.pixels(ours) * model.network.pixels(expected)).sum(axis=1)
     assert cosines.min() >= 0.999

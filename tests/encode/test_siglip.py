@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from indexer.encode.encoder import open_encoder
-from tests.encode.conftest import TinyModel, make_tiny
+from tests.encode.conftest import TinyModel, loaded, make_tiny
+
+pytestmark = pytest.mark.xdist_group("torch")
 
 # SigLIP2's config in open_clip 3.3, made small: no causal mask, the last token pooled, tokens from the transformers
 # library, both sides of a picture squashed.
@@ -58,10 +59,10 @@ def siglip(tmp_path: Path) -> TinyModel:
     return make_tiny(tmp_path, "tiny-siglip", config)
 
 
-async def test_a_siglip_with_its_own_tokenizer_tells_words_apart_in_every_script(siglip: TinyModel) -> None:
-    async with open_encoder(siglip.settings()) as encoder:
-        vectors = await encoder.encode_words(WORDS)
-        again = await encoder.encode_words(["A cat, in the rain!"])
+def test_a_siglip_with_its_own_tokenizer_tells_words_apart_in_every_script(siglip: TinyModel) -> None:
+    network = loaded(siglip.settings()).network
+    vectors = network.words(WORDS)
+    again = network.words(["A cat, in the rain!"])
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
     assert np.linalg.matrix_rank(vectors, tol=1e-4) == len(WORDS)
     assert np.allclose(again[0], vectors[0], atol=1e-5)  # cleaned as SigLIP was trained: lower case, no punctuation

@@ -8,22 +8,19 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 from huggingface_hub import constants
 
-from indexer.encode.on_torch import weights
-from indexer.encode.on_torch.weights import load
 from indexer.errors import ModelUnavailable
 from indexer.model import ResizeMode
 from indexer.settings import ModelSettings
-from tests.encode.conftest import CONFIG, TinyModel
+from tests.encode.conftest import CONFIG, TinyModel, loaded
 
-CPU = torch.device("cpu")
+pytestmark = pytest.mark.xdist_group("torch")
 
 
 def message_of(settings: ModelSettings) -> str:
     with pytest.raises(ModelUnavailable) as caught:
-        load(settings, CPU)
+        loaded(settings)
     text = str(caught.value)
     assert "\n" not in text
     assert "Traceback" not in text
@@ -98,6 +95,7 @@ def test_a_checkpoint_of_another_architecture_does_not_fit(
 def test_a_checkpoint_that_breaks_off_is_damaged(bytes_kept: int, suffix: str, tiny: TinyModel, tmp_path: Path) -> None:
     whole = tiny.checkpoint
     if suffix == ".pt":
+        import torch
         from safetensors.torch import load_file
 
         whole = tmp_path / "whole.pt"
@@ -108,11 +106,12 @@ def test_a_checkpoint_that_breaks_off_is_damaged(bytes_kept: int, suffix: str, t
 
 
 def test_a_torch_checkpoint_loads_like_a_safetensors_one(tiny: TinyModel, tmp_path: Path) -> None:
+    import torch
     from safetensors.torch import load_file
 
     torch.save({"state_dict": load_file(tiny.checkpoint)}, tmp_path / "same.pt")
-    model = load(tiny.settings(), CPU)
-    other = load(tiny.settings(pretrained=str(tmp_path / "same.pt")), CPU)
+    model = loaded(tiny.settings())
+    other = loaded(tiny.settings(pretrained=str(tmp_path / "same.pt")))
     assert (model.network.words(["a cat"]) == other.network.words(["a cat"])).all()
     assert model.spec.dimension == 24
     assert model.spec.pretrained.startswith("sha256:")
@@ -161,6 +160,8 @@ def test_a_missing_package_is_named(borrows_a_tokenizer: ModelSettings, monkeypa
 
 
 def test_weights_given_as_a_file_see_what_the_same_weights_see_as_a_tag() -> None:
+    from indexer.encode.on_torch import weights
+
     siglip = ModelSettings(name="ViT-B-32-SigLIP2-256", pretrained="webli.safetensors")
     seen = weights._preprocessing(siglip, Path("webli.safetensors"))
     assert (seen["mean"], seen["std"], seen["resize_mode"]) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5), "squash")
@@ -168,6 +169,8 @@ def test_weights_given_as_a_file_see_what_the_same_weights_see_as_a_tag() -> Non
 
 
 def test_a_file_whose_architecture_was_trained_in_several_ways_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    from indexer.encode.on_torch import weights
+
     seen = weights._preprocessing(ModelSettings(name="ViT-L-14", pretrained="mine.pt"), Path("mine.pt"))
     assert seen["resize_mode"] == "shortest"
     assert "mean" not in seen
@@ -176,14 +179,11 @@ def test_a_file_whose_architecture_was_trained_in_several_ways_is_warned_of(capl
 
 def test_moving_and_renaming_a_checkpoint_changes_nothing(tiny: TinyModel, tmp_path: Path) -> None:
     shutil.copy(tiny.checkpoint, tmp_path / "renamed.safetensors")
-    assert (
-        load(tiny.settings(pretrained=str(tmp_path / "renamed.safetensors")), CPU).spec
-        == load(tiny.settings(), CPU).spec
-    )
+    assert loaded(tiny.settings(pretrained=str(tmp_path / "renamed.safetensors"))).spec == loaded(tiny.settings()).spec
 
 
 def test_the_resize_mode_can_be_told(tiny: TinyModel) -> None:
-    plain, squashing = load(tiny.settings(), CPU), load(tiny.settings(resize_mode="squash"), CPU)
+    plain, squashing = loaded(tiny.settings()), loaded(tiny.settings(resize_mode="squash"))
     assert plain.pixel_spec.resize_mode is ResizeMode.SHORTEST
     assert squashing.pixel_spec.resize_mode is ResizeMode.SQUASH
     assert plain.spec.fingerprint != squashing.spec.fingerprint

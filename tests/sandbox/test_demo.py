@@ -29,6 +29,8 @@ from sandbox.world import ChannelKind, Embed, Message, MessageFlag, Thread
 from tests.sandbox.conftest import picture
 from tests.sandbox.raw import raw_client
 
+pytestmark = pytest.mark.xdist_group("demo")  # one process makes the world
+
 NOW = 1_795_000_000_000
 
 

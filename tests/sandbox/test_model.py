@@ -1,14 +1,14 @@
 """The shipped demo model, loaded through open_clip as a user's encoder loads any model, and how it was trained."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import open_clip
 import pytest
-import torch
 from PIL import Image
 
 from indexer.encode.on_openvino.folder import read_manifest, source_of, verify
@@ -16,7 +16,14 @@ from indexer.settings import ModelSettings
 from sandbox.drawing import edits
 from sandbox.drawing.concepts import CONCEPTS
 from sandbox.drawing.scene import draw, random_scene
-from sandbox.model import CONFIG, EXPORT, NAME, RESIZE_MODE, WEIGHTS, pool, train, views
+from sandbox.model import CONFIG, EXPORT, NAME, RESIZE_MODE, WEIGHTS
+
+if TYPE_CHECKING:
+    import torch
+
+    from sandbox.model.pool import Pool
+
+pytestmark = pytest.mark.xdist_group("torch")
 
 _SIZE = (320, 240)
 
@@ -24,6 +31,8 @@ _SIZE = (320, 240)
 @pytest.fixture(scope="module")
 def clip() -> tuple[Any, Any, Any]:
     """The model, its transform and its tokenizer."""
+    import open_clip
+
     open_clip.add_model_config(CONFIG)
     model, _, transform = open_clip.create_model_and_transforms(
         NAME, pretrained=str(WEIGHTS), image_resize_mode=RESIZE_MODE
@@ -32,6 +41,8 @@ def clip() -> tuple[Any, Any, Any]:
 
 
 def of_images(clip: tuple[Any, Any, Any], images: list[Image.Image]) -> torch.Tensor:
+    import torch
+
     model, transform, _ = clip
     with torch.inference_mode():
         vectors: torch.Tensor = model.encode_image(torch.stack([transform(i) for i in images]), normalize=True)
@@ -39,6 +50,8 @@ def of_images(clip: tuple[Any, Any, Any], images: list[Image.Image]) -> torch.Te
 
 
 def of_texts(clip: tuple[Any, Any, Any], texts: list[str]) -> torch.Tensor:
+    import torch
+
     model, _, tokenizer = clip
     with torch.inference_mode():
         vectors: torch.Tensor = model.encode_text(tokenizer(texts), normalize=True)
@@ -47,10 +60,14 @@ def of_texts(clip: tuple[Any, Any, Any], texts: list[str]) -> torch.Tensor:
 
 def recall(queries: torch.Tensor, gallery: torch.Tensor) -> float:
     """The share of queries whose nearest is the gallery's row of the same number."""
+    import torch
+
     return float(((queries @ gallery.T).argmax(1) == torch.arange(len(queries))).float().mean())
 
 
 def test_the_files_fit_each_other_and_the_limits() -> None:
+    from sandbox.model import views
+
     config = json.loads(CONFIG.read_text())
     assert CONFIG.stem == NAME
     assert config["vision_cfg"]["image_size"] == views.SIDE
@@ -58,6 +75,8 @@ def test_the_files_fit_each_other_and_the_limits() -> None:
 
 
 def test_the_transform_squashes_the_whole_picture_to_the_model_s_input(clip: tuple[Any, Any, Any]) -> None:
+    from sandbox.model import views
+
     wide = Image.new("RGB", (300, 100), "black")
     wide.paste("white", (0, 0, 40, 100))  # a middle crop would lose this edge
     pixels = clip[1](wide)
@@ -66,6 +85,8 @@ def test_the_transform_squashes_the_whole_picture_to_the_model_s_input(clip: tup
 
 
 def test_embeddings_are_unit_vectors_of_the_configured_width(clip: tuple[Any, Any, Any]) -> None:
+    import torch
+
     width = json.loads(CONFIG.read_text())["embed_dim"]
     for vectors in (of_images(clip, [Image.new("RGB", _SIZE)]), of_texts(clip, ["a cat", "cat and pizza"])):
         assert vectors.shape[1] == width
@@ -97,12 +118,16 @@ def test_a_re_post_finds_its_original(clip: tuple[Any, Any, Any]) -> None:
 
 
 @pytest.fixture(scope="module")
-def drawn() -> pool.Pool:
+def drawn() -> Pool:
     """A training pool of 12 scenes."""
+    from sandbox.model import pool
+
     return pool.build(12, context=24, workers=0)
 
 
-def test_training_draws_pools_whose_captions_hold_for_their_own_scene(drawn: pool.Pool) -> None:
+def test_training_draws_pools_whose_captions_hold_for_their_own_scene(drawn: Pool) -> None:
+    from sandbox.model import pool
+
     assert drawn.pixels.shape == (12, pool.SIDE, pool.SIDE, 3)
     assert drawn.tokens.shape[2] == 24
     assert (drawn.needs.sum(2) > 0).all()
@@ -111,6 +136,10 @@ def test_training_draws_pools_whose_captions_hold_for_their_own_scene(drawn: poo
 
 
 def test_a_view_shows_the_edited_picture_inside_its_frame() -> None:
+    import torch
+
+    from sandbox.model import pool, views
+
     torch.manual_seed(0)
     around = views.frames(8, seed=0)
     left, top, right, bottom = around.box[1:].T
@@ -125,13 +154,22 @@ def test_a_view_shows_the_edited_picture_inside_its_frame() -> None:
 
 
 def test_the_losses_are_least_where_the_pairs_are() -> None:
+    import torch
+
+    from sandbox.model import train
+
     vectors = torch.eye(4)
     assert train.words_loss(vectors, vectors, torch.eye(4), torch.tensor(50.0)) < 1e-3
     assert train.words_loss(vectors, vectors.roll(1, 0), torch.eye(4), torch.tensor(50.0)) > 10
     assert train.repost_loss(vectors, vectors) < train.repost_loss(vectors, vectors.roll(1, 0))
 
 
-def test_a_few_steps_of_training_write_weights_that_load(drawn: pool.Pool, tmp_path: Path) -> None:
+def test_a_few_steps_of_training_write_weights_that_load(drawn: Pool, tmp_path: Path) -> None:
+    import open_clip
+    import torch
+
+    from sandbox.model import train
+
     open_clip.add_model_config(CONFIG)
     out = tmp_path / "weights.safetensors"
     train.train(train.Plan(minutes=0.01, batch=8, rate=1e-4, drop=0.5, unmasked=0.5), drawn, out, start=WEIGHTS)
