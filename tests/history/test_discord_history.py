@@ -25,6 +25,7 @@ from tests.openapi import description
 from tests.worlds.crawling import listed, logged_in, open_index
 from tests.worlds.picture_files import picture
 from tests.worlds.rich_guild import rich_world
+from tests.worlds.waiting import until
 
 HISTORY = "GET /channels/{channel_id}/messages"
 
@@ -89,6 +90,30 @@ async def test_private_threads_without_manage_threads_are_offered_only_where_the
         closed = chat.thread("another", mara, private=True)
         with pytest.raises(ChannelClosed):
             await history.page(ChannelId(closed.id))
+
+
+async def test_a_private_thread_closes_where_the_bot_may_no_longer_manage_threads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    mara = world.user("mara")
+    allowed = Permission.VIEW_CHANNEL | Permission.READ_MESSAGE_HISTORY | Permission.MANAGE_THREADS
+    guild = world.guild("Meadow", mara, bot_allowed=allowed)
+    chat = guild.channel("chat")
+    secret = chat.thread("secret", mara, private=True, archived=True)
+    async with open_sandbox(world) as sandbox, logged_in(sandbox, monkeypatch) as history:
+        assert secret.id in {channel.id for channel in await listed(history, guild.id)}
+        await history.page(ChannelId(secret.id))
+        chat.allow(guild.me, deny=Permission.MANAGE_THREADS)
+
+        async def closed_without_a_request() -> bool:
+            try:
+                await history.page(ChannelId(secret.id))
+            except ChannelClosed as error:  # Discord refuses before the change has arrived by the gateway
+                return "closed-private-thread" in str(error)
+            return False
+
+        await until(closed_without_a_request)
 
 
 def unsigned(message: Message | None) -> Message:
