@@ -93,6 +93,15 @@ def test_a_damaged_message_costs_only_itself(damage: bytes, chunk: int) -> None:
     assert set(expected) - {expected[3]} <= set(ids(found)) <= set(expected)
 
 
+@pytest.mark.parametrize("chunk", [64, 1000, 1 << 20])
+def test_a_message_that_lost_its_last_bracket_is_not_the_end_of_those_behind_it(chunk: int) -> None:
+    messages = [message(number) for number in range(9)]
+    data = document(messages)
+    at = data.rindex(b"}", 0, data.index(messages[4]["id"].encode()))
+    found, _, _ = read(data[:at] + data[at + 1 :], chunk)
+    assert ids(found) == [entry["id"] for entry in messages if entry is not messages[3]]
+
+
 def test_garbage_between_messages_is_told_with_its_place() -> None:
     data = document([message(0), message(1)])
     at = data.index(b'"timestamp"', data.index(b"message 0"))
