@@ -57,6 +57,7 @@ async def measure(report: Report, rows: int = ROWS) -> None:
                 await fill(tx, big, sandbox, await embeddings.model_id(tx, encoder.spec))
             async with _bot(sandbox, data_dir, encoder) as service:
                 await service.index.maintain(service.db)
+                await service.searcher.learn_baseline()  # else it is learned beside the first questions
                 await _searches(report, service, big, encoder.spec)
                 await _commands(report, sandbox, big)
         async with open_encoder(settings) as encoder:
