@@ -34,7 +34,7 @@ from indexer.reports.status import Status
 from indexer.search.model_switch import GuildSearcher, OpenModel, open_searcher
 from indexer.search.reposts import RepostFinder
 from indexer.settings import ModelSettings, Settings
-from indexer.store import application, audit, embeddings, messages, opt_outs, places
+from indexer.store import application, audit, authors, embeddings, opt_outs, places
 from indexer.store.emptying import empty
 from indexer.supervisor import Faults, supervised
 from indexer.upkeep import Upkeep
@@ -126,8 +126,8 @@ class Service:
         Of what earlier versions stored nobody knows who is a bot: that goes when the sweep reads it again.
         """
         async with self.db.reader() as connection:
-            authors = await messages.bots(connection)
-        deleted = sum([await empty(self.db, author_id=author_id) for author_id in authors])
+            bots = await authors.bots(connection)
+        deleted = sum([await empty(self.db, author_id=author_id) for author_id in bots])
         if deleted:
             async with self.db.transaction() as tx:
                 await audit.add(tx, "bots.forget", detail={"messages": deleted})

@@ -37,7 +37,7 @@ from indexer.model import (
 from indexer.ports import PAGE, History, SearchableHistory, SearchPage
 from indexer.progress import Progress
 from indexer.settings import CrawlSettings
-from indexer.store import channels, guilds, messages, spans
+from indexer.store import channels, guilds, message_lookup, messages, spans
 from indexer.store.message_pictures import NewPlace
 
 log = logging.getLogger(__name__)
@@ -345,7 +345,7 @@ class GuildCrawl:
             return
         shown = {message.id for message in page}
         settled = ms_snowflake(now_ms() - SETTLED_MS)
-        stored = await messages.between(tx, channel_id, page[-1].id, min(high - 1, settled))
+        stored = await message_lookup.between(tx, channel_id, page[-1].id, min(high - 1, settled))
         missing = [message_id for message_id in stored if message_id not in shown]
         if missing:
             await messages.delete(tx, missing)

@@ -15,7 +15,7 @@ from indexer.lru import LruCache
 from indexer.model import ChannelId, Hit, Message, MessageId, PictureRef
 from indexer.ports import History
 from indexer.settings import Keep
-from indexer.store import messages
+from indexer.store import message_lookup, messages
 from indexer.supervisor import Faults
 
 log = logging.getLogger(__name__)
@@ -114,7 +114,7 @@ class HitVerifier:
         if any(picture.link == hit.link for picture in message.pictures):
             return True
         async with self._db.reader() as connection:
-            return await messages.is_of_archive(connection, message.id)
+            return await message_lookup.is_of_archive(connection, message.id)
 
     async def _purge(self, gone: dict[MessageId, Message | None], asked_ms: int) -> None:
         edited = [message for message in gone.values() if message is not None]

@@ -17,7 +17,7 @@ from indexer.database.database import Database
 from indexer.model import DISCORD, Channel, ChannelId, Guild, GuildId, Message, MessageId
 from indexer.sentence import Sentence
 from indexer.settings import Keep
-from indexer.store import channels, guilds, messages
+from indexer.store import channels, guilds, message_checks, messages
 from indexer.store.message_pictures import NewPlace
 
 
@@ -62,7 +62,7 @@ class Live:
     async def on_missed_edits(self, message_ids: Collection[MessageId]) -> None:
         """Messages whose edits are not known in detail. The sweep checks them next."""
         async with self._db.transaction() as tx:
-            await messages.mark_unchecked(tx, message_ids)
+            await message_checks.mark_unchecked(tx, message_ids)
 
     async def on_channel(self, channel: Channel) -> None:
         """A channel or thread that is new, renamed, archived, or age-restricted (which its threads inherit).

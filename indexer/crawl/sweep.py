@@ -20,7 +20,7 @@ from indexer.fair_semaphore import FairSemaphore
 from indexer.model import ChannelId, GuildId, Message, MessageId
 from indexer.ports import PAGE, History
 from indexer.settings import Keep
-from indexer.store import channels, guilds, messages
+from indexer.store import channels, guilds, message_checks, message_lookup, messages
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ class Sweep:
                 guild_id = self._schedule.popleft()
                 if self._busy(guild_id):
                     continue
-                oldest = await messages.oldest_checked(connection, guild_id, now_ms() - self._again_ms, 1)
+                oldest = await message_checks.oldest_checked(connection, guild_id, now_ms() - self._again_ms, 1)
                 if oldest:
                     due = (guild_id, *oldest[0])
                     break
@@ -108,8 +108,8 @@ class Sweep:
         log.warning("channel %d: the page below message %d is skipped for a day", channel_id, message_id)
         again_ms = now_ms() - self._again_ms + min(DAY_MS, self._again_ms // 2)
         async with self._db.transaction() as tx:
-            page = await messages.newest(tx, channel_id, message_id, PAGE)
-            await messages.mark_checked(tx, page, again_ms)
+            page = await message_lookup.newest(tx, channel_id, message_id, PAGE)
+            await message_checks.mark_checked(tx, page, again_ms)
 
     async def _check(self, guild_id: GuildId, channel_id: ChannelId, message_id: MessageId) -> Swept:
         asked_ms = now_ms()
@@ -134,13 +134,13 @@ class Sweep:
         shown = {message.id for message in page}
         low = min((*shown, message_id))
         async with self._db.transaction() as tx:
-            stored = await messages.between(tx, channel_id, low, message_id)
+            stored = await message_lookup.between(tx, channel_id, low, message_id)
             deleted_ids = [stored_id for stored_id in stored if stored_id not in shown]
             if deleted_ids:
                 await messages.delete(tx, deleted_ids)
             # Storing the page again stores edits and marks its messages as checked. Housekeeping fetches new places.
             await messages.store(tx, page, keep=self._keep, seen_ms=asked_ms)
-            await messages.mark_checked(tx, stored, asked_ms)
+            await message_checks.mark_checked(tx, stored, asked_ms)
         if deleted_ids:
             log.info("channel %s: %d messages were deleted and no event told of it", channel_id, len(deleted_ids))
         return Swept(len(stored), len(deleted_ids))

@@ -1,4 +1,4 @@
-"""Authors by their names."""
+"""Authors by their names, and which of them are bots."""
 
 from __future__ import annotations
 
@@ -21,3 +21,9 @@ async def named(
         (name, guild_id, None if channels is None else as_json(channels)),
     )
     return frozenset(UserId(user_id) for (user_id,) in rows)
+
+
+async def bots(connection: aiosqlite.Connection) -> list[UserId]:
+    """The authors of stored messages that are known to be bots or webhooks."""
+    rows = await connection.execute_fetchall("SELECT user_id FROM users WHERE bot = 1")
+    return [UserId(user_id) for (user_id,) in rows]

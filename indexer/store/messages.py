@@ -12,7 +12,7 @@ from indexer.database import many_rows
 from indexer.database.database import as_json, first
 from indexer.model import DISCORD, ChannelId, GuildId, Message, MessageId, OriginId, UserId
 from indexer.settings import Keep
-from indexer.store import message_pictures
+from indexer.store import message_checks, message_pictures
 from indexer.store.message_pictures import NewPlace
 
 _DELETE = "DELETE FROM messages WHERE message_id IN (SELECT value FROM json_each(?))"
@@ -148,77 +148,6 @@ async def delete_some(
     return cursor.rowcount
 
 
-async def mark_checked(tx: aiosqlite.Connection, message_ids: Collection[MessageId], seen_ms: int) -> None:
-    """Records that Discord showed these messages at `seen_ms` (Unix milliseconds), or later."""
-    await tx.execute_fetchall(
-        "UPDATE messages SET checked_ms = max(checked_ms, ?) WHERE message_id IN (SELECT value FROM json_each(?))",
-        (seen_ms, as_json(message_ids)),
-    )
-
-
-async def mark_unchecked(tx: aiosqlite.Connection, message_ids: Collection[MessageId]) -> None:
-    """Marks the stored ones of these messages as never checked, so that they come first in `oldest_checked`."""
-    await tx.execute_fetchall(
-        "UPDATE messages SET checked_ms = 0 WHERE message_id IN (SELECT value FROM json_each(?))",
-        (as_json(message_ids),),
-    )
-
-
-async def oldest_checked(
-    connection: aiosqlite.Connection, guild_id: GuildId, before_ms: int, limit: int
-) -> list[tuple[ChannelId, MessageId]]:
-    """Messages that Discord showed last before `before_ms` (Unix milliseconds), the longest ago first.
-
-    Among messages of the same time the newest comes first, because a page of history goes back from it. Messages of
-    parked channels, and of channels that only an archive knows, are left out, because Discord cannot be asked for them.
-    """
-    rows = await connection.execute_fetchall(
-        "SELECT channel_id, message_id FROM messages JOIN channels USING (channel_id)"
-        " WHERE messages.guild_id = ? AND checked_ms < ? AND parked_reason IS NULL AND channels.origin_id = 0"
-        " ORDER BY checked_ms, message_id DESC LIMIT ?",
-        (guild_id, before_ms, limit),
-    )
-    return [(ChannelId(channel_id), MessageId(message_id)) for channel_id, message_id in rows]
-
-
-async def between(connection: aiosqlite.Connection, channel_id: ChannelId, low: int, high: int) -> list[MessageId]:
-    """The stored messages of a channel with ids in low…high (closed), ascending."""
-    rows = await connection.execute_fetchall(
-        "SELECT message_id FROM messages WHERE channel_id = ? AND message_id BETWEEN ? AND ? ORDER BY message_id",
-        (channel_id, low, high),
-    )
-    return [MessageId(message_id) for (message_id,) in rows]
-
-
-async def newest(
-    connection: aiosqlite.Connection, channel_id: ChannelId, upto: MessageId, limit: int
-) -> list[MessageId]:
-    """The newest `limit` stored messages of a channel with ids up to `upto`, newest first."""
-    rows = await connection.execute_fetchall(
-        "SELECT message_id FROM messages WHERE channel_id = ? AND message_id <= ? ORDER BY message_id DESC LIMIT ?",
-        (channel_id, upto, limit),
-    )
-    return [MessageId(message_id) for (message_id,) in rows]
-
-
-async def is_of_archive(connection: aiosqlite.Connection, message_id: MessageId) -> bool:
-    """Whether this message came from an archive and Discord has not shown it yet."""
-    sql = "SELECT 1 FROM messages WHERE origin_id != 0 AND message_id = ?"
-    return await first(connection, sql, (message_id,)) is not None
-
-
-async def bots(connection: aiosqlite.Connection) -> list[UserId]:
-    """The authors of stored messages that are known to be bots or webhooks."""
-    rows = await connection.execute_fetchall("SELECT user_id FROM users WHERE bot = 1")
-    return [UserId(user_id) for (user_id,) in rows]
-
-
-async def channel_of(connection: aiosqlite.Connection, message_id: MessageId) -> ChannelId | None:
-    """The channel of a stored message; None where it is not stored."""
-    row = await first(connection, "SELECT channel_id FROM messages WHERE message_id = ?", (message_id,))
-    return ChannelId(row[0]) if row else None
-
-
 def _words(message: Message) -> tuple[str, str, str]:
     """Content, file names and alt texts. Each name and text has its own line, so that a phrase seldom matches two."""
     names = dict.fromkeys(picture.file_name for picture in message.pictures if picture.file_name)
@@ -329,7 +258,7 @@ async def _update(
             "UPDATE messages SET origin_id = ?, checked_ms = ? WHERE message_id IN (SELECT value FROM json_each(?))",
             (origin_id, seen_ms, as_json(message.id for message in moved_over)),
         )
-    await mark_checked(tx, [message.id for message in messages], seen_ms)
+    await message_checks.mark_checked(tx, [message.id for message in messages], seen_ms)
     moved = await message_pictures.update(tx, current)
     reworded = [message for message in current if known[message.id].words != _words(message)]
     edited = [message for message in current if known[message.id].edited_ms != message.edited_ms]

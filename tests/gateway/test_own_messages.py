@@ -10,7 +10,7 @@ import pytest
 from indexer.errors import RetryLater
 from indexer.model import ChannelId, GuildId, Message, MessageId, PictureRef, Source, UserId
 from indexer.service import Service
-from indexer.store import embeddings, guilds, messages, pictures, places
+from indexer.store import embeddings, guilds, message_lookup, messages, pictures, places
 from sandbox.server import open_sandbox
 from sandbox.world import File
 from sandbox.world.events import Event, MessageCreated
@@ -31,7 +31,7 @@ async def by_author(bot: Running, author_id: int) -> int:
 
 async def stored(bot: Running, message_id: int) -> bool:
     async with bot.service.db.reader() as connection:
-        return await messages.channel_of(connection, MessageId(message_id)) is not None
+        return await message_lookup.channel_of(connection, MessageId(message_id)) is not None
 
 
 async def all_events_told(bot: Running, place: Town) -> None:

@@ -11,7 +11,7 @@ from indexer.database.database import Database, first
 from indexer.model import ChannelId, GuildId, MessageId, PlaceFlag, UserId
 from indexer.sentence import Sentence
 from indexer.settings import Keep
-from indexer.store import channels, guilds, messages, opt_outs, pictures, places
+from indexer.store import channels, guilds, message_checks, message_lookup, messages, opt_outs, pictures, places
 from indexer.store.messages import Stored
 from tests.worlds.records import AUTHOR, CHANNEL, GUILD, channel, count, decoded, matching, message, picture, settle
 
@@ -55,7 +55,7 @@ async def test_a_page_is_stored_with_words_authors_and_places(tx: aiosqlite.Conn
     assert await matching(tx, '"b png"') == {2}
     assert await matching(tx, "uberraschung") == {1}
     assert await first(tx, "SELECT name FROM users WHERE user_id = ?", (AUTHOR,)) == ("Ada",)
-    assert await messages.channel_of(tx, MessageId(2)) == CHANNEL
+    assert await message_lookup.channel_of(tx, MessageId(2)) == CHANNEL
 
 
 async def test_the_same_page_again_changes_nothing_but_when_it_was_seen(tx: aiosqlite.Connection) -> None:
@@ -271,18 +271,18 @@ async def test_a_large_channel_is_emptied_in_steps(tx: aiosqlite.Connection) -> 
 async def test_the_sweep_asks_for_what_was_not_seen_for_longest(tx: aiosqlite.Connection) -> None:
     await messages.store(tx, [message(1, picture()), message(2, picture())], keep="pictures", seen_ms=50)
     await messages.store(tx, [message(3, picture(), channel=11)], keep="pictures", seen_ms=40)
-    oldest = await messages.oldest_checked(tx, GUILD, before_ms=60, limit=2)
+    oldest = await message_checks.oldest_checked(tx, GUILD, before_ms=60, limit=2)
     assert oldest == [(ChannelId(11), MessageId(3)), (CHANNEL, MessageId(2))]  # one page from there has both
-    await messages.mark_checked(tx, [MessageId(3), MessageId(2)], 60)
-    assert await messages.oldest_checked(tx, GUILD, before_ms=60, limit=9) == [(CHANNEL, MessageId(1))]
+    await message_checks.mark_checked(tx, [MessageId(3), MessageId(2)], 60)
+    assert await message_checks.oldest_checked(tx, GUILD, before_ms=60, limit=9) == [(CHANNEL, MessageId(1))]
     await channels.park(tx, CHANNEL, Sentence("closed-either"))
-    assert await messages.oldest_checked(tx, GUILD, before_ms=60, limit=9) == []
+    assert await message_checks.oldest_checked(tx, GUILD, before_ms=60, limit=9) == []
 
 
 async def test_ids_between_two_snowflakes_are_those_of_the_channel(tx: aiosqlite.Connection) -> None:
     page = [message(number, picture(), channel=10 + number % 2) for number in range(1, 9)]
     await messages.store(tx, page, keep="pictures", seen_ms=5)
-    assert await messages.between(tx, CHANNEL, 2, 6) == [2, 4, 6]
+    assert await message_lookup.between(tx, CHANNEL, 2, 6) == [2, 4, 6]
 
 
 @pytest.mark.parametrize("page_first", [True, False])

@@ -14,7 +14,17 @@ from hypothesis import strategies as st
 
 from indexer.database.database import Database, first
 from indexer.model import DISCORD, ChannelId, Guild, GuildId, MessageId, Origin, OriginId, UserId
-from indexer.store import application, channels, guilds, messages, opt_outs, origins, spans
+from indexer.store import (
+    application,
+    channels,
+    guilds,
+    message_checks,
+    message_lookup,
+    messages,
+    opt_outs,
+    origins,
+    spans,
+)
 from indexer.store.messages import Stored
 from tests.worlds.records import AUTHOR, CHANNEL, GUILD, channel, matching, message, picture, settle
 
@@ -164,8 +174,8 @@ async def test_only_channels_that_discord_lists_are_swept(tx: aiosqlite.Connecti
     origin_id = await archive(tx)
     await channels.upsert(tx, [replace(channel(12), origin_id=origin_id)])
     await told(tx, origin_id, "the bot cannot ask for it", channel=12)
-    assert await messages.oldest_checked(tx, GUILD, 100, 9) == []
-    assert await messages.is_of_archive(tx, MessageId(1))
+    assert await message_checks.oldest_checked(tx, GUILD, 100, 9) == []
+    assert await message_lookup.is_of_archive(tx, MessageId(1))
 
 
 # An event: who tells (Discord or one of two archives), when it was seen, and the version it tells; or a deletion.

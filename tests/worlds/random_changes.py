@@ -9,7 +9,7 @@ import aiosqlite
 
 from indexer.database.database import Database
 from indexer.model import ChannelId, MessageId
-from indexer.store import messages, pictures, places
+from indexer.store import message_lookup, messages, pictures, places
 from tests.worlds.records import AUTHOR, decoded, message, picture, settle
 
 CHANNELS = (10, 11, 12)
@@ -29,7 +29,7 @@ async def _store(tx: aiosqlite.Connection, rng: random.Random) -> None:
         picture(f"https://cdn.example/{content}.png", at, alt_text="x" * rng.randrange(9))
         for at, content in enumerate(rng.sample(range(8), rng.randrange(1, 4)))
     ]
-    channel = await messages.channel_of(tx, number) or rng.choice(CHANNELS)
+    channel = await message_lookup.channel_of(tx, number) or rng.choice(CHANNELS)
     author = AUTHOR + rng.randrange(3)
     post = message(number, *refs, content="wörter 猫" * rng.randrange(5), channel=channel, author=author)
     await messages.store(tx, [post], keep="pictures", seen_ms=0)
