@@ -1,4 +1,4 @@
-"""What a process and all its children take, as Linux counts it: shared pages by their share (PSS)."""
+"""What a process and all its children take: on Linux shared pages by their share (PSS), elsewhere whole (RSS)."""
 
 from __future__ import annotations
 
@@ -10,20 +10,24 @@ from dataclasses import dataclass
 
 import psutil
 
-assert sys.platform == "linux", "it reads the memory of processes as Linux counts it"
-
 _EVERY_S = 0.1
 
 
 def pss_mb(pid: int) -> float:
-    """Of the process and its children, at this moment."""
+    """Of the process and its children at this moment, in MB of 10⁶ bytes."""
     total = 0
     with suppress(psutil.NoSuchProcess):
         family = psutil.Process(pid)
         for process in (family, *family.children(recursive=True)):
             with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-                total += process.memory_full_info().pss
+                total += _bytes(process)
     return total / 1e6
+
+
+def _bytes(process: psutil.Process) -> int:
+    if sys.platform == "linux":
+        return int(process.memory_full_info().pss)
+    return int(process.memory_info().rss)
 
 
 @dataclass
