@@ -116,7 +116,7 @@ def _seed(repository: str, file: str, cache_dir: str | None, say: Callable[..., 
     """Puts the weights into the cache as its client would. Raises Broken."""
     from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
     from huggingface_hub.errors import EntryNotFoundError
-    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined] # its list of names lacks it
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # missing in its __all__
 
     for name in (file,) if file else _WEIGHTS:
         try:
@@ -199,11 +199,29 @@ def _complete(
             time.sleep(_AGAIN_S * tries)
 
 
+def _web() -> urllib.request.OpenerDirector:
+    """Opens the web and nothing else. urllib's own opener knows `file:`, `ftp:` and `data:`, and follows a redirect to
+    `ftp:`.
+    """
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler,
+        urllib.request.HTTPHandler,
+        urllib.request.HTTPSHandler,
+        urllib.request.HTTPDefaultErrorHandler,
+        urllib.request.HTTPErrorProcessor,
+        urllib.request.HTTPRedirectHandler,
+        urllib.request.UnknownHandler,
+    ):
+        opener.add_handler(handler())
+    return opener
+
+
 def _bytes_from(address: str, start: int, size: int, headers: Mapping[str, str]) -> Iterator[bytes]:
     """The file's bytes from `start` on. Of a server that knows no ranges, those before are read and dropped."""
     wanted = {**headers, "Range": f"bytes={start}-", "Accept-Encoding": "identity"}
-    request = urllib.request.Request(address, headers=wanted)  # noqa: S310 -- fetch_blob refused other schemes
-    with urllib.request.urlopen(request, timeout=_STALL_S) as response:  # noqa: S310 -- the same address
+    request = urllib.request.Request(address, headers=wanted)  # noqa: S310 -- _web opens no other schemes
+    with _web().open(request, timeout=_STALL_S) as response:
         skip = start if response.status == 200 else 0
         left = size - start
         while left > 0:

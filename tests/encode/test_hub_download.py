@@ -103,6 +103,23 @@ def test_a_place_that_is_not_of_the_web_is_not_opened(tmp_path: Path, address: s
     assert list(blob.parent.iterdir()) == []
 
 
+@pytest.mark.parametrize("scheme", ["ftp", "file"])
+async def test_a_redirect_does_not_lead_out_of_the_web(tmp_path: Path, scheme: str) -> None:
+    calls: list[object] = []
+
+    def called(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        calls.append(writer)
+        writer.close()
+
+    elsewhere = await asyncio.start_server(called, "127.0.0.1", 0)
+    async with elsewhere, open_hub({WEIGHTS: DATA}) as hub:
+        host, port = elsewhere.sockets[0].getsockname()[:2]
+        hub.redirects_to = f"{scheme}://{host}:{port}/{tmp_path.name}"
+        with pytest.raises(Broken, match="broke 5 times"):
+            await fetched(hub, tmp_path)
+    assert calls == []
+
+
 def test_a_file_of_the_cache_is_held_to_its_name(tmp_path: Path) -> None:
     large, small = b"weights", b"a tokenizer"
     blobs = {

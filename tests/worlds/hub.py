@@ -28,6 +28,7 @@ class Hub:
     held: asyncio.Event = field(default_factory=asyncio.Event)
     knows_ranges: bool = True
     gives: bytes | None = None  # other bytes than it promises
+    redirects_to: str = ""  # where it sends whoever asks for a file
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         path = f"{request.match_info['repository']}/{request.match_info['file']}"
@@ -43,6 +44,8 @@ class Hub:
         }
         if request.method == "HEAD":
             return web.Response(headers={**headers, "Content-Length": str(len(data))})
+        if self.redirects_to:
+            return web.Response(status=302, headers={"Location": self.redirects_to})
         asked = request.headers.get("Range", "")
         self.ranges.append(asked)
         start = int(asked.removeprefix("bytes=").partition("-")[0] or 0) if self.knows_ranges else 0
