@@ -8,8 +8,9 @@ import os
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from indexer.encode.child import begin, log_levels, log_to
 from indexer.encode.on_openvino.folder import (
@@ -131,22 +132,33 @@ def _ask(request: dict[str, Any], longest_s: float, handles: tuple[int, ...] = (
     deadline.daemon = True
     deadline.start()
     try:
-        process.stdin.write(message(request))
-        process.stdin.flush()
-        while head := process.stdout.read(LENGTH.size):
-            (length,) = LENGTH.unpack(head)
-            said: dict[str, Any] = json.loads(process.stdout.read(length))
+        with suppress(BrokenPipeError):  # it has died: its output has ended too, which is what is answered
+            process.stdin.write(message(request))
+            process.stdin.flush()
+        while said := _said(process.stdout):
             if said["say"] != "log":
                 return said
             logging.getLogger(str(said["logger"])).log(int(said["level"]), "%s", said["text"])
     finally:
-        process.stdin.close()  # it ends
+        with suppress(BrokenPipeError):
+            process.stdin.close()  # it ends
         process.stdout.close()
         status = process.wait()  # the deadline holds for this too
         deadline.cancel()
     if time.monotonic() - began_s >= longest_s:
         return {"say": "died", "text": f"no answer came within {longest_s:.0f} s"}
     return {"say": "died", "text": f"its process ended with status {status}"}
+
+
+def _said(answers: IO[bytes]) -> dict[str, Any]:
+    """The next thing that the process says; nothing where it died before it had said all of it."""
+    head = answers.read(LENGTH.size)
+    if len(head) < LENGTH.size:
+        return {}
+    (length,) = LENGTH.unpack(head)
+    body = answers.read(length)
+    said: dict[str, Any] = json.loads(body) if len(body) == length else {}
+    return said
 
 
 def main(arguments: str) -> None:
