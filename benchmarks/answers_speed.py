@@ -43,6 +43,7 @@ INDEXED = 600  # pictures that are indexed while members ask
 WARM = 5
 VISIBLE = (5, 50)  # channels that who asks may see, of 50
 EVENTS = 20  # messages posted, and deleted again
+EVENT_S = 60.0  # seconds after which a change that no search shows has failed
 
 
 async def measure(report: Report, rows: int = ROWS) -> None:
@@ -204,8 +205,9 @@ async def _events(report: Report, service: Service, room: Channel, author: User,
 
     async def took_ms(count: int) -> float:
         began = time.perf_counter()
-        while await searched() != count:  # noqa: ASYNC110 -- what is waited for is what a search says
-            await asyncio.sleep(0.002)
+        async with asyncio.timeout(EVENT_S):
+            while await searched() != count:  # noqa: ASYNC110 -- a search finds the change; nothing tells that it would
+                await asyncio.sleep(0.002)
         return (time.perf_counter() - began) * 1e3
 
     posted, deleted = [], []

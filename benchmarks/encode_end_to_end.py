@@ -8,6 +8,7 @@ from __future__ import annotations
 import statistics
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,21 +71,28 @@ def measure(report: Report, folder: Path) -> None:
 
 
 def _run(command: Sequence[str]) -> _Run:
-    """One process: it says that it is ready, is told to begin, and says the seconds that it took."""
+    """One process: it says that it is ready, is told to begin, and says the seconds that it took.
+
+    Raises RuntimeError where it ends before, or takes longer than _LONGEST_S.
+    """
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin is not None
     assert process.stdout is not None
+    deadline = threading.Timer(_LONGEST_S, process.kill)
+    deadline.start()
     try:
         ready = process.stdout.readline().strip()
         with watched(process.pid) as peak:
             process.stdin.write("\n")
             process.stdin.flush()
-            seconds = float(process.stdout.readline())
-        process.stdin.write("\n")
-        process.stdin.flush()
-        process.wait(timeout=_LONGEST_S)
+            seconds = process.stdout.readline()
+        process.stdin.close()  # it ends
     except BaseException:
         process.kill()
-        process.wait()
         raise
-    return _Run(seconds, peak.mb, ready)
+    finally:
+        status = process.wait()  # the deadline holds for this too
+        deadline.cancel()
+    if not seconds:
+        raise RuntimeError(f"{' '.join(command[:3])} did not say how long it took (status {status}, see above)")
+    return _Run(float(seconds), peak.mb, ready)

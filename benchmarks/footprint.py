@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import statistics
 import sys
@@ -22,14 +21,15 @@ from typing import Final
 import psutil
 
 from benchmarks.answers_world import Town, fill, picture, town
-from benchmarks.process_memory import pss_mb
+from benchmarks.process_memory import memory_mb
 from benchmarks.random_model import MODEL, random_checkpoint
 from benchmarks.report import Report
 from indexer.database.database import open_database
 from indexer.encode.encoder import open_encoder
+from indexer.encode.process import WORKER
 from indexer.settings import ModelSettings
 from indexer.store import embeddings
-from sandbox.demo.bot import environment
+from sandbox.demo.bot import as_toml, bot_process, environment, raise_if_ended
 from sandbox.server import Sandbox, open_sandbox
 from sandbox.world import File
 
@@ -77,7 +77,7 @@ async def _at_rest(report: Report, sandbox: Sandbox, big: Town, config: Path, pi
     for number in range(_QUESTIONS):
         await _question(sandbox, big, number)
     await _until_model_gone(pid)
-    rest_mb = pss_mb(pid)
+    rest_mb = memory_mb(pid)
     report.row(f"at rest, model gone, after {_QUESTIONS} questions (PSS)", rest_mb, "MB", "≤ 150", rest_mb <= 150)
     for what, goal_s, with_picture in (("words", 1.0, False), ("a picture", 1.2, True)):
         took = []
@@ -87,7 +87,7 @@ async def _at_rest(report: Report, sandbox: Sandbox, big: Town, config: Path, pi
         cold_s = statistics.median(took)
         report.row(f"/similar with {what} to a bot whose model has gone", cold_s, "s", f"≤ {goal_s}", cold_s <= goal_s)
     await _question(sandbox, big, 2000)
-    report.row("the same with the model there: all processes (PSS)", pss_mb(pid), "MB")
+    report.row("the same with the model there: all processes (PSS)", memory_mb(pid), "MB")
     beside_s = statistics.median([await _searched_s(config, 100 + number) for number in range(_ROUNDS)])
     report.row("afterimage search, beside the running bot", beside_s, "s", "≤ 0.3", beside_s <= 0.3)
 
@@ -105,28 +105,23 @@ def _config(sandbox: Sandbox, data_dir: Path, checkpoint: Path) -> str:
         "limits.per_minute": 6000.0,
         "limits.burst": 1000,
     }
-    return "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
+    return as_toml(values)
 
 
 @asynccontextmanager
 async def _bot(sandbox: Sandbox, big: Town, config: Path) -> AsyncIterator[tuple[float, float, int]]:
     """Seconds until the gateway had it, seconds until /stats was answered, and its process id."""
     start = time.perf_counter()
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bot", "run", "--config", str(config),
-        env=environment(sandbox.token), stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
+    log = config.with_name("bot.log")
+    async with bot_process(config, log, environment(sandbox.token)) as process:
         async with asyncio.timeout(_LONGEST_S):
-            while not sandbox.gateway.connected(big.guild):  # noqa: ASYNC110 -- the sandbox has no event for it
+            while not sandbox.gateway.connected(big.guild):
+                raise_if_ended(process, log)
                 await asyncio.sleep(0.01)
             connected_s = time.perf_counter() - start
             await sandbox.member(big.member).slash(big.talk.id, "stats")
             answered_s = time.perf_counter() - start
         yield connected_s, answered_s, process.pid
-    finally:
-        process.terminate()
-        await asyncio.wait_for(process.wait(), _LONGEST_S)
 
 
 async def _question(sandbox: Sandbox, big: Town, number: int, *, with_picture: bool = False) -> float:
@@ -138,7 +133,7 @@ async def _question(sandbox: Sandbox, big: Town, number: int, *, with_picture: b
     start = time.perf_counter()
     reply = await sandbox.member(big.member).slash(big.talk.id, "similar", options, timeout_s=_LONGEST_S)
     async with asyncio.timeout(_LONGEST_S):
-        while not reply.sections():  # noqa: ASYNC110 -- the reply shows the message as it is at the moment
+        while not reply.sections():  # noqa: ASYNC110 -- the sandbox tells nobody of an edit
             await asyncio.sleep(0.005)
     return (time.perf_counter() - start) * 1e3
 
@@ -153,7 +148,7 @@ async def _until_model_gone(pid: int) -> None:
 def _model_runs(pid: int) -> bool:
     for child in psutil.Process(pid).children():
         with suppress(psutil.NoSuchProcess):  # one that has just ended has no command line any more
-            if any("indexer.encode.worker" in part for part in child.cmdline()):
+            if any(WORKER in part for part in child.cmdline()):
                 return True
     return False
 

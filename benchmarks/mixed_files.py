@@ -55,7 +55,7 @@ KINDS: Final[Mapping[str, Callable[[int], bytes]]] = {
 }
 COPY: Final = "WebP 448 × 336, the proxy's copy"
 
-# Of a hundred files. rclip does not know AVIF without a plugin: it gets WebP's share of them.
+# Of a hundred files. None is AVIF, because rclip passes over files with that ending: WebP has its share.
 _SHARE: Final[Mapping[str, int]] = {
     "JPEG 4000 × 3000": 14,
     "JPEG 1080 × 1350": 40,

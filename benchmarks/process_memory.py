@@ -13,7 +13,7 @@ import psutil
 _EVERY_S = 0.1
 
 
-def pss_mb(pid: int) -> float:
+def memory_mb(pid: int) -> float:
     """Of the process and its children at this moment, in MB of 10⁶ bytes."""
     total = 0
     with suppress(psutil.NoSuchProcess):
@@ -43,7 +43,7 @@ def watched(pid: int) -> Iterator[Peak]:
 
     def look() -> None:
         while not over.wait(_EVERY_S):
-            peak.mb = max(peak.mb, pss_mb(pid))
+            peak.mb = max(peak.mb, memory_mb(pid))
 
     thread = threading.Thread(target=look, name="memory", daemon=True)
     thread.start()

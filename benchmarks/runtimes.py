@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.encode_model import pictures_per_s
-from benchmarks.process_memory import pss_mb
+from benchmarks.process_memory import memory_mb
 from benchmarks.random_model import MODEL, random_checkpoint
 from benchmarks.report import Report
 from indexer.encode.encoder import ModelEncoder, open_encoder
@@ -27,7 +27,7 @@ _ROUNDS: Final = 3
 
 def _memory_mb(encoder: ModelEncoder) -> float:
     assert encoder.pid is not None
-    return pss_mb(encoder.pid)
+    return memory_mb(encoder.pid)
 
 
 async def _measure(report: Report, folder: Path) -> None:

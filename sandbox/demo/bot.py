@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -41,8 +41,12 @@ def config_text(sandbox: Sandbox, data_dir: Path, weights: Path | None) -> str:
         "limits.per_minute": 600.0,
         "limits.burst": 100,
     }
-    # JSON's strings, numbers and lists of strings are also TOML's.
-    return "".join(f"{key} = {json.dumps(value)}\n" for key, value in text.items())
+    return as_toml(text)
+
+
+def as_toml(values: Mapping[str, object]) -> str:
+    """A config.toml. JSON's strings, numbers and lists of strings are also TOML's."""
+    return "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
 
 
 def environment(token: str) -> dict[str, str]:
@@ -61,15 +65,28 @@ async def running_bot(sandbox: Sandbox, guild: Guild, data_dir: Path, weights: P
     config, log = data_dir / "config.toml", data_dir / "bot.log"
     config.write_text(config_text(sandbox, data_dir, weights))
     environ = environment(sandbox.token)
+    async with bot_process(config, log, environ) as process:
+        await _ready(process, sandbox, guild, config, log, environ)
+        yield
+
+
+@asynccontextmanager
+async def bot_process(config: Path, log: Path, environ: dict[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
+    """`python -m bot run` from its start on; SIGTERM at the end, and where that does not end it, SIGKILL."""
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "bot", "run", "--config", str(config), stdout=output, stderr=output, env=environ
         )
         try:
-            await _ready(process, sandbox, guild, config, log, environ)
-            yield
+            yield process
         finally:
             await _stop(process)
+
+
+def raise_if_ended(process: asyncio.subprocess.Process, log: Path) -> None:
+    """Raises BotFailed, with the last lines of its log, where the bot has ended."""
+    if process.returncode is not None:
+        raise BotFailed(f"the bot ended with {process.returncode}:\n{_last_lines(log)}")
 
 
 async def _ready(
@@ -79,8 +96,7 @@ async def _ready(
     """A connection is not enough: `afterimage health` reports when the bot knows its servers."""
     deadline = asyncio.get_running_loop().time() + _READY_S
     while not (sandbox.gateway.connected(guild) and await _healthy(config, environ)):
-        if process.returncode is not None:
-            raise BotFailed(f"the bot ended with {process.returncode}:\n{_last_lines(log)}")
+        raise_if_ended(process, log)
         if asyncio.get_running_loop().time() > deadline:
             raise BotFailed(f"the bot was not ready after {_READY_S:.0f} s:\n{_last_lines(log)}")
         await asyncio.sleep(0.25)
