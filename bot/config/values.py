@@ -72,7 +72,7 @@ def keys_of(settings: type[Any], table: str = "") -> Iterator[Key]:
         if get_origin(kind) is Annotated:
             kind, about = get_args(kind)[:2]
         if is_dataclass(kind):
-            yield from keys_of(kind, field.name)  # type: ignore[arg-type] # a dataclass used as a type is a class
+            yield from keys_of(kind, field.name)  # type: ignore[arg-type]  # is_dataclass allows for an instance; a hint is a class
         elif kind != Secret | None:
             default = field.default_factory() if field.default_factory is not MISSING else field.default
             yield Key(table, field.name, kind, default, about)

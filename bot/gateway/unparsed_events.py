@@ -66,7 +66,7 @@ class UnparsedEvents:
             await reconnect(e)
 
         shard._handled_exceptions = (*handled_errors, *UNREADABLE)
-        shard._handle_disconnect = handle  # type: ignore[method-assign]  # of this shard alone, not of its class
+        shard._handle_disconnect = handle  # type: ignore[method-assign]  # for this shard alone; discord.py has no hook
 
     @property
     def total(self) -> int:

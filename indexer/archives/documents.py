@@ -78,7 +78,7 @@ class Document:
         stream = self.folders[0].open(self.parts)
         if not self.parts[-1].lower().endswith(".gz"):
             return stream
-        return Bounded(gzip.GzipFile(fileobj=stream), self.byte_count, stream)  # type: ignore[arg-type]  # it only reads
+        return Bounded(gzip.GzipFile(fileobj=stream), self.byte_count, stream)  # type: ignore[arg-type]  # gzip only reads
 
 
 @dataclass(slots=True)

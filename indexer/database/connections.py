@@ -75,7 +75,7 @@ async def in_thread(connection: aiosqlite.Connection, work: Callable[[sqlite3.Co
     cancelled, the statement that runs is interrupted (see Database.reader), and `work` gets sqlite3.OperationalError.
     """
     # aiosqlite has no public way to its thread but a method for each of SQLite's.
-    result: T = await connection._execute(work, connection._conn)  # type: ignore[no-untyped-call]  # it gives no types
+    result: T = await connection._execute(work, connection._conn)  # type: ignore[no-untyped-call]  # aiosqlite gives it no types
     return result
 
 

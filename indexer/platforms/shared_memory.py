@@ -21,7 +21,7 @@ def create_shared() -> tuple[int, Reference]:
         if sys.platform == "win32":  # a file that is open cannot be deleted there
             return handle, path
         else:  # noqa: RET505 -- as above, for Windows
-            os.unlink(path)  # noqa: PTH108 -- a path as text: it went to a child as such -- the path is not needed any more
+            os.unlink(path)  # noqa: PTH108 -- mkstemp gives the path as text
             return handle, handle
 
 
@@ -42,4 +42,4 @@ def delete_shared(handle: int, reference: Reference) -> None:
     os.close(handle)
     if isinstance(reference, str):
         with suppress(OSError):  # Windows keeps a mapped file; the system empties its temporary folder
-            os.unlink(reference)  # noqa: PTH108
+            os.unlink(reference)  # noqa: PTH108 -- the path is text: it went to a child in an argument

@@ -7,6 +7,5 @@ with runtime.py, and with folder.py for what lies on the disk.
 import sys
 
 # openvino and nncf report their use over the network by this package, where a file in the home folder allows it. Here
-# nothing may say anywhere what is run: without the package they say nothing. None tells Python's import that there is
-# no such module; the type of sys.modules does not know that.
-sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+# nothing may say anywhere what is run: without the package they say nothing.
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # None is how an import is made to find nothing
