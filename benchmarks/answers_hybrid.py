@@ -19,20 +19,13 @@ from bot.history.message_parser import parse_message
 from indexer.database.database import Database, open_database
 from indexer.encode.encoder import open_encoder
 from indexer.errors import Rejected
-from indexer.model import (
-    Channel,
-    ChannelId,
-    ChannelKind,
-    DecodedPicture,
-    Filter,
-    Guild,
-    GuildId,
-    ModelId,
-    PlaceId,
-)
 from indexer.pictures.decode_picture import Limits, decode_picture
 from indexer.ports import Encoder
 from indexer.query.query import Query
+from indexer.records.hits import Filter
+from indexer.records.ids import ChannelId, GuildId, ModelId, PlaceId
+from indexer.records.messages import Channel, ChannelKind, Guild
+from indexer.records.pictures import DecodedPicture
 from indexer.search.search import Searcher
 from indexer.settings import IndexSettings, ModelSettings, SearchSettings
 from indexer.store import channels, embeddings, guilds, messages, pictures, places

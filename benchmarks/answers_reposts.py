@@ -24,9 +24,9 @@ from PIL import Image
 
 from benchmarks.report import Report
 from indexer.encode.encoder import open_encoder
-from indexer.model import Pixels, PixelSpec, Vectors
 from indexer.pictures.decode_picture import Limits, decode_picture
 from indexer.ports import Encoder
+from indexer.records.pictures import Pixels, PixelSpec, Vectors
 from indexer.search.center_crops import SHARES, center_crops
 from indexer.search.score_bands import copy_bits_of, copy_scores
 from indexer.settings import ModelSettings

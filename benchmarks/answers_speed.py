@@ -24,9 +24,11 @@ from bot.config.loader import Config, DiscordSettings, LimitSettings, Secret
 from bot.gateway.client import Client
 from indexer.database.database import open_database
 from indexer.encode.encoder import open_encoder
-from indexer.model import ChannelId, Filter, GuildId, ModelSpec, Pixels, PixelSpec, Vectors
 from indexer.ports import Encoder, Priority
 from indexer.query.query import Query
+from indexer.records.hits import Filter
+from indexer.records.ids import ChannelId, GuildId
+from indexer.records.pictures import ModelSpec, Pixels, PixelSpec, Vectors
 from indexer.search.search import Searcher
 from indexer.service import Service, open_service
 from indexer.settings import CrawlSettings, FetchSettings, ModelSettings, Settings

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks import index_data
-from indexer.model import ChannelId, ModelId
+from indexer.records.ids import ChannelId, ModelId
 from indexer.store import spans
 from sandbox.server import Sandbox
 from sandbox.world import Channel, File, Guild, Member, Message, World

@@ -16,8 +16,8 @@ from indexer.archives.export import open_export
 from indexer.archives.opener import export_options, open_archive
 from indexer.database.database import open_database
 from indexer.encode.encoder import open_encoder
-from indexer.model import ModelSpec, Pixels, PixelSpec, Vectors
 from indexer.ports import Encoder, Priority
+from indexer.records.pictures import ModelSpec, Pixels, PixelSpec, Vectors
 from indexer.service import open_service
 from indexer.settings import CrawlSettings, ModelSettings, Settings
 from indexer.supervisor import Faults

@@ -28,10 +28,13 @@ from benchmarks.report import Report
 from indexer.crawl.histories import Histories
 from indexer.encode.encoder import open_encoder
 from indexer.ingest.pipeline import open_pipeline
-from indexer.model import ChannelId, Filter, Guild, ModelSpec, Pixels, PixelSpec, UserId, Vectors
 from indexer.ports import Encoder, History, Priority
 from indexer.progress import Progress, State
 from indexer.query.query import Query
+from indexer.records.hits import Filter
+from indexer.records.ids import ChannelId, UserId
+from indexer.records.messages import Guild
+from indexer.records.pictures import ModelSpec, Pixels, PixelSpec, Vectors
 from indexer.service import Service, open_service
 from indexer.settings import CrawlSettings, FetchSettings, ModelSettings, Settings
 from indexer.store import guilds

@@ -19,8 +19,9 @@ from bot.history.rest import Pace, RequestBudget
 from indexer.crawl.guild_crawl import GuildCrawl, Run
 from indexer.database.database import open_database
 from indexer.fair_semaphore import FairSemaphore
-from indexer.model import Guild, GuildId
 from indexer.progress import Progress
+from indexer.records.ids import GuildId
+from indexer.records.messages import Guild
 from indexer.settings import CrawlSettings
 from indexer.store import guilds
 from sandbox.limits import Limit, Limits

@@ -19,8 +19,9 @@ from aiohttp import web
 from PIL import Image
 
 from bot.history.message_parser import parse_message
-from indexer.model import Channel, ChannelId, ChannelKind, Guild, GuildId, Message, MessageId, ms_snowflake
 from indexer.ports import PAGE
+from indexer.records.ids import ChannelId, GuildId, MessageId, ms_snowflake
+from indexer.records.messages import Channel, ChannelKind, Guild, Message
 
 GUILD = GuildId(ms_snowflake(1_600_000_000_000))
 PICTURES = 64  # drawings; every file has bytes of its own all the same

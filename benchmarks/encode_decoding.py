@@ -15,9 +15,9 @@ from PIL import Image
 from benchmarks.mixed_files import COPY, KINDS, proxy_copy
 from benchmarks.random_model import SIZE
 from benchmarks.report import Report
-from indexer.model import PixelSpec
 from indexer.pictures.decode_picture import Limits, decode_picture
 from indexer.pictures.decoder import open_decoder
+from indexer.records.pictures import PixelSpec
 from indexer.settings import DecodeSettings
 
 _REPEATS: Final = 7  # of which the median counts

@@ -27,7 +27,9 @@ from benchmarks.index_peers import Ask, Ids, K, Truth, peers, truths
 from benchmarks.index_plot import Curves
 from benchmarks.report import Report
 from indexer.database.database import FILE_NAME, Database, open_database
-from indexer.model import Filter, GuildId, ModelId, PictureId, Vectors
+from indexer.records.hits import Filter
+from indexer.records.ids import GuildId, ModelId, PictureId
+from indexer.records.pictures import Vectors
 from indexer.settings import IndexSettings
 from indexer.store import embeddings
 from indexer.vectors import kernels

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from indexer.model import ChannelId, Filter, UserId, ms_snowflake
+from indexer.records.hits import Filter
+from indexer.records.ids import ChannelId, UserId, ms_snowflake
 
 DIMENSION = 512
 CHANNELS = 50

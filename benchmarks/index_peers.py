@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.index_data import CHUNK, DIMENSION, Data, allowed_rows
-from indexer.model import Filter
+from indexer.records.hits import Filter
 
 K = 10
 Vector = npt.NDArray[np.float32]

@@ -15,7 +15,8 @@ import numpy as np
 
 from benchmarks.index_data import CHANNELS, DIMENSION, GUILD, MODEL
 from indexer.database.database import FILE_NAME
-from indexer.model import ChannelId, Filter, GuildId, ModelId
+from indexer.records.hits import Filter
+from indexer.records.ids import ChannelId, GuildId, ModelId
 from indexer.settings import IndexSettings
 from indexer.vectors import kernels, log_follower
 from indexer.vectors.index import VectorIndex

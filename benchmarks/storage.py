@@ -20,20 +20,9 @@ import numpy as np
 
 from benchmarks.report import RESULTS, Report
 from indexer.database.database import Database, open_database
-from indexer.model import (
-    Channel,
-    ChannelId,
-    ChannelKind,
-    DecodedPicture,
-    Guild,
-    GuildId,
-    Message,
-    MessageId,
-    ModelSpec,
-    PictureRef,
-    Source,
-    UserId,
-)
+from indexer.records.ids import ChannelId, GuildId, MessageId, UserId
+from indexer.records.messages import Channel, ChannelKind, Guild, Message, PictureRef, Source
+from indexer.records.pictures import DecodedPicture, ModelSpec
 from indexer.reports import status
 from indexer.store import channels, embeddings, guilds, messages, pictures, places, spans
 from indexer.store.forget import purge

@@ -25,8 +25,8 @@ from bot.links import is_discord
 from bot.observability.health import keep_beating
 from bot.version import installed_version
 from indexer.errors import AfterimageError, Stop
-from indexer.model import Origin
 from indexer.ports import History
+from indexer.records.messages import Origin
 from indexer.service import Service, open_service
 from indexer.settings import Settings
 from indexer.supervisor import plainest

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from indexer.archives.export import KIND, ExportArchive
-from indexer.model import Guild, Origin
+from indexer.records.messages import Guild, Origin
 from indexer.reports import status
 from indexer.service import Service
 from indexer.store import audit, embeddings, guilds, origins, places

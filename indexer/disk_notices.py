@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from indexer.database.database import Database
-from indexer.model import ChannelId, GuildId
+from indexer.records.ids import ChannelId, GuildId
 from indexer.store import disk_notices
 
 

@@ -7,7 +7,7 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from indexer.model import GuildId
+from indexer.records.ids import GuildId
 
 
 class FairSemaphore:

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 from indexer.database.database import Database, to_the_end
 from indexer.errors import AfterimageError, DiskFull, Stop, TellPerson, Told
 from indexer.ingest.pipeline import Pipeline
-from indexer.model import DISCORD, ChannelId, GuildId, JobId, MessageId, OriginId, UserId
 from indexer.progress import Progress, State
+from indexer.records.ids import DISCORD, ChannelId, GuildId, JobId, MessageId, OriginId, UserId
 from indexer.sentence import Sentence
 from indexer.store import audit, guilds, jobs, places
 from indexer.store.jobs import Job, JobState, Scope, ScopeKind

@@ -7,19 +7,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol, runtime_checkable
 
-from indexer.model import (
-    Channel,
-    ChannelId,
-    Guild,
-    GuildId,
-    Message,
-    MessageId,
-    ModelSpec,
-    PictureRef,
-    Pixels,
-    PixelSpec,
-    Vectors,
-)
+from indexer.records.ids import ChannelId, GuildId, MessageId
+from indexer.records.messages import Channel, Guild, Message, PictureRef
+from indexer.records.pictures import ModelSpec, Pixels, PixelSpec, Vectors
 
 
 class Priority(IntEnum):

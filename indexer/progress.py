@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from indexer.clock import now_ms
-from indexer.model import GuildId, snowflake_ms
+from indexer.records.ids import GuildId, snowflake_ms
 from indexer.sentence import Sentence
 
 

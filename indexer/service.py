@@ -25,10 +25,11 @@ from indexer.errors import TellPerson
 from indexer.ingest.pipeline import Pipeline, open_pipeline
 from indexer.jobs import Jobs
 from indexer.long_work import LongWork, open_long_work
-from indexer.model import EVERYWHERE, GuildId, ModelId, ModelSpec, UserId
 from indexer.pictures.decoder import READERS_VERSION, Decoder, open_decoder
 from indexer.pictures.fetch import Fetcher, open_fetcher
 from indexer.ports import Encoder, History
+from indexer.records.ids import EVERYWHERE, GuildId, ModelId, UserId
+from indexer.records.pictures import ModelSpec
 from indexer.reports.reports import Reports
 from indexer.reports.status import Status
 from indexer.search.model_switch import GuildSearcher, OpenModel, open_searcher

@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 
 from indexer.database.database import Database
-from indexer.model import GuildId
+from indexer.records.ids import GuildId
 from indexer.store import audit, forget, places
 from indexer.vectors.index import VectorIndex
 

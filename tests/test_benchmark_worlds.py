@@ -6,7 +6,8 @@ from pathlib import Path
 
 from benchmarks.answers_world import fill, town
 from indexer.database.database import open_database
-from indexer.model import GuildId, ModelSpec
+from indexer.records.ids import GuildId
+from indexer.records.pictures import ModelSpec
 from indexer.store import embeddings, spans
 from sandbox.server import open_sandbox
 

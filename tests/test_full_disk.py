@@ -16,8 +16,8 @@ from indexer.crawl.live import Live
 from indexer.database import room as room_module
 from indexer.database.room import Room
 from indexer.errors import DiskFull
-from indexer.model import Guild
 from indexer.progress import State
+from indexer.records.messages import Guild
 from indexer.service import Service, open_service
 from indexer.settings import DecodeSettings, FetchSettings, Settings, StorageSettings
 from indexer.store.jobs import JobState

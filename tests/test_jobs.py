@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from indexer.database import database
 from indexer.jobs import JobRefused
-from indexer.model import Guild, GuildId, ms_snowflake
+from indexer.records.ids import GuildId, ms_snowflake
+from indexer.records.messages import Guild
 from indexer.service import Service, open_service
 from indexer.settings import DecodeSettings, Settings
 from indexer.store.jobs import JobState

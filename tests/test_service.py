@@ -17,7 +17,8 @@ from indexer.encode import gpu_scan
 from indexer.encode.gpu_scan import GpuScan
 from indexer.errors import AfterimageError, RetryLater, StorageError, TellPerson
 from indexer.jobs import JobRefused, Why
-from indexer.model import Channel, ChannelId, ChannelKind, Guild, GuildId, Message, MessageId, UserId, ms_snowflake
+from indexer.records.ids import ChannelId, GuildId, MessageId, UserId, ms_snowflake
+from indexer.records.messages import Channel, ChannelKind, Guild, Message
 from indexer.sentence import Sentence
 from indexer.service import Service, open_search, open_service, open_store
 from indexer.settings import DecodeSettings, ModelSettings, Settings

@@ -13,7 +13,7 @@ from bot.links import is_discord, jump_link
 from bot.observability import terminal
 from bot.texts.errors import english
 from indexer.errors import Rejected
-from indexer.model import GuildId
+from indexer.records.ids import GuildId
 from indexer.reports.failures import Failure
 from indexer.reports.reports import open_reports
 

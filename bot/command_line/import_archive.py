@@ -24,7 +24,7 @@ from indexer.archives.documents import Problem
 from indexer.archives.export import ExportArchive, open_export
 from indexer.archives.opener import export_options, open_archive
 from indexer.errors import TellPerson
-from indexer.model import Guild, Origin
+from indexer.records.messages import Guild, Origin
 from indexer.service import Service, open_service
 from indexer.supervisor import both
 

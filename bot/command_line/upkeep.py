@@ -11,7 +11,7 @@ from bot.control.client import NoBot, ask
 from bot.control.operations import Values, upkeep
 from bot.observability import terminal
 from indexer.errors import StorageError, TellPerson
-from indexer.model import GuildId, UserId
+from indexer.records.ids import GuildId, UserId
 from indexer.reports.reports import open_reports
 from indexer.service import database_path, open_store
 from indexer.settings import Settings

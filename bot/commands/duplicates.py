@@ -19,8 +19,8 @@ from bot.replies.reposts import repost_page
 from indexer.errors import TellPerson
 from indexer.long_work import AlreadyRunning, TooManyWaiting
 from indexer.lru import LruCache
-from indexer.model import Filter
 from indexer.query.grammar import Wish
+from indexer.records.hits import Filter
 from indexer.search.copies import THRESHOLD
 from indexer.search.reposts import Compared
 

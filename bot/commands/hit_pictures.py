@@ -14,8 +14,11 @@ from bot.replies.escape import plain
 from bot.replies.pages import title
 from bot.texts import Language, translate
 from indexer.errors import AfterimageError
-from indexer.model import ChannelId, Hit, MessageId, Pixels, PlaceFlag, SearchResult, UserId
 from indexer.ports import Priority
+from indexer.records.hits import Hit, SearchResult
+from indexer.records.ids import ChannelId, MessageId, UserId
+from indexer.records.messages import PlaceFlag
+from indexer.records.pictures import Pixels
 
 if TYPE_CHECKING:
     from indexer.service import Service

@@ -21,7 +21,7 @@ from bot.texts import Language, translate
 from bot.texts.formats import size_text
 from bot.token_buckets import TokenBuckets
 from indexer.errors import TellPerson
-from indexer.model import EVERYWHERE, GuildId, UserId, snowflake_ms
+from indexer.records.ids import EVERYWHERE, GuildId, UserId, snowflake_ms
 from indexer.reports.data_export import HeldMessage
 from indexer.service import Service
 

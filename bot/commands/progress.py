@@ -21,8 +21,8 @@ from bot.texts import Language, translate
 from bot.texts.formats import decimal, duration
 from indexer.clock import now_ms
 from indexer.jobs import Job, Jobs, JobState, Scope, ScopeKind
-from indexer.model import ChannelId, GuildId, JobId, MessageId
 from indexer.progress import Progress
+from indexer.records.ids import ChannelId, GuildId, JobId, MessageId
 
 logger = logging.getLogger(__name__)
 

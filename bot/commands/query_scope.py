@@ -14,21 +14,13 @@ from bot.permissions import visible_channels
 from bot.texts import Language
 from indexer.clock import now_ms
 from indexer.errors import ReadersBusy, RetryLater, TellPerson
-from indexer.model import (
-    NO_FLAGS,
-    Channel,
-    ChannelId,
-    DecodedPicture,
-    Filter,
-    GuildId,
-    MessageId,
-    PictureRef,
-    PlaceFlag,
-    UserId,
-)
 from indexer.ports import Priority
 from indexer.query.date_parser import parse_date
 from indexer.query.grammar import Reference, Wish
+from indexer.records.hits import Filter
+from indexer.records.ids import ChannelId, GuildId, MessageId, UserId
+from indexer.records.messages import NO_FLAGS, Channel, PictureRef, PlaceFlag
+from indexer.records.pictures import DecodedPicture
 
 if TYPE_CHECKING:
     from indexer.service import Service

@@ -17,8 +17,8 @@ from bot.commands.thumbnails import give_addresses
 from bot.commands.translator import localized
 from bot.replies.single import single
 from indexer.errors import TellPerson
-from indexer.model import PictureId
 from indexer.query.grammar import Wish
+from indexer.records.ids import PictureId
 
 if TYPE_CHECKING:
     from indexer.service import Service

@@ -16,7 +16,8 @@ from bot.permissions.visible_channels import can_read
 from bot.texts import Language
 from indexer.errors import TellPerson
 from indexer.jobs import SERVER, Job, Jobs, Scope, ScopeKind
-from indexer.model import ChannelId, Guild, GuildId, UserId
+from indexer.records.ids import ChannelId, GuildId, UserId
+from indexer.records.messages import Guild
 
 Interaction = discord.Interaction[Any]
 

@@ -16,8 +16,8 @@ from bot.commands.translator import localized
 from bot.history.message_parser import parse_message
 from indexer.clock import now_ms
 from indexer.errors import TellPerson
-from indexer.model import MessageId
 from indexer.query.grammar import Wish, parse
+from indexer.records.ids import MessageId
 
 TEXT_CHARACTERS = 300
 

@@ -26,9 +26,11 @@ from bot.replies.pages import PAGE_HITS, Coverage, Dress, page, page_count
 from bot.texts import Language, translate
 from indexer.errors import TellPerson
 from indexer.lru import LruCache
-from indexer.model import ChannelId, DecodedPicture, Floor, GuildId, MessageId, PictureId, Pixels, SearchResult, UserId
 from indexer.query.grammar import Wish
 from indexer.query.query import Query
+from indexer.records.hits import Floor, SearchResult
+from indexer.records.ids import ChannelId, GuildId, MessageId, PictureId, UserId
+from indexer.records.pictures import DecodedPicture, Pixels
 from indexer.search import browse
 from indexer.supervisor import both
 

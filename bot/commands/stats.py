@@ -13,8 +13,8 @@ from bot.commands.translator import localized
 from bot.texts import Language, translate
 from bot.texts.formats import size_text
 from indexer.errors import Reason
-from indexer.model import MessageId, snowflake_ms
 from indexer.progress import Progress, State
+from indexer.records.ids import MessageId, snowflake_ms
 from indexer.reports.overview import Overview
 from indexer.reports.status import Counts
 

@@ -19,7 +19,8 @@ from PIL import Image
 
 from bot.commands.hit_pictures import fetch_pixels
 from indexer.errors import AfterimageError
-from indexer.model import ChannelId, MessageId, Pixels, UserId
+from indexer.records.ids import ChannelId, MessageId, UserId
+from indexer.records.pictures import Pixels
 
 if TYPE_CHECKING:
     from bot.commands import CommandContext

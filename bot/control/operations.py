@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from indexer.encode.encoder import ModelEncoder
 from indexer.encode.model_on_demand import NOT_CHOSEN
 from indexer.errors import TellPerson
-from indexer.model import EVERYWHERE, GuildId, UserId
+from indexer.records.ids import EVERYWHERE, GuildId, UserId
 from indexer.service import Service
 from indexer.upkeep import Upkeep
 

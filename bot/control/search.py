@@ -18,21 +18,13 @@ from bot.texts import Language
 from bot.texts.errors import english
 from indexer.clock import now_ms
 from indexer.errors import Rejected, TellPerson
-from indexer.model import (
-    EVERYWHERE,
-    Band,
-    Channel,
-    ChannelId,
-    DecodedPicture,
-    Filter,
-    GuildId,
-    Hit,
-    SearchResult,
-    UserId,
-)
 from indexer.pictures.decoder import Decoder
 from indexer.query.grammar import Reference, Wish, count_of, parse
 from indexer.query.query import Query
+from indexer.records.hits import Band, Filter, Hit, SearchResult
+from indexer.records.ids import EVERYWHERE, ChannelId, GuildId, UserId
+from indexer.records.messages import Channel
+from indexer.records.pictures import DecodedPicture
 from indexer.reports.reports import Reports
 from indexer.search.model_switch import GuildSearcher
 from indexer.settings import SearchSettings

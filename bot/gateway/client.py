@@ -48,7 +48,8 @@ from bot.observability.health import Beat
 from bot.permissions.thread_members import ThreadMembers
 from bot.token_buckets import TokenBuckets
 from indexer.errors import Stop
-from indexer.model import Guild, GuildId, UserId
+from indexer.records.ids import GuildId, UserId
+from indexer.records.messages import Guild
 from indexer.service import Service
 from indexer.supervisor import contained, supervised
 

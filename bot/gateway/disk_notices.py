@@ -20,7 +20,7 @@ from bot.commands.query_scope import manages
 from bot.permissions.managers_channel import managers_channels
 from bot.texts import Language, translate
 from indexer.errors import RetryLater
-from indexer.model import ChannelId, GuildId
+from indexer.records.ids import ChannelId, GuildId
 from indexer.service import Service
 from indexer.supervisor import contained
 

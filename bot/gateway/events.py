@@ -18,7 +18,8 @@ from bot.history.hidden_channels import is_hidden
 from bot.history.message_parser import Payload
 from bot.permissions.visible_channels import can_read
 from indexer.crawl.removals import ChannelDeleted, GuildLeft, MessagesDeleted
-from indexer.model import Channel, ChannelId, GuildId, MessageId
+from indexer.records.ids import ChannelId, GuildId, MessageId
+from indexer.records.messages import Channel
 from indexer.sentence import Sentence
 from indexer.service import Service
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from indexer.errors import AfterimageError, RetryLater
-from indexer.model import GuildId, MessageId
+from indexer.records.ids import GuildId, MessageId
 from indexer.supervisor import Faults, contained, supervised
 
 logger = logging.getLogger(__name__)

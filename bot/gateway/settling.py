@@ -11,7 +11,8 @@ import discord
 from bot.commands import CommandContext, reindex
 from bot.gateway.events import Events
 from indexer.jobs import JobRefused
-from indexer.model import Guild, GuildId
+from indexer.records.ids import GuildId
+from indexer.records.messages import Guild
 from indexer.supervisor import supervised
 
 logger = logging.getLogger(__name__)

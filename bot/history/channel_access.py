@@ -15,7 +15,7 @@ from bot.history.hidden_channels import is_hidden, is_hidden_payload
 from bot.history.rest import Rest
 from indexer.errors import ChannelClosed, RetryLater
 from indexer.lru import LruCache
-from indexer.model import GuildId
+from indexer.records.ids import GuildId
 
 THREADS_KEPT = 20_000  # threads whose parent is remembered, about 200 bytes each
 

@@ -17,8 +17,9 @@ from bot.history.hidden_channels import is_hidden_payload
 from bot.history.message_parser import Payload, parse_message, shows_nothing
 from bot.history.rest import UNKNOWN_MESSAGE, Pace, RequestBudget, Rest
 from indexer.errors import ChannelClosed, RetryLater, TellPerson
-from indexer.model import Channel, ChannelId, ChannelKind, Guild, GuildId, Message, MessageId, UserId
 from indexer.ports import PAGE, SearchPage
+from indexer.records.ids import ChannelId, GuildId, MessageId, UserId
+from indexer.records.messages import Channel, ChannelKind, Guild, Message
 
 log = logging.getLogger(__name__)
 

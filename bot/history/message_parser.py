@@ -12,17 +12,6 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from indexer.model import (
-    NO_FLAGS,
-    ChannelId,
-    GuildId,
-    Message,
-    MessageId,
-    PictureRef,
-    PlaceFlag,
-    Source,
-    UserId,
-)
 from indexer.picture_links import (
     PICTURE_SUFFIXES,
     SPOILER_PREFIX,
@@ -33,6 +22,8 @@ from indexer.picture_links import (
     file_name,
     sticker_link,
 )
+from indexer.records.ids import ChannelId, GuildId, MessageId, UserId
+from indexer.records.messages import NO_FLAGS, Message, PictureRef, PlaceFlag, Source
 
 Payload = Mapping[str, Any]
 

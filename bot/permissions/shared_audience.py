@@ -16,7 +16,8 @@ import discord
 from discord.abc import GuildChannel
 
 from bot.permissions.visible_channels import AskingChannel, can_read, is_age_restricted, told_by_discord
-from indexer.model import Channel, ChannelId, ChannelKind
+from indexer.records.ids import ChannelId
+from indexer.records.messages import Channel, ChannelKind
 
 _VIEW = discord.Permissions(view_channel=True).value
 _HISTORY = discord.Permissions(read_message_history=True).value

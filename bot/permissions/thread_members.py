@@ -27,7 +27,7 @@ import discord
 from bot.history.rest import Pace, ShieldedRequests
 from bot.token_buckets import TokenBuckets
 from indexer.lru import LruCache
-from indexer.model import ChannelId
+from indexer.records.ids import ChannelId
 
 JOINED_S = 10.0
 NOT_JOINED_S = 30.0

@@ -27,7 +27,8 @@ from discord.abc import GuildChannel
 
 from bot.history.granted import granted, why_unreadable
 from bot.permissions.thread_members import ThreadMembers
-from indexer.model import DISCORD, Channel, ChannelId, ChannelKind
+from indexer.records.ids import DISCORD, ChannelId
+from indexer.records.messages import Channel, ChannelKind
 
 # The asking channel may be None: an interaction can come from a channel that the cache does not hold.
 AskingChannel = discord.abc.Snowflake | None

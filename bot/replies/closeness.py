@@ -8,7 +8,7 @@ from typing import Literal
 
 from bot.texts import Language, translate
 from bot.texts.formats import decimal
-from indexer.model import Band, Hit
+from indexer.records.hits import Band, Hit
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from indexer.model import Pixels
+from indexer.records.pictures import Pixels
 
 CELL = 180  # pixels on each side
 GAP = 12

@@ -19,7 +19,9 @@ from bot.replies.closeness import Asked, band_text, score_text
 from bot.replies.escape import escaped, excerpt, plain
 from bot.texts import Language, translate
 from bot.texts.formats import decimal
-from indexer.model import Band, Floor, GuildId, Hit, PlaceFlag, SearchResult, UserId, snowflake_ms
+from indexer.records.hits import Band, Floor, Hit, SearchResult
+from indexer.records.ids import GuildId, UserId, snowflake_ms
+from indexer.records.messages import PlaceFlag
 from indexer.search.browse import MOST
 
 PAGE_HITS = 5

@@ -18,7 +18,8 @@ from bot.replies.pages import (
     stamp,
 )
 from bot.texts import Language, translate
-from indexer.model import GuildId, PlaceFlag
+from indexer.records.ids import GuildId
+from indexer.records.messages import PlaceFlag
 from indexer.search.reposts import RepostGroup, Reposts
 
 PAGE_GROUPS = 5

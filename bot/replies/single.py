@@ -10,7 +10,8 @@ from bot.links import jump_link
 from bot.replies.escape import excerpt, plain
 from bot.replies.pages import ACCENT, ALT_CHARACTERS, EXCERPT_CHARACTERS, custom_id, showable, stamp
 from bot.texts import Language, translate
-from indexer.model import PlaceDetail, PlaceFlag
+from indexer.records.hits import PlaceDetail
+from indexer.records.messages import PlaceFlag
 
 
 def single(detail: PlaceDetail, language: Language, token: str | None) -> discord.ui.LayoutView:

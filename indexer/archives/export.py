@@ -19,7 +19,8 @@ from indexer.archives.exporter_message import Context, to_message
 from indexer.archives.folders import DiskFolder
 from indexer.archives.survey import Files, is_dead
 from indexer.errors import ChannelClosed, LinkExpired, Reason, Rejected
-from indexer.model import Channel, ChannelId, Guild, GuildId, Message, MessageId, PictureRef
+from indexer.records.ids import ChannelId, GuildId, MessageId
+from indexer.records.messages import Channel, Guild, Message, PictureRef
 
 KIND: Final = "discord-chat-exporter"  # of its origin
 

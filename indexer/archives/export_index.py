@@ -20,7 +20,8 @@ from indexer.archives.expansion import Refused
 from indexer.archives.exporter_message import Context, to_channel, to_message, unix_ms
 from indexer.archives.message_stream import Damage, MessageStream, NotAnExport
 from indexer.archives.survey import Counts, Files, Survey
-from indexer.model import Channel, ChannelId, Guild, GuildId
+from indexer.records.ids import ChannelId, GuildId
+from indexer.records.messages import Channel, Guild
 from indexer.sentence import Sentence
 
 # Changes whenever the same export would be read in another way: then what was read before is read again.

@@ -14,19 +14,6 @@ from typing import Final, Protocol
 from urllib.parse import quote
 
 from indexer.archives.exporter_schema import Attachment, Embed, ExportedChannel, ExportedMessage, Image, Sticker
-from indexer.model import (
-    NO_FLAGS,
-    Channel,
-    ChannelId,
-    ChannelKind,
-    GuildId,
-    Message,
-    MessageId,
-    PictureRef,
-    PlaceFlag,
-    Source,
-    UserId,
-)
 from indexer.picture_links import (
     PICTURE_SUFFIXES,
     SPOILER_PREFIX,
@@ -36,6 +23,8 @@ from indexer.picture_links import (
     proxied_source,
     sticker_link,
 )
+from indexer.records.ids import ChannelId, GuildId, MessageId, UserId
+from indexer.records.messages import NO_FLAGS, Channel, ChannelKind, Message, PictureRef, PlaceFlag, Source
 
 # The names of Discord's channel types in exports; those that the exporter does not know are digits.
 _KINDS: Final = {

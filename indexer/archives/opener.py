@@ -8,8 +8,8 @@ from pathlib import Path
 from indexer.archives.export import KIND, open_export
 from indexer.archives.export_index import Options
 from indexer.errors import ChannelClosed
-from indexer.model import Origin
 from indexer.ports import History
+from indexer.records.messages import Origin
 from indexer.settings import Settings
 
 

@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 
 from indexer.archives.expansion import Refused
 from indexer.archives.media import Media
-from indexer.model import Channel, ChannelId, Guild, GuildId
 from indexer.picture_links import DISCORD_HOSTS, expires_s, fetchable, is_discord_host
+from indexer.records.ids import ChannelId, GuildId
+from indexer.records.messages import Channel, Guild
 from indexer.sentence import Sentence
 
 

@@ -8,7 +8,8 @@ import time
 from dataclasses import dataclass, field, replace
 
 from indexer.crawl.search_walk import SearchWalk
-from indexer.model import Channel, MessageId
+from indexer.records.ids import MessageId
+from indexer.records.messages import Channel
 
 # The age of a new channel's messages is not known yet, so its first page is read before all others.
 FIRST = -(1 << 63)

@@ -23,19 +23,10 @@ from indexer.crawl.search_walk import SearchFailed, SearchWalk, Stretch, missed,
 from indexer.database.database import Database
 from indexer.errors import ChannelClosed, ChannelGone, RetryLater
 from indexer.fair_semaphore import FairSemaphore
-from indexer.model import (
-    DISCORD,
-    Channel,
-    ChannelId,
-    GuildId,
-    Message,
-    MessageId,
-    OriginId,
-    ms_snowflake,
-    snowflake_ms,
-)
 from indexer.ports import PAGE, History, SearchableHistory, SearchPage
 from indexer.progress import Progress
+from indexer.records.ids import DISCORD, ChannelId, GuildId, MessageId, OriginId, ms_snowflake, snowflake_ms
+from indexer.records.messages import Channel, Message
 from indexer.settings import CrawlSettings
 from indexer.store import channels, guilds, message_lookup, messages, spans
 from indexer.store.message_pictures import NewPlace

@@ -11,8 +11,9 @@ from indexer.clock import now_ms
 from indexer.database.database import Database
 from indexer.errors import ChannelClosed, RetryLater
 from indexer.lru import LruCache
-from indexer.model import DISCORD, Channel, ChannelId, Guild, GuildId, Message, MessageId, Origin, OriginId
 from indexer.ports import PAGE, Archive, History
+from indexer.records.ids import DISCORD, ChannelId, GuildId, MessageId, OriginId
+from indexer.records.messages import Channel, Guild, Message, Origin
 from indexer.store import origins
 
 OPEN = 16  # archives whose index of messages is kept in memory: those that were asked last

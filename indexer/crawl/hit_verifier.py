@@ -12,8 +12,10 @@ from indexer.clock import now_ms
 from indexer.database.database import Database
 from indexer.errors import AfterimageError, ChannelClosed, ChannelGone
 from indexer.lru import LruCache
-from indexer.model import ChannelId, Hit, Message, MessageId, PictureRef
 from indexer.ports import History
+from indexer.records.hits import Hit
+from indexer.records.ids import ChannelId, MessageId
+from indexer.records.messages import Message, PictureRef
 from indexer.settings import Keep
 from indexer.store import message_lookup, messages
 from indexer.supervisor import Faults

@@ -14,7 +14,8 @@ from typing import Protocol
 from indexer.clock import now_ms
 from indexer.crawl.removals import ChannelDeleted, GuildLeft, MessageChanged, MessagesDeleted, Removals
 from indexer.database.database import Database
-from indexer.model import DISCORD, Channel, ChannelId, Guild, GuildId, Message, MessageId
+from indexer.records.ids import DISCORD, ChannelId, GuildId, MessageId
+from indexer.records.messages import Channel, Guild, Message
 from indexer.sentence import Sentence
 from indexer.settings import Keep
 from indexer.store import channels, guilds, message_checks, messages

@@ -16,9 +16,10 @@ from indexer.clock import now_ms
 from indexer.database.database import Database
 from indexer.errors import ChannelClosed, ChannelGone, RetryLater
 from indexer.lru import LruCache
-from indexer.model import ChannelId, GuildId, Message, ModelId
 from indexer.ports import History
 from indexer.progress import Progress
+from indexer.records.ids import ChannelId, GuildId, ModelId
+from indexer.records.messages import Message
 from indexer.settings import Keep
 from indexer.store import channels, embeddings, guilds, messages
 from indexer.store.message_pictures import NewPlace

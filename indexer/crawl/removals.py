@@ -22,8 +22,8 @@ from indexer.clock import now_ms
 from indexer.database.database import Database
 from indexer.database.journal import Journal
 from indexer.errors import ChannelClosed, ChannelGone, RetryLater
-from indexer.model import EVERYWHERE, ChannelId, GuildId, MessageId, UserId
 from indexer.ports import History
+from indexer.records.ids import EVERYWHERE, ChannelId, GuildId, MessageId, UserId
 from indexer.settings import Keep
 from indexer.store import audit, channels, guilds, messages, opt_outs
 from indexer.store.emptying import empty

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from indexer.clock import now_ms
-from indexer.model import ChannelId, GuildId, Message, MessageId
 from indexer.ports import PAGE, SearchableHistory, SearchPage
+from indexer.records.ids import ChannelId, GuildId, MessageId
+from indexer.records.messages import Message
 
 SEARCH_PAGE = 25  # Discord's largest page of search
 

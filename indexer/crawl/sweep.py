@@ -17,8 +17,9 @@ from indexer.clock import now_ms
 from indexer.database.database import Database
 from indexer.errors import ChannelClosed, ChannelGone, RetryLater, Stop
 from indexer.fair_semaphore import FairSemaphore
-from indexer.model import ChannelId, GuildId, Message, MessageId
 from indexer.ports import PAGE, History
+from indexer.records.ids import ChannelId, GuildId, MessageId
+from indexer.records.messages import Message
 from indexer.settings import Keep
 from indexer.store import channels, guilds, message_checks, message_lookup, messages
 

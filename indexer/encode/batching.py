@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from indexer.errors import ModelAway, Reason, Rejected, RetryLater
-from indexer.model import Pixels, Vectors
 from indexer.ports import Priority
+from indexer.records.pictures import Pixels, Vectors
 
 log = logging.getLogger(__name__)
 

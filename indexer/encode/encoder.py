@@ -17,8 +17,8 @@ from indexer.encode.known_model import KnownModel
 from indexer.encode.model_on_demand import ModelOnDemand
 from indexer.encode.process import WORKER
 from indexer.encode.protocol import Choice
-from indexer.model import ModelSpec, Pixels, PixelSpec, Vectors
 from indexer.ports import Priority
+from indexer.records.pictures import ModelSpec, Pixels, PixelSpec, Vectors
 from indexer.settings import ModelSettings
 from indexer.supervisor import Faults, supervised
 

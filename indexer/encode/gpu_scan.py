@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from indexer.model import Vectors
+from indexer.records.pictures import Vectors
 
 log = getLogger(__name__)
 

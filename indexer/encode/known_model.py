@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from indexer.encode.protocol import specs_of
-from indexer.model import ModelSpec, PixelSpec
 from indexer.platforms.files import replace_file
+from indexer.records.pictures import ModelSpec, PixelSpec
 from indexer.settings import ModelSettings
 
 log = logging.getLogger(__name__)

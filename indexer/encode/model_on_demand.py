@@ -16,7 +16,7 @@ from indexer.encode.process import WORKER, ModelProcess
 from indexer.encode.protocol import Choice, Facts
 from indexer.encode.shared_frames import SharedFrames
 from indexer.errors import ModelAway, ModelUnavailable
-from indexer.model import ModelSpec, PixelSpec, Vectors
+from indexer.records.pictures import ModelSpec, PixelSpec, Vectors
 from indexer.settings import ModelSettings
 from indexer.supervisor import Faults
 

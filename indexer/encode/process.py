@@ -22,9 +22,9 @@ from indexer.encode.child import log_levels
 from indexer.encode.protocol import LENGTH, Choice, Facts, command, message, settings_json
 from indexer.encode.shared_frames import SharedFrames
 from indexer.errors import ModelUnavailable
-from indexer.model import Vectors
 from indexer.platforms.processes import kill
 from indexer.platforms.shared_memory import inherited
+from indexer.records.pictures import Vectors
 from indexer.settings import ModelSettings
 
 log = logging.getLogger(__name__)

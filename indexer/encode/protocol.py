@@ -28,7 +28,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from indexer.model import ModelSpec, PixelSpec, ResizeMode
+from indexer.records.pictures import ModelSpec, PixelSpec, ResizeMode
 from indexer.settings import ModelSettings
 
 LENGTH = struct.Struct("<I")

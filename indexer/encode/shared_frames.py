@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager
 import numpy as np
 import numpy.typing as npt
 
-from indexer.model import Pixels
 from indexer.platforms.shared_memory import create_shared, delete_shared
+from indexer.records.pictures import Pixels
 
 _BETWEEN = 16  # frames copied (3 MB, under 1 ms) before the event loop has its turn
 

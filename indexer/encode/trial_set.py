@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from indexer.model import Pixels
+from indexer.records.pictures import Pixels
 
 TEXTS: Final = (
     "a photo of a cat", "a screenshot of a chat", "ein rotes Auto im Schnee", "meme with two people",

@@ -22,8 +22,8 @@ from indexer.encode.protocol import Choice, Facts, settings_of
 from indexer.encode.runtime import load_model
 from indexer.encode.shared_frames import Frames, mapped
 from indexer.errors import ModelUnavailable
-from indexer.model import Vectors
 from indexer.platforms.shared_memory import open_shared
+from indexer.records.pictures import Vectors
 from indexer.settings import ModelSettings
 
 

@@ -11,8 +11,10 @@ from indexer.clock import now_ms
 from indexer.crawl.histories import Histories
 from indexer.errors import ChannelClosed, LinkExpired, ReadersBusy, Reason, Rejected, RetryLater
 from indexer.ingest.items import Item
-from indexer.model import DISCORD, DecodedPicture, Message, PictureRef
 from indexer.ports import Archive
+from indexer.records.ids import DISCORD
+from indexer.records.messages import Message, PictureRef
+from indexer.records.pictures import DecodedPicture
 
 # Tries for one file while its worker waits: 4 within about 5 s. If all fail, the failure is stored with a next attempt.
 FETCH_BACKOFF = Backoff(tries=4, first_s=0.5, longest_s=4.0)

@@ -6,7 +6,7 @@ import asyncio
 from collections import OrderedDict, deque
 from typing import Generic, NamedTuple, TypeVar
 
-from indexer.model import GuildId
+from indexer.records.ids import GuildId
 
 T = TypeVar("T")
 

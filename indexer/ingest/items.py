@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from indexer.ingest.fair_queue import Lane
-from indexer.model import ChannelId, DecodedPicture, GuildId, MessageId, OriginId, PictureRef, PlaceId
 from indexer.progress import Progress
+from indexer.records.ids import ChannelId, GuildId, MessageId, OriginId, PlaceId
+from indexer.records.messages import PictureRef
+from indexer.records.pictures import DecodedPicture
 from indexer.store.message_pictures import NewPlace
 
 # Ranks of the lanes: pictures that were posted just now are served before the backlog.

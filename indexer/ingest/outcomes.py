@@ -12,7 +12,9 @@ from indexer.clock import now_ms
 from indexer.database.database import Database
 from indexer.errors import Reason
 from indexer.ingest.items import Content, Item, Prepared
-from indexer.model import Message, ModelId, PictureId, PlaceId, Vectors
+from indexer.records.ids import ModelId, PictureId, PlaceId
+from indexer.records.messages import Message
+from indexer.records.pictures import Vectors
 from indexer.settings import Keep
 from indexer.store import embeddings, messages, pictures, places
 

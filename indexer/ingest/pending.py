@@ -19,9 +19,10 @@ from indexer.fair_semaphore import FairSemaphore
 from indexer.ingest.fair_queue import Lane
 from indexer.ingest.items import Item
 from indexer.ingest.outcomes import Outcomes
-from indexer.model import DISCORD, ChannelId, GuildId, Message, MessageId, ModelId, OriginId, PictureId, PlaceId
 from indexer.ports import History
 from indexer.progress import Progress
+from indexer.records.ids import DISCORD, ChannelId, GuildId, MessageId, ModelId, OriginId, PictureId, PlaceId
+from indexer.records.messages import Message
 from indexer.settings import Keep
 from indexer.store import channels, embeddings, jobs, messages, places
 from indexer.store.places import PendingPlace

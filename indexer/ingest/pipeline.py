@@ -38,9 +38,10 @@ from indexer.ingest.fair_queue import FairQueue, Lane
 from indexer.ingest.items import BACKLOG, LIVE, Content, Item, Prepared
 from indexer.ingest.outcomes import Outcomes, mean_vector
 from indexer.ingest.pending import PendingPlaces
-from indexer.model import DISCORD, ChannelId, DecodedPicture, GuildId, ModelId, OriginId, Vectors
 from indexer.ports import Encoder, Priority
 from indexer.progress import Progress, State
+from indexer.records.ids import DISCORD, ChannelId, GuildId, ModelId, OriginId
+from indexer.records.pictures import DecodedPicture, Vectors
 from indexer.sentence import Sentence
 from indexer.settings import Settings
 from indexer.store import embeddings

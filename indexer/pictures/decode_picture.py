@@ -12,13 +12,13 @@ import numpy as np
 from PIL import Image, ImageCms, PngImagePlugin
 
 from indexer.errors import Reason, Rejected
-from indexer.model import DecodedPicture, Pixels, PixelSpec, ResizeMode
 from indexer.pictures.decode_cost import check_frames, check_jpeg
 from indexer.pictures.decode_memory import picture_memory
 from indexer.pictures.decode_repair import MAX_PROFILE, ends_early, with_end, without_extras
 from indexer.pictures.decode_square import TRANSPOSE, Shrunk, square
 from indexer.pictures.file_type import FORMATS, breaks_off, picture_format
 from indexer.pictures.perceptual_hash import SIDE, perceptual_hash
+from indexer.records.pictures import DecodedPicture, Pixels, PixelSpec, ResizeMode
 
 PngImagePlugin.MAX_TEXT_CHUNK = MAX_PROFILE  # Pillow allows a megabyte, but a printer's profile is larger when unpacked
 

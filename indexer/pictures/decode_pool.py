@@ -12,8 +12,8 @@ from collections import deque
 from dataclasses import dataclass
 
 from indexer.errors import ReadersBusy, Reason, Rejected, Stop
-from indexer.model import DecodedPicture
 from indexer.pictures.decode_process import CannotStart, Worker, WorkerDied, WorkerSettings
+from indexer.records.pictures import DecodedPicture
 
 log = logging.getLogger(__name__)
 

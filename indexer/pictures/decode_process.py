@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from indexer.errors import Reason, Rejected
-from indexer.model import DecodedPicture, PixelSpec
 from indexer.pictures.decode_protocol import ANSWER, REQUEST
 from indexer.pictures.lockdown.report import Lockdown
 from indexer.platforms.processes import kill, minimal_environment
+from indexer.records.pictures import DecodedPicture, PixelSpec
 
 _CHUNK = 256 * 1024  # bytes written to a pipe at once, so that a large file does not block the event loop for long
 _START_S = 30.0  # a worker starts in 0.2 s; if it takes longer than this, the machine is broken or overloaded

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from indexer.model import Pixels, PixelSpec, ResizeMode
+from indexer.records.pictures import Pixels, PixelSpec, ResizeMode
 
 TRANSPOSE: dict[int, Image.Transpose] = {  # EXIF orientation → what puts the picture upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,

@@ -25,11 +25,11 @@ from PIL import (
 )
 
 from indexer.errors import Rejected
-from indexer.model import DecodedPicture, PixelSpec, ResizeMode
 from indexer.pictures.decode_picture import Limits, decode_picture
 from indexer.pictures.decode_protocol import ANSWER, REQUEST
 from indexer.pictures.lockdown.apply import lock_down
 from indexer.platforms.processes import limit_processor_time, lower_priority
+from indexer.records.pictures import DecodedPicture, PixelSpec, ResizeMode
 
 
 def answer_to(data: bytes, spec: PixelSpec, limits: Limits) -> tuple[bytes, list[bytes]]:

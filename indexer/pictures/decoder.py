@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from indexer.errors import Stop
-from indexer.model import DecodedPicture, PixelSpec, UserId
 from indexer.one_at_a_time import OneAtATime
 from indexer.pictures.decode_memory import worker_memory
 from indexer.pictures.decode_pool import Pool, PoolSettings
 from indexer.pictures.decode_process import CannotStart, Worker, WorkerSettings
 from indexer.pictures.file_type import picture_format
 from indexer.pictures.lockdown.report import Lockdown
+from indexer.records.ids import UserId
+from indexer.records.pictures import DecodedPicture, PixelSpec
 from indexer.settings import DecodeSettings
 
 log = logging.getLogger(__name__)

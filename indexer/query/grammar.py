@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from indexer.errors import TellPerson
-from indexer.model import NO_FLAGS, PlaceFlag
 from indexer.query.date_parser import parse_date
+from indexer.records.messages import NO_FLAGS, PlaceFlag
 
 # Discord's own limit of a string option is 6,000; no sentence that describes a picture needs more than this.
 MAX_CHARACTERS = 1_000

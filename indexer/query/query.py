@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from indexer.model import ChannelId, DecodedPicture, Filter, GuildId, ModelId, PictureId, Pixels, UserId, Vectors
 from indexer.query.grammar import Wish
+from indexer.records.hits import Filter
+from indexer.records.ids import ChannelId, GuildId, ModelId, PictureId, UserId
+from indexer.records.pictures import DecodedPicture, Pixels, Vectors
 
 # Weight of the pictures against the words where a query has both: 0 = words only, 1 = pictures only.
 BALANCED = 0.5

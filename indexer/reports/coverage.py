@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import aiosqlite
 
-from indexer.model import ChannelId, GuildId, snowflake_ms
+from indexer.records.ids import ChannelId, GuildId, snowflake_ms
 from indexer.store import spans
 from indexer.store.spans import Span
 

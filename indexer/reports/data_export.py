@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import aiosqlite
 
 from indexer.database.database import first
-from indexer.model import ChannelId, GuildId, MessageId, UserId
+from indexer.records.ids import ChannelId, GuildId, MessageId, UserId
 
 
 @dataclass(frozen=True, slots=True)

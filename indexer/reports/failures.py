@@ -9,7 +9,7 @@ import aiosqlite
 
 from indexer.database.database import as_json
 from indexer.errors import Reason
-from indexer.model import ChannelId, GuildId, MessageId
+from indexer.records.ids import ChannelId, GuildId, MessageId
 
 
 @dataclass(frozen=True, slots=True)

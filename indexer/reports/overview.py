@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import aiosqlite
 
 from indexer.database.database import as_json, first
-from indexer.model import ChannelId, GuildId, MessageId
+from indexer.records.ids import ChannelId, GuildId, MessageId
 
 
 @dataclass(frozen=True, slots=True)

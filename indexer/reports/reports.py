@@ -12,7 +12,9 @@ from pathlib import Path
 
 from indexer.clock import now_ms
 from indexer.database.database import Database, open_database
-from indexer.model import Channel, ChannelId, Filter, Guild, GuildId, PlaceDetail, UserId
+from indexer.records.hits import Filter, PlaceDetail
+from indexer.records.ids import ChannelId, GuildId, UserId
+from indexer.records.messages import Channel, Guild
 from indexer.reports import coverage, data_export, failures, overview, status
 from indexer.reports.data_export import Held, HeldMessage
 from indexer.reports.failures import Failure

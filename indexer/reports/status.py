@@ -9,7 +9,7 @@ from typing import Any
 
 import aiosqlite
 
-from indexer.model import GuildId
+from indexer.records.ids import GuildId
 
 
 @dataclass(frozen=True, slots=True)

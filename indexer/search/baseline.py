@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from indexer.model import Vectors
 from indexer.platforms.files import replace_file
 from indexer.ports import Encoder
+from indexer.records.pictures import Vectors
 from indexer.search.baseline_sentences import BASELINE_SENTENCES
 
 log = logging.getLogger(__name__)

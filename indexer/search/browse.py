@@ -5,7 +5,8 @@ from __future__ import annotations
 import aiosqlite
 
 from indexer.clock import now_ms
-from indexer.model import Band, Filter, GuildId, Hit, PictureId, ms_snowflake
+from indexer.records.hits import Band, Filter, Hit
+from indexer.records.ids import GuildId, PictureId, ms_snowflake
 from indexer.search import picture_facts
 from indexer.search.hits import hit_at
 from indexer.store import places

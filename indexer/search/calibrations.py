@@ -6,7 +6,8 @@ import asyncio
 import hashlib
 
 from indexer.lru import LruCache
-from indexer.model import ChannelId, Filter, GuildId, ModelId
+from indexer.records.hits import Filter
+from indexer.records.ids import ChannelId, GuildId, ModelId
 from indexer.search.baseline import Baseline
 from indexer.search.picture_facts import Version
 from indexer.search.score_bands import Calibration

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from PIL import Image
 
-from indexer.model import Pixels
+from indexer.records.pictures import Pixels
 
 # Shares of each side. With the cosine of the closest of the whole and these two, 67 % of screenshots of an app find
 # their original among 2,000 at one false match in 1,000, without 30 %.

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from indexer.database.database import Database
-from indexer.model import Hit, PictureId, Place, PlaceDetail
 from indexer.query.query import Query
+from indexer.records.hits import Hit, Place, PlaceDetail
+from indexer.records.ids import PictureId
 from indexer.search import picture_facts
 from indexer.search.copies import groups_of_copies, repeated_elsewhere
 from indexer.search.hits import hit_at

@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from indexer.long_work import unless
-from indexer.model import PictureId, Place, Vectors
+from indexer.records.hits import Place
+from indexer.records.ids import PictureId
+from indexer.records.pictures import Vectors
 from indexer.search.picture_facts import PictureFacts
 from indexer.search.score_bands import HASH_BITS, LARGEST_HASH_PART, copy_bits_of, copy_scores
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from indexer.model import Band, Hit, Parts, PictureId, Place, PlaceDetail
+from indexer.records.hits import Band, Hit, Parts, Place, PlaceDetail
+from indexer.records.ids import PictureId
 
 
 def hit_at(

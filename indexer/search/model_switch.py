@@ -19,9 +19,11 @@ from PIL import Image
 from indexer.backoff import Backoff
 from indexer.database.database import Database
 from indexer.errors import AfterimageError, ModelUnavailable, TellPerson
-from indexer.model import GuildId, ModelId, ModelSpec, Pixels, PixelSpec, SearchResult, Vectors
 from indexer.ports import Encoder, Priority
 from indexer.query.query import Query
+from indexer.records.hits import SearchResult
+from indexer.records.ids import GuildId, ModelId
+from indexer.records.pictures import ModelSpec, Pixels, PixelSpec, Vectors
 from indexer.search.search import Searcher
 from indexer.settings import SearchSettings
 from indexer.store import embeddings

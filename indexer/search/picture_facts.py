@@ -9,19 +9,10 @@ from dataclasses import dataclass
 import aiosqlite
 import numpy as np
 
-from indexer.model import (
-    ChannelId,
-    Filter,
-    GuildId,
-    MessageId,
-    ModelId,
-    PictureId,
-    Place,
-    PlaceFlag,
-    PlaceId,
-    UserId,
-    Vectors,
-)
+from indexer.records.hits import Filter, Place
+from indexer.records.ids import ChannelId, GuildId, MessageId, ModelId, PictureId, PlaceId, UserId
+from indexer.records.messages import PlaceFlag
+from indexer.records.pictures import Vectors
 from indexer.store.filter_sql import PLACE_INSIDE, filter_values
 
 Version = tuple[int, int]  # of a guild's index, as `version` reads it

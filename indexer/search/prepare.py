@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from indexer.database.database import Database
 from indexer.errors import TellPerson
-from indexer.model import ModelId
 from indexer.ports import Encoder, Priority
 from indexer.query.query import Query
+from indexer.records.ids import ModelId
 from indexer.search import picture_facts
 from indexer.search.center_crops import center_crops
 from indexer.search.word_vectors import WordVectors

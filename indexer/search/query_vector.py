@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from indexer.model import Vectors
+from indexer.records.pictures import Vectors
 from indexer.search.rank import normalised
 from indexer.search.score_bands import LEAST_SAMPLE, Background
 

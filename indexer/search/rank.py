@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from indexer.model import Vectors
+from indexer.records.pictures import Vectors
 
 Item = TypeVar("Item")
 

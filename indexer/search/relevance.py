@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from indexer.model import Band, MessageId, Parts, PictureId
 from indexer.query.query import Query
+from indexer.records.hits import Band, Parts
+from indexer.records.ids import MessageId, PictureId
 from indexer.search.picture_facts import PictureFacts
 from indexer.search.query_vector import QueryVector
 from indexer.search.rank import hamming

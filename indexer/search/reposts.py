@@ -14,7 +14,8 @@ import numpy as np
 
 from indexer.database.database import Database
 from indexer.long_work import LongWork
-from indexer.model import ChannelId, Filter, GuildId, ModelId, PictureId, Place, PlaceDetail
+from indexer.records.hits import Filter, Place, PlaceDetail
+from indexer.records.ids import ChannelId, GuildId, ModelId, PictureId
 from indexer.search import picture_facts
 from indexer.search.copies import Comparable, leaders
 from indexer.search.model_switch import GuildSearcher

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import aiosqlite
 
 from indexer.database.database import Database
-from indexer.model import Candidate, ModelId, PictureId
 from indexer.query.query import Query
+from indexer.records.hits import Candidate
+from indexer.records.ids import ModelId, PictureId
 from indexer.search import picture_facts
 from indexer.search.stages import Search
 from indexer.supervisor import both

@@ -22,7 +22,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from indexer.model import Band, Vectors
+from indexer.records.hits import Band
+from indexer.records.pictures import Vectors
 from indexer.search.rank import cosines, hamming
 
 # Bits of 64 by which the perceptual hashes of one picture in two encodings differ at most.

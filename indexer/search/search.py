@@ -7,9 +7,11 @@ from dataclasses import replace
 from indexer.database.database import Database
 from indexer.errors import TellPerson
 from indexer.lru import LruCache
-from indexer.model import ChannelId, Floor, GuildId, ModelId, PixelSpec, SearchResult
 from indexer.ports import Encoder
 from indexer.query.query import Query
+from indexer.records.hits import Floor, SearchResult
+from indexer.records.ids import ChannelId, GuildId, ModelId
+from indexer.records.pictures import PixelSpec
 from indexer.search import picture_facts
 from indexer.search.baseline import Baseline
 from indexer.search.browse import browse

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from indexer.model import Floor, Hit, PictureId
 from indexer.query.query import Query
+from indexer.records.hits import Floor, Hit
+from indexer.records.ids import PictureId
 from indexer.search.picture_facts import PictureFacts
 from indexer.search.query_vector import QueryVector
 from indexer.search.relevance import Judged

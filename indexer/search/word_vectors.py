@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from indexer.lru import LruCache
-from indexer.model import UserId, Vectors
 from indexer.ports import Encoder
+from indexer.records.ids import UserId
+from indexer.records.pictures import Vectors
 
 REMEMBERED = 2_048
 

@@ -10,7 +10,7 @@ from typing import Any
 import aiosqlite
 
 from indexer.clock import now_ms
-from indexer.model import GuildId, UserId
+from indexer.records.ids import GuildId, UserId
 
 
 @dataclass(frozen=True, slots=True)

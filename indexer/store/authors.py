@@ -7,7 +7,7 @@ from collections.abc import Collection
 import aiosqlite
 
 from indexer.database.database import as_json
-from indexer.model import ChannelId, GuildId, UserId
+from indexer.records.ids import ChannelId, GuildId, UserId
 
 
 async def named(

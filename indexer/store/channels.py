@@ -8,7 +8,8 @@ from typing import Any
 import aiosqlite
 
 from indexer.database.database import as_json, first
-from indexer.model import Channel, ChannelId, ChannelKind, GuildId, OriginId
+from indexer.records.ids import ChannelId, GuildId, OriginId
+from indexer.records.messages import Channel, ChannelKind
 from indexer.sentence import Sentence
 
 _COLUMNS = "channel_id, guild_id, kind, name, parent_id, age_restricted, archived, origin_id"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import aiosqlite
 
-from indexer.model import ChannelId, GuildId
+from indexer.records.ids import ChannelId, GuildId
 
 
 async def told(connection: aiosqlite.Connection) -> dict[GuildId, ChannelId | None]:

@@ -8,7 +8,9 @@ import aiosqlite
 import numpy as np
 
 from indexer.database.database import as_json, first
-from indexer.model import ChannelId, GuildId, Message, ModelId, ModelSpec, PictureId, Vectors
+from indexer.records.ids import ChannelId, GuildId, ModelId, PictureId
+from indexer.records.messages import Message
+from indexer.records.pictures import ModelSpec, Vectors
 from indexer.store.message_pictures import NewPlace, joined
 
 _FLOAT16 = np.dtype("<f2")

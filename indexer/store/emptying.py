@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from indexer.database.database import Database
-from indexer.model import ChannelId, GuildId, UserId
+from indexer.records.ids import ChannelId, GuildId, UserId
 from indexer.store import messages
 
 STEP = 500  # messages in one transaction: some 50 ms

@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
-from indexer.model import Filter, ms_snowflake
+from indexer.records.hits import Filter
+from indexer.records.ids import ms_snowflake
 
 # Message ids are snowflakes, below 2^63.
 NO_END: Final = 2**63 - 1

@@ -8,7 +8,8 @@ import aiosqlite
 
 from indexer.clock import now_ms
 from indexer.database.database import as_json, first
-from indexer.model import DISCORD, Guild, GuildId, OriginId
+from indexer.records.ids import DISCORD, GuildId, OriginId
+from indexer.records.messages import Guild
 
 
 async def upsert(tx: aiosqlite.Connection, guild: Guild, origin_id: OriginId = DISCORD) -> None:

@@ -12,7 +12,7 @@ import aiosqlite
 
 from indexer.clock import now_ms
 from indexer.database.database import first
-from indexer.model import DISCORD, ChannelId, GuildId, JobId, MessageId, OriginId, UserId
+from indexer.records.ids import DISCORD, ChannelId, GuildId, JobId, MessageId, OriginId, UserId
 from indexer.sentence import Sentence
 
 _COLUMNS = (

@@ -7,7 +7,7 @@ from collections.abc import Collection
 import aiosqlite
 
 from indexer.database.database import as_json
-from indexer.model import ChannelId, GuildId, MessageId
+from indexer.records.ids import ChannelId, GuildId, MessageId
 
 
 async def mark_checked(tx: aiosqlite.Connection, message_ids: Collection[MessageId], seen_ms: int) -> None:

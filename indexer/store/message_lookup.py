@@ -5,7 +5,7 @@ from __future__ import annotations
 import aiosqlite
 
 from indexer.database.database import first
-from indexer.model import ChannelId, MessageId
+from indexer.records.ids import ChannelId, MessageId
 
 
 async def between(connection: aiosqlite.Connection, channel_id: ChannelId, low: int, high: int) -> list[MessageId]:

@@ -14,7 +14,8 @@ import aiosqlite
 
 from indexer.database import many_rows
 from indexer.database.database import as_json
-from indexer.model import NO_FLAGS, GuildId, Message, MessageId, PictureRef, PlaceFlag, PlaceId
+from indexer.records.ids import GuildId, MessageId, PlaceId
+from indexer.records.messages import NO_FLAGS, Message, PictureRef, PlaceFlag
 
 _DESCRIPTION = "source, file_name, alt_text, content_type, byte_count, width, height, flags, path"
 

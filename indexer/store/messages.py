@@ -10,7 +10,8 @@ import aiosqlite
 
 from indexer.database import many_rows
 from indexer.database.database import as_json, first
-from indexer.model import DISCORD, ChannelId, GuildId, Message, MessageId, OriginId, UserId
+from indexer.records.ids import DISCORD, ChannelId, GuildId, MessageId, OriginId, UserId
+from indexer.records.messages import Message
 from indexer.settings import Keep
 from indexer.store import message_checks, message_pictures
 from indexer.store.message_pictures import NewPlace

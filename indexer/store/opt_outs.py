@@ -5,7 +5,7 @@ from __future__ import annotations
 import aiosqlite
 
 from indexer.clock import now_ms
-from indexer.model import EVERYWHERE, GuildId, UserId
+from indexer.records.ids import EVERYWHERE, GuildId, UserId
 
 
 async def add(tx: aiosqlite.Connection, user_id: UserId, guild_id: GuildId = EVERYWHERE) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import aiosqlite
 
 from indexer.database.database import first
-from indexer.model import Origin, OriginId
+from indexer.records.ids import OriginId
+from indexer.records.messages import Origin
 
 
 async def note(

@@ -13,7 +13,7 @@ from collections.abc import Collection
 import aiosqlite
 
 from indexer.database.database import as_json, first
-from indexer.model import MessageId, PictureId
+from indexer.records.ids import MessageId, PictureId
 
 
 async def put(

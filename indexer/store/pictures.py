@@ -10,7 +10,8 @@ import aiosqlite
 
 from indexer.database.database import first
 from indexer.errors import Reason
-from indexer.model import DecodedPicture, PictureId
+from indexer.records.ids import PictureId
+from indexer.records.pictures import DecodedPicture
 
 _SELECT = (
     "SELECT picture_id, sha256, perceptual_hash, width, height, format, frame_count, byte_count, reason FROM pictures"

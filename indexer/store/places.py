@@ -10,18 +10,9 @@ import aiosqlite
 
 from indexer.database.database import as_json, first
 from indexer.errors import Reason
-from indexer.model import (
-    ChannelId,
-    Filter,
-    GuildId,
-    MessageId,
-    OriginId,
-    PictureId,
-    PlaceDetail,
-    PlaceFlag,
-    PlaceId,
-    Source,
-)
+from indexer.records.hits import Filter, PlaceDetail
+from indexer.records.ids import ChannelId, GuildId, MessageId, OriginId, PictureId, PlaceId
+from indexer.records.messages import PlaceFlag, Source
 from indexer.store.filter_sql import PLACE_INSIDE, filter_values
 
 # Reasons for which another version of the picture readers may succeed.

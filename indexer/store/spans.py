@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import aiosqlite
 
-from indexer.model import DISCORD, ChannelId, GuildId, OriginId
+from indexer.records.ids import DISCORD, ChannelId, GuildId, OriginId
 
 Span = tuple[int, int]  # low ≤ high, both read
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from indexer.model import MessageId, PictureId
+from indexer.records.ids import MessageId, PictureId
 from indexer.text.terms import Pattern, Term, counts, pattern_of
 
 # Of content, file names, alt texts: who describes a picture in its alt text means the picture.

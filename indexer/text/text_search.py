@@ -16,7 +16,9 @@ from dataclasses import dataclass, replace
 import aiosqlite
 
 from indexer.database.connections import in_thread
-from indexer.model import ChannelId, Filter, GuildId, MessageId, PictureId, Place, PlaceFlag, PlaceId, UserId
+from indexer.records.hits import Filter, Place
+from indexer.records.ids import ChannelId, GuildId, MessageId, PictureId, PlaceId, UserId
+from indexer.records.messages import PlaceFlag
 from indexer.store import picture_texts
 from indexer.store.filter_sql import MESSAGE_INSIDE, MESSAGE_INSIDE_BY_ID, filter_values
 from indexer.text.bm25 import Columns, Ranked, Said, Scope, rank, worth

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from indexer.model import Candidate, ChannelId, MessageId, PictureId, Place, PlaceFlag, PlaceId, UserId
+from indexer.records.hits import Candidate, Place
+from indexer.records.ids import ChannelId, MessageId, PictureId, PlaceId, UserId
+from indexer.records.messages import PlaceFlag
 from indexer.vectors.columns import Floats, Ints, Part
 from indexer.vectors.filter import Terms, shown
 from indexer.vectors.scan import Best

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from indexer.model import GuildId, ModelId
+from indexer.records.ids import GuildId, ModelId
 from indexer.vectors.columns import Bools, Bytes
 from indexer.vectors.segment import Record, Segment
 from indexer.vectors.segment_writer import Listing, Long

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from indexer.errors import DiskFull, RetryLater
-from indexer.model import GuildId, ModelId
 from indexer.platforms.files import sync_folder
+from indexer.records.ids import GuildId, ModelId
 from indexer.settings import IndexSettings
 from indexer.vectors import log_follower, segment_writer
 from indexer.vectors.compaction_input import Old, Snapshot, Vectors

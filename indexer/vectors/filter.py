@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from indexer.model import Filter, ms_snowflake
+from indexer.records.hits import Filter
+from indexer.records.ids import ms_snowflake
 from indexer.vectors.columns import Block, Bools, Ints, Part, Rows
 
 MESSAGE_MAX = 2**63 - 1

@@ -19,7 +19,9 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from indexer.database.database import Database
-from indexer.model import Candidate, Filter, Floor, GuildId, ModelId, Vectors
+from indexer.records.hits import Candidate, Filter, Floor
+from indexer.records.ids import GuildId, ModelId
+from indexer.records.pictures import Vectors
 from indexer.settings import IndexSettings
 from indexer.vectors import kernels, log_follower, maintenance, sqlite_scan
 from indexer.vectors.candidates import places_in, ranked

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from indexer.model import GuildId, ModelId
+from indexer.records.ids import GuildId, ModelId
 from indexer.vectors.columns import Bytes, Part
 from indexer.vectors.memtable import Memtable
 from indexer.vectors.segment import Damaged, Record, Segment

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from indexer.clock import now_ms
 from indexer.database.database import Database, to_the_end
-from indexer.model import GuildId, ModelId
 from indexer.platforms.files import delete
+from indexer.records.ids import GuildId, ModelId
 from indexer.vectors import compaction_plan, log_follower
 from indexer.vectors.compaction_input import Snapshot
 from indexer.vectors.compaction_plan import CompactionPlan

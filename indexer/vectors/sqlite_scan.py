@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from indexer.model import Candidate, Filter, GuildId, ModelId
+from indexer.records.hits import Candidate, Filter
+from indexer.records.ids import GuildId, ModelId
 from indexer.store.filter_sql import PLACE_INSIDE, filter_values
 from indexer.vectors.candidates import make_place, ranked
 from indexer.vectors.columns import Bytes, Floats, Ints, score

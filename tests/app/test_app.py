@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bot.app import ECHO_S
 from indexer.database.database import open_database
-from indexer.model import GuildId
+from indexer.records.ids import GuildId
 from indexer.reports import status
 from indexer.store import jobs
 from indexer.store.jobs import JobState

@@ -14,7 +14,8 @@ import pytest
 from indexer.archives.documents import find
 from indexer.archives.export import PAGE_SIZE, ExportArchive
 from indexer.errors import ChannelClosed, LinkExpired
-from indexer.model import ChannelId, ChannelKind, GuildId, Message, MessageId
+from indexer.records.ids import ChannelId, GuildId, MessageId
+from indexer.records.messages import ChannelKind, Message
 from sandbox.demo.world import build
 from sandbox.export.writer import ExportOptions, write_guild
 from tests.worlds.exports import CHANNEL, FIRST, GUILD, document, message, opened, options, picture_message, reasons

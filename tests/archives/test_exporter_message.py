@@ -11,7 +11,8 @@ import pytest
 from bot.history.message_parser import parse_message
 from indexer.archives import exporter_schema as schema
 from indexer.archives.exporter_message import Context, to_channel, to_message
-from indexer.model import ChannelId, ChannelKind, GuildId, Message, PlaceFlag, Source
+from indexer.records.ids import ChannelId, GuildId
+from indexer.records.messages import ChannelKind, Message, PlaceFlag, Source
 from sandbox.demo.world import build
 from sandbox.export.json_writer import encoded
 from sandbox.export.shapes import MessageShapes

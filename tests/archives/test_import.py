@@ -17,8 +17,8 @@ from indexer.archive_import import Imported, import_guild, note_origin
 from indexer.archives.export import open_export
 from indexer.archives.opener import export_options, open_archive
 from indexer.errors import TellPerson
-from indexer.model import DISCORD, ChannelId, GuildId, MessageId, PlaceId, UserId
 from indexer.progress import State
+from indexer.records.ids import DISCORD, ChannelId, GuildId, MessageId, PlaceId, UserId
 from indexer.reports import status
 from indexer.reports.status import Counts
 from indexer.service import Service, open_service

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from indexer.model import GuildId
+from indexer.records.ids import GuildId
 from sandbox.export.writer import saved_name
 from tests.worlds.exports import GUILD, document, opened, picture_message, reasons
 

@@ -10,7 +10,7 @@ import pytest
 from bot import cli
 from indexer.encode.encoder import open_encoder
 from indexer.encode.on_openvino.folder import read_manifest, verify
-from indexer.model import Vectors
+from indexer.records.pictures import Vectors
 from indexer.settings import ModelSettings
 from sandbox.model import EXPORT
 

@@ -17,7 +17,7 @@ from indexer.database import database
 from indexer.database.database import open_database
 from indexer.errors import Reason
 from indexer.ingest import pipeline
-from indexer.model import PlaceId
+from indexer.records.ids import PlaceId
 from indexer.reports import status
 from indexer.reports.status import Counts
 from indexer.store import places

@@ -12,9 +12,10 @@ import pytest
 from indexer.backoff import Backoff
 from indexer.errors import ModelUnavailable, Reason, Rejected, RetryLater
 from indexer.ingest import pipeline
-from indexer.model import GuildId, ModelSpec, Pixels, PixelSpec, Vectors
 from indexer.ports import Encoder as EncoderPort
 from indexer.ports import Priority
+from indexer.records.ids import GuildId
+from indexer.records.pictures import ModelSpec, Pixels, PixelSpec, Vectors
 from indexer.search import model_switch
 from indexer.vectors import index
 from sandbox.server import Sandbox, open_sandbox

@@ -28,9 +28,11 @@ from bot.texts.language import Language
 from indexer.database.database import open_database
 from indexer.errors import TellPerson
 from indexer.long_work import open_long_work
-from indexer.model import NO_FLAGS, Filter, PictureId, PlaceFlag, SearchResult
 from indexer.query.grammar import parse
 from indexer.query.query import Query
+from indexer.records.hits import Filter, SearchResult
+from indexer.records.ids import PictureId
+from indexer.records.messages import NO_FLAGS, PlaceFlag
 from indexer.reports import data_export, overview
 from indexer.reports.coverage import coverage
 from indexer.search import calibrations, choose, reposts, retrieve

@@ -10,7 +10,8 @@ import pytest
 
 from indexer.crawl import on_demand
 from indexer.errors import RetryLater
-from indexer.model import ChannelId, GuildId, Message, UserId
+from indexer.records.ids import ChannelId, GuildId, UserId
+from indexer.records.messages import Message
 from indexer.store import jobs
 from indexer.store.jobs import JobState, Scope, ScopeKind
 from sandbox.server import open_sandbox

@@ -14,7 +14,7 @@ from PIL import Image
 
 from bot.commands import hit_pictures, thumbnails
 from bot.config.loader import Config
-from indexer.model import UserId
+from indexer.records.ids import UserId
 from sandbox.members import Person
 from sandbox.reply import Reply
 from tests.worlds.running_bot import Town, running, town, with_auto_start

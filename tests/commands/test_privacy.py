@@ -13,7 +13,7 @@ from bot.commands.privacy import _pack
 from bot.config.loader import Config, LimitSettings
 from bot.texts import Language
 from indexer.database import database
-from indexer.model import GuildId
+from indexer.records.ids import GuildId
 from indexer.store import audit, picture_texts
 from sandbox.reply import Reply
 from sandbox.server import open_sandbox

@@ -12,8 +12,8 @@ from bot.commands import progress as progress_module
 from bot.commands.progress import bar, progress_text
 from bot.texts import Language
 from bot.texts.formats import duration
-from indexer.model import ChannelId, GuildId, JobId
 from indexer.progress import Progress, State
+from indexer.records.ids import ChannelId, GuildId, JobId
 from indexer.sentence import Sentence
 from indexer.store import audit, guilds
 from indexer.store.jobs import Job, JobState, Scope, ScopeKind

@@ -11,7 +11,7 @@ from PIL import Image
 from bot.commands import query_scope
 from bot.replies.contact_sheet import CELL
 from bot.replies.pages import PAGE_HITS
-from indexer.model import UserId
+from indexer.records.ids import UserId
 from sandbox.permissions import Permission
 from sandbox.server import open_sandbox
 from sandbox.world import File, Message

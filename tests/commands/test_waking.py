@@ -11,8 +11,8 @@ import pytest
 from bot.commands import similar_reply
 from bot.texts import Language, translate
 from indexer.errors import ModelAway
-from indexer.model import Pixels, Vectors
 from indexer.ports import Priority
+from indexer.records.pictures import Pixels, Vectors
 from sandbox.reply import Reply
 from tests.worlds.encoder import Encoder
 from tests.worlds.running_bot import Running, Town, indexed, town

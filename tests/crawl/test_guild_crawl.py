@@ -14,8 +14,9 @@ from indexer.backoff import Backoff
 from indexer.crawl import guild_crawl
 from indexer.errors import ChannelClosed, ChannelGone
 from indexer.fair_semaphore import FairSemaphore
-from indexer.model import ChannelId, ChannelKind, GuildId, Message, MessageId, PlaceId
 from indexer.progress import Progress, State
+from indexer.records.ids import ChannelId, GuildId, MessageId, PlaceId
+from indexer.records.messages import ChannelKind, Message
 from indexer.sentence import Sentence
 from indexer.settings import CrawlSettings
 from indexer.store import channels, messages, spans

@@ -12,7 +12,8 @@ import pytest
 from indexer.crawl.live import Live
 from indexer.crawl.removals import GuildLeft, OptedOut
 from indexer.ingest import pipeline
-from indexer.model import Channel, ChannelId, ChannelKind, GuildId, Message, UserId
+from indexer.records.ids import ChannelId, GuildId, UserId
+from indexer.records.messages import Channel, ChannelKind, Message
 from indexer.sentence import Sentence
 from indexer.store import channels, guilds
 from tests.worlds.picture_files import picture

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from indexer.crawl.removals import NAME, OptedOut, opt_out
-from indexer.model import EVERYWHERE, GuildId, UserId
+from indexer.records.ids import EVERYWHERE, GuildId, UserId
 from indexer.store import emptying, messages, opt_outs
 from indexer.supervisor import supervised
 from tests.worlds.killed_child import run_and_kill

@@ -15,7 +15,8 @@ from indexer.crawl.live import Live
 from indexer.crawl.removals import NAME, ChannelDeleted, GuildLeft, MessagesDeleted, OptedOut
 from indexer.database import database
 from indexer.errors import ChannelClosed
-from indexer.model import ChannelId, Guild, UserId
+from indexer.records.ids import ChannelId, UserId
+from indexer.records.messages import Guild
 from indexer.store import guilds
 from indexer.supervisor import supervised
 from tests.worlds.killed_child import run_and_kill

@@ -17,7 +17,9 @@ from indexer.crawl.sweep import TRIES, Sweep, Swept
 from indexer.errors import ChannelClosed, ChannelGone, RetryLater
 from indexer.fair_semaphore import FairSemaphore
 from indexer.ingest import pipeline as stages
-from indexer.model import ChannelId, GuildId, Hit, Message, MessageId, PictureId, Place, PlaceId, Source, UserId
+from indexer.records.hits import Hit, Place
+from indexer.records.ids import ChannelId, GuildId, MessageId, PictureId, PlaceId, UserId
+from indexer.records.messages import Message, Source
 from indexer.settings import CrawlSettings
 from indexer.store import channels, messages
 from tests.worlds.picture_files import picture

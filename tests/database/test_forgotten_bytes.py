@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from indexer.database import scrub
 from indexer.database.database import FILE_NAME, Database, connect_readonly, open_database
 from indexer.database.migrate import back_up
-from indexer.model import ChannelId, MessageId, UserId
+from indexer.records.ids import ChannelId, MessageId, UserId
 from indexer.store import channels, embeddings, guilds, messages, opt_outs, picture_texts, pictures, places
 from indexer.store.emptying import empty
 from indexer.store.forget import purge, residue_since

@@ -21,7 +21,7 @@ import pytest
 from indexer.encode.encoder import ModelEncoder, open_encoder
 from indexer.encode.on_openvino.folder import alone_in, folder_name, source_of
 from indexer.encode.trial_set import TEXTS, trial_pictures
-from indexer.model import Vectors
+from indexer.records.pictures import Vectors
 from indexer.settings import ModelSettings
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import pytest
 from indexer.backoff import Backoff
 from indexer.encode.batching import Batches, Kind, ModelDied, OutOfMemory, Payload
 from indexer.errors import Reason, Rejected, RetryLater
-from indexer.model import Vectors
 from indexer.ports import Priority
+from indexer.records.pictures import Vectors
 from indexer.supervisor import Faults, supervised
 
 

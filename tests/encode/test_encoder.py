@@ -16,9 +16,9 @@ from indexer.encode.batching import Batches, Kind, Payload
 from indexer.encode.encoder import ModelEncoder, open_encoder
 from indexer.encode.trial_set import trial_pictures
 from indexer.errors import Reason, Rejected, RetryLater
-from indexer.model import Pixels, PixelSpec, ResizeMode, Vectors
 from indexer.platforms.processes import kill
 from indexer.ports import Encoder, Priority
+from indexer.records.pictures import Pixels, PixelSpec, ResizeMode, Vectors
 from tests.encode.conftest import Exports, TinyModel, loaded, vectors_of
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("exports")]

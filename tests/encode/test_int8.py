@@ -17,7 +17,7 @@ from indexer.encode.encoder import open_encoder
 from indexer.encode.on_openvino.folder import Manifest, described, read_manifest, write_folder
 from indexer.encode.on_openvino.int8 import SAMPLE, FrameSample, held_out, int8_folder, measured, usable_int8
 from indexer.encode.trial_set import trial_pictures
-from indexer.model import Pixels, Vectors
+from indexer.records.pictures import Pixels, Vectors
 from indexer.settings import ModelSettings
 from sandbox.drawing.scene import draw, random_scene
 from sandbox.model import EXPORT, NAME, WEIGHTS

@@ -19,7 +19,7 @@ from indexer.encode import model_on_demand
 from indexer.encode.encoder import ModelEncoder, open_encoder
 from indexer.encode.known_model import FILE_NAME, KnownModel
 from indexer.errors import ModelAway
-from indexer.model import ModelSpec, PixelSpec
+from indexer.records.pictures import ModelSpec, PixelSpec
 from indexer.settings import ModelSettings
 from indexer.supervisor import Faults
 

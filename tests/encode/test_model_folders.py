@@ -11,7 +11,7 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from indexer.encode.trial_set import trial_pictures
-from indexer.model import PixelSpec, ResizeMode
+from indexer.records.pictures import PixelSpec, ResizeMode
 from indexer.settings import ModelSettings
 from tests.encode.conftest import CONFIG, TinyModel, loaded, make_tiny
 

@@ -23,10 +23,10 @@ from indexer.encode.protocol import command, message, settings_json
 from indexer.encode.shared_frames import SharedFrames
 from indexer.encode.worker import is_lost_device, is_want_of_memory
 from indexer.errors import ModelUnavailable, Reason, Rejected, RetryLater
-from indexer.model import Pixels
 from indexer.platforms.processes import kill
 from indexer.platforms.shared_memory import inherited
 from indexer.ports import Priority
+from indexer.records.pictures import Pixels
 from indexer.settings import ModelSettings
 from indexer.supervisor import Faults
 from tests.worlds.model_child import DEADLY, DIVISIVE, REDUCED, SIZE, UNPLUGGED

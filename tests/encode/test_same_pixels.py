@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from indexer.model import Pixels, PixelSpec, ResizeMode
 from indexer.pictures.decode_picture import Limits, decode_picture
+from indexer.records.pictures import Pixels, PixelSpec, ResizeMode
 from indexer.settings import ModelSettings
 from sandbox.drawing.scene import draw, random_scene
 from sandbox.model import CONFIG, NAME, WEIGHTS

@@ -11,7 +11,7 @@ import pytest
 from huggingface_hub import constants
 
 from indexer.errors import ModelUnavailable
-from indexer.model import ResizeMode
+from indexer.records.pictures import ResizeMode
 from indexer.settings import ModelSettings
 from tests.encode.conftest import CONFIG, TinyModel, loaded
 

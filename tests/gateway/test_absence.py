@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from indexer.errors import StorageError
-from indexer.model import GuildId
+from indexer.records.ids import GuildId
 from indexer.store import guilds
 from sandbox.server import open_sandbox
 from tests.worlds.child_bot import child, joining

@@ -8,7 +8,7 @@ import pytest
 
 from bot.gateway import disk_notices
 from indexer.database import room
-from indexer.model import GuildId
+from indexer.records.ids import GuildId
 from sandbox.members import Person
 from sandbox.permissions import Permission
 from sandbox.server import open_sandbox

@@ -13,7 +13,7 @@ from bot.gateway import guild_queue
 from bot.gateway.guild_queue import GuildQueues
 from indexer.database import database
 from indexer.errors import RetryLater, StorageError
-from indexer.model import GuildId, MessageId
+from indexer.records.ids import GuildId, MessageId
 from indexer.service import Service
 from indexer.supervisor import Faults
 from tests.worlds.running_bot import indexed, noise, town

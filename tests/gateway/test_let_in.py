@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from indexer.model import GuildId
+from indexer.records.ids import GuildId
 from indexer.store import channels
 from sandbox.permissions import Permission
 from sandbox.wire.guilds import told_channel

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from indexer.errors import RetryLater
-from indexer.model import ChannelId, GuildId, Message, MessageId, PictureRef, Source, UserId
+from indexer.records.ids import ChannelId, GuildId, MessageId, UserId
+from indexer.records.messages import Message, PictureRef, Source
 from indexer.service import Service
 from indexer.store import embeddings, guilds, message_lookup, messages, pictures, places
 from sandbox.server import open_sandbox

@@ -9,7 +9,7 @@ import pytest
 
 from indexer.crawl.live import Live
 from indexer.errors import RetryLater
-from indexer.model import GuildId
+from indexer.records.ids import GuildId
 from tests.worlds.running_bot import indexed, running, town
 
 

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from bot.history.discord_history import DiscordHistory, _sticker_cdn
 from bot.history.rest import Pace, RequestBudget
 from indexer.errors import ChannelClosed, ChannelGone, ConfigError, RetryLater, TellPerson
-from indexer.model import ChannelId, ChannelKind, GuildId, Message, MessageId
 from indexer.progress import State
+from indexer.records.ids import ChannelId, GuildId, MessageId
+from indexer.records.messages import ChannelKind, Message
 from indexer.settings import CrawlSettings
 from sandbox.permissions import Permission
 from sandbox.server import open_sandbox

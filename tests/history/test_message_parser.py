@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.history.message_parser import parse_message, shows_nothing
-from indexer.model import GuildId, Message, PictureRef, PlaceFlag, Source
 from indexer.picture_links import bare_link
+from indexer.records.ids import GuildId
+from indexer.records.messages import Message, PictureRef, PlaceFlag, Source
 
 GUILD = GuildId(1)
 CDN = "https://cdn.discordapp.com/attachments/1/2"

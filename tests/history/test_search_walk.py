@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from indexer.model import GuildId
 from indexer.progress import Progress, State
+from indexer.records.ids import GuildId
 from indexer.settings import CrawlSettings
 from sandbox.server import Sandbox, open_sandbox
 from sandbox.world import ChannelKind as Kind

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from indexer.model import GuildId
 from indexer.progress import State
+from indexer.records.ids import GuildId
 from sandbox.faults import Faults
 from sandbox.server import Sandbox, open_sandbox
 from sandbox.world import ChannelKind as Kind

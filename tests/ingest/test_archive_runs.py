@@ -13,9 +13,11 @@ from indexer.crawl.histories import Histories
 from indexer.crawl.hit_verifier import HitVerifier
 from indexer.errors import ChannelClosed, ChannelGone
 from indexer.ingest import pending
-from indexer.model import DISCORD, ChannelId, Hit, Message, Origin, OriginId, PictureId, PictureRef, Place, Source
 from indexer.ports import History
 from indexer.progress import State
+from indexer.records.hits import Hit, Place
+from indexer.records.ids import DISCORD, ChannelId, OriginId, PictureId
+from indexer.records.messages import Message, Origin, PictureRef, Source
 from indexer.store import channels, guilds, messages, origins, places, spans
 from tests.worlds.picture_files import picture
 from tests.worlds.pipeline_world import GUILD, FakeHistory, World, open_world

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from indexer.backoff import LONGEST_TOLD_S, Backoff, with_retries
 from indexer.errors import RetryLater
 from indexer.ingest.fair_queue import FairQueue, Lane
-from indexer.model import GuildId
+from indexer.records.ids import GuildId
 
 ONE, TWO, LIVE = Lane(1, GuildId(1)), Lane(1, GuildId(2)), Lane(0, GuildId(2))
 

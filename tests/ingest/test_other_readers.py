@@ -11,8 +11,8 @@ import pytest
 
 from indexer.database.database import Database, open_database
 from indexer.errors import Reason
-from indexer.model import Guild
 from indexer.pictures import decoder
+from indexer.records.messages import Guild
 from indexer.service import Service, open_service
 from indexer.settings import DecodeSettings, FetchSettings, Settings
 from indexer.store import channels, guilds, messages, pictures, places

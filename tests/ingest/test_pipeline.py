@@ -13,8 +13,9 @@ from indexer.backoff import Backoff
 from indexer.crawl import guild_crawl
 from indexer.errors import ChannelClosed, ModelUnavailable, TellPerson
 from indexer.ingest import pending, pipeline
-from indexer.model import ChannelId, GuildId, MessageId, Vectors
 from indexer.progress import Progress, State
+from indexer.records.ids import ChannelId, GuildId, MessageId
+from indexer.records.pictures import Vectors
 from indexer.sentence import Sentence
 from indexer.store import places
 from tests.worlds.picture_files import picture

@@ -7,7 +7,7 @@ import itertools
 import discord
 
 from bot.permissions.shared_audience import shared_channels
-from indexer.model import ChannelKind
+from indexer.records.messages import ChannelKind
 from sandbox.permissions import OverwriteKind, Permission
 from tests.soak import tries
 from tests.worlds.random_guilds import BOT, GUILD, Member, Room, World, discord_guild, random_world

@@ -14,7 +14,8 @@ import pytest
 from bot.history.rest import ShieldedRequests
 from bot.permissions import visible_channels
 from bot.permissions.thread_members import MEMBER_AT_ONCE, MEMBER_BURST, NOT_JOINED_S, ThreadMembers
-from indexer.model import ChannelId, ChannelKind
+from indexer.records.ids import ChannelId
+from indexer.records.messages import ChannelKind
 from sandbox.permissions import Permission
 from sandbox.server import open_sandbox
 from tests.soak import SOAK, tries

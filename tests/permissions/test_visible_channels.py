@@ -14,7 +14,8 @@ from bot.history.rest import ShieldedRequests
 from bot.permissions import thread_members, visible_channels
 from bot.permissions.shared_audience import shared_channels
 from bot.permissions.thread_members import ThreadMembers
-from indexer.model import Channel, ChannelId, ChannelKind, GuildId, OriginId
+from indexer.records.ids import ChannelId, GuildId, OriginId
+from indexer.records.messages import Channel, ChannelKind
 from sandbox.permissions import Overwrite, OverwriteKind, Permission
 from tests.soak import SOAK, tries
 from tests.worlds.random_guilds import (

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.permissions.thread_members import JOINED_S
-from indexer.model import UserId
+from indexer.records.ids import UserId
 from sandbox.members import Person
 from sandbox.permissions import MEMBER, Permission
 from sandbox.world import Channel, ChannelKind, Guild, Member, Thread, World

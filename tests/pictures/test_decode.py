@@ -10,9 +10,9 @@ import pytest
 from PIL import Image, ImageCms
 
 from indexer.errors import Reason, Rejected
-from indexer.model import DecodedPicture, Pixels, PixelSpec, ResizeMode
 from indexer.pictures.decode_picture import Limits, decode_picture
 from indexer.pictures.perceptual_hash import distance
+from indexer.records.pictures import DecodedPicture, Pixels, PixelSpec, ResizeMode
 from tests.worlds.picture_files import encoded, every_kind, moving, png_header, scene
 
 SPEC = PixelSpec(64)

@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 
 from indexer.errors import Reason, Rejected
-from indexer.model import DecodedPicture, PixelSpec
 from indexer.pictures import decode_cost, decode_memory
 from indexer.pictures.decode_cost import jpeg_scans
 from indexer.pictures.decode_memory import machine_memory, picture_memory, worker_memory
 from indexer.pictures.decode_picture import Limits, decode_picture
+from indexer.records.pictures import DecodedPicture, PixelSpec
 from tests.worlds.picture_files import (
     encoded,
     every_kind,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from indexer.model import PixelSpec
 from indexer.pictures.decode_process import Worker, WorkerSettings
 from indexer.pictures.decode_protocol import REQUEST
+from indexer.records.pictures import PixelSpec
 from tests.worlds.picture_files import picture
 from tests.worlds.waiting import until
 

@@ -18,12 +18,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from indexer.errors import ReadersBusy, Reason, Rejected, Stop
-from indexer.model import PixelSpec, UserId
 from indexer.one_at_a_time import WAITING
 from indexer.pictures import decode_pool
 from indexer.pictures import decoder as decode_module
 from indexer.pictures.decode_picture import Limits, decode_picture
 from indexer.pictures.decoder import Decoder, open_decoder
+from indexer.records.ids import UserId
+from indexer.records.pictures import PixelSpec
 from indexer.settings import DecodeSettings
 from tests.soak import example_count
 from tests.worlds.picture_files import encoded, every_kind, moving, png_header, scene

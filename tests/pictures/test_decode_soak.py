@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from indexer.errors import ReadersBusy, Rejected
-from indexer.model import PixelSpec, UserId
 from indexer.pictures.decoder import Decoder, open_decoder
+from indexer.records.ids import UserId
+from indexer.records.pictures import PixelSpec
 from indexer.settings import DecodeSettings
 from tests.pictures.test_decode_pool import LONG
 from tests.soak import SOAK

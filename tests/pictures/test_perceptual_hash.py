@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from indexer.model import PixelSpec
 from indexer.pictures.decode_picture import Limits, decode_picture
 from indexer.pictures.perceptual_hash import SIDE, distance, perceptual_hash
+from indexer.records.pictures import PixelSpec
 from tests.worlds.picture_files import encoded, scene
 
 

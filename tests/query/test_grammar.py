@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.errors import TellPerson
-from indexer.model import PlaceFlag
 from indexer.query.date_parser import parse_date
 from indexer.query.grammar import MAX_CHARACTERS, Reference, Wish, parse
+from indexer.records.messages import PlaceFlag
 from tests.words import english, german
 
 NOW = round(datetime(2024, 6, 15, 12, 30, tzinfo=UTC).timestamp() * 1000)

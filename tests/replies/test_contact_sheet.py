@@ -12,7 +12,7 @@ from PIL import Image
 
 from bot.replies import contact_sheet as sheets
 from bot.replies.contact_sheet import CELL, COLUMNS, MAX_HITS, Cell, contact_sheet, shrunk
-from indexer.model import Pixels
+from indexer.records.pictures import Pixels
 
 
 def plain(colour: tuple[int, int, int], width: int = 64, height: int = 48) -> Pixels:

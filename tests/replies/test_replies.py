@@ -18,23 +18,9 @@ from bot.replies.closeness import Asked
 from bot.replies.escape import HIDDEN, escaped, excerpt, plain
 from bot.replies.pages import MAX_CHARACTERS, MAX_COMPONENTS, PAGE_HITS, Coverage, Dress, page, page_count, title
 from bot.texts import Language, translate
-from indexer.model import (
-    NO_FLAGS,
-    Band,
-    ChannelId,
-    Floor,
-    GuildId,
-    Hit,
-    MessageId,
-    Parts,
-    PictureId,
-    Place,
-    PlaceFlag,
-    PlaceId,
-    SearchResult,
-    Source,
-    UserId,
-)
+from indexer.records.hits import Band, Floor, Hit, Parts, Place, SearchResult
+from indexer.records.ids import ChannelId, GuildId, MessageId, PictureId, PlaceId, UserId
+from indexer.records.messages import NO_FLAGS, PlaceFlag, Source
 from sandbox.checks import messages as discord_rules
 from tests.openapi import description
 

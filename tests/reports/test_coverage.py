@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from indexer.model import ChannelId, ms_snowflake
+from indexer.records.ids import ChannelId, ms_snowflake
 from indexer.reports.coverage import coverage
 from indexer.sentence import Sentence
 from indexer.store import authors, channels, spans

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from indexer.errors import ModelAway
-from indexer.model import Vectors
 from indexer.ports import Priority
+from indexer.records.pictures import Vectors
 from indexer.search.baseline import Baseline
 from indexer.search.baseline_sentences import BASELINE_SENTENCES
 from tests.worlds.encoder import Encoder

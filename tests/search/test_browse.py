@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from indexer.model import Band, Filter, PlaceFlag
 from indexer.query.query import Query
+from indexer.records.hits import Band, Filter
+from indexer.records.messages import PlaceFlag
 from tests.worlds.library import ANNA, BEN, DAY_MS, GUILD, MEMES, PETS, SECRET, START_MS, Library, ask, everywhere
 
 

@@ -6,7 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.model import ChannelId, MessageId, PictureId, Place, PlaceFlag, PlaceId, UserId
+from indexer.records.hits import Place
+from indexer.records.ids import ChannelId, MessageId, PictureId, PlaceId, UserId
+from indexer.records.messages import PlaceFlag
 from indexer.search.copies import groups_of_copies, repeated_elsewhere
 from indexer.search.picture_facts import PictureFacts
 

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.lru import LruCache
-from indexer.model import ChannelId, GuildId, PictureId, PlaceFlag, UserId
 from indexer.query.query import Query
+from indexer.records.ids import ChannelId, GuildId, PictureId, UserId
+from indexer.records.messages import PlaceFlag
 from tests.worlds.library import ask, everywhere, frame
 
 

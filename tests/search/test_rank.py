@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.model import Band, Vectors
+from indexer.records.hits import Band
+from indexer.records.pictures import Vectors
 from indexer.search.query_vector import make_query_vector
 from indexer.search.rank import (
     diverse,

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from indexer.long_work import open_long_work
-from indexer.model import Filter, PlaceFlag
 from indexer.pictures.perceptual_hash import SIDE, perceptual_hash
+from indexer.records.hits import Filter
+from indexer.records.messages import PlaceFlag
 from indexer.search.rank import hamming
 from indexer.search.reposts import Reposts, compare, described
 from indexer.search.score_bands import MIRRORED_BITS, copy_bits, copy_bits_of, copy_score, copy_scores

@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 
 from indexer.errors import TellPerson
-from indexer.model import Band, Floor, MessageId, PlaceFlag, SearchResult
 from indexer.ports import Priority
+from indexer.records.hits import Band, Floor, SearchResult
+from indexer.records.ids import MessageId
+from indexer.records.messages import PlaceFlag
 from indexer.search.baseline_sentences import BASELINE_SENTENCES
 from indexer.store import messages
 from tests.worlds.library import (

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from indexer.database.database import Database
 from indexer.errors import Reason
-from indexer.model import MessageId, ModelId, PictureId
+from indexer.records.ids import MessageId, ModelId, PictureId
 from indexer.store import embeddings, messages, pictures, places
 from tests.worlds.records import MODEL, count, decoded, message, picture, settle, vector
 

@@ -8,7 +8,8 @@ import aiosqlite
 import pytest
 
 from indexer.database.database import Database, first
-from indexer.model import ChannelId, GuildId, MessageId, PlaceFlag, UserId
+from indexer.records.ids import ChannelId, GuildId, MessageId, UserId
+from indexer.records.messages import PlaceFlag
 from indexer.sentence import Sentence
 from indexer.settings import Keep
 from indexer.store import channels, guilds, message_checks, message_lookup, messages, opt_outs, pictures, places

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from indexer.database.database import Database, first
-from indexer.model import DISCORD, ChannelId, Guild, GuildId, MessageId, Origin, OriginId, UserId
+from indexer.records.ids import DISCORD, ChannelId, GuildId, MessageId, OriginId, UserId
+from indexer.records.messages import Guild, Origin
 from indexer.store import (
     application,
     channels,

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from indexer.database import many_rows
 from indexer.database.database import Database, open_database
-from indexer.model import DISCORD, GuildId, Message, MessageId, OriginId, UserId
+from indexer.records.ids import DISCORD, GuildId, MessageId, OriginId, UserId
+from indexer.records.messages import Message
 from indexer.settings import Keep
 from indexer.store import messages, opt_outs, origins, pictures, places, spans
 from indexer.store.messages import Stored

@@ -10,7 +10,7 @@ import pytest
 
 from indexer.database.connections import in_thread
 from indexer.database.database import Database
-from indexer.model import MessageId, PictureId
+from indexer.records.ids import MessageId, PictureId
 from indexer.store import messages, picture_texts, pictures, places
 from tests.worlds.random_changes import change_at_random
 from tests.worlds.records import decoded, message, picture, settle

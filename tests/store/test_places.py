@@ -10,7 +10,9 @@ import pytest
 
 from indexer.database.database import Database
 from indexer.errors import Reason
-from indexer.model import DISCORD, GuildId, MessageId, PictureId, PlaceDetail, PlaceFlag, PlaceId, Source
+from indexer.records.hits import PlaceDetail
+from indexer.records.ids import DISCORD, GuildId, MessageId, PictureId, PlaceId
+from indexer.records.messages import PlaceFlag, Source
 from indexer.store import guilds, messages, pictures, places
 from tests.worlds.records import AUTHOR, CHANNEL, GUILD, count, decoded, message, picture, settle
 

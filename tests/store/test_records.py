@@ -11,7 +11,8 @@ import pytest
 
 from indexer.database.database import Database
 from indexer.errors import Reason
-from indexer.model import ChannelId, ChannelKind, Guild, GuildId, JobId, MessageId, UserId
+from indexer.records.ids import ChannelId, GuildId, JobId, MessageId, UserId
+from indexer.records.messages import ChannelKind, Guild
 from indexer.reports import status
 from indexer.sentence import Sentence
 from indexer.store import audit, channels, embeddings, guilds, jobs, messages, pictures, places

@@ -16,7 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from indexer.database.database import connect_readonly, open_database
 from indexer.errors import Reason
-from indexer.model import ChannelId, GuildId, Message, MessageId, UserId
+from indexer.records.ids import ChannelId, GuildId, MessageId, UserId
+from indexer.records.messages import Message
 from indexer.settings import Keep
 from indexer.store import channels, embeddings, forget, guilds, messages, opt_outs, pictures, places, spans
 from tests.soak import example_count

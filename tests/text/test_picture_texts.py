@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from indexer.model import MessageId
+from indexer.records.ids import MessageId
 from indexer.store import messages
 from indexer.text import text_search
 from tests.worlds.library import GUILD, MEMES, SECRET, Library, ask, decoded, everywhere

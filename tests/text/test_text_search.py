@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from indexer.model import MessageId
+from indexer.records.ids import MessageId
 from indexer.store import messages
 from indexer.text import text_search
 from indexer.text.terms import quoted

@@ -20,7 +20,7 @@ from bot.texts import Language, translate
 from bot.texts.catalogue import _bundle
 from indexer.errors import Reason, Rejected, TellPerson
 from indexer.jobs import Why
-from indexer.model import Band, Floor
+from indexer.records.hits import Band, Floor
 from indexer.sentence import Sentence, Value
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from indexer.errors import RetryLater
-from indexer.model import Floor
+from indexer.records.hits import Floor
 from indexer.settings import IndexSettings
 from indexer.vectors import compaction_plan, index, segment_writer
 from indexer.vectors.compaction_plan import PARTIAL

@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer.model import ChannelId, Filter, Floor, GuildId, MessageId, ModelId, PlaceFlag, UserId
+from indexer.records.hits import Filter, Floor
+from indexer.records.ids import ChannelId, GuildId, MessageId, ModelId, UserId
+from indexer.records.messages import PlaceFlag
 from indexer.settings import IndexSettings
 from indexer.vectors import compaction_plan, scan
 from indexer.vectors.index import VectorIndex

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from indexer.database.database import FILE_NAME, open_database
-from indexer.model import ChannelId, Filter, Floor
+from indexer.records.hits import Filter, Floor
+from indexer.records.ids import ChannelId
 from indexer.settings import IndexSettings
 from indexer.vectors.index import VectorIndex
 from tests.soak import tries

@@ -16,7 +16,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from indexer.database.database import FILE_NAME
-from indexer.model import ChannelId, Filter, MessageId, PlaceFlag, UserId, Vectors
+from indexer.records.hits import Filter
+from indexer.records.ids import ChannelId, MessageId, UserId
+from indexer.records.messages import PlaceFlag
+from indexer.records.pictures import Vectors
 from indexer.settings import IndexSettings
 from indexer.vectors.index import VectorIndex
 from tests.soak import example_count

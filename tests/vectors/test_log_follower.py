@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from indexer.database.database import FILE_NAME, Database
-from indexer.model import ChannelId, Filter, GuildId, MessageId, ModelId, PictureId, PlaceFlag, UserId
+from indexer.records.hits import Filter
+from indexer.records.ids import ChannelId, GuildId, MessageId, ModelId, PictureId, UserId
+from indexer.records.messages import PlaceFlag
 from indexer.settings import IndexSettings
 from indexer.store import channels, embeddings, guilds, messages, opt_outs, pictures, places
 from indexer.vectors.index import VectorIndex

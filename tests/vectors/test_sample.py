@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.model import ChannelId, Filter
+from indexer.records.hits import Filter
+from indexer.records.ids import ChannelId
 from indexer.settings import IndexSettings
 from indexer.vectors.index import VectorIndex
 from indexer.vectors.sample import chosen

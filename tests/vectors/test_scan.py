@@ -13,7 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexer.model import ChannelId, Filter, MessageId, PlaceFlag, UserId, ms_snowflake, snowflake_ms
+from indexer.records.hits import Filter
+from indexer.records.ids import ChannelId, MessageId, UserId, ms_snowflake, snowflake_ms
+from indexer.records.messages import PlaceFlag
 from indexer.vectors import filter as filtering
 from indexer.vectors import kernels as kernel_module
 from indexer.vectors import scan, segment_writer

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer.model import Floor
+from indexer.records.hits import Floor
 from indexer.settings import IndexSettings
 from indexer.vectors import kernels, log_follower
 from indexer.vectors.index import VectorIndex
@@ -59,7 +59,7 @@ if sys.argv[1] == "without":
     sys.modules["faiss"] = None
 import numpy as np
 from pathlib import Path
-from indexer.model import Filter
+from indexer.records.hits import Filter
 from indexer.settings import IndexSettings
 from indexer.vectors.index import VectorIndex
 data = Path(sys.argv[2])

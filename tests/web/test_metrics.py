@@ -13,7 +13,7 @@ from bot.config.loader import WebSettings
 from bot.web.errors import CODES
 from bot.web.metrics import Metrics, Reading
 from bot.web.server import open_web
-from indexer.model import GuildId
+from indexer.records.ids import GuildId
 from indexer.reports.status import Counts, GuildStatus, Status
 
 ROOT = Path(__file__).resolve().parents[2]

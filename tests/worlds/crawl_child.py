@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from indexer.model import GuildId
+from indexer.records.ids import GuildId
 from tests.worlds.crawling import logged_in, open_index
 
 

@@ -17,9 +17,10 @@ from bot.history.rest import RequestBudget
 from indexer.crawl.histories import Histories
 from indexer.database.database import open_database
 from indexer.ingest.pipeline import Pipeline, open_pipeline
-from indexer.model import Channel, Guild, GuildId
 from indexer.pictures.decoder import open_decoder
 from indexer.pictures.fetch import open_fetcher
+from indexer.records.ids import GuildId
+from indexer.records.messages import Channel, Guild
 from indexer.settings import CrawlSettings, DecodeSettings, FetchSettings, Settings
 from indexer.store import embeddings, guilds
 from indexer.supervisor import Faults

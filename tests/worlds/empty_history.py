@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
-from indexer.model import Channel, ChannelId, ChannelKind, Guild, GuildId, Message, MessageId
+from indexer.records.ids import ChannelId, GuildId, MessageId
+from indexer.records.messages import Channel, ChannelKind, Guild, Message
 
 
 class EmptyHistory:

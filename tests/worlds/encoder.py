@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from indexer.model import ModelSpec, Pixels, PixelSpec, Vectors
 from indexer.ports import Priority
+from indexer.records.pictures import ModelSpec, Pixels, PixelSpec, Vectors
 
 SIZE = 16  # pixels on each side, unless a test sets it
 

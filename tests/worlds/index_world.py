@@ -12,22 +12,20 @@ import aiosqlite
 import numpy as np
 
 from indexer.database.database import FILE_NAME, Database, open_database
-from indexer.model import (
-    Candidate,
+from indexer.records.hits import Candidate, Filter, Place
+from indexer.records.ids import (
     ChannelId,
-    Filter,
     GuildId,
     MessageId,
     ModelId,
     PictureId,
-    Place,
-    PlaceFlag,
     PlaceId,
     UserId,
-    Vectors,
     ms_snowflake,
     snowflake_ms,
 )
+from indexer.records.messages import PlaceFlag
+from indexer.records.pictures import Vectors
 from indexer.settings import IndexSettings
 from indexer.vectors.columns import score
 from indexer.vectors.index import VectorIndex

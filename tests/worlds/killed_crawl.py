@@ -17,7 +17,8 @@ import time
 from pathlib import Path
 
 from indexer.database.database import open_database
-from indexer.model import Message, MessageId
+from indexer.records.ids import MessageId
+from indexer.records.messages import Message
 from indexer.store import embeddings, messages, pictures, places, spans
 from tests.worlds.records import CHANNEL, MODEL, decoded, message, picture, settle, vector
 

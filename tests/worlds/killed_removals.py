@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from indexer.crawl.removals import ChannelDeleted, MessagesDeleted, OptedOut
-from indexer.model import ChannelId, UserId
+from indexer.records.ids import ChannelId, UserId
 from tests.worlds.killed_child import wait_to_be_killed
 from tests.worlds.pipeline_world import GUILD, open_world
 from tests.worlds.written_down import fill

@@ -10,31 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from indexer.database.database import Database
-from indexer.model import (
-    NO_FLAGS,
-    Channel,
-    ChannelId,
-    ChannelKind,
-    DecodedPicture,
-    Filter,
-    Guild,
-    GuildId,
-    Message,
-    MessageId,
-    ModelId,
-    ModelSpec,
-    PictureId,
-    PictureRef,
-    Pixels,
-    PixelSpec,
-    PlaceFlag,
-    Source,
-    UserId,
-    Vectors,
-    ms_snowflake,
-)
 from indexer.ports import Priority
 from indexer.query.query import Query
+from indexer.records.hits import Filter
+from indexer.records.ids import ChannelId, GuildId, MessageId, ModelId, PictureId, UserId, ms_snowflake
+from indexer.records.messages import NO_FLAGS, Channel, ChannelKind, Guild, Message, PictureRef, PlaceFlag, Source
+from indexer.records.pictures import DecodedPicture, ModelSpec, Pixels, PixelSpec, Vectors
 from indexer.search.baseline_sentences import BASELINE_SENTENCES
 from indexer.search.search import Searcher
 from indexer.settings import IndexSettings, SearchSettings

@@ -23,8 +23,8 @@ from indexer.encode import worker
 from indexer.encode.protocol import Choice, Facts
 from indexer.encode.shared_frames import Frames
 from indexer.errors import ModelUnavailable
-from indexer.model import ModelSpec, PixelSpec, Vectors
 from indexer.platforms.processes import kill
+from indexer.records.pictures import ModelSpec, PixelSpec, Vectors
 from indexer.settings import ModelSettings
 
 DEADLY = 13

@@ -19,23 +19,11 @@ from indexer.database.journal import FILE_NAME as JOURNAL
 from indexer.database.journal import Journal
 from indexer.errors import ChannelClosed, RetryLater
 from indexer.ingest.pipeline import Pipeline
-from indexer.model import (
-    Channel,
-    ChannelId,
-    ChannelKind,
-    Guild,
-    GuildId,
-    Message,
-    MessageId,
-    ModelId,
-    PictureRef,
-    Source,
-    UserId,
-    ms_snowflake,
-)
 from indexer.pictures.decoder import Decoder, open_decoder
 from indexer.pictures.fetch import Fetcher, open_fetcher
 from indexer.ports import PAGE
+from indexer.records.ids import ChannelId, GuildId, MessageId, ModelId, UserId, ms_snowflake
+from indexer.records.messages import Channel, ChannelKind, Guild, Message, PictureRef, Source
 from indexer.settings import CrawlSettings, DecodeSettings, FetchSettings, Settings
 from indexer.store import embeddings, guilds
 from indexer.supervisor import Faults

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from indexer.model import Message, UserId
+from indexer.records.ids import UserId
+from indexer.records.messages import Message
 from indexer.store import channels, messages
 from tests.worlds.pipeline_world import World
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import aiosqlite
 
 from indexer.database.database import Database
-from indexer.model import ChannelId, MessageId
+from indexer.records.ids import ChannelId, MessageId
 from indexer.store import message_lookup, messages, pictures, places
 from tests.worlds.records import AUTHOR, decoded, message, picture, settle
 

@@ -15,7 +15,8 @@ from typing import Any
 
 import discord
 
-from indexer.model import Channel, ChannelId, ChannelKind, GuildId
+from indexer.records.ids import ChannelId, GuildId
+from indexer.records.messages import Channel, ChannelKind
 from sandbox.permissions import ALL, Overwrite, OverwriteKind, Permission, in_channel
 
 GUILD = 100_000_000_000_000_000

@@ -8,21 +8,9 @@ import aiosqlite
 import numpy as np
 
 from indexer.database.database import Database
-from indexer.model import (
-    Channel,
-    ChannelId,
-    ChannelKind,
-    DecodedPicture,
-    Guild,
-    GuildId,
-    Message,
-    MessageId,
-    ModelSpec,
-    PictureRef,
-    Source,
-    UserId,
-    Vectors,
-)
+from indexer.records.ids import ChannelId, GuildId, MessageId, UserId
+from indexer.records.messages import Channel, ChannelKind, Guild, Message, PictureRef, Source
+from indexer.records.pictures import DecodedPicture, ModelSpec, Vectors
 from indexer.store import channels, guilds
 
 GUILD = GuildId(1)

@@ -21,7 +21,7 @@ from PIL import Image
 from bot.config.loader import Config, DiscordSettings, LimitSettings, Secret
 from bot.gateway.client import Client
 from indexer import ports
-from indexer.model import GuildId
+from indexer.records.ids import GuildId
 from indexer.search.model_switch import OpenModel
 from indexer.service import Service, open_service
 from indexer.settings import CrawlSettings, DecodeSettings, FetchSettings, Settings

@@ -17,25 +17,11 @@ import aiosqlite
 
 from indexer.database.database import Database, open_database
 from indexer.errors import Reason
-from indexer.model import (
-    NO_FLAGS,
-    Channel,
-    ChannelId,
-    ChannelKind,
-    DecodedPicture,
-    Filter,
-    Guild,
-    GuildId,
-    Message,
-    MessageId,
-    ModelId,
-    PictureRef,
-    PlaceFlag,
-    Source,
-    UserId,
-    ms_snowflake,
-)
 from indexer.query.query import Query
+from indexer.records.hits import Filter
+from indexer.records.ids import ChannelId, GuildId, MessageId, ModelId, UserId, ms_snowflake
+from indexer.records.messages import NO_FLAGS, Channel, ChannelKind, Guild, Message, PictureRef, PlaceFlag, Source
+from indexer.records.pictures import DecodedPicture
 from indexer.search.search import Searcher
 from indexer.settings import IndexSettings, SearchSettings
 from indexer.store import channels, embeddings, guilds, messages, opt_outs, picture_texts, pictures, places, spans

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from indexer.model import Message
+from indexer.records.messages import Message
 from indexer.store import channels, messages
 from tests.worlds.picture_files import picture
 from tests.worlds.pipeline_world import World

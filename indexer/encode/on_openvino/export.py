@@ -25,7 +25,7 @@ from indexer.encode.on_torch.network import Network
 from indexer.encode.on_torch.weights import Loaded, load
 from indexer.encode.protocol import Choice
 from indexer.encode.trial_set import PICTURES, TEXTS, trial_pictures
-from indexer.model import Vectors
+from indexer.records.pictures import Vectors
 from indexer.settings import ModelSettings
 
 log = logging.getLogger(__name__)

@@ -37,9 +37,9 @@ from indexer.encode.on_openvino.records import (
 )
 from indexer.encode.protocol import specs_of
 from indexer.encode.text_facts import TextFacts
-from indexer.model import ModelSpec, PixelSpec
 from indexer.platforms.file_lock import let_go, try_lock
 from indexer.platforms.files import BINARY, sync_file, sync_folder
+from indexer.records.pictures import ModelSpec, PixelSpec
 from indexer.settings import ModelSettings
 
 log = logging.getLogger(__name__)

@@ -24,7 +24,7 @@ from indexer.encode.on_openvino.folder import (
     write_folder,
 )
 from indexer.encode.shared_frames import Frames
-from indexer.model import Vectors
+from indexer.records.pictures import Vectors
 
 log = logging.getLogger(__name__)
 

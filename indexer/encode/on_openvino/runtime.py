@@ -30,7 +30,7 @@ from indexer.encode.protocol import Choice, Facts
 from indexer.encode.shared_frames import Frames
 from indexer.encode.tokens import Tokenizer
 from indexer.encode.trial_set import PICTURES, TEXTS, trial_pictures
-from indexer.model import Vectors
+from indexer.records.pictures import Vectors
 from indexer.settings import ModelSettings
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ import torch
 
 from indexer.encode.protocol import Choice
 from indexer.encode.tokens import tidy
-from indexer.model import Pixels, Vectors
+from indexer.records.pictures import Pixels, Vectors
 
 
 class Network:

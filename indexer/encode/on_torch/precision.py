@@ -14,7 +14,7 @@ import torch
 from indexer.encode.on_torch.network import Network
 from indexer.encode.trial_set import TEXTS, trial_pictures
 from indexer.errors import ModelUnavailable
-from indexer.model import Pixels, Vectors
+from indexer.records.pictures import Pixels, Vectors
 
 log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from indexer.encode.on_torch.hub import bounded_network, one_voice
 from indexer.encode.on_torch.load_errors import SCHEMES, WAYS_OUT, explained, no_tokenizer
 from indexer.encode.on_torch.network import Network
 from indexer.errors import ModelUnavailable
-from indexer.model import ModelSpec, PixelSpec, ResizeMode
+from indexer.records.pictures import ModelSpec, PixelSpec, ResizeMode
 from indexer.settings import ModelSettings
 
 log = logging.getLogger(__name__)

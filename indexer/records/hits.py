@@ -1,0 +1,162 @@
+"""What a search asks with and what it answers: filter, candidates, hits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from indexer.records.ids import ChannelId, GuildId, MessageId, PictureId, PlaceId, UserId, snowflake_ms
+from indexer.records.messages import NO_FLAGS, PlaceFlag, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which places may be hits. `channels` is always explicit: the channels that the asking member may read.
+
+    Times are Unix milliseconds: after_ms ≤ time < before_ms. A place matches when it has all flags of `require` and
+    none of `exclude`. `not_authors` are members who want to be forgotten and whose messages are not all deleted yet.
+    """
+
+    channels: frozenset[ChannelId]
+    authors: frozenset[UserId] | None = None
+    after_ms: int | None = None
+    before_ms: int | None = None
+    require: PlaceFlag = NO_FLAGS
+    exclude: PlaceFlag = NO_FLAGS
+    not_message: MessageId | None = None
+    not_authors: frozenset[UserId] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Where a picture is shown. Orders by message, so `max()` is the newest."""
+
+    message_id: MessageId
+    place_id: PlaceId
+    channel_id: ChannelId
+    author_id: UserId
+    flags: PlaceFlag = NO_FLAGS
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One picture that the index found: its cosine and every place of it inside the filter, newest first.
+
+    Candidates are in the order of descending `score`, then newest message first, then as the message shows them.
+    """
+
+    picture_id: PictureId
+    score: float
+    places: tuple[Place, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceDetail:
+    """Everything that a hit shows of a place. `width` and `height` are those of the posted file (pixels), 0 if unknown.
+
+    `path`: where an archive has the file, empty where there is only the link.
+    """
+
+    source: Source
+    flags: PlaceFlag
+    place_id: PlaceId
+    picture_id: PictureId | None
+    guild_id: GuildId
+    channel_id: ChannelId
+    message_id: MessageId
+    author_id: UserId
+    author_name: str
+    content: str
+    link: str
+    file_name: str
+    alt_text: str
+    width: int
+    height: int
+    path: str = ""
+
+
+class Band(StrEnum):
+    """How close a hit is, in words, closest first. Bands are measured on the guild's own pictures.
+
+    SAID: the message contains the words of the query, but the picture alone is not close enough. LISTED: only filters
+    found the hit; nothing was compared, so its score has no meaning.
+    """
+
+    SAME = "same-picture"
+    EDITED = "edited-copy"
+    VERY_SIMILAR = "very-similar"
+    RELATED = "related"
+    SAID = "said"
+    FAR = "far"
+    LISTED = "listed"
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The values that decided a hit's rank. Ranks count from 1. None: that part of the search did not find the hit."""
+
+    cosine: float | None = None
+    vector_rank: int | None = None
+    bm25: float | None = None
+    words_rank: int | None = None
+    hash_distance: int | None = None  # differing bits of 64 between the perceptual hashes
+    standing: float | None = None  # standard deviations above what this query scores on a picture taken at random
+    copy: float | None = None  # how likely it is a copy, from cosine and hash; 1 and above: certainly
+
+
+class Floor(StrEnum):
+    """Which way of searching answered."""
+
+    INDEX = "index"  # mapped segments and memtable
+    DIRECT = "direct"  # scan of the embeddings in SQLite
+    LIVE = "live"  # newest messages, embedded while the member waits
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One answer: a picture and the message that fits the query best (the newest one, or the one whose words match).
+
+    `other_places` are the other places of the same picture that the filter allows, newest first. `copies` are the
+    places of edited copies, by the rule of /duplicates. `path` is where an archive has the file; empty if none has it.
+    """
+
+    picture_id: PictureId
+    score: float
+    place: Place
+    link: str
+    source: Source
+    file_name: str
+    alt_text: str
+    excerpt: str
+    author_name: str
+    width: int
+    height: int
+    other_places: tuple[Place, ...] = ()
+    copies: tuple[Place, ...] = ()
+    band: Band = Band.RELATED
+    path: str = ""
+    parts: Parts = field(default_factory=Parts)
+
+    @property
+    def first_place(self) -> Place:
+        """The first place of the picture or of a copy of it, among those that the filter allows."""
+        return min((self.place, *self.other_places, *self.copies))
+
+    @property
+    def times(self) -> int:
+        """How many messages show the picture or a copy of it."""
+        return len({place.message_id for place in (self.place, *self.other_places, *self.copies)})
+
+    @property
+    def created_ms(self) -> int:
+        return snowflake_ms(self.place.message_id)
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """The hits of one query, best first. `searched` counts the places inside the filter. `floor` answered the query."""
+
+    hits: tuple[Hit, ...]
+    searched: int
+    floor: Floor
+    stage_ms: dict[str, float] = field(default_factory=dict)

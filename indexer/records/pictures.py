@@ -1,0 +1,69 @@
+"""What a file becomes: pixels of the shape that a model expects, and vectors.
+
+A *picture* is content (its bytes, known by their SHA-256). It has as many places as it was posted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+
+Pixels = npt.NDArray[np.uint8]  # [H, W, 3], RGB
+Vectors = npt.NDArray[np.float32]  # [n, d] or [d], rows of unit length
+
+
+class ResizeMode(StrEnum):
+    """How a picture is fitted into the model's square input (open_clip's names)."""
+
+    SHORTEST = "shortest"  # shortest side to size, centre crop
+    SQUASH = "squash"  # both sides to size, aspect lost
+    LONGEST = "longest"  # longest side to size, padded
+
+
+@dataclass(frozen=True, slots=True)
+class PixelSpec:
+    """The square uint8 RGB input that a model expects, before normalisation."""
+
+    size: int
+    resize_mode: ResizeMode = ResizeMode.SHORTEST
+    interpolation: str = "bicubic"  # or "bilinear"
+    fill: int = 0  # padding value for LONGEST, 0–255
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """Identifies a model. Only embeddings of equal specs may be compared.
+
+    `fingerprint` differs between weights that share a name. It is a hash of config and weights' identity, in lower-case
+    hex.
+    """
+
+    name: str
+    pretrained: str
+    dimension: int
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedPicture:
+    """What the decode workers return for a file's bytes.
+
+    `frames` holds one representative frame as [size, size, 3] uint8 (more where several frames are asked for).
+    `perceptual_hash` is 64 bits of the whole picture.
+    """
+
+    sha256: bytes
+    frames: tuple[Pixels, ...]
+    width: int
+    height: int
+    format: str
+    frame_count: int
+    byte_count: int
+    perceptual_hash: int
+
+    @property
+    def animated(self) -> bool:
+        return self.frame_count > 1
