@@ -1,8 +1,8 @@
 """The command line: what there is, and what each exit code means.
 
 0: done (health: the bot answers and is connected). 1: it cannot be done, one line on standard error says why (health:
-no bot runs, it hangs, or Discord's gateway has been away for more than 30 s). 2: wrong usage. 130: interrupted with
-Ctrl-C.
+no bot runs, it hangs, or Discord's gateway has been away for more than 30 s; verify: the data folder is not sound).
+2: wrong usage. 130: interrupted with Ctrl-C.
 
 What each command takes stands in bot/command_line/parsers.
 """
@@ -18,6 +18,7 @@ from bot.command_line.parsers.archives import add_archives
 from bot.command_line.parsers.model import add_model
 from bot.command_line.parsers.parser import Commands, Parser
 from bot.command_line.parsers.running import add_running
+from bot.command_line.parsers.safety import add_safety
 from bot.command_line.parsers.searching import add_searching
 from bot.command_line.parsers.upkeep import add_upkeep
 from bot.observability import terminal
@@ -52,6 +53,7 @@ def command_parser() -> Parser:
     add_archives(commands)
     add_model(commands)
     add_upkeep(commands)
+    add_safety(commands)
     return parser
 
 

@@ -41,10 +41,9 @@ from indexer.supervisor import Faults, supervised
 from indexer.upkeep import Upkeep
 from indexer.vectors.index import VectorIndex
 from indexer.vectors.scan import Accelerator
+from indexer.vectors.segment import FOLDER_NAME as SEGMENTS
 
 logger = logging.getLogger(__name__)
-
-SEGMENTS = "segments"  # the folder of sealed files, below the data folder
 
 UPKEEP_RESTARTS = Backoff(tries=0, first_s=15.0, longest_s=300.0)
 

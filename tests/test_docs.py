@@ -23,7 +23,10 @@ DOCUMENTS = sorted(
 ADRS = sorted((ROOT / "docs/adr").glob("0*.md"))
 
 # What people write, what the bot writes while it runs, and a library that is called as a file is.
-NOT_IN_THE_TREE = {"config.toml", "token.txt", "health.json", "control.json", "known-model.json", "discord.py"}
+NOT_IN_THE_TREE = {
+    *("config.toml", "token.txt", "health.json", "control.json", "known-model.json", "manifest.json", "removals.json"),
+    "discord.py",
+}
 WRITTEN_LATER = (".venv", "data/", "demo/")  # by make and by the bot
 SUFFIXES = {".py", ".md", ".toml", ".ftl", ".sql", ".yaml", ".png", ".txt", ".json"}
 

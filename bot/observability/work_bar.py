@@ -25,6 +25,14 @@ class _Rate(ProgressColumn):
         return Text("" if speed is None else f"{speed:,.0f}/s")
 
 
+class _Done(ProgressColumn):
+    """How many items are done, and of how many where that is known."""
+
+    def render(self, task: Task) -> Text:
+        total = "" if task.total is None else f" of {task.total:,.0f}"
+        return Text(f"{task.completed:,.0f}{total}")
+
+
 class WorkBar:
     """Shows several counts, one below the other, on standard error. `show` may be called after every change."""
 
@@ -67,7 +75,7 @@ def work_bar(quiet: bool = False) -> Iterator[WorkBar]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.completed:,.0f} of {task.total:,.0f}"),
+        _Done(),
         _Rate(),
         TimeRemainingColumn(),
     )

@@ -117,7 +117,8 @@ def translated(path: Path) -> Iterator[None]:
     except sqlite3.DatabaseError as error:
         if error_code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             raise StorageError(
-                f"{path} is damaged ({error}). Restore a backup beside it, or move it away and crawl anew."
+                f"{path} is damaged ({error}). Stop the bot; then `afterimage restore` puts a backup in its place, and"
+                " `afterimage salvage` takes out what can still be read."
             ) from error
         raise
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import aiosqlite
 
-from indexer.database import lock, migrate, scrub
+from indexer.database import lock, migrate, scrub, unfinished
 from indexer.database.connections import (
     BUSY_MS,
     close,
@@ -288,10 +288,12 @@ async def open_database(data_dir: Path, *, write: bool = True, min_free_bytes: i
         if write:
             stack.enter_context(lock.hold(data_dir))
             stack.push(files)  # closed after all connections
+            await asyncio.to_thread(unfinished.refuse, data_dir)
             await to_the_end(asyncio.to_thread(migrate.migrate, path))
             writer = await open_writer(path)
             stack.push_async_callback(close, writer)
         else:
+            await asyncio.to_thread(unfinished.refuse, data_dir)
             await to_the_end(asyncio.to_thread(migrate.check, path))
         database = Database(path, writer, Room(data_dir, min_free_bytes))
         files.callback(database.close_file)

@@ -15,7 +15,7 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -112,21 +112,53 @@ class Journal:
     def _read(self) -> int:
         """Fills `pending`; returns where the next line is to be written."""
         content = files.read_at(self._file, os.fstat(self._file).st_size, 0)
-        end = 0
-        for line in content.split(b"\0", 1)[0].splitlines(keepends=True):
-            try:
-                record = json.loads(line)
-            except ValueError:
-                break
-            if not line.endswith(b"\n"):
-                break
-            if "add" in record:
-                self.pending[record["add"]] = record["what"]
-            else:
-                self.pending.pop(record["done"], None)
-            end += len(line)
+        self.pending, end = _parse(content)
         # The rest of an incomplete line must not be read after a shorter line that replaces its beginning.
         torn = content[end:].rstrip(b"\0")
         if torn:
             files.write_at(self._file, b"\0" * len(torn), end)
         return end
+
+
+def pending(path: Path) -> list[Mapping[str, Any]]:
+    """The records of the file that are not done, oldest first, beside the process that has it open. Blocks.
+
+    Raises OSError; a file that is not there has none.
+    """
+    try:
+        return list(_parse(path.read_bytes())[0].values())
+    except FileNotFoundError:
+        return []
+
+
+def write(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
+    """Makes a new file with these records, none of them done, and syncs it. Blocks. Raises OSError."""
+    lines = (
+        json.dumps({"add": number, "what": dict(what)}, separators=(",", ":")).encode() + b"\n"
+        for number, what in enumerate(records, 1)
+    )
+    handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | files.BINARY, 0o600)
+    try:
+        files.write_at(handle, b"".join(lines), 0)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _parse(content: bytes) -> tuple[dict[int, Mapping[str, Any]], int]:
+    """What is not done, by number, and where the last whole line ends."""
+    records: dict[int, Mapping[str, Any]] = {}
+    end = 0
+    for line in content.split(b"\0", 1)[0].splitlines(keepends=True):
+        try:
+            record = json.loads(line)
+        except ValueError:
+            break
+        if not line.endswith(b"\n"):
+            break
+        if "add" in record:
+            records[record["add"]] = record["what"]
+        else:
+            records.pop(record["done"], None)
+        end += len(line)
+    return records, end

@@ -75,8 +75,8 @@ def schema_version(connection: sqlite3.Connection, path: Path) -> int:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF not in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
             raise
         raise StorageError(
-            f"{path} is not a database, or a damaged one ({error}). Move it away, or restore a backup beside it "
-            f"(*.backup.sqlite3) under this name."
+            f"{path} is not a database, or a damaged one ({error}). `afterimage restore` puts a backup in its place, "
+            f"`afterimage salvage` takes out what can still be read."
         ) from error
     if application_id == APPLICATION_ID:
         return int(version)
@@ -191,7 +191,8 @@ def _refuse_newer(path: Path, version: int, newest: int) -> None:
     if version > newest:
         raise StorageError(
             f"{path} has schema {version}, this version of Afterimage knows {newest} at most. "
-            f"Run the newer Afterimage again, or restore a backup beside it (*.backup.sqlite3) under this name."
+            f"Run the newer Afterimage again, or give `afterimage restore` a backup from before the upgrade "
+            f"(*.backup.sqlite3 beside it)."
         )
 
 

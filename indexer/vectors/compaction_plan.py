@@ -52,7 +52,7 @@ def make(
     covered = log_follower.coverage(connection, guild_id, model_id)
     records = log_follower.records(connection, guild_id, model_id)
     changed = [] if covered is None else log_follower.lines(connection, guild_id, model_id, covered[0])
-    olds, damaged = _open(snapshot, records, changed, files) if covered else ([], records)
+    olds, damaged = open_segments(snapshot, records, changed, files) if covered else ([], records)
     inputs: list[Old] = []
     if covered is None or damaged:
         listing = _absent(snapshot, olds)
@@ -97,7 +97,7 @@ def _stopped(check: Callable[[], None]) -> bool:
     return False
 
 
-def _open(
+def open_segments(
     snapshot: Snapshot, records: list[Record], changed: list[log_follower.Line], files: log_follower.Files
 ) -> tuple[list[Old], list[Record]]:
     """The undamaged segments, and the records of the others."""

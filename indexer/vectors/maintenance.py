@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
@@ -19,7 +18,8 @@ from sys import maxsize
 from typing import TYPE_CHECKING, TypeVar
 
 from indexer.clock import now_ms
-from indexer.database.database import Database, to_the_end
+from indexer.database.database import Database
+from indexer.database.stoppable_thread import Check, in_stoppable_thread
 from indexer.platforms.files import delete
 from indexer.records.ids import GuildId, ModelId
 from indexer.vectors import compaction_plan, log_follower
@@ -35,10 +35,6 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 ROUNDS = 4  # publications of one index in a row; what is written meanwhile waits for the next call
-
-
-class _Stopped(Exception):
-    """The caller was cancelled."""
 
 
 class Maintenance:
@@ -74,9 +70,7 @@ class Maintenance:
         await self._in_thread(lambda _: self._unlink(work.retired))  # in a thread: deleting 400 MB takes time
         return bool(work.records)
 
-    def _prepare(
-        self, guild_id: GuildId, model_id: ModelId, everything: bool, check: Callable[[], None]
-    ) -> CompactionPlan | None:
+    def _prepare(self, guild_id: GuildId, model_id: ModelId, everything: bool, check: Check) -> CompactionPlan | None:
         index = self._index
         settings = index.settings if index.mapped else replace(index.settings, seal_rows=maxsize)
         with index.connection() as connection:
@@ -164,25 +158,10 @@ class Maintenance:
             if not delete(path):
                 logger.info("%s is still read: Windows keeps it until a later compaction finds it free", path)
 
-    async def _in_thread(self, work: Callable[[Callable[[], None]], T]) -> T:
-        """Runs `work(check)` in a thread. If this task is cancelled, `check` raises there, and its end is awaited."""
-        stop = threading.Event()
+    async def _in_thread(self, work: Callable[[Check], T]) -> T:
+        """Runs `work(check)` in a thread. A plan that comes after this task was cancelled loses its files."""
+        return await in_stoppable_thread(work, self._discard)
 
-        def check() -> None:
-            if stop.is_set():
-                raise _Stopped
-
-        thread = asyncio.ensure_future(asyncio.to_thread(work, check))
-        try:
-            return await asyncio.shield(thread)
-        except asyncio.CancelledError:
-            stop.set()
-            with suppress(_Stopped):
-                plan = await to_the_end(_result(thread))
-                if isinstance(plan, CompactionPlan):
-                    self._unlink(plan.paths)
-            raise
-
-
-async def _result(thread: asyncio.Future[T]) -> T:
-    return await thread
+    def _discard(self, result: object) -> None:
+        if isinstance(result, CompactionPlan):
+            self._unlink(result.paths)

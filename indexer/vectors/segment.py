@@ -31,6 +31,7 @@ from indexer.vectors.columns import Bytes, Codes, Ints, Rows
 
 MAGIC = b"AFTIMG\x00\x01"
 SUFFIX = ".segment"
+FOLDER_NAME = "segments"  # below the data folder; it has a folder for each guild and model
 HEADER_BYTES = 81
 CHECK_BYTES = 4 * 1024 * 1024  # one step of the background check: 0.6 ms of work before it looks at the clock again
 

@@ -1,0 +1,109 @@
+"""Makes a backup: one file with everything that is stored, while the bot runs or not.
+
+The file is written under another name and gets its own name when it is whole and on the disk. So there is never half a
+backup under a backup's name, whatever ends the process.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from indexer.backup import backup_file, snapshot
+from indexer.backup.backup_file import DATABASE
+from indexer.backup.manifest import Manifest, own_version
+from indexer.backup.work_folder import work_folder
+from indexer.database import migrate
+from indexer.database.connections import error_code
+from indexer.database.database import FILE_NAME
+from indexer.database.stoppable_thread import Check, in_stoppable_thread
+from indexer.errors import AfterimageError, DiskFull, StorageError
+from indexer.platforms.files import sync_folder
+
+Tell = Callable[[str, int, int | None], None]
+
+WORK_PREFIX = ".afterimage-backup-"
+COPIES = 2  # of the database, that lie on the disk at once while a backup is made
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A backup that is whole and on the disk."""
+
+    path: Path
+    byte_count: int
+    manifest: Manifest
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"file": str(self.path), "bytes": self.byte_count, "manifest": self.manifest.as_dict()}
+
+
+async def make_backup(data_dir: Path, target: Path, tell: Tell) -> Made:
+    """Makes the backup `target` of a data folder, beside a bot that runs on it too. Compressed where it ends in .zst.
+
+    Raises StorageError where there is no sound database, where `target` exists or cannot be written; DiskFull where
+    there is no room.
+    """
+    return await in_stoppable_thread(lambda check: make(data_dir, target, check, tell))
+
+
+def make(data_dir: Path, target: Path, check: Check, tell: Tell, *, keep_free: int = 0) -> Made:
+    """`make_backup`, in a thread that may be stopped. `keep_free` bytes stay free on the disk of `target`. Blocks."""
+    database = data_dir / FILE_NAME
+    migrate.check(database)
+    if target.exists():
+        raise StorageError(f"{target} exists already. Choose another name, or move it away: nothing is written over.")
+    if not target.parent.is_dir():
+        raise StorageError(f"{target.parent} is no folder. Make it, or mount the disk that it is on.")
+    _require_room(database, target.parent, keep_free)
+    try:
+        with work_folder(target.parent, WORK_PREFIX) as work:
+            return _make(database, target, work, check, tell)
+    except sqlite3.DatabaseError as error:
+        if error_code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise StorageError(snapshot.DAMAGED.format(database=database, reason=error)) from error
+        raise _refused(target, error) from error
+    except OSError as error:
+        raise _refused(target, error) from error
+
+
+def _make(database: Path, target: Path, work: Path, check: Check, tell: Tell) -> Made:
+    copy = work / DATABASE
+    state = snapshot.take(database, work, copy, check, tell)
+    removals, removals_data = backup_file.removals_part(state.removals)
+    manifest = Manifest(
+        schema=state.schema,
+        created_ms=state.at_ms,
+        counts=state.counts,
+        parts=(backup_file.part_of(DATABASE, copy, check), removals),
+        version=own_version(),
+    )
+    draft = work / target.name
+    backup_file.write(draft, manifest, copy, removals_data, check, tell)
+    byte_count = draft.stat().st_size
+    draft.replace(target)
+    sync_folder(target.parent)
+    return Made(target, byte_count, manifest)
+
+
+def _refused(target: Path, error: Exception) -> AfterimageError:
+    """What the disk's refusal means."""
+    if shutil.disk_usage(target.parent).free < backup_file.CHUNK:
+        return DiskFull(f"The disk of {target.parent} is full: no backup was made. Make room there.")
+    return StorageError(f"{target} cannot be written ({error}). Check the folder and the disk that it is on.")
+
+
+def _require_room(database: Path, folder: Path, keep_free: int) -> None:
+    """Raises DiskFull where the copies surely do not fit."""
+    needed = COPIES * database.stat().st_size + keep_free
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise DiskFull(
+            f"A backup needs {needed // 1_000_000:,} MB on the disk of {folder} for a moment, and {free // 1_000_000:,}"
+            " MB are free. Make room there, or choose another disk."
+        )

@@ -1,0 +1,71 @@
+"""Long blocking work in a thread that ends soon after its task was cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TypeVar
+
+from indexer.database.connections import to_the_end
+
+T = TypeVar("T")
+
+Check = Callable[[], None]  # raises ThreadStopped where nobody waits for the work any more
+
+STEPS = 50_000  # of SQLite's virtual machine, some 5 ms, between two looks at whether the work was stopped
+
+
+class ThreadStopped(Exception):
+    """Nobody waits for this work any more."""
+
+
+async def in_stoppable_thread(work: Callable[[Check], T], discard: Callable[[T], None] | None = None) -> T:
+    """What `work(check)` returns. `work` must call `check` every now and then.
+
+    If this task is cancelled, `check` raises ThreadStopped in the thread, the end of `work` is awaited, and the
+    cancellation is raised here. `discard` gets a result that came nevertheless.
+    """
+    stop = threading.Event()
+
+    def check() -> None:
+        if stop.is_set():
+            raise ThreadStopped
+
+    thread = asyncio.ensure_future(asyncio.to_thread(work, check))
+    try:
+        return await asyncio.shield(thread)
+    except asyncio.CancelledError:
+        stop.set()
+        with suppress(ThreadStopped):
+            result = await to_the_end(_result(thread))
+            if discard is not None:
+                discard(result)
+        raise
+
+
+@contextmanager
+def stoppable(connection: sqlite3.Connection, check: Check) -> Iterator[None]:
+    """Inside the block, also a long statement of `connection` ends with ThreadStopped where `check` raises it."""
+
+    def interrupts() -> int:
+        try:
+            check()
+        except ThreadStopped:
+            return 1
+        return 0
+
+    connection.set_progress_handler(interrupts, STEPS)
+    try:
+        yield
+    except sqlite3.OperationalError:
+        check()
+        raise
+    finally:
+        connection.set_progress_handler(None, 0)
+
+
+async def _result(thread: asyncio.Future[T]) -> T:
+    return await thread
