@@ -15,9 +15,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bot.config.loader import Config
+from bot.control.duplicates import Duplicates
+from bot.control.evaluate import Evaluating
 from bot.control.imports import imports
 from bot.control.operations import Handler, running_status, upkeep
-from bot.control.search import searching
+from bot.control.pictures import Pictures
+from bot.control.search import Drawing, Searching
 from bot.control.server import open_control
 from bot.gateway.client import Client
 from bot.gateway.settling import ABSENT_S
@@ -126,11 +129,17 @@ async def _serve(
 
 def operations(config: Config, service: Service) -> dict[str, Handler]:
     """What commands may ask of this bot."""
-    opens = is_discord(config.discord.api_base)
+    opens, search = is_discord(config.discord.api_base), config.settings.search
+    pictures = Pictures(
+        lambda: nullcontext(service.decoder), lambda: nullcontext(service.fetcher), service.hit_pictures
+    )
     return {
         **upkeep(service),
         **imports(service),
-        **searching(service, lambda: nullcontext(service.decoder), config.settings.search, opens=opens),
+        **Searching(service, pictures, search, opens).handlers(),
+        **Drawing(service.reports, pictures, search, opens).handlers(),
+        **Duplicates(service.reports, service.reposts, pictures, opens).handlers(),
+        **Evaluating(service).handlers(),
         "status": partial(running_status, service),
     }
 

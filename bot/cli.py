@@ -1,7 +1,8 @@
 """The command line: what there is, and what each exit code means.
 
 0: done (health: the bot answers and is connected). 1: it cannot be done, one line on standard error says why (health:
-no bot runs, it hangs, or Discord's gateway has been away for more than 30 s; verify: the data folder is not sound).
+no bot runs, it hangs, or Discord's gateway has been away for more than 30 s; verify: the data folder is not sound;
+import, model verify, random, eval and search --batch: nothing was found, or a part was wrong; their answer says which).
 2: wrong usage. 130: interrupted with Ctrl-C.
 
 What each command takes stands in bot/command_line/parsers.
@@ -20,6 +21,7 @@ from bot.command_line.parsers.parser import Commands, Parser
 from bot.command_line.parsers.running import add_running
 from bot.command_line.parsers.safety import add_safety
 from bot.command_line.parsers.searching import add_searching
+from bot.command_line.parsers.shell import add_shell
 from bot.command_line.parsers.upkeep import add_upkeep
 from bot.observability import terminal
 from indexer.errors import AfterimageError
@@ -47,6 +49,7 @@ def command_parser() -> Parser:
         epilog="Settings stand in config.toml or in AFTERIMAGE_… variables; `afterimage check-config` shows them.",
     )
     parser.add_argument("--version", action=_ShowVersion, nargs=0, help="show the version and exit")
+    parser.set_defaults(parser=parser)  # the commands that describe all commands need it
     commands = Commands(parser)
     add_running(commands)
     add_searching(commands)
@@ -54,6 +57,7 @@ def command_parser() -> Parser:
     add_model(commands)
     add_upkeep(commands)
     add_safety(commands)
+    add_shell(commands)
     return parser
 
 

@@ -22,6 +22,7 @@ from indexer.database.journal import Journal
 from indexer.disk_notices import DiskNotices
 from indexer.encode.encoder import open_encoder
 from indexer.errors import TellPerson
+from indexer.hit_pictures import HitPictures
 from indexer.ingest.pipeline import Pipeline, open_pipeline
 from indexer.jobs import Jobs
 from indexer.long_work import LongWork, open_long_work
@@ -66,6 +67,7 @@ class Service:
     on_demand: OnDemand
     searcher: GuildSearcher
     hit_verifier: HitVerifier
+    hit_pictures: HitPictures
     long_work: LongWork
     reposts: RepostFinder
     jobs: Jobs
@@ -261,6 +263,7 @@ async def open_service(
         keeping = supervised("upkeep", lambda: upkeep.keep(purge_after_s, jobs.ended), faults, backoff=UPKEEP_RESTARTS)
         keeping_up = tasks.create_task(keeping, name="upkeep")
         learning = tasks.create_task(supervised("baseline", searcher.learn_baseline, faults), name="baseline")
+        hit_verifier = HitVerifier(db, histories.discord, keep, faults)
         try:
             yield Service(
                 settings=settings,
@@ -276,7 +279,8 @@ async def open_service(
                 live=Live(db, pipeline, removals, keep),
                 on_demand=OnDemand(db, histories.discord, pipeline, model_id, keep),
                 searcher=searcher,
-                hit_verifier=HitVerifier(db, histories.discord, keep, faults),
+                hit_verifier=hit_verifier,
+                hit_pictures=HitPictures(settings.fetch.max_download_bytes, hit_verifier, fetcher),
                 long_work=long_work,
                 reposts=RepostFinder(db, long_work, searcher),
                 jobs=jobs,
@@ -300,6 +304,7 @@ class ReadOnly:
     reports: Reports
     encoder: Encoder
     searcher: GuildSearcher
+    reposts: RepostFinder
 
 
 @asynccontextmanager
@@ -326,4 +331,5 @@ async def open_search(settings: Settings, encoder: Encoder | None = None) -> Asy
         searcher = await stack.enter_async_context(
             open_searcher(db, index, encoder, model_id, settings.search, _opener(settings))
         )
-        yield ReadOnly(Reports(db), encoder, searcher)
+        long_work = await stack.enter_async_context(open_long_work())
+        yield ReadOnly(Reports(db), encoder, searcher, RepostFinder(db, long_work, searcher))

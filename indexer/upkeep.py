@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Collection
 from contextlib import suppress
 
 from indexer.database.database import Database
+from indexer.errors import Reason
 from indexer.records.ids import GuildId
 from indexer.store import audit, forget, places
 from indexer.vectors.index import VectorIndex
@@ -23,11 +25,14 @@ class Upkeep:
         self._db = db
         self._index = index
 
-    async def retry_failed(self, guild_id: GuildId | None = None) -> int:
-        """Lets every failed picture be tried again; returns how many."""
+    async def retry_failed(self, guild_id: GuildId | None = None, reasons: Collection[Reason] = tuple(Reason)) -> int:
+        """Lets every picture that failed for one of these reasons be tried again; returns how many."""
         async with self._db.transaction() as tx:
-            count = await places.retry(tx, guild_id)
-            await audit.add(tx, "retry", guild_id=guild_id, detail={"places": count})
+            count = await places.retry(tx, guild_id, reasons)
+            detail: dict[str, int | str | bool | None] = {"places": count}
+            if len(reasons) < len(Reason):
+                detail["reasons"] = ", ".join(reason.value for reason in reasons)
+            await audit.add(tx, "retry", guild_id=guild_id, detail=detail)
         return count
 
     async def database_bytes(self) -> int:

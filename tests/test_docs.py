@@ -65,7 +65,7 @@ def _names_a_path(word: str) -> bool:
 
 # A command ends at a comment, a pipe, a quotation mark, or where its code ends.
 _AFTERIMAGE = re.compile(r"(?<![\w-])afterimage((?: +[^\s`|#\"'>&]+)+)")
-_MAKE = re.compile(r"(?<![\w-])make((?: +[^\s`|#;&]+)+)")
+_MAKE = re.compile(r"(?<![\w-])(?<!afterimage eval )make((?: +[^\s`|#;&]+)+)")
 _MODULE = re.compile(r"python -m ([\w.]+)")
 _PLACEHOLDERS = ("COMMAND", "…")
 _TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bot.command_line import failures
 from bot.config.loader import load
 from bot.control.client import NoBot, Refused, ask
 from bot.observability import terminal
@@ -28,9 +27,6 @@ def show(arguments: argparse.Namespace) -> int:
     opened here."""
     config = load(arguments.config, os.environ)
     settings = config.settings
-    if arguments.failures:
-        failures.show(config, arguments)
-        return 0
 
     async def read() -> tuple[Status, Readers, Mapping[str, Any] | None]:
         async with open_reports(settings.data_dir) as reports:

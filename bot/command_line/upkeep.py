@@ -24,7 +24,7 @@ HELD_BY_A_READER = (
 
 def compact(arguments: argparse.Namespace) -> int:
     """Raises StorageError where nothing is stored, or where whoever has the data folder takes no commands."""
-    done, _ = asyncio.run(_carry_out(load(arguments.config, os.environ).settings, "compact", {}))
+    done, _ = asyncio.run(carry_out(load(arguments.config, os.environ).settings, "compact", {}))
     terminal.say(
         f"compacted: what was deleted has left the index; the database went from {done['before']:,} to"
         f" {done['after']:,} bytes"
@@ -36,7 +36,7 @@ def compact(arguments: argparse.Namespace) -> int:
 def retry(arguments: argparse.Namespace) -> int:
     """Raises StorageError as `compact`."""
     settings = load(arguments.config, os.environ).settings
-    done, by_bot = asyncio.run(_carry_out(settings, "retry", {"guild": arguments.guild}))
+    done, by_bot = asyncio.run(carry_out(settings, "retry", {"guild": arguments.guild}))
     when = "within a minute" if by_bot else "when the bot runs"
     terminal.say(f"{done['places']:,} pictures will be tried again {when}")
     return 0
@@ -47,7 +47,7 @@ def forget(arguments: argparse.Namespace) -> int:
     settings = load(arguments.config, os.environ).settings
     if not arguments.yes:
         _make_sure(asyncio.run(_question(settings, arguments.user, arguments.guild)))
-    done, _ = asyncio.run(_carry_out(settings, "forget", {"user": arguments.user, "guild": arguments.guild}))
+    done, _ = asyncio.run(carry_out(settings, "forget", {"user": arguments.user, "guild": arguments.guild}))
     if done["messages"] is None:
         terminal.say(f"written down: the bot forgets {arguments.user} as soon as its database has a free moment")
         return 0
@@ -59,7 +59,7 @@ def forget(arguments: argparse.Namespace) -> int:
     return 0
 
 
-async def _carry_out(settings: Settings, name: str, values: Values) -> tuple[Values, bool]:
+async def carry_out(settings: Settings, name: str, values: Values) -> tuple[Values, bool]:
     """What came of it, and whether a running bot did it. Raises StorageError, Refused, RetryLater, TellPerson."""
     try:
         return await ask(settings.data_dir, name, values, terminal.note), True

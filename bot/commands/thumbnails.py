@@ -15,12 +15,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import discord
-from PIL import Image
 
-from bot.commands.hit_pictures import fetch_pixels
+from bot.replies.small_copy import webp
 from indexer.errors import AfterimageError
+from indexer.hit_pictures import Shown
 from indexer.records.ids import ChannelId, MessageId, UserId
-from indexer.records.pictures import Pixels
 
 if TYPE_CHECKING:
     from bot.commands import CommandContext
@@ -29,9 +28,6 @@ if TYPE_CHECKING:
 # requested.
 SIGNED_S = 1.0
 UPLOADED_S = 4.0
-
-SIDE = 256  # pixels of a copy's longer side: Discord shows a thumbnail with 85
-QUALITY = 80
 
 # The place of each picture of a reply: its bare link → its channel and message.
 Places = Mapping[str, tuple[ChannelId, MessageId]]
@@ -84,13 +80,7 @@ async def _signed(context: CommandContext, places: Places) -> dict[str, str]:
 
 
 async def _copies(context: CommandContext, interaction: discord.Interaction[Any], places: Places) -> dict[str, bytes]:
-    pictures = await fetch_pixels(context.service, UserId(interaction.user.id), places, UPLOADED_S)
-    return {link: await asyncio.to_thread(_webp, picture) for link, picture in pictures.items()}
-
-
-def _webp(picture: Pixels) -> bytes:
-    image = Image.fromarray(picture)
-    image.thumbnail((SIDE, SIDE))
-    file = io.BytesIO()
-    image.save(file, "WEBP", quality=QUALITY)
-    return file.getvalue()
+    service = context.service
+    wanted = {link: Shown(channel_id, message_id, link) for link, (channel_id, message_id) in places.items()}
+    pictures = await service.hit_pictures.pixels(service.decoder, UserId(interaction.user.id), wanted, UPLOADED_S)
+    return {link: await asyncio.to_thread(webp, picture) for link, picture in pictures.items()}

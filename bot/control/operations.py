@@ -7,14 +7,14 @@ sent back as JSON. To add one: write it here or beside what it needs, and add it
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import asdict
 from functools import partial
 from typing import Any, Protocol
 
 from indexer.encode.encoder import ModelEncoder
 from indexer.encode.model_on_demand import NOT_CHOSEN
-from indexer.errors import TellPerson
+from indexer.errors import Reason, TellPerson
 from indexer.records.ids import EVERYWHERE, GuildId, UserId
 from indexer.service import Service
 from indexer.upkeep import Upkeep
@@ -58,9 +58,19 @@ async def _forget(store: Store, turn: asyncio.Lock, values: Values, tell: Tell) 
 
 
 async def _retry(store: Store, values: Values, tell: Tell) -> Values:
-    """`guild` or null → `places` that will be tried again."""
+    """`guild` or null, `reasons` or null (all) → `places` that will be tried again."""
     guild_id = optional_id(values, "guild")
-    return {"places": await store.upkeep.retry_failed(None if guild_id is None else GuildId(guild_id))}
+    where = None if guild_id is None else GuildId(guild_id)
+    return {"places": await store.upkeep.retry_failed(where, _reasons(values))}
+
+
+def _reasons(values: Values) -> Collection[Reason]:
+    """Raises TellPerson for what is no reason."""
+    found: Any = values.get("reasons")
+    try:
+        return tuple(Reason) if found is None else [Reason(reason) for reason in found]
+    except (TypeError, ValueError):
+        raise TellPerson("cli-needs", name="reasons") from None
 
 
 async def _compact(store: Store, turn: asyncio.Lock, values: Values, tell: Tell) -> Values:

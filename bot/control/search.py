@@ -1,38 +1,36 @@
-"""`search`: the same question as /similar, asked by whoever has the data folder, who may see all of it.
+"""`search`, `search-batch` and `random`: the questions of members, asked by whoever has the data folder.
 
-Answered by the running bot, or by the command itself where none runs. What comes of it is JSON: see `_as_json`.
+Answered by the running bot, or by the command itself where none runs, as bot/replies/answer_json.py has it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
-from functools import partial
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from bot.control.operations import Handler, Tell, Values, optional_id
-from bot.links import jump_link
-from bot.replies.closeness import Asked, band_text, score_text
-from bot.texts import Language
+from bot.control.operations import Handler, Tell, Values
+from bot.control.pictures import Pictures
+from bot.control.question import Where, filter_of, require_filters_only, require_something, where, wish_of
+from bot.replies.answer_json import answer_json, hit_json
+from bot.replies.closeness import Asked
 from bot.texts.errors import english
-from indexer.clock import now_ms
-from indexer.errors import Rejected, TellPerson
-from indexer.pictures.decoder import Decoder
-from indexer.query.grammar import Reference, Wish, count_of, parse
+from indexer.errors import TellPerson
+from indexer.hit_pictures import Shown
 from indexer.query.query import Query
-from indexer.records.hits import Band, Filter, Hit, SearchResult
-from indexer.records.ids import EVERYWHERE, ChannelId, GuildId, UserId
-from indexer.records.messages import Channel
-from indexer.records.pictures import DecodedPicture
+from indexer.records.hits import Band, Hit, Place, PlaceDetail
+from indexer.records.ids import PlaceId
+from indexer.records.messages import PlaceFlag
 from indexer.reports.reports import Reports
+from indexer.search.hits import hit_at
 from indexer.search.model_switch import GuildSearcher
 from indexer.settings import SearchSettings
 
-OpenDecoder = Callable[[], AbstractAsyncContextManager[Decoder]]
-
-NOBODY = UserId(0)  # whose turn it is to have a picture opened: no member's
 WAKING = "the bot's model is being loaded"
+MOST_QUERIES = 500  # of one batch
+# Answers of a batch are sent up to this size; the command asks again for the others, and their words are known by then.
+BATCH_BYTES = 2 * 1024 * 1024
 
 
 class Index(Protocol):
@@ -45,136 +43,133 @@ class Index(Protocol):
     def searcher(self) -> GuildSearcher: ...
 
 
-def searching(index: Index, open_decoder: OpenDecoder, settings: SearchSettings, *, opens: bool) -> dict[str, Handler]:
-    """`search` on this index. `opens`: its messages are Discord's, so that links to them open."""
-    return {"search": partial(_search, index, open_decoder, settings, opens)}
+@dataclass(frozen=True, slots=True)
+class Searching:
+    """The operations on this index. `opens`: its messages are Discord's, so that links to them open."""
+
+    index: Index
+    pictures: Pictures
+    settings: SearchSettings
+    opens: bool
+
+    def handlers(self) -> dict[str, Handler]:
+        return {"search": self.search, "search-batch": self.batch}
+
+    async def search(self, values: Values, tell: Tell) -> Values:
+        """`words`, `guild` (id, name or null), `count` or null, `files` and `links` as `Pictures.asked` has them;
+        `pictures`: with small copies → an answer.
+
+        Raises TellPerson for a question that cannot be asked, RetryLater.
+        """
+        words = str(values.get("words", ""))
+        wish = wish_of(words, values)
+        pictured = bool(values.get("files") or values.get("links"))
+        require_something(wish, pictured=pictured)
+        place = await where(self.index.reports, values.get("guild"))
+        filter_ = await filter_of(self.index.reports, place, wish)
+        pictures = await self.pictures.asked(values)
+        count = min(wish.count or self.settings.default_count, self.settings.max_count)
+        query = Query.for_pictures(place.guild_id, filter_, pictures, count=count).asked_by(wish)
+        asked = Asked(len(pictures), wish.words)
+        answer = await self._answer(place, query, asked, words, tell, copies=bool(values.get("pictures")))
+        if values.get("pictures"):
+            answer["asked_with"] = await self.pictures.encoded(list(pictures))
+        return answer
+
+    async def batch(self, values: Values, tell: Tell) -> Values:
+        """`queries`, texts; `guild`, `count` → `answers`, each an answer, or `query` and `error`: of the first ones, as
+        many as fit into BATCH_BYTES, at least one.
+
+        All their words are embedded together. Raises TellPerson, RetryLater.
+        """
+        texts: Any = values.get("queries")
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            raise TellPerson("cli-needs", name="queries")
+        texts = texts[:MOST_QUERIES]
+        place = await where(self.index.reports, values.get("guild"))
+        queries: list[Query | str] = []
+        for text in texts:
+            try:
+                wish = wish_of(text, values)
+                require_something(wish, pictured=False)
+                filter_ = await filter_of(self.index.reports, place, wish)
+            except TellPerson as error:
+                queries.append(english(error))
+                continue
+            count = min(wish.count or self.settings.default_count, self.settings.max_count)
+            queries.append(Query(place.guild_id, filter_, count=count).asked_by(wish))
+        ready = [query for query in queries if isinstance(query, Query) and not query.filters_only]
+        if ready and not self.index.searcher.awake:
+            tell(WAKING)
+        await self.index.searcher.learn_words(ready)
+        answers: list[Mapping[str, Any]] = []
+        size = 0
+        for text, query in zip(texts, queries, strict=True):
+            if isinstance(query, str):
+                answer: Mapping[str, Any] = {"query": text, "error": query}
+            else:
+                answer = await self._answer(place, query, Asked(0, query.words), text, tell)
+            size += len(json.dumps(answer))
+            if answers and size > BATCH_BYTES:
+                break
+            answers.append(answer)
+        return {"answers": answers}
+
+    async def _answer(
+        self, place: Where, query: Query, asked: Asked, words: str, tell: Tell, *, copies: bool = False
+    ) -> dict[str, Any]:
+        if not (query.filters_only or self.index.searcher.awake):
+            tell(WAKING)
+        result = await self.index.searcher.search(query)
+        answer = answer_json(place.guild_id, asked, result, place.names, query=words, opens=self.opens)
+        if copies:
+            found = await self.pictures.copies(shown_of(result.hits))
+            for hit, shown in zip(answer["hits"], result.hits, strict=True):
+                hit["picture"] = found.get(shown.place.place_id)
+        return dict(answer)
 
 
-async def _search(
-    index: Index, open_decoder: OpenDecoder, settings: SearchSettings, opens: bool, values: Values, tell: Tell
-) -> Values:
-    """`words`, `guild` or null, `count` or null, `file`: the attached picture's name → what was found.
-
-    Raises TellPerson for a question that cannot be asked, RetryLater.
-    """
-    picture = values.get("attached")
-    wish = _wish(values, pictured=picture is not None)
-    guild_id = await _guild(index.reports, optional_id(values, "guild"))
-    stored = await index.reports.channels(guild_id)
-    filter_ = await _filter(index.reports, guild_id, stored, wish)
-    pictures = () if picture is None else (await _decoded(open_decoder, picture, str(values.get("file", ""))),)
-    count = min(wish.count or settings.default_count, settings.max_count)
-    query = Query.for_pictures(guild_id, filter_, pictures, count=count).asked_by(wish)
-    if not (query.filters_only or index.searcher.awake):
-        tell(WAKING)
-    result = await index.searcher.search(query)
-    names = {channel.id: channel.name for channel in stored}
-    return _as_json(guild_id, Asked(len(pictures), wish.words), result, names, opens=opens)
-
-
-def _wish(values: Values, *, pictured: bool) -> Wish:
-    wish = parse(str(values.get("words", "")), now_ms())
-    count = values.get("count")
-    if count is not None:
-        wish = replace(wish, count=count_of(str(count)))
-    if wish.without and not wish.words and not pictured:
-        raise TellPerson("error-only-without")
-    if not (wish.words or wish.has_filters or pictured):
-        raise TellPerson("cli-nothing-asked")
-    return wish
-
-
-async def _guild(reports: Reports, wanted: int | None) -> GuildId:
-    known = await reports.guilds()
-    listed = ", ".join(f"{guild.id} ({guild.name})" for guild in known) or "none"
-    if wanted is None and len(known) == 1:
-        return known[0].id
-    if wanted is None:
-        raise TellPerson("cli-which-server", known=listed)
-    if wanted not in {guild.id for guild in known}:
-        raise TellPerson("cli-unknown-server", server=str(wanted), known=listed)
-    return GuildId(wanted)
-
-
-async def _filter(reports: Reports, guild_id: GuildId, stored: Sequence[Channel], wish: Wish) -> Filter:
-    everything = frozenset(channel.id for channel in stored)
-    authors: set[UserId] = set()
-    for author in wish.authors:
-        if author.id is not None:
-            authors.add(UserId(author.id))
-            continue
-        named = await reports.authors_named(guild_id, author.name)
-        if not named:
-            raise TellPerson("cli-author", name=author.name)
-        authors |= named
-    leaving = await reports.unfinished_opt_outs()
-    return Filter(
-        channels=(_channels(wish.channels, stored) if wish.channels else everything)
-        - _channels(wish.not_channels, stored),
-        authors=frozenset(authors) or None,
-        not_authors=frozenset(user_id for user_id, where in leaving if where in (guild_id, EVERYWHERE)),
-        after_ms=wish.after_ms,
-        before_ms=wish.before_ms,
-        require=wish.require,
-        exclude=wish.exclude,
-    )
-
-
-def _channels(references: Iterable[Reference], stored: Sequence[Channel]) -> frozenset[ChannelId]:
-    """The channels, with their threads, that are named. Raises TellPerson for a name that none has."""
-    chosen: set[ChannelId] = set()
-    for named in references:
-        found = {
-            channel.id
-            for channel in stored
-            if channel.id == named.id or (named.id is None and channel.name.casefold() == named.name.casefold())
-        }
-        if not found:
-            raise TellPerson("cli-channel", channel=str(named.id or f"#{named.name}"))
-        chosen |= found | {channel.id for channel in stored if channel.parent_id in found}
-    return frozenset(chosen)
-
-
-async def _decoded(open_decoder: OpenDecoder, picture: bytes, file: str) -> DecodedPicture:
-    try:
-        async with open_decoder() as decoder, decoder.turn_of(NOBODY) as turn:
-            return await turn.decode(picture)
-    except Rejected as error:
-        raise TellPerson("cli-picture", path=file, reason=english(error)) from error
-
-
-def _closeness(hit: Hit, asked: Asked) -> str:
-    """Band and score in the words of Discord's replies; empty where nothing was compared."""
-    score = score_text(hit, asked, Language.ENGLISH)
-    return band_text(hit, asked, Language.ENGLISH) + (f" ({score})" if score else "")
-
-
-def _as_json(
-    guild_id: GuildId, asked: Asked, result: SearchResult, names: dict[ChannelId, str], *, opens: bool
-) -> dict[str, Any]:
-    """`link` is the message's address; null where the server is the sandbox's."""
+def shown_of(hits: Iterable[Hit]) -> dict[PlaceId, Shown]:
+    """Where the pictures of the hits are. Spoilers stay hidden."""
     return {
-        "searched": result.searched,
-        "floor": result.floor.value,
-        "stage_ms": {stage: round(ms, 3) for stage, ms in result.stage_ms.items()},
-        "hits": [
-            {
-                "score": None if hit.band is Band.LISTED else round(hit.score, 4),
-                "band": hit.band.value,
-                "named": _closeness(hit, asked),
-                "channel": names.get(hit.place.channel_id, ""),
-                "channel_id": str(hit.place.channel_id),
-                "message_id": str(hit.place.message_id),
-                "author": hit.author_name,
-                "author_id": str(hit.place.author_id),
-                "unix_ms": hit.created_ms,
-                "link": jump_link(guild_id, hit.place.channel_id, hit.place.message_id) if opens else None,
-                "path": hit.path or None,
-                "file_name": hit.file_name,
-                "alt_text": hit.alt_text,
-                "excerpt": hit.excerpt,
-                "shown_elsewhere": len(hit.other_places),
-            }
-            for hit in result.hits
-        ],
+        hit.place.place_id: Shown(hit.place.channel_id, hit.place.message_id, hit.link, hit.path)
+        for hit in hits
+        if not hit.place.flags & PlaceFlag.SPOILER
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """`random`. It needs no model."""
+
+    reports: Reports
+    pictures: Pictures
+    settings: SearchSettings
+    opens: bool
+
+    def handlers(self) -> dict[str, Handler]:
+        return {"random": self.random}
+
+    async def random(self, values: Values, tell: Tell) -> Values:
+        """`words` (filters alone), `guild`, `count`, `pictures` as for `search` → `guild_id` and `hits`."""
+        wish = wish_of(str(values.get("words", "")), values)
+        require_filters_only(wish)
+        place = await where(self.reports, values.get("guild"))
+        filter_ = await filter_of(self.reports, place, wish)
+        count = min(wish.count or 1, self.settings.max_count)
+        details = await self.reports.random_places(place.guild_id, filter_, count)
+        hits = [hit for detail in details if (hit := _listed(detail)) is not None]
+        found = [hit_json(place.guild_id, hit, Asked(), place.names, opens=self.opens) for hit in hits]
+        if values.get("pictures"):
+            copies = await self.pictures.copies(shown_of(hits))
+            for entry, shown in zip(found, hits, strict=True):
+                entry["picture"] = copies.get(shown.place.place_id)
+        return {"guild_id": str(place.guild_id), "hits": found}
+
+
+def _listed(detail: PlaceDetail) -> Hit | None:
+    """The place as a hit with which nothing was compared; None where its picture is gone by now."""
+    if detail.picture_id is None:
+        return None
+    place = Place(detail.message_id, detail.place_id, detail.channel_id, detail.author_id, detail.flags)
+    return hit_at(detail.picture_id, place, detail, Band.LISTED, ())

@@ -59,8 +59,8 @@ def note(text: str) -> None:
 class Wait:
     """One line on standard error that says what a command waits for; the next takes its place."""
 
-    def __init__(self) -> None:
-        self._shown = sys.stderr is not None and sys.stderr.isatty()
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._shown = not quiet and sys.stderr is not None and sys.stderr.isatty()
 
     def on(self, text: str) -> None:
         """Shows the line, where a person sits there: a script's log is not filled with it."""
@@ -75,14 +75,25 @@ class Wait:
 
 
 @contextmanager
-def waiting(text: str) -> Iterator[Wait]:
-    """Shows what is waited for until the block ends; then the line is empty again."""
-    wait = Wait()
+def waiting(text: str, *, quiet: bool = False) -> Iterator[Wait]:
+    """Shows what is waited for until the block ends; then the line is empty again. Nothing where `quiet`."""
+    wait = Wait(quiet=quiet)
     wait.on(text)
     try:
         yield wait
     finally:
         wait.over()
+
+
+def columns() -> int | None:
+    """The width of the terminal that shows answers; None where they go into a file or a pipe."""
+    return shutil.get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else None
+
+
+def draw(sequences: str) -> None:
+    """Writes control sequences of our own that draw a picture. Never give it anything that came from outside."""
+    sys.stdout.write(sequences)
+    sys.stdout.flush()
 
 
 def _columns() -> int:

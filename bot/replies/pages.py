@@ -17,8 +17,8 @@ import discord
 from bot.links import jump_link
 from bot.replies.closeness import Asked, band_text, score_text
 from bot.replies.escape import escaped, excerpt, plain
+from bot.replies.explained import explained_parts, explained_stages
 from bot.texts import Language, translate
-from bot.texts.formats import decimal
 from indexer.records.hits import Band, Floor, Hit, SearchResult
 from indexer.records.ids import GuildId, UserId, snowflake_ms
 from indexer.records.messages import PlaceFlag
@@ -172,24 +172,8 @@ def _lines(guild_id: GuildId, place: int, hit: Hit, asked: Asked, dress: Dress) 
             )
         )
     if dress.explain and hit.band is not Band.LISTED:
-        lines.append("-# " + " · ".join(_explained(hit, language)))
+        lines.append("-# " + " · ".join(explained_parts(hit.parts, language)))
     return lines
-
-
-def _explained(hit: Hit, language: Language) -> list[str]:
-    parts = hit.parts
-    numbers = []
-    if parts.cosine is not None:
-        cosine, rank = decimal(parts.cosine, 3, language), parts.vector_rank or "–"
-        numbers.append(translate(language, "explain-cosine", cosine=cosine, rank=rank))
-    if parts.standing is not None:
-        numbers.append(translate(language, "explain-standing", standing=decimal(parts.standing, 1, language)))
-    if parts.bm25 is not None:
-        bm25, rank = decimal(parts.bm25, 2, language), parts.words_rank or "–"
-        numbers.append(translate(language, "explain-words", bm25=bm25, rank=rank))
-    if parts.hash_distance is not None:
-        numbers.append(translate(language, "explain-hash", bits=parts.hash_distance))
-    return numbers
 
 
 def _nothing(result: SearchResult, language: Language) -> str:
@@ -220,12 +204,7 @@ def _footer(result: SearchResult, index: int, last: int, dress: Dress) -> str:
     if dress.shared_by is not None:
         lines.append("-# " + translate(language, "footer-shared", author=f"<@{dress.shared_by}>"))
     if dress.explain and dress.manages:
-        stages = ", ".join(
-            f"{translate(language, f'stage-{name}')} {decimal(spent, 1, language)} ms"
-            for name, spent in result.stage_ms.items()
-        )
-        floor = translate(language, f"floor-{result.floor}")
-        lines.append("-# " + translate(language, "explain-stages", stages=stages, floor=floor))
+        lines.append("-# " + explained_stages(result, language))
     return "\n".join(lines)
 
 

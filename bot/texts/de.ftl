@@ -448,12 +448,12 @@ stored-text = { $text }
 
 ## Die Kommandozeile spricht Englisch; diese Texte hält die Prüfung vollständig
 
-cli-nothing-asked = Sag, was gesucht wird: afterimage search "a red bicycle", oder --image DATEI, oder beides.
-cli-which-server = Sag mit --guild ID, auf welchem Server; bekannt sind: { $known }.
+cli-nothing-asked = Sag, wonach gesucht werden soll: afterimage search a red bicycle, oder ein Bild (sein Pfad, seine Adresse, oder - für die Standardeingabe), oder beides.
+cli-which-server = Sag mit --guild NAME, auf welchem Server; bekannt sind: { $known }.
 cli-unknown-server = Server { $server } ist nicht im Index; bekannt sind: { $known }.
 cli-author = Niemand namens { $name } hat dort ein erfasstes Bild gezeigt.
 cli-channel = Kein Kanal { $channel } ist dort erfasst.
-cli-file-too-large = { $path } hat mehr als { $most } Bytes (fetch.max_download_bytes).
+cli-file-too-large = { $path } ist zu groß: alle Bilder zusammen dürfen { $most } Bytes haben (fetch.max_download_bytes).
 cli-file-unreadable = { $path } ist nicht lesbar: { $error }.
 cli-picture = { $path }: { $reason }
 cli-needs = Dieser Befehl braucht { $name }.
@@ -461,6 +461,24 @@ cli-id = { $name } muss eine ID sein, wie Discord sie gibt (ID kopieren), nicht 
 cli-nobody-to-ask = forget löscht endgültig, und niemand ist hier, den man fragen könnte: gib es mit --yes.
 cli-nothing-changed = Nichts wurde geändert.
 cli-no-folder = { $path } ist kein Ordner.
+cli-several-servers = Mehrere Server heißen { $server }: gib die ID an; bekannt sind: { $known }.
+cli-filters-only = Hier gehen nur Filter (in:, from:, after:, before:, has:), nicht „{ $words }“.
+cli-many-pictures = Mit höchstens { $most } Bildern auf einmal kann gefragt werden.
+cli-one-standard-input = Die Standardeingabe (-) kann nur ein Bild sein.
+cli-host = { $link }: Bilder werden nur von Discords eigenen Rechnern und denen in fetch.extra_hosts geholt. Speichere es, und gib seinen Pfad an.
+cli-threshold = Wie sicher eine Wiederholung sein muss, ist eine Zahl von 0.5 bis 1, nicht „{ $found }“.
+cli-not-with-batch = { $option } geht nicht zusammen mit --batch.
+cli-no-such-hit = Es gibt keinen Treffer { $number }: { $count ->
+        [one] einer wurde gefunden.
+       *[other] { $count } wurden gefunden.
+    }
+cli-file-unwritable = { $path } kann nicht geschrieben werden: { $error }.
+cli-nothing-to-open = Dieser Treffer hat weder einen Link, der sich öffnet, noch eine Bilddatei, die noch da ist.
+cli-no-browser = Kein Browser ließ sich starten; die Adresse ist { $address }
+cli-eval-empty = In { $path } steht keine Frage; afterimage eval make FILE schreibt welche für den Anfang.
+cli-eval-line = { $path }, Zeile { $line }: dort muss ein Objekt mit "query" oder "like" stehen, und mit "expected", einer Liste von Nachrichten-IDs.
+cli-eval-exists = { $path } gibt es schon; nenne eine neue Datei.
+cli-eval-nothing = Auf diesem Server wurde kein Bild noch einmal gepostet, also gibt es nichts, woraus sich Fragen machen ließen.
 
 ## /reindex failures
 

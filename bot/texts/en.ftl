@@ -451,12 +451,12 @@ stored-text = { $text }
 
 ## The command line, always in English
 
-cli-nothing-asked = Say what to look for: afterimage search "a red bicycle", or --image FILE, or both.
-cli-which-server = Say in which server with --guild ID; known are: { $known }.
+cli-nothing-asked = Say what to look for: afterimage search a red bicycle, or a picture (its path, its address, or - for standard input), or both.
+cli-which-server = Say in which server with --guild NAME; known are: { $known }.
 cli-unknown-server = Server { $server } is not in the index; known are: { $known }.
 cli-author = Nobody named { $name } has posted a picture that is indexed there.
 cli-channel = No channel { $channel } is indexed there.
-cli-file-too-large = { $path } has more than { $most } bytes (fetch.max_download_bytes).
+cli-file-too-large = { $path } is too large: all pictures together may have { $most } bytes (fetch.max_download_bytes).
 cli-file-unreadable = { $path } cannot be read: { $error }.
 cli-picture = { $path }: { $reason }
 cli-needs = This command needs { $name }.
@@ -464,6 +464,24 @@ cli-id = { $name } must be an id as Discord gives it (Copy ID), not “{ $found 
 cli-nobody-to-ask = forget deletes for good and nobody is here to be asked: give it with --yes.
 cli-nothing-changed = Nothing was changed.
 cli-no-folder = { $path } is no folder.
+cli-several-servers = Several servers are called { $server }: give the id; known are: { $known }.
+cli-filters-only = Only filters (in:, from:, after:, before:, has:) can be given here, not “{ $words }”.
+cli-many-pictures = At most { $most } pictures can be asked with at once.
+cli-one-standard-input = Standard input (-) can be one picture only.
+cli-host = { $link }: pictures are downloaded from Discord's own hosts and those in fetch.extra_hosts alone. Save it, and give its path.
+cli-threshold = How sure a re-post must be is a number from 0.5 to 1, not “{ $found }”.
+cli-not-with-batch = { $option } cannot be given with --batch.
+cli-no-such-hit = There is no hit { $number }: { $count ->
+        [one] one was found.
+       *[other] { $count } were found.
+    }
+cli-file-unwritable = { $path } cannot be written: { $error }.
+cli-nothing-to-open = This hit has neither a link that opens nor a picture's file that is still there.
+cli-no-browser = No browser could be started; the address is { $address }
+cli-eval-empty = { $path } has no question in it; afterimage eval make FILE writes some to begin with.
+cli-eval-line = { $path }, line { $line }: it must be an object with "query" or "like", and "expected", a list of message ids.
+cli-eval-exists = { $path } exists already; name a new file.
+cli-eval-nothing = No picture was posted again in this server, so there is nothing to make questions of.
 
 ## /reindex failures
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 import numpy as np
 
@@ -11,6 +12,15 @@ from indexer.query.grammar import Wish
 from indexer.records.hits import Filter
 from indexer.records.ids import ChannelId, GuildId, ModelId, PictureId, UserId
 from indexer.records.pictures import DecodedPicture, Pixels, Vectors
+
+
+class Retrieval(StrEnum):
+    """Which index gives the candidates: people ask both; what each finds alone is for measurements."""
+
+    HYBRID = "hybrid"
+    VECTORS = "vectors"
+    WORDS = "words"
+
 
 # Weight of the pictures against the words where a query has both: 0 = words only, 1 = pictures only.
 BALANCED = 0.5
@@ -28,6 +38,7 @@ class Query:
     `visible` are all channels that the asker may see (None: those of the filter): what is far off is measured on their
     pictures. `asker` is whose question it is: nobody else's answer is remembered for it.
     `model_id` is the model that embedded `vectors` and `crops`; None: none did yet.
+    `by` says which index gives the candidates.
     `without` are words for what must not be in the picture or its text; `phrases` must stand in the message's text,
     file name or alt text. `min_score` is a cosine; `diversity` goes from 0 (closest first) to 1 (as different from each
     other as can be).
@@ -52,6 +63,7 @@ class Query:
     model_id: ModelId | None = None
     visible: frozenset[ChannelId] | None = None
     asker: UserId | None = None
+    by: Retrieval = Retrieval.HYBRID
 
     @classmethod
     def for_pictures(
@@ -115,7 +127,7 @@ class Query:
             (self.words, self.phrases, self.without, self.like, sorted(self.digests), self.hashes),
             sorted(self.not_pictures),
             (self.count, self.min_score, self.diversity, self.picture_weight),
-            (sorted(self.seen), self.asker),
+            (sorted(self.seen), self.asker, self.by.value),
             [frame.shape for frame in self.frames],
             (len(self.vectors), len(self.crops)),
         )

@@ -12,15 +12,16 @@ from pathlib import Path
 
 from indexer.clock import now_ms
 from indexer.database.database import Database, open_database
+from indexer.errors import Reason
 from indexer.records.hits import Filter, PlaceDetail
-from indexer.records.ids import ChannelId, GuildId, UserId
+from indexer.records.ids import ChannelId, GuildId, MessageId, PictureId, PlaceId, UserId
 from indexer.records.messages import Channel, Guild
 from indexer.reports import coverage, data_export, failures, overview, status
 from indexer.reports.data_export import Held, HeldMessage
 from indexer.reports.failures import Failure
 from indexer.reports.overview import Overview
 from indexer.reports.status import Status
-from indexer.store import authors, channels, guilds, opt_outs, places
+from indexer.store import authors, channels, guilds, message_lookup, opt_outs, places
 
 
 class Reports:
@@ -72,18 +73,35 @@ class Reports:
         *,
         guild_id: GuildId | None = None,
         among: Collection[ChannelId] | None = None,
+        reasons: Collection[Reason] | None = None,
         skip: int = 0,
     ) -> tuple[list[Failure], int]:
         """Up to `limit` pictures that could not be read, after `skip` others; and how many there are in all."""
         async with self._db.reader() as connection:
-            return await failures.newest(connection, limit, guild_id=guild_id, channel_ids=among, skip=skip)
+            return await failures.newest(
+                connection, limit, guild_id=guild_id, channel_ids=among, reasons=reasons, skip=skip
+            )
 
     async def random_place(self, guild_id: GuildId, filter: Filter) -> PlaceDetail | None:
         """A place inside the filter, each message with the same chance; None where there is none."""
+        return next(iter(await self.random_places(guild_id, filter, 1)), None)
+
+    async def random_places(self, guild_id: GuildId, filter: Filter, count: int) -> list[PlaceDetail]:
+        """Up to `count` places inside the filter, of different messages, each message with the same chance."""
         async with self._db.reader() as connection:
-            chosen = await places.random(connection, guild_id, filter, 1)
+            chosen = await places.random(connection, guild_id, filter, count)
             details = await places.describe(connection, chosen)
-        return next(iter(details.values()), None)
+        return [details[place_id] for place_id in chosen if place_id in details]
+
+    async def described(self, place_ids: Collection[PlaceId]) -> dict[PlaceId, PlaceDetail]:
+        """Everything that is shown of these places, as far as they still exist."""
+        async with self._db.reader() as connection:
+            return await places.describe(connection, place_ids)
+
+    async def first_picture(self, guild_id: GuildId, message_id: MessageId) -> PictureId | None:
+        """The first picture that a message shows and that can be searched for; None where there is none."""
+        async with self._db.reader() as connection:
+            return await message_lookup.first_picture(connection, guild_id, message_id)
 
     async def held(self, user_id: UserId, guild_id: GuildId | None = None) -> Held:
         """How much is stored of this author, in one guild or (None) in all."""

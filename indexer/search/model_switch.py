@@ -87,6 +87,11 @@ class GuildSearcher:
         """As `Searcher.prepare`; what it gives is asked of the same model from then on."""
         return await (await self._asked(query)).prepare(query)
 
+    async def learn_words(self, queries: Sequence[Query]) -> None:
+        """As `Searcher.learn_words`; all queries are of one guild."""
+        if queries:
+            await (await self._asked(queries[0])).learn_words(queries)
+
     async def search(self, query: Query) -> SearchResult:
         """As `Searcher.search`. Also raises TellPerson where the query's model is no longer to be had."""
         return await (await self._asked(query)).search(query)

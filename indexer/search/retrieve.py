@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import aiosqlite
 
 from indexer.database.database import Database
-from indexer.query.query import Query
-from indexer.records.hits import Candidate
+from indexer.query.query import Query, Retrieval
+from indexer.records.hits import Candidate, Floor
 from indexer.records.ids import ModelId, PictureId
 from indexer.search import picture_facts
 from indexer.search.stages import Search
@@ -50,6 +50,8 @@ class Retrieve:
 
     async def _nearest(self, search: Search, limit: int) -> IndexAnswer:
         query = search.query
+        if query.by is Retrieval.WORDS:
+            return IndexAnswer((), 0, Floor.INDEX)
         with search.clock.stage("vectors"):
             return await asyncio.to_thread(
                 self._index.search, query.guild_id, self._model_id, search.target.vector, limit, query.filter
@@ -57,7 +59,8 @@ class Retrieve:
 
     async def _saying(self, search: Search, limit: int) -> list[WordHit]:
         query = search.query
-        if not query.has_words or not (self._with_words or query.phrases):
+        wanted = self._with_words or query.phrases or query.by is Retrieval.WORDS
+        if not query.has_words or not wanted or query.by is Retrieval.VECTORS:
             return []
         with search.clock.stage("words"):
             async with self._db.reader() as connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from indexer.database.database import Database
@@ -91,6 +92,12 @@ class Searcher:
         """
         query = await embedded(query, self._encoder, self._words)
         return await looked_up(replace(query, model_id=self._model_id), self._db, self._model_id)
+
+    async def learn_words(self, queries: Sequence[Query]) -> None:
+        """Embeds the words of many queries of one asker in one call of the model, so that none of them waits for it."""
+        texts = list(dict.fromkeys(text for query in queries for text in texts_of(query)))
+        if texts:
+            await self._words.of(queries[0].asker, texts)
 
     async def search(self, query: Query) -> SearchResult:
         """The nearest pictures inside the query's filter, best first, each once with all its places there.

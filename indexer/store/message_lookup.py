@@ -5,7 +5,7 @@ from __future__ import annotations
 import aiosqlite
 
 from indexer.database.database import first
-from indexer.records.ids import ChannelId, MessageId
+from indexer.records.ids import ChannelId, GuildId, MessageId, PictureId
 
 
 async def between(connection: aiosqlite.Connection, channel_id: ChannelId, low: int, high: int) -> list[MessageId]:
@@ -38,3 +38,14 @@ async def channel_of(connection: aiosqlite.Connection, message_id: MessageId) ->
     """The channel of a stored message; None where it is not stored."""
     row = await first(connection, "SELECT channel_id FROM messages WHERE message_id = ?", (message_id,))
     return ChannelId(row[0]) if row else None
+
+
+async def first_picture(connection: aiosqlite.Connection, guild_id: GuildId, message_id: MessageId) -> PictureId | None:
+    """The first picture of a stored message that can be searched for; None where it has none."""
+    row = await first(
+        connection,
+        "SELECT picture_id FROM places WHERE message_id = ? AND guild_id = ? AND state = 'ready'"
+        " ORDER BY ordinal LIMIT 1",
+        (message_id, guild_id),
+    )
+    return PictureId(row[0]) if row else None

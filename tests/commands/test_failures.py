@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import json
-import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import pytest
+
+from bot import cli
 from bot.commands.failures import PAGE_FAILURES
 from sandbox.permissions import Permission
 from sandbox.world import File
-from tests.worlds.child_bot import environment
+from tests.worlds.json_schemas import assert_schema
 from tests.worlds.running_bot import Town, indexed, running, town, with_auto_start
 
 
@@ -29,51 +33,84 @@ def with_failures(public: int, hidden: int) -> Town:
     return place
 
 
-async def commanded(folder: Path, *arguments: str) -> str:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bot", "status", *arguments),
-        cwd=folder,
-        env=environment(),
-        stdout=asyncio.subprocess.PIPE,
-    )
-    out, _ = await process.communicate()
-    assert process.returncode == 0
-    return out.decode()
+Commanded = Callable[..., Awaitable[str]]
 
 
-async def test_whoever_runs_the_bot_sees_each_failure_with_its_link_reason_and_next_try(tmp_path: Path) -> None:
+@pytest.fixture
+def commanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Commanded:
+    """Runs `afterimage failures` in the folder; returns what it says."""
+    monkeypatch.chdir(tmp_path)
+
+    async def run(*arguments: str, code: int = 0) -> str:
+        capsys.readouterr()
+        assert await asyncio.to_thread(cli.main, ["failures", *arguments]) == code
+        said = capsys.readouterr()
+        return said.out if code == 0 else said.err
+
+    return run
+
+
+async def test_whoever_runs_the_bot_sees_each_failure_with_its_link_reason_and_next_try(
+    tmp_path: Path, commanded: Commanded
+) -> None:
     place = with_failures(public=3, hidden=1)
     async with indexed(place, tmp_path / "data") as bot, bot.service.db.transaction() as tx:
         await tx.execute_fetchall(
             "UPDATE places SET reason = 'unreachable', next_attempt_ms = 1800000000000 WHERE file_name = 'broken-0.png'"
         )
-    found = json.loads(await commanded(tmp_path, "--failures", "--json"))
+    found = json.loads(await commanded("--json"))
+    assert_schema("failures", found)
     assert found["total"] == 4
     assert [failure["file_name"] for failure in found["failures"]] == [
         "broken-100.png", "broken-2.png", "broken-1.png", "broken-0.png"
     ]  # fmt: skip
     newest, oldest = found["failures"][0], found["failures"][-1]
-    assert newest["channel"] == "secret"
+    assert (newest["channel"], newest["server"]) == ("secret", "Town")
     assert newest["link"] == (f"https://discord.com/channels/{place.guild.id}/{place.secret.id}/{newest['message_id']}")
     assert newest["next_attempt_unix_ms"] is None
     assert (oldest["reason"], oldest["next_attempt_unix_ms"]) == ("unreachable", 1_800_000_000_000)
-    text = await commanded(tmp_path, "--failures", "--count", "4")
+    text = await commanded("--count", "4")
     assert "#secret  broken-100.png" in text
     assert newest["link"] in text
     assert newest["sentence"] in text
     assert "Tried again at 2027-01-15 08:00 UTC." in text
-    assert "the newest 1 of 4" in await commanded(tmp_path, "--failures", "--count", "1")
-    assert json.loads(await commanded(tmp_path, "--failures", "--json", "--guild", "7")) == {"total": 0, "failures": []}
+    assert "the newest 1 of 4" in await commanded("--count", "1")
+    assert json.loads(await commanded("--json", "--guild", "town"))["total"] == 4
+    assert "Server 7 is not in the index" in await commanded("--guild", "7", code=1)
+    rows = list(csv.DictReader((await commanded("--csv")).splitlines()))
+    assert [row["file_name"] for row in rows] == [failure["file_name"] for failure in found["failures"]]
 
 
-async def test_links_that_would_not_open_are_none(tmp_path: Path) -> None:
+async def test_failures_are_chosen_and_tried_again_by_their_reason(tmp_path: Path, commanded: Commanded) -> None:
+    async with indexed(with_failures(public=3, hidden=0), tmp_path / "data") as bot, bot.service.db.transaction() as tx:
+        await tx.execute_fetchall("UPDATE places SET reason = 'too-slow' WHERE file_name = 'broken-0.png'")
+    (slow,) = json.loads(await commanded("--reason", "too-slow", "--json"))["failures"]
+    assert slow["file_name"] == "broken-0.png"
+    done = json.loads(await commanded("--retry", "too-slow", "--json"))
+    assert_schema("failures", done)
+    assert done == {"places": 1, "by_running_bot": False}
+    others = json.loads(await commanded("--json"))
+    assert others["total"] == 2
+    assert await commanded("--reason", "too-slow") == "every picture could be read, or waits for its turn\n"
+    reason = others["failures"][0]["reason"]
+    assert "2 pictures will be tried again" in await commanded("--retry", reason, "--retry", "gone")
+
+
+@pytest.mark.parametrize("count", ["0", "-1", "many"])
+async def test_a_count_is_a_whole_number_from_1_on(commanded: Commanded, count: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        await commanded("--count", count)
+    assert ended.value.code == 2
+
+
+async def test_links_that_would_not_open_are_none(tmp_path: Path, commanded: Commanded) -> None:
     place = with_failures(public=1, hidden=0)
     async with indexed(place, tmp_path / "data"):
         pass
     (tmp_path / "config.toml").write_text('discord.api_base = "http://127.0.0.1:1/api/v10"\n')
-    (found,) = json.loads(await commanded(tmp_path, "--failures", "--json"))["failures"]
+    (found,) = json.loads(await commanded("--json"))["failures"]
     assert found["link"] is None
-    assert f"message {found['message_id']}" in await commanded(tmp_path, "--failures")
+    assert f"message {found['message_id']}" in await commanded()
 
 
 async def test_a_manager_sees_the_failures_of_the_channels_that_they_see_and_of_no_other(tmp_path: Path) -> None:

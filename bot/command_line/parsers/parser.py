@@ -46,16 +46,25 @@ class Commands:
         )
 
     def add(
-        self, name: str, target: str, text: str, *, examples: Sequence[str], notes: str = ""
+        self,
+        name: str,
+        target: str,
+        text: str,
+        *,
+        examples: Sequence[str],
+        notes: str = "",
+        parser_class: type[Parser] = Parser,
     ) -> argparse.ArgumentParser:
         """A command that `target` ("file:function" in bot/command_line) carries out. Every command takes --config.
 
         `examples` are whole commands without the program's name; `notes` stand before them in the help.
         """
         shown = "\n".join(["Examples:", *(f"  afterimage {example}" for example in examples)])
+        self._subparsers._parser_class = parser_class  # add_parser has no argument for it
         command = self._subparsers.add_parser(
             name, help=text, description=text, epilog=f"{notes}\n\n{shown}" if notes else shown
         )
+        self._subparsers._parser_class = Parser
         command.set_defaults(target=target)
         command.add_argument("--config", type=Path, metavar="FILE", help="the configuration (default: ./config.toml)")
         return command
@@ -68,3 +77,10 @@ class Commands:
 def add_json(command: argparse.ArgumentParser) -> None:
     """`--json`: the answer as one object."""
     command.add_argument("--json", action="store_true", help=JSON_HELP)
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 on. Raises argparse's own error for anything else."""
+    if not (text.isascii() and text.isdigit() and int(text[:10]) >= 1):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text[:10])

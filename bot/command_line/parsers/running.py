@@ -34,12 +34,9 @@ def add_running(commands: Commands) -> None:
         "status",
         "status:show",
         "Show what is indexed. Works beside a running bot.",
-        examples=["status", "status --json", "status --failures --count 10"],
+        examples=["status", "status --json"],
     )
     add_json(status)
-    status.add_argument("--failures", action="store_true", help="show the pictures that could not be read, and why")
-    status.add_argument("--guild", type=int, metavar="ID", help="with --failures: only of this server")
-    status.add_argument("--count", type=int, default=50, metavar="N", help="with --failures: how many (default: 50)")
 
     commands.add(
         "health",

@@ -1,0 +1,122 @@
+"""`afterimage eval`: labelled questions, answered by vectors alone, by words alone and by both, side by side."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+from bot.command_line import eval_queries
+from bot.command_line.asking import asking, together
+from bot.command_line.duplicates import collected
+from bot.command_line.eval_queries import Labelled
+from bot.command_line.search import guild_of, write
+from bot.config.loader import Config, load
+from bot.observability import terminal
+from indexer.errors import TellPerson
+from indexer.reports.ranking_metrics import average_precision, percentile, recall_at, reciprocal_rank
+
+WAYS = ("vectors", "words", "hybrid")
+TOGETHER = 25  # questions of one request, so that somebody sees how far it is
+TOPS = (1, 5, 10)
+QUALITIES = (*(f"recall@{top}" for top in TOPS), "mrr", "map")
+LATENCIES = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99}
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0 where every question could be asked, else 1. Raises TellPerson for a file that cannot be used; as `search`."""
+    config = load(arguments.config, os.environ)
+    if arguments.make == "make":
+        return _make(arguments, config)
+    labelled = eval_queries.read(arguments.file)
+    with terminal.waiting("looking for a running bot", quiet=arguments.quiet) as wait:
+        answers = asyncio.run(_answers(arguments, config, labelled, wait))
+    found = measured(labelled, answers)
+    if arguments.plot is not None:
+        write(arguments.plot, import_module("bot.command_line.eval_plot").drawn(found).encode())
+    if arguments.json:
+        terminal.say_json(found)
+    else:
+        terminal.say(text(found))
+    return 1 if found["errors"] else 0
+
+
+async def _answers(
+    arguments: argparse.Namespace, config: Config, labelled: Sequence[Labelled], wait: terminal.Wait
+) -> dict[str, list[Mapping[str, Any]]]:
+    """The answers of each way, in the order of the questions."""
+    questions = [question.as_dict() for question in labelled]
+    answers: dict[str, list[Mapping[str, Any]]] = {way: [] for way in WAYS}
+    async with asking(config, "evaluate", wait.on) as ask:
+        for way, given in answers.items():
+            while len(given) < len(questions):
+                wait.on(f"{way}: {len(given):,} of {len(questions):,} questions")
+                some = list(together(questions[len(given) :], TOGETHER))
+                found = await ask({"questions": some, "by": way, "guild": guild_of(arguments.guild)})
+                given += found["answers"]
+    return answers
+
+
+def measured(labelled: Sequence[Labelled], answers: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
+    """What docs/schemas/eval.json describes. A question that could not be asked counts nowhere and is named."""
+    errors = [
+        {"line": question.line, "error": given["error"]}
+        for question, given in zip(labelled, answers["hybrid"], strict=True)
+        if "error" in given
+    ]
+    return {
+        "questions": len(labelled) - len(errors),
+        "ways": {way: _scores(labelled, given) for way, given in answers.items()},
+        "errors": errors,
+    }
+
+
+def _scores(labelled: Sequence[Labelled], answers: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
+    """The means over the questions (null where none could be asked), and the percentiles of the latency."""
+    right = [(question, given) for question, given in zip(labelled, answers, strict=True) if "error" not in given]
+    if not right:
+        return dict.fromkeys((*QUALITIES, *LATENCIES))
+    rankings = [([frozenset(hit) for hit in given["found"]], len(question.expected)) for question, given in right]
+    scores = {f"recall@{top}": [recall_at(*ranking, top) for ranking in rankings] for top in TOPS}
+    scores["mrr"] = [reciprocal_rank(ranking) for ranking, _ in rankings]
+    scores["map"] = [average_precision(*ranking) for ranking in rankings]
+    spent = [float(given["ms"]) for _, given in right]
+    means: dict[str, float | None] = {name: round(sum(values) / len(values), 4) for name, values in scores.items()}
+    return means | {name: round(percentile(spent, share), 2) for name, share in LATENCIES.items()}
+
+
+def text(found: Mapping[str, Any]) -> str:
+    """A table: a line a measure, a column a way."""
+    lines = [f"{found['questions']:,} questions", f"{'':12}" + "".join(f"{way:>10}" for way in found["ways"])]
+    for name in (*QUALITIES, *LATENCIES):
+        values = [scores[name] for scores in found["ways"].values()]
+        shape = ".1f" if name in LATENCIES else ".3f"
+        lines.append(
+            f"{name:12}" + "".join(f"{'–' if value is None else format(value, shape):>10}" for value in values)
+        )
+    lines += [f"line {error['line']}: {error['error']}" for error in found["errors"]]
+    return "\n".join(lines)
+
+
+def _make(arguments: argparse.Namespace, config: Config) -> int:
+    """Writes a starter file; never over one that is there."""
+    if arguments.file.exists():
+        raise TellPerson("cli-eval-exists", path=str(arguments.file))
+    values = {"words": "", "guild": guild_of(arguments.guild), "threshold": None, "pictures": False}
+    with terminal.waiting("looking for a running bot", quiet=arguments.quiet) as wait:
+        found = asyncio.run(collected(config, values, arguments.count, wait))
+    questions = eval_queries.starter(found["groups"])
+    if not questions:
+        raise TellPerson("cli-eval-nothing")
+    lines = "".join(json.dumps(question, ensure_ascii=False) + "\n" for question in questions)
+    write(arguments.file, lines.encode())
+    name = str(arguments.file)
+    if arguments.json:
+        terminal.say_json({"file": name, "questions": len(questions)})
+    else:
+        terminal.say(f"written: {terminal.one_line(name)}, {len(questions):,} questions; read them over")
+    return 0

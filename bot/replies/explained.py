@@ -1,0 +1,32 @@
+"""The numbers behind a hit, and the time of each stage: the same in Discord and on the command line. Pure."""
+
+from __future__ import annotations
+
+from bot.texts import Language, translate
+from bot.texts.formats import decimal
+from indexer.records.hits import Parts, SearchResult
+
+
+def explained_parts(parts: Parts, language: Language) -> list[str]:
+    """A text for each value that decided a hit's rank."""
+    texts = []
+    if parts.cosine is not None:
+        cosine, rank = decimal(parts.cosine, 3, language), parts.vector_rank or "–"
+        texts.append(translate(language, "explain-cosine", cosine=cosine, rank=rank))
+    if parts.standing is not None:
+        texts.append(translate(language, "explain-standing", standing=decimal(parts.standing, 1, language)))
+    if parts.bm25 is not None:
+        bm25, rank = decimal(parts.bm25, 2, language), parts.words_rank or "–"
+        texts.append(translate(language, "explain-words", bm25=bm25, rank=rank))
+    if parts.hash_distance is not None:
+        texts.append(translate(language, "explain-hash", bits=parts.hash_distance))
+    return texts
+
+
+def explained_stages(result: SearchResult, language: Language) -> str:
+    """The milliseconds of each stage, and which floor answered."""
+    stages = ", ".join(
+        f"{translate(language, f'stage-{name}')} {decimal(spent, 1, language)} ms"
+        for name, spent in result.stage_ms.items()
+    )
+    return translate(language, "explain-stages", stages=stages, floor=translate(language, f"floor-{result.floor}"))
