@@ -12,8 +12,9 @@ import numpy as np
 
 from benchmarks import storage
 from indexer.archive_import import Imported, import_guild, note_origin
+from indexer.archive_opener import open_archive
 from indexer.archives.export import open_export
-from indexer.archives.opener import export_options, open_archive
+from indexer.archives.export_options import export_options
 from indexer.database.database import open_database
 from indexer.encode.encoder import open_encoder
 from indexer.ports import Encoder, Priority
@@ -71,7 +72,7 @@ async def _import(settings: Settings, location: Path, encoder: Encoder) -> Impor
     archive = open_export(location, export_options(settings))
     async with open_service(settings, None, encoder, open_archive=partial(open_archive, settings)) as service:
         origin = await note_origin(service, archive)
-        (guild,) = archive.index.survey.guilds.values()
+        (guild,) = archive.survey.guilds.values()
         return await import_guild(service, archive, origin, guild)
 
 

@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
@@ -27,9 +27,9 @@ from bot.gateway.settling import ABSENT_S
 from bot.links import is_discord
 from bot.observability.health import keep_beating
 from bot.version import installed_version
+from indexer.crawl.histories import OpenArchive
 from indexer.errors import AfterimageError, Stop
 from indexer.ports import History
-from indexer.records.messages import Origin
 from indexer.service import Service, open_service
 from indexer.settings import Settings
 from indexer.supervisor import plainest
@@ -158,18 +158,22 @@ async def _open_web(config: Config, client: Client) -> AsyncIterator[Operator | 
         yield operator
 
 
-async def _open_archive(settings: Settings, origin: Origin) -> History:
-    """Opens an archive that was imported before. Imported where one is read: most bots never do."""
-    from indexer.archives.opener import open_archive
+def _open_archives(settings: Settings) -> OpenArchive:
+    """Opens archives that were imported before. Imported where one is read: most bots never do."""
 
-    return await open_archive(settings, origin)
+    def opener() -> Callable[..., Awaitable[History]]:
+        from indexer.archive_opener import open_archive
+
+        return open_archive
+
+    return lambda *origin: opener()(settings, *origin)
 
 
 async def _open_and_serve(
     config: Config, client: Client, operator: Operator | None, drain_s: float, shutdown: Shutdown
 ) -> None:
     async with (
-        open_service(config.settings, client.history, open_archive=partial(_open_archive, config.settings)) as service,
+        open_service(config.settings, client.history, open_archive=_open_archives(config.settings)) as service,
         open_control(
             config.settings.data_dir,
             operations(config, service),

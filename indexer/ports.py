@@ -92,6 +92,21 @@ class Archive(History, Protocol):
         ...
 
 
+@runtime_checkable
+class Mirror(Archive, Protocol):
+    """An archive that is the only truth of its guild: what it does not have any more is deleted after it was read."""
+
+    @property
+    def vanished(self) -> Sequence[MessageId]:
+        """The stored messages that it does not have any more."""
+        ...
+
+    @property
+    def unreadable(self) -> Sequence[str]:
+        """Paths below which it could not look: what is stored of files there stays."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class SearchPage:
     """One answer of a server's own search: messages of one channel, newest first.

@@ -28,8 +28,9 @@ class Progress:
     Times are Unix milliseconds. `channels_total` and `places_total` grow while history is discovered. `messages` counts
     messages read, `messages_expected` is Discord's own count of those that are to come in all, where it gave one. A
     place is done when its picture is searchable or its failure is recorded; `failed` counts the latter, and
-    `unreachable` those of them that another day may bring. `read_back_to_ms` is the time down to which every channel
-    has been read, None until that is known. `reason` says to a person why not all was read.
+    `unreachable` those of them that another day may bring. `embedded` counts the pictures that the model embedded.
+    `read_back_to_ms` is the time down to which every channel has been read, None until that is known. `reason` says to
+    a person why not all was read.
     """
 
     guild_id: GuildId
@@ -44,6 +45,7 @@ class Progress:
     places_total: int = 0
     places_done: int = 0
     failed: int = 0
+    embedded: int = 0
     unreachable: int = 0
     requests: int = 0
     read_back_to_ms: int | None = None

@@ -29,7 +29,8 @@ def footer(found: Json, *, explain: bool = False) -> list[str]:
 
 
 def hit_lines(rank: int, hit: Json, columns: int | None, explain: bool = False) -> list[str]:
-    """How close, where, who and when; what the message says; its link, or its id where no link opens; the file.
+    """How close, where, who and when; what the message says; its link, the file, or both; its id where there is
+    neither.
 
     Links and paths are never cut: they are there to be copied.
     """
@@ -42,7 +43,8 @@ def hit_lines(rank: int, hit: Json, columns: int | None, explain: bool = False) 
         lines.append(_indented(one_line(said, TEXT_CHARACTERS), columns))
     if explain and hit["explained"]:
         lines.append(_indented(" · ".join(hit["explained"]), columns))
-    lines.append(f"{'':{INDENT}}{hit['link'] or 'message ' + hit['message_id']}")
+    if hit["link"] or not hit["path"]:
+        lines.append(f"{'':{INDENT}}{hit['link'] or 'message ' + hit['message_id']}")
     if hit["path"]:
         lines.append(f"{'':{INDENT}}{one_line(hit['path'])}")
     return lines

@@ -1,11 +1,11 @@
-"""`afterimage import`: exports of DiscordChatExporter come into the index, without a bot, a token or Discord."""
+"""`afterimage import`: exports and folders of pictures come into the index, without a bot, a token or Discord."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -19,11 +19,13 @@ from bot.observability.log import logging_to
 from bot.observability.work_bar import WorkBar, work_bar
 from bot.texts import Language
 from bot.texts.catalogue import translate_sentence
-from indexer.archive_import import Imported, import_guild, note_origin
+from indexer.archive_import import Imported, import_guild, note_origin, read_collection
+from indexer.archive_opener import Importable, is_collection, open_archive, survey_collection
 from indexer.archives.documents import Problem
 from indexer.archives.export import ExportArchive, open_export
-from indexer.archives.opener import export_options, open_archive
+from indexer.archives.export_options import export_options
 from indexer.errors import TellPerson
+from indexer.ports import Mirror
 from indexer.records.messages import Guild, Origin
 from indexer.service import Service, open_service
 from indexer.supervisor import both
@@ -32,11 +34,22 @@ SHOWN_PROBLEMS = 20  # one a line; with --json all that are kept
 POLL_S = 0.25  # between two looks at how far a guild is
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The command's arguments. `name`: of the collection that the path is to be."""
+
+    paths: Sequence[Path]
+    media: Sequence[Path]
+    name: str | None
+    dry_run: bool
+    quiet: bool
+
+
 @dataclass(slots=True)
 class Result:
     """What came of a whole command."""
 
-    archives: list[ExportArchive] = field(default_factory=list)
+    archives: list[Importable] = field(default_factory=list)
     imported: list[Imported] = field(default_factory=list)
     handed_over: bool = False
 
@@ -45,18 +58,25 @@ def run(arguments: argparse.Namespace) -> int:
     """0: what can be read came in. 1: nothing could be read. Raises StorageError where another process writes the
     folder and takes no commands, ModelUnavailable, TellPerson."""
     config = load(arguments.config, os.environ)
-    paths = [path.absolute() for path in arguments.paths]
-    media = [path.absolute() for path in arguments.media]
-    for folder in media:
+    asked = Asked(
+        [path.absolute() for path in arguments.paths],
+        [path.absolute() for path in arguments.media],
+        arguments.name,
+        arguments.dry_run,
+        arguments.quiet,
+    )
+    for folder in asked.media:
         if not folder.is_dir():
             raise TellPerson("cli-no-folder", path=str(folder))
-    with logging_to(replace(config.log, level="warning")), _resumable(arguments.dry_run):
-        result = asyncio.run(_import(config, paths, media, arguments.dry_run, arguments.quiet))
+    if asked.name is not None and len(asked.paths) > 1:
+        raise TellPerson("cli-one-collection")
+    with logging_to(replace(config.log, level="warning")), _resumable(asked.dry_run):
+        result = asyncio.run(_import(config, asked))
     if arguments.json:
         terminal.say_json(as_json(result))
     else:
-        terminal.say(as_text(result, arguments.dry_run))
-    return 0 if any(archive.index.survey.documents for archive in result.archives) else 1
+        terminal.say(as_text(result, asked.dry_run))
+    return 0 if result.handed_over or any(archive.survey.documents for archive in result.archives) else 1
 
 
 @contextmanager
@@ -69,24 +89,38 @@ def _resumable(dry_run: bool) -> Iterator[None]:
         raise
 
 
-async def _import(config: Config, paths: Sequence[Path], media: Sequence[Path], dry_run: bool, quiet: bool) -> Result:
+async def _import(config: Config, asked: Asked) -> Result:
     result = Result()
-    with work_bar(quiet) as bar:
-        for path in paths:
-            result.archives.append(await asyncio.to_thread(_opened, path, config, media, bar))
-    readable = [archive for archive in result.archives if archive.index.survey.documents]
-    if dry_run or not readable:
+    settings = config.settings
+    # A name, or the name that it was given before, says that a folder is a collection and no export.
+    folders = [path for path in asked.paths if asked.name is not None or await is_collection(settings, path)]
+    with work_bar(asked.quiet) as bar:
+        for path in asked.paths:
+            if path not in folders:
+                result.archives.append(await asyncio.to_thread(_opened, path, config, asked.media, bar))
+            elif asked.dry_run:
+                result.archives.append(await survey_collection(settings, path, asked.name, _found_files(bar)))
+    readable = [archive for archive in result.archives if archive.survey.documents]
+    if asked.dry_run or not (readable or folders):
         return result
-    if await _handed_over(config, [archive.location for archive in readable], media):
+    if await _handed_over(config, [*(archive.location for archive in readable), *folders], asked):
         result.handed_over = True
         return result
-    async with open_service(config.settings, None, open_archive=partial(open_archive, config.settings)) as service:
+    async with open_service(settings, None, open_archive=partial(open_archive, settings)) as service:
+        for path in folders:
+            with work_bar(asked.quiet) as bar:
+                readable.append(await read_collection(service, path, asked.name, _found_files(bar)))
+            result.archives.append(readable[-1])
         for archive in readable:
             origin = await note_origin(service, archive)
-            for guild in archive.index.survey.guilds.values():
-                with work_bar(quiet) as bar:
+            for guild in archive.survey.guilds.values():
+                with work_bar(asked.quiet) as bar:
                     result.imported.append(await _import_guild(service, archive, origin, guild, bar))
     return result
+
+
+def _found_files(bar: WorkBar) -> Callable[[int], None]:
+    return lambda count: bar.show("picture files found", count, None)
 
 
 def _opened(path: Path, config: Config, media: Sequence[Path], bar: WorkBar) -> ExportArchive:
@@ -98,9 +132,7 @@ def _opened(path: Path, config: Config, media: Sequence[Path], bar: WorkBar) -> 
     return open_export(path, export_options(config.settings), media, told)
 
 
-async def _import_guild(
-    service: Service, archive: ExportArchive, origin: Origin, guild: Guild, bar: WorkBar
-) -> Imported:
+async def _import_guild(service: Service, archive: Importable, origin: Origin, guild: Guild, bar: WorkBar) -> Imported:
     """As `import_guild`, while the bar shows how far it is."""
     done = asyncio.Event()
 
@@ -114,9 +146,9 @@ async def _import_guild(
     return imported
 
 
-async def _handed_over(config: Config, paths: Sequence[Path], media: Sequence[Path]) -> bool:
+async def _handed_over(config: Config, paths: Sequence[Path], asked: Asked) -> bool:
     """Whether a bot runs on the folder: then it has been asked to read these archives."""
-    values = {"paths": [str(path) for path in paths], "media": [str(path) for path in media]}
+    values = {"paths": [str(path) for path in paths], "media": [str(path) for path in asked.media], "name": asked.name}
     try:
         await ask(config.settings.data_dir, "import", values, terminal.note)
     except NoBot:
@@ -124,9 +156,8 @@ async def _handed_over(config: Config, paths: Sequence[Path], media: Sequence[Pa
     return True
 
 
-async def _follow(service: Service, archive: ExportArchive, guild: Guild, bar: WorkBar, done: asyncio.Event) -> None:
-    rows = sum(len(rows.ids) for rows in archive.index.rows.values() if rows.channel.guild_id == guild.id)
-    pictures = archive.index.survey.counts[guild.id].pictures
+async def _follow(service: Service, archive: Importable, guild: Guild, bar: WorkBar, done: asyncio.Event) -> None:
+    rows, pictures = archive.to_read(guild.id), archive.to_fetch(guild.id)
     while not done.is_set():
         progress = service.pipeline.progress(guild.id)
         if progress is not None:
@@ -142,9 +173,9 @@ def as_json(result: Result) -> dict[str, Any]:
     return {
         "guilds": [
             {"id": str(guild.id), "name": guild.name, "channels": _channels(archive, guild)}
-            | asdict(archive.index.survey.counts[guild.id])
+            | asdict(archive.survey.counts[guild.id])
             for archive in result.archives
-            for guild in archive.index.survey.guilds.values()
+            for guild in archive.survey.guilds.values()
         ],
         "imported": [
             {
@@ -152,6 +183,7 @@ def as_json(result: Result) -> dict[str, Any]:
                 "messages": brought.messages,
                 "embedded": brought.embedded,
                 "hit_rate": round(brought.hit_rate, 4),
+                "vanished": brought.vanished,
                 "failures": brought.failures,
             }
             for brought in result.imported
@@ -160,9 +192,9 @@ def as_json(result: Result) -> dict[str, Any]:
         "problems": [
             {"file": problem.label, "offset": problem.offset, "reason": problem.reason.key, "text": _reason(problem)}
             for archive in result.archives
-            for problem in archive.index.problems.kept
+            for problem in archive.problems.kept
         ],
-        "problem_count": sum(archive.index.problems.count for archive in result.archives),
+        "problem_count": sum(archive.problems.count for archive in result.archives),
     }
 
 
@@ -171,9 +203,17 @@ def as_text(result: Result, dry_run: bool) -> str:
     imported = {(brought.location, brought.guild.id): brought for brought in result.imported}
     lines: list[str] = []
     for archive in result.archives:
-        for guild in archive.index.survey.guilds.values():
-            counts = archive.index.survey.counts[guild.id]
+        for guild in archive.survey.guilds.values():
+            counts = archive.survey.counts[guild.id]
             name = terminal.one_line(guild.name, 60)
+            if isinstance(archive, Mirror):
+                lines.append(f"{name}: {_channels(archive, guild):,} folders")
+                lines.append(
+                    f"  {counts.pictures:,} pictures: {archive.to_fetch(guild.id):,} of them new or changed;"
+                    f" {len(archive.vanished):,} that were there before are gone"
+                )
+                lines += _brought(imported.get((archive.location, guild.id)))
+                continue
             lines.append(f"{name}: {_channels(archive, guild):,} channels, {counts.messages:,} messages")
             parts = {
                 "saved in files": counts.saved,
@@ -185,23 +225,16 @@ def as_text(result: Result, dry_run: bool) -> str:
             }
             shown = ", ".join(f"{count:,} {what}" for what, count in parts.items() if count)
             lines.append(f"  {counts.pictures:,} pictures" + (f": {shown}" if shown else ""))
-            if (brought := imported.get((archive.location, guild.id))) is not None:
-                lines.append(
-                    f"  {brought.embedded:,} pictures embedded now;"
-                    f" {brought.hit_rate:.1%} of those at hand were known already"
-                )
-                lines += [
-                    f"  cannot be searched: {reason} {count:,}" for reason, count in sorted(brought.failures.items())
-                ]
-    problems = [problem for archive in result.archives for problem in archive.index.problems.kept]
+            lines += _brought(imported.get((archive.location, guild.id)))
+    problems = [problem for archive in result.archives for problem in archive.problems.kept]
     for problem in problems[:SHOWN_PROBLEMS]:
         where = "" if problem.offset is None else f", byte {problem.offset:,}"
         lines.append(f"! {terminal.one_line(problem.label)}{where}: {terminal.one_line(_reason(problem), 200)}")
-    count = sum(archive.index.problems.count for archive in result.archives)
+    count = sum(archive.problems.count for archive in result.archives)
     if count > SHOWN_PROBLEMS:
         lines.append(f"! and {count - SHOWN_PROBLEMS:,} more; --json lists {len(problems):,} of them")
-    if not any(archive.index.survey.documents for archive in result.archives):
-        lines.append("nothing here is an export of DiscordChatExporter in JSON")
+    if not (result.handed_over or any(archive.survey.documents for archive in result.archives)):
+        lines.append("nothing here is an export of DiscordChatExporter in JSON; a folder of pictures needs --as NAME")
     elif dry_run:
         lines.append("nothing was stored: this was a dry run")
     elif result.handed_over:
@@ -209,8 +242,17 @@ def as_text(result: Result, dry_run: bool) -> str:
     return "\n".join(lines)
 
 
-def _channels(archive: ExportArchive, guild: Guild) -> int:
-    return sum(channel.guild_id == guild.id for channel in archive.index.survey.channels.values())
+def _brought(brought: Imported | None) -> list[str]:
+    if brought is None:
+        return []
+    return [
+        f"  {brought.embedded:,} pictures embedded now; {brought.hit_rate:.1%} of those at hand were known already",
+        *(f"  cannot be searched: {reason} {count:,}" for reason, count in sorted(brought.failures.items())),
+    ]
+
+
+def _channels(archive: Importable, guild: Guild) -> int:
+    return sum(channel.guild_id == guild.id for channel in archive.survey.channels.values())
 
 
 def _reason(problem: Problem) -> str:

@@ -180,6 +180,8 @@ async def scope_of(
     """Combines the options of a command with the filters in its text.
     Raises TellPerson where they cannot be fulfilled.
     """
+    if wish.exif is not None:
+        raise TellPerson("error-only-in-collections")
     asked_ms = now_ms()
     chosen = named_channels(wish.channels, who) if wish.channels else None
     if channel is not None:

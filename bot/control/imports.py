@@ -18,19 +18,27 @@ def imports(service: Service) -> dict[str, Handler]:
 
 
 async def _import(service: Service, values: Values, tell: Tell) -> Values:
-    """`paths` and `media`, lists of absolute paths → `jobs`, how many were started."""
+    """`paths` and `media`, lists of absolute paths, and `name`, of a collection, or null → `jobs`, how many started."""
     # Imported where an archive comes: they take a twelfth of a start, and most bots never read one.
-    from indexer.archive_import import note_origin, start_jobs
+    from indexer.archive_import import note_origin, read_collection, start_jobs
+    from indexer.archive_opener import Importable, is_collection
     from indexer.archives.export import open_export
-    from indexer.archives.opener import export_options
+    from indexer.archives.export_options import export_options
 
     paths, media = _paths(values, "paths"), _paths(values, "media")
+    name = values.get("name")
+    if not (name is None or isinstance(name, str)):
+        raise TellPerson("cli-needs", name="name")
     options = export_options(service.settings)
     started = 0
     for path in paths:
         tell(f"the bot looks through {path}")
-        archive = await asyncio.to_thread(open_export, path, options, media)
-        if archive.index.survey.documents:
+        archive: Importable
+        if name is not None or await is_collection(service.settings, path):
+            archive = await read_collection(service, path, name)
+        else:
+            archive = await asyncio.to_thread(open_export, path, options, media)
+        if archive.survey.documents:
             origin = await note_origin(service, archive)
             started += len(await start_jobs(service, archive, origin))
     return {"jobs": started}

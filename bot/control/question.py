@@ -99,6 +99,7 @@ async def filter_of(reports: Reports, where: Where, wish: Wish) -> Filter:
         before_ms=wish.before_ms,
         require=wish.require,
         exclude=wish.exclude,
+        exif=wish.exif,
     )
 
 

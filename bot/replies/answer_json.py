@@ -16,7 +16,7 @@ from bot.replies.closeness import Asked, band_text, score_text
 from bot.replies.explained import explained_parts, explained_stages
 from bot.texts import Language
 from indexer.records.hits import Band, Hit, SearchResult
-from indexer.records.ids import ChannelId, GuildId
+from indexer.records.ids import ChannelId, GuildId, collection_of
 from indexer.records.messages import PlaceFlag
 
 
@@ -69,7 +69,8 @@ class AnswerJson(TypedDict):
 
 
 def hit_json(guild_id: GuildId, hit: Hit, asked: Asked, names: Mapping[ChannelId, str], *, opens: bool) -> HitJson:
-    """`opens`: the server is Discord's, so that links to its messages open."""
+    """`opens`: the server is Discord's, so that links to its messages open. Those of collections never do."""
+    opens = opens and collection_of(guild_id) is None
     language = Language.ENGLISH
     place = hit.place
     score = score_text(hit, asked, language)

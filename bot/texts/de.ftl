@@ -136,6 +136,7 @@ error-age-restricted-by-id = <#{ $channel }> ist altersbeschränkt: frag danach 
 error-age-restricted-by-name = #{ $channel } ist altersbeschränkt: frag danach in einem altersbeschränkten Kanal.
 error-channel-by-id = In <#{ $channel }> ist kein Bild erfasst, das du sehen darfst; wähle einen anderen oder lass ihn weg.
 error-channel-by-name = In #{ $channel } ist kein Bild erfasst, das du sehen darfst; wähle einen anderen oder lass ihn weg.
+error-only-in-collections = camera:, lens: und near: durchsuchen Bilderordner, die auf der Maschine des Bots importiert wurden, und nur dort; von Bildern in Discord wird nichts davon behalten. Lass es weg.
 error-author = Niemand namens { $name } hat ein Bild gezeigt, das du sehen darfst; prüf den Namen.
 error-no-picture = Diese Nachricht zeigt kein Bild; nimm „Ähnliche finden“ bei einer, die eines zeigt.
 error-no-hit = Dieses Bild ist nicht mehr da oder nicht mehr für dich sichtbar; frag noch einmal mit /similar.
@@ -410,9 +411,13 @@ grammar-no-value = { $filter }: hat keinen Wert; schreib es wie in { $filter ->
         [count] count:10
         [min] min:0.8
         [weight] weight:0.7
+        [camera] camera:"EOS"
+        [lens] lens:"50mm"
+        [near] near:48.1,11.6,5km
        *[diverse] diverse:0.5
     }.
 grammar-unknown-property = has: kennt „{ $text }“ nicht; es kennt { $known }.
+grammar-near = near: braucht Breite, Länge und eine Entfernung, wie in near:48.1,11.6,5km oder near:-33.9,18.4,800m, nicht „{ $text }“.
 grammar-count = count: braucht eine ganze Zahl ab 1, nicht „{ $text }“.
 grammar-number = { $filter }: braucht eine Zahl von 0 bis 1, wie in { $filter ->
         [min] min:0,8
@@ -460,6 +465,8 @@ cli-needs = Dieser Befehl braucht { $name }.
 cli-id = { $name } muss eine ID sein, wie Discord sie gibt (ID kopieren), nicht „{ $found }“.
 cli-nobody-to-ask = forget löscht endgültig, und niemand ist hier, den man fragen könnte: gib es mit --yes.
 cli-nothing-changed = Nichts wurde geändert.
+cli-one-collection = --as benennt eine Sammlung: gib dabei einen Ordner an.
+cli-path-no-text = Der Pfad { $path } ist kein Text in UTF-8 und kann nicht vermerkt werden. Benenne den Ordner um.
 cli-no-folder = { $path } ist kein Ordner.
 cli-several-servers = Mehrere Server heißen { $server }: gib die ID an; bekannt sind: { $known }.
 cli-filters-only = Hier gehen nur Filter (in:, from:, after:, before:, has:), nicht „{ $words }“.
@@ -512,4 +519,6 @@ archive-many-members = Es hat { $members } Dateien; gelesen werden höchstens { 
 archive-bomb = Es entpackt sich auf mehr als das { $times }-Fache seiner Größe, wie kein Export es tut. Es wird nicht weitergelesen.
 archive-climbs = Der Pfad führt aus dem Export hinaus. Die Datei wird nicht geöffnet.
 archive-link-out = Es ist ein Verweis, der aus dem Ordner des Exports hinausführt. Er wird nicht geöffnet.
+archive-folder-empty = Darin wurde kein Bild gefunden, wo es vorher { $count } waren. Nichts wird gelöscht: Ist der Datenträger da?
+archive-server-busy = { $servers }: Von diesem Server wird gerade etwas anderes gelesen oder ist angehalten, deshalb wartet { $archive }. Gib denselben Befehl noch einmal, wenn `afterimage status` dort keinen Auftrag mehr zeigt.
 archive-outside = Es liegt außerhalb des Ordners des Exports. Ist es der Ordner der gespeicherten Dateien, so nenne ihn mit --media.

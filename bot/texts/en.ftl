@@ -136,6 +136,7 @@ error-age-restricted-by-id = <#{ $channel }> is age-restricted: ask about it fro
 error-age-restricted-by-name = #{ $channel } is age-restricted: ask about it from an age-restricted channel.
 error-channel-by-id = <#{ $channel }> has no indexed picture that you may see; choose another channel or leave it out.
 error-channel-by-name = #{ $channel } has no indexed picture that you may see; choose another channel or leave it out.
+error-only-in-collections = camera:, lens: and near: search folders of pictures that were imported on the bot's own machine, and only there; nothing of that is kept of pictures in Discord. Leave it out.
 error-author = Nobody named { $name } has posted a picture that you may see; check the name, or mention them.
 error-no-picture = That message shows no picture; use Find similar on one that does.
 error-no-hit = This picture is no longer there or no longer yours to see; ask again with /similar.
@@ -413,9 +414,13 @@ grammar-no-value = { $filter }: has no value; write it as in { $filter ->
         [count] count:10
         [min] min:0.8
         [weight] weight:0.7
+        [camera] camera:"EOS"
+        [lens] lens:"50mm"
+        [near] near:48.1,11.6,5km
        *[diverse] diverse:0.5
     }.
 grammar-unknown-property = has: does not know “{ $text }”; it knows { $known }.
+grammar-near = near: needs latitude, longitude and a distance, as in near:48.1,11.6,5km or near:-33.9,18.4,800m, not “{ $text }”.
 grammar-count = count: needs a whole number from 1 on, not “{ $text }”.
 grammar-number = { $filter }: needs a number from 0 to 1, as in { $filter ->
         [min] min:0.8
@@ -463,6 +468,8 @@ cli-needs = This command needs { $name }.
 cli-id = { $name } must be an id as Discord gives it (Copy ID), not “{ $found }”.
 cli-nobody-to-ask = forget deletes for good and nobody is here to be asked: give it with --yes.
 cli-nothing-changed = Nothing was changed.
+cli-one-collection = --as names one collection: give one folder with it.
+cli-path-no-text = The path { $path } is no UTF-8 text, so it cannot be written down. Rename the folder.
 cli-no-folder = { $path } is no folder.
 cli-several-servers = Several servers are called { $server }: give the id; known are: { $known }.
 cli-filters-only = Only filters (in:, from:, after:, before:, has:) can be given here, not “{ $words }”.
@@ -515,4 +522,6 @@ archive-many-members = It has { $members } files; at most { $most } are read. Un
 archive-bomb = It expands to more than { $times } times its size, as no export does. It is not read on.
 archive-climbs = Its path leads out of the export. It is not opened.
 archive-link-out = It is a link that leads out of the export's folder. It is not opened.
+archive-folder-empty = No picture was found in it, where { $count } were before. Nothing is deleted: is its disk there?
+archive-server-busy = { $servers }: something else of this server is being read or paused just now, so { $archive } waits. Give the same command again when `afterimage status` shows no job there any more.
 archive-outside = It lies outside of the export's folder. If it is the folder of saved media, name it with --media.

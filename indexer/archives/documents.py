@@ -104,7 +104,7 @@ def find(location: Path, media_folders: Sequence[Path] = ()) -> Found:
         try:
             documents.append(Document((folder, *others), parts, folder.size(parts)))
         except OSError as error:  # it is gone by now
-            problems.add(folder.label(parts), None, Sentence("archive-unreadable", {"error": str(error)}))
+            problems.add(folder.label(parts), None, _unreadable(error))
         else:
             files.add(folder.path if isinstance(folder, ZipFolder) else Path(documents[-1].label))
     documents.sort(key=lambda document: _natural(document.label))
@@ -116,9 +116,14 @@ def find(location: Path, media_folders: Sequence[Path] = ()) -> Found:
 
 
 def _candidates(location: Path, problems: Problems) -> Iterator[tuple[Folder, Parts]]:
-    if location.is_dir():
+    try:
+        is_folder, is_file = location.is_dir(), location.is_file()
+    except OSError as error:
+        problems.add(str(location), None, _unreadable(error))
+        return
+    if is_folder:
         folder = DiskFolder(location)
-        for parts in folder.files():
+        for parts in folder.files(lambda path, error: problems.add(path, None, _unreadable(error))):
             if any(part.endswith(_MEDIA_FOLDER) for part in parts[:-1]):
                 continue
             name = parts[-1].lower()
@@ -126,7 +131,7 @@ def _candidates(location: Path, problems: Problems) -> Iterator[tuple[Folder, Pa
                 yield folder, parts
             elif name.endswith(".zip"):
                 yield from _zipped(folder.root.joinpath(*parts), problems)
-    elif not location.is_file():
+    elif not is_file:
         problems.add(str(location), None, Sentence("archive-missing"))
     elif location.name.lower().endswith(_JSON):
         file = Path(os.path.realpath(location))  # the user names it, so a link to it may lead anywhere
@@ -142,13 +147,17 @@ def _zipped(path: Path, problems: Problems) -> Iterator[tuple[Folder, Parts]]:
         problems.add(str(path), None, error.sentence)
         return
     except UNREADABLE as error:
-        problems.add(str(path), None, Sentence("archive-unreadable", {"error": str(error)}))
+        problems.add(str(path), None, _unreadable(error))
         return
     for name in folder.climbing:
         problems.add(f"{path}/{name}", None, Sentence("archive-climbs"))
     for parts in folder.files():
         if parts[-1].lower().endswith(_JSON) and not any(part.endswith(_MEDIA_FOLDER) for part in parts[:-1]):
             yield folder, parts
+
+
+def _unreadable(error: Exception) -> Sentence:
+    return Sentence("archive-unreadable", {"error": str(error)})
 
 
 def _natural(label: str) -> list[tuple[int, str]]:

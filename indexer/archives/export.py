@@ -12,12 +12,13 @@ from typing import Final
 import numpy as np
 
 from indexer.archives import exporter_schema as schema
-from indexer.archives.documents import UNREADABLE, Document, find
+from indexer.archives.documents import UNREADABLE, Document, Problems, find
 from indexer.archives.expansion import Refused
-from indexer.archives.export_index import ExportIndex, Options, Rows, Told, build
+from indexer.archives.export_index import ExportIndex, Options, Told, build
 from indexer.archives.exporter_message import Context, to_message
 from indexer.archives.folders import DiskFolder
-from indexer.archives.survey import Files, is_dead
+from indexer.archives.rows import Rows
+from indexer.archives.survey import Files, Survey, is_dead
 from indexer.errors import ChannelClosed, LinkExpired, Reason, Rejected
 from indexer.records.ids import ChannelId, GuildId, MessageId
 from indexer.records.messages import Channel, Guild, Message, PictureRef
@@ -38,6 +39,8 @@ class ExportArchive:
     `version` changes with the documents and with what is taken of them.
     """
 
+    kind = KIND
+
     def __init__(
         self, location: Path, media_folders: Sequence[Path], index: ExportIndex, options: Options, version: str
     ) -> None:
@@ -57,6 +60,22 @@ class ExportArchive:
     def written_ms(self) -> int:
         return self.index.written_ms
 
+    @property
+    def survey(self) -> Survey:
+        return self.index.survey
+
+    @property
+    def problems(self) -> Problems:
+        return self.index.problems
+
+    def to_read(self, guild_id: GuildId) -> int:
+        """How many messages a run reads."""
+        return sum(len(rows.ids) for rows in self.index.rows.values() if rows.channel.guild_id == guild_id)
+
+    def to_fetch(self, guild_id: GuildId) -> int:
+        """How many pictures they show."""
+        return self.index.survey.counts[guild_id].pictures
+
     async def guild(self, guild_id: GuildId) -> Guild:
         guild = self.index.survey.guilds.get(guild_id)
         if guild is None:
@@ -72,20 +91,12 @@ class ExportArchive:
         self, channel_id: ChannelId, *, before: MessageId | None = None, after: MessageId | None = None
     ) -> Sequence[Message]:
         rows = self._rows(channel_id)
-        if after is not None:
-            low = int(np.searchsorted(rows.ids, after, "right"))
-            high = min(low + PAGE_SIZE, len(rows.ids))
-        else:
-            high = len(rows.ids) if before is None else int(np.searchsorted(rows.ids, before, "left"))
-            low = max(high - PAGE_SIZE, 0)
-        return await asyncio.to_thread(self._messages, rows, low, high)
+        return await asyncio.to_thread(self._messages, rows, *rows.page(before, after, PAGE_SIZE))
 
     async def message(self, channel_id: ChannelId, message_id: MessageId) -> Message | None:
         rows = self._rows(channel_id)
-        at = int(np.searchsorted(rows.ids, message_id))
-        if at == len(rows.ids) or rows.ids[at] != message_id:
-            return None
-        return (await asyncio.to_thread(self._messages, rows, at, at + 1))[0]
+        row = rows.row_of(message_id)
+        return None if row is None else (await asyncio.to_thread(self._messages, rows, row, row + 1))[0]
 
     async def picture(self, ref: PictureRef) -> bytes | None:
         """Raises LinkExpired where there is no file and the link is known to be dead: nobody is asked in vain."""

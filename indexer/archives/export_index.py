@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
-import weakref
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,8 +17,9 @@ from indexer.archives.documents import UNREADABLE, Document, Found, Problems
 from indexer.archives.expansion import Refused
 from indexer.archives.exporter_message import Context, to_channel, to_message, unix_ms
 from indexer.archives.message_stream import Damage, MessageStream, NotAnExport
+from indexer.archives.rows import Rows, Spool
 from indexer.archives.survey import Counts, Files, Survey
-from indexer.records.ids import ChannelId, GuildId
+from indexer.records.ids import MADE_UP, ChannelId, GuildId
 from indexer.records.messages import Channel, Guild
 from indexer.sentence import Sentence
 
@@ -54,17 +53,6 @@ class Options:
 Told = Callable[[int, int], None]  # bytes of documents looked at, bytes of all documents
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """The messages of one channel, ascending by id. `documents` numbers the document of each."""
-
-    channel: Channel
-    ids: npt.NDArray[np.int64]
-    documents: npt.NDArray[np.int32]
-    offsets: npt.NDArray[np.int64]
-    lengths: npt.NDArray[np.int32]
-
-
 @dataclass(slots=True)
 class ExportIndex:
     """The result. `spool` holds the messages of compressed documents, None where there are none."""
@@ -75,27 +63,6 @@ class ExportIndex:
     problems: Problems
     written_ms: int
     spool: Spool | None
-
-
-class Spool:
-    """Messages of compressed documents, in a file without a name in the data folder."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 -- the finalizer in the next line closes it
-        weakref.finalize(self, self._file.close)
-        self._end = 0
-
-    def add(self, data: bytes) -> int:
-        """Where it stands."""
-        at = self._end
-        self._file.seek(at)
-        self._end += self._file.write(data)
-        return at
-
-    def read(self, offset: int, length: int) -> bytes:
-        self._file.seek(offset)
-        return self._file.read(length)
 
 
 @dataclass(slots=True)
@@ -162,8 +129,12 @@ class _Builder:
         head = schema.header(stream.header())
         guild_id = GuildId(head.guild.id)
         channel = to_channel(head.channel, guild_id)
-        columns = self.columns.setdefault(channel.id, _Columns(channel))
         problems, label, survey = self.found.problems, document.label, self.survey
+        if not (0 <= guild_id < MADE_UP and 0 < channel.id < MADE_UP):
+            # Larger ids belong to collections: an export that uses one is not the exporter's.
+            problems.add(label, 0, Sentence("archive-bad-id", {"id": f"{guild_id}/{channel.id}"}))
+            return
+        columns = self.columns.setdefault(channel.id, _Columns(channel))
         if columns.channel.guild_id != guild_id:
             problems.add(label, 0, Sentence("archive-two-servers", {"channel": channel.name}))
             return
@@ -186,7 +157,7 @@ class _Builder:
                 stream.refuse()
                 problems.add(label, element.offset, Sentence("archive-bad-message", {"error": str(error)}))
                 continue
-            if not 0 < message.id < 1 << 63:
+            if not 0 < message.id < MADE_UP:
                 problems.add(label, element.offset, Sentence("archive-bad-id", {"id": str(message.id)}))
                 continue
             messages += 1

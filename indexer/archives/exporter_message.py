@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Final, Protocol
 from urllib.parse import quote
@@ -23,7 +23,7 @@ from indexer.picture_links import (
     proxied_source,
     sticker_link,
 )
-from indexer.records.ids import ChannelId, GuildId, MessageId, UserId
+from indexer.records.ids import ChannelId, GuildId, MessageId, UserId, snowflake_ms
 from indexer.records.messages import NO_FLAGS, Channel, ChannelKind, Message, PictureRef, PlaceFlag, Source
 
 # The names of Discord's channel types in exports; those that the exporter does not know are digits.
@@ -54,6 +54,7 @@ _LOTTIE: Final = frozenset({"Lottie", "3"})
 _GIF: Final = frozenset({"Gif", "4"})
 _PNG: Final = frozenset({"Png", "1"})
 _ATTACHMENTS: Final = "https://cdn.discordapp.com/attachments"
+_QUARTER_MS: Final = 15 * 60_000  # offsets of time zones are whole quarters of an hour
 # The link of a picture of which the export holds a file, and no address.
 _FILE_LINK: Final = "export-file:"
 
@@ -115,7 +116,7 @@ def to_message(found: ExportedMessage, context: Context) -> Message:
         author_id=UserId(found.author.id),
         author_name=found.author.nickname or found.author.name or "",
         content="" if ignored else _words(found),
-        edited_ms=unix_ms(found.timestamp_edited),
+        edited_ms=_edited_ms(found),
         pictures=tuple(refs.values()),
         ignored=ignored,
         by_bot=found.author.is_bot,
@@ -240,13 +241,37 @@ def _embed_words(embeds: Sequence[Embed] | None) -> list[str | None]:
     return [text for embed in embeds or () for text in (embed.title, embed.description)]
 
 
+def _edited_ms(found: ExportedMessage) -> int | None:
+    """When the message was edited. Where the export says local times without their offset, the message itself tells
+    the offset: its id says when it was sent, too.
+    """
+    edited = _moment(found.timestamp_edited)
+    if edited is None or edited.tzinfo is not None:
+        return _ms(edited)
+    sent = _moment(found.timestamp)
+    if sent is None or sent.tzinfo is not None:
+        return _ms(edited)
+    east_ms = ((_ms(sent) or 0) - snowflake_ms(found.id)) / _QUARTER_MS
+    return (_ms(edited) or 0) - round(east_ms) * _QUARTER_MS
+
+
 def unix_ms(timestamp: str | None) -> int | None:
-    """Unix milliseconds of a date with its offset; None for one that is none, or says no offset."""
-    if not timestamp:
+    """Unix milliseconds of a date, in UTC where it says no offset; None for one that is none."""
+    return _ms(_moment(timestamp))
+
+
+def _moment(timestamp: str | None) -> datetime | None:
+    try:
+        return datetime.fromisoformat(timestamp) if timestamp else None
+    except ValueError:
+        return None
+
+
+def _ms(moment: datetime | None) -> int | None:
+    if moment is None:
         return None
     try:
-        moment = datetime.fromisoformat(timestamp)
-        return round(moment.timestamp() * 1000) if moment.tzinfo is not None else None
+        return round((moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp() * 1000)
     except (ValueError, OverflowError, OSError):
         return None
 

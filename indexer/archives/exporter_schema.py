@@ -106,6 +106,7 @@ class ExportedMessage(msgspec.Struct, rename="camel"):
     id: int
     author: Author
     type: str = ""
+    timestamp: str | None = None
     timestamp_edited: str | None = None
     content: str | None = None
     attachments: list[Attachment] | None = None

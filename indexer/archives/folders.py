@@ -10,13 +10,14 @@ import os
 import stat
 import unicodedata
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final, Protocol
 
 from indexer.archives.expansion import Bounded, Refused
 from indexer.sentence import Sentence
 
+Unreadable = Callable[[str, OSError], None]  # a folder, and why
 Parts = tuple[str, ...]  # names of folders and of a file, below a root
 
 # A .zip file's list of members is held in memory, some 600 bytes each.
@@ -46,10 +47,6 @@ class Folder(Protocol):
         """In bytes; without the compression of a .zip file. Raises OSError."""
         ...
 
-    def files(self) -> Iterator[Parts]:
-        """Every file that may be opened, in no order."""
-        ...
-
 
 class DiskFolder:
     """A folder on the disk. Symbolic links are followed only where they end inside of it."""
@@ -72,8 +69,10 @@ class DiskFolder:
     def size(self, parts: Parts) -> int:
         return self._inside(parts).stat().st_size
 
-    def files(self) -> Iterator[Parts]:
-        for folder, folders, names in os.walk(self.root):  # does not follow links to folders
+    def files(self, unreadable: Unreadable) -> Iterator[Parts]:
+        """`unreadable` is told of each folder that cannot be listed; the others are read on."""
+        walked = os.walk(self.root, onerror=lambda error: unreadable(str(error.filename), error))
+        for folder, folders, names in walked:  # does not follow links to folders
             folders.sort()
             base = Path(folder).relative_to(self.root).parts
             for name in sorted(names):

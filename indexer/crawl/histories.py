@@ -18,7 +18,7 @@ from indexer.store import origins
 
 OPEN = 16  # archives whose index of messages is kept in memory: those that were asked last
 
-OpenArchive = Callable[[Origin], Awaitable[History]]
+OpenArchive = Callable[[Database, Origin], Awaitable[History]]
 
 
 def page_size(history: History) -> int:
@@ -72,11 +72,11 @@ class Histories:
             return self.discord
         async with self._db.reader() as connection:
             origin = await origins.get(connection, origin_id)
-        if origin is None or self._open_archive is None:
-            raise ChannelClosed("closed-archive", archive=origin.location if origin else str(origin_id))
-        history = self._archives.get(origin)
+        history = None if origin is None else self._archives.get(origin)
         if history is None:
-            history = await self._open_archive(origin)
+            if origin is None or self._open_archive is None:
+                raise ChannelClosed("closed-archive", archive=origin.location if origin else str(origin_id))
+            history = await self._open_archive(self._db, origin)
             self.remember(origin, history)
         return history
 

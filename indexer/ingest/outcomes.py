@@ -95,6 +95,8 @@ class Outcomes:
                     await places.attach(tx, item.place_id, picture_id)
                 counts.append(len(items))
         for (prepared, _), picture_id, count in zip(batch, ids, counts, strict=True):
+            if count and (run := prepared.content.items[0].progress) is not None:
+                run.embedded += 1
             for item in prepared.content.items[:count]:
                 self._end(item)
             del prepared.content.items[:count]

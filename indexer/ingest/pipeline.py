@@ -30,6 +30,7 @@ from indexer.clock import now_ms
 from indexer.crawl.guild_crawl import GuildCrawl, Run
 from indexer.crawl.histories import Histories
 from indexer.crawl.sweep import Sweep
+from indexer.crawl.vanished import remove_vanished
 from indexer.database.database import Database
 from indexer.errors import AfterimageError, Reason, Rejected, RetryLater, Stop, Told
 from indexer.fair_semaphore import FairSemaphore
@@ -38,7 +39,7 @@ from indexer.ingest.fair_queue import FairQueue, Lane
 from indexer.ingest.items import BACKLOG, LIVE, Content, Item, Prepared
 from indexer.ingest.outcomes import Outcomes, mean_vector
 from indexer.ingest.pending import PendingPlaces
-from indexer.ports import Encoder, Priority
+from indexer.ports import Encoder, Mirror, Priority
 from indexer.progress import Progress, State
 from indexer.records.ids import DISCORD, ChannelId, GuildId, ModelId, OriginId
 from indexer.records.pictures import DecodedPicture, Vectors
@@ -171,6 +172,8 @@ class Pipeline:
                     group.create_task(reader.run())
                 taking_up = group.create_task(self._take_up(guild_id, lane, progress))
             await progress.settled()
+            if only is None and isinstance(history, Mirror):
+                await remove_vanished(self._db, guild_id, history)
             reached = taking_up.result() and progress.unreachable <= UNREACHED_SHARE * progress.places_done
             if only is None and reached and not reader.postponed:
                 async with self._db.transaction() as tx:

@@ -7,6 +7,11 @@ message's text, file name or alt text. `in: from: after: before: has: count: min
 pictures against words, `diverse:` asks for variety; a value with spaces stands in quotes, a space after the colon is
 allowed. in:, from: and has: may be repeated (any of the channels, any of the authors, all of the properties). A
 backslash before a word takes its meaning away: `\\-5` looks for "-5".
+
+    camera:"EOS 5D" lens:50mm near:48.1,11.6,5km
+
+These three search what the files of a collection say. They may be repeated, too: any of the cameras, of the lenses, of
+the places.
 """
 
 from __future__ import annotations
@@ -17,6 +22,7 @@ from dataclasses import dataclass
 
 from indexer.errors import TellPerson
 from indexer.query.date_parser import parse_date
+from indexer.records.exif import ExifFilter, Near, Position
 from indexer.records.messages import NO_FLAGS, PlaceFlag
 
 # Discord's own limit of a string option is 6,000; no sentence that describes a picture needs more than this.
@@ -31,9 +37,10 @@ HAS: dict[str, PlaceFlag] = {
     "sticker": PlaceFlag.STICKER,
     "video": PlaceFlag.VIDEO,
 }
-_KEYS = ("in", "from", "after", "before", "has", "count", "min", "weight", "diverse")
+_KEYS = ("in", "from", "after", "before", "has", "count", "min", "weight", "diverse", "camera", "lens", "near")
 _CLOSING = {'"': '"', "“": "”", "„": "“", "«": "»", "”": "”"}
 _MENTION = re.compile(r"<(#|@!?|@&)(\d{1,20})>")
+_NEAR = re.compile(r"(-?\d{1,2}(?:\.\d+)?),(-?\d{1,3}(?:\.\d+)?),(\d{1,5}(?:\.\d+)?)(km|m)", re.IGNORECASE)
 _KEYED = re.compile(rf"({'|'.join(_KEYS)}):(.*)", re.IGNORECASE | re.DOTALL)
 
 
@@ -66,11 +73,12 @@ class Wish:
     min_score: float | None = None
     weight: float | None = None
     diversity: float | None = None
+    exif: ExifFilter | None = None
 
     @property
     def has_filters(self) -> bool:
         """Whether it says which messages may be shown at all: with nothing else, those are listed."""
-        kept = (self.channels, self.not_channels, self.authors, self.require, self.exclude)
+        kept = (self.channels, self.not_channels, self.authors, self.require, self.exclude, self.exif)
         return any(kept) or self.after_ms is not None or self.before_ms is not None
 
 
@@ -108,6 +116,9 @@ def _with_filters(wish: Wish, keyed: list[_Token], now_ms: int) -> Wish:
     channels: dict[bool, list[Reference]] = {False: [], True: []}
     authors: list[Reference] = []
     flags = {False: NO_FLAGS, True: NO_FLAGS}
+    cameras: list[str] = []
+    lenses: list[str] = []
+    near: list[Near] = []
     once: dict[str, _Token] = {}
     for token in keyed:
         if token.minus and token.key not in ("in", "has"):
@@ -119,6 +130,12 @@ def _with_filters(wish: Wish, keyed: list[_Token], now_ms: int) -> Wish:
                 authors.append(reference(token.text, "@"))
             case "has":
                 flags[token.minus] |= _flag(token.text)
+            case "camera":
+                cameras.append(token.text)
+            case "lens":
+                lenses.append(token.text)
+            case "near":
+                near.append(_near(token.text))
             case _:
                 if token.key in once:
                     raise TellPerson("grammar-twice", filter=token.key)
@@ -144,6 +161,7 @@ def _with_filters(wish: Wish, keyed: list[_Token], now_ms: int) -> Wish:
         _share(once["min"], -1.0) if "min" in once else None,
         _share(once["weight"], 0.0) if "weight" in once else None,
         _share(once["diverse"], 0.0) if "diverse" in once else None,
+        ExifFilter(tuple(cameras), tuple(lenses), tuple(near)) if cameras or lenses or near else None,
     )
 
 
@@ -224,6 +242,18 @@ def _flag(text: str) -> PlaceFlag:
     if name not in HAS:
         raise TellPerson("grammar-unknown-property", text=text, known=", ".join(HAS))
     return HAS[name]
+
+
+def _near(text: str) -> Near:
+    """Latitude, longitude and distance: 48.1,11.6,5km or -33.9,18.4,800m."""
+    found = _NEAR.fullmatch(text.replace(" ", ""))
+    if found is None:
+        raise TellPerson("grammar-near", text=text)
+    position = Position(float(found[1]), float(found[2]))
+    km = float(found[3]) / (1000 if found[4].lower() == "m" else 1)
+    if abs(position.latitude) > 90 or abs(position.longitude) > 180 or not km:
+        raise TellPerson("grammar-near", text=text)
+    return Near(position, km)
 
 
 def _name(flag: PlaceFlag) -> str:

@@ -5,8 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from indexer.records.ids import ChannelId, GuildId, MessageId, PictureId, PlaceId, UserId, snowflake_ms
+from indexer.records.exif import ExifFilter
+from indexer.records.ids import (
+    ChannelId,
+    GuildId,
+    MessageId,
+    PictureId,
+    PlaceId,
+    UserId,
+    first_message_at,
+    snowflake_ms,
+)
 from indexer.records.messages import NO_FLAGS, PlaceFlag, Source
+
+NO_END = 2**63 - 1  # no message has this id or a larger one
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +27,7 @@ class Filter:
 
     Times are Unix milliseconds: after_ms ≤ time < before_ms. A place matches when it has all flags of `require` and
     none of `exclude`. `not_authors` are members who want to be forgotten and whose messages are not all deleted yet.
+    `exif` is what the files of a collection must say; no other picture passes it.
     """
 
     channels: frozenset[ChannelId]
@@ -25,6 +38,14 @@ class Filter:
     exclude: PlaceFlag = NO_FLAGS
     not_message: MessageId | None = None
     not_authors: frozenset[UserId] = frozenset()
+    exif: ExifFilter | None = None
+
+    @property
+    def message_ids(self) -> tuple[int, int]:
+        """The times as message ids: low ≤ id < high."""
+        low = 0 if self.after_ms is None else first_message_at(self.after_ms, self.channels)
+        high = NO_END if self.before_ms is None else min(first_message_at(self.before_ms, self.channels), NO_END)
+        return low, high
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntFlag, StrEnum
 
+from indexer.records.exif import Exif
 from indexer.records.ids import DISCORD, ChannelId, GuildId, MessageId, OriginId, UserId, snowflake_ms
 
 
@@ -106,7 +107,8 @@ class PictureRef:
 
     `link` is its identity: the URL without query. `url` is the signed URL to fetch now. `proxy_url` is the same file at
     Discord's media proxy. Sizes are those that Discord gives (bytes, pixels), or None. `path` is where the archive has
-    the file, in a form that helps a person to find it; empty where there is only the link.
+    the file, in a form that helps a person to find it; empty where there is only the link. `exif` is what the file of a
+    collection says; of Discord's pictures it is never kept.
     """
 
     ordinal: int
@@ -122,6 +124,7 @@ class PictureRef:
     height: int | None = None
     flags: PlaceFlag = NO_FLAGS
     path: str = ""
+    exif: Exif | None = None
 
 
 @dataclass(frozen=True, slots=True)

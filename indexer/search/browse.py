@@ -6,7 +6,7 @@ import aiosqlite
 
 from indexer.clock import now_ms
 from indexer.records.hits import Band, Filter, Hit
-from indexer.records.ids import GuildId, PictureId, ms_snowflake
+from indexer.records.ids import GuildId, PictureId, first_message_at
 from indexer.search import picture_facts
 from indexer.search.hits import hit_at
 from indexer.store import places
@@ -47,12 +47,15 @@ async def _newest(connection: aiosqlite.Connection, guild_id: GuildId, filter: F
     """
     found: dict[PictureId, None] = {}
     values = filter_values(filter)
-    first, high = int(str(values["low"])), int(str(values["high"]))
+    first, high = filter.message_ids
+    now = now_ms()
+    newest = first_message_at(now, filter.channels)
+    day = newest - first_message_at(now - DAY_MS, filter.channels)
     low, days = high, 1
     while low > first and len(found) < count:
         # The newest span has no end: a clock may be behind Discord's.
-        start = min(low, ms_snowflake(now_ms()))
-        low, high = max(start - (days * DAY_MS << 22), first), low
+        start = min(low, newest)
+        low, high = max(start - days * day, first), low
         days *= 2
         rows = await connection.execute_fetchall(
             # The planner would read every message of the guild: 30 ms for the newest 500 of 100,000, so 3.

@@ -14,7 +14,7 @@ import aiosqlite
 
 from indexer.database import many_rows
 from indexer.database.database import as_json
-from indexer.records.ids import GuildId, MessageId, PlaceId
+from indexer.records.ids import MADE_UP, GuildId, MessageId, PlaceId
 from indexer.records.messages import NO_FLAGS, Message, PictureRef, PlaceFlag
 
 _DESCRIPTION = "source, file_name, alt_text, content_type, byte_count, width, height, flags, path"
@@ -45,6 +45,23 @@ async def insert(tx: aiosqlite.Connection, places: Sequence[tuple[MessageId, Gui
         tx,
         f"INSERT INTO places (message_id, guild_id, ordinal, link, {_DESCRIPTION}) :rows",
         [(message, guild, ref.ordinal, ref.link, *_description(ref)) for message, guild, ref in places],
+    )
+    await _insert_exif(tx, places)
+
+
+async def _insert_exif(tx: aiosqlite.Connection, places: Sequence[tuple[MessageId, GuildId, PictureRef]]) -> None:
+    """What files of collections say. Of a picture in Discord it is never stored, whatever its message brings."""
+    rows = [
+        (message, ref.ordinal, exif.camera, exif.lens, *(exif.position.vector if exif.position else (None,) * 3))
+        for message, _, ref in places
+        if message >= MADE_UP and (exif := ref.exif) is not None and exif.searchable
+    ]
+    await many_rows.write(
+        tx,
+        "INSERT INTO exif (place_id, camera, lens, x, y, z)"
+        " SELECT place_id, said.column3, said.column4, said.column5, said.column6, said.column7"
+        " FROM (:rows) AS said JOIN places ON message_id = said.column1 AND ordinal = said.column2",
+        rows,
     )
 
 

@@ -20,7 +20,7 @@ from indexer.records.hits import Filter, Place
 from indexer.records.ids import ChannelId, GuildId, MessageId, PictureId, PlaceId, UserId
 from indexer.records.messages import PlaceFlag
 from indexer.store import picture_texts
-from indexer.store.filter_sql import MESSAGE_INSIDE, MESSAGE_INSIDE_BY_ID, filter_values
+from indexer.store.filter_sql import MESSAGE_INSIDE, MESSAGE_INSIDE_BY_ID, PLACE_ITSELF_INSIDE, filter_values
 from indexer.text.bm25 import Columns, Ranked, Said, Scope, rank, worth
 from indexer.text.terms import Term, cut, cut_phrase, quoted
 
@@ -303,16 +303,10 @@ def _texts(connection: sqlite3.Connection, message_ids: Sequence[int]) -> dict[i
 def _pictures(connection: sqlite3.Connection, messages: Sequence[Ranked], filter: Filter) -> list[WordHit]:
     """What the messages show inside the filter, in their order; not those that say nothing, whose message does not."""
     rows = connection.execute(
-        "SELECT p.picture_id, p.message_id, p.place_id, m.channel_id, m.author_id, p.flags"
+        "SELECT p.picture_id, p.message_id, p.place_id, m.channel_id, m.author_id, p.flags"  # noqa: S608 -- constants
         " FROM places p JOIN messages m USING (message_id)"
-        " WHERE p.message_id IN (SELECT value FROM json_each(?)) AND p.state = 'ready'"
-        " AND (p.flags & ?) = ? AND (p.flags & ?) = 0 ORDER BY p.ordinal",
-        (
-            json.dumps([message.message_id for message in messages]),
-            int(filter.require),
-            int(filter.require),
-            int(filter.exclude),
-        ),
+        f" WHERE p.message_id IN (SELECT value FROM json_each(:messages)) AND {PLACE_ITSELF_INSIDE} ORDER BY p.ordinal",
+        {**filter_values(filter), "messages": json.dumps([message.message_id for message in messages])},
     )
     shown: dict[int, list[tuple[PictureId, Place]]] = {}
     for picture_id, message_id, place_id, channel_id, author_id, flags in rows:

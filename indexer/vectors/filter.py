@@ -11,11 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from indexer.records.hits import Filter
-from indexer.records.ids import ms_snowflake
+from indexer.records.hits import NO_END, Filter
 from indexer.vectors.columns import Block, Bools, Ints, Part, Rows
-
-MESSAGE_MAX = 2**63 - 1
 
 # Measured on 512 float16 dimensions (benchmarks/index.py prints them anew): opening a view on a run costs 7 µs and a
 # row of it 20 ns; a bitmap costs 2 ns for every row of its stretch; a gathered row 90 ns.
@@ -72,6 +69,7 @@ class Terms:
     require: int
     exclude: int
     not_message: int
+    places: Ints | None  # the only places allowed, ascending; None: any
 
     @property
     def every_channel(self) -> bool:
@@ -89,7 +87,7 @@ class Terms:
         if times:
             if self.low > 0:
                 mask = _both(mask, rows.message >= self.low)
-            if self.high < MESSAGE_MAX:
+            if self.high < NO_END:
                 mask = _both(mask, rows.message < self.high)
         if self.require:
             mask = _both(mask, (rows.flags & self.require) == self.require)
@@ -97,11 +95,16 @@ class Terms:
             mask = _both(mask, (rows.flags & self.exclude) == 0)
         if self.not_message:
             mask = _both(mask, rows.message != self.not_message)
+        if self.places is not None:
+            mask = _both(mask, np.isin(rows.place, self.places))
         return mask
 
 
-def compile_filter(block: Block, allowed: Filter) -> Terms | None:
-    """`allowed` in the block's codes; None when no row of the block can pass."""
+def compile_filter(block: Block, allowed: Filter, places: Ints | None = None) -> Terms | None:
+    """`allowed` in the block's codes; None when no row of the block can pass.
+
+    `places` are those that the filter's `exif` lets through, ascending; None where it has none.
+    """
     codes = block.channels.codes(allowed.channels)
     if not len(codes):
         return None
@@ -119,13 +122,12 @@ def compile_filter(block: Block, allowed: Filter) -> Terms | None:
     elif len(left_out := block.authors.codes(allowed.not_authors)):
         author_ok = np.ones(len(block.authors), np.bool_)
         author_ok[left_out] = False
-    low = 0 if allowed.after_ms is None else ms_snowflake(allowed.after_ms)
-    high = MESSAGE_MAX if allowed.before_ms is None else min(ms_snowflake(allowed.before_ms), MESSAGE_MAX)
+    low, high = allowed.message_ids
     if low >= high:
         return None
     return Terms(
         codes, channel_ok, author_ok, author_code, low, high,
-        int(allowed.require), int(allowed.exclude), int(allowed.not_message or 0),
+        int(allowed.require), int(allowed.exclude), int(allowed.not_message or 0), places,
     )  # fmt: skip
 
 
@@ -138,6 +140,7 @@ def plan(part: Part, terms: Terms) -> Plan:
     whole = (
         part.alive is None
         and terms.author_ok is None
+        and terms.places is None
         and not (terms.require or terms.exclude or terms.not_message or channels_left or times_left)
     )
     if whole:
@@ -198,7 +201,7 @@ def _taken(alive: Bools | None, rows: Ints) -> Bools | None:
 
 def _runs(block: Block, terms: Terms) -> tuple[list[tuple[int, int]], bool, bool]:
     """Runs of primary rows that contain every row that passes; whether channels, and times, must still be tested."""
-    timed = terms.low > 0 or terms.high < MESSAGE_MAX
+    timed = terms.low > 0 or terms.high < NO_END
     if block.starts is None:
         return ([(0, len(block.pictures))] if len(block.pictures) else []), not terms.every_channel, timed
     first, last = block.starts[terms.channel_codes], block.starts[terms.channel_codes + 1]

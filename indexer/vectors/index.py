@@ -19,13 +19,15 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from indexer.database.database import Database
+from indexer.records.exif import ExifFilter
 from indexer.records.hits import Candidate, Filter, Floor
 from indexer.records.ids import GuildId, ModelId
 from indexer.records.pictures import Vectors
 from indexer.settings import IndexSettings
+from indexer.store.filter_sql import EXIF_PLACES, exif_values
 from indexer.vectors import kernels, log_follower, maintenance, sqlite_scan
 from indexer.vectors.candidates import places_in, ranked
-from indexer.vectors.columns import Bytes, Part
+from indexer.vectors.columns import Bytes, Ints, Part
 from indexer.vectors.filter import Terms, compile_filter, plan
 from indexer.vectors.log_follower import Files, LogFollower, View
 from indexer.vectors.sample import of_parts
@@ -98,7 +100,7 @@ class VectorIndex:
             with self.connection() as connection:
                 candidates, searched = sqlite_scan.search(connection, guild_id, model_id, values, k, allowed)
             return IndexAnswer(candidates, searched, Floor.DIRECT)
-        parts = _compiled(view, allowed)
+        parts = self._compiled(view, allowed)
         plans = [plan(part, terms) for part, terms in parts]
         top = best(self._tools, [part.block for part, _ in parts], plans, values, k, self._spread)
         candidates = ranked(top.pictures, top.scores, places_in(parts, top), k)
@@ -116,7 +118,7 @@ class VectorIndex:
         if view is None or not view.whole:
             with self.connection() as connection:
                 return sqlite_scan.sample(connection, guild_id, model_id, dimension, allowed, count)
-        return of_parts(_compiled(view, allowed), dimension, count)
+        return of_parts(self._compiled(view, allowed), dimension, count)
 
     def serving_model(self, guild_id: GuildId, wanted: ModelId) -> ModelId:
         """The model whose embeddings answer for this guild.
@@ -268,6 +270,16 @@ class VectorIndex:
                 self._seen[key] = version
             return view
 
+    def _compiled(self, view: View, allowed: Filter) -> list[tuple[Part, Terms]]:
+        """The parts that have rows inside the filter, each with the filter in the part's codes."""
+        places = None
+        if allowed.exif is not None:
+            with self.connection() as connection:
+                places = _exif_places(connection, allowed.exif)
+        return [
+            (part, terms) for part in view.parts if (terms := compile_filter(part.block, allowed, places)) is not None
+        ]
+
     def _version(self) -> int:
         """A number that changes with every commit of any process (3 µs)."""
         if self._watch is None:
@@ -299,6 +311,7 @@ class VectorIndex:
         return [results[number] for number in range(len(tasks))]
 
 
-def _compiled(view: View, allowed: Filter) -> list[tuple[Part, Terms]]:
-    """The parts that have rows inside the filter, each with the filter in the part's codes."""
-    return [(part, terms) for part in view.parts if (terms := compile_filter(part.block, allowed)) is not None]
+def _exif_places(connection: sqlite3.Connection, exif: ExifFilter) -> Ints:
+    """[n] int64, the places whose files say so, ascending. 8 bytes each, and at most the places of all collections."""
+    cursor = connection.execute(EXIF_PLACES, exif_values(exif))
+    return np.fromiter((place_id for (place_id,) in cursor), np.int64)

@@ -93,6 +93,23 @@ async def test_messages_in_the_exporters_other_order_and_of_two_files_mixed(tmp_
     assert numbers(await everything(opened(tmp_path))) == [9, 8, 5, 4, 3, 2, 1]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="folders by descriptors")
+def test_a_folder_that_cannot_be_listed_is_named_and_the_others_are_read(tmp_path: Path) -> None:
+    (tmp_path / "photos.json").write_bytes(document([message(1)]))
+    at = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(30):  # deeper than any path may be long
+        os.mkdir("d" * 200, dir_fd=at)
+        below = os.open("d" * 200, os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = below
+    os.close(at)
+    archive = opened(tmp_path)
+    assert archive.survey.documents == 1
+    assert reasons(archive) == ["archive-unreadable"]
+    assert archive.problems.kept[0].label.startswith(str(tmp_path / ("d" * 200)))
+    assert reasons(opened(tmp_path / ("x" * 300))) == ["archive-unreadable"]
+
+
 @pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
 async def test_a_link_that_the_user_names_is_followed_wherever_it_leads(tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()

@@ -118,10 +118,18 @@ def test_stickers_are_taken_where_they_are_asked_for(form: str, link: str | None
 @pytest.mark.parametrize(
     ("edited", "unix_ms"),
     [("2021-07-19T13:34:18.4790001+02:00", 1626694458479), ("2021-07-19T17:04:18.479+05:30", 1626694458479),
-     ("2021-07-19T11:34:18+00:00", 1626694458000), ("2021-07-19T11:34:18", None), ("yesterday", None), (None, None)],
+     ("2021-07-19T11:34:18+00:00", 1626694458000), ("2021-07-19T11:34:18", 1626694458000),
+     ("yesterday", None), (None, None)],
 )  # fmt: skip
 def test_times_have_the_offset_of_the_machine_that_exported(edited: str | None, unix_ms: int | None) -> None:
     assert parsed({"timestampEdited": edited}).edited_ms == unix_ms
+
+
+@pytest.mark.parametrize(("sent", "edited"), [("18:33:55.2210000", "18:35:30"), ("05:03:55", "05:05:30")])
+def test_local_times_without_an_offset_are_set_right_by_the_messages_own_id(sent: str, edited: str) -> None:
+    """Its id says that it was sent at 13:03:55.221 UTC, so it was edited 95 s later, whatever the zone."""
+    found = parsed({"timestamp": f"2021-07-19T{sent}", "timestampEdited": f"2021-07-19T{edited}"})
+    assert found.edited_ms == 1_626_699_930_000
 
 
 @pytest.mark.parametrize(("kind", "said"), [("Default", "hi"), ("Reply", "hi"), ("20", "hi"), ("999", "hi"),

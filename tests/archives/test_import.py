@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 
 from bot.control.imports import imports
+from bot.texts.errors import english
 from indexer.archive_import import Imported, import_guild, note_origin
+from indexer.archive_opener import open_archive
 from indexer.archives.export import open_export
-from indexer.archives.opener import export_options, open_archive
+from indexer.archives.export_options import export_options
 from indexer.errors import TellPerson
 from indexer.progress import State
 from indexer.records.ids import DISCORD, ChannelId, GuildId, MessageId, PlaceId, UserId
@@ -63,7 +65,7 @@ async def import_(service: Service, location: Path, media: tuple[Path, ...] = ()
     """As the command does it, for an export of one guild."""
     archive = await asyncio.to_thread(open_export, location, export_options(service.settings), media)
     origin = await note_origin(service, archive)
-    (guild,) = archive.index.survey.guilds.values()
+    (guild,) = archive.survey.guilds.values()
     return await import_guild(service, archive, origin, guild)
 
 
@@ -212,6 +214,27 @@ async def test_a_running_bot_reads_an_archive_as_a_job_that_it_is_asked_for(data
         for wrong in ({}, {"paths": "x", "media": []}, {"paths": [3], "media": []}):
             with pytest.raises(TellPerson):
                 await handler(wrong, lines.append)
+
+
+async def test_a_second_archive_of_a_server_that_is_being_read_is_told_what_to_do(
+    data_dir: Path, export: Path, tmp_path: Path
+) -> None:
+    encoder = Encoder()
+    encoder.gate = asyncio.Event()
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "a.json").write_bytes(document([message(1)]))
+    elsewhere = document([message(1)], guild={"id": "5", "name": "Elsewhere"}, channel={"id": "6"})
+    (other / "b.json").write_bytes(elsewhere)
+    async with service_on(data_dir, encoder) as service:
+        handler = imports(service)["import"]
+        await handler({"paths": [str(export)], "media": []}, lambda text: None)
+        with pytest.raises(TellPerson) as told:
+            await handler({"paths": [str(other)], "media": []}, lambda text: None)
+        assert "Lower Wickham" in english(told.value)
+        assert "Give the same command again" in english(told.value)
+        assert await service.jobs.newest(GuildId(5)) is not None
+        encoder.gate.set()
 
 
 async def test_an_archive_that_went_away_is_no_reason_to_forget_its_messages(data_dir: Path, export: Path) -> None:

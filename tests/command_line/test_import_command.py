@@ -15,7 +15,7 @@ import pytest
 from indexer.database.database import open_database
 from indexer.reports import status
 from indexer.reports.status import Counts
-from tests.archives.test_import import write_export
+from tests.archives.test_import import FILES, write_export
 from tests.worlds.child_bot import environment
 from tests.worlds.exports import document, message
 from tests.worlds.pseudo_terminal import pseudo_terminal
@@ -64,13 +64,30 @@ async def test_three_words_bring_an_export_in_and_a_dry_run_stores_nothing(folde
     code, out, _ = await said(folder, "export", "--json", "--quiet")
     found: dict[str, Any] = json.loads(out)
     assert found["imported"] == [
-        {"id": "81384788765712384", "messages": 5, "embedded": 0, "hit_rate": 1.0, "failures": {}}
+        {"id": "81384788765712384", "messages": 5, "embedded": 0, "hit_rate": 1.0, "vanished": 0, "failures": {}}
     ]
     assert found["guilds"][0] == {
         "id": "81384788765712384", "name": "Lower Wickham", "channels": 1, "messages": 5, "pictures": 5, "saved": 5,
         "missing": 0, "refused": 0, "live": 0, "dead": 0, "elsewhere": 0,
     }  # fmt: skip
     assert (found["problems"], found["problem_count"], found["handed_over"]) == ([], 0, False)
+
+
+async def test_a_folder_of_pictures_is_imported_by_name_and_after_that_without(folder: Path) -> None:
+    code, out, _ = await said(folder, "export", "--as", "Photos", "--dry-run")
+    assert code == 0
+    assert "Photos: 1 folders" in out
+    assert "5 pictures: 5 of them new or changed; 0 that were there before are gone" in out
+    code, out, _ = await said(folder, "export", "--as", "Photos", "--json", "--quiet")
+    (brought,) = json.loads(out)["imported"]
+    assert (brought["messages"], brought["embedded"], brought["vanished"]) == (5, 5, 0)
+    (folder / "export" / FILES / "cat-0.png").unlink()
+    code, out, _ = await said(folder, "export", "--quiet")
+    assert code == 0
+    assert "4 pictures: 0 of them new or changed; 1 that were there before are gone" in out
+    code, _, err = await said(folder, "nowhere", "--as", "Photos")
+    assert code == 1
+    assert "nowhere is no folder." in err
 
 
 async def test_of_two_archives_of_one_server_each_says_what_it_brought(folder: Path) -> None:
@@ -97,12 +114,17 @@ async def test_what_cannot_be_read_is_named_and_the_exit_code_says_whether_anyth
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
-@pytest.mark.parametrize("how", ["SIGKILL", "SIGINT"])
-async def test_killed_or_interrupted_in_the_middle_it_goes_on_where_it_was(tmp_path: Path, how: str) -> None:
-    total = 120
+@pytest.mark.parametrize(
+    ("how", "what"), [("SIGKILL", ["export"]), ("SIGINT", ["export"]), ("SIGKILL", ["export", "--as", "Photos"])]
+)
+async def test_killed_or_interrupted_in_the_middle_it_goes_on_where_it_was(
+    tmp_path: Path, how: str, what: list[str]
+) -> None:
+    """An export, and the same pictures as a collection."""
+    total = 40
     await asyncio.to_thread(write_export, tmp_path / "export", total)
     (tmp_path / "config.toml").write_text("[model]\nbatch_size = 1\n")
-    process = await start(tmp_path, "export", "--quiet", CHILD_WAITS="1", CHILD_FREE="9")
+    process = await start(tmp_path, *what, "--quiet", CHILD_WAITS="1", CHILD_FREE="9")
 
     async def some() -> bool:
         assert process.returncode is None, "it ended before it could be interrupted"
@@ -123,7 +145,7 @@ async def test_killed_or_interrupted_in_the_middle_it_goes_on_where_it_was(tmp_p
         assert "Traceback" not in err.decode()
     before = await counts(tmp_path)
     assert 3 < before.ready < total
-    code, out, _ = await said(tmp_path, "export", "--json", "--quiet")
+    code, out, _ = await said(tmp_path, *what, "--json", "--quiet")
     assert code == 0
     assert json.loads(out)["imported"][0]["embedded"] == total - before.embeddings
     assert (await counts(tmp_path)).ready == total

@@ -11,6 +11,7 @@ import pytest
 from indexer.crawl import guild_crawl
 from indexer.crawl.histories import Histories
 from indexer.crawl.hit_verifier import HitVerifier
+from indexer.database.database import Database
 from indexer.errors import ChannelClosed, ChannelGone
 from indexer.ingest import pending
 from indexer.ports import History
@@ -62,7 +63,7 @@ async def archived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
     async with open_world(tmp_path) as world:
         archive = FakeArchive(cdn=world.cdn)
 
-        async def open_archive(origin: Origin) -> History:
+        async def open_archive(_db: Database, origin: Origin) -> History:
             assert origin.location == "/exports/1.json"
             return archive
 

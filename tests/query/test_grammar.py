@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from indexer.errors import TellPerson
 from indexer.query.date_parser import parse_date
 from indexer.query.grammar import MAX_CHARACTERS, Reference, Wish, parse
+from indexer.records.exif import ExifFilter, Near, Position
 from indexer.records.messages import PlaceFlag
 from tests.words import english, german
 
@@ -164,3 +165,18 @@ def test_what_is_no_date_is_refused_with_the_spellings() -> None:
         assert len(spellings) == 7
         for spelling in spellings:
             parse_date(spelling, NOW)
+
+
+def test_what_files_say_is_asked_for_by_camera_lens_and_place() -> None:
+    wish = parse('dog camera:"EOS 5D" camera:D850 lens:50mm near:48.1,11.6,5km near:"-33.9, 18.4, 800m"', NOW)
+    near = (Near(Position(48.1, 11.6), 5.0), Near(Position(-33.9, 18.4), 0.8))
+    assert (wish.words, wish.exif) == ("dog", ExifFilter(("EOS 5D", "D850"), ("50mm",), near))
+    assert parse("near:0,0,1km", NOW).has_filters
+    assert parse("dog", NOW).exif is None
+
+
+@pytest.mark.parametrize("text", ["48.1,11.6", "91,0,1km", "0,181,1km", "1,2,0km", "here", "1,2,3", "1,2,-3km"])
+def test_a_place_that_is_none_is_told_how_to_write_one(text: str) -> None:
+    with pytest.raises(TellPerson) as told:
+        parse(f"near:{text}", NOW)
+    assert "near:48.1,11.6,5km" in english(told.value)

@@ -11,11 +11,19 @@ def add_archives(commands: Commands) -> None:
     archive = commands.add(
         "import",
         "import_archive:run",
-        "Take in exports of DiscordChatExporter (JSON): files, folders, .zip and .gz. Needs no bot and no token; a bot"
-        " that runs is asked to read them.",
-        examples=["import ~/my-export", "import --dry-run export.zip", "import general.json --media ~/saved-media"],
+        "Take in exports of DiscordChatExporter (JSON): files, folders, .zip and .gz; or a plain folder of pictures."
+        " Needs no bot and no token; a bot that runs is asked to read them.",
+        examples=[
+            "import ~/my-export",
+            "import --dry-run export.zip",
+            "import general.json --media ~/saved-media",
+            'import ~/Pictures --as "Photos"',
+        ],
     )
     archive.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a file or folder of the export")
+    archive.add_argument(
+        "--as", dest="name", metavar="NAME", help="PATH is a folder of pictures: make it a collection of this name"
+    )
     archive.add_argument(
         "--media",
         action="append",
