@@ -19,7 +19,7 @@ WORKERS     ?= 3
 PURE_ROOMS  := config platforms query replies reports store text texts
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-archive run quick test coverage check fmt soak bench lock clean
+.PHONY: help demo demo-archive run setup quick test coverage check fmt soak bench lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -33,6 +33,9 @@ demo-archive: $(VENV)/.runtime ## the same server as an export on a disk: import
 
 run: $(VENV)/.runtime ## start the bot: Discord with a token, the sandbox without
 	$(BIN)/afterimage run
+
+setup: $(VENV)/.runtime ## your own server: asks for the bot's token, says what is missing, writes config.toml
+	$(BIN)/afterimage setup
 
 quick: $(VENV)/.dev ## the tests of pure code; ROOM=search: those of one room, without processes and models
 	$(BIN)/python -m pytest -q --quick -n 2 $(if $(ROOM),tests/$(ROOM),$(addprefix tests/,$(PURE_ROOMS)))

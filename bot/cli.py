@@ -21,6 +21,7 @@ from bot.command_line.parsers.parser import Commands, Parser
 from bot.command_line.parsers.running import add_running
 from bot.command_line.parsers.safety import add_safety
 from bot.command_line.parsers.searching import add_searching
+from bot.command_line.parsers.setup import add_setup
 from bot.command_line.parsers.shell import add_shell
 from bot.command_line.parsers.upkeep import add_upkeep
 from bot.observability import terminal
@@ -51,6 +52,7 @@ def command_parser() -> Parser:
     parser.add_argument("--version", action=_ShowVersion, nargs=0, help="show the version and exit")
     parser.set_defaults(parser=parser)  # the commands that describe all commands need it
     commands = Commands(parser)
+    add_setup(commands)
     add_running(commands)
     add_searching(commands)
     add_archives(commands)

@@ -115,8 +115,8 @@ async def in_sandbox(config: Config) -> AsyncIterator[Config]:
             "Or in another terminal:\n\n"
             f'    afterimage search --config {file} "a red apple"\n'
             f"    afterimage status --config {file}\n\n"
-            "For your own server: make a bot on https://discord.com/developers/applications, switch on Message\n"
-            "Content Intent, put its token into a file, and name the file in config.toml: discord.token_file.\n"
+            "For your own server: make a bot on https://discord.com/developers/applications, and give\n"
+            "`afterimage setup`, which asks for its token and says what is missing.\n"
             "Ctrl-C ends it."
         )
         yield joined

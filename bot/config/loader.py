@@ -204,7 +204,8 @@ def _overrides(environ: Mapping[str, str], keys: Mapping[str, Key]) -> tuple[dic
     return overrides, warnings
 
 
-def _check_token(token: str, origin: str) -> Secret:
+def checked_token(token: str, origin: str) -> Secret:
+    """Raises ConfigError, which names `origin` and never the token, where this is no bot's token."""
     token = token.strip()
     if not token:
         raise ConfigError(f"{origin}: holds no token; {_TOKEN_HELP}")
@@ -233,7 +234,7 @@ def _likely(text: str) -> str:
 def _read_token(discord: DiscordSettings, environ: Mapping[str, str]) -> tuple[Secret | None, str, list[str]]:
     """The token, where it came from, and warnings."""
     if environ.get(TOKEN_VARIABLE):  # compose passes an empty value for a variable that nobody set
-        return _check_token(environ[TOKEN_VARIABLE], TOKEN_VARIABLE), TOKEN_VARIABLE, []
+        return checked_token(environ[TOKEN_VARIABLE], TOKEN_VARIABLE), TOKEN_VARIABLE, []
     path = discord.token_file
     if path is None:
         return None, "not given", []
@@ -250,7 +251,7 @@ def _read_token(discord: DiscordSettings, environ: Mapping[str, str]) -> tuple[S
     # not the user.
     if mode & (stat.S_IRWXG | stat.S_IRWXO) and not path.resolve().is_relative_to("/run/secrets"):
         warnings.append(f"{path} can be read by others on this machine (mode {mode & 0o777:o}): chmod 600 {path}")
-    return _check_token(token, str(path)), str(path), warnings
+    return checked_token(token, str(path)), str(path), warnings
 
 
 def _check_together(config: Config) -> None:
@@ -284,8 +285,16 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     file's folder; a relative path in the environment is relative to the working folder. Raises ConfigError for anything
     unknown, out of range or unreadable. No message ever contains a token.
     """
+    return _composed(_find_file(path, environ), environ)
+
+
+def without_file(environ: Mapping[str, str]) -> Config:
+    """The configuration of defaults and environment alone, whatever files there are. Raises ConfigError as `load`."""
+    return _composed(None, environ)
+
+
+def _composed(path: Path | None, environ: Mapping[str, str]) -> Config:
     keys = all_keys()
-    path = _find_file(path, environ)
     values: dict[str, Any] = {}
     origins = dict.fromkeys(keys, "default")
     if path is not None:

@@ -6,11 +6,13 @@ They are shown as Python writes them (`\\x1b`, `\\u202e`), in the log too; JSON 
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import re
 import shutil
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
@@ -111,6 +113,14 @@ def answer_to(question: str) -> str:
     sys.stderr.write(visible(question))
     sys.stderr.flush()
     return sys.stdin.readline().strip()
+
+
+def hidden_answer_to(question: str) -> str:
+    """The same for a secret: what the person types is not shown. Raises EOFError where the terminal closes, and
+    GetPassWarning where it cannot hide what is typed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", getpass.GetPassWarning)
+        return getpass.getpass(visible(question), sys.stderr).strip()
 
 
 def say_json(value: object) -> None:

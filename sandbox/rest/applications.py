@@ -47,7 +47,8 @@ async def application(api: "Api", call: Call) -> Json:
     """The application; its owner is the first guild's."""
     world = api.world
     owner = next((guild.owner for guild in world.guilds.values()), world.bot)
-    return wire.application(world.application, world.bot, owner, len(world.guilds))
+    joined = sum(guild.has_bot for guild in world.guilds.values())
+    return wire.application(world.application, world.bot, owner, joined)
 
 
 def _scope(api: "Api", call: Call) -> int | None:

@@ -256,7 +256,7 @@ def application(app: Application, bot: User, owner: User, guild_count: int) -> J
         "type": None,
         "bot": user(bot),
         "bot_public": True,
-        "bot_require_code_grant": False,
+        "bot_require_code_grant": app.code_grant,
         "integration_types_config": {"0": {}},
         "verify_key": "0" * 64,
         "flags": flags,

@@ -19,13 +19,15 @@ from sandbox.world.messages import Attachment, Hosted, Message, Sticker
 
 @dataclass(slots=True)
 class Application:
-    """The bot's application. The two flags are the privileged intents as switched in the developer portal."""
+    """The bot's application, with what is switched in the developer portal: the two privileged intents, and whether an
+    invitation needs a code grant, which a bot's own invitation does not carry."""
 
     id: int
     name: str
     token: str
     message_content: bool = True
     guild_members: bool = True
+    code_grant: bool = False
 
 
 class World:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from bot.observability import terminal
 
@@ -32,6 +32,12 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **values: Any) -> None:
         super().__init__(formatter_class=_Help, **values)
+
+    def error(self, message: str) -> NoReturn:
+        """A token that was typed where none belongs is not repeated: terminals are recorded, and logs are shown."""
+        from bot.config.values import TOKEN_SHAPE  # only a wrong usage needs it
+
+        super().error(TOKEN_SHAPE.sub("<hidden>", message))
 
     def _print_message(self, message: str, file: Any = None) -> None:
         super()._print_message(terminal.visible(message), file)
