@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from indexer.backoff import Backoff
+from indexer.backup.daily import NAME as BACKUP
+from indexer.backup.daily import DailyBackup
 from indexer.crawl.histories import Histories, OpenArchive
 from indexer.crawl.hit_verifier import HitVerifier
 from indexer.crawl.live import Live
@@ -73,6 +75,7 @@ class Service:
     jobs: Jobs
     removals: Removals
     disk_notices: DiskNotices
+    backups: DailyBackup
     faults: Faults  # of all background work, the bot's too
     model_id: ModelId
 
@@ -150,6 +153,7 @@ class Store:
 
     db: Database
     upkeep: Upkeep
+    backups: DailyBackup
 
     async def forget_user(self, user_id: UserId, where: GuildId = EVERYWHERE, *, by: UserId | None = None) -> int:
         """As `Service.forget_user`. Raises RetryLater where the database is busy."""
@@ -165,7 +169,7 @@ def database_path(settings: Settings) -> Path:
 async def open_store(settings: Settings) -> AsyncIterator[Store]:
     """Writing, until the block ends. Raises StorageError, naming who has the data folder, while a bot runs on it."""
     async with open_database(settings.data_dir) as db, open_index(db, settings) as index:
-        yield Store(db, Upkeep(db, index))
+        yield Store(db, Upkeep(db, index), DailyBackup(db, settings))
 
 
 @asynccontextmanager
@@ -262,6 +266,8 @@ async def open_service(
         upkeep = Upkeep(db, index)
         keeping = supervised("upkeep", lambda: upkeep.keep(purge_after_s, jobs.ended), faults, backoff=UPKEEP_RESTARTS)
         keeping_up = tasks.create_task(keeping, name="upkeep")
+        backups = DailyBackup(db, settings)
+        backing_up = tasks.create_task(supervised(BACKUP, lambda: backups.run(faults), faults), name=BACKUP)
         learning = tasks.create_task(supervised("baseline", searcher.learn_baseline, faults), name="baseline")
         hit_verifier = HitVerifier(db, histories.discord, keep, faults)
         try:
@@ -286,12 +292,14 @@ async def open_service(
                 jobs=jobs,
                 removals=removals,
                 disk_notices=DiskNotices(db),
+                backups=backups,
                 faults=faults,
                 model_id=model_id,
             )
         finally:
             await jobs.drain()
             keeping_up.cancel()
+            backing_up.cancel()
             repeating.cancel()
             watching.cancel()
             learning.cancel()

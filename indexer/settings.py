@@ -255,6 +255,29 @@ class StorageSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class BackupSettings:
+    """The daily backup that the running bot makes by itself."""
+
+    keep: Annotated[
+        int,
+        About(
+            "How many daily backups stay; one is made where something has changed, and the oldest goes. What is"
+            " deleted stays in them for at most so many days and two more. 0: none is made.",
+            "backups",
+            low=0,
+            high=365,
+        ),
+    ] = 3
+    folder: Annotated[
+        Path | None,
+        About(
+            "Where daily backups lie: best a folder on another disk, which must be there. Empty: `backups` in the data"
+            " folder."
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings. A field that is a dataclass is a table of the configuration file; other fields are at its top."""
 
@@ -266,6 +289,7 @@ class Settings:
     index: IndexSettings = field(default_factory=IndexSettings)
     search: SearchSettings = field(default_factory=SearchSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
+    backup: BackupSettings = field(default_factory=BackupSettings)
 
     def with_exports(self, model: ModelSettings) -> ModelSettings:
         """The same model, with the folder that its exports are kept in."""

@@ -92,12 +92,21 @@ def bot_text(bot: Mapping[str, Any] | None) -> str:
     lines = [f"running bot: model {name} ({pretrained}), {state}"]
     if model["runs"]:
         lines.append(f"       {'runs' if model['awake'] else 'ran'} by {terminal.one_line(model['runs'])}")
+    lines.append(_backup_text(bot["backup"]))
     for fault in bot["faults"]:
         when = datetime.fromtimestamp(fault["at_ms"] / 1000, UTC).isoformat(timespec="seconds")
         now = f", {fault['in_a_row']} in a row up to now" if fault["in_a_row"] else ", well since"
         lines.append(f"fault: {fault['name']} failed {fault['count']:,} times, last {when}{now}")
         lines.append(f"       {terminal.one_line(fault['last'], FAULT_CHARACTERS)}")
     return "\n".join(lines if bot["faults"] else [*lines, "no faults since it started"])
+
+
+def _backup_text(backup: Mapping[str, Any]) -> str:
+    if not backup["keep"]:
+        return "daily backup: off (backup.keep = 0)"
+    if not backup["newest"]:
+        return f"daily backup: none yet; it comes into {terminal.one_line(backup['folder'])}"
+    return f"daily backup: {backup['newest']}, {backup['byte_count']:,} bytes, in {terminal.one_line(backup['folder'])}"
 
 
 def _numbers(counts: Counts) -> list[str]:

@@ -20,6 +20,10 @@ HELD_BY_A_READER = (
     "another process reads an older state of the database, so some deleted bytes are still in its files:"
     " end that process and give `afterimage compact`, or leave it to the bot"
 )
+HELD_BY_BACKUPS = (
+    "the daily backups from before stay, because no new one could be made: put that right and give"
+    " `afterimage compact`, or delete them yourself"
+)
 
 
 def compact(arguments: argparse.Namespace) -> int:
@@ -29,7 +33,7 @@ def compact(arguments: argparse.Namespace) -> int:
         f"compacted: what was deleted has left the index; the database went from {done['before']:,} to"
         f" {done['after']:,} bytes"
     )
-    _tell_of_readers(done)
+    _tell_of_the_rest(done)
     return 0
 
 
@@ -55,7 +59,7 @@ def forget(arguments: argparse.Namespace) -> int:
         f"{done['messages']:,} messages are gone, and nothing new by {arguments.user} will be stored;"
         " /privacy takes that back"
     )
-    _tell_of_readers(done)
+    _tell_of_the_rest(done)
     return 0
 
 
@@ -97,6 +101,11 @@ def _make_sure(question: str) -> None:
         raise TellPerson("cli-nothing-changed")
 
 
-def _tell_of_readers(done: Values) -> None:
+def _tell_of_the_rest(done: Values) -> None:
+    """What the files and the daily backups still hold."""
     if not done["rewritten"]:
         terminal.warn(HELD_BY_A_READER)
+    if done["backups"] is None:
+        terminal.warn(HELD_BY_BACKUPS)
+    elif done["backups"]:
+        terminal.say(f"{done['backups']:,} daily backups from before were replaced by a new one")

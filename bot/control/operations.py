@@ -12,9 +12,10 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any, Protocol
 
+from indexer.backup.daily import DailyBackup
 from indexer.encode.encoder import ModelEncoder
 from indexer.encode.model_on_demand import NOT_CHOSEN
-from indexer.errors import Reason, TellPerson
+from indexer.errors import Reason, RetryLater, TellPerson
 from indexer.records.ids import EVERYWHERE, GuildId, UserId
 from indexer.service import Service
 from indexer.upkeep import Upkeep
@@ -30,6 +31,9 @@ class Store(Protocol):
     @property
     def upkeep(self) -> Upkeep: ...
 
+    @property
+    def backups(self) -> DailyBackup: ...
+
     async def forget_user(self, user_id: UserId, where: GuildId) -> int | None: ...
 
 
@@ -44,7 +48,8 @@ def upkeep(store: Store) -> dict[str, Handler]:
 
 
 async def _forget(store: Store, turn: asyncio.Lock, values: Values, tell: Tell) -> Values:
-    """`user`, `guild` or null → `messages` deleted; `rewritten`: no byte of them is left in the files.
+    """`user`, `guild` or null → `messages` deleted; `rewritten`: no byte of them is left in the files; `backups`: how
+    many daily backups went for it, null where they stay because no new one could be made.
 
     `messages` is null where the database is busy: the bot has written the wish down and repeats it until it is done.
     """
@@ -52,9 +57,10 @@ async def _forget(store: Store, turn: asyncio.Lock, values: Values, tell: Tell) 
     where = EVERYWHERE if guild_id is None else GuildId(guild_id)
     gone = await store.forget_user(user_id, where)
     if gone is None:
-        return {"messages": None, "rewritten": False}
+        return {"messages": None, "rewritten": False, "backups": 0}
     tell(f"{gone:,} messages are gone from every answer; now the files are written anew")
-    return {"messages": gone, "rewritten": await _rewrite(store, turn, tell)}
+    rewritten = await _rewrite(store, turn, tell)
+    return {"messages": gone, "rewritten": rewritten, "backups": await _renew_backups(store, tell)}
 
 
 async def _retry(store: Store, values: Values, tell: Tell) -> Values:
@@ -74,22 +80,25 @@ def _reasons(values: Values) -> Collection[Reason]:
 
 
 async def _compact(store: Store, turn: asyncio.Lock, values: Values, tell: Tell) -> Values:
-    """→ `before` and `after`, bytes of the database; `rewritten` as above."""
+    """→ `before` and `after`, bytes of the database; `rewritten` and `backups` as above."""
     before = await store.upkeep.database_bytes()
     tell("giving room back; nothing can be stored meanwhile")
     await store.upkeep.shrink()
     rewritten = await _rewrite(store, turn, tell)
     after = await store.upkeep.database_bytes()
-    return {"before": before, "after": after, "rewritten": rewritten}
+    backups = await _renew_backups(store, tell)
+    return {"before": before, "after": after, "rewritten": rewritten, "backups": backups}
 
 
 async def running_status(service: Service, values: Values, tell: Tell) -> Values:
-    """→ `faults` of the background work since the bot's start, and `model`: which one, whether it is loaded, and how it
-    runs or ran last: `runs` in words, `choice` with a field for each. Empty and null before it was loaded once."""
+    """→ `faults` of the background work since the bot's start; `backup`: the daily one; `model`: which one, whether it
+    is loaded, and how it runs or ran last: `runs` in words, `choice` with a field for each. Empty and null before it
+    was loaded once."""
     encoder = service.encoder
     choice = encoder.choice if isinstance(encoder, ModelEncoder) and encoder.choice != NOT_CHOSEN else None
     return {
         "faults": [asdict(fault) for fault in service.faults],
+        "backup": service.backups.status.as_dict(),
         "model": {
             "name": encoder.spec.name,
             "pretrained": encoder.spec.pretrained,
@@ -108,6 +117,16 @@ async def _rewrite(store: Store, turn: asyncio.Lock, tell: Tell) -> bool:
         await store.upkeep.compact_index()
         tell("the index's files are done; now the database")
         return await store.upkeep.purge()
+
+
+async def _renew_backups(store: Store, tell: Tell) -> int | None:
+    """Replaces the daily backups by one that has nothing of what was deleted; None where that cannot be done."""
+    tell("daily backups from before are replaced by a new one")
+    try:
+        return await store.backups.renew()
+    except RetryLater as error:
+        tell(str(error))
+        return None
 
 
 def _required_id(values: Values, name: str) -> int:

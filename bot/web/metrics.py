@@ -28,7 +28,7 @@ class Reading:
     """The state at one moment. `status` was counted in the database some seconds earlier; None until it was counted.
 
     `ready` says for each part whether it works. `faults` counts the failures of each kind of background work since the
-    start.
+    start. `backup_s`: when the newest daily backup was made (Unix seconds).
     """
 
     version: str
@@ -40,6 +40,7 @@ class Reading:
     unparsed_events: int = 0
     faults: Mapping[str, int] = field(default_factory=dict)
     disk_low: bool = False
+    backup_s: float | None = None
 
 
 def families(reading: Reading) -> Iterator[Metric]:
@@ -56,6 +57,9 @@ def families(reading: Reading) -> Iterator[Metric]:
     )
     yield _counted("afterimage_background_faults", "Failures of background work.", reading.faults, "work")
     yield _one("afterimage_disk_low", "1 while indexing rests because the disk is nearly full.", {}, reading.disk_low)
+    if reading.backup_s is not None:
+        help_text = "When the newest daily backup was made, in Unix seconds."
+        yield _one("afterimage_backup_timestamp_seconds", help_text, {}, reading.backup_s)
     if reading.status is not None:
         yield from _stored(reading.status)
 

@@ -67,6 +67,7 @@ class Operator:
             unparsed_events=beat.unparsed_events,
             faults={} if service is None else {fault.name: fault.count for fault in service.faults},
             disk_low=service is not None and service.disk_notices.full,
+            backup_s=None if service is None else service.backups.newest_s,
         )
 
     def watching(self, tasks: asyncio.TaskGroup, service: Service) -> list[asyncio.Task[None]]:

@@ -52,8 +52,20 @@ async def make_backup(data_dir: Path, target: Path, tell: Tell) -> Made:
     return await in_stoppable_thread(lambda check: make(data_dir, target, check, tell))
 
 
-def make(data_dir: Path, target: Path, check: Check, tell: Tell, *, keep_free: int = 0) -> Made:
-    """`make_backup`, in a thread that may be stopped. `keep_free` bytes stay free on the disk of `target`. Blocks."""
+def make(data_dir: Path, target: Path, check: Check, tell: Tell) -> Made:
+    """`make_backup`, in a thread that may be stopped. Blocks."""
+    made = make_if_changed(data_dir, target, check, tell)
+    assert made is not None, "no database has no checksum"
+    return made
+
+
+def make_if_changed(
+    data_dir: Path, target: Path, check: Check, tell: Tell, *, unless: str = "", keep_free: int = 0
+) -> Made | None:
+    """`make`, where the copy's SHA-256 is another one than `unless`; else None, and nothing is written.
+
+    `keep_free` bytes stay free on the disk of `target`.
+    """
     database = data_dir / FILE_NAME
     migrate.check(database)
     if target.exists():
@@ -63,7 +75,7 @@ def make(data_dir: Path, target: Path, check: Check, tell: Tell, *, keep_free: i
     _require_room(database, target.parent, keep_free)
     try:
         with work_folder(target.parent, WORK_PREFIX) as work:
-            return _make(database, target, work, check, tell)
+            return _make(database, target, work, unless, check, tell)
     except sqlite3.DatabaseError as error:
         if error_code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             raise StorageError(snapshot.DAMAGED.format(database=database, reason=error)) from error
@@ -72,15 +84,18 @@ def make(data_dir: Path, target: Path, check: Check, tell: Tell, *, keep_free: i
         raise _refused(target, error) from error
 
 
-def _make(database: Path, target: Path, work: Path, check: Check, tell: Tell) -> Made:
+def _make(database: Path, target: Path, work: Path, unless: str, check: Check, tell: Tell) -> Made | None:
     copy = work / DATABASE
     state = snapshot.take(database, work, copy, check, tell)
+    part = backup_file.part_of(DATABASE, copy, check)
+    if part.sha256 == unless:
+        return None
     removals, removals_data = backup_file.removals_part(state.removals)
     manifest = Manifest(
         schema=state.schema,
         created_ms=state.at_ms,
         counts=state.counts,
-        parts=(backup_file.part_of(DATABASE, copy, check), removals),
+        parts=(part, removals),
         version=own_version(),
     )
     draft = work / target.name

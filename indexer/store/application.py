@@ -8,14 +8,19 @@ from indexer.database.database import first
 from indexer.errors import StorageError
 
 
+async def get(connection: aiosqlite.Connection) -> int | None:
+    """The application that owns the database; None: no bot has connected with it yet."""
+    row = await first(connection, "SELECT application_id FROM application")
+    return None if row is None else int(row[0])
+
+
 async def claim(tx: aiosqlite.Connection, application_id: int, *, adopt: bool) -> int | None:
     """Records that this application stores into the database. The first application owns the database.
 
     Raises StorageError where another application owns it, unless `adopt` is true: then this application becomes the
     owner, and the id of the former owner is returned.
     """
-    row = await first(tx, "SELECT application_id FROM application")
-    former = None if row is None else int(row[0])
+    former = await get(tx)
     if former == application_id:
         return None
     if former is not None and not adopt:

@@ -22,7 +22,7 @@ import zstandard
 from bot import cli
 from indexer.backup import backup_file, snapshot
 from indexer.backup.backup_file import DATABASE, MANIFEST
-from indexer.backup.make import Made, make
+from indexer.backup.make import Made, make, make_if_changed
 from indexer.backup.restore import Restored, restore
 from indexer.backup.verify import look_through
 from indexer.database import journal, lock, unfinished
@@ -315,7 +315,7 @@ def test_a_disk_without_room_is_told_before_anything_is_written(
     data_dir = kept(tmp_path / "data")
     free = os.statvfs(tmp_path).f_bavail * os.statvfs(tmp_path).f_frsize
     with pytest.raises(DiskFull, match="MB are free"):
-        make(data_dir, tmp_path / "b.tar", go_on, quietly, keep_free=free)
+        make_if_changed(data_dir, tmp_path / "b.tar", go_on, quietly, keep_free=free)
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 

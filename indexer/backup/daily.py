@@ -1,0 +1,210 @@
+"""The backup that the running bot makes once a day, where something has changed; the newest `backup.keep` stay.
+
+Files are named for the bot's application and the moment, so that several bots may share a folder. Only files of such a
+name are ever removed, and only after a newer one was made: a damaged database, a full disk or a missing folder never
+costs an older backup. All of that is a line in the log and a fault, and never ends the bot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from indexer.database.database import Database
+from indexer.database.stoppable_thread import Check, in_stoppable_thread
+from indexer.errors import RetryLater, Stop
+from indexer.settings import Settings
+from indexer.store import application
+from indexer.supervisor import Faults, contained
+
+if TYPE_CHECKING:
+    from indexer.backup.make import Made
+
+log = logging.getLogger(__name__)
+
+NAME = "backup"  # the name of this work among the faults
+FOLDER_NAME = "backups"  # below the data folder, where no other folder is configured
+DAY = timedelta(days=1)
+LOOK_S = 600.0  # seconds between two looks at whether a backup is due
+AGAIN_S = 6 * 3600.0  # seconds after which a backup that could not be made is tried again
+FIRST_S = (
+    3600.0  # a new folder has its first backup this long after the bot's start, not in the middle of its first work
+)
+
+_STAMP = "%Y%m%dT%H%M%S%fZ"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A daily backup that lies in the folder."""
+
+    path: Path
+    at: datetime
+    byte_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class BackupStatus:
+    """`keep` 0: switched off. `newest` (ISO 8601, UTC) is empty where there is none."""
+
+    keep: int
+    folder: str
+    newest: str
+    byte_count: int
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class DailyBackup:
+    """Of one data folder. `run` runs under the supervisor. Belongs to one event loop."""
+
+    def __init__(self, db: Database, settings: Settings) -> None:
+        self._db = db
+        self._settings = settings
+        self._turn = asyncio.Lock()
+        self._looked: datetime | None = None  # when a copy was last compared with the newest backup
+        self._newest: Kept | None = None
+
+    @property
+    def folder(self) -> Path:
+        return self._settings.backup.folder or self._settings.data_dir / FOLDER_NAME
+
+    @property
+    def status(self) -> BackupStatus:
+        """As of the last look."""
+        newest = self._newest
+        at = "" if newest is None else newest.at.isoformat(timespec="seconds")
+        return BackupStatus(
+            self._settings.backup.keep, str(self.folder), at, 0 if newest is None else newest.byte_count
+        )
+
+    @property
+    def newest_s(self) -> float | None:
+        """When the newest one was made (Unix seconds); None: there is none."""
+        return None if self._newest is None else self._newest.at.timestamp()
+
+    async def run(self, faults: Faults) -> None:
+        """Makes a backup whenever one is due, until it is cancelled. Returns at once where it is switched off."""
+        if not self._settings.backup.keep:
+            if await self._kept():
+                log.warning("backup.keep is 0: the daily backups in %s stay until you delete them", self.folder)
+            return
+        await self._kept()
+        began_s = time.monotonic()
+        pause_s = LOOK_S
+        while True:
+            await asyncio.sleep(pause_s)
+            with contained(NAME, faults) as attempt:
+                await self.look(new_folder_too=time.monotonic() - began_s >= FIRST_S)
+            pause_s = AGAIN_S if attempt.failed else LOOK_S
+
+    async def look(self, *, new_folder_too: bool = True) -> Made | None:
+        """Makes a backup where the newest one is a day old and something has changed since; then removes old ones.
+
+        `new_folder_too`: also where there is none yet. Raises RetryLater where it cannot be made.
+        """
+        async with self._turn:
+            kept = await self._kept()
+            last = max([*(old.at for old in kept), *([self._looked] if self._looked else [])], default=None)
+            if last is None and not new_folder_too:
+                return None
+            if last is not None and datetime.now(UTC) - last < DAY:
+                return None
+            made = await self._make(kept)
+            await self._remove(lambda old, at: at >= self._settings.backup.keep or self._too_old(old))
+            return made
+
+    async def renew(self) -> int:
+        """Replaces all daily backups by one without what was deleted before this call. Returns how many went.
+
+        Nothing happens where there is none. Raises RetryLater where no new one can be made; then the old ones stay.
+        """
+        async with self._turn:
+            kept = await self._kept()
+            if not kept:
+                return 0
+            await self._make(kept)
+            return await self._remove(lambda _, at: at >= 1)
+
+    def _too_old(self, old: Kept) -> bool:
+        """Where nothing changes, nothing new is made: then age removes what may hold something that was deleted."""
+        return datetime.now(UTC) - old.at > (self._settings.backup.keep + 1) * DAY
+
+    async def _make(self, kept: list[Kept]) -> Made | None:
+        """None where nothing has changed since the newest one."""
+        at = datetime.now(UTC)
+        target = self.folder / f"{await self._prefix()}{at.strftime(_STAMP)}.tar.zst"
+        newest = kept[-1].path if kept else None
+        try:
+            made = await in_stoppable_thread(lambda check: self._make_in_thread(target, newest, check))
+        except Stop as error:
+            raise RetryLater(f"No daily backup was made. {error}") from error
+        except OSError as error:
+            raise RetryLater(f"No daily backup was made: {self.folder} cannot be written ({error}).") from error
+        self._looked = at
+        if made is not None:
+            log.info("daily backup: %s, %d bytes", made.path, made.byte_count)
+        return made
+
+    def _make_in_thread(self, target: Path, newest: Path | None, check: Check) -> Made | None:
+        from indexer.backup.make import make_if_changed  # once a day: no start of the bot pays for it
+
+        settings = self._settings
+        if settings.backup.folder is None:  # a folder that somebody named may be a disk that is not mounted now
+            target.parent.mkdir(mode=0o700, exist_ok=True)
+        return make_if_changed(
+            settings.data_dir,
+            target,
+            check,
+            lambda *_: None,
+            unless=_checksum(newest),
+            keep_free=settings.storage.min_free_bytes,
+        )
+
+    async def _remove(self, goes: Callable[[Kept, int], bool]) -> int:
+        """Removes those for which `goes(backup, how many are newer)` is true, never the newest."""
+        kept = (await self._kept())[::-1]
+        going = [old for at, old in enumerate(kept) if at and goes(old, at)]
+        for old in going:
+            await asyncio.to_thread(old.path.unlink, missing_ok=True)
+        return len(going)
+
+    async def _kept(self) -> list[Kept]:
+        """This bot's daily backups, oldest first."""
+        kept = await asyncio.to_thread(_list, self.folder, await self._prefix())
+        self._newest = kept[-1] if kept else None
+        return kept
+
+    async def _prefix(self) -> str:
+        async with self._db.reader() as connection:
+            return f"afterimage-{await application.get(connection) or 0}-"
+
+
+def _list(folder: Path, prefix: str) -> list[Kept]:
+    """Blocks. A folder that is not there has none."""
+    name = re.compile(re.escape(prefix) + r"(\d{8}T\d{12}Z)\.tar\.zst")
+    found = []
+    for path in folder.glob(f"{prefix}*"):
+        if match := name.fullmatch(path.name):
+            at = datetime.strptime(match[1], _STAMP).replace(tzinfo=UTC)
+            found.append(Kept(path, at, path.stat().st_size))
+    return sorted(found, key=lambda kept: kept.at)
+
+
+def _checksum(backup: Path | None) -> str:
+    """The SHA-256 of the database in this backup; empty where that cannot be read."""
+    from indexer.backup.backup_file import DATABASE, read_manifest
+
+    try:
+        part = None if backup is None else read_manifest(backup).part(DATABASE)
+    except Stop:
+        return ""
+    return "" if part is None else part.sha256
