@@ -94,5 +94,6 @@ def _who(post: Json) -> str:
 
 
 def _where(post: Json) -> list[str]:
-    lines = [f"     {post['link'] or 'message ' + post['message_id']}"]
-    return [*lines, f"     {terminal.one_line(post['path'])}"] if post["path"] else lines
+    """The post's link, the file, or both; its id where there is neither."""
+    found = [post["link"], terminal.one_line(post["path"]) if post["path"] else None]
+    return [f"     {line}" for line in found if line] or [f"     message {post['message_id']}"]

@@ -19,8 +19,9 @@ def drawn(found: Mapping[str, Any]) -> str:
     ways = found["ways"]
     group = len(ways) * BAR + GAP
     width = LEFT + len(QUALITIES) * group + GAP
+    height = TOP + HEIGHT + 70
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {TOP + HEIGHT + 70}" width="{width}"'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
         ' font-family="system-ui, sans-serif" font-size="12">',
         '<rect width="100%" height="100%" fill="white"/>',
         f'<text x="{LEFT}" y="20" font-size="15">{found["questions"]} questions</text>',

@@ -15,7 +15,7 @@ from bot.command_line.search import guild_of
 from bot.command_line.upkeep import carry_out
 from bot.config.loader import load
 from bot.control.question import where
-from bot.links import is_discord, jump_link
+from bot.links import is_discord, message_link
 from bot.observability import terminal
 from bot.texts.errors import english
 from indexer.errors import Reason, Rejected
@@ -111,7 +111,7 @@ def as_dict(failure: Failure, opens: bool) -> dict[str, Any]:
 
 
 def _link(failure: Failure, opens: bool) -> str | None:
-    return jump_link(failure.guild_id, failure.channel_id, failure.message_id) if opens else None
+    return message_link(failure.guild_id, failure.channel_id, failure.message_id, opens=opens)
 
 
 def _again(failure: Failure) -> str:

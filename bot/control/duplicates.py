@@ -11,7 +11,7 @@ from typing import Any
 from bot.control.operations import Handler, Tell, Values
 from bot.control.pictures import Pictures
 from bot.control.question import filter_of, require_filters_only, where, wish_of
-from bot.links import jump_link
+from bot.links import message_link
 from bot.replies.answer_json import posted
 from indexer.errors import TellPerson
 from indexer.hit_pictures import Shown
@@ -135,7 +135,7 @@ def _post(guild_id: GuildId, detail: PlaceDetail, names: Mapping[ChannelId, str]
         "author_id": str(detail.author_id),
         "unix_ms": unix_ms,
         "posted": posted(unix_ms),
-        "link": jump_link(guild_id, detail.channel_id, detail.message_id) if opens else None,
+        "link": message_link(guild_id, detail.channel_id, detail.message_id, opens=opens),
         "path": detail.path or None,
         "file_name": detail.file_name,
     }

@@ -13,13 +13,14 @@ from bot.control.question import Where, filter_of, require_something, where, wis
 from bot.texts.errors import english
 from indexer.errors import TellPerson
 from indexer.query.query import Query, Retrieval
-from indexer.records.hits import Hit
+from indexer.records.hits import Filter, Hit
 from indexer.records.ids import MessageId, UserId
 from indexer.reports.reports import Reports
 from indexer.search.model_switch import GuildSearcher
 
 TOP = 10  # hits that are looked at
 MOST_QUESTIONS = 100  # of one request
+WAKING = "a picture"
 WORDS_NEED_NOT = ("picture", "text")  # stages of the model and of its vectors: words alone would be asked without them
 
 
@@ -51,17 +52,22 @@ class Evaluating:
         questions = _questions(values)
         by = _retrieval(values.get("by"))
         place = await where(self.index.reports, values.get("guild"))
+        await self._wake(place, by)
         asker = UserId(secrets.randbelow(2**62))
         answers = []
-        for number, question in enumerate(questions):
+        for question in questions:
             try:
                 query = replace(await self._query(place, question), by=by, asker=asker)
-                if not number:  # the first one wakes the model up and reads files that are not in memory yet
-                    await self.index.searcher.search(replace(query, asker=UserId(secrets.randbelow(2**62))))
                 answers.append(await self._answer(query, question))
             except TellPerson as error:
                 answers.append({"error": english(error)})
         return {"answers": answers}
+
+    async def _wake(self, place: Where, by: Retrieval) -> None:
+        """Loads the model and the files that are not in memory yet, so that no question is measured with that."""
+        everywhere = Filter(frozenset(place.names))
+        query = Query(place.guild_id, everywhere, words=WAKING, count=TOP, by=by)
+        await self.index.searcher.search(replace(query, asker=UserId(secrets.randbelow(2**62))))
 
     async def _query(self, place: Where, question: Mapping[str, Any]) -> Query:
         """Raises TellPerson for a question that cannot be asked."""

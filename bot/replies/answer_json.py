@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NotRequired, TypedDict
 
-from bot.links import jump_link
+from bot.links import message_link
 from bot.replies.closeness import Asked, band_text, score_text
 from bot.replies.explained import explained_parts, explained_stages
 from bot.texts import Language
 from indexer.records.hits import Band, Hit, SearchResult
-from indexer.records.ids import ChannelId, GuildId, collection_of
+from indexer.records.ids import ChannelId, GuildId
 from indexer.records.messages import PlaceFlag
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # fromtimestamp knows no older photographs on Windows
 
 
 class HitJson(TypedDict):
@@ -69,8 +71,7 @@ class AnswerJson(TypedDict):
 
 
 def hit_json(guild_id: GuildId, hit: Hit, asked: Asked, names: Mapping[ChannelId, str], *, opens: bool) -> HitJson:
-    """`opens`: the server is Discord's, so that links to its messages open. Those of collections never do."""
-    opens = opens and collection_of(guild_id) is None
+    """`opens`: the server is Discord's, so that links to its messages open."""
     language = Language.ENGLISH
     place = hit.place
     score = score_text(hit, asked, language)
@@ -90,7 +91,7 @@ def hit_json(guild_id: GuildId, hit: Hit, asked: Asked, names: Mapping[ChannelId
         "author_id": str(place.author_id),
         "unix_ms": hit.created_ms,
         "posted": posted(hit.created_ms),
-        "link": jump_link(guild_id, place.channel_id, place.message_id) if opens else None,
+        "link": message_link(guild_id, place.channel_id, place.message_id, opens=opens),
         "path": hit.path or None,
         "file_name": hit.file_name,
         "alt_text": hit.alt_text,
@@ -125,4 +126,4 @@ def kinds_of(flags: PlaceFlag) -> list[str]:
 
 def posted(unix_ms: int) -> str:
     """ISO 8601 in UTC, to the second."""
-    return datetime.fromtimestamp(unix_ms / 1000, UTC).isoformat(timespec="seconds")
+    return (_EPOCH + timedelta(milliseconds=unix_ms)).isoformat(timespec="seconds")

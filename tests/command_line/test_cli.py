@@ -22,6 +22,7 @@ from indexer.database.lock import hold
 from indexer.errors import StorageError
 from indexer.settings import ModelSettings
 from tests.worlds.encoder import Encoder
+from tests.worlds.json_schemas import assert_schema
 from tests.worlds.running_bot import indexed, noise, town
 from tests.worlds.waiting import DEADLINE_S
 
@@ -100,6 +101,7 @@ def status(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     code, out, _ = ran(capsys, "status", "--json")
     assert code == 0
     found: dict[str, Any] = json.loads(out)
+    assert_schema("status", found)
     return found
 
 

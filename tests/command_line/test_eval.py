@@ -13,12 +13,11 @@ from bot.command_line.eval_plot import drawn
 from bot.command_line.eval_queries import read, starter
 from bot.command_line.evaluate import WAYS, measured, text
 from indexer.errors import TellPerson
-from tests.command_line.test_searching import Run, folder, found, run
+from tests.command_line.conftest import Run
+from tests.command_line.test_searching import found
 from tests.worlds.exports import FIRST
 from tests.worlds.json_schemas import assert_schema
 from tests.worlds.searchable_folder import POSTS, Folder, running_bot
-
-__all__ = ["folder", "run"]  # fixtures
 
 pytestmark = pytest.mark.xdist_group("searching")
 

@@ -18,6 +18,7 @@ from indexer.reports.status import Counts
 from tests.archives.test_import import FILES, write_export
 from tests.worlds.child_bot import environment
 from tests.worlds.exports import document, message
+from tests.worlds.json_schemas import assert_schema
 from tests.worlds.pseudo_terminal import pseudo_terminal
 from tests.worlds.waiting import DEADLINE_S, until
 
@@ -63,6 +64,7 @@ async def test_three_words_bring_an_export_in_and_a_dry_run_stores_nothing(folde
     assert "5 pictures embedded now; 0.0% of those at hand were known already" in out
     code, out, _ = await said(folder, "export", "--json", "--quiet")
     found: dict[str, Any] = json.loads(out)
+    assert_schema("import", found)
     assert found["imported"] == [
         {"id": "81384788765712384", "messages": 5, "embedded": 0, "hit_rate": 1.0, "vanished": 0, "failures": {}}
     ]

@@ -12,6 +12,7 @@ from bot.command_line.model_trial import FILE_NAME, Trial, read_trials, write_tr
 from bot.config.loader import load
 from indexer.encode.catalogue import CATALOGUE
 from indexer.errors import ConfigError
+from tests.worlds.json_schemas import assert_schema
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +67,9 @@ def test_the_list_says_what_is_configured_and_what_was_measured(here: Path, caps
     assert [line.split()[1] for line in lines if line.startswith("* ") and "configured" not in line] == ["default"]
     assert all(any(name in line for line in lines) for name in CATALOGUE)
     assert "here: 23.5 pictures/s, 11.2 ms a text, loaded in 4.0 s (openvino on cpu, bfloat16, 2 streams)" in out
-    found = {model["name"]: model for model in json.loads(ran(capsys, "list", "--json")[1])["models"]}
+    listed = json.loads(ran(capsys, "list", "--json")[1])
+    assert_schema("model", listed)
+    found = {model["name"]: model for model in listed["models"]}
     assert found["default"]["chosen"] is True
     assert found["english"]["trial"]["pictures_per_s"] == 23.5
     assert found["gpu"]["trial"] is None
@@ -83,6 +86,7 @@ def test_a_trial_of_the_demos_model_is_remembered(here: Path, capsys: pytest.Cap
     code, out, err = ran(capsys, "trial", "demo", "--json")
     assert (code, err) == (0, "")
     found = json.loads(out)
+    assert_schema("model", found)
     assert found["pictures_per_s"] > 0
     assert found["text_ms"] > 0
     assert found["runs"].startswith("openvino on cpu")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import re
@@ -27,6 +28,7 @@ from indexer.settings import ModelSettings
 from sandbox.model import EXPORT
 from sandbox.world import File
 from tests.worlds.encoder import Encoder
+from tests.worlds.json_schemas import assert_schema
 from tests.worlds.pseudo_terminal import pseudo_terminal
 from tests.worlds.running_bot import Running, Town, indexed, noise, town
 from tests.worlds.waiting import until
@@ -86,6 +88,33 @@ async def test_a_picture_goes_along_with_the_question(tmp_path: Path) -> None:
         first = json.loads(done.stdout)["hits"][0]
         wanted = next(message for message in place.pictures.messages() if message.content == "picture number 4")
         assert (first["message_id"], first["named"]) == (str(wanted.id), "Same picture (1.00)")
+
+
+async def test_small_copies_come_from_what_the_messages_show_now_and_spoilers_have_none(tmp_path: Path) -> None:
+    async with answering(tmp_path) as (bot, place):
+        place.pictures.post(place.member.user, "hidden", files=[File.of("SPOILER_a.png", noise(77).data)])
+        await bot.embedded(9)
+        asked = {"words": "in:#pictures", "pictures": True, "count": 20}
+        hits = (await ask(tmp_path / "data", "search", asked, print))["hits"]
+        assert [bool(hit["picture"]) for hit in hits] == ["spoiler" not in hit["kinds"] for hit in hits]
+        assert sum("spoiler" in hit["kinds"] for hit in hits) == 1
+        assert base64.b64decode(hits[-1]["picture"])[8:12] == b"WEBP"
+
+
+async def test_a_link_is_downloaded_by_the_rules_of_every_download(tmp_path: Path) -> None:
+    async with answering(tmp_path) as (bot, place):
+        wanted = next(message for message in place.pictures.messages() if message.content == "picture number 4")
+        link = bot.sandbox.links.signed(wanted.attachments[0])  # the sandbox's host is allowed here
+        found = await ask(tmp_path / "data", "search", {"links": [link]}, print)
+        assert [hit["message_id"] for hit in found["hits"][:1]] == [str(wanted.id)]
+        for bad in (
+            link.replace("127.0.0.1", "localhost"),
+            "https://127.0.0.1/a.png",
+            "file:///etc/passwd",
+            "ftp://a/b",
+        ):
+            with pytest.raises(Refused, match=r"fetch\.extra_hosts"):
+                await ask(tmp_path / "data", "search", {"links": [bad]}, print)
 
 
 async def test_what_is_wrong_is_one_line(tmp_path: Path) -> None:
@@ -183,7 +212,9 @@ async def test_status_tells_the_faults_of_the_running_bot(tmp_path: Path) -> Non
         assert "3 in a row up to now" in told
         assert "the disk said no\\nand\\x1b[31m no" in told
         assert "fault: events failed 1 times" in told
-        found = json.loads((await ran(tmp_path, "status", "--json")).stdout)["bot"]
+        status = json.loads((await ran(tmp_path, "status", "--json")).stdout)
+        assert_schema("status", status)
+        found = status["bot"]
         assert [(fault["name"], fault["count"]) for fault in found["faults"]] == [("events", 1), ("upkeep", 3)]
         assert found["model"]["awake"] is True
     assert "no bot runs here now" in (await ran(tmp_path, "status")).stdout

@@ -12,8 +12,8 @@ import os
 import re
 import threading
 import webbrowser
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -27,44 +27,15 @@ from bot import cli
 from bot.command_line.open_hit import open_hit
 from bot.command_line.preview import blocks, kitty, sixel, way_of
 from indexer.errors import TellPerson
-from indexer.settings import ModelSettings
+from tests.command_line.conftest import Run
 from tests.worlds.encoder import Encoder
 from tests.worlds.exports import FIRST, GUILD
 from tests.worlds.json_schemas import assert_schema
 from tests.worlds.pseudo_terminal import pseudo_terminal
-from tests.worlds.searchable_folder import GUILD_NAME, POSTS, Folder, running_bot, write
+from tests.worlds.searchable_folder import GUILD_NAME, POSTS, Folder, running_bot
 from tests.worlds.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.xdist_group("searching")  # one process makes the folder
-
-Said = tuple[int, str, str]
-Run = Callable[..., Said]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
-    return write(tmp_path_factory.mktemp("searchable"))
-
-
-@pytest.fixture
-def run(folder: Folder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
-    """Gives a command in the folder, with the small stand-in for the model."""
-    monkeypatch.chdir(folder.root)
-    for name in ("AFTERIMAGE_CONFIG", "AFTERIMAGE_DATA_DIR", "NO_COLOR", "TMUX", "STY"):
-        monkeypatch.delenv(name, raising=False)
-
-    @asynccontextmanager
-    async def opened(settings: ModelSettings, *, data_dir: Path) -> AsyncIterator[Encoder]:
-        yield Encoder()
-
-    def give(*arguments: str) -> Said:
-        capsys.readouterr()
-        code = cli.main(list(arguments))
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    with mock.patch("indexer.service.open_encoder", opened):
-        yield give
 
 
 def found(run: Run, *arguments: str) -> dict[str, Any]:

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from indexer.archives.opener import export_options, open_archive
-
 from bot.app import operations
 from bot.config.loader import Config
 from bot.control.server import open_control
 from indexer.archive_import import import_guild, note_origin
+from indexer.archive_opener import open_archive
 from indexer.archives.export import open_export
+from indexer.archives.export_options import export_options
 from indexer.service import Service, open_service
 from indexer.settings import DecodeSettings, Settings
 from tests.worlds.encoder import Encoder
