@@ -234,7 +234,10 @@ def as_text(result: Result, dry_run: bool) -> str:
     if count > SHOWN_PROBLEMS:
         lines.append(f"! and {count - SHOWN_PROBLEMS:,} more; --json lists {len(problems):,} of them")
     if not (result.handed_over or any(archive.survey.documents for archive in result.archives)):
-        lines.append("nothing here is an export of DiscordChatExporter in JSON; a folder of pictures needs --as NAME")
+        lines.append(
+            "nothing here is an export of DiscordChatExporter in JSON, or another archive; a folder of pictures needs"
+            " --as NAME"
+        )
     elif dry_run:
         lines.append("nothing was stored: this was a dry run")
     elif result.handed_over:

@@ -1,4 +1,9 @@
-"""The documents of an export: which files below a path are read, and how each is opened."""
+"""The documents of an archive: which files below a path are read, and how each is opened.
+
+They are told apart by what is in them: a document of the exporter is JSON with a list of messages, a channel of
+Discord's data package is a folder with `channel.json` and its messages, and a file of Discord History Tracker begins as
+SQLite's do.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +11,52 @@ import gzip
 import hashlib
 import os
 import re
+import sqlite3
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import Enum, auto
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from indexer.archives.data_package import ACCOUNT_FILE, CHANNEL_FILE, MESSAGE_FILES
 from indexer.archives.expansion import Bounded, Refused
 from indexer.archives.folders import DiskFolder, Folder, Parts, ZipFolder
 from indexer.archives.media import Media
+from indexer.archives.tracker_file import MAGIC, TrackerFile, TrackerMedia
 from indexer.sentence import Sentence
 
 _JSON: Final = (".json", ".json.gz")
+_DATABASES: Final = (
+    ".dht",
+    ".sqlite",
+    ".sqlite3",
+    ".db",
+)  # of files in folders; one that is named may be called anything
 _MEDIA_FOLDER: Final = "_Files"  # of saved media: a sticker's animation in it is JSON, too
 MOST_PROBLEMS: Final = 200  # that are kept word by word; the others are counted
 
 # What opening or reading a file of any kind may raise. zipfile raises NotImplementedError for a compression that it
 # does not know, and RuntimeError for an encrypted member.
-UNREADABLE: Final = (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError)
+UNREADABLE: Final = (
+    OSError,
+    EOFError,
+    zlib.error,
+    zipfile.BadZipFile,
+    NotImplementedError,
+    RuntimeError,
+    sqlite3.Error,
+)
+
+
+class Kind(Enum):
+    """Who wrote a document."""
+
+    EXPORTER = auto()
+    PACKAGE = auto()
+    TRACKER = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,26 +83,41 @@ class Problems:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One exported file. `folders`: where its media may lie, its own first. `byte_count`: its size when it was found,
-    without compression of a .zip file.
+    """One file. `folders`: where its media may lie, its own first. `byte_count`: its size when it was found, without
+    compression of a .zip file. `changed_ms`: when it was written, as far as the disk knows.
+
+    `account` of a data package is the file that says whose it is. `beside_package`: a data package has other JSON, too.
     """
 
     folders: tuple[Folder, ...]
     parts: Parts
     byte_count: int
+    changed_ms: int = 0
+    kind: Kind = Kind.EXPORTER
+    account: Parts | None = None
+    beside_package: bool = False
 
     @property
     def label(self) -> str:
         return self.folders[0].label(self.parts)
 
     @property
-    def media(self) -> Media:
+    def tracker(self) -> TrackerFile:
+        """The open file of a document of this kind."""
+        assert isinstance(self.folders[0], TrackerFile), "see Kind.TRACKER"
+        return self.folders[0]
+
+    @property
+    def media(self) -> Media | TrackerMedia:
+        if self.kind is Kind.TRACKER:
+            return TrackerMedia(self.tracker)
         return Media(self.folders, self.parts)
 
     @property
-    def compressed(self) -> bool:
-        """Whether it cannot be read from the middle."""
-        return not isinstance(self.folders[0], DiskFolder) or self.parts[-1].lower().endswith(".gz")
+    def spooled(self) -> bool:
+        """Whether its messages cannot be read from the middle of it, as the exporter would have written them."""
+        plain = self.kind is Kind.EXPORTER and isinstance(self.folders[0], DiskFolder)
+        return not plain or self.parts[-1].lower().endswith(".gz")
 
     def open(self) -> BinaryIO | Bounded:
         """Raises Refused and UNREADABLE."""
@@ -91,7 +137,7 @@ class Found:
 
 
 def find(location: Path, media_folders: Sequence[Path] = ()) -> Found:
-    """The documents below `location` (a .json, .json.gz or .zip file, or a folder of them), parts in their order.
+    """The documents below `location` (one file or .zip, or a folder of them), parts in their order.
 
     `media_folders` are further folders in which saved media may lie.
     """
@@ -99,23 +145,50 @@ def find(location: Path, media_folders: Sequence[Path] = ()) -> Found:
     others = tuple(DiskFolder(folder) for folder in media_folders)
     digest = hashlib.sha256()
     documents: list[Document] = []
-    files: set[Path] = set()
-    for folder, parts in _candidates(location, problems):
+    accounts: dict[Folder, list[Parts]] = {}
+    for folder, parts, kind in _candidates(location, problems):
+        if kind is None:
+            accounts.setdefault(folder, []).append(parts)
+            continue
         try:
-            documents.append(Document((folder, *others), parts, folder.size(parts)))
+            status = _file_of(folder, parts).stat()
+            size = status.st_size if kind is Kind.TRACKER else folder.size(parts)
+            documents.append(Document((folder, *others), parts, size, status.st_mtime_ns // 1_000_000, kind))
         except OSError as error:  # it is gone by now
             problems.add(folder.label(parts), None, _unreadable(error))
-        else:
-            files.add(folder.path if isinstance(folder, ZipFolder) else Path(documents[-1].label))
+    documents = _in_packages(documents, accounts)
     documents.sort(key=lambda document: _natural(document.label))
-    for path in sorted(files):
+    for path in sorted({_file_of(document.folders[0], document.parts) for document in documents}):
         with suppress(OSError):  # what goes now is told when it is opened
             status = path.stat()
             digest.update(f"{path.name}\0{status.st_size}\0{status.st_mtime_ns}\0".encode("utf-8", "surrogateescape"))
     return Found(documents, problems, digest.hexdigest()[:32])
 
 
-def _candidates(location: Path, problems: Problems) -> Iterator[tuple[Folder, Parts]]:
+def _file_of(folder: Folder, parts: Parts) -> Path:
+    """The file on the disk that a document is, or lies in."""
+    return folder.path if isinstance(folder, ZipFolder | TrackerFile) else Path(folder.label(parts))
+
+
+def _in_packages(documents: Sequence[Document], accounts: Mapping[Folder, Sequence[Parts]]) -> list[Document]:
+    """The documents with what they share: a package's account, and that other JSON lies beside a package."""
+    roots = {(document.folders[0], document.parts[:-3]) for document in documents if document.kind is Kind.PACKAGE}
+    told: list[Document] = []
+    for document in documents:
+        folder, parts = document.folders[0], document.parts
+        if document.kind is Kind.PACKAGE:
+            account = next((file for file in accounts.get(folder, ()) if file[:-2] == parts[:-3]), None)
+            told.append(replace(document, account=account))
+        else:
+            beside = any((folder, parts[:depth]) in roots for depth in range(len(parts)))
+            told.append(replace(document, beside_package=beside))
+    return told
+
+
+_Candidate = tuple[Folder, Parts, Kind | None]  # None: a file that says whose data package it is
+
+
+def _candidates(location: Path, problems: Problems) -> Iterator[_Candidate]:
     try:
         is_folder, is_file = location.is_dir(), location.is_file()
     except OSError as error:
@@ -124,23 +197,63 @@ def _candidates(location: Path, problems: Problems) -> Iterator[tuple[Folder, Pa
     if is_folder:
         folder = DiskFolder(location)
         for parts in folder.files(lambda path, error: problems.add(path, None, _unreadable(error))):
+            yield from _in_folder(folder, parts)
+            name = parts[-1].lower()
             if any(part.endswith(_MEDIA_FOLDER) for part in parts[:-1]):
                 continue
-            name = parts[-1].lower()
-            if name.endswith(_JSON):
-                yield folder, parts
-            elif name.endswith(".zip"):
+            if name.endswith(".zip"):
                 yield from _zipped(folder.root.joinpath(*parts), problems)
+            elif name.endswith(_DATABASES):
+                yield from _tracked(folder.root.joinpath(*parts), problems, named=False)
     elif not is_file:
         problems.add(str(location), None, Sentence("archive-missing"))
     elif location.name.lower().endswith(_JSON):
         file = Path(os.path.realpath(location))  # the user names it, so a link to it may lead anywhere
-        yield DiskFolder(file.parent), (file.name,)
+        yield DiskFolder(file.parent), (file.name,), Kind.EXPORTER
+    elif _begins_as_sqlite(location):
+        yield from _tracked(location, problems, named=True)
     else:
         yield from _zipped(location, problems)
 
 
-def _zipped(path: Path, problems: Problems) -> Iterator[tuple[Folder, Parts]]:
+def _in_folder(folder: Folder, parts: Parts) -> Iterator[_Candidate]:
+    """What one file of a folder or .zip file is."""
+    if any(part.endswith(_MEDIA_FOLDER) for part in parts[:-1]):
+        return
+    name = parts[-1].lower()
+    if name == CHANNEL_FILE:
+        for messages in MESSAGE_FILES:
+            if folder.has((*parts[:-1], messages)):
+                yield folder, (*parts[:-1], messages), Kind.PACKAGE
+                return
+    if name in MESSAGE_FILES and folder.has((*parts[:-1], CHANNEL_FILE)):
+        return
+    if name == ACCOUNT_FILE:
+        yield folder, parts, None
+    elif name.endswith(_JSON):
+        yield folder, parts, Kind.EXPORTER
+
+
+def _begins_as_sqlite(path: Path) -> bool:
+    with suppress(OSError), path.open("rb") as file:
+        return file.read(len(MAGIC)) == MAGIC
+    return False
+
+
+def _tracked(path: Path, problems: Problems, *, named: bool) -> Iterator[_Candidate]:
+    """A file of Discord History Tracker. Other databases in a folder are nobody's concern."""
+    if not _begins_as_sqlite(path):
+        return
+    try:
+        yield TrackerFile(path), ("",), Kind.TRACKER
+    except Refused as error:
+        if named or error.sentence.key != "archive-no-tracker":
+            problems.add(str(path), None, error.sentence)
+    except UNREADABLE as error:
+        problems.add(str(path), None, _unreadable(error))
+
+
+def _zipped(path: Path, problems: Problems) -> Iterator[_Candidate]:
     try:
         folder = ZipFolder(path)
     except Refused as error:
@@ -152,8 +265,7 @@ def _zipped(path: Path, problems: Problems) -> Iterator[tuple[Folder, Parts]]:
     for name in folder.climbing:
         problems.add(f"{path}/{name}", None, Sentence("archive-climbs"))
     for parts in folder.files():
-        if parts[-1].lower().endswith(_JSON) and not any(part.endswith(_MEDIA_FOLDER) for part in parts[:-1]):
-            yield folder, parts
+        yield from _in_folder(folder, parts)
 
 
 def _unreadable(error: Exception) -> Sentence:

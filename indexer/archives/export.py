@@ -153,10 +153,11 @@ class ExportArchive:
 
     def _bytes(self, document: Document, offset: int, length: int) -> bytes:
         folder = document.folders[0]
-        if document.compressed or not isinstance(folder, DiskFolder):
+        if document.spooled:
             assert self.index.spool is not None, "it was made with the index"
             with self._reading:
                 return self.index.spool.read(offset, length)
+        assert isinstance(folder, DiskFolder), "what lies elsewhere is spooled"
         with folder.open(document.parts) as file:
             file.seek(offset)
             return file.read(length)

@@ -12,11 +12,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from indexer.archives import data_package
 from indexer.archives import exporter_schema as schema
-from indexer.archives.documents import UNREADABLE, Document, Found, Problems
+from indexer.archives.documents import UNREADABLE, Document, Found, Kind, Problems
 from indexer.archives.expansion import Refused
 from indexer.archives.exporter_message import Context, to_channel, to_message, unix_ms
-from indexer.archives.message_stream import Damage, MessageStream, NotAnExport
+from indexer.archives.folders import Folder, Parts
+from indexer.archives.message_stream import Damage, Element, MessageStream, NotAnExport
 from indexer.archives.rows import Rows, Spool
 from indexer.archives.survey import Counts, Files, Survey
 from indexer.records.ids import MADE_UP, ChannelId, GuildId
@@ -24,7 +26,7 @@ from indexer.records.messages import Channel, Guild
 from indexer.sentence import Sentence
 
 # Changes whenever the same export would be read in another way: then what was read before is read again.
-FORMAT: Final = 2
+FORMAT: Final = 3
 
 DIRECT_MESSAGES: Final = "Direct messages"  # the name of guild 0, where the export gives none
 _TOLD_EVERY: Final = 4096  # messages between two reports of how far it is
@@ -73,6 +75,12 @@ class _Columns:
     offsets: array[int] = field(default_factory=lambda: array("q"))
     lengths: array[int] = field(default_factory=lambda: array("i"))
 
+    def add(self, message_id: int, document: int, offset: int, length: int) -> None:
+        self.ids.append(message_id)
+        self.documents.append(document)
+        self.offsets.append(offset)
+        self.lengths.append(length)
+
     def rows(self, order: npt.NDArray[np.int64]) -> Rows:
         """Of one message that several documents show, the newest document's is taken (`order` by document)."""
         ids = np.frombuffer(self.ids, np.int64)
@@ -84,6 +92,22 @@ class _Columns:
             chosen = by_id[last]
             ids, documents, offsets, lengths = ids[chosen], documents[chosen], offsets[chosen], lengths[chosen]
         return Rows(self.channel, ids, documents, offsets, lengths)
+
+
+@dataclass(slots=True)
+class _Into:
+    """Where the messages of one channel of a document go; `messages` counts them."""
+
+    number: int
+    document: Document
+    columns: _Columns
+    context: Context
+    counts: Counts
+    messages: int = 0
+    spooled: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.spooled = self.document.spooled
 
 
 class _Builder:
@@ -114,73 +138,141 @@ class _Builder:
     def _read(self, number: int, document: Document) -> None:
         problems, label = self.found.problems, document.label
         try:
-            with document.open() as file:
-                self._read_stream(number, document, MessageStream(file))
-        except NotAnExport as error:
-            problems.add(label, error.offset, Sentence("archive-no-export"))
-        except schema.NotReadable as error:
-            problems.add(label, 0, Sentence("archive-no-header", {"error": str(error)}))
+            if document.kind is Kind.TRACKER:
+                self._read_tracker(number, document)
+            elif document.kind is Kind.PACKAGE:
+                self._read_package(number, document)
+            else:
+                with document.open() as file:
+                    self._read_export(number, document, MessageStream(file))
+        except (NotAnExport, schema.NotReadable) as error:
+            if document.kind is Kind.PACKAGE:
+                problems.add(label, None, Sentence("archive-no-package", {"error": str(error)}))
+            elif document.beside_package:
+                pass  # a data package tells more than messages
+            elif isinstance(error, NotAnExport):
+                problems.add(label, error.offset, Sentence("archive-no-export"))
+            else:
+                problems.add(label, 0, Sentence("archive-no-header", {"error": str(error)}))
         except Refused as error:
             problems.add(label, None, error.sentence)
         except UNREADABLE as error:
             problems.add(label, None, Sentence("archive-unreadable", {"error": str(error)}))
 
-    def _read_stream(self, number: int, document: Document, stream: MessageStream) -> None:
+    def _read_export(self, number: int, document: Document, stream: MessageStream) -> None:
         head = schema.header(stream.header())
-        guild_id = GuildId(head.guild.id)
-        channel = to_channel(head.channel, guild_id)
-        problems, label, survey = self.found.problems, document.label, self.survey
-        if not (0 <= guild_id < MADE_UP and 0 < channel.id < MADE_UP):
-            # Larger ids belong to collections: an export that uses one is not the exporter's.
-            problems.add(label, 0, Sentence("archive-bad-id", {"id": f"{guild_id}/{channel.id}"}))
-            return
-        columns = self.columns.setdefault(channel.id, _Columns(channel))
-        if columns.channel.guild_id != guild_id:
-            problems.add(label, 0, Sentence("archive-two-servers", {"channel": channel.name}))
-            return
+        guild = Guild(GuildId(head.guild.id), head.guild.name or DIRECT_MESSAGES)
+        channel = to_channel(head.channel, guild.id)
         self.exported[number] = unix_ms(head.exported_at) or 0
-        survey.guilds.setdefault(guild_id, Guild(guild_id, head.guild.name or DIRECT_MESSAGES))
-        survey.channels.setdefault(channel.id, channel)
-        survey.documents += 1
-        counts = survey.counts.setdefault(guild_id, Counts())
-        files = Files(document.media, counts, lambda url, why: problems.add(f"{label}: {url}", None, why))
-        context = Context(guild_id, channel.id, files, self.options.stickers, self.options.bots)
-        problems_before, messages = problems.count, 0
-        keep_all, compressed = self.options.keep_all, document.compressed
+        into = self._into(number, document, guild, channel)
+        if into is None:
+            return
+        self.survey.documents += 1
+        problems, label = self.found.problems, document.label
+        problems_before = problems.count
         for element in stream:
             if isinstance(element, Damage):
                 problems.add(label, element.offset, element.reason)
-                continue
-            try:
-                message = schema.message(element.data)
-            except schema.NotReadable as error:
+            elif not self._take(into, element):
                 stream.refuse()
-                problems.add(label, element.offset, Sentence("archive-bad-message", {"error": str(error)}))
-                continue
-            if not 0 < message.id < MADE_UP:
-                problems.add(label, element.offset, Sentence("archive-bad-id", {"id": str(message.id)}))
-                continue
-            messages += 1
-            kept = keep_all or message.timestamp_edited is not None  # an edit may have taken a picture away
-            if message.shows_media:
-                kept = bool(to_message(message, context).pictures) or kept
-            if kept:
-                offset = self._spooled(element.data) if compressed else element.offset
-                columns.ids.append(message.id)
-                columns.documents.append(number)
-                columns.offsets.append(offset)
-                columns.lengths.append(len(element.data))
-            if self.told is not None and messages % _TOLD_EVERY == 0:
-                self.told(self.bytes_before + min(element.offset, document.byte_count), self.byte_count)
-        counts.messages += messages
         stated = schema.stated_count(stream.tail)
-        if stated is not None and stated > messages and problems.count == problems_before:
-            problems.add(label, None, Sentence("archive-fewer", {"stated": stated, "found": messages}))
+        if stated is not None and stated > into.messages and problems.count == problems_before:
+            problems.add(label, None, Sentence("archive-fewer", {"stated": stated, "found": into.messages}))
+
+    def _read_package(self, number: int, document: Document) -> None:
+        folder, parts = document.folders[0], document.parts
+        if document.account is None:
+            raise Refused(Sentence("archive-no-account"))
+        user = data_package.user_of(_small(folder, document.account))
+        told = data_package.channel_of(_small(folder, (*parts[:-1], data_package.CHANNEL_FILE)))
+        index = (*parts[:-2], data_package.INDEX_FILE)
+        names = data_package.names_of(_small(folder, index)) if folder.has(index) else {}
+        channel = data_package.to_channel(told, names)
+        guild = Guild(channel.guild_id, (told.guild.name if told.guild else None) or DIRECT_MESSAGES)
+        self.exported[number] = document.changed_ms
+        into = self._into(number, document, guild, channel)
+        if into is None:
+            return
+        self.survey.documents += 1
+        with document.open() as file:
+            for element in data_package.messages_in(file, user, as_csv=parts[-1].lower().endswith(".csv")):
+                if isinstance(element, Damage):
+                    self.found.problems.add(document.label, element.offset, element.reason)
+                else:
+                    self._take(into, element)
+
+    def _read_tracker(self, number: int, document: Document) -> None:
+        self.exported[number] = document.changed_ms
+        channels: dict[ChannelId, _Into | None] = {}
+        for guild, channel in document.tracker.guilds_and_channels():
+            named = Guild(guild.id, guild.name or DIRECT_MESSAGES)
+            channels[channel.id] = self._into(number, document, named, channel)
+        self.survey.documents += any(channels.values())
+        unknown = 0
+        for message in document.tracker.messages():
+            into = channels.get(message.channel_id)
+            if into is not None:
+                self._take(into, Element(0, message.data))
+            else:
+                unknown += 1
+        if unknown:
+            self.found.problems.add(document.label, None, Sentence("archive-no-channel", {"count": unknown}))
+
+    def _into(self, number: int, document: Document, guild: Guild, channel: Channel) -> _Into | None:
+        """Where the messages of a channel go; None where they must go nowhere."""
+        problems, label, survey = self.found.problems, document.label, self.survey
+        if not (0 <= guild.id < MADE_UP and 0 < channel.id < MADE_UP):
+            # Larger ids belong to collections: no archive of Discord's messages has one.
+            problems.add(label, 0, Sentence("archive-bad-id", {"id": f"{guild.id}/{channel.id}"}))
+            return None
+        columns = self.columns.setdefault(channel.id, _Columns(channel))
+        if columns.channel.guild_id != guild.id:
+            problems.add(label, 0, Sentence("archive-two-servers", {"channel": channel.name}))
+            return None
+        survey.guilds.setdefault(guild.id, guild)
+        survey.channels.setdefault(channel.id, channel)
+        counts = survey.counts.setdefault(guild.id, Counts())
+        files = Files(document.media, counts, lambda url, why: problems.add(f"{label}: {url}", None, why))
+        context = Context(guild.id, channel.id, files, self.options.stickers, self.options.bots)
+        return _Into(number, document, columns, context, counts)
+
+    def _take(self, into: _Into, element: Element) -> bool:
+        """Notes a message. False where it cannot be read, which is among the problems then."""
+        problems = self.found.problems
+        try:
+            message = schema.message(element.data)
+        except schema.NotReadable as error:
+            problems.add(into.document.label, element.offset, Sentence("archive-bad-message", {"error": str(error)}))
+            return False
+        if not 0 < message.id < MADE_UP:
+            problems.add(into.document.label, element.offset, Sentence("archive-bad-id", {"id": str(message.id)}))
+            return True
+        into.messages += 1
+        into.counts.messages += 1
+        # An edit may have taken a picture away.
+        kept = self.options.keep_all or message.timestamp_edited is not None
+        if message.shows_media:
+            kept = bool(to_message(message, into.context).pictures) or kept
+        if kept:
+            offset = self._spooled(element.data) if into.spooled else element.offset
+            into.columns.add(message.id, into.number, offset, len(element.data))
+        if self.told is not None and into.messages % _TOLD_EVERY == 0:
+            self.told(self.bytes_before + min(element.offset, into.document.byte_count), self.byte_count)
+        return True
 
     def _spooled(self, data: bytes) -> int:
         if self.spool is None:
             self.spool = Spool(self.options.spool_folder)
         return self.spool.add(data)
+
+
+def _small(folder: Folder, parts: Parts) -> bytes:
+    """A small file as a whole. Raises NotReadable where it is none."""
+    with folder.open(parts) as file:
+        data = file.read(data_package.SMALL_BYTES + 1)
+    if len(data) > data_package.SMALL_BYTES:
+        raise schema.NotReadable(f"{parts[-1]} has more than {data_package.SMALL_BYTES:,} bytes")
+    return data
 
 
 def build(found: Found, options: Options, told: Told | None = None) -> ExportIndex:

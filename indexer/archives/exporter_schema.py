@@ -139,12 +139,12 @@ _trailers = msgspec.json.Decoder(Trailer, strict=False)
 
 def header(data: bytes) -> Header:
     """Raises NotReadable."""
-    return _decoded(_headers, data)
+    return decoded(_headers, data)
 
 
 def message(data: bytes) -> ExportedMessage:
     """Raises NotReadable."""
-    return _decoded(_messages, data)
+    return decoded(_messages, data)
 
 
 def stated_count(tail: bytes) -> int | None:
@@ -155,7 +155,8 @@ def stated_count(tail: bytes) -> int | None:
         return None
 
 
-def _decoded(decoder: msgspec.json.Decoder[T], data: bytes) -> T:
+def decoded(decoder: msgspec.json.Decoder[T], data: bytes) -> T:
+    """Raises NotReadable."""
     try:
         return decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

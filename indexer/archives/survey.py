@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from indexer.archives.expansion import Refused
-from indexer.archives.media import Media
 from indexer.picture_links import DISCORD_HOSTS, expires_s, fetchable, is_discord_host
 from indexer.records.ids import ChannelId, GuildId
 from indexer.records.messages import Channel, Guild
@@ -49,6 +49,25 @@ class Survey:
     documents: int = 0
 
 
+class HasLabel(Protocol):
+    """A file that is there; `label` is what a person sees."""
+
+    @property
+    def label(self) -> str: ...
+
+
+class FindsMedia(Protocol):
+    """Where saved files are looked up."""
+
+    def named(self, path: str) -> HasLabel | None:
+        """The file of a path. Raises Refused where it must not be opened."""
+        ...
+
+    def saved(self, url: str) -> HasLabel | None:
+        """The saved file of an address."""
+        ...
+
+
 class Files:
     """Looks up the saved files of one document, and counts what it finds in `counts`, if any.
 
@@ -56,7 +75,7 @@ class Files:
     """
 
     def __init__(
-        self, media: Media, counts: Counts | None = None, refused: Callable[[str, Sentence], None] | None = None
+        self, media: FindsMedia, counts: Counts | None = None, refused: Callable[[str, Sentence], None] | None = None
     ) -> None:
         self._media = media
         self._counts = counts

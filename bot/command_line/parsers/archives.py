@@ -11,8 +11,9 @@ def add_archives(commands: Commands) -> None:
     archive = commands.add(
         "import",
         "import_archive:run",
-        "Take in exports of DiscordChatExporter (JSON): files, folders, .zip and .gz; or a plain folder of pictures."
-        " Needs no bot and no token; a bot that runs is asked to read them.",
+        "Take in exports of DiscordChatExporter (JSON): files, folders, .zip and .gz; Discord's data package; files of"
+        " Discord History Tracker; or a plain folder of pictures. Needs no bot and no"
+        " token; a bot that runs is asked to read them.",
         examples=[
             "import ~/my-export",
             "import --dry-run export.zip",
