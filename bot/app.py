@@ -18,6 +18,7 @@ from bot.config.loader import Config
 from bot.control.duplicates import Duplicates
 from bot.control.evaluate import Evaluating
 from bot.control.imports import imports
+from bot.control.keys import keys
 from bot.control.operations import Handler, running_status, upkeep
 from bot.control.pictures import Pictures
 from bot.control.search import Drawing, Searching
@@ -119,8 +120,9 @@ async def _serve(
         beat = tasks.create_task(keep_beating(config.settings.data_dir, client.beat, service.faults), name="health")
         signalled = tasks.create_task(shutdown.requested.wait(), name="signal")
         watching = operator.watching(tasks, service) if operator is not None else []
+        answering = operator.serving(service) if operator is not None else nullcontext()
         try:
-            async with client.serving(service, drain_s) as connection:
+            async with answering, client.serving(service, drain_s) as connection:
                 await asyncio.wait({connection, signalled}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in (beat, signalled, *watching):
@@ -136,6 +138,7 @@ def operations(config: Config, service: Service) -> dict[str, Handler]:
     return {
         **upkeep(service),
         **imports(service),
+        **keys(service),
         **Searching(service, pictures, search, opens).handlers(),
         **Drawing(service.reports, pictures, search, opens).handlers(),
         **Duplicates(service.reports, service.reposts, pictures, opens).handlers(),
@@ -153,7 +156,7 @@ async def _open_web(config: Config, client: Client) -> AsyncIterator[Operator | 
     from bot.web.operator import Operator
     from bot.web.server import open_web
 
-    operator = Operator(installed_version(), client.beat)
+    operator = Operator(config, installed_version(), client.beat)
     async with open_web(config.web, operator.routes()):
         yield operator
 

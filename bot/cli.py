@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import Protocol, cast
 
 from bot.command_line.parsers.archives import add_archives
+from bot.command_line.parsers.keys import add_keys
 from bot.command_line.parsers.model import add_model
 from bot.command_line.parsers.parser import Commands, Parser
 from bot.command_line.parsers.running import add_running
@@ -60,6 +61,7 @@ def command_parser() -> Parser:
     add_upkeep(commands)
     add_safety(commands)
     add_shell(commands)
+    add_keys(commands)
     return parser
 
 

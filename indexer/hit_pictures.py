@@ -56,7 +56,7 @@ class HitPictures:
         async def get(key: Key, shown: Shown) -> None:
             async with downloads:
                 with suppress(AfterimageError):
-                    data = await self._bytes(shown)
+                    data = await self.file_bytes(shown)
                     async with opening, decoder.turn_of(member) as turn:
                         found[key] = (await turn.decode(data)).frames[0]
 
@@ -66,7 +66,7 @@ class HitPictures:
                     tasks.create_task(get(key, shown))
         return found
 
-    async def _bytes(self, shown: Shown) -> bytes:
+    async def file_bytes(self, shown: Shown) -> bytes:
         """A picture's file: from the disk, or by the signed address in its message. Raises AfterimageError."""
         if shown.path:
             # Imported where an archive's file is read: it takes a twelfth of a start, and most bots never read one.

@@ -84,6 +84,11 @@ class Jobs:
             newest_jobs = await jobs.of_guild(connection, guild_id, limit=1)
         return newest_jobs[0] if newest_jobs else None
 
+    async def recent(self, guild_id: GuildId, limit: int = 20) -> list[Job]:
+        """The guild's jobs, newest first."""
+        async with self._db.reader() as connection:
+            return await jobs.of_guild(connection, guild_id, limit)
+
     async def indexed(self, guild_id: GuildId) -> int:
         """How many pictures of the guild can be found, from all jobs and events together."""
         async with self._db.reader() as connection:

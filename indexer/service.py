@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from indexer.api_keys import ApiKeys
 from indexer.backoff import Backoff
 from indexer.backup.daily import NAME as BACKUP
 from indexer.backup.daily import DailyBackup
@@ -41,6 +42,7 @@ from indexer.settings import ModelSettings, Settings
 from indexer.store import application, audit, authors, embeddings, opt_outs, places
 from indexer.store.emptying import empty
 from indexer.supervisor import Faults, supervised
+from indexer.thumbnails import Thumbnails
 from indexer.upkeep import Upkeep
 from indexer.vectors.index import VectorIndex
 from indexer.vectors.scan import Accelerator
@@ -76,6 +78,8 @@ class Service:
     removals: Removals
     disk_notices: DiskNotices
     backups: DailyBackup
+    api_keys: ApiKeys
+    thumbnails: Thumbnails
     faults: Faults  # of all background work, the bot's too
     model_id: ModelId
 
@@ -154,6 +158,7 @@ class Store:
     db: Database
     upkeep: Upkeep
     backups: DailyBackup
+    api_keys: ApiKeys
 
     async def forget_user(self, user_id: UserId, where: GuildId = EVERYWHERE, *, by: UserId | None = None) -> int:
         """As `Service.forget_user`. Raises RetryLater where the database is busy."""
@@ -169,7 +174,7 @@ def database_path(settings: Settings) -> Path:
 async def open_store(settings: Settings) -> AsyncIterator[Store]:
     """Writing, until the block ends. Raises StorageError, naming who has the data folder, while a bot runs on it."""
     async with open_database(settings.data_dir) as db, open_index(db, settings) as index:
-        yield Store(db, Upkeep(db, index), DailyBackup(db, settings))
+        yield Store(db, Upkeep(db, index), DailyBackup(db, settings), ApiKeys(db))
 
 
 @asynccontextmanager
@@ -270,6 +275,7 @@ async def open_service(
         backing_up = tasks.create_task(supervised(BACKUP, lambda: backups.run(faults), faults), name=BACKUP)
         learning = tasks.create_task(supervised("baseline", searcher.learn_baseline, faults), name="baseline")
         hit_verifier = HitVerifier(db, histories.discord, keep, faults)
+        hit_pictures = HitPictures(settings.fetch.max_download_bytes, hit_verifier, fetcher)
         try:
             yield Service(
                 settings=settings,
@@ -286,13 +292,15 @@ async def open_service(
                 on_demand=OnDemand(db, histories.discord, pipeline, model_id, keep),
                 searcher=searcher,
                 hit_verifier=hit_verifier,
-                hit_pictures=HitPictures(settings.fetch.max_download_bytes, hit_verifier, fetcher),
+                hit_pictures=hit_pictures,
                 long_work=long_work,
                 reposts=RepostFinder(db, long_work, searcher),
                 jobs=jobs,
                 removals=removals,
                 disk_notices=DiskNotices(db),
                 backups=backups,
+                api_keys=ApiKeys(db),
+                thumbnails=Thumbnails(db, hit_pictures, decoder),
                 faults=faults,
                 model_id=model_id,
             )

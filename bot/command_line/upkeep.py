@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+from collections.abc import Callable, Mapping
 
 from bot.config.loader import load
 from bot.control.client import NoBot, ask
-from bot.control.operations import Values, upkeep
+from bot.control.operations import Handler, Values, upkeep
 from bot.observability import terminal
 from indexer.errors import StorageError, TellPerson
 from indexer.records.ids import GuildId, UserId
 from indexer.reports.reports import open_reports
-from indexer.service import database_path, open_store
+from indexer.service import Store, database_path, open_store
 from indexer.settings import Settings
 
 HELD_BY_A_READER = (
@@ -63,15 +64,20 @@ def forget(arguments: argparse.Namespace) -> int:
     return 0
 
 
-async def carry_out(settings: Settings, name: str, values: Values) -> tuple[Values, bool]:
-    """What came of it, and whether a running bot did it. Raises StorageError, Refused, RetryLater, TellPerson."""
+async def carry_out(
+    settings: Settings, name: str, values: Values, handlers: Callable[[Store], Mapping[str, Handler]] = upkeep
+) -> tuple[Values, bool]:
+    """What came of it, and whether a running bot did it; where none runs, one of `handlers` does.
+
+    Raises StorageError, Refused, RetryLater, TellPerson.
+    """
     try:
         return await ask(settings.data_dir, name, values, terminal.note), True
     except NoBot:
         pass
     _require_database(settings)
     async with open_store(settings) as store:
-        return await upkeep(store)[name](values, terminal.note), False
+        return await handlers(store)[name](values, terminal.note), False
 
 
 def _require_database(settings: Settings) -> None:

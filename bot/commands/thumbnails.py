@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import discord
 
-from bot.replies.small_copy import webp
 from indexer.errors import AfterimageError
 from indexer.hit_pictures import Shown
+from indexer.pictures.small_copy import webp
 from indexer.records.ids import ChannelId, MessageId, UserId
 
 if TYPE_CHECKING:

@@ -47,14 +47,19 @@ def example() -> str:
     return "\n".join(lines) + "\n"
 
 
-def in_force(config: Config) -> str:
-    """One line for each key: `table.key = value`, and where the value came from. The token is never shown."""
+def values_in_force(config: Config) -> list[tuple[str, str, str]]:
+    """Each key, its value as the file would write it, and where it came from. The token is never shown."""
     tables = {table: getattr(config, table) for table in TABLES}
     rows = []
     for dotted, key in all_keys().items():
         owner = tables.get(key.table) or (getattr(config.settings, key.table) if key.table else config.settings)
-        rows.append((f"{dotted} = {written(getattr(owner, key.name))}", config.origins.get(dotted, "default")))
+        rows.append((dotted, written(getattr(owner, key.name)), config.origins.get(dotted, "default")))
     token = "<hidden>" if config.discord.token is not None else '""'
-    rows.append((f"discord.token = {token}", config.origins.get("discord.token", "not given")))
+    return [*rows, ("discord.token", token, config.origins.get("discord.token", "not given"))]
+
+
+def in_force(config: Config) -> str:
+    """One line for each key: `table.key = value`, and where the value came from. The token is never shown."""
+    rows = [(f"{key} = {value}", origin) for key, value, origin in values_in_force(config)]
     width = min(max(len(text) for text, _ in rows), 60)
     return "\n".join(f"{text:<{width}}  # {origin}" for text, origin in rows) + "\n"

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from bot.control.operations import Values
-from bot.replies.small_copy import webp
 from bot.texts.errors import english
 from indexer.errors import AfterimageError, Reason, Rejected, RetryLater, Stop, TellPerson
 from indexer.hit_pictures import HitPictures, Shown
 from indexer.pictures.decoder import Decoder
 from indexer.pictures.fetch import Fetcher
+from indexer.pictures.small_copy import webp
 from indexer.ports import Priority
 from indexer.records.ids import UserId
 from indexer.records.pictures import DecodedPicture, Pixels

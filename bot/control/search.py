@@ -158,7 +158,7 @@ class Drawing:
         filter_ = await filter_of(self.reports, place, wish)
         count = min(wish.count or 1, self.settings.max_count)
         details = await self.reports.random_places(place.guild_id, filter_, count)
-        hits = [hit for detail in details if (hit := _listed(detail)) is not None]
+        hits = [hit for detail in details if (hit := listed(detail)) is not None]
         found = [hit_json(place.guild_id, hit, Asked(), place.names, opens=self.opens) for hit in hits]
         if values.get("pictures"):
             copies = await self.pictures.copies(shown_of(hits))
@@ -167,7 +167,7 @@ class Drawing:
         return {"guild_id": str(place.guild_id), "hits": found}
 
 
-def _listed(detail: PlaceDetail) -> Hit | None:
+def listed(detail: PlaceDetail) -> Hit | None:
     """The place as a hit with which nothing was compared; None where its picture is gone by now."""
     if detail.picture_id is None:
         return None

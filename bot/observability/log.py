@@ -12,6 +12,7 @@ from typing import TextIO
 from bot.config.loader import LogSettings, Secret
 from bot.config.values import TOKEN_SHAPE
 from bot.observability.terminal import as_json, visible
+from indexer.correlation import cause
 
 # faiss logs at info level which of its builds it could not find.
 _WORDY = ("faiss.loader",)
@@ -28,6 +29,7 @@ _SECRETS = (
     (re.compile(r"aW50ZXJhY3Rpb246[\w+/=-]+"), HIDDEN),  # "interaction:" in base64, as each of their tokens begins
     (re.compile(r"((?:[?&]|u0026)(?:ex|is|hm)=)[0-9a-fA-F]+"), rf"\1{HIDDEN}"),
     (TOKEN_SHAPE, HIDDEN),
+    (re.compile(r"(afterimage_\d+_)[\w-]{43}"), rf"\1{HIDDEN}"),  # a key of the HTTP interface
 )
 
 
@@ -52,6 +54,11 @@ class _Redacting(logging.Formatter):
         # own.
         return visible(self.redact(super().format(record))).replace("\n", "\n    ")
 
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 -- the name that logging calls
+        text = super().formatMessage(record)
+        request = cause()
+        return text if request is None or request.request_id in text else f"{text} [request {request.request_id}]"
+
 
 class _Json(_Redacting):
     """One JSON object on each line:
@@ -66,6 +73,8 @@ class _Json(_Redacting):
             "logger": record.name,
             "message": self.redact(record.getMessage()),
         }
+        if (request := cause()) is not None:
+            entry["request"] = request.request_id
         if record.exc_info:
             entry["error"] = self.redact(self.formatException(record.exc_info))
         return as_json(entry)

@@ -12,11 +12,20 @@ from aiohttp import web
 # Every code that this server answers with, and its meaning. A test compares docs/http.md with this list.
 CODES: Mapping[str, str] = {
     "bad_request": "The request cannot be understood; `message` says what is wrong with it.",
+    "unauthorized": "There is no key, or one that is unknown, expired or revoked; sessions of the console end, too.",
+    "forbidden": "The key may not do this: its scope is too small, or it is for one server only.",
+    "csrf": "A change that comes with the console's cookie must carry the session's token in `X-CSRF-Token`.",
     "host_not_allowed": "The request names a host that this server does not answer to (see `web.hosts`).",
     "not_found": "There is nothing at this path.",
     "method_not_allowed": "The path is there, but not for this method; `details.allowed` says which it takes.",
+    "bad_question": "The question cannot be asked as it stands; `message` says why.",
+    "bad_picture": "The file cannot be opened as a picture; `details.reason` names the reason.",
+    "no_thumbnail": "There is no small copy of this picture to be had now; `message` says why.",
+    "conflict": "It cannot be changed in its present state; `message` says which that is.",
     "too_large": "The request is larger than this path takes.",
-    "too_many_requests": "This address asks too often; `details.retry_after_s` says when to ask again.",
+    "too_many_requests": "This address or key asks too often; `details.retry_after_s` says when to ask again.",
+    "starting": "The bot is still starting, or about to end; ask again soon.",
+    "busy": "What this needs is busy or away for a moment; ask again later.",
     "too_slow": "The answer took longer than the server waits; ask again later.",
     "internal": "Something in the server failed; the log names it under `id`.",
 }

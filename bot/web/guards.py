@@ -12,16 +12,27 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable, Collection
 from http import HTTPStatus
+from typing import Protocol, runtime_checkable
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from bot.token_buckets import TokenBuckets
 from bot.web.errors import ApiError, of_http
+from indexer.correlation import Cause, caused_by
 
 log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@runtime_checkable
+class HasDeadline(Protocol):
+    """An endpoint, a method of which answers requests, with a deadline of its own in seconds; None: it has none."""
+
+    @property
+    def longest_s(self) -> float | None: ...
+
 
 REQUEST_ID = web.RequestKey("request_id", str)
 
@@ -34,26 +45,34 @@ _HEADERS = {
 
 
 def answers() -> Middleware:
-    """The outermost guard: gives the request an id, and turns every error into a JSON answer that contains this id."""
+    """The outermost guard: gives the request an id, and turns every error into a JSON answer that contains this id.
+
+    A handler may set one of the headers itself.
+    """
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         request_id = request[REQUEST_ID] = secrets.token_hex(8)
+        with caused_by(Cause(request_id)):
+            response = await answer(request, handler, request_id)
+            if not response.prepared:
+                for name, value in {"X-Request-Id": request_id, **_HEADERS}.items():
+                    response.headers.setdefault(name, value)
+            log.debug("request %s: %s %s → %d", request_id, request.method, request.path, response.status)
+        return response
+
+    async def answer(request: web.Request, handler: Handler, request_id: str) -> web.StreamResponse:
         try:
-            response = await handler(request)
+            return await handler(request)
         except ApiError as error:
-            response = error.response(request_id)
+            return error.response(request_id)
         except web.HTTPException as error:
-            response = of_http(error).response(request_id)
+            return of_http(error).response(request_id)
         except Exception:
             log.exception("request %s: %s %s failed", request_id, request.method, request.path)
-            response = ApiError(
+            return ApiError(
                 HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "Something in the server failed; its log says what."
             ).response(request_id)
-        if not response.prepared:
-            response.headers.update({"X-Request-Id": request_id, **_HEADERS})
-        log.debug("request %s: %s %s → %d", request_id, request.method, request.path, response.status)
-        return response
 
     return middleware
 
@@ -73,38 +92,45 @@ def known_hosts(names: Collection[str]) -> Middleware:
     return middleware
 
 
-def fair_share(per_minute: float, burst: int) -> Middleware:
-    """Limits how often one address may ask."""
+def fair_share(per_minute: float, burst: int, *, below: str = "", but: str | None = None) -> Middleware:
+    """Limits how often one address may ask for paths that begin with `below`, and (`but`) not with that."""
     buckets = TokenBuckets(per_minute, burst)
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        wait_s = buckets.take(request.remote or "")
-        if wait_s:
-            seconds = max(1, round(wait_s + 0.5))
-            raise ApiError(
-                HTTPStatus.TOO_MANY_REQUESTS,
-                "too_many_requests",
-                f"This address asks too often; ask again in {seconds} s.",
-                {"retry_after_s": seconds},
-                {"Retry-After": str(seconds)},
-            )
+        counted = request.path.startswith(below) and not (but is not None and request.path.startswith(but))
+        if counted and (wait_s := buckets.take(request.remote or "")):
+            raise too_often("This address", wait_s)
         return await handler(request)
 
     return middleware
 
 
-def deadline(longest_s: float) -> Middleware:
-    """Ends a request that takes longer than `longest_s` seconds."""
+def too_often(who: str, wait_s: float) -> ApiError:
+    """The refusal for somebody who may ask again in `wait_s` seconds."""
+    seconds = max(1, round(wait_s + 0.5))
+    return ApiError(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "too_many_requests",
+        f"{who} asks too often; ask again in {seconds} s.",
+        {"retry_after_s": seconds},
+        {"Retry-After": str(seconds)},
+    )
+
+
+def deadline(usual_s: float) -> Middleware:
+    """Ends a request that takes longer than `usual_s` seconds, or than its endpoint's own deadline."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        endpoint = getattr(request.match_info.handler, "__self__", None)
+        longest_s = endpoint.longest_s if isinstance(endpoint, HasDeadline) else usual_s
         limit = asyncio.timeout(longest_s)
         try:
             async with limit:
                 return await handler(request)
         except TimeoutError:
-            if not limit.expired():
+            if longest_s is None or not limit.expired():
                 raise
             message = f"The answer took longer than {longest_s:.0f} s; ask again later."
             raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "too_slow", message) from None

@@ -6,13 +6,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from bot.config.loader import Config
+from bot.links import is_discord
 from bot.observability.health import Beat, connection_of
+from bot.web.api.api import Api
+from bot.web.api.parts import Parts
+from bot.web.console.routes import console_routes
 from bot.web.metrics import Metrics, Reading
 from bot.web.probes import Check, probe_routes
+from indexer.clock import now_ms
 from indexer.reports.status import Status
 from indexer.service import Service
 from indexer.supervisor import supervised
@@ -31,9 +38,12 @@ NOT_IN_A_ROW = 3  # number of failures after which a part counts as not working
 class Operator:
     """The bot's state for an operator. `service` is None until the data folder is open."""
 
-    def __init__(self, version: str, beat: Callable[[], Beat]) -> None:
+    def __init__(self, config: Config, version: str, beat: Callable[[], Beat]) -> None:
         self.service: Service | None = None
+        self._config = config
+        self._api = Api()
         self._version = version
+        self._started_ms = now_ms()
         self._beat = beat
         self._status: Status | None = None
         self.metrics = Metrics(self.reading)
@@ -42,7 +52,22 @@ class Operator:
         async def checks() -> Sequence[Check]:
             return self.checks()
 
-        return [*probe_routes(checks), *self.metrics.routes()]
+        return [*probe_routes(checks), *self.metrics.routes(), *self._api.routes(), *console_routes()]
+
+    @asynccontextmanager
+    async def serving(self, service: Service) -> AsyncIterator[None]:
+        """The interface and its console are answered until the block ends."""
+        parts = Parts(
+            service=service,
+            config=self._config,
+            version=self._version,
+            started_ms=self._started_ms,
+            beat=self._beat,
+            checks=self.checks,
+            opens=is_discord(self._config.discord.api_base),
+        )
+        async with self._api.serving(parts):
+            yield
 
     def checks(self) -> tuple[Check, ...]:
         """The parts that members need, each with the reason if it does not work."""

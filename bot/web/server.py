@@ -19,8 +19,12 @@ log = logging.getLogger(__name__)
 # A probe asks every few seconds and Prometheus every 15 seconds; 600 a minute is 10 times as much as both together.
 PER_MINUTE = 600.0
 BURST = 120
+# The interface has limits of its own for each key (bot/web/api/access.py). One page of results asks for 50 thumbnails.
+API = "/api/"
+API_PER_MINUTE = 6000.0
+API_BURST = 1200
 
-REQUEST_BYTES = 64 * 1024  # no path here takes a body
+REQUEST_BYTES = 64 * 1024  # of a body; a path that takes pictures reads them itself
 LONGEST_S = 10.0
 SHUTDOWN_S = 2.0  # seconds for requests that still run when the bot ends
 
@@ -33,7 +37,13 @@ async def open_web(settings: WebSettings, routes: Iterable[web.RouteDef]) -> Asy
     """
     host, port = listen_address(settings.listen)
     app = web.Application(
-        middlewares=[answers(), known_hosts(settings.hosts), fair_share(PER_MINUTE, BURST), deadline(LONGEST_S)],
+        middlewares=[
+            answers(),
+            known_hosts(settings.hosts),
+            fair_share(PER_MINUTE, BURST, but=API),
+            fair_share(API_PER_MINUTE, API_BURST, below=API),
+            deadline(LONGEST_S),
+        ],
         client_max_size=REQUEST_BYTES,
     )
     app.add_routes(routes)
@@ -44,7 +54,7 @@ async def open_web(settings: WebSettings, routes: Iterable[web.RouteDef]) -> Asy
         await web.SockSite(runner, listener).start()
         bound_host, bound_port = listener.getsockname()[:2]
         url = f"http://[{bound_host}]:{bound_port}" if ":" in bound_host else f"http://{bound_host}:{bound_port}"
-        log.info("HTTP at %s: /healthz, /readyz, /metrics", url)
+        log.info("HTTP at %s: /healthz, /readyz, /metrics, /api/v1, and the operator's page at %s/console", url, url)
         yield url
     finally:
         await runner.cleanup()

@@ -21,7 +21,7 @@ from indexer.pictures.decode_process import CannotStart, Worker, WorkerSettings
 from indexer.pictures.file_type import picture_format
 from indexer.pictures.lockdown.report import Lockdown
 from indexer.records.ids import UserId
-from indexer.records.pictures import DecodedPicture, PixelSpec
+from indexer.records.pictures import DecodedPicture, Pixels, PixelSpec, ResizeMode
 from indexer.settings import DecodeSettings
 
 log = logging.getLogger(__name__)
@@ -33,6 +33,7 @@ READERS_VERSION = 1
 _MAX_WORKERS = 4  # beyond that the encoder is the bottleneck on every machine we measured
 # With two workers, one member's slow picture does not stop the others.
 QUESTION_WORKERS = 2
+PREVIEW_WORKERS = 1
 # Seconds of processor time. The slowest normal files within the limits on bytes and pixels take 1.2 s (a progressive
 # JPEG of 99 million pixels). A phone's picture takes 0.1 s.
 QUESTION_BUDGET_S = 3.0
@@ -45,6 +46,9 @@ _INDEXING_PATIENCE = 20
 _INDEXING_NICE = 10
 _QUESTIONS_WAITING = 64
 _INDEXING_WAITING = 1024  # the pipeline needs far fewer at once
+# A small copy of a whole picture, for people: its longer side in pixels, and how many may wait to be made.
+PREVIEW_SIDE = 256
+_PREVIEWS_WAITING = 64
 
 
 class Turn:
@@ -62,9 +66,10 @@ class Turn:
 class Decoder:
     """All decode workers of the bot. `lockdown` says which parts of the lock-down are in force in them."""
 
-    def __init__(self, questions: Pool, indexing: Pool, lockdown: Lockdown) -> None:
+    def __init__(self, questions: Pool, indexing: Pool, previews: Pool, lockdown: Lockdown) -> None:
         self._questions = questions
         self._indexing = indexing
+        self._previews = previews
         self._members: OneAtATime[UserId] = OneAtATime()
         self.lockdown = lockdown
 
@@ -78,6 +83,19 @@ class Decoder:
         picture_format(data)  # a file of another type is rejected before it needs a worker
         return await self._indexing.decode(data)
 
+    async def preview(self, data: bytes) -> Pixels:
+        """A small copy of the whole picture: [height, width, 3] uint8, the longer side PREVIEW_SIDE pixels.
+
+        It has a worker of its own, which starts with the first preview. Raises as `decode`.
+        """
+        picture_format(data)
+        picture = await self._previews.decode(data)
+        frame = picture.frames[0]
+        ratio = max(picture.width, picture.height) / PREVIEW_SIDE  # as decode_square.square pads it
+        width, height = max(round(picture.width / ratio), 1), max(round(picture.height / ratio), 1)
+        top, left = (PREVIEW_SIDE - height) // 2, (PREVIEW_SIDE - width) // 2
+        return frame[top : top + height, left : left + width]
+
     @asynccontextmanager
     async def turn_of(self, member: UserId) -> AsyncIterator[Turn]:
         """The member's turn to have pictures opened, as long as the block lasts: for a question, a contact sheet or a
@@ -90,7 +108,7 @@ class Decoder:
 
     async def close(self) -> None:
         """Ends every worker. Waiting callers get Stop."""
-        for pool in (self._questions, self._indexing):
+        for pool in (self._questions, self._indexing, self._previews):
             await pool.close()
 
 
@@ -100,7 +118,9 @@ def indexing_workers(settings: DecodeSettings) -> int:
 
 
 def _worker_settings(settings: DecodeSettings, spec: PixelSpec, nice: int) -> WorkerSettings:
-    processes = indexing_workers(settings) + QUESTION_WORKERS
+    processes = (
+        indexing_workers(settings) + QUESTION_WORKERS
+    )  # of previews there is one, for a person who looks: not counted
     memory_bytes = settings.memory_bytes or worker_memory(processes)
     return WorkerSettings(spec, settings.max_pixels, settings.frames, memory_bytes, nice)
 
@@ -131,6 +151,15 @@ async def open_decoder(settings: DecodeSettings, spec: PixelSpec) -> AsyncIterat
             _INDEXING_WAITING,
         )
     )
+    previews = Pool(
+        PoolSettings(
+            _worker_settings(settings, PixelSpec(PREVIEW_SIDE, ResizeMode.LONGEST), _INDEXING_NICE),
+            PREVIEW_WORKERS,
+            budget_s,
+            budget_s * _INDEXING_PATIENCE,
+            _PREVIEWS_WAITING,
+        )
+    )
     try:
         lockdown = (await questions.start_one()).lockdown
     except CannotStart as error:
@@ -139,7 +168,7 @@ async def open_decoder(settings: DecodeSettings, spec: PixelSpec) -> AsyncIterat
         log.warning("picture readers are locked down by: %s (docs/security.md)", lockdown)
     else:
         log.info("picture readers are locked down by: %s", lockdown)
-    decoder = Decoder(questions, indexing, lockdown)
+    decoder = Decoder(questions, indexing, previews, lockdown)
     try:
         yield decoder
     finally:

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 
 
 def lower_priority(nice: int) -> None:
@@ -44,3 +45,12 @@ async def ended(process: asyncio.subprocess.Process, within_s: float) -> int:
 def minimal_environment(platform: str, whole: Mapping[str, str]) -> dict[str, str]:
     """The part of `whole` that a program needs to start on `platform`: nothing, or on Windows the system's folder."""
     return {name: whole[name] for name in ("SYSTEMROOT",) if platform == "win32" and name in whole}
+
+
+def resident_bytes() -> int | None:
+    """The memory that this process has in the machine's; None where the system has no /proc."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE") if sys.platform != "win32" else None

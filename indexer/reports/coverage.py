@@ -37,10 +37,10 @@ async def coverage(
     known = [ChannelId(channel_id) for (channel_id,) in await connection.execute_fetchall(_CHANNELS, chosen)]
     read = await spans.of_guild(connection, guild_id)
     found = ready / (ready + pending) if ready + pending else 1.0
-    return int(100 * found * _read_share({channel_id: read.get(channel_id, []) for channel_id in known}, now_ms) + 1e-9)
+    return int(100 * found * read_share({channel_id: read.get(channel_id, []) for channel_id in known}, now_ms) + 1e-9)
 
 
-def _read_share(channels: Mapping[ChannelId, Sequence[Span]], now_ms: int) -> float:
+def read_share(channels: Mapping[ChannelId, Sequence[Span]], now_ms: int) -> float:
     """Time that was read, over the time from each channel's birth to the newest message that was read in it.
 
     A span that reaches down to 0 says that all was read; a channel without a span counts with its age.

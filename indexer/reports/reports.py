@@ -16,12 +16,13 @@ from indexer.errors import Reason
 from indexer.records.hits import Filter, PlaceDetail
 from indexer.records.ids import ChannelId, GuildId, MessageId, PictureId, PlaceId, UserId
 from indexer.records.messages import Channel, Guild
-from indexer.reports import coverage, data_export, failures, overview, status
+from indexer.reports import channel_coverage, coverage, data_export, failures, overview, status
+from indexer.reports.channel_coverage import ChannelCoverage
 from indexer.reports.data_export import Held, HeldMessage
 from indexer.reports.failures import Failure
 from indexer.reports.overview import Overview
 from indexer.reports.status import Status
-from indexer.store import authors, channels, guilds, message_lookup, opt_outs, places
+from indexer.store import audit, authors, channels, guilds, message_lookup, opt_outs, places
 
 
 class Reports:
@@ -61,6 +62,16 @@ class Reports:
         """The percentage of these channels' pictures that is indexed, rounded down, 0–100."""
         async with self._db.reader() as connection:
             return await coverage.coverage(connection, guild_id, among, now_ms())
+
+    async def channel_coverage(self, guild_id: GuildId) -> list[ChannelCoverage]:
+        """How far each channel and thread of the guild is indexed."""
+        async with self._db.reader() as connection:
+            return await channel_coverage.of_guild(connection, guild_id, now_ms())
+
+    async def audit(self, limit: int, guild_id: GuildId | None = None) -> list[audit.Entry]:
+        """The newest lines of the audit log first, of one guild or of all."""
+        async with self._db.reader() as connection:
+            return await audit.recent(connection, limit, guild_id)
 
     async def overview(self, guild_id: GuildId, among: Collection[ChannelId]) -> Overview:
         """The guild's index as far as these channels hold it."""

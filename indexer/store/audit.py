@@ -10,6 +10,7 @@ from typing import Any
 import aiosqlite
 
 from indexer.clock import now_ms
+from indexer.correlation import cause
 from indexer.records.ids import GuildId, UserId
 
 
@@ -32,10 +33,16 @@ async def add(
     actor_id: UserId | None = None,
     detail: Mapping[str, int | str | bool | None] | None = None,
 ) -> None:
-    """Writes one line in the transaction of the recorded action, so that both are stored or neither is."""
+    """Writes one line in the transaction of the recorded action, so that both are stored or neither is.
+
+    Where a request from outside caused the action, the line names it, and the key that it came with.
+    """
+    values = dict(detail or {})
+    if (request := cause()) is not None:
+        values |= {"request": request.request_id, "key": request.key_id}
     await tx.execute_fetchall(
         "INSERT INTO audit_log (at_ms, guild_id, actor_id, action, detail) VALUES (?, ?, ?, ?, ?)",
-        (now_ms(), guild_id, actor_id, action, json.dumps(dict(detail or {}), sort_keys=True)),
+        (now_ms(), guild_id, actor_id, action, json.dumps(values, sort_keys=True)),
     )
 
 

@@ -40,6 +40,18 @@ class PendingPlace:
     attempts: int
 
 
+@dataclass(frozen=True, slots=True)
+class ShownPlace:
+    """A place whose picture can be searched, and where its bytes are: behind `link` (unsigned), or at `path`."""
+
+    place_id: PlaceId
+    picture_id: PictureId
+    channel_id: ChannelId
+    message_id: MessageId
+    link: str
+    path: str
+
+
 # For each guild with work, its own newest `limit` places; then the first of every guild, the second of every guild, …
 _PENDING = """
 WITH working AS (
@@ -186,6 +198,18 @@ async def describe(connection: aiosqlite.Connection, place_ids: Collection[Place
     )
     details = [PlaceDetail(Source(source), PlaceFlag(flags), *rest) for source, flags, *rest in rows]
     return {detail.place_id: detail for detail in details}
+
+
+async def place_in(connection: aiosqlite.Connection, guild_id: GuildId, place_id: PlaceId) -> ShownPlace | None:
+    """A place of this guild whose picture can be searched; None where there is none."""
+    row = await first(
+        connection,
+        "SELECT p.place_id, p.picture_id, m.channel_id, p.message_id, p.link, coalesce(p.path, '')"
+        " FROM places p JOIN messages m USING (message_id)"
+        " WHERE p.place_id = ? AND m.guild_id = ? AND p.state = 'ready'",
+        (place_id, guild_id),
+    )
+    return None if row is None else ShownPlace(*row)
 
 
 async def showing(

@@ -1,0 +1,67 @@
+"""A server's jobs, live: server-sent events, one whenever something has changed."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from http import HTTPStatus
+
+import msgspec
+from aiohttp import web
+
+from bot.web.api.jobs import job_list
+from bot.web.api.operation import Call, NoQuery, Operation
+from bot.web.errors import ApiError
+
+STREAMS = 32  # at once; each costs a query a second
+LOOK_S = 1.0
+# A comment line each so many looks: a proxy closes a connection on which nothing comes, and the key is checked again.
+ALIVE_LOOKS = 10
+
+
+async def events(call: Call[NoQuery, None]) -> web.StreamResponse:
+    """Until the reader goes, the key is revoked, or the bot ends."""
+    parts = call.parts
+    if parts.streams >= STREAMS:
+        raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "busy", f"{STREAMS} others are watching jobs already.")
+    response = web.StreamResponse(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+    response.content_type = "text/event-stream"
+    parts.streams += 1
+    try:
+        await response.prepare(call.request)
+        with suppress(ConnectionResetError):
+            await _tell(call, response)
+    finally:
+        parts.streams -= 1
+    return response
+
+
+async def _tell(call: Call[NoQuery, None], response: web.StreamResponse) -> None:
+    parts, told, looks = call.parts, b"", 0
+    while not parts.ending.is_set():
+        now = msgspec.json.encode(await job_list(parts, call.guild.id))
+        if now != told:
+            await response.write(b"event: jobs\ndata: " + now + b"\n\n")
+            told = now
+        elif looks % ALIVE_LOOKS == 0:
+            await response.write(b": alive\n\n")
+        looks += 1
+        if looks % ALIVE_LOOKS == 0 and await parts.service.api_keys.still_valid(call.key.id) is None:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_S):
+                await parts.ending.wait()
+
+
+OPERATIONS = (
+    Operation(
+        "jobEvents",
+        "GET",
+        "/guilds/{guild}/jobs/events",
+        "The newest jobs of a server again whenever they change, as server-sent events named `jobs`.",
+        events,
+        "text/event-stream",
+        cost=5.0,
+        longest_s=None,
+    ),
+)

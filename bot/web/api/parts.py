@@ -1,0 +1,40 @@
+"""What handlers work with: the open service, the configuration, and what the bot says of itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from bot.config.loader import Config
+from bot.observability.health import Beat
+from bot.web.probes import Check
+from indexer.lru import LruCache
+from indexer.records.hits import Filter
+from indexer.records.ids import GuildId
+from indexer.search.reposts import Compared
+from indexer.service import Service
+
+COMPARISONS = 16  # of /duplicates, kept for their next pages: up to 160 KB each
+COMPARED_S = 120.0  # seconds; a picture that came since is compared after that
+
+Comparison = tuple[GuildId, Filter, float]
+
+
+@dataclass(slots=True)
+class Parts:
+    """`ending` is set when the service is about to close: streams end then.
+
+    `opens`: messages are Discord's, so that links to them open.
+    """
+
+    service: Service
+    config: Config
+    version: str
+    started_ms: int
+    beat: Callable[[], Beat]
+    checks: Callable[[], Sequence[Check]]
+    opens: bool
+    ending: asyncio.Event = field(default_factory=asyncio.Event)
+    streams: int = 0
+    comparisons: LruCache[Comparison, Compared] = field(default_factory=lambda: LruCache(COMPARISONS, COMPARED_S))

@@ -1,0 +1,26 @@
+// Pictures that could not be read.
+
+import { ask } from "/console/api.js";
+import { button, el, fill, many, number, say, table, time } from "/console/dom.js";
+
+export async function show(view, { guild, key }, page = 1) {
+  const found = await ask(`/guilds/${guild}/failures`, { query: { page } });
+  const again = () => show(view, { guild, key }, page);
+  const retry = async () => {
+    const { places } = await ask(`/guilds/${guild}/failures/retry`, { method: "POST" });
+    await again();
+    say(`${many(places, "picture")} will be tried again within a minute.`);
+  };
+  fill(view,
+    el("div", { className: "row" },
+      key.scope !== "read" && found.total > 0 && button("Try all again", retry, "primary"), button("Look again", again),
+      page > 1 && button("Newer", () => show(view, { guild, key }, page - 1)),
+      found.more && button("Older", () => show(view, { guild, key }, page + 1))),
+    el("h2", {}, "The newest message first"),
+    table("Failures", ["Picture", "Channel", "Reason", "#Tries", "Next try", "Message"], found.failures.map((failure) => [
+      el("td", { className: "long" }, failure.file_name || "—"), `#${failure.channel_name}`, el("td", { className: "long" }, failure.sentence),
+      number(failure.attempts), failure.next_attempt_ms === null ? "not by itself" : time(failure.next_attempt_ms),
+      failure.link ? el("a", { href: failure.link, target: "_blank", rel: "noreferrer noopener" }, "Open") : failure.message,
+    ])));
+  say(found.total ? `${many(found.total, "picture")} could not be read` : "Every picture could be read.");
+}

@@ -1,0 +1,83 @@
+"""Small copies of found pictures, for a person who looks at them in a browser.
+
+The bytes come from an archive's file, or else from Discord by the link that the message shows now (hit_pictures.py).
+They are opened in a decode worker, as any picture is. Nothing is written to the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from indexer.database.database import Database
+from indexer.errors import RetryLater
+from indexer.hit_pictures import HitPictures, Shown
+from indexer.lru import LruCache
+from indexer.pictures.decoder import Decoder
+from indexer.pictures.small_copy import QUALITY
+from indexer.pictures.small_copy import webp as webp_of
+from indexer.records.ids import GuildId, PictureId, PlaceId
+from indexer.store import places
+from indexer.store.places import ShownPlace
+
+AT_ONCE = 6  # thumbnails that are made at the same time; the others wait
+WAIT_S = 8.0  # the longest wait for one of these turns and for the copy itself
+# A copy has 8 KB on the average, so these are some 4 MB. A page of results is looked at again within minutes.
+REMEMBERED, LIFETIME_S = 512, 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """`webp`: the file. `tag` changes with the picture, and with the way in which copies are made."""
+
+    tag: str
+    webp: bytes
+
+
+class Thumbnails:
+    """Belongs to one event loop."""
+
+    def __init__(self, db: Database, pictures: HitPictures, decoder: Decoder) -> None:
+        self._db = db
+        self._pictures = pictures
+        self._decoder = decoder
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._made: LruCache[PictureId, bytes] = LruCache(REMEMBERED, LIFETIME_S)
+
+    async def tag(self, guild_id: GuildId, place_id: PlaceId) -> str | None:
+        """The tag of the place's thumbnail; None where this guild has no such place with a picture."""
+        place = await self._place(guild_id, place_id)
+        return None if place is None else _tag(place.picture_id)
+
+    async def of(self, guild_id: GuildId, place_id: PlaceId) -> Thumbnail | None:
+        """The thumbnail of the place's picture; None where this guild has no such place with a picture.
+
+        A picture that is not stored any more is not shown, whatever is remembered. Raises AfterimageError where the
+        picture cannot be had; RetryLater where it cannot be had now.
+        """
+        place = await self._place(guild_id, place_id)
+        if place is None:
+            return None
+        webp = self._made.get(place.picture_id)
+        if webp is None:
+            try:
+                async with asyncio.timeout(WAIT_S), self._turns:
+                    pixels = await self._decoder.preview(await self._pictures.file_bytes(_shown(place)))
+            except TimeoutError:
+                raise RetryLater(f"a small copy of place {place_id} was not made within {WAIT_S:.0f} s") from None
+            webp = await asyncio.to_thread(webp_of, pixels)
+            self._made.put(place.picture_id, webp)
+        return Thumbnail(_tag(place.picture_id), webp)
+
+    async def _place(self, guild_id: GuildId, place_id: PlaceId) -> ShownPlace | None:
+        async with self._db.reader() as connection:
+            return await places.place_in(connection, guild_id, place_id)
+
+
+def _shown(place: ShownPlace) -> Shown:
+    return Shown(place.channel_id, place.message_id, place.link, place.path)
+
+
+def _tag(picture_id: PictureId) -> str:
+    """Ids of pictures are never used twice, and a picture never changes."""
+    return f"{picture_id}-{QUALITY}"

@@ -1,0 +1,1 @@
+"""The interface below /api/v1, asked over real sockets of a bot that has read two servers."""

@@ -1,0 +1,87 @@
+"""Searching over HTTP: words, pictures, both, pages, and what cannot be asked."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.worlds.api_world import ApiWorld
+from tests.worlds.running_bot import noise
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("api search")]
+
+
+async def test_without_words_the_newest_pictures_are_listed_in_pages(api: ApiWorld) -> None:
+    seen = []
+    for page, more in ((1, True), (2, True), (3, False)):
+        found = await api.ask(f"{api.town}/search?per_page=3&page={page}")
+        assert (found["page"], found["more"]) == (page, more)
+        seen += found["hits"]
+    assert len({hit["message_id"] for hit in seen}) == len(seen) == 8
+    assert [hit["message_id"] for hit in seen] == sorted((hit["message_id"] for hit in seen), key=int, reverse=True)
+    assert {hit["channel"] for hit in seen} == {"pictures", "secret"}  # an operator's key sees every channel
+    assert all(hit["link"] is None and hit["score"] is None for hit in seen)  # the sandbox's links open nowhere
+
+
+async def test_the_grammar_is_that_of_the_command(api: ApiWorld) -> None:
+    found = await api.ask(f"{api.town}/search", params={"q": '"picture number 3" in:#pictures from:@Bo'})
+    assert found["hits"][0]["text"] == "picture number 3"
+    assert (found["hits"][0]["author"], found["hits"][0]["channel"]) == ("Bo", "pictures")
+    only = await api.ask(f"{api.town}/search", params={"q": "in:#secret count:1"})
+    assert len(only["hits"]) == 1
+
+
+async def test_an_uploaded_picture_finds_itself_and_a_stored_one_finds_it_too(api: ApiWorld) -> None:
+    picture = noise(4).data
+    found = await api.ask(
+        f"{api.town}/search",
+        method="POST",
+        data=picture,
+        headers={"Content-Type": "image/png"},
+        params={"q": "in:#pictures"},
+    )
+    best = found["hits"][0]
+    assert (best["text"], best["band"]) == ("picture number 4", "same-picture")
+    assert best["named"]
+    near = await api.ask(f"{api.town}/places/{best['place']}/similar")
+    assert best["place"] not in {hit["place"] for hit in near["hits"]}  # a picture is not like itself
+    assert near["hits"]
+
+
+async def test_a_picture_at_random_passes_the_filters(api: ApiWorld) -> None:
+    found = await api.ask(f"{api.town}/random", params={"q": "in:#secret"})
+    assert found["picture"]["channel"] == "secret"
+    assert (await api.ask(f"{api.town}/random", params={"q": "before:2016-01-01"}))["picture"] is None
+
+
+@pytest.mark.parametrize(
+    ("q", "word"), [("in:#nowhere cat", "nowhere"), ("-dog", ""), ("from:@nobody", "nobody"), ("count:many", "many")]
+)
+async def test_what_cannot_be_asked_is_said_in_one_sentence(api: ApiWorld, q: str, word: str) -> None:
+    error = (await api.ask(f"{api.town}/search", params={"q": q}, status=422))["error"]
+    assert error["code"] == "bad_question"
+    assert word in error["message"]
+
+
+@pytest.mark.parametrize("query", ["page=0", "page=x", "per_page=51", "nothing=1", "page=1&page=2", f"q={'a' * 1001}"])
+async def test_a_query_that_does_not_fit_is_refused(api: ApiWorld, query: str) -> None:
+    error = (await api.ask(f"{api.town}/search?{query}", status=400))["error"]
+    assert error["code"] == "bad_request"
+
+
+async def test_a_file_that_is_no_picture_is_refused_with_its_reason(api: ApiWorld) -> None:
+    path, octets = f"{api.town}/search", {"Content-Type": "application/octet-stream"}
+    error = (await api.ask(path, method="POST", data=b"no picture", headers=octets, status=422))["error"]
+    assert (error["code"], error["details"]) == ("bad_picture", {"reason": "not-a-picture"})
+    error = (await api.ask(path, method="POST", data=b"{}", headers={"Content-Type": "text/plain"}, status=400))[
+        "error"
+    ]
+    assert error["code"] == "bad_request"
+
+
+async def test_a_picture_that_is_too_large_is_not_read_to_its_end(api: ApiWorld) -> None:
+    most = api.service.settings.fetch.max_download_bytes
+    octets = {"Content-Type": "application/octet-stream", "Content-Length": str(most + 1)}
+    headers = {"Authorization": f"Bearer {await api.key()}", **octets}
+    async with api.http.post(f"{api.url}{api.town}/search", data=b"x", headers=headers) as response:
+        assert response.status == 413
+        assert (await response.json())["error"]["code"] == "too_large"

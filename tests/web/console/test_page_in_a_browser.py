@@ -1,0 +1,165 @@
+"""The operator's page in a real browser: sign in, search, look at every page, at two widths and in two schemes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from bot.web.console.routes import PATH, files
+from sandbox.world import File
+from tests.sandbox.chromium import Tab, open_tab
+from tests.worlds.api_world import ADMIN, READ, ApiWorld, api_world
+from tests.worlds.running_bot import noise
+from tests.worlds.waiting import until
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("console")]
+
+AXE = Path(__file__).parent / "axe" / "axe.min.js"  # axe-core 4.14.1, under the Mozilla Public License 2.0
+
+HOSTILE = '<img src="https://evil.example/x.png" onerror="document.title=1"> <script>document.title=2</script>'
+PAGES = ("search", "duplicates", "coverage", "jobs", "failures", "status", "keys", "audit")
+CARDS = "document.querySelectorAll('#view .picture').length"
+NOTICE = "document.getElementById('notice').textContent"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def api(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ApiWorld]:
+    async with api_world(tmp_path_factory.mktemp("console") / "data") as world:
+        place = world.place
+        place.talk.post(place.owner.user, HOSTILE, files=[noise(5), File.of("<b>name.png", noise(31).data)])
+
+        async def there() -> bool:
+            return len((await world.ask(f"{world.town}/search", params={"q": "in:#talk"}))["hits"]) == 2
+
+        await until(there)
+        yield world
+
+
+async def sign_in(tab: Tab, key: str) -> None:
+    await tab.until("document.getElementById('sign-in') && !document.getElementById('sign-in').hidden")
+    await tab.run(f"document.getElementById('key').value = {json.dumps(key)}")
+    await tab.run("document.getElementById('sign-in-form').requestSubmit()")
+    await tab.until("!document.getElementById('console').hidden")
+
+
+async def go(tab: Tab, page: str) -> None:
+    """Opens a page and waits until it says something."""
+    await tab.run(f"location.hash = '#/{page}'")
+    current = f"document.querySelector('#nav [aria-current]')?.hash === '#/{page}'"
+    await tab.until(f"{current} && {NOTICE} && !{NOTICE}.endsWith('…')")
+
+
+async def violations(tab: Tab) -> list[Any]:
+    """What axe-core finds on the page as it is."""
+    found: list[Any] = json.loads(
+        await tab.run(
+            "axe.run().then(({ violations }) => JSON.stringify(violations.map(({ id, nodes }) =>"
+            " [id, nodes.map(({ html, any }) => [html, any.map(({ message }) => message)])])))"
+        )
+    )
+    return found
+
+
+async def test_a_person_signs_in_searches_asks_for_more_drops_a_picture_and_leaves(
+    api: ApiWorld, tmp_path: Path
+) -> None:
+    picture = tmp_path / "asked.png"
+    picture.write_bytes(noise(4).data)
+    async with open_tab(f"{api.url}{PATH}", tmp_path / "profile") as tab:
+        await tab.until("!document.getElementById('sign-in').hidden")
+        await tab.run("document.getElementById('key').value = 'afterimage_1_no'")
+        await tab.run("document.getElementById('sign-in-form').requestSubmit()")
+        await tab.until("document.getElementById('sign-in-error').textContent.includes('unknown')")
+        await sign_in(tab, await api.key(READ, api.place.guild))
+        await tab.until(f"{CARDS} > 5")
+        names = await tab.run("[...document.querySelectorAll('#nav a')].map((link) => link.textContent).join()")
+        assert names == "Search,Duplicates,Coverage,Jobs,Failures"
+        servers = await tab.run("[...document.querySelectorAll('#guild option')].map((option) => option.textContent)")
+        assert servers == ["Town"]
+        assert await tab.run("document.cookie") == ""  # no script can read it
+        await tab.call("Page.reload")
+        await tab.until(f"{CARDS} > 5")  # still signed in
+        await _words_and_filters(tab)
+        await _keys_and_more_like_this(tab)
+        await _dropped(tab, picture)
+        await tab.run("document.getElementById('sign-out').click()")
+        await tab.until("!document.getElementById('sign-in').hidden")
+        assert tab.errors == []
+
+
+async def _words_and_filters(tab: Tab) -> None:
+    await tab.run("document.getElementById('words').value = '\"picture number 3\" in:#pictures'")
+    await tab.run("document.querySelector('#view form').requestSubmit()")
+    await tab.until("document.querySelector('#view .said')?.textContent === 'picture number 3'")
+    chips = "[...document.querySelectorAll('.chips .on')].map((chip) => chip.textContent)"
+    assert await tab.run(chips) == ['"picture number 3" ×', "in:#pictures ×"]
+    await tab.run("document.querySelectorAll('.chips .on')[0].click()")
+    await tab.until(f"{CARDS} === 6 && {chips}.length === 1")
+
+
+async def _keys_and_more_like_this(tab: Tab) -> None:
+    await tab.run("document.querySelector('#view .picture').focus()")
+    await tab.call("Input.dispatchKeyEvent", type="keyDown", key="ArrowRight", code="ArrowRight")
+    assert await tab.run("document.activeElement === document.querySelectorAll('#view .picture')[1]")
+    await tab.call("Input.dispatchKeyEvent", type="keyDown", key="m", text="m")
+    await tab.until("document.querySelector('.asked') && location.hash.includes('like=')")
+    await tab.until("document.querySelector('#view .band')")
+
+
+async def _dropped(tab: Tab, picture: Path) -> None:
+    drag = {"items": [], "files": [str(picture)], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        await tab.call("Input.dispatchDragEvent", type=kind, x=300, y=300, data=drag)
+    await tab.until("document.querySelector('#view .band')?.textContent.toLowerCase().includes('same picture')")
+    assert await tab.run("document.querySelector('#view .said').textContent") == "picture number 4"
+
+
+async def test_every_page_fits_is_accessible_and_asks_nobody_else(api: ApiWorld, tmp_path: Path) -> None:
+    async with open_tab(f"{api.url}{PATH}", tmp_path) as tab:
+        await sign_in(tab, await api.key(ADMIN))
+        await tab.until(f"{CARDS} > 5")
+        await tab.run(AXE.read_text("utf-8"))
+        for width, scheme in ((1440, "light"), (390, "dark")):
+            size = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 800}
+            await tab.call("Emulation.setDeviceMetricsOverride", **size)
+            await tab.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+            for page in PAGES:
+                await go(tab, page)
+                assert await tab.run("document.documentElement.scrollWidth <= innerWidth"), (page, width)
+                assert await violations(tab) == [], (page, width, scheme)
+        await go(tab, "search")
+        await tab.until("[...document.images].some((image) => image.closest('.frame') && image.naturalWidth > 0)")
+        assert HOSTILE in await tab.run("document.getElementById('view').textContent")
+        assert await tab.run("document.querySelectorAll('#view script, #view b').length") == 0
+        assert await tab.run("document.title") == "Search · Afterimage"
+        loaded = await tab.run("performance.getEntriesByType('resource').map((entry) => entry.name)")
+        assert [
+            address for address in loaded if not address.startswith(api.url) and not address.startswith("blob:")
+        ] == []
+        assert tab.errors == []
+
+
+async def test_the_files_have_tags_and_a_policy_without_exceptions(api: ApiWorld) -> None:
+    for path in (PATH, *(f"{PATH}/{name}" for name in files())):
+        async with api.http.get(api.url + path) as response:
+            assert response.status == 200
+            policy = response.headers["Content-Security-Policy"]
+            assert "unsafe" not in policy
+            assert "default-src 'none'" in policy
+            tag = response.headers["ETag"]
+        async with api.http.get(api.url + path, headers={"If-None-Match": tag}) as response:
+            assert (response.status, await response.read()) == (304, b"")
+    async with api.http.get(f"{api.url}{PATH}/routes.py") as response:
+        assert response.status == 404
+    html = files()["console.html"][1].decode()
+    assert "<style" not in html
+    assert " style=" not in html
+    assert " on" not in html.replace(" one", "")
+    for name, (_, content, _) in files().items():
+        assert b"innerHTML" not in content, name
+        assert b"insertAdjacentHTML" not in content, name
