@@ -6,17 +6,26 @@ import argparse
 import os
 
 from bot.config.loader import load
+from bot.config.values import listen_address
 from bot.observability import terminal
 from bot.observability.health import condition
 from indexer.errors import Stop
 
+ANY_PORT = "127.0.0.1:0"  # nobody can tell which port the system chose for it
+
 
 def check(arguments: argparse.Namespace) -> int:
     """0 when a bot on this data folder answers and is connected, or lost the gateway less than AWAY_S seconds ago.
+    Where HTTP is on, /readyz must say so too: it knows the database, the index and the model.
 
     Raises Stop (exit code 1), saying what is wrong and for how long, where not.
     """
-    found = condition(load(arguments.config, os.environ).settings.data_dir)
+    config = load(arguments.config, os.environ)
+    found = condition(config.settings.data_dir)
+    if found.healthy and listen_address(config.web.listen or ANY_PORT)[1]:
+        from bot.observability.readiness import readiness  # without HTTP nothing of it is loaded
+
+        found = readiness(config.web.listen)
     if not found.healthy:
         raise Stop(found.sentence)
     terminal.say(found.sentence)

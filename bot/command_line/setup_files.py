@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bot.config.loader import is_mounted_secret
 from bot.config.values import Secret, written
 from indexer.errors import ConfigError
 from indexer.platforms.files import BINARY
@@ -71,7 +72,7 @@ def write_all(files: Sequence[NewFile]) -> None:
 
 def close_to_others(path: Path) -> bool:
     """Takes a token's file from everybody but its owner. False where that is done, or not ours to do."""
-    if not path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO) or path.resolve().is_relative_to("/run/secrets"):
+    if not path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO) or is_mounted_secret(path):
         return False
     try:
         path.chmod(0o600)

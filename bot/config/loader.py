@@ -247,11 +247,14 @@ def _read_token(discord: DiscordSettings, environ: Mapping[str, str]) -> tuple[S
             f" it names a file, not the token itself: {_TOKEN_HELP}"
         ) from None
     warnings = []
-    # A secret that a container engine mounts is readable for all users inside the container: the engine sets its mode,
-    # not the user.
-    if mode & (stat.S_IRWXG | stat.S_IRWXO) and not path.resolve().is_relative_to("/run/secrets"):
+    if mode & (stat.S_IRWXG | stat.S_IRWXO) and not is_mounted_secret(path):
         warnings.append(f"{path} can be read by others on this machine (mode {mode & 0o777:o}): chmod 600 {path}")
     return checked_token(token, str(path)), str(path), warnings
+
+
+def is_mounted_secret(path: Path) -> bool:
+    """Whether a container engine or systemd mounted the file: they set its mode, and keep others out."""
+    return any(path.resolve().is_relative_to(folder) for folder in ("/run/secrets", "/run/credentials"))
 
 
 def _check_together(config: Config) -> None:

@@ -81,6 +81,11 @@ def _stored(status: Status) -> Iterator[Metric]:
         for guild in status.guilds:
             family.add_metric([str(guild.id)], getattr(guild.counts, name))
         yield family
+    jobs = GaugeMetricFamily("afterimage_jobs", "Jobs that were asked for, by their state.", labels=["guild", "state"])
+    for guild in status.guilds:
+        for state, count in sorted(guild.jobs.items()):
+            jobs.add_metric([str(guild.id), state], count)
+    yield jobs
     failures = GaugeMetricFamily(
         "afterimage_failed_places", "Places of pictures that could not be read.", labels=["guild", "reason"]
     )

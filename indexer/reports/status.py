@@ -36,10 +36,13 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class GuildStatus:
+    """`jobs` counts those that were ever asked for, by their state."""
+
     id: GuildId
     name: str
     consent: bool
     counts: Counts
+    jobs: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,7 @@ _PER_GUILD = {
     "segment_bytes": "SELECT guild_id, sum(byte_count) FROM segments GROUP BY guild_id",
 }
 _FAILURES = "SELECT guild_id, reason, count(*) FROM places WHERE state = 'failed' GROUP BY guild_id, reason"
+_JOBS = "SELECT guild_id, state, count(*) FROM jobs GROUP BY guild_id, state"
 _MODELS = (
     "SELECT name || ' ' || pretrained, (SELECT count(*) FROM embeddings e WHERE e.model_id = models.model_id)"
     " FROM models ORDER BY model_id"
@@ -99,9 +103,12 @@ async def read(connection: aiosqlite.Connection) -> Status:
             counts[guild_id][what] = number
     for guild_id, reason, number in await connection.execute_fetchall(_FAILURES):
         counts[guild_id].setdefault("failures", {})[reason] = number
+    jobs: dict[GuildId, dict[str, int]] = defaultdict(dict)
+    for guild_id, state, number in await connection.execute_fetchall(_JOBS):
+        jobs[guild_id][state] = number
     rows = await connection.execute_fetchall("SELECT guild_id, name, consent FROM guilds ORDER BY guild_id")
     guilds = tuple(
-        GuildStatus(GuildId(guild_id), name, bool(consent), _counts(counts[guild_id]))
+        GuildStatus(GuildId(guild_id), name, bool(consent), _counts(counts[guild_id]), jobs[guild_id])
         for guild_id, name, consent in rows
     )
     models: dict[str, int] = defaultdict(int)

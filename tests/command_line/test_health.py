@@ -12,9 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from bot.cli import main
+from bot.config.loader import WebSettings
 from bot.gateway.shards import Shards
 from bot.observability import health
 from bot.observability.health import AWAY_S, FILE_NAME, STALE_S, Beat, condition, keep_beating
+from bot.web.probes import Check, probe_routes
+from bot.web.server import open_web
 from indexer.supervisor import Faults
 from sandbox import gateway
 from sandbox.server import open_sandbox
@@ -45,6 +49,40 @@ def test_health_is_what_the_bot_last_wrote(
     found = condition(tmp_path, now)
     assert found.healthy is healthy
     assert said in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("checks", "code", "said"),
+    [
+        ([Check("gateway", True), Check("model", True)], 0, "ready"),
+        (
+            [Check("gateway", True), Check("model", False, "the model cannot be loaded")],
+            1,
+            "the model cannot be loaded",
+        ),
+    ],
+)
+async def test_where_http_is_on_readiness_is_asked_too(
+    data_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    checks: list[Check],
+    code: int,
+    said: str,
+) -> None:
+    async def found() -> list[Check]:
+        return checks
+
+    data_dir.mkdir()
+    (data_dir / FILE_NAME).write_text(json.dumps(FINE | {"at": time.time()}))
+    monkeypatch.chdir(data_dir.parent)
+    async with open_web(WebSettings(listen="127.0.0.1:0"), probe_routes(found)) as url:
+        monkeypatch.setenv("AFTERIMAGE_WEB_LISTEN", url.removeprefix("http://"))
+        assert await asyncio.to_thread(main, ["health"]) == code
+    told = capsys.readouterr()
+    assert said in told.out + told.err
+    assert await asyncio.to_thread(main, ["health"]) == 1
+    assert "gives no answer to /readyz" in capsys.readouterr().err
 
 
 async def test_a_sign_of_life_that_cannot_be_written_ends_nothing_and_is_tried_again(

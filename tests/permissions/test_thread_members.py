@@ -62,7 +62,8 @@ class Threads:
         self.at_once[user_id] -= 1
         if is_in:
             return {}
-        raise discord.NotFound(SimpleNamespace(status=404, reason="Not Found"), {"code": 10007, "message": "no"})
+        answer: Any = SimpleNamespace(status=404, reason="Not Found")  # all that the error reads of it
+        raise discord.NotFound(answer, {"code": 10007, "message": "no"})
 
 
 def made() -> tuple[Threads, Clock, ThreadMembers]:

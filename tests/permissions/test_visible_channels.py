@@ -44,7 +44,8 @@ class Threads:
         self.asked.append(thread_id)
         if user_id in self.world.rooms[thread_id].joined:
             return {"id": str(thread_id), "user_id": str(user_id), "join_timestamp": "", "flags": 0}
-        raise discord.NotFound(SimpleNamespace(status=404, reason="Not Found"), {"code": 10007, "message": "no"})
+        answer: Any = SimpleNamespace(status=404, reason="Not Found")  # all that the error reads of it
+        raise discord.NotFound(answer, {"code": 10007, "message": "no"})
 
 
 async def seen(world: World, member_id: int, asking: Room) -> frozenset[int]:

@@ -29,7 +29,7 @@ def samples(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
 
 async def test_what_is_stored_waits_and_fails_is_counted() -> None:
     counts = Counts(channels=3, parked=1, messages=7, places=6, ready=4, pending=1, pictures=4, failures={"corrupt": 1})
-    status = Status((GuildStatus(GuildId(5), "Town", True, counts),), counts, {}, 4096, 1)
+    status = Status((GuildStatus(GuildId(5), "Town", True, counts, {"failed": 2}),), counts, {}, 4096, 1)
     reading = Reading(
         version="1.2.3",
         ready={"gateway": True, "model": False},
@@ -52,6 +52,7 @@ async def test_what_is_stored_waits_and_fails_is_counted() -> None:
     guild = ("guild", "5")
     assert found["afterimage_messages", (guild,)] == 7
     assert found["afterimage_channels_parked", (guild,)] == 1
+    assert found["afterimage_jobs", (guild, ("state", "failed"))] == 2
     assert found["afterimage_failed_places", (guild, ("reason", "corrupt"))] == 1
     assert found["afterimage_ready", (("part", "model"),)] == 0
     assert found["afterimage_ready", (("part", "gateway"),)] == 1

@@ -42,6 +42,6 @@ def add_running(commands: Commands) -> None:
         "health",
         "health:check",
         "Exit with 0 when the bot on this data folder answers and is connected (or lost Discord's gateway less than"
-        " 30 s ago and connects again), else with 1.",
+        " 30 s ago and connects again), else with 1. Where web.listen is set, /readyz is asked too.",
         examples=["health || systemctl restart afterimage"],
     )
