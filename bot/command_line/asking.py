@@ -20,8 +20,8 @@ ANSWER_S = 600.0
 REQUEST_BYTES = 48 * 1024
 
 Item = TypeVar("Item")
-Ask = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
-"""One request of an operation → its answer. Pictures are under "attached".
+Request = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
+"""The values of one request → its answer. Pictures are under "attached".
 
 Raises TellPerson for what cannot be asked, Stop where the index or the model cannot be opened, Refused with the running
 bot's sentence, RetryLater.
@@ -29,13 +29,13 @@ bot's sentence, RetryLater.
 
 
 @asynccontextmanager
-async def asking(config: Config, name: str, tell: Callable[[str], None]) -> AsyncIterator[Ask]:
+async def asking(config: Config, name: str, tell: Callable[[str], None]) -> AsyncIterator[Request]:
     """For requests of the operation `name`. What is opened here stays open for all of them.
 
     `tell` hears what is waited for.
     """
     data_dir = config.settings.data_dir
-    here: Ask | None = None
+    here: Request | None = None
     async with AsyncExitStack() as stack:
 
         async def answer(values: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -49,7 +49,7 @@ async def asking(config: Config, name: str, tell: Callable[[str], None]) -> Asyn
             except NoBot:
                 tell(f"no bot runs on {data_dir}: opening the index here")
             opened = import_module("bot.command_line.answer_here").answering_here(config, name, tell)
-            opened_here: Ask = await stack.enter_async_context(opened)
+            opened_here: Request = await stack.enter_async_context(opened)
             here = opened_here
             return await opened_here(values)
 
@@ -59,9 +59,9 @@ async def asking(config: Config, name: str, tell: Callable[[str], None]) -> Asyn
 async def answer_once(
     config: Config, name: str, values: Mapping[str, Any], tell: Callable[[str], None]
 ) -> Mapping[str, Any]:
-    """One request. Raises as `Ask`."""
-    async with asking(config, name, tell) as ask_:
-        return await ask_(values)
+    """One request. Raises as `Request`."""
+    async with asking(config, name, tell) as request:
+        return await request(values)
 
 
 def together(items: Sequence[Item], most: int) -> Sequence[Item]:

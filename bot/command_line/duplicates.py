@@ -10,8 +10,9 @@ from importlib import import_module
 
 from bot.command_line.asking import asking
 from bot.command_line.hit_formats import as_csv
+from bot.command_line.hit_output import write
 from bot.command_line.hit_text import Json, cut
-from bot.command_line.search import guild_of, write
+from bot.command_line.search import guild_of
 from bot.config.loader import Config, load
 from bot.observability import terminal
 
@@ -49,9 +50,9 @@ def show(arguments: argparse.Namespace) -> int:
 async def collected(config: Config, values: Json, count: int, wait: terminal.Wait) -> Json:
     """The largest `count` groups, asked for in parts that fit into an answer."""
     groups: list[Json] = []
-    async with asking(config, "duplicates", wait.on) as ask:
+    async with asking(config, "duplicates", wait.on) as request:
         while True:
-            part = await ask({**values, "skip": len(groups), "count": count - len(groups)})
+            part = await request({**values, "skip": len(groups), "count": count - len(groups)})
             groups += part["groups"]
             if not part["groups"] or len(groups) >= min(part["group_count"], count):
                 return {**part, "groups": groups}

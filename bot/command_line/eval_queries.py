@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.command_line.hit_text import Json
+from bot.command_line.question import text_of
 from indexer.errors import TellPerson
 
 LEAST_WORDS = 2  # of a message that becomes a question
@@ -39,11 +40,7 @@ class Labelled:
 
 def read(path: Path) -> list[Labelled]:
     """Raises TellPerson, with the line, for a file that cannot be used."""
-    try:
-        lines = path.expanduser().read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise TellPerson("cli-file-unreadable", path=str(path), error=reason or "") from error
+    lines = text_of(str(path)).splitlines()
     found = [_labelled(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
     if not found:
         raise TellPerson("cli-eval-empty", path=str(path))

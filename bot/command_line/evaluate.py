@@ -14,7 +14,8 @@ from bot.command_line import eval_queries
 from bot.command_line.asking import asking, together
 from bot.command_line.duplicates import collected
 from bot.command_line.eval_queries import Labelled
-from bot.command_line.search import guild_of, write
+from bot.command_line.hit_output import write
+from bot.command_line.search import guild_of
 from bot.config.loader import Config, load
 from bot.observability import terminal
 from indexer.errors import TellPerson
@@ -51,12 +52,12 @@ async def _answers(
     """The answers of each way, in the order of the questions."""
     questions = [question.as_dict() for question in labelled]
     answers: dict[str, list[Mapping[str, Any]]] = {way: [] for way in WAYS}
-    async with asking(config, "evaluate", wait.on) as ask:
+    async with asking(config, "evaluate", wait.on) as request:
         for way, given in answers.items():
             while len(given) < len(questions):
                 wait.on(f"{way}: {len(given):,} of {len(questions):,} questions")
                 some = list(together(questions[len(given) :], TOGETHER))
-                found = await ask({"questions": some, "by": way, "guild": guild_of(arguments.guild)})
+                found = await request({"questions": some, "by": way, "guild": guild_of(arguments.guild)})
                 given += found["answers"]
     return answers
 

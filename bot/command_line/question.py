@@ -64,6 +64,17 @@ def contents(files: Sequence[str], most: int) -> list[bytes]:
     return found
 
 
+def text_of(file: str) -> str:
+    """The text of a file, or of standard input. Raises TellPerson where it cannot be read."""
+    try:
+        data = sys.stdin.buffer.read() if file == STANDARD_INPUT else Path(file).expanduser().read_bytes()
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise TellPerson("cli-file-unreadable", path=_name(file), error="it is not UTF-8 text") from error
+    except OSError as error:
+        raise TellPerson("cli-file-unreadable", path=_name(file), error=error.strerror or "") from error
+
+
 def _read(path: Path, most: int) -> bytes:
     with path.open("rb") as file:
         return file.read(most + 1)

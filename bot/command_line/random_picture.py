@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 
+from bot.command_line.hit_output import show
 from bot.command_line.question import Question
-from bot.command_line.search import ask, show
+from bot.command_line.search import ask
 from bot.config.loader import load
 
 

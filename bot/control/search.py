@@ -18,6 +18,7 @@ from bot.replies.closeness import Asked
 from bot.texts.errors import english
 from indexer.errors import TellPerson
 from indexer.hit_pictures import Shown
+from indexer.query.grammar import Wish
 from indexer.query.query import Query
 from indexer.records.hits import Band, Hit, Place, PlaceDetail
 from indexer.records.ids import PlaceId
@@ -68,8 +69,7 @@ class Searching:
         place = await where(self.index.reports, values.get("guild"))
         filter_ = await filter_of(self.index.reports, place, wish)
         pictures = await self.pictures.asked(values)
-        count = min(wish.count or self.settings.default_count, self.settings.max_count)
-        query = Query.for_pictures(place.guild_id, filter_, pictures, count=count).asked_by(wish)
+        query = Query.for_pictures(place.guild_id, filter_, pictures, count=self._count(wish)).asked_by(wish)
         asked = Asked(len(pictures), wish.words)
         answer = await self._answer(place, query, asked, words, tell, copies=bool(values.get("pictures")))
         if values.get("pictures"):
@@ -87,17 +87,7 @@ class Searching:
             raise TellPerson("cli-needs", name="queries")
         texts = texts[:MOST_QUERIES]
         place = await where(self.index.reports, values.get("guild"))
-        queries: list[Query | str] = []
-        for text in texts:
-            try:
-                wish = wish_of(text, values)
-                require_something(wish, pictured=False)
-                filter_ = await filter_of(self.index.reports, place, wish)
-            except TellPerson as error:
-                queries.append(english(error))
-                continue
-            count = min(wish.count or self.settings.default_count, self.settings.max_count)
-            queries.append(Query(place.guild_id, filter_, count=count).asked_by(wish))
+        queries = [await self._query_or_why(place, text, values) for text in texts]
         ready = [query for query in queries if isinstance(query, Query) and not query.filters_only]
         if ready and not self.index.searcher.awake:
             tell(WAKING)
@@ -105,15 +95,33 @@ class Searching:
         answers: list[Mapping[str, Any]] = []
         size = 0
         for text, query in zip(texts, queries, strict=True):
-            if isinstance(query, str):
-                answer: Mapping[str, Any] = {"query": text, "error": query}
-            else:
-                answer = await self._answer(place, query, Asked(0, query.words), text, tell)
+            answer = await self._answer_or_why(place, text, query, tell)
             size += len(json.dumps(answer))
             if answers and size > BATCH_BYTES:
                 break
             answers.append(answer)
         return {"answers": answers}
+
+    async def _query_or_why(self, place: Where, text: str, values: Values) -> Query | str:
+        """The query of one line of a batch, or why it cannot be asked."""
+        try:
+            wish = wish_of(text, values)
+            require_something(wish, pictured=False)
+            filter_ = await filter_of(self.index.reports, place, wish)
+        except TellPerson as error:
+            return english(error)
+        return Query(place.guild_id, filter_, count=self._count(wish)).asked_by(wish)
+
+    async def _answer_or_why(self, place: Where, text: str, query: Query | str, tell: Tell) -> Mapping[str, Any]:
+        if isinstance(query, str):
+            return {"query": text, "error": query}
+        try:
+            return await self._answer(place, query, Asked(0, query.words), text, tell)
+        except TellPerson as error:
+            return {"query": text, "error": english(error)}
+
+    def _count(self, wish: Wish) -> int:
+        return min(wish.count or self.settings.default_count, self.settings.max_count)
 
     async def _answer(
         self, place: Where, query: Query, asked: Asked, words: str, tell: Tell, *, copies: bool = False

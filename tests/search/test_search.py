@@ -8,6 +8,7 @@ import pytest
 
 from indexer.errors import TellPerson
 from indexer.ports import Priority
+from indexer.query.query import Retrieval
 from indexer.records.hits import Band, Floor, SearchResult
 from indexer.records.ids import MessageId
 from indexer.records.messages import PlaceFlag
@@ -41,6 +42,35 @@ async def test_words_find_the_picture_that_shows_them(library: Library) -> None:
     assert result.floor in (Floor.INDEX, Floor.DIRECT)
     assert list(result.stage_ms)[-5:] == ["retrieve", "judge", "fuse", "choose", "total"]
     assert {"picture", "text", "vectors", "words"} <= result.stage_ms.keys()
+
+
+async def test_each_index_alone_finds_what_it_finds_and_both_together_find_all(library: Library) -> None:
+    await library.noise(30)
+    shown = await library.post("cat rain", say="look at this")
+    said = await library.post("hill", say="cat rain")
+    hits = {
+        by: (await library.searcher.search(replace(ask("cat rain"), by=by))).hits
+        for by in (Retrieval.VECTORS, Retrieval.WORDS, Retrieval.HYBRID)
+    }
+    messages_of = {by: [hit.place.message_id for hit in given] for by, given in hits.items()}
+    assert messages_of[Retrieval.VECTORS][0] == shown
+    assert said not in messages_of[Retrieval.VECTORS]
+    assert messages_of[Retrieval.WORDS] == [said]
+    assert {shown, said} <= set(messages_of[Retrieval.HYBRID])
+    assert all(hit.parts.words_rank is None for hit in hits[Retrieval.VECTORS])
+    assert all(hit.parts.vector_rank is None for hit in hits[Retrieval.WORDS])
+
+
+async def test_words_that_were_learned_together_are_not_asked_of_the_model_again(library: Library) -> None:
+    await library.noise(5)
+    asked = [ask("cat"), ask("dog rain"), replace(ask("hill"), without=("rain",)), ask("cat")]
+    library.encoder.asked.clear()
+    await library.searcher.learn_words(asked)
+    learned = [text for text, _ in library.encoder.asked]
+    assert sorted(learned) == ["cat", "dog rain", "hill", "rain"]
+    for query in asked:
+        await library.searcher.prepare(query)
+    assert [text for text, _ in library.encoder.asked] == learned
 
 
 async def test_a_hit_carries_all_that_a_reply_shows(library: Library) -> None:
