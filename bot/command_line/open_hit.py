@@ -7,9 +7,7 @@ from pathlib import Path
 
 from bot.command_line.hit_text import Json
 from indexer.errors import TellPerson
-
-# What a file is called decides which program opens it: nothing but pictures is opened, whatever the archive says.
-PICTURES = {".png", ".jpg", ".jpeg", ".jfif", ".webp", ".gif", ".avif", ".bmp", ".tif", ".tiff", ".heic"}
+from indexer.picture_links import PICTURE_SUFFIXES
 
 
 def open_hit(hit: Json) -> None:
@@ -22,8 +20,11 @@ def open_hit(hit: Json) -> None:
 
 
 def _file(path: str | None) -> str | None:
-    """The address of a picture's file that is there."""
+    """The address of a picture's file that is there.
+
+    What a file is called decides which program opens it: nothing but pictures is opened, whatever an archive says.
+    """
     file = Path(path) if path else None
-    if file is None or file.suffix.lower() not in PICTURES or not file.is_file():
+    if file is None or file.suffix.lower() not in PICTURE_SUFFIXES or not file.is_file():
         return None
     return file.absolute().as_uri()
