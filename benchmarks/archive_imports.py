@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks import storage
-from indexer.archive_import import Imported, import_guild, note_origin
+from indexer.archive_import import Imported, already, import_guild, note_origin
 from indexer.archive_opener import open_archive
+from indexer.archive_unchanged import note_brought, unchanged
 from indexer.archives.export import open_export
 from indexer.archives.export_options import export_options
 from indexer.database.database import open_database
@@ -69,11 +70,17 @@ async def first_and_second(location: Path, model: str | None) -> dict[str, Any]:
 
 
 async def _import(settings: Settings, location: Path, encoder: Encoder) -> Imported:
+    """As the command does it, without the start of its process and of the model."""
+    if (known := await unchanged(settings, location)) is not None:
+        (guild,) = known.survey.guilds.values()
+        return already(known, guild)
     archive = open_export(location, export_options(settings))
     async with open_service(settings, None, encoder, open_archive=partial(open_archive, settings)) as service:
         origin = await note_origin(service, archive)
         (guild,) = archive.survey.guilds.values()
-        return await import_guild(service, archive, origin, guild)
+        brought = await import_guild(service, archive, origin, guild)
+        await note_brought(service, archive, origin)
+        return brought
 
 
 async def records_into_sqlite(folder: Path) -> float:

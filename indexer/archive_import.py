@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from indexer.archive_opener import Importable, open_collection
+from indexer.archive_opener import Importable, Surveyed, open_collection
 from indexer.archives.picture_folder import PictureFolder
 from indexer.archives.picture_index import Told
 from indexer.errors import TellPerson
@@ -75,6 +75,11 @@ async def import_guild(service: Service, archive: Importable, origin: Origin, gu
     async with service.db.reader() as connection:
         failures = await status.failures(connection, guild.id)
     return Imported(archive.location, guild, progress.messages, found, progress.embedded, vanished, failures)
+
+
+def already(archive: Surveyed, guild: Guild) -> Imported:
+    """The same for a guild of an archive that has not changed: nothing was read."""
+    return Imported(archive.location, guild, 0, archive.survey.counts[guild.id].reachable, 0, 0, {})
 
 
 async def start_jobs(service: Service, archive: Importable, origin: Origin) -> list[Job]:

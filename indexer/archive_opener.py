@@ -26,6 +26,15 @@ from indexer.settings import Settings
 from indexer.store import collections
 
 
+class Surveyed(Protocol):
+    """An archive of which it is known what it holds."""
+
+    @property
+    def location(self) -> Path: ...
+    @property
+    def survey(self) -> Survey: ...
+
+
 class Importable(Archive, Protocol):
     """An open archive that can become an origin. `kind` names its parser; `version` changes with its content."""
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from bot.config.loader import Config, load
 from bot.control.client import NoBot, ask
@@ -19,13 +19,14 @@ from bot.observability.log import logging_to
 from bot.observability.work_bar import WorkBar, work_bar
 from bot.texts import Language
 from bot.texts.catalogue import translate_sentence
-from indexer.archive_import import Imported, import_guild, note_origin, read_collection
+from indexer.archive_import import Imported, already, import_guild, note_origin, read_collection
 from indexer.archive_opener import Importable, is_collection, open_archive, survey_collection
+from indexer.archive_unchanged import Unchanged, note_brought, unchanged
 from indexer.archives.documents import Problem
 from indexer.archives.export import ExportArchive, open_export
 from indexer.archives.export_options import export_options
+from indexer.archives.picture_folder import PictureFolder
 from indexer.errors import TellPerson
-from indexer.ports import Mirror
 from indexer.records.messages import Guild, Origin
 from indexer.service import Service, open_service
 from indexer.supervisor import both
@@ -49,7 +50,7 @@ class Asked:
 class Result:
     """What came of a whole command."""
 
-    archives: list[Importable] = field(default_factory=list)
+    archives: list[Importable | Unchanged] = field(default_factory=list)
     imported: list[Imported] = field(default_factory=list)
     handed_over: bool = False
 
@@ -96,11 +97,15 @@ async def _import(config: Config, asked: Asked) -> Result:
     folders = [path for path in asked.paths if asked.name is not None or await is_collection(settings, path)]
     with work_bar(asked.quiet) as bar:
         for path in asked.paths:
-            if path not in folders:
+            if path not in folders and (known := await unchanged(settings, path, asked.media)) is not None:
+                result.archives.append(known)
+                if not asked.dry_run:
+                    result.imported += [already(known, guild) for guild in known.survey.guilds.values()]
+            elif path not in folders:
                 result.archives.append(await asyncio.to_thread(_opened, path, config, asked.media, bar))
             elif asked.dry_run:
                 result.archives.append(await survey_collection(settings, path, asked.name, _found_files(bar)))
-    readable = [archive for archive in result.archives if archive.survey.documents]
+    readable = [archive for archive in result.archives if archive.survey.documents and _is_open(archive)]
     if asked.dry_run or not (readable or folders):
         return result
     if await _handed_over(config, [*(archive.location for archive in readable), *folders], asked):
@@ -116,7 +121,12 @@ async def _import(config: Config, asked: Asked) -> Result:
             for guild in archive.survey.guilds.values():
                 with work_bar(asked.quiet) as bar:
                     result.imported.append(await _import_guild(service, archive, origin, guild, bar))
+            await note_brought(service, archive, origin)
     return result
+
+
+def _is_open(archive: Importable | Unchanged) -> TypeGuard[Importable]:
+    return not isinstance(archive, Unchanged)
 
 
 def _found_files(bar: WorkBar) -> Callable[[int], None]:
@@ -206,7 +216,7 @@ def as_text(result: Result, dry_run: bool) -> str:
         for guild in archive.survey.guilds.values():
             counts = archive.survey.counts[guild.id]
             name = terminal.one_line(guild.name, 60)
-            if isinstance(archive, Mirror):
+            if isinstance(archive, PictureFolder):
                 lines.append(f"{name}: {_channels(archive, guild):,} folders")
                 lines.append(
                     f"  {counts.pictures:,} pictures: {archive.to_fetch(guild.id):,} of them new or changed;"
@@ -226,6 +236,8 @@ def as_text(result: Result, dry_run: bool) -> str:
             shown = ", ".join(f"{count:,} {what}" for what, count in parts.items() if count)
             lines.append(f"  {counts.pictures:,} pictures" + (f": {shown}" if shown else ""))
             lines += _brought(imported.get((archive.location, guild.id)))
+            if isinstance(archive, Unchanged):
+                lines.append("  nothing has changed since it was imported, so it was not read again")
     problems = [problem for archive in result.archives for problem in archive.problems.kept]
     for problem in problems[:SHOWN_PROBLEMS]:
         where = "" if problem.offset is None else f", byte {problem.offset:,}"
@@ -254,7 +266,7 @@ def _brought(brought: Imported | None) -> list[str]:
     ]
 
 
-def _channels(archive: Importable, guild: Guild) -> int:
+def _channels(archive: Importable | Unchanged, guild: Guild) -> int:
     return sum(channel.guild_id == guild.id for channel in archive.survey.channels.values())
 
 

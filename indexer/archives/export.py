@@ -17,6 +17,7 @@ from indexer.archives.expansion import Refused
 from indexer.archives.export_index import ExportIndex, Options, Told, build
 from indexer.archives.exporter_message import Context, to_message
 from indexer.archives.folders import DiskFolder
+from indexer.archives.read_ahead import Key, ReadAhead
 from indexer.archives.rows import Rows
 from indexer.archives.survey import Files, Survey, is_dead
 from indexer.errors import ChannelClosed, LinkExpired, Reason, Rejected
@@ -51,6 +52,7 @@ class ExportArchive:
         self._options = options
         self._folders = tuple(dict.fromkeys(folder for found in index.documents for folder in found.folders))
         self._reading = threading.Lock()  # one position in each open file
+        self._pages: ReadAhead[list[Message]] = ReadAhead()
 
     @property
     def page_size(self) -> int:
@@ -90,13 +92,14 @@ class ExportArchive:
     async def page(
         self, channel_id: ChannelId, *, before: MessageId | None = None, after: MessageId | None = None
     ) -> Sequence[Message]:
-        rows = self._rows(channel_id)
-        return await asyncio.to_thread(self._messages, rows, *rows.page(before, after, PAGE_SIZE))
+        low, high = self._rows(channel_id).page(before, after, PAGE_SIZE)
+        older = (channel_id, max(low - PAGE_SIZE, 0), low) if low and after is None else None
+        return await self._pages.get(self._page, (channel_id, low, high), older)
 
     async def message(self, channel_id: ChannelId, message_id: MessageId) -> Message | None:
         rows = self._rows(channel_id)
         row = rows.row_of(message_id)
-        return None if row is None else (await asyncio.to_thread(self._messages, rows, row, row + 1))[0]
+        return None if row is None else (await asyncio.to_thread(self._page, (channel_id, row, row + 1)))[0]
 
     async def picture(self, ref: PictureRef) -> bytes | None:
         """Raises LinkExpired where there is no file and the link is known to be dead: nobody is asked in vain."""
@@ -119,8 +122,10 @@ class ExportArchive:
     def _closed(self) -> ChannelClosed:
         return ChannelClosed("closed-archive", archive=str(self.location))
 
-    def _messages(self, rows: Rows, low: int, high: int) -> list[Message]:
-        """Messages low…high-1, newest first."""
+    def _page(self, key: Key) -> list[Message]:
+        """The messages of these rows of a channel, newest first."""
+        channel_id, low, high = key
+        rows = self.index.rows[ChannelId(channel_id)]
         contexts: dict[int, Context] = {}
         found: list[Message] = []
         try:

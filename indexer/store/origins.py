@@ -34,7 +34,30 @@ async def note(
     )
     if stored_row[1] != version:
         await tx.execute_fetchall("DELETE FROM spans WHERE origin_id = ?", (origin.id,))
+        await tx.execute_fetchall("UPDATE origins SET brought = NULL WHERE origin_id = ?", (origin.id,))
     return origin
+
+
+async def set_brought(tx: aiosqlite.Connection, origin_id: OriginId, brought: str) -> None:
+    """Notes what an archive brought that was read to its end (JSON)."""
+    await tx.execute_fetchall("UPDATE origins SET brought = ? WHERE origin_id = ?", (brought, origin_id))
+
+
+async def brought(
+    connection: aiosqlite.Connection, kind: str, location: str, version: str, media_folders: Sequence[str]
+) -> str | None:
+    """What this version of an archive brought. None where it was not read to its end, where a channel or server was
+    deleted since, or where a picture of it waits or was not found.
+    """
+    row = await first(
+        connection,
+        "SELECT brought FROM origins o WHERE kind = ? AND location = ? AND version = ? AND media_folders = ?"
+        " AND NOT EXISTS ("
+        "   SELECT 1 FROM json_each(o.brought, '$.survey.guilds') g JOIN places p ON p.guild_id = g.key + 0"
+        "   WHERE p.state = 'pending' OR (p.state = 'failed' AND p.picture_id IS NULL))",
+        (kind, location, version, json.dumps(list(media_folders))),
+    )
+    return None if row is None else row[0]
 
 
 async def get(connection: aiosqlite.Connection, origin_id: OriginId) -> Origin | None:

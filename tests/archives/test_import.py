@@ -6,6 +6,7 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from bot.control.imports import imports
 from bot.texts.errors import english
 from indexer.archive_import import Imported, import_guild, note_origin
 from indexer.archive_opener import open_archive
+from indexer.archive_unchanged import note_brought, unchanged
 from indexer.archives.export import open_export
 from indexer.archives.export_options import export_options
 from indexer.errors import TellPerson
@@ -246,3 +248,40 @@ async def test_an_archive_that_went_away_is_no_reason_to_forget_its_messages(dat
         assert (await counts(service)).ready == 6
         async with service.db.reader() as connection:
             assert await channels.get(connection, ChannelId(CHANNEL)) is not None
+
+
+async def test_an_unchanged_export_is_read_again_where_something_of_it_is_missing(
+    data_dir: Path, export: Path, tmp_path: Path
+) -> None:
+    async with service_on(data_dir, Encoder()) as service:
+        archive = await asyncio.to_thread(open_export, export, export_options(service.settings))
+        origin = await note_origin(service, archive)
+        (guild,) = archive.survey.guilds.values()
+        chosen = service.settings
+        assert await unchanged(chosen, export) is None  # it has not been read yet
+        await import_guild(service, archive, origin, guild)
+        await note_brought(service, archive, origin)
+        known = await unchanged(chosen, export)
+        assert known is not None
+        assert known.survey == archive.survey
+        assert await unchanged(chosen, export, (tmp_path,)) is None  # other folders of media
+        assert await unchanged(replace(chosen, model=replace(chosen.model, name="another")), export) is None
+        assert await unchanged(replace(chosen, crawl=CrawlSettings(messages="all")), export) is None
+        async with service.db.transaction() as tx:
+            await tx.execute(
+                "UPDATE places SET state = 'failed', reason = 'gone', picture_id = NULL WHERE place_id = 1"
+            )
+        assert await unchanged(chosen, export) is None
+        async with service.db.transaction() as tx:
+            await tx.execute("DELETE FROM places WHERE place_id = 1")
+        assert await unchanged(chosen, export) is not None
+        async with service.db.transaction() as tx:
+            await channels.delete(tx, [ChannelId(CHANNEL)])
+        assert await unchanged(chosen, export) is None
+        await note_brought(service, archive, origin)
+        await service.forget_user(UserId(7))
+        assert await unchanged(chosen, export) is not None
+        await service.welcome_back(UserId(7), GuildId(GUILD))  # what they wrote comes in again
+        assert await unchanged(chosen, export) is None
+        async with service.db.reader() as connection:
+            assert await connection.execute_fetchall("SELECT 1 FROM origins WHERE brought IS NOT NULL") == []

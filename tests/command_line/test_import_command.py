@@ -66,13 +66,25 @@ async def test_three_words_bring_an_export_in_and_a_dry_run_stores_nothing(folde
     found: dict[str, Any] = json.loads(out)
     assert_schema("import", found)
     assert found["imported"] == [
-        {"id": "81384788765712384", "messages": 5, "embedded": 0, "hit_rate": 1.0, "vanished": 0, "failures": {}}
+        {"id": "81384788765712384", "messages": 0, "embedded": 0, "hit_rate": 1.0, "vanished": 0, "failures": {}}
     ]
     assert found["guilds"][0] == {
         "id": "81384788765712384", "name": "Lower Wickham", "channels": 1, "messages": 5, "pictures": 5, "saved": 5,
         "missing": 0, "refused": 0, "live": 0, "dead": 0, "elsewhere": 0,
     }  # fmt: skip
     assert (found["problems"], found["problem_count"], found["handed_over"]) == ([], 0, False)
+
+
+async def test_an_export_that_has_not_changed_is_not_read_again(folder: Path) -> None:
+    assert (await said(folder, "export", "--quiet"))[0] == 0
+    code, out, _ = await said(folder, "export", "--quiet")
+    assert code == 0
+    assert "nothing has changed since it was imported, so it was not read again" in out
+    await asyncio.to_thread(write_export, folder / "export", 6)
+    code, out, _ = await said(folder, "export", "--quiet")
+    assert "1 pictures embedded now" in out
+    (folder / "export" / FILES / "cat-9.png").write_bytes(b"<html>")  # no document: the export is the same
+    assert "not read again" in (await said(folder, "export", "--quiet"))[1]
 
 
 async def test_a_folder_of_pictures_is_imported_by_name_and_after_that_without(folder: Path) -> None:
