@@ -69,6 +69,11 @@ class Jobs:
         self._draining = False
         self.ended = asyncio.Event()  # set whenever some work has ended; the task that waits for it clears it
 
+    @property
+    def idle(self) -> bool:
+        """Whether no history is being read for any guild."""
+        return not self._running
+
     async def unfinished(self, guild_id: GuildId) -> Job | None:
         """The guild's running or paused job."""
         async with self._db.reader() as connection:

@@ -269,7 +269,11 @@ async def open_service(
         jobs = Jobs(db, pipeline, tasks, faults)
         purge_after_s = settings.index.purge_after_s
         upkeep = Upkeep(db, index)
-        keeping = supervised("upkeep", lambda: upkeep.keep(purge_after_s, jobs.ended), faults, backoff=UPKEEP_RESTARTS)
+
+        async def keep_up() -> None:
+            await upkeep.keep(purge_after_s, jobs.ended, lambda: jobs.idle)
+
+        keeping = supervised("upkeep", keep_up, faults, backoff=UPKEEP_RESTARTS)
         keeping_up = tasks.create_task(keeping, name="upkeep")
         backups = DailyBackup(db, settings)
         backing_up = tasks.create_task(supervised(BACKUP, lambda: backups.run(faults), faults), name=BACKUP)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 
 from indexer.database.database import Database
 from indexer.errors import Reason
 from indexer.records.ids import GuildId
-from indexer.store import audit, forget, places
+from indexer.store import audit, forget, pictures, places
 from indexer.vectors.index import VectorIndex
 
 # How often the index is looked after. Looking costs a few queries where nothing has changed; what was deleted is out of
 # every answer at once, and out of the files within index.purge_after_s.
 MAINTAIN_S = 15.0
+FORGET_AT_ONCE = 500  # pictures in one transaction
 
 
 class Upkeep:
@@ -51,15 +52,18 @@ class Upkeep:
         """Takes the bytes of what was deleted out of the database's files; False where a reader was in the way."""
         return await forget.purge(self._db)
 
-    async def keep(self, purge_after_s: float, woken: asyncio.Event) -> None:
-        """Seals, compacts and purges whenever that is due, until cancelled; at once when `woken`.
+    async def keep(self, purge_after_s: float, woken: asyncio.Event, idle: Callable[[], bool]) -> None:
+        """Seals, compacts and purges whenever that is due, until cancelled; at once when `woken`: history was read.
 
-        Raises what kept it from that: it runs under the supervisor.
+        Once no more is read (`idle`), what a salvage kept for that goes. Raises what kept it from all that: it runs
+        under the supervisor.
         """
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(MAINTAIN_S):
                     await woken.wait()
+            if woken.is_set() and idle():
+                await self._forget_unshown()
             woken.clear()
             if not self._db.room.low:  # a segment is written beside those that it replaces
                 await self._index.maintain(self._db)
@@ -67,3 +71,11 @@ class Upkeep:
                 since_s = await forget.residue_since(connection)
             if since_s is not None and time.time() - since_s > purge_after_s:
                 await self.purge()  # False: a reader was in the way, the next round tries again
+
+    async def _forget_unshown(self) -> None:
+        """Deletes what a salvage kept of messages that Discord does not show any more."""
+        async with self._db.reader() as connection:
+            deleted = FORGET_AT_ONCE if await pictures.any_unshown(connection) else 0
+        while deleted:
+            async with self._db.transaction() as tx:
+                deleted = await pictures.delete_unshown(tx, FORGET_AT_ONCE)

@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
         terminal.warn(
             f"no former database could be read, so whatever members had deleted or forgotten since {since} is not known"
             " here: repeat each `afterimage forget` of that time before the bot starts, and tell members who used"
-            " /privacy since then to give it again"
+            " /privacy since then to give it again. Keys of the HTTP interface are revoked: make new ones"
         )
     return 0
 

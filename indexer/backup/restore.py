@@ -35,7 +35,7 @@ Tell = Callable[[str, int, int | None], None]
 WORK_PREFIX = ".afterimage-restore-"
 
 # Of an author who opted out, in the message's server or everywhere; and of a message that Discord has deleted.
-_FORBIDDEN = (
+FORBIDDEN = (
     "DELETE FROM messages WHERE EXISTS (SELECT 1 FROM opt_outs o"
     " WHERE o.user_id = messages.author_id AND o.guild_id IN (0, messages.guild_id))",
     "DELETE FROM messages WHERE message_id IN (SELECT message_id FROM deletions)",
@@ -147,6 +147,8 @@ def _prepare(database: Path, former: Path | None, check: Check, tell: Tell) -> C
         for table in DERIVED:
             connection.execute(f"DELETE FROM {table}")  # noqa: S608 -- a constant
         carried_over = None if former is None else _carry_over(connection, former)
+        if carried_over is None:  # whether a key was revoked since the backup is not known
+            connection.execute("UPDATE api_keys SET revoked_ms = ? WHERE revoked_ms IS NULL", (now_ms(),))
         connection.execute(
             "INSERT INTO audit_log (at_ms, action) VALUES (?, 'backup.restore')",
             (now_ms(),),
@@ -162,11 +164,16 @@ def _carry_over(connection: sqlite3.Connection, former: Path) -> CarriedOver | N
         with closing(connect_readonly(former)) as source:
             opt_outs = source.execute("SELECT guild_id, user_id, at_ms FROM opt_outs").fetchall()
             deletions = source.execute("SELECT message_id FROM deletions").fetchall()
+            (has_keys,) = source.execute("SELECT count(*) FROM sqlite_master WHERE name = 'api_keys'").fetchone()
+            keys = source.execute("SELECT * FROM api_keys").fetchall() if has_keys else []
     except sqlite3.DatabaseError:
         return None
     new_opt_outs = connection.executemany("INSERT OR IGNORE INTO opt_outs VALUES (?, ?, ?)", opt_outs).rowcount
     new_deletions = connection.executemany("INSERT OR IGNORE INTO deletions VALUES (?)", deletions).rowcount
-    messages = sum(connection.execute(sql).rowcount for sql in _FORBIDDEN)
+    connection.execute("DELETE FROM api_keys")  # one that was revoked or deleted since must not open anything
+    for key in keys:
+        connection.execute(f"INSERT INTO api_keys VALUES ({', '.join('?' * len(key))})", key)  # noqa: S608 -- question marks
+    messages = sum(connection.execute(sql).rowcount for sql in FORBIDDEN)
     return CarriedOver(max(new_opt_outs, 0), max(new_deletions, 0), messages)
 
 

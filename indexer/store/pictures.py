@@ -109,3 +109,19 @@ def _picture(row: Sequence[Any]) -> PictureRow:
         byte_count=byte_count,
         rejected=None if reason is None else Reason(reason),
     )
+
+
+async def any_unshown(connection: aiosqlite.Connection) -> bool:
+    """Whether a picture is stored that no place shows. Only a salvage leaves such pictures (indexer/backup)."""
+    sql = "SELECT 1 FROM pictures p WHERE NOT EXISTS (SELECT 1 FROM places WHERE picture_id = p.picture_id) LIMIT 1"
+    return await first(connection, sql) is not None
+
+
+async def delete_unshown(tx: aiosqlite.Connection, limit: int) -> int:
+    """Deletes up to `limit` pictures that no place shows, with their embeddings. Returns how many."""
+    cursor = await tx.execute(
+        "DELETE FROM pictures WHERE picture_id IN (SELECT picture_id FROM pictures p"
+        " WHERE NOT EXISTS (SELECT 1 FROM places WHERE picture_id = p.picture_id) LIMIT ?)",
+        (limit,),
+    )
+    return cursor.rowcount

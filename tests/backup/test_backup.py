@@ -29,6 +29,7 @@ from indexer.database import journal, lock, unfinished
 from indexer.database.database import FILE_NAME, open_database
 from indexer.database.migrate import back_up
 from indexer.errors import DiskFull, StorageError
+from tests.worlds.json_schemas import assert_schema
 from tests.worlds.kept_folder import OPTED_OUT, WORD, change, kept, rows
 from tests.worlds.killed_child import run_and_kill
 
@@ -257,7 +258,10 @@ def test_a_folder_in_use_or_with_a_database_is_refused(made: tuple[Path, Path, P
 
 def test_what_was_promised_after_the_backup_holds_after_it_was_put_in_place(tmp_path: Path) -> None:
     data_dir = kept(tmp_path / "data")
+    key = "INSERT INTO api_keys (name, scope, sha256, created_ms) VALUES ('a key', 'read', zeroblob(32), 1)"
+    change(data_dir, key, key)
     backed_up(data_dir, tmp_path / "b.tar")
+    change(data_dir, "UPDATE api_keys SET revoked_ms = 5 WHERE key_id = 1")
     ((author,),) = rows(data_dir, "SELECT author_id FROM messages GROUP BY 1 ORDER BY count(*) LIMIT 1")
     ((deleted,),) = rows(data_dir, "SELECT message_id FROM messages WHERE author_id != ? LIMIT 1", author)
     ((written,),) = rows(data_dir, "SELECT count(*) FROM messages WHERE author_id = ?", author)
@@ -276,6 +280,9 @@ def test_what_was_promised_after_the_backup_holds_after_it_was_put_in_place(tmp_
     assert rows(data_dir, "SELECT 1 FROM messages WHERE author_id = ? OR message_id = ?", author, deleted) == []
     assert rows(data_dir, "SELECT user_id FROM opt_outs ORDER BY 1") == [(OPTED_OUT,), (author,)]
     assert is_sound(data_dir)
+    assert rows(data_dir, "SELECT revoked_ms FROM api_keys ORDER BY key_id") == [(5,), (None,)]
+    restored(tmp_path / "other", tmp_path / "b.tar")
+    assert rows(tmp_path / "other", "SELECT 1 FROM api_keys WHERE revoked_ms IS NULL") == []
     assert answer.aside is not None
     assert content(answer.aside) == former  # nothing was deleted
     assert list(answer.aside.glob("segments/*/*/*.segment"))
@@ -293,6 +300,7 @@ def test_the_commands_say_what_they_did(
     assert cli.main(["backup", "nowhere/b.tar"]) == 1
     assert cli.main(["backup", "--json", "c.tar"]) == 0
     made = json.loads(capsys.readouterr().out)
+    assert_schema("backup", made)
     assert (made["file"], made["manifest"]["counts"]["guilds"]) == (str(tmp_path / "c.tar"), 1)
     assert cli.main(["restore", "--check", "b.tar.zst"]) == 0
     assert "is whole" in capsys.readouterr().out
@@ -300,6 +308,9 @@ def test_the_commands_say_what_they_did(
     assert "--replace" in capsys.readouterr().err
     assert cli.main(["restore", "b.tar.zst", "--replace", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
+    assert_schema("restore", found)
+    assert cli.main(["restore", "--check", "b.tar.zst", "--json"]) == 0
+    assert_schema("restore", json.loads(capsys.readouterr().out))
     assert found["carried_over"] == {"opt_outs": 0, "deletions": 0, "messages": 0}
     monkeypatch.setenv("AFTERIMAGE_DATA_DIR", "other")
     assert cli.main(["restore", "b.tar.zst"]) == 0

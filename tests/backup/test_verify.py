@@ -15,6 +15,7 @@ from indexer.backup.verify import Verification, look_through
 from indexer.database import unfinished
 from indexer.database.database import FILE_NAME, open_database
 from indexer.errors import StorageError
+from tests.worlds.json_schemas import assert_schema
 from tests.worlds.kept_folder import PLACES, change, kept, rows
 
 
@@ -171,6 +172,7 @@ def test_the_command_says_what_it_found_and_its_exit_code_is_the_verdict(
     assert "afterimage salvage" in out
     assert cli.main(["verify", "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
+    assert_schema("verify", found)
     assert (found["sound"], {fault["kind"] for fault in found["faults"]}) == (
         False,
         {"segment-damaged", "foreign-keys"},

@@ -1,4 +1,4 @@
-"""`verify`, `backup` and `restore`: the commands that keep the data folder safe."""
+"""`verify`, `backup`, `restore` and `salvage`: the commands that keep the data folder safe."""
 
 from __future__ import annotations
 
@@ -41,6 +41,16 @@ def add_safety(commands: Commands) -> None:
     restore.add_argument("--replace", action="store_true", help="also where the folder has a database: move it aside")
     restore.add_argument("--check", action="store_true", help="only read the whole file and compare its checksums")
     _add_output(restore)
+
+    salvage = commands.add(
+        "salvage",
+        "salvage:run",
+        "Take all that can still be read out of a damaged database into a new one, embeddings included. What is missing"
+        " is read from Discord anew by the next start of the bot. The bot must not run meanwhile. The damaged files are"
+        " moved aside, unchanged.",
+        examples=["salvage", "salvage --json"],
+    )
+    _add_output(salvage)
 
 
 def _add_output(command: argparse.ArgumentParser) -> None:
