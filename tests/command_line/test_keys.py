@@ -15,6 +15,7 @@ from indexer.api_keys import ApiKeys
 from indexer.database.database import open_database
 from indexer.service import open_store
 from indexer.settings import Settings
+from tests.worlds.json_schemas import assert_schema
 from tests.worlds.migrated import migrated
 
 
@@ -57,10 +58,17 @@ def test_a_key_is_printed_alone_and_opens_until_it_is_revoked(folder: Path, caps
 def test_programs_read_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["keys", "create", "grafana", "--guild", "5", "--json"]) == 0
     created = json.loads(capsys.readouterr().out)
+    assert_schema("keys", created)
     assert (created["key"]["scope"], created["key"]["guild"], created["key"]["valid"]) == ("read", "5", True)
     assert checked(folder, created["secret"]) == created["key"]["id"]
     assert cli.main(["keys", "list", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["keys"] == [created["key"]]
+    listed = json.loads(capsys.readouterr().out)
+    assert_schema("keys", listed)
+    assert listed["keys"] == [created["key"]]
+    assert cli.main(["keys", "revoke", "1", "--json"]) == 0
+    revoked = json.loads(capsys.readouterr().out)
+    assert_schema("keys", revoked)
+    assert revoked["key"]["valid"] is False
 
 
 def test_in_a_folder_without_an_index_nothing_is_made(
