@@ -45,6 +45,8 @@ NOT_QUICK = frozenset(
         "pictures": "test_decode test_decode_end test_decode_pool test_decode_soak test_fetch test_lockdown",
         "sandbox": "test_demo test_demo_run test_model test_page_in_a_browser",
         "vectors": "test_index_kill",
+        "web/api": "test_access test_openapi test_resources test_search",
+        "web/console": "test_page_in_a_browser",
     }.items()
     for file in files.split()
 )

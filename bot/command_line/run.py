@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 START_S = 60.0  # building the demo server draws nothing yet: seconds on a slow machine
 STOP_S = 10.0
+ANY_PORT = "127.0.0.1:0"
 
 WHICH_MODEL = ("model.name", "model.pretrained", "model.config_file", "model.folder")  # not how it runs
 
@@ -115,6 +116,8 @@ async def in_sandbox(config: Config) -> AsyncIterator[Config]:
             "Or in another terminal:\n\n"
             f'    afterimage search --config {file} "a red apple"\n'
             f"    afterimage status --config {file}\n\n"
+            "There is a console for whoever runs the bot: the log names its address. Make a key to sign in with:\n\n"
+            f"    afterimage keys create me --scope admin --config {file}\n\n"
             "For your own server: make a bot on https://discord.com/developers/applications, and give\n"
             "`afterimage setup`, which asks for its token and says what is missing.\n"
             "Ctrl-C ends it."
@@ -123,7 +126,7 @@ async def in_sandbox(config: Config) -> AsyncIterator[Config]:
 
 
 def joining(config: Config, address: Address, model: ModelSettings) -> Config:
-    """The configuration to join a sandbox with `model`: its addresses, and a crawl at once."""
+    """The configuration to join a sandbox with `model`: its addresses, a crawl at once, and HTTP on this machine."""
     settings = config.settings
     hosts = (*settings.fetch.insecure_hosts, address.cdn_host)
     settings = replace(
@@ -134,7 +137,8 @@ def joining(config: Config, address: Address, model: ModelSettings) -> Config:
         crawl=replace(settings.crawl, start="auto"),
     )
     connection = replace(config.discord, token=Secret(address.token), api_base=address.api_base)
-    return replace(config, settings=settings, discord=connection)
+    web = replace(config.web, listen=config.web.listen or ANY_PORT)
+    return replace(config, settings=settings, discord=connection, web=web)
 
 
 @asynccontextmanager

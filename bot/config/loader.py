@@ -79,13 +79,14 @@ class LimitSettings:
 
 @dataclass(frozen=True, slots=True)
 class WebSettings:
-    """The HTTP side: /healthz, /readyz and /metrics."""
+    """HTTP: the console, /api/v1, /healthz, /readyz and /metrics."""
 
     listen: Annotated[
         str,
         About(
             "Where HTTP is answered, as address:port (127.0.0.1:8642, or [::1]:8642); empty: nowhere. Whoever reaches"
-            " the port may read it: keep it on loopback or in a container's own network."
+            " the port may read health and metrics, and with a key everything: keep it on loopback or in a container's"
+            " own network."
         ),
     ] = ""
     hosts: Annotated[

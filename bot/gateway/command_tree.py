@@ -11,6 +11,7 @@ from discord import app_commands
 from bot.commands import NO_MENTIONS, answer_error
 from bot.texts import Language, translate
 from bot.token_buckets import TokenBuckets
+from indexer.correlation import Cause, begin
 
 
 class Commands(app_commands.CommandTree[Any]):
@@ -40,6 +41,8 @@ class Commands(app_commands.CommandTree[Any]):
         if task := asyncio.current_task():  # discord.py keeps no reference to the task of a command
             self.in_hand.add(task)
             task.add_done_callback(self.in_hand.discard)
+            end = begin(Cause(str(interaction.id)))
+            task.add_done_callback(lambda _: end())
         return True
 
     async def on_error(self, interaction: discord.Interaction[Any], error: app_commands.AppCommandError, /) -> None:

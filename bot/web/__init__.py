@@ -1,5 +1,5 @@
-"""The HTTP side: health and metrics for machines. Off unless `web.listen` names an address.
+"""HTTP: probes and metrics for machines, /api/v1 for programs (api), a page for whoever runs the bot (console).
 
-Imports the bot's pure parts and the indexer; knows no Discord client. Start reading at server.py. A new path goes into
-a file beside probes.py and metrics.py, and `bot.app` passes it to `open_web`.
+Off unless `web.listen` names an address. Imports the bot's pure parts, its control room and the indexer; knows no
+Discord client. Start reading at server.py, then operator.py, which has all routes.
 """

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from bot.config.loader import WebSettings
 from bot.config.values import listen_address
@@ -25,6 +26,7 @@ API_PER_MINUTE = 6000.0
 API_BURST = 1200
 
 REQUEST_BYTES = 64 * 1024  # of a body; a path that takes pictures reads them itself
+LINE_BYTES = 16 * 1024  # of the path and the query: a question of 1,000 characters has 12,000 bytes there, at most
 LONGEST_S = 10.0
 SHUTDOWN_S = 2.0  # seconds for requests that still run when the bot ends
 
@@ -47,17 +49,36 @@ async def open_web(settings: WebSettings, routes: Iterable[web.RouteDef]) -> Asy
         client_max_size=REQUEST_BYTES,
     )
     app.add_routes(routes)
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_S)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        handle_signals=False,
+        shutdown_timeout=SHUTDOWN_S,
+        logger=_protocol_log(),
+        max_line_size=LINE_BYTES,
+    )
     await runner.setup()
     try:
         listener = _bound(host, port)
         await web.SockSite(runner, listener).start()
         bound_host, bound_port = listener.getsockname()[:2]
         url = f"http://[{bound_host}]:{bound_port}" if ":" in bound_host else f"http://{bound_host}:{bound_port}"
-        log.info("HTTP at %s: /healthz, /readyz, /metrics, /api/v1, and the operator's page at %s/console", url, url)
+        log.info("HTTP at %s: /healthz, /readyz, /metrics, /api/v1; the console is at %s/console", url, url)
         yield url
     finally:
         await runner.cleanup()
+
+
+def _protocol_log() -> logging.Logger:
+    """aiohttp's own log of its connections, without what is no HTTP: it would quote what a stranger sent."""
+    protocol = logging.getLogger(f"{__name__}.protocol")
+    if not protocol.filters:
+        protocol.addFilter(_is_our_fault)
+    return protocol
+
+
+def _is_our_fault(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -35,11 +35,13 @@ async def add(
 ) -> None:
     """Writes one line in the transaction of the recorded action, so that both are stored or neither is.
 
-    Where a request from outside caused the action, the line names it, and the key that it came with.
+    Where a request over HTTP or a command in Discord caused the action, the line names it, and a request's key.
     """
     values = dict(detail or {})
     if (request := cause()) is not None:
-        values |= {"request": request.request_id, "key": request.key_id}
+        values["request"] = request.request_id
+        if request.key_id is not None:
+            values["key"] = request.key_id
     await tx.execute_fetchall(
         "INSERT INTO audit_log (at_ms, guild_id, actor_id, action, detail) VALUES (?, ?, ?, ?, ?)",
         (now_ms(), guild_id, actor_id, action, json.dumps(values, sort_keys=True)),

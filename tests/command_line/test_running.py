@@ -69,6 +69,8 @@ async def test_other_commands_can_look_into_the_sandboxs_data(
         told = capsys.readouterr().out
         file = tmp_path / "data" / "sandbox" / "config.toml"
         assert f"afterimage search --config {file}" in told
+        assert f"afterimage keys create me --scope admin --config {file}" in told
+        assert joined.web.listen == "127.0.0.1:0"
         other = await asyncio.to_thread(load, file, {})
         assert other.settings.data_dir == joined.settings.data_dir
         assert other.settings.model == joined.settings.model

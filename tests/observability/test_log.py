@@ -13,6 +13,7 @@ import pytest
 
 from bot.config.loader import LogSettings, Secret
 from bot.observability.log import logging_to
+from indexer.correlation import Cause, caused_by
 from tests.worlds.running_bot import indexed, noise, town
 
 TOKEN = "MTIzNDU2Nzg5MDEyMzQ1Njc4OTA.GabcdE.abcdefghijklmnopqrstuvwxyz-123456"
@@ -122,3 +123,22 @@ def test_a_webhooks_token_and_a_signature_are_hidden_in_every_form(text: str) ->
     assert secret not in stream.getvalue()
     assert signed not in stream.getvalue()
     assert "<hidden>" in stream.getvalue()
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_line_names_the_request_that_caused_it_once(form: str) -> None:
+    stream = io.StringIO()
+    with logging_to(LogSettings(format=form), [], stream), caused_by(Cause("8e1f0c5d2b7a4936", 3)):
+        logging.getLogger("bot").info("something")
+        logging.getLogger("bot").info("request 8e1f0c5d2b7a4936: GET /")
+    logging.getLogger("bot").info("afterwards")
+    first, second = stream.getvalue().splitlines()
+    assert first.count("8e1f0c5d2b7a4936") == 1
+    assert "8e1f0c5d2b7a4936" in second
+
+
+def test_a_key_of_the_http_interface_is_hidden() -> None:
+    stream = io.StringIO()
+    with logging_to(LogSettings(), [], stream):
+        logging.getLogger("aiohttp").info("got %s", f"afterimage_7_{'k' * 43}")
+    assert "afterimage_7_<hidden>" in stream.getvalue()

@@ -12,6 +12,7 @@ from pathlib import Path
 import aiohttp
 import psutil
 
+from bot.control.client import ask
 from sandbox.server import open_sandbox
 from tests.web.test_metrics import samples
 from tests.worlds.child_bot import Child, child, joining
@@ -32,6 +33,9 @@ async def test_a_bot_is_ready_once_it_serves_and_counts_what_it_stored(tmp_path:
         async with child(tmp_path, "run", **more) as bot:
             await bot.says("HTTP at")
             url = base_url(bot)
+
+            async with session.get(f"{url}/api/v1/guilds") as response:
+                assert response.status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.UNAUTHORIZED)
 
             async def readiness() -> tuple[int, dict[str, dict[str, object]]]:
                 async with session.get(f"{url}/readyz") as response:
@@ -67,8 +71,17 @@ async def test_a_bot_is_ready_once_it_serves_and_counts_what_it_stored(tmp_path:
                 assert str(person.id) not in everything
             for word in ("picture number", "only words", "secret", "Town"):
                 assert word not in everything
+            made = await ask(tmp_path / "data", "keys-create", {"name": "test", "scope": "read"}, print)
+            headers = {"Authorization": f"Bearer {made['secret']}"}
+            async with session.get(f"{url}/api/v1/guilds", headers=headers) as response:
+                assert [guild["name"] for guild in (await response.json())["guilds"]] == ["Town"]
+            path = f"/api/v1/guilds/{place.guild.id}/jobs/events"
+            watching = await session.get(url + path, headers=headers)
+            assert (await watching.content.readline()) == b"event: jobs\n"
             bot.process.send_signal(signal.SIGTERM)
             assert await bot.ended() == 0
+            await watching.read()  # a stream ends with the bot, and does not hold it up
+            assert made["secret"].split("_", 2)[2] not in bot.said
 
 
 async def test_a_bot_that_still_starts_is_alive_and_not_ready_and_says_why(tmp_path: Path) -> None:
@@ -81,6 +94,9 @@ async def test_a_bot_that_still_starts_is_alive_and_not_ready_and_says_why(tmp_p
                 checks = (await response.json())["checks"]
             assert checks["gateway"]["reason"].startswith("the bot runs but is not connected to Discord")
             assert checks["model"] == {"ok": False, "reason": "the bot is still starting"}
+            async with session.get(f"{base_url(bot)}/api/v1/guilds") as response:
+                assert response.status == HTTPStatus.SERVICE_UNAVAILABLE
+                assert (await response.json())["error"]["code"] == "starting"
 
 
 async def test_without_an_address_nothing_listens(tmp_path: Path) -> None:

@@ -173,6 +173,21 @@ async def test_debug_lines_name_no_query(caplog: pytest.LogCaptureFixture) -> No
     assert "private" not in caplog.text
 
 
+@pytest.mark.parametrize("sent", [b"secret\x00words\r\n\r\n", b"GET /?q=" + b"secret" * 4000 + b" HTTP/1.1\r\n\r\n"])
+async def test_what_is_no_http_is_refused_and_not_quoted_in_the_log(
+    sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with served() as (url, _):
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+        writer.write(sent)
+        assert b" 400 " in await reader.readline()
+        writer.close()
+        await writer.wait_closed()
+    assert "secret" not in caplog.text
+    assert "Traceback" not in caplog.text
+
+
 @given(st.ip_addresses(), st.integers(0, 65535))
 def test_every_address_and_port_is_understood(address: Any, port: int) -> None:
     written = f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"

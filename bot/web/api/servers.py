@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.links import jump_link
+from bot.links import message_link
 from bot.texts import Language, translate_sentence
 from bot.web.api.models.servers import (
     ChannelInfo,
@@ -99,7 +99,7 @@ def _failure(failure: Failure, *, opens: bool) -> FailureInfo:
         sentence=words(failure.reason.sentence),
         attempts=failure.attempts,
         next_attempt_ms=failure.next_attempt_ms,
-        link=jump_link(failure.guild_id, failure.channel_id, failure.message_id) if opens else None,
+        link=message_link(failure.guild_id, failure.channel_id, failure.message_id, opens=opens),
     )
 
 

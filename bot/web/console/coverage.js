@@ -15,7 +15,7 @@ export async function show(view, { guild, guilds }) {
   const parked = channels.filter((channel) => channel.parked);
   const shown = [...channels].sort((one, two) => two.ready + two.pending - one.ready - one.pending);
   fill(view,
-    !totals.consent && el("p", { className: "card" }, "Nobody who manages this server has said that it may be read: that takes /reindex start in Discord."),
+    !totals.consent && channels.some((channel) => !channel.imported) && el("p", { className: "card" }, "Nobody who manages this server has said that it may be read: that takes /reindex start in Discord."),
     el("div", { className: "cards few" }, cards),
     parked.length && el("h2", {}, "Cannot be read now"),
     parked.length && table("Channels that cannot be read", ["Channel", "Reason"], parked.map((channel) => [`#${channel.name}`, el("td", { className: "long" }, channel.parked)])),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import aiohttp
 import pytest
 
 from tests.worlds.api_world import ApiWorld
@@ -62,6 +63,11 @@ async def test_what_cannot_be_asked_is_said_in_one_sentence(api: ApiWorld, q: st
     assert word in error["message"]
 
 
+async def test_the_longest_question_of_any_script_fits_into_a_request(api: ApiWorld) -> None:
+    found = await api.ask(f"{api.town}/search", params={"q": "\U0001f43e" * 1000})
+    assert found["page"] == 1
+
+
 @pytest.mark.parametrize("query", ["page=0", "page=x", "per_page=51", "nothing=1", "page=1&page=2", f"q={'a' * 1001}"])
 async def test_a_query_that_does_not_fit_is_refused(api: ApiWorld, query: str) -> None:
     error = (await api.ask(f"{api.town}/search?{query}", status=400))["error"]
@@ -82,6 +88,9 @@ async def test_a_picture_that_is_too_large_is_not_read_to_its_end(api: ApiWorld)
     most = api.service.settings.fetch.max_download_bytes
     octets = {"Content-Type": "application/octet-stream", "Content-Length": str(most + 1)}
     headers = {"Authorization": f"Bearer {await api.key()}", **octets}
-    async with api.http.post(f"{api.url}{api.town}/search", data=b"x", headers=headers) as response:
+    async with (
+        aiohttp.ClientSession() as http,  # its connection waits for the rest, and serves nothing else
+        http.post(f"{api.url}{api.town}/search", data=b"x", headers=headers) as response,
+    ):
         assert response.status == 413
         assert (await response.json())["error"]["code"] == "too_large"
