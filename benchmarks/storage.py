@@ -119,13 +119,17 @@ async def embed_all(database: Database) -> float:
     async with timed() as clock:
         for start in range(0, len(todo), BATCH):
             async with database.transaction() as tx:
-                new = []
-                for row, place in enumerate(todo[start : start + BATCH], start):
-                    shown = DecodedPicture(os.urandom(32), (), 800, 600, "PNG", 1, 90_000, random.getrandbits(64))
-                    picture_id = await pictures.add(tx, shown)
-                    await places.attach(tx, place.place_id, picture_id)
-                    new.append((picture_id, vectors[row]))
-                await embeddings.add(tx, model_id, new)
+                batch = todo[start : start + BATCH]
+                ids = await pictures.add_all(
+                    tx,
+                    [
+                        DecodedPicture(os.urandom(32), (), 800, 600, "PNG", 1, 90_000, random.getrandbits(64))
+                        for _ in batch
+                    ],
+                )
+                await embeddings.add(tx, model_id, list(zip(ids, vectors[start : start + BATCH], strict=True)))
+                shown = [(place.place_id, picture_id) for place, picture_id in zip(batch, ids, strict=True)]
+                await places.attach_all(tx, shown)
     return len(todo) / clock.ms * 1000
 
 

@@ -82,18 +82,17 @@ class Outcomes:
 
     async def embedded(self, batch: list[tuple[Prepared, Vectors]]) -> None:
         """Stores pictures with their vectors ([d] float32, unit length) and ends their items."""
-        ids: list[PictureId] = []
-        counts: list[int] = []
         async with self._db.transaction() as tx:
-            for prepared, _ in batch:
-                ids.append(await pictures.add(tx, prepared.picture))
+            ids = await pictures.add_all(tx, [prepared.picture for prepared, _ in batch])
             vectors = [vector for _, vector in batch]
             await embeddings.add(tx, self._model_id, list(zip(ids, vectors, strict=True)))
-            for (prepared, _), picture_id in zip(batch, ids, strict=True):
-                items = list(prepared.content.items)
-                for item in items:
-                    await places.attach(tx, item.place_id, picture_id)
-                counts.append(len(items))
+            counts = [len(prepared.content.items) for prepared, _ in batch]
+            shown = [
+                (item.place_id, picture_id)
+                for (prepared, _), picture_id in zip(batch, ids, strict=True)
+                for item in prepared.content.items
+            ]
+            await places.attach_all(tx, shown)
         for (prepared, _), picture_id, count in zip(batch, ids, counts, strict=True):
             if count and (run := prepared.content.items[0].progress) is not None:
                 run.embedded += 1
@@ -112,8 +111,7 @@ class Outcomes:
             items = list(content.items)
             async with self._db.transaction() as tx:
                 picture_id = await pictures.add_rejected(tx, content.sha256, byte_count, reason)
-                for item in items:
-                    await places.attach(tx, item.place_id, picture_id)
+                await places.attach_all(tx, [(item.place_id, picture_id) for item in items])
             self._end_all(content, items, failed=True)
         self._forget(content)
 
@@ -166,8 +164,7 @@ class Outcomes:
             async with self._db.transaction() as tx:
                 if await pictures.get(tx, picture_id) is None:
                     return False
-                for item in items:
-                    await places.attach(tx, item.place_id, picture_id)
+                await places.attach_all(tx, [(item.place_id, picture_id) for item in items])
             self._end_all(content, items, failed=failed)
         return True
 

@@ -8,11 +8,13 @@ from typing import Any
 
 import aiosqlite
 
-from indexer.database.database import first
+from indexer.database import many_rows
+from indexer.database.database import as_json, first
 from indexer.errors import Reason
 from indexer.records.ids import PictureId
 from indexer.records.pictures import DecodedPicture
 
+_AT_ONCE = 500  # digests in one question
 _SELECT = (
     "SELECT picture_id, sha256, perceptual_hash, width, height, format, frame_count, byte_count, reason FROM pictures"
 )
@@ -47,34 +49,50 @@ async def get(connection: aiosqlite.Connection, picture_id: PictureId) -> Pictur
 
 
 async def add(tx: aiosqlite.Connection, picture: DecodedPicture) -> PictureId:
-    """Stores the picture if it is new, and returns its id. A picture that was rejected becomes ready, in all places.
+    """As `add_all`, for one picture."""
+    return (await add_all(tx, [picture]))[0]
 
-    Attach it to its place in the same transaction: a picture that no place shows is deleted.
+
+async def add_all(tx: aiosqlite.Connection, pictures: Sequence[DecodedPicture]) -> list[PictureId]:
+    """Stores the pictures that are new, and returns the id of each, in order. A rejected picture becomes ready, in all
+    its places.
+
+    Attach them to their places in the same transaction: a picture that no place shows is deleted.
     """
-    row = await first(
+    await many_rows.write(
         tx,
-        "INSERT INTO pictures (sha256, perceptual_hash, width, height, format, frame_count, byte_count, state)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, 'ready')"
+        "INSERT INTO pictures (sha256, perceptual_hash, width, height, format, frame_count, byte_count, state) :rows"
         " ON CONFLICT (sha256) DO UPDATE SET perceptual_hash = excluded.perceptual_hash, width = excluded.width,"
         "   height = excluded.height, format = excluded.format, frame_count = excluded.frame_count,"
-        "   state = 'ready', reason = NULL RETURNING picture_id",
-        (
-            picture.sha256,
-            _signed(picture.perceptual_hash),
-            picture.width,
-            picture.height,
-            picture.format,
-            picture.frame_count,
-            picture.byte_count,
-        ),
+        "   state = 'ready', reason = NULL",
+        [
+            (
+                picture.sha256,
+                _signed(picture.perceptual_hash),
+                picture.width,
+                picture.height,
+                picture.format,
+                picture.frame_count,
+                picture.byte_count,
+                "ready",
+            )
+            for picture in pictures
+        ],
     )
-    assert row is not None
+    ids: dict[bytes, PictureId] = {}
+    for at in range(0, len(pictures), _AT_ONCE):
+        digests = [picture.sha256 for picture in pictures[at : at + _AT_ONCE]]
+        rows = await tx.execute_fetchall(
+            f"SELECT sha256, picture_id FROM pictures WHERE sha256 IN ({', '.join('?' * len(digests))})",  # noqa: S608 -- marks
+            digests,
+        )
+        ids.update((sha256, PictureId(picture_id)) for sha256, picture_id in rows)
     await tx.execute_fetchall(
         "UPDATE places SET state = 'ready', reason = NULL, next_attempt_ms = NULL"
-        " WHERE picture_id = ? AND state = 'failed'",
-        row,
+        " WHERE picture_id IN (SELECT value FROM json_each(?)) AND state = 'failed'",
+        (as_json(ids.values()),),
     )
-    return PictureId(row[0])
+    return [ids[picture.sha256] for picture in pictures]
 
 
 async def add_rejected(tx: aiosqlite.Connection, sha256: bytes, byte_count: int, reason: Reason) -> PictureId:

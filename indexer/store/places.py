@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import aiosqlite
 
+from indexer.database import many_rows
 from indexer.database.database import as_json, first
 from indexer.errors import Reason
 from indexer.records.hits import Filter, PlaceDetail
@@ -116,26 +117,33 @@ async def failed(
 
 
 async def attach(tx: aiosqlite.Connection, place_id: PlaceId, picture_id: PictureId) -> bool:
-    """Records that the place shows this picture. It is ready, or failed with the reason of a rejected picture.
+    """As `attach_all`, for one place. False where it was deleted meanwhile."""
+    return await attach_all(tx, [(place_id, picture_id)]) > 0
 
-    False where the place was deleted meanwhile; then a picture without a place is deleted too. An animated picture
-    marks its place.
+
+async def attach_all(tx: aiosqlite.Connection, shown: Sequence[tuple[PlaceId, PictureId]]) -> int:
+    """Records that each place shows its picture. It is ready, or failed with the reason of a rejected picture.
+
+    Returns how many places there are still; a picture whose last place was deleted meanwhile is deleted too. An
+    animated picture marks its place.
     """
-    cursor = await tx.execute(
-        "UPDATE places SET picture_id = p.picture_id, reason = p.reason, next_attempt_ms = NULL,"
+    attached = await many_rows.write(
+        tx,
+        "UPDATE places SET picture_id = p.picture_id, reason = p.reason, next_attempt_ms = NULL,"  # noqa: S608 -- a number
         "   state = iif(p.state = 'ready', 'ready', 'failed'),"
         "   attempts = places.attempts + (p.state = 'rejected'),"
-        "   flags = places.flags | iif(p.frame_count > 1, ?, 0)"
-        " FROM pictures AS p WHERE places.place_id = ? AND p.picture_id = ?",
-        (int(PlaceFlag.ANIMATED), place_id, picture_id),
+        f"   flags = places.flags | iif(p.frame_count > 1, {int(PlaceFlag.ANIMATED)}, 0)"
+        " FROM (:rows) AS shown CROSS JOIN pictures AS p ON p.picture_id = shown.column2"
+        " WHERE places.place_id = shown.column1",
+        shown,
     )
-    if cursor.rowcount > 0:
-        return True
-    await tx.execute_fetchall(
-        "DELETE FROM pictures WHERE picture_id = ?1 AND NOT EXISTS (SELECT 1 FROM places WHERE picture_id = ?1)",
-        (picture_id,),
-    )
-    return False
+    if attached < len(shown):
+        await tx.execute_fetchall(
+            "DELETE FROM pictures WHERE picture_id IN (SELECT value FROM json_each(?))"
+            " AND NOT EXISTS (SELECT 1 FROM places WHERE places.picture_id = pictures.picture_id)",
+            (as_json(picture_id for _, picture_id in shown),),
+        )
+    return attached
 
 
 async def retry(

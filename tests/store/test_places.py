@@ -139,6 +139,31 @@ async def test_a_picture_for_a_place_that_is_gone_by_now_is_not_kept(tx: aiosqli
     assert await count(tx, "pictures") == 0
 
 
+async def test_a_batch_is_stored_as_its_pictures_would_be_one_by_one(tx: aiosqlite.Connection) -> None:
+    """New, known, animated and formerly rejected ones, one shown twice, and one whose place is gone by now."""
+    new, known, moving, gone, again, mended, waiting = await post(tx, 1, 2, 3, 4, 5, 6, 7)
+    known_id = await pictures.add(tx, decoded("known"))
+    await places.attach(tx, known, known_id)
+    rejected = await pictures.add_rejected(tx, decoded("mended").sha256, 6, Reason.CORRUPT)
+    await places.attach(tx, waiting, rejected)
+    await messages.delete(tx, [MessageId(4)])
+    batch = [decoded("new"), decoded("known"), decoded("moving", frame_count=9), decoded("gone"), decoded("mended")]
+    ids = await pictures.add_all(tx, batch)
+    assert (ids[1], ids[4], len(set(ids))) == (known_id, rejected, 5)
+    shown = [(new, ids[0]), (moving, ids[2]), (gone, ids[3]), (again, ids[0]), (mended, ids[4])]
+    assert await places.attach_all(tx, shown) == 4
+    assert [(await pictures.get(tx, picture_id)) is not None for picture_id in ids] == [True, True, True, False, True]
+    found = await places.describe(tx, [new, known, moving, again, mended, waiting])
+    assert [found[place].picture_id for place in (new, known, moving, again, mended, waiting)] == [
+        ids[0], known_id, ids[2], ids[0], rejected, rejected,
+    ]  # fmt: skip
+    assert [place for place, detail in found.items() if PlaceFlag.ANIMATED in detail.flags] == [moving]
+    assert await todo(tx) == []
+    assert {reason for _, reason, *_ in await failures(tx)} == {None}
+    assert await pictures.add_all(tx, []) == []
+    assert await places.attach_all(tx, []) == 0
+
+
 async def test_bytes_that_were_rejected_once_are_rejected_wherever_they_are_posted(tx: aiosqlite.Connection) -> None:
     first, second = await post(tx, 1, 2)
     sha256 = hashlib.sha256(b"broken").digest()
