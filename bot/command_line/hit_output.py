@@ -29,12 +29,21 @@ def show(arguments: argparse.Namespace, answers: Sequence[Json], question: Quest
         import_module("bot.command_line.preview").show_pictures(answers[0], arguments.preview, arguments.explain)
     elif text := rendered(arguments.form or "text", arguments, answers, terminal.columns(), batch=batch):
         terminal.say(text)
+    if arguments.form == "paths":
+        _tell_of_the_others(answers)
     if arguments.sheet is not None:
         drawn = import_module("bot.command_line.sheet").drawn(answers[0], question)
         write(arguments.sheet, drawn)
         terminal.note(f"written: {terminal.one_line(str(arguments.sheet))}")
     if arguments.open is not None:
         import_module("bot.command_line.open_hit").open_hit(answers[0]["hits"][arguments.open - 1])
+
+
+def _tell_of_the_others(answers: Sequence[Json]) -> None:
+    """Those that `--paths` cannot name: a pipe that gets fewer lines than there are hits must not go unnoticed."""
+    without = sum(len(found.get("hits", ())) for found in answers) - len(bare_paths(answers))
+    if without:
+        terminal.warn(f"{without:,} hits have neither a file nor a link that opens")
 
 
 def rendered(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import base64
 import io
 import webbrowser
@@ -11,8 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bot.command_line.hit_output import show
 from bot.command_line.open_hit import open_hit
 from bot.command_line.preview import blocks, kitty, sixel, way_of
+from bot.command_line.question import Question
 from indexer.errors import TellPerson
 from tests.command_line.conftest import Run
 from tests.command_line.test_searching import found
@@ -89,6 +92,15 @@ def test_a_hit_opens_by_its_link_and_where_none_opens_as_its_file(run: Run, fold
     )
     code, _, _ = run("search", "in:#photos", "--count", "3", "--open", "2", "--config", "sandbox.toml")
     assert (code, browser.addresses[1]) == (0, Path(hits[1]["path"]).as_uri())
+
+
+def test_hits_that_no_path_names_are_counted_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    hits = [{"path": "/a b.png", "link": None}, {"path": None, "link": None}, {"path": None, "link": "https://x"}]
+    given = argparse.Namespace(open=None, save=None, preview=None, form="paths", sheet=None)
+    show(given, [{"hits": hits}], Question(""))
+    said = capsys.readouterr()
+    assert said.out == "/a b.png\nhttps://x\n"
+    assert said.err == "afterimage: 1 hits have neither a file nor a link that opens\n"
 
 
 @pytest.mark.parametrize("name", ["report.html", "run.desktop", "a.svg", "gone.png", "noname"])
