@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import os
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -320,11 +320,9 @@ def test_the_commands_say_what_they_did(
     assert cli.main(["verify"]) == 0
 
 
-def test_a_disk_without_room_is_told_before_anything_is_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_disk_without_room_is_told_before_anything_is_written(tmp_path: Path) -> None:
     data_dir = kept(tmp_path / "data")
-    free = os.statvfs(tmp_path).f_bavail * os.statvfs(tmp_path).f_frsize
+    free = shutil.disk_usage(tmp_path).free
     with pytest.raises(DiskFull, match="MB are free"):
         make_if_changed(data_dir, tmp_path / "b.tar", go_on, quietly, keep_free=free)
     assert [path.name for path in tmp_path.iterdir()] == ["data"]

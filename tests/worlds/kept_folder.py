@@ -23,7 +23,7 @@ from indexer.store import opt_outs
 from indexer.vectors.index import VectorIndex
 from tests.worlds.index_world import GUILD, World, open_world
 
-PLACES = 1_200
+PLACES = 600
 SETTINGS = IndexSettings(seal_rows=256, threads=1)
 OPTED_OUT = UserId(77)
 WORD = "quetzalcoatlus"  # in the text of one message
