@@ -19,7 +19,7 @@ WORKERS     ?= 3
 PURE_ROOMS  := config platforms query replies reports store text texts
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-archive run setup quick test coverage check fmt soak bench lock clean
+.PHONY: help demo demo-archive run setup quick test docs coverage check fmt soak bench lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -43,6 +43,9 @@ quick: $(VENV)/.dev ## the tests of pure code; ROOM=search: those of one room, w
 # loadgroup: what imports torch is two groups (tests/encode/conftest.py), so that no third process pays for it.
 test: $(VENV)/.dev ## all tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
+docs: $(VENV)/.docs ## the documents as a site, in site/; fails at a link that leads nowhere
+	$(BIN)/mkdocs build --quiet --strict
 
 coverage: $(VENV)/.dev ## all tests, and which lines they ran, in child processes too; takes half as long again
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --cov --cov-report=
@@ -108,6 +111,10 @@ endif
 
 $(VENV)/.dev: $(VENV)/.runtime
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.runtime
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[docs]'
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.dev

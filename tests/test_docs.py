@@ -159,6 +159,13 @@ def test_a_command_that_does_not_exist_is_found(text: str, wrong: list[str]) -> 
     assert [command.split(" cat")[0] for command in wrong_commands(text)] == wrong
 
 
+def test_every_page_of_the_documents_stands_in_the_contents_of_the_site() -> None:
+    contents = (ROOT / "mkdocs.yml").read_text("utf-8").partition("\nnav:")[2]
+    listed = set(re.findall(r"^ +- (\S+\.md)$", contents, re.MULTILINE))
+    pages = {page.relative_to(ROOT / "docs").as_posix() for page in (ROOT / "docs").rglob("*.md")}
+    assert listed == {page for page in pages if not page.startswith("adr/0")}
+
+
 def test_every_dependency_has_its_line_of_reason() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     wanted = [*project["dependencies"], *itertools.chain(*project["optional-dependencies"].values())]
