@@ -45,7 +45,7 @@ test: $(VENV)/.dev ## all tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 docs: $(VENV)/.docs ## the documents as a site, in site/; fails at a link that leads nowhere
-	$(BIN)/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 coverage: $(VENV)/.dev ## all tests, and which lines they ran, in child processes too; takes half as long again
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --cov --cov-report=
