@@ -46,6 +46,7 @@ EDITS: dict[str, Edit] = {
     "half size": lambda image, rng: edits.half_size(image),
     "caption bar": edits.caption_bar,
     "mirror": lambda image, rng: edits.mirror(image),
+    "greys": lambda image, rng: edits.grey(image),
     "screenshot frame": edits.screenshot_frame,
     "5° turn": lambda image, rng: edits.turn(image),
 }

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import aiosqlite
 import numpy as np
 
 from indexer.database.database import Database
 from indexer.query.query import Query
 from indexer.records.hits import Hit, Place, PlaceDetail
-from indexer.records.ids import PictureId
-from indexer.search import picture_facts
+from indexer.records.ids import ModelId, PictureId
+from indexer.search import hash_lookup, picture_facts
 from indexer.search.copies import groups_of_copies, repeated_elsewhere
 from indexer.search.hits import hit_at
 from indexer.search.picture_facts import PictureFacts
@@ -26,6 +27,7 @@ ALIKE_COSINE = 0.985
 # Of the fused list so many are looked at closely: what collapses into another hit must not leave the answer short.
 RANKED = 40
 RANKED_A_HIT = 4
+COPIES = 200  # of the hits together, which are found by their hash alone
 
 Shown = Mapping[PictureId, tuple[Place, ...]]  # the places of each picture inside the filter, newest first
 
@@ -35,8 +37,9 @@ class Choose:
 
     name = "choose"
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, model_id: ModelId) -> None:
         self._db = db
+        self._model_id = model_id
 
     async def run(self, search: Search) -> None:
         query, facts, typical = search.query, search.facts, search.calibration.typical
@@ -45,6 +48,9 @@ class Choose:
             shown = await picture_facts.places(connection, query.guild_id, top, query.filter)
             found = [search.judged[picture_id] for picture_id in top if picture_id in shown]
             chosen = choose(query, found, facts, search.scores, shown)
+            facts = await self._with_copies_by_hash(
+                connection, query, facts, [judged.picture_id for judged, _ in chosen]
+            )
             copies: Mapping[PictureId, tuple[PictureId, ...]] = {}
             if repeated_elsewhere([alike for _, alike in chosen], facts, typical):
                 shown = await picture_facts.places(connection, query.guild_id, list(facts), query.filter)
@@ -57,6 +63,20 @@ class Choose:
             # Neither can happen inside one snapshot; were it to, silence beats a leak.
             if (detail := details.get(place.place_id)) is not None and detail.channel_id in query.filter.channels
         )
+
+    async def _with_copies_by_hash(
+        self,
+        connection: aiosqlite.Connection,
+        query: Query,
+        facts: Mapping[PictureId, PictureFacts],
+        chosen: Sequence[PictureId],
+    ) -> Mapping[PictureId, PictureFacts]:
+        """The same facts, and those of the pictures inside the filter whose hash agrees with that of a chosen one."""
+        hashes = [facts[picture_id].perceptual_hash for picture_id in chosen]
+        alike = await hash_lookup.agreeing(connection, query.guild_id, hashes, query.filter, COPIES)
+        if not (more := alike.keys() - facts.keys()):
+            return facts
+        return {**facts, **await picture_facts.facts(connection, self._model_id, more)}
 
 
 def choose(
@@ -76,7 +96,7 @@ def choose(
     pairs = [
         (left, right)
         for left, right in zip(*np.nonzero(np.triu(likeness >= ALIKE_COSINE, 1)), strict=True)
-        if _hashes_agree(hashes[left], hashes[right])
+        if hamming(hashes[left], hashes[right]) <= ALIKE_BITS
     ]
     groups = groups_of_alike([(int(left), int(right)) for left, right in pairs], len(order))
     heads = [group[0] for group in groups]
@@ -84,10 +104,6 @@ def choose(
     best = max(relevance)
     picked = diverse([score / best for score in relevance], vectors[heads], query.count, query.diversity)
     return [(order[heads[at]], [order[member].picture_id for member in groups[at]]) for at in picked]
-
-
-def _hashes_agree(left: int | None, right: int | None) -> bool:
-    return left is not None and right is not None and hamming(left, right) <= ALIKE_BITS
 
 
 def _leading(judged: Judged, shown: Shown) -> Place:

@@ -23,7 +23,8 @@ class Fuse:
 
     async def run(self, search: Search) -> None:
         weight = self._words_weight * (WITH_PICTURES if search.query.has_pictures else 1.0)
-        near = [(picture_id, 1.0) for picture_id in copies_first(search.near, search.judged)]
+        found = dict.fromkeys((*search.near, *search.agreeing))
+        near = [(picture_id, 1.0) for picture_id in copies_first(found, search.judged)]
         said = [
             (hit.picture_id, weight * hit.share**SHARE_POWER) for hit in search.said if hit.picture_id in search.judged
         ]

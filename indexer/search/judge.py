@@ -17,6 +17,7 @@ class Judge:
             search.target,
             search.calibration,
             search.near,
+            search.agreeing,
             search.said,
             search.facts,
             search.searched,

@@ -20,11 +20,19 @@ Version = tuple[int, int]  # of a guild's index, as `version` reads it
 
 @dataclass(frozen=True, slots=True)
 class PictureFacts:
-    """What shows that two pictures are the same: vector ([d], unit length), SHA-256 of the bytes, perceptual hash."""
+    """What shows that two pictures are the same: vector ([d], unit length), SHA-256 of the bytes, perceptual hash.
+
+    The hash is unsigned, 64 bits, and 0 where it says nothing: the picture is flat.
+    """
 
     vector: Vectors
     sha256: bytes
-    perceptual_hash: int | None
+    perceptual_hash: int
+
+
+def known_hash(stored: int | None) -> int:
+    """A perceptual hash as `PictureFacts` has it, of one as SQLite has it: signed, NULL where nothing was decoded."""
+    return (stored or 0) & (1 << 64) - 1
 
 
 async def facts(
@@ -42,7 +50,7 @@ async def facts(
         return {}
     vectors = np.frombuffer(b"".join(row[1] for row in found), "<f2").astype(np.float32).reshape(len(found), -1)
     return {
-        PictureId(picture_id): PictureFacts(vector, sha256, perceptual_hash)
+        PictureId(picture_id): PictureFacts(vector, sha256, known_hash(perceptual_hash))
         for (picture_id, _, sha256, perceptual_hash), vector in zip(found, vectors, strict=True)
     }
 

@@ -50,13 +50,12 @@ async def looked_up(query: Query, db: Database, model_id: ModelId) -> Query:
     if any(picture_id not in shown or picture_id not in facts for picture_id in query.like):
         raise TellPerson("search-picture-gone")
     known = [facts[picture_id] for picture_id in query.like]
-    hashes = (picture.perceptual_hash for picture in known)
     return replace(
         query,
         like=(),
         vectors=(*query.vectors, *(picture.vector for picture in known)),
         digests=query.digests | {picture.sha256 for picture in known},
-        hashes=(*query.hashes, *(bits for bits in hashes if bits is not None)),
+        hashes=(*query.hashes, *(picture.perceptual_hash for picture in known)),
         not_pictures=query.not_pictures | set(query.like),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from indexer.query.query import Query
@@ -30,11 +30,12 @@ def judge(
     target: QueryVector,
     calibration: Calibration,
     near: Sequence[PictureId],
+    agreeing: Collection[PictureId],
     said: Sequence[WordHit],
     facts: Mapping[PictureId, PictureFacts],
     searched: int,
 ) -> dict[PictureId, Judged]:
-    """Those of `near` (nearest first) and of `said` (best first) that are worth showing.
+    """Those of `near` (nearest first), of `agreeing` (by their hash) and of `said` (best first) that are worth showing.
 
     Where a least score was asked for, it alone decides. Otherwise the candidates of the vector index count if the best
     of them is close enough for the best of `searched` pictures; a candidate of the text index always counts.
@@ -43,7 +44,7 @@ def judge(
     ranks = {picture_id: rank for rank, picture_id in enumerate(near, start=1)}
     parts = {
         picture_id: _parts(query, target, calibration, facts[picture_id], ranks.get(picture_id), spoken.get(picture_id))
-        for picture_id in dict.fromkeys((*near, *spoken))
+        for picture_id in dict.fromkeys((*near, *agreeing, *spoken))
         if picture_id in facts
     }
     best = max((scores.standing or 0.0 for scores in parts.values()), default=0.0)
@@ -64,8 +65,8 @@ def judge(
     elif query.has_words:
         enough = calibration.both_enough(best, searched)
     else:
-        same = any(found.band is Band.SAME for found in judged.values())
-        enough = same or calibration.picture_enough(closest)
+        copied = any(found.band in (Band.SAME, Band.EDITED) for found in judged.values())
+        enough = copied or calibration.picture_enough(closest)
     return {
         key: found
         for key, found in judged.items()
@@ -86,7 +87,7 @@ def _parts(
     if query.has_pictures and not query.has_words:
         closest = max((float(known.vector @ crop) for crop in (*query.vectors, *query.crops)), default=cosine)
         bits = None
-        if query.hashes and known.perceptual_hash is not None:
+        if query.hashes:
             bits = min(copy_bits(asked, known.perceptual_hash) for asked in query.hashes)
         copy = copy_score(closest, bits)
     if query.has_pictures:
@@ -94,8 +95,8 @@ def _parts(
     else:
         standing = calibration.words_standing(cosine, float(known.vector @ calibration.reference))
     distance = None
-    if query.hashes and known.perceptual_hash is not None:
-        distance = min(hamming(asked, known.perceptual_hash) for asked in query.hashes)
+    if known.perceptual_hash and (asked_with := [asked for asked in query.hashes if asked]):
+        distance = min(hamming(asked, known.perceptual_hash) for asked in asked_with)
     words_rank, hit = said if said is not None else (None, None)
     return Parts(cosine, rank, hit.bm25 if hit else None, words_rank, distance, standing, copy)
 
@@ -113,10 +114,10 @@ def _band(
     return calibration.picture_band(cosine, copy, target.background, hash_distance=parts.hash_distance, same_bytes=same)
 
 
-def copies_first(near: Sequence[PictureId], judged: Mapping[PictureId, Judged]) -> list[PictureId]:
-    """Those of `near` that are worth showing: copies of the picture that was asked with, the surest first; then the
+def copies_first(found: Iterable[PictureId], judged: Mapping[PictureId, Judged]) -> list[PictureId]:
+    """Those of `found` that are worth showing: copies of the picture that was asked with, the surest first; then the
     others in their order."""
-    shown = [picture_id for picture_id in near if picture_id in judged]
+    shown = [picture_id for picture_id in found if picture_id in judged]
     copies = [picture_id for picture_id in shown if judged[picture_id].band in (Band.SAME, Band.EDITED)]
     copies.sort(
         key=lambda picture_id: (judged[picture_id].band is not Band.SAME, -(judged[picture_id].parts.copy or 0.0))

@@ -19,6 +19,7 @@ from indexer.records.ids import ChannelId, GuildId, ModelId, PictureId
 from indexer.search import picture_facts
 from indexer.search.copies import Comparable, leaders
 from indexer.search.model_switch import GuildSearcher
+from indexer.search.picture_facts import known_hash
 from indexer.search.score_bands import Calibration
 from indexer.store import places
 from indexer.store.filter_sql import PLACE_INSIDE, filter_values
@@ -163,8 +164,7 @@ def _grouped(
     dimension = len(rows[0][1]) // 2 if rows else 1
     pictures = Comparable(
         np.frombuffer(b"".join(row[1] for row in rows), "<f2").reshape(-1, dimension).astype(np.float32),
-        np.array([(row[2] or 0) & (1 << 64) - 1 for row in rows], np.uint64),
-        np.array([row[2] is not None for row in rows], np.bool_),
+        np.array([known_hash(row[2]) for row in rows], np.uint64),
     )
     members: dict[int, list[tuple[PictureId, float]]] = {}
     for own, (leader, confidence) in enumerate(leaders(pictures, threshold, typical, stop)):

@@ -1,17 +1,17 @@
-"""The first stage: candidates, from the vector index and from the text index at the same time."""
+"""The first stage: candidates, from the vector index and from the text index at the same time, and by their hash."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import aiosqlite
 
 from indexer.database.database import Database
 from indexer.query.query import Query, Retrieval
-from indexer.records.hits import Candidate, Floor
+from indexer.records.hits import Floor, Place
 from indexer.records.ids import ModelId, PictureId
-from indexer.search import picture_facts
+from indexer.search import hash_lookup, picture_facts
 from indexer.search.stages import Search
 from indexer.supervisor import both
 from indexer.text import text_search
@@ -25,7 +25,7 @@ CANDIDATES_A_HIT = 4
 
 
 class Retrieve:
-    """Writes `near`, `said`, `facts`, `searched` and `floor`."""
+    """Writes `near`, `agreeing`, `said`, `facts`, `searched` and `floor`."""
 
     name = "retrieve"
 
@@ -40,11 +40,15 @@ class Retrieve:
         query = search.query
         limit = max(CANDIDATES, CANDIDATES_A_HIT * query.count)
         answer, said = await both(self._nearest(search, limit), self._saying(search, limit))
-        candidates = [found for found in answer.candidates if found.picture_id not in query.not_pictures]
         search.said = [hit for hit in said if hit.picture_id not in query.not_pictures]
+        near = {found.picture_id: found.places for found in answer.candidates}
         async with self._db.reader() as connection:
-            search.near = await _with_the_phrases(connection, query, candidates)
-            wanted = [*search.near, *(hit.picture_id for hit in search.said)]
+            agreeing: Mapping[PictureId, tuple[Place, ...]] = {}
+            if query.has_pictures and not query.has_words:  # with words beside it, nobody looks for a copy
+                agreeing = await hash_lookup.agreeing(connection, query.guild_id, query.hashes, query.filter, limit)
+            search.near = await _with_the_phrases(connection, query, near)
+            search.agreeing = await _with_the_phrases(connection, query, agreeing)
+            wanted = [*search.near, *search.agreeing, *(hit.picture_id for hit in search.said)]
             search.facts = await picture_facts.facts(connection, self._model_id, wanted)
         search.searched, search.floor = answer.searched, answer.floor
 
@@ -76,18 +80,18 @@ class Retrieve:
 
 
 async def _with_the_phrases(
-    connection: aiosqlite.Connection, query: Query, candidates: Sequence[Candidate]
+    connection: aiosqlite.Connection, query: Query, candidates: Mapping[PictureId, tuple[Place, ...]]
 ) -> list[PictureId]:
-    """Those candidates that some message shows with all of the phrases and none of the excluded words."""
+    """Those candidates that some message shows with all of the phrases and none of the excluded words.
+
+    Without those that the question excludes. `candidates` has the places of each.
+    """
+    wanted = {key: places for key, places in candidates.items() if key not in query.not_pictures}
     if not (query.phrases or query.without):
-        return [candidate.picture_id for candidate in candidates]
-    allowed = {place.message_id for candidate in candidates for place in candidate.places}
+        return list(wanted)
+    allowed = {place.message_id for places in wanted.values() for place in places}
     for phrase in query.phrases:
         allowed &= await text_search.saying_all(connection, cut_phrase(phrase), allowed)
     for unwanted in query.without:
         allowed -= await text_search.saying_all(connection, cut_phrase(unwanted), allowed)
-    return [
-        candidate.picture_id
-        for candidate in candidates
-        if any(place.message_id in allowed for place in candidate.places)
-    ]
+    return [key for key, places in wanted.items() if any(place.message_id in allowed for place in places)]

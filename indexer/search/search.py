@@ -39,7 +39,7 @@ def stages_of(db: Database, index: VectorIndex, model_id: ModelId, settings: Sea
         Retrieve(db, index, model_id, with_words=bool(settings.words_weight)),
         Judge(),
         Fuse(settings.words_weight),
-        Choose(db),
+        Choose(db, model_id),
     )
 
 

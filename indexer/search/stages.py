@@ -47,9 +47,11 @@ class Search:
     calibration: Calibration
     clock: StageClock
 
-    # Retrieve: candidates of the vector index (nearest first) and of the text index (best first), what is known of
-    # them, how many places are inside the filter, and which floor answered.
+    # Retrieve: candidates of the vector index (nearest first), those whose perceptual hash agrees (fewest bits first)
+    # and those of the text index (best first), what is known of them, how many places are inside the filter, and which
+    # floor answered.
     near: Sequence[PictureId] = ()
+    agreeing: Sequence[PictureId] = ()
     said: Sequence[WordHit] = ()
     facts: Mapping[PictureId, PictureFacts] = field(default_factory=dict)
     searched: int = 0

@@ -49,6 +49,11 @@ def mirror(image: Image.Image) -> Image.Image:
     return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
 
 
+def grey(image: Image.Image) -> Image.Image:
+    """Without colours."""
+    return image.convert("L").convert("RGB")
+
+
 def turn(image: Image.Image, degrees: float = 5.0, fill: _Colour = _WHITE) -> Image.Image:
     """Turned counter-clockwise within its own size. The empty corners are filled with `fill`."""
     return image.rotate(degrees, Image.Resampling.BICUBIC, fillcolor=fill)

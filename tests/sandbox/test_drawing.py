@@ -133,6 +133,13 @@ def test_half_size_halves_both_sides() -> None:
     assert edits.half_size(picture(size=(321, 240))).size == (160, 120)
 
 
+def test_grey_takes_the_colours_and_leaves_the_rest() -> None:
+    whole = picture()
+    without = edits.grey(whole)
+    assert (without.mode, without.size) == ("RGB", whole.size)
+    assert all(band.tobytes() == whole.convert("L").tobytes() for band in without.split())
+
+
 def test_mirror_twice_is_the_picture() -> None:
     whole = picture()
     assert edits.mirror(whole).tobytes() != whole.tobytes()

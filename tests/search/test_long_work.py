@@ -132,7 +132,7 @@ def test_comparing_looks_for_a_stop_between_two_blocks(monkeypatch: pytest.Monke
             return self.looks == 3
 
     vectors = np.eye(100, dtype=np.float32)
-    pictures = Comparable(vectors, np.zeros(100, np.uint64), np.zeros(100, np.bool_))
+    pictures = Comparable(vectors, np.zeros(100, np.uint64))
     stop = Third()
     with pytest.raises(Stopped):
         leaders(pictures, 0.95, 0.3, stop)

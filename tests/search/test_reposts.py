@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -16,7 +18,7 @@ from indexer.search.rank import hamming
 from indexer.search.reposts import Reposts, compare, described
 from indexer.search.score_bands import MIRRORED_BITS, copy_bits, copy_bits_of, copy_score, copy_scores
 from indexer.store import messages, places
-from tests.worlds.library import BEN, DAY_MS, GUILD, PETS, SECRET, START_MS, Library, ask, decoded, everywhere
+from tests.worlds.library import BEN, DAY_MS, GUILD, PETS, SECRET, START_MS, Library, ask, decoded, everywhere, flipped
 
 
 async def find(library: Library, threshold: float = 0.95, **narrowed: object) -> Reposts:
@@ -48,6 +50,17 @@ async def test_another_encoding_of_a_picture_joins_its_group(library: Library) -
     again = await library.post(decoded("cat #jpeg", perceptual_hash=0b0111))
     (group,) = (await find(library)).groups
     assert (group.first.message_id, [place.message_id for place in group.others]) == (first, [again])
+
+
+async def test_a_copy_that_the_model_takes_for_something_else_joins_by_its_hash(library: Library) -> None:
+    await library.noise(10)
+    first = await library.post(decoded("boat", perceptual_hash=0xFF))
+    again = await library.post(decoded("in greys", perceptual_hash=0xFC))
+    mirrored = await library.post(decoded("turned around", perceptual_hash=0xFF ^ MIRRORED_BITS))
+    await library.post(decoded("black", perceptual_hash=0))
+    await library.post(decoded("white", perceptual_hash=0))
+    (group,) = (await find(library)).groups
+    assert (group.first.message_id, [place.message_id for place in group.others]) == (first, [again, mirrored])
 
 
 async def test_what_is_only_similar_is_no_repost_until_the_threshold_says_so(library: Library) -> None:
@@ -116,12 +129,16 @@ async def test_a_page_turn_shows_nothing_of_a_message_that_went_since_the_compar
 
 async def test_similar_and_duplicates_name_the_same_first_post_copies_included(library: Library) -> None:
     """Chains of edits, re-encodings and re-posts: whatever a search hits, it says of it what /duplicates says."""
-    rng = np.random.default_rng(7)
+    rng = Random(7)
+    motifs = [rng.getrandbits(64) for _ in range(6)]
     for number in range(40):
-        what = f"thing{number % 6} {'edited' * int(rng.integers(2))} #{number}"
-        await library.post(decoded(what, perceptual_hash=int(rng.integers(2**16)) << 8))
+        what = f"thing{number % 6} {'edited' * rng.randrange(2)} #{number}"
+        own_hash = motifs[number % 6]
+        await library.post(decoded(what, perceptual_hash=flipped(own_hash, rng, 1)))
         if number % 3 == 0:
-            await library.post(decoded(what, perceptual_hash=1 << int(rng.integers(60))))
+            await library.post(decoded(what, perceptual_hash=rng.getrandbits(64)))
+        if number % 7 == 0:  # the model takes it for something else
+            await library.post(decoded(f"in greys #{number}", perceptual_hash=flipped(own_hash, rng, 1)))
     groups = (await find(library)).groups
     assert len(groups) > 3
     first_of = {

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import numpy as np
 
@@ -102,6 +103,13 @@ def decoded(what: str, *, perceptual_hash: int | None = None) -> DecodedPicture:
     if perceptual_hash is None:
         perceptual_hash = int.from_bytes(digest[:8], "big")
     return DecodedPicture(digest, (frame(what.split(" #")[0]),), 640, 480, "PNG", 1, 1000, perceptual_hash)
+
+
+def flipped(bits: int, rng: Random, count: int) -> int:
+    """The hash with `count` of its 64 bits turned over."""
+    for at in rng.sample(range(64), count):
+        bits ^= 1 << at
+    return bits
 
 
 class Library:
