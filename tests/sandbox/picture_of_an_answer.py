@@ -22,7 +22,7 @@ from sandbox.server import Sandbox, open_sandbox
 from tests.sandbox.chromium import Tab, open_tab
 
 PICTURE = Path(__file__).resolve().parents[2] / "docs/images/answer.png"
-WORDS = "owl and maple leaf"
+WORDS = "penguin"
 WIDTH, HEIGHT = 1100, 720  # pixels
 INDEX_S = 300.0
 
