@@ -49,10 +49,7 @@ def minimal_environment(platform: str, whole: Mapping[str, str]) -> dict[str, st
 
 def resident_bytes() -> int | None:
     """The memory that this process has in the machine's; None where the system has no /proc."""
-    if sys.platform == "win32":
-        return None
-    try:
-        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
-    except (OSError, ValueError, IndexError):
-        return None
-    return pages * os.sysconf("SC_PAGE_SIZE")
+    if sys.platform != "win32":
+        with suppress(OSError, ValueError, IndexError):
+            return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return None
