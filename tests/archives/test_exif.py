@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from io import BytesIO
@@ -34,6 +35,8 @@ def of(data: bytes) -> Exif:
 
 @pytest.fixture
 def in_nepal(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    if sys.platform == "win32":
+        pytest.skip("a process cannot change its time zone there")
     monkeypatch.setenv("TZ", "Asia/Kathmandu")
     time.tzset()
     yield
