@@ -35,13 +35,14 @@ def of(data: bytes) -> Exif:
 
 @pytest.fixture
 def in_nepal(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    if sys.platform == "win32":
+    if sys.platform != "win32":
+        monkeypatch.setenv("TZ", "Asia/Kathmandu")
+        time.tzset()
+        yield
+        monkeypatch.undo()
+        time.tzset()
+    else:
         pytest.skip("a process cannot change its time zone there")
-    monkeypatch.setenv("TZ", "Asia/Kathmandu")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
 
 
 @pytest.mark.parametrize("picture_format", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
