@@ -44,7 +44,8 @@ class Retrieve:
         near = {found.picture_id: found.places for found in answer.candidates}
         async with self._db.reader() as connection:
             agreeing: Mapping[PictureId, tuple[Place, ...]] = {}
-            if query.has_pictures and not query.has_words:  # with words beside it, nobody looks for a copy
+            # With words beside the picture, nobody looks for a copy.
+            if query.has_pictures and not query.has_words and query.by is not Retrieval.WORDS:
                 agreeing = await hash_lookup.agreeing(connection, query.guild_id, query.hashes, query.filter, limit)
             search.near = await _with_the_phrases(connection, query, near)
             search.agreeing = await _with_the_phrases(connection, query, agreeing)
