@@ -315,11 +315,18 @@ def test_ctrl_c_leaves_nothing(token: str, tmp_path: Path) -> None:
     assert "Traceback" not in screen.text
 
 
+# A shell lets whatever it starts in the background ignore SIGINT, and its children inherit that.
+_BOT = """import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from bot.__main__ import main
+main()"""
+
+
 def _in_terminal(theirs: int, folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
     """The command on a terminal of its own: in a session without another one, where it would ask there."""
     base = os.environ["AFTERIMAGE_DISCORD_API_BASE"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "bot", "setup", *arguments],
+        [sys.executable, "-c", _BOT, "setup", *arguments],
         cwd=folder,
         env=environment(AFTERIMAGE_DISCORD_API_BASE=base),
         stdin=theirs,
