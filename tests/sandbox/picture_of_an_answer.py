@@ -22,7 +22,7 @@ from sandbox.server import Sandbox, open_sandbox
 from tests.sandbox.chromium import Tab, open_tab
 
 PICTURE = Path(__file__).resolve().parents[2] / "docs/images/answer.png"
-WORDS = "penguin"
+WORDS = "kangaroo"
 WIDTH, HEIGHT = 1100, 720  # pixels
 INDEX_S = 300.0
 
