@@ -1,8 +1,10 @@
 """The backup that the running bot makes once a day, where something has changed; the newest `backup.keep` stay.
 
-Files are named for the bot's application and the moment, so that several bots may share a folder. Only files of such a
-name are ever removed, and only after a newer one was made: a damaged database, a full disk or a missing folder never
-costs an older backup. All of that is a line in the log and a fault, and never ends the bot.
+Files are named for the bot's application and the moment, so that several bots may share a folder. Those in the data
+folder's own `backups` belong to it also after another folder was configured, or where they were made before the bot
+first spoke to Discord and so had no application. Only files of such a name are ever removed, and only after a newer one
+was made: a damaged database, a full disk or a missing folder never costs an older backup. All of that is a line in the
+log and a fault, and never ends the bot.
 """
 
 from __future__ import annotations
@@ -11,14 +13,15 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from indexer.database.database import Database
-from indexer.database.stoppable_thread import Check, in_stoppable_thread
+from indexer.database.stoppable_thread import NICE, Check, in_stoppable_thread
 from indexer.errors import RetryLater, Stop
 from indexer.settings import Settings
 from indexer.store import application
@@ -38,6 +41,7 @@ FIRST_S = (
     3600.0  # a new folder has its first backup this long after the bot's start, not in the middle of its first work
 )
 
+NO_APPLICATION = "afterimage-0-"  # how names begin before the bot first spoke to Discord, as during an import
 _STAMP = "%Y%m%dT%H%M%S%fZ"
 
 
@@ -93,11 +97,14 @@ class DailyBackup:
 
     async def run(self, faults: Faults) -> None:
         """Makes a backup whenever one is due, until it is cancelled. Returns at once where it is switched off."""
+        with contained(NAME, faults):
+            kept = await self._kept()
+            if kept and not self._settings.backup.keep:
+                log.warning(
+                    "backup.keep is 0: the daily backups in %s stay until you delete them", kept[-1].path.parent
+                )
         if not self._settings.backup.keep:
-            if await self._kept():
-                log.warning("backup.keep is 0: the daily backups in %s stay until you delete them", self.folder)
             return
-        await self._kept()
         began_s = time.monotonic()
         pause_s = LOOK_S
         while True:
@@ -113,10 +120,12 @@ class DailyBackup:
         """
         async with self._turn:
             kept = await self._kept()
-            last = max([*(old.at for old in kept), *([self._looked] if self._looked else [])], default=None)
+            now = datetime.now(UTC)
+            moments = [*(old.at for old in kept), *([self._looked] if self._looked else [])]
+            last = max((at for at in moments if at <= now), default=None)  # later ones: the clock was wrong
             if last is None and not new_folder_too:
                 return None
-            if last is not None and datetime.now(UTC) - last < DAY:
+            if last is not None and now - last < DAY:
                 return None
             made = await self._make(kept)
             await self._remove(lambda old, at: at >= self._settings.backup.keep or self._too_old(old))
@@ -125,11 +134,18 @@ class DailyBackup:
     async def renew(self) -> int:
         """Replaces all daily backups by one without what was deleted before this call. Returns how many went.
 
-        Nothing happens where there is none. Raises RetryLater where no new one can be made; then the old ones stay.
+        Nothing happens where there is none. Raises RetryLater where no new one can be made, or where the folder has
+        gone; then the old ones stay.
         """
         async with self._turn:
+            before = self._newest
             kept = await self._kept()
             if not kept:
+                if before is not None or (self._settings.backup.folder and not await asyncio.to_thread(self._is_there)):
+                    raise RetryLater(
+                        f"No daily backup is in {self.folder} now. If the disk with them is not there at the moment,"
+                        " they still have what was deleted."
+                    )
                 return 0
             await self._make(kept)
             return await self._remove(lambda _, at: at >= 1)
@@ -144,7 +160,7 @@ class DailyBackup:
         target = self.folder / f"{await self._prefix()}{at.strftime(_STAMP)}.tar.zst"
         newest = kept[-1].path if kept else None
         try:
-            made = await in_stoppable_thread(lambda check: self._make_in_thread(target, newest, check))
+            made = await in_stoppable_thread(lambda check: self._make_in_thread(target, newest, check), nice=NICE)
         except Stop as error:
             raise RetryLater(f"No daily backup was made. {error}") from error
         except OSError as error:
@@ -173,30 +189,47 @@ class DailyBackup:
         """Removes those for which `goes(backup, how many are newer)` is true, never the newest."""
         kept = (await self._kept())[::-1]
         going = [old for at, old in enumerate(kept) if at and goes(old, at)]
-        for old in going:
-            await asyncio.to_thread(old.path.unlink, missing_ok=True)
+        try:
+            for old in going:
+                await asyncio.to_thread(old.path.unlink, missing_ok=True)
+        except OSError as error:
+            raise RetryLater(f"Older daily backups in {self.folder} cannot be deleted ({error}).") from error
         return len(going)
 
     async def _kept(self) -> list[Kept]:
-        """This bot's daily backups, oldest first."""
-        kept = await asyncio.to_thread(_list, self.folder, await self._prefix())
+        """This bot's daily backups, oldest first. One of a later moment than now, made while the clock was wrong, comes
+        before all others: it must not be taken for the newest. Raises RetryLater where a folder cannot be read.
+        """
+        prefix, own_folder = await self._prefix(), self._settings.data_dir / FOLDER_NAME
+        try:
+            found = await asyncio.to_thread(_list, own_folder, {prefix, NO_APPLICATION})
+            if self.folder != own_folder:
+                found |= await asyncio.to_thread(_list, self.folder, {prefix})
+        except OSError as error:
+            raise RetryLater(f"{self.folder} cannot be read ({error}). Look at the disk that it is on.") from error
+        now = datetime.now(UTC)
+        kept = sorted(found.values(), key=lambda old: (old.at <= now, old.at))
         self._newest = kept[-1] if kept else None
         return kept
+
+    def _is_there(self) -> bool:
+        return self.folder.is_dir()
 
     async def _prefix(self) -> str:
         async with self._db.reader() as connection:
             return f"afterimage-{await application.get(connection) or 0}-"
 
 
-def _list(folder: Path, prefix: str) -> list[Kept]:
-    """Blocks. A folder that is not there has none."""
-    name = re.compile(re.escape(prefix) + r"(\d{8}T\d{12}Z)\.tar\.zst")
-    found = []
-    for path in folder.glob(f"{prefix}*"):
+def _list(folder: Path, prefixes: Iterable[str]) -> dict[str, Kept]:
+    """By name. Blocks. A folder that is not there has none. Raises OSError."""
+    name = re.compile(f"(?:{'|'.join(map(re.escape, prefixes))})" + r"(\d{8}T\d{12}Z)\.tar\.zst")
+    found = {}
+    for path in folder.glob("afterimage-*"):
         if match := name.fullmatch(path.name):
-            at = datetime.strptime(match[1], _STAMP).replace(tzinfo=UTC)
-            found.append(Kept(path, at, path.stat().st_size))
-    return sorted(found, key=lambda kept: kept.at)
+            with suppress(FileNotFoundError):  # somebody has deleted it a moment ago
+                at = datetime.strptime(match[1], _STAMP).replace(tzinfo=UTC)
+                found[path.name] = Kept(path, at, path.stat().st_size)
+    return found
 
 
 def _checksum(backup: Path | None) -> str:

@@ -37,6 +37,24 @@ def former_database(data_dir: Path) -> Path | None:
     return path if path.exists() else None
 
 
+def move_back(data_dir: Path) -> None:
+    """Undoes an exchange that was interrupted before it moved the database itself.
+
+    The write-ahead log and the journal were moved before it: without them the newest opt-outs and deletions would be
+    missing. The caller holds the writer's lock. Blocks. Raises OSError.
+    """
+    begun = unfinished.read(data_dir)
+    if begun is None or not begun.aside:
+        return
+    former = data_dir / begun.aside
+    if (former / FILE_NAME).exists() or not (data_dir / FILE_NAME).exists():
+        return
+    for name in _WITH_IT:
+        if (former / name).exists() and not (data_dir / name).exists():
+            (former / name).replace(data_dir / name)
+    sync_folder(data_dir)
+
+
 def put_in_place(data_dir: Path, database: Path, removals: Sequence[Mapping[str, Any]], *, command: str) -> Path | None:
     """Makes `database`, a closed file on the same disk, the folder's own. Returns the folder with the former files.
 
@@ -46,8 +64,10 @@ def put_in_place(data_dir: Path, database: Path, removals: Sequence[Mapping[str,
     sync_file(database)
     begun = unfinished.read(data_dir)
     aside = begun.aside if begun is not None and begun.aside else _free_name(data_dir)
-    unfinished.note(data_dir, Exchange(command, aside))
     former = data_dir / aside
+    has_database = (former / FILE_NAME).exists() or (data_dir / FILE_NAME).exists()
+    # Where there is none, the note names no folder: `move_back` would put leftovers of another database beside the new.
+    unfinished.note(data_dir, Exchange(command, aside if has_database else ""))
     if (former / FILE_NAME).exists():  # moved by the exchange that was interrupted: what lies here now is its new one
         for name in _WITH_IT:
             _delete(data_dir / name)

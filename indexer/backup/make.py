@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from indexer.backup.work_folder import work_folder
 from indexer.database import migrate
 from indexer.database.connections import error_code
 from indexer.database.database import FILE_NAME
-from indexer.database.stoppable_thread import Check, in_stoppable_thread
+from indexer.database.stoppable_thread import NICE, Check, in_stoppable_thread
 from indexer.errors import AfterimageError, DiskFull, StorageError
 from indexer.platforms.files import sync_folder
 
@@ -49,7 +50,7 @@ async def make_backup(data_dir: Path, target: Path, tell: Tell) -> Made:
     Raises StorageError where there is no sound database, where `target` exists or cannot be written; DiskFull where
     there is no room.
     """
-    return await in_stoppable_thread(lambda check: make(data_dir, target, check, tell))
+    return await in_stoppable_thread(lambda check: make(data_dir, target, check, tell), nice=NICE)
 
 
 def make(data_dir: Path, target: Path, check: Check, tell: Tell) -> Made:
@@ -68,13 +69,15 @@ def make_if_changed(
     """
     database = data_dir / FILE_NAME
     migrate.check(database)
-    if target.exists():
-        raise StorageError(f"{target} exists already. Choose another name, or move it away: nothing is written over.")
-    if not target.parent.is_dir():
-        raise StorageError(f"{target.parent} is no folder. Make it, or mount the disk that it is on.")
-    _require_room(database, target.parent, keep_free)
     try:
+        if target.exists():
+            raise StorageError(
+                f"{target} exists already. Choose another name, or move it away: nothing is written over."
+            )
+        if not target.parent.is_dir():
+            raise StorageError(f"{target.parent} is no folder. Make it, or mount the disk that it is on.")
         with work_folder(target.parent, WORK_PREFIX) as work:
+            _require_room(database, target.parent, keep_free)  # what a killed backup left there has gone by now
             return _make(database, target, work, unless, check, tell)
     except sqlite3.DatabaseError as error:
         if error_code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
@@ -108,8 +111,9 @@ def _make(database: Path, target: Path, work: Path, unless: str, check: Check, t
 
 def _refused(target: Path, error: Exception) -> AfterimageError:
     """What the disk's refusal means."""
-    if shutil.disk_usage(target.parent).free < backup_file.CHUNK:
-        return DiskFull(f"The disk of {target.parent} is full: no backup was made. Make room there.")
+    with suppress(OSError):  # a disk that has gone has no size: then the error itself says what is wrong
+        if shutil.disk_usage(target.parent).free < backup_file.CHUNK:
+            return DiskFull(f"The disk of {target.parent} is full: no backup was made. Make room there.")
     return StorageError(f"{target} cannot be written ({error}). Check the folder and the disk that it is on.")
 
 

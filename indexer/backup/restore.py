@@ -17,7 +17,7 @@ from typing import Any
 
 from indexer.backup import backup_file
 from indexer.backup.backup_file import DATABASE, Contents
-from indexer.backup.exchange import former_database, put_in_place
+from indexer.backup.exchange import former_database, move_back, put_in_place
 from indexer.backup.manifest import Manifest
 from indexer.backup.snapshot import DERIVED
 from indexer.backup.verify import integrity
@@ -88,13 +88,14 @@ def restore(data_dir: Path, file: Path, check: Check, tell: Tell, *, replace: bo
     """`restore_backup`, in a thread that may be stopped. Blocks."""
     _require_file(file)
     with lock.hold(data_dir):
-        former = former_database(data_dir)
-        if former is not None and not replace and unfinished.read(data_dir) is None and not _empty(former):
-            raise StorageError(
-                f"{data_dir} has a database already. With --replace it is moved aside (nothing is deleted), and the"
-                " backup takes its place."
-            )
         try:
+            move_back(data_dir)
+            former = former_database(data_dir)
+            if former is not None and not replace and unfinished.read(data_dir) is None and not _empty(former):
+                raise StorageError(
+                    f"{data_dir} has a database already. With --replace it is moved aside (nothing is deleted), and the"
+                    " backup takes its place."
+                )
             with work_folder(data_dir, WORK_PREFIX) as work:
                 database = work / FILE_NAME
                 contents = _whole(file, database, check, tell)

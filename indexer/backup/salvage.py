@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from indexer.backup.damaged import Damaged, Shape, shapes
-from indexer.backup.exchange import former_database, put_in_place
+from indexer.backup.exchange import former_database, move_back, put_in_place
 from indexer.backup.pages import EVERYTHING, Gap
 from indexer.backup.restore import FORBIDDEN
 from indexer.backup.snapshot import DERIVED
@@ -84,11 +84,13 @@ async def salvage(data_dir: Path, tell: Tell) -> Salvaged:
 
 def salvage_in_thread(data_dir: Path, check: Check, tell: Tell) -> Salvaged:
     """`salvage`, in a thread that may be stopped. Blocks."""
-    former = former_database(data_dir)
-    if former is None:
+    if former_database(data_dir) is None:
         raise StorageError(f"There is no database in {data_dir}. Check data_dir.")
     with lock.hold(data_dir):
         try:
+            move_back(data_dir)
+            former = former_database(data_dir)
+            assert former is not None, "nobody but the lock's holder moves it"
             with work_folder(data_dir, WORK_PREFIX) as work:
                 new = work / FILE_NAME
                 migrate.migrate(new)

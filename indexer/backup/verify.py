@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from indexer.backup.exchange import PREFIX
 from indexer.database import migrate, unfinished
 from indexer.database.connections import connect_readonly, error_code
 from indexer.database.database import FILE_NAME
@@ -146,6 +147,7 @@ def _verify(connection: sqlite3.Connection, data_dir: Path, found: Verification,
             found.faults.append(Finding("database", f"{part.__name__.strip('_')} cannot be read ({error})"))
     _indexes(connection, data_dir / FOLDER_NAME, found, check, tell)
     _archives(connection, found)
+    _former_databases(data_dir, found)
 
 
 def _counts(connection: sqlite3.Connection, found: Verification) -> None:
@@ -246,6 +248,17 @@ def _archives(connection: sqlite3.Connection, found: Verification) -> None:
     if missing:
         text = f"{missing:,} pictures of imported archives have no file any more: their hits open nothing"
         found.notes.append(Finding("archive-files", text, missing))
+
+
+def _former_databases(data_dir: Path, found: Verification) -> None:
+    """What restore and salvage moved aside: nothing that is deleted from now on is deleted there."""
+    folders = [path for path in data_dir.glob(f"{PREFIX}*") if path.is_dir()]
+    if folders:
+        text = (
+            f"{len(folders):,} folders {PREFIX}… in {data_dir} hold former databases, with what members have deleted"
+            " since: delete these folders when all is well"
+        )
+        found.notes.append(Finding("former-databases", text, len(folders)))
 
 
 def _lies_there(path: Path) -> bool:

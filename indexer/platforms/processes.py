@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,16 @@ def lower_priority(nice: int) -> None:
     """Lowers the priority of this process by `nice`. Windows has no nice values."""
     if sys.platform != "win32":
         os.nice(nice)
+
+
+def lower_thread_priority(nice: int) -> None:
+    """Lowers the priority of this thread alone by `nice`. Only Linux has a nice value for each thread; else no change.
+
+    Nothing raises it again: the thread must end with the work that it was made for.
+    """
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, min(os.getpriority(os.PRIO_PROCESS, thread) + nice, 19))
 
 
 def limit_processor_time(seconds: float) -> None:

@@ -20,7 +20,7 @@ import pytest
 import zstandard
 
 from bot import cli
-from indexer.backup import backup_file, snapshot
+from indexer.backup import backup_file, exchange, snapshot
 from indexer.backup.backup_file import DATABASE, MANIFEST
 from indexer.backup.make import Made, make, make_if_changed
 from indexer.backup.restore import Restored, restore
@@ -298,6 +298,9 @@ def test_the_commands_say_what_they_did(
     assert cli.main(["backup", "b.tar.zst"]) == 1
     assert "exists already" in capsys.readouterr().err
     assert cli.main(["backup", "nowhere/b.tar"]) == 1
+    assert "is no folder" in capsys.readouterr().err
+    assert cli.main(["backup", "n" * 300]) == 1
+    assert "name too long" in capsys.readouterr().err.lower()
     assert cli.main(["backup", "--json", "c.tar"]) == 0
     made = json.loads(capsys.readouterr().out)
     assert_schema("backup", made)
@@ -328,6 +331,16 @@ def test_a_disk_without_room_is_told_before_anything_is_written(tmp_path: Path) 
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
+def test_what_a_killed_backup_left_goes_before_its_room_is_missed(tmp_path: Path) -> None:
+    data_dir, left = kept(tmp_path / "data"), tmp_path / ".afterimage-backup-killed"
+    left.mkdir()
+    for name in ("lock", "pages.sqlite3"):
+        (left / name).write_bytes(b"texts of members")
+    with pytest.raises(DiskFull, match="MB are free"):
+        make_if_changed(data_dir, tmp_path / "b.tar", go_on, quietly, keep_free=10**15)
+    assert not left.exists()
+
+
 async def test_killed_in_the_middle_no_half_file_has_a_backups_name(tmp_path: Path) -> None:
     await asyncio.to_thread(kept, tmp_path / "data")
     await run_and_kill("killed_backup", tmp_path)
@@ -356,6 +369,42 @@ async def test_killed_while_files_are_exchanged_the_folder_says_to_give_the_comm
     assert await asyncio.to_thread(is_sound, data_dir)
     after = await asyncio.to_thread(content, data_dir)
     assert {**after, "opt_outs": None} == {**before, "opt_outs": None}
+
+
+def test_killed_before_the_database_itself_was_moved_its_log_and_its_journal_still_count(tmp_path: Path) -> None:
+    data_dir, half = kept(tmp_path / "data"), tmp_path / "half"
+    backed_up(data_dir, tmp_path / "b.tar")
+    aside = half / "replaced-1"
+    aside.mkdir(parents=True)
+    with closing(sqlite3.connect(data_dir / FILE_NAME)) as connection:
+        connection.execute("INSERT INTO opt_outs VALUES (0, 4711, 5)")
+        connection.commit()
+        shutil.copy(data_dir / FILE_NAME, half)  # while the log has what is newest
+        shutil.copy(data_dir / f"{FILE_NAME}-wal", aside)
+    journal.write(aside / journal.FILE_NAME, [REMOVAL])
+    unfinished.note(half, unfinished.Exchange("afterimage restore b.tar", aside.name))
+    answer = restored(half, tmp_path / "b.tar")
+    assert answer.carried_over is not None
+    assert (answer.carried_over.opt_outs, answer.aside) == (1, aside)
+    assert journal.pending(half / journal.FILE_NAME) == [REMOVAL]
+    assert rows(aside, "SELECT 1 FROM opt_outs WHERE user_id = 4711") == [(1,)]
+
+
+def test_leftovers_of_a_database_that_is_gone_are_never_put_beside_the_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed with the new database in place, before the note went."""
+    backed_up(kept(tmp_path / "data"), tmp_path / "b.tar")
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / f"{FILE_NAME}-wal").write_bytes(b"of a database that is gone")
+    with monkeypatch.context() as patched:
+        patched.setattr(unfinished, "done", lambda _: None)
+        restored(other, tmp_path / "b.tar")
+    exchange.move_back(other)
+    assert not (other / f"{FILE_NAME}-wal").exists()
+    restored(other, tmp_path / "b.tar")
+    assert is_sound(other)
 
 
 def test_a_reading_of_the_journal_belongs_to_the_moment_of_the_copy(

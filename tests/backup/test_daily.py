@@ -22,6 +22,7 @@ from indexer.database.database import FILE_NAME, Database, open_database
 from indexer.errors import RetryLater
 from indexer.service import open_store
 from indexer.settings import BackupSettings, Settings, StorageSettings
+from indexer.store import application
 from indexer.supervisor import Faults, supervised
 from tests.worlds.kept_folder import kept, rows
 from tests.worlds.waiting import until
@@ -100,6 +101,49 @@ async def test_where_nothing_changes_age_removes_all_but_the_newest(tmp_path: Pa
         newest = files(folder)[-1]
         await DailyBackup(db, chosen).look()
         assert files(folder) == [newest]
+
+
+async def test_those_from_before_a_folder_was_named_or_a_bot_was_known_go_too(tmp_path: Path) -> None:
+    async with opened(tmp_path) as db:
+        own, disk = tmp_path / "data" / "backups", tmp_path / "disk"
+        await DailyBackup(db, settings(tmp_path / "data")).look()
+        made_before(own, 1.1)
+        async with db.transaction() as tx:
+            await application.claim(tx, 5, adopt=False)
+        disk.mkdir()
+        assert await DailyBackup(db, settings(tmp_path / "data", folder=disk, keep=1)).look() is not None
+        assert files(own) == []
+        (made,) = files(disk)
+        assert made.name.startswith("afterimage-5-")
+
+
+async def test_one_from_a_time_to_come_keeps_no_other_from_being_made_or_kept(tmp_path: Path) -> None:
+    async with opened(tmp_path) as db:
+        folder, chosen = tmp_path / "data" / "backups", settings(tmp_path / "data", keep=1)
+        await DailyBackup(db, chosen).look()
+        made_before(folder, -400)  # the clock was wrong
+        (wrong,) = files(folder)
+        await change_something(db, 1)
+        assert await DailyBackup(db, chosen).look() is not None
+        (made,) = files(folder)
+        assert made != wrong
+        assert await DailyBackup(db, chosen).look() is None
+
+
+async def test_a_disk_with_backups_that_is_away_is_told_to_whoever_has_somebody_forgotten(tmp_path: Path) -> None:
+    async with opened(tmp_path) as db:
+        disk, chosen = tmp_path / "disk", settings(tmp_path / "data", folder=tmp_path / "disk")
+        disk.mkdir()
+        backups = DailyBackup(db, chosen)
+        assert await backups.renew() == 0, "there has been none"
+        await backups.look()
+        disk.rename(tmp_path / "elsewhere")
+        disk.mkdir()  # where it was mounted
+        with pytest.raises(RetryLater, match="still have what was deleted"):
+            await backups.renew()
+        disk.rmdir()
+        with pytest.raises(RetryLater, match="still have what was deleted"):
+            await DailyBackup(db, chosen).renew()
 
 
 async def test_what_goes_wrong_costs_no_older_backup_and_does_not_end_the_bot(

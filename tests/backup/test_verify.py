@@ -43,6 +43,9 @@ def test_a_sound_folder_is_sound_and_its_rows_are_counted(tmp_path: Path) -> Non
     assert found.counts["places"] == PLACES + 100
     assert [finding.kind for finding in found.notes] == ["waiting"]
     assert found.notes[0].count > 0
+    (data_dir / "replaced-20260101T000000Z").mkdir()
+    assert [(finding.kind, finding.count) for finding in looked(data_dir).notes][1:] == [("former-databases", 1)]
+    (data_dir / "replaced-20260101T000000Z").rmdir()
     after = {path: path.read_bytes() for path in data_dir.rglob("*") if path.is_file() and "-shm" not in path.name}
     assert {path: data for path, data in after.items() if data} == {path: data for path, data in before.items() if data}
 
