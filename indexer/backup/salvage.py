@@ -239,7 +239,8 @@ class _Salvage:
                 " SELECT ifnull(guild_id, 0), detail ->> 'user', at_ms FROM audit_log a"
                 " WHERE action = 'privacy.forget' AND json_valid(detail) AND detail ->> 'user' IS NOT NULL"
                 " AND NOT EXISTS (SELECT 1 FROM audit_log b WHERE b.action = 'privacy.return'"
-                "   AND b.actor_id = a.detail ->> 'user' AND b.audit_id > a.audit_id)"
+                "   AND b.actor_id = a.detail ->> 'user' AND b.audit_id > a.audit_id"
+                "   AND (a.guild_id IS NULL OR a.guild_id = b.guild_id))"  # as Service.welcome_back takes them back
             )
             self.result.opt_outs_in_doubt = bool(self._gaps["audit_log"])
         for sql in FORBIDDEN:

@@ -198,11 +198,12 @@ def test_opt_outs_come_back_from_the_audit_log(tmp_path: Path) -> None:
         data_dir,
         "INSERT INTO audit_log (at_ms, action, guild_id, actor_id, detail) VALUES"
         " (5, 'privacy.forget', NULL, 77, '{\"user\": 77}'), (6, 'privacy.forget', 1, 88, '{\"user\": 88}'),"
-        " (7, 'privacy.forget', 1, 99, '{\"user\": 99}'), (8, 'privacy.return', 1, 99, '{}')",
+        " (7, 'privacy.forget', 1, 99, '{\"user\": 99}'), (7, 'privacy.forget', NULL, 99, '{\"user\": 99}'),"
+        " (7, 'privacy.forget', 2, 99, '{\"user\": 99}'), (8, 'privacy.return', 1, 99, '{}')",
     )
     overwrite(data_dir, [root(data_dir, "opt_outs")])
     result = salvaged(data_dir)
-    assert rows(data_dir, "SELECT guild_id, user_id FROM opt_outs ORDER BY 2") == [(0, OPTED_OUT), (1, 88)]
+    assert rows(data_dir, "SELECT guild_id, user_id FROM opt_outs ORDER BY 2") == [(0, OPTED_OUT), (1, 88), (2, 99)]
     assert not result.opt_outs_in_doubt
     shutil.rmtree(data_dir)
     kept(data_dir)
