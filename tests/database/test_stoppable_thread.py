@@ -13,9 +13,8 @@ from indexer.database.stoppable_thread import Check, in_stoppable_thread
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a priority for each thread")
 async def test_the_priority_of_its_thread_alone_is_lowered() -> None:
-    assert sys.platform == "linux"
-
     def priority(_: Check) -> tuple[int, int]:
+        assert sys.platform == "linux"
         thread = threading.get_native_id()
         return os.getpriority(os.PRIO_PROCESS, thread), thread
 
