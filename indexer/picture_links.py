@@ -76,4 +76,5 @@ def proxied_source(url: str) -> str:
     if not (ours and external and at and len(pieces) > at + 1):
         return url
     query = unquote(pieces[1]) if at == 2 else ""
-    return f"{pieces[at]}://{unquote('/'.join(pieces[at + 1 :]))}{query}"
+    source = f"{pieces[at]}://{unquote('/'.join(pieces[at + 1 :]))}{query}"
+    return source if fetchable(source) else url

@@ -17,13 +17,12 @@ import codecs
 import csv
 from collections.abc import Iterator
 from typing import Final
-from urllib.parse import urlsplit
 
 import msgspec
 
 from indexer.archives import exporter_schema as schema
-from indexer.archives.message_stream import ByteStream, Damage, Element, MessageStream
-from indexer.picture_links import file_name
+from indexer.archives.message_stream import MESSAGE_BYTES, ByteStream, Damage, Element, MessageStream
+from indexer.picture_links import fetchable, file_name
 from indexer.records.ids import ChannelId, GuildId
 from indexer.records.messages import Channel, ChannelKind
 from indexer.sentence import Sentence
@@ -56,14 +55,14 @@ _KINDS: Final = {
 class PackageGuild(msgspec.Struct):
     """The server of a channel."""
 
-    id: int
+    id: schema.Stored
     name: str | None = None
 
 
 class PackageChannel(msgspec.Struct):
     """channel.json."""
 
-    id: int
+    id: schema.Stored
     type: int | str = 1
     name: str | None = None
     guild: PackageGuild | None = None
@@ -72,7 +71,7 @@ class PackageChannel(msgspec.Struct):
 class PackageUser(msgspec.Struct):
     """account/user.json."""
 
-    id: int
+    id: schema.Stored
     username: str
     global_name: str | None = None
 
@@ -80,7 +79,7 @@ class PackageUser(msgspec.Struct):
 class PackageMessage(msgspec.Struct, rename="pascal"):
     """One message. Its time is in its id."""
 
-    id: int = msgspec.field(name="ID")
+    id: schema.Stored = msgspec.field(name="ID")
     contents: str | None = None
     attachments: str | None = None
 
@@ -149,14 +148,15 @@ def _in_csv(stream: ByteStream, author: PackageUser) -> Iterator[Element | Damag
                 return
             said = dict(zip(columns, row, strict=False))
             message = PackageMessage(int(said["id"]), said.get("contents", ""), said.get("attachments", ""))
-        except (ValueError, KeyError, csv.Error) as error:
+            exported = _exported(message, author)
+        except (ValueError, KeyError, OverflowError, csv.Error) as error:
             yield Damage(rows.line_num, Sentence("archive-bad-message", {"error": str(error)}))
             continue
-        yield Element(rows.line_num, _exported(message, author))
+        yield Element(rows.line_num, exported)
 
 
 def _exported(found: PackageMessage, author: PackageUser) -> bytes:
-    links = [link for link in (found.attachments or "").split() if urlsplit(link).scheme in ("http", "https")]
+    links = [link for link in (found.attachments or "").split() if fetchable(link)]
     message = schema.ExportedMessage(
         id=found.id,
         author=schema.Author(author.id, author.global_name or author.username),
@@ -167,12 +167,16 @@ def _exported(found: PackageMessage, author: PackageUser) -> bytes:
 
 
 def _lines(stream: ByteStream) -> Iterator[str]:
-    """Lines with their ends; bytes that are no UTF-8 become question marks."""
+    """Lines with their ends; bytes that are no UTF-8 become question marks. Raises NotReadable where a line is longer
+    than a message may be.
+    """
     decoder = codecs.getincrementaldecoder("utf-8-sig")("replace")
     rest = ""
     while data := stream.read(_LINE_BYTES):
         *lines, rest = (rest + decoder.decode(data)).split("\n")
         yield from (f"{line}\n" for line in lines)
+        if len(rest) > MESSAGE_BYTES:
+            raise schema.NotReadable(f"a line of it has more than {MESSAGE_BYTES:,} characters")
     if rest:
         yield rest
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import lzma
 import os
 import re
 import sqlite3
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,17 +38,23 @@ _DATABASES: Final = (
     ".db",
 )  # of files in folders; one that is named may be called anything
 _MEDIA_FOLDER: Final = "_Files"  # of saved media: a sticker's animation in it is JSON, too
+_DIGITS: Final = 20  # of a snowflake, the longest number in a name that means something
 MOST_PROBLEMS: Final = 200  # that are kept word by word; the others are counted
 
 # What opening or reading a file of any kind may raise. zipfile raises NotImplementedError for a compression that it
-# does not know, and RuntimeError for an encrypted member.
+# does not know, RuntimeError for an encrypted member, and for a forged one ValueError (a name that is no UTF-8, a place
+# before the file's beginning), struct.error or OverflowError.
 UNREADABLE: Final = (
     OSError,
     EOFError,
     zlib.error,
+    lzma.LZMAError,
+    struct.error,
     zipfile.BadZipFile,
     NotImplementedError,
     RuntimeError,
+    ValueError,
+    OverflowError,
     sqlite3.Error,
 )
 
@@ -273,5 +281,8 @@ def _unreadable(error: Exception) -> Sentence:
 
 
 def _natural(label: str) -> list[tuple[int, str]]:
-    """So that part 10 comes after part 9."""
-    return [(int(piece), "") if piece.isdecimal() else (-1, piece) for piece in re.split(r"(\d+)", label)]
+    """So that part 10 comes after part 9. A name in a .zip may have more digits than Python reads as a number."""
+    return [
+        (int(piece), "") if piece.isdecimal() and len(piece) <= _DIGITS else (-1, piece)
+        for piece in re.split(r"(\d+)", label)
+    ]

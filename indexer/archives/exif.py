@@ -20,7 +20,8 @@ _SIZES: Final = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 7: 1, 9: 4, 10: 8, 13: 4}  # byte
 _MOST_ENTRIES: Final = 512  # of a directory; cameras write some 60
 _MOST_VALUE_BYTES: Final = 4096
 _MOST_NAME: Final = 100  # characters of a camera's or lens's name
-_MOST_PARTS: Final = 200  # of a file that are looked at: segments, chunks, boxes
+# Segments, chunks, boxes of a file that are looked at. 48 megapixels in tiles of 512 are 192 items before the Exif.
+_MOST_PARTS: Final = 1_000
 _MOST_BLOCK: Final = 1 << 20  # bytes of Exif, or of an ISO file's list of items
 _NOTHING: Final = Exif()
 
@@ -224,6 +225,9 @@ def _in_boxes(file: BinaryIO) -> int | None:
 
 
 def _data(file: BinaryIO, box: tuple[int, int]) -> bytes:
+    """Raises ValueError where the box is larger than any that is wanted: memory is taken for what it claims to be."""
+    if box[1] > _MOST_BLOCK:
+        raise ValueError(f"a box of {box[1]} bytes")
     file.seek(box[0])
     return file.read(box[1])
 
@@ -287,10 +291,10 @@ def _place_of(data: bytes, wanted: int) -> int | None:
         method = number(2) & 15 if version in (1, 2) else 0
         number(2)
         base = number(base_size)
-        for extent in range(number(2)):
+        extents = number(2)
+        if item == wanted:
             number(index_size)
-            offset = number(offset_size)
-            number(length_size)
-            if item == wanted and not extent:
-                return base + offset if method == 0 else None
+            return base + number(offset_size) if extents and method == 0 else None
+        # Passed over as a whole: extents may have no bytes at all, and 65,535 of them would cost time all the same.
+        at += extents * (index_size + offset_size + length_size)
     return None

@@ -119,6 +119,7 @@ class _Builder:
         self.columns: dict[ChannelId, _Columns] = {}
         self.exported: list[int] = []  # of each document, Unix milliseconds
         self.spool: Spool | None = None
+        self.names: tuple[tuple[Folder, Parts], dict[str, str | None]] | None = None
         self.bytes_before = 0
         self.byte_count = sum(document.byte_count for document in found.documents)
 
@@ -185,9 +186,7 @@ class _Builder:
             raise Refused(Sentence("archive-no-account"))
         user = data_package.user_of(_small(folder, document.account))
         told = data_package.channel_of(_small(folder, (*parts[:-1], data_package.CHANNEL_FILE)))
-        index = (*parts[:-2], data_package.INDEX_FILE)
-        names = data_package.names_of(_small(folder, index)) if folder.has(index) else {}
-        channel = data_package.to_channel(told, names)
+        channel = data_package.to_channel(told, self._names(folder, (*parts[:-2], data_package.INDEX_FILE)))
         guild = Guild(channel.guild_id, (told.guild.name if told.guild else None) or DIRECT_MESSAGES)
         self.exported[number] = document.changed_ms
         into = self._into(number, document, guild, channel)
@@ -200,6 +199,13 @@ class _Builder:
                     self.found.problems.add(document.label, element.offset, element.reason)
                 else:
                     self._take(into, element)
+
+    def _names(self, folder: Folder, index: Parts) -> dict[str, str | None]:
+        """What a package's index.json says. It is kept: each of 10,000 channels would parse it again."""
+        if self.names is None or self.names[0] != (folder, index):
+            found = data_package.names_of(_small(folder, index)) if folder.has(index) else {}
+            self.names = (folder, index), found
+        return self.names[1]
 
     def _read_tracker(self, number: int, document: Document) -> None:
         self.exported[number] = document.changed_ms

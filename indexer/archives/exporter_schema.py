@@ -5,11 +5,13 @@ Ids are strings there. Enumerations are names, or digits where the exporter did 
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 
 T = TypeVar("T")
+# A number that SQLite can store: 64 bits. The JSON of a stranger may have any.
+Stored = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class ExportedGuild(msgspec.Struct):
@@ -24,7 +26,7 @@ class ExportedChannel(msgspec.Struct, rename="camel"):
 
     id: int
     type: str = ""
-    category_id: int | None = None
+    category_id: Stored | None = None
     category: str | None = None
     name: str | None = None
 
@@ -40,7 +42,7 @@ class Header(msgspec.Struct, rename="camel"):
 class Author(msgspec.Struct, rename="camel"):
     """Who wrote a message, under the name that the server showed."""
 
-    id: int
+    id: Stored
     name: str | None = None
     nickname: str | None = None
     is_bot: bool = False
@@ -52,7 +54,7 @@ class Attachment(msgspec.Struct, rename="camel"):
     id: int
     url: str | None = None
     file_name: str | None = None
-    file_size_bytes: int | None = None
+    file_size_bytes: Stored | None = None
 
 
 class Image(msgspec.Struct, rename="camel"):
@@ -60,8 +62,8 @@ class Image(msgspec.Struct, rename="camel"):
 
     url: str | None = None
     canonical_url: str | None = None
-    width: int | None = None
-    height: int | None = None
+    width: Stored | None = None
+    height: Stored | None = None
 
 
 class Embed(msgspec.Struct, rename="camel"):
@@ -88,7 +90,7 @@ class Sticker(msgspec.Struct, rename="camel"):
 class Reference(msgspec.Struct, rename="camel"):
     """The message that this one answers or forwards."""
 
-    channel_id: int | None = None
+    channel_id: Stored | None = None
 
 
 class Forwarded(msgspec.Struct, rename="camel"):

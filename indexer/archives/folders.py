@@ -70,13 +70,15 @@ class DiskFolder:
         return self._inside(parts).stat().st_size
 
     def files(self, unreadable: Unreadable) -> Iterator[Parts]:
-        """`unreadable` is told of each folder that cannot be listed; the others are read on."""
+        """Regular files: whoever opens a pipe waits for its other end. `unreadable` is told of each folder that cannot
+        be listed; the others are read on.
+        """
         walked = os.walk(self.root, onerror=lambda error: unreadable(str(error.filename), error))
         for folder, folders, names in walked:  # does not follow links to folders
             folders.sort()
             base = Path(folder).relative_to(self.root).parts
             for name in sorted(names):
-                if not Path(folder, name).is_symlink():
+                if _is_regular(Path(folder, name)):
                     yield (*base, name)
 
     def parts_of(self, label: str) -> Parts | None:
@@ -136,6 +138,13 @@ class ZipFolder:
 
     def files(self) -> Iterator[Parts]:
         return iter(sorted(self._members))
+
+
+def _is_regular(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:  # it has gone meanwhile
+        return False
 
 
 def _parts(name: str) -> Parts:

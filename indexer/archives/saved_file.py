@@ -23,6 +23,6 @@ def saved_file(path: str, most: int) -> bytes | None:
         else:
             with ZipFolder(outer).open(file.relative_to(outer).parts) as member:
                 data = member.read(most + 1)
-    except (*UNREADABLE, Refused, KeyError, StopIteration, ValueError):
+    except (*UNREADABLE, Refused, KeyError, StopIteration):
         return None
     return data if len(data) <= most else None

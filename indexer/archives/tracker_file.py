@@ -9,7 +9,8 @@
 Direct messages and groups have servers of their own there; here they are server 0, as in all archives.
 
 The file may be anybody's: it is opened read-only, without its own functions and triggers; a table that is a view or a
-virtual one is refused, since it would run what its maker wrote; and a query that makes no progress is stopped.
+virtual one, or has a generated column, is refused, since it would run what its maker wrote; a query that makes no
+progress is stopped; and so is one that finds more than the file can hold.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ from typing import Any, BinaryIO, Final
 import msgspec
 
 from indexer.archives import exporter_schema as schema
-from indexer.archives.expansion import Refused
+from indexer.archives.expansion import FREE_BYTES, Refused
 from indexer.archives.folders import Parts, Unreadable
-from indexer.picture_links import bare_link
+from indexer.picture_links import bare_link, fetchable
 from indexer.records.ids import ChannelId, GuildId
 from indexer.records.messages import Channel, ChannelKind, Guild
 from indexer.sentence import Sentence
@@ -45,6 +46,10 @@ _TABLES: Final = (
 _MOST_VALUE_BYTES: Final = 256 << 20  # a blob or text that is longer is not read
 _STEPS: Final = 100_000  # of SQLite's machine, between two looks at the clock
 _SILENT_S: Final = 30.0  # without a row
+# What a query may find, as a multiple of the file: a forged one shows the same page as thousands of others, or joins
+# every message with every user. The largest honest rows are attachments: 40 bytes of ids stored, and two links found.
+_MOST_TIMES: Final = 16
+_ROW_BYTES: Final = 8  # that a row takes in the file at least
 
 _MESSAGES: Final = (
     "SELECT m.message_id, m.channel_id, m.sender_id, coalesce(u.display_name, u.name), m.text, e.edit_timestamp"
@@ -62,8 +67,8 @@ class TrackedImage(msgspec.Struct):
     """A picture of an embed. `url` is the source, `proxyURL` Discord's copy."""
 
     url: str | None = None
-    width: int | None = None
-    height: int | None = None
+    width: schema.Stored | None = None
+    height: schema.Stored | None = None
 
 
 class TrackedEmbed(msgspec.Struct):
@@ -94,6 +99,7 @@ class TrackerFile:
     def __init__(self, path: Path) -> None:
         """Raises Refused where it is no such file, or one that must not be read; sqlite3.Error where it is damaged."""
         self.path = path
+        self._most = max(FREE_BYTES, _MOST_TIMES * path.stat().st_size)
         self._turn = threading.Lock()
         self._db = _opened(path)
         weakref.finalize(self, self._db.close)
@@ -104,36 +110,40 @@ class TrackerFile:
             raise Refused(Sentence("archive-no-tracker"))
         if any(not kinds.get(table, "table CREATE TABLE").startswith("table CREATE TABLE") for table in _TABLES):
             raise Refused(Sentence("archive-tracker-forged"))
+        generated = "SELECT 1 FROM pragma_table_xinfo(?) WHERE hidden"
+        if any(list(self._rows(generated, (table,))) for table in _TABLES):
+            raise Refused(Sentence("archive-tracker-forged"))
         version = next(iter(self._rows("SELECT value FROM metadata WHERE key = 'version'")), ("?",))[0]
         if version not in SCHEMAS or any(table not in kinds for table in _TABLES):
             raise Refused(Sentence("archive-tracker-version", {"version": str(version), "known": ", ".join(SCHEMAS)}))
 
     def guilds_and_channels(self) -> Iterator[tuple[Guild, Channel]]:
-        """Each channel with its server."""
+        """Each channel with its server. Raises Refused, sqlite3.Error."""
         sql = "SELECT c.id, c.name, s.id, s.name, s.type FROM channels c JOIN servers s ON s.id = c.server"
         for channel_id, name, server_id, server, kind in self._rows(sql):
             own = str(kind).upper() == "SERVER"
-            guild = Guild(GuildId(int(server_id) if own else 0), str(server) if own else "")
-            yield guild, Channel(ChannelId(int(channel_id)), guild.id, ChannelKind.TEXT, str(name or server))
+            guild = Guild(GuildId(_number(server_id) if own else 0), str(server) if own else "")
+            yield guild, Channel(ChannelId(_number(channel_id)), guild.id, ChannelKind.TEXT, str(name or server))
 
     def messages(self) -> Iterator[TrackedMessage]:
-        """By id, with what belongs to them."""
+        """By id, with what belongs to them. Raises Refused, sqlite3.Error."""
         attachments, embeds = _Beside(self._rows(_ATTACHMENTS)), _Beside(self._rows(_EMBEDS))
-        for message_id, channel_id, sender_id, name, text, edited_ms in self._rows(_MESSAGES):
+        for found_id, channel_id, sender_id, name, text, edited_ms in self._rows(_MESSAGES):
+            message_id = _number(found_id)
             files = [
-                schema.Attachment(int(number), str(url), str(file), int(size or 0))
+                schema.Attachment(_number(number), str(url), str(file), _number(size or 0))
                 for number, file, url, size in attachments.of(message_id)
             ]
             shown = [embed for (data,) in embeds.of(message_id) if (embed := _embed(data)) is not None]
             message = schema.ExportedMessage(
-                id=int(message_id),
-                author=schema.Author(int(sender_id), None if name is None else str(name)),
+                id=message_id,
+                author=schema.Author(_number(sender_id), None if name is None else str(name)),
                 content=str(text),
-                timestamp_edited=None if edited_ms is None else _iso(int(edited_ms)),
+                timestamp_edited=None if edited_ms is None else _iso(_number(edited_ms)),
                 attachments=files,
                 embeds=shown,
             )
-            yield TrackedMessage(ChannelId(int(channel_id)), msgspec.json.encode(message))
+            yield TrackedMessage(ChannelId(_number(channel_id)), msgspec.json.encode(message))
 
     def label(self, parts: Parts) -> str:
         return f"{self.path}#{parts[0]}" if parts[0] else str(self.path)
@@ -144,13 +154,13 @@ class TrackerFile:
 
     def has(self, parts: Parts) -> bool:
         with suppress(sqlite3.Error):
-            return bool(list(self._rows("SELECT 1 FROM download_blobs WHERE normalized_url = ?", (parts[0],))))
+            return bool(list(self._rows("SELECT 1 FROM download_blobs WHERE normalized_url = ? LIMIT 1", (parts[0],))))
         return False
 
     def open(self, parts: Parts) -> BinaryIO:
         """Raises OSError."""
         try:
-            rows = list(self._rows("SELECT blob FROM download_blobs WHERE normalized_url = ?", (parts[0],)))
+            rows = list(self._rows("SELECT blob FROM download_blobs WHERE normalized_url = ? LIMIT 1", (parts[0],)))
         except sqlite3.Error as error:
             raise OSError(str(error)) from error
         if not rows or not isinstance(rows[0][0], bytes):
@@ -165,16 +175,21 @@ class TrackerFile:
         return iter(())
 
     def _rows(self, sql: str, values: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+        """Row after row, since one may have _MOST_VALUE_BYTES. Raises Refused where there are more than can be."""
+        left = self._most
         with self._turn:
             self._row_s = time.monotonic()
             cursor = self._db.execute(sql, values)
         while True:
             with self._turn:
                 self._row_s = time.monotonic()
-                rows = cursor.fetchmany(500)
-            if not rows:
+                row = cursor.fetchone()
+            if row is None:
                 return
-            yield from rows
+            left -= _ROW_BYTES + sum(len(value) for value in row if isinstance(value, (str, bytes)))
+            if left < 0:
+                raise Refused(Sentence("archive-tracker-forged"))
+            yield row
 
     def _is_stuck(self) -> bool:
         return time.monotonic() - self._row_s > _SILENT_S
@@ -190,7 +205,7 @@ class TrackerMedia:
         return self.saved(path)
 
     def saved(self, url: str) -> SavedInTracker | None:
-        for link in dict.fromkeys((bare_link(url), url)):
+        for link in dict.fromkeys((bare_link(url) if fetchable(url) else url, url)):
             if self._file.has((link,)):
                 return SavedInTracker(self._file.label((link,)))
         return None
@@ -211,7 +226,7 @@ class _Beside:
         self._next = next(rows, None)
 
     def of(self, message_id: int) -> Iterator[tuple[Any, ...]]:
-        while self._next is not None and self._next[0] <= message_id:
+        while self._next is not None and _number(self._next[0]) <= message_id:
             row, self._next = self._next, next(self._rows, None)
             if row[0] == message_id:
                 yield row[1:]
@@ -228,6 +243,13 @@ def _opened(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _number(value: Any) -> int:
+    """Raises Refused: columns of numbers hold nothing else, unless somebody has put it there."""
+    if isinstance(value, int):
+        return value
+    raise Refused(Sentence("archive-tracker-forged"))
 
 
 def _embed(data: Any) -> schema.Embed | None:
