@@ -111,18 +111,19 @@ def test_a_damaged_zip_is_told_and_the_other_documents_are_read(tmp_path: Path, 
 
 
 @pytest.mark.parametrize(
-    ("table", "change"),
+    "change",
     [
-        ("messages", "UPDATE messages SET sender_id = 'nobody'"),
-        ("channels", "UPDATE channels SET server = 's'; UPDATE servers SET type = 'SERVER'"),
-        ("message_embeds", "UPDATE message_embeds SET message_id = 'none'"),
-        ("attachments", "UPDATE attachments SET size = 'large'"),
+        "UPDATE messages SET sender_id = 'nobody'",
+        "UPDATE channels SET id = 'photos'",
+        "UPDATE message_embeds SET message_id = 'none'",
+        "UPDATE attachments SET size = 'large'",
     ],
 )
-def test_words_where_numbers_belong_are_refused(tmp_path: Path, table: str, change: str) -> None:
-    file = tracker(tmp_path / "history.dht", schema=SCHEMA.replace(" INTEGER PRIMARY KEY NOT NULL, name", " , name"))
+def test_words_where_numbers_belong_are_refused(tmp_path: Path, change: str) -> None:
+    schema = SCHEMA.replace("channels (id INTEGER PRIMARY KEY", "channels (id INTEGER")
+    file = tracker(tmp_path / "history.dht", schema=schema)
     with closing(sqlite3.connect(file)) as db, db:
-        db.executescript("UPDATE servers SET id = 's' WHERE id = 813;" + change if table == "channels" else change)
+        db.execute(change)
     assert reasons(opened(file)) == ["archive-tracker-forged"]
 
 
