@@ -18,7 +18,10 @@ def imports(service: Service) -> dict[str, Handler]:
 
 
 async def _import(service: Service, values: Values, tell: Tell) -> Values:
-    """`paths` and `media`, lists of absolute paths, and `name`, of a collection, or null → `jobs`, how many started."""
+    """`paths` and `media`, lists of absolute paths, and `name`, of a collection, or null → `jobs`, how many started.
+
+    Raises TellPerson where there is nothing at a path that the bot can read, after the jobs of those before it.
+    """
     # Imported where an archive comes: they take a twelfth of a start, and most bots never read one.
     from indexer.archive_import import note_origin, read_collection, start_jobs
     from indexer.archive_opener import Importable, is_collection
@@ -38,9 +41,12 @@ async def _import(service: Service, values: Values, tell: Tell) -> Values:
             archive = await read_collection(service, path, name)
         else:
             archive = await asyncio.to_thread(open_export, path, options, media)
-        if archive.survey.documents:
-            origin = await note_origin(service, archive)
-            started += len(await start_jobs(service, archive, origin))
+        read = archive.survey.documents and any(counts.messages for counts in archive.survey.counts.values())
+        if not read and (archive.problems.count or not archive.survey.documents):
+            # The command could read it: the bot is another user, or sees other folders.
+            raise TellPerson("archive-not-for-bot", path=str(path))
+        origin = await note_origin(service, archive)
+        started += len(await start_jobs(service, archive, origin))
     return {"jobs": started}
 
 

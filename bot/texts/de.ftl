@@ -521,6 +521,7 @@ archive-climbs = Der Pfad führt aus dem Export hinaus. Die Datei wird nicht ge�
 archive-link-out = Es ist ein Verweis, der aus dem Ordner des Exports hinausführt. Er wird nicht geöffnet.
 archive-folder-empty = Darin wurde kein Bild gefunden, wo es vorher { $count } waren. Nichts wird gelöscht: Ist der Datenträger da?
 archive-server-busy = { $servers }: Von diesem Server wird gerade etwas anderes gelesen oder ist angehalten, deshalb wartet { $archive }. Gib denselben Befehl noch einmal, wenn `afterimage status` dort keinen Auftrag mehr zeigt.
+archive-not-for-bot = Der laufende Bot findet unter { $path } nichts, was er lesen kann. Als Dienst oder in einem Container sieht er andere Ordner als du, und sein Benutzer muss sie lesen dürfen.
 archive-no-package = Das ist kein Kanal aus Discords Datenpaket: { $error }
 archive-no-account = Das Datenpaket sagt nicht, wessen es ist: account/user.json fehlt. Entpacke oder nenne das ganze Paket.
 archive-no-channel = { $count } Nachrichten stehen in Kanälen, die die Datei nicht kennt. Sie werden ausgelassen.

@@ -524,6 +524,7 @@ archive-climbs = Its path leads out of the export. It is not opened.
 archive-link-out = It is a link that leads out of the export's folder. It is not opened.
 archive-folder-empty = No picture was found in it, where { $count } were before. Nothing is deleted: is its disk there?
 archive-server-busy = { $servers }: something else of this server is being read or paused just now, so { $archive } waits. Give the same command again when `afterimage status` shows no job there any more.
+archive-not-for-bot = The running bot finds nothing at { $path } that it can read. As a service or in a container it sees other folders than you do, and its user must be allowed to read them.
 archive-no-package = This is no channel of Discord's data package: { $error }
 archive-no-account = The data package does not say whose it is: its account/user.json is missing. Unpack or name the whole package.
 archive-no-channel = { $count } messages stand in channels that the file does not know. They are left out.

@@ -127,7 +127,7 @@ class _Builder:
         seen[stored[stored >= 0]] = True
         vanished = self.collection.messages[~seen]
         if not len(marks) and len(vanished):
-            # A disk that is not mounted looks like this. Whoever means it deletes one file less, or the collection.
+            # A disk that is not mounted looks like this. Whoever means it leaves one picture there.
             self.problems.add(shown(self.root), None, Sentence("archive-folder-empty", {"count": len(vanished)}))
             vanished = vanished[:0]
         order = np.argsort(marks)

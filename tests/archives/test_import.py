@@ -218,6 +218,17 @@ async def test_a_running_bot_reads_an_archive_as_a_job_that_it_is_asked_for(data
                 await handler(wrong, lines.append)
 
 
+async def test_what_the_running_bot_cannot_read_is_told(data_dir: Path, tmp_path: Path) -> None:
+    """The command has read it, as another user, or outside of the bot's container."""
+    (tmp_path / "empty").mkdir()
+    async with service_on(data_dir, Encoder()) as service:
+        handler = imports(service)["import"]
+        for missing in (tmp_path / "empty", tmp_path / "nowhere"):
+            with pytest.raises(TellPerson) as told:
+                await handler({"paths": [str(missing)], "media": []}, lambda text: None)
+            assert f"finds nothing at {missing} that it can read" in english(told.value)
+
+
 async def test_a_second_archive_of_a_server_that_is_being_read_is_told_what_to_do(
     data_dir: Path, export: Path, tmp_path: Path
 ) -> None:
