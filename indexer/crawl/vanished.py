@@ -20,9 +20,10 @@ log = logging.getLogger(__name__)
 async def remove_vanished(db: Database, guild_id: GuildId, mirror: Mirror) -> int:
     """Returns how many messages were deleted. In steps; when it is interrupted, the next run does the rest."""
     removed = 0
-    for at in range(0, len(mirror.vanished), STEP):
+    vanished = mirror.vanished  # a list that is made at each look, so it is asked for once
+    for at in range(0, len(vanished), STEP):
         async with db.transaction() as tx:
-            removed += await collections.remove(tx, mirror.vanished[at : at + STEP], mirror.unreadable)
+            removed += await collections.remove(tx, vanished[at : at + STEP], mirror.unreadable)
     if removed:
         async with db.transaction() as tx:
             await collections.remove_empty_folders(tx, guild_id)
