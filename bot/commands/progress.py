@@ -22,7 +22,8 @@ from bot.texts.formats import decimal, duration
 from indexer.clock import now_ms
 from indexer.jobs import Job, Jobs, JobState, Scope, ScopeKind
 from indexer.progress import Progress
-from indexer.records.ids import ChannelId, GuildId, JobId, MessageId
+from indexer.records.ids import DISCORD, ChannelId, GuildId, JobId, MessageId
+from indexer.sentence import Sentence
 
 logger = logging.getLogger(__name__)
 
@@ -48,17 +49,22 @@ def progress_text(job: Job, progress: Progress | None, language: Language, index
     `indexed`: how many pictures of the server can be found now, including this job's.
     """
     running = job.state is JobState.RUNNING
-    reason = "" if job.reason is None else told(language, job.reason)
+    reason = "" if job.reason is None else _reason(job, job.reason, language)
     lines = [translate(language, f"head-{job.state.value}", what=scope_text(job.scope, language), reason=reason)]
     if reason and job.state is JobState.DONE:
         lines.append(reason)
     if progress is not None:
         if running and progress.reason is not None:
-            lines.append(told(language, progress.reason))
+            lines.append(_reason(job, progress.reason, language))
         lines += _counts(progress, language, indexed, running=running)
     elif running:
         lines += [f"`{bar(0)}` 0 %", translate(language, "progress-starting")]
     return "\n".join(line for line in lines if line)
+
+
+def _reason(job: Job, reason: Sentence, language: Language) -> str:
+    """Why. An archive's path is a secret of the bot's machine, and members read this."""
+    return told(language, reason) if job.scope.origin_id == DISCORD else translate(language, "job-archive")
 
 
 def _counts(progress: Progress, language: Language, indexed: int | None, *, running: bool) -> Iterator[str]:

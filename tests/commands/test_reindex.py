@@ -13,7 +13,7 @@ from bot.commands.progress import bar, progress_text
 from bot.texts import Language
 from bot.texts.formats import duration
 from indexer.progress import Progress, State
-from indexer.records.ids import ChannelId, GuildId, JobId
+from indexer.records.ids import ChannelId, GuildId, JobId, OriginId
 from indexer.sentence import Sentence
 from indexer.store import audit, guilds
 from indexer.store.jobs import Job, JobState, Scope, ScopeKind
@@ -360,6 +360,17 @@ def test_a_reason_with_markdown_is_shown_as_text() -> None:
     assert "<#5>" in text
     assert "**x**" not in text
     assert " @everyone" not in text
+
+
+def test_members_are_not_told_where_an_archive_lies_on_the_bots_machine() -> None:
+    secret = Sentence("closed-archive", {"archive": "/home/ada/exports"})
+    job = replace(JOB, scope=Scope(ScopeKind.SERVER, origin_id=OriginId(3)), reason=secret)
+    for shown in (replace(job, state=JobState.FAILED), replace(job, state=JobState.DONE), job):
+        waiting = Progress(GuildId(1), State.RUNNING, started_ms=0, reason=secret)
+        for language in Language:
+            text = progress_text(shown, waiting, language)
+            assert "ada" not in text
+            assert "afterimage status" in text
 
 
 def test_bars_and_durations_are_as_exact_as_an_estimate_deserves() -> None:
