@@ -17,6 +17,7 @@ from indexer.errors import RetryLater
 from indexer.pictures.decoder import Readers, describe_readers
 from indexer.reports.reports import open_reports
 from indexer.reports.status import Counts, Status
+from indexer.store.jobs import JobState
 
 ANSWER_S = 10.0
 FAULT_CHARACTERS = 300  # of a fault's cause
@@ -65,9 +66,16 @@ def text(found: Status) -> str:
         row[0].ljust(widths[0]) + "  " + "  ".join(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))
         for row in rows
     ]
-    without = [terminal.one_line(guild.name) for guild in found.guilds if not guild.consent]
+    # A server that an archive has brought needs nobody's consent, and neither does a folder of pictures.
+    without = [terminal.one_line(guild.name) for guild in found.guilds if not (guild.consent or guild.counts.messages)]
     if without:
         lines.append(f"not read, because nobody gave /reindex start: {', '.join(without)}")
+    lines += [
+        f"job: {terminal.one_line(guild.name)} is {'being read' if state is JobState.RUNNING else 'paused'}"
+        for guild in found.guilds
+        for state in (JobState.RUNNING, JobState.PAUSED)
+        if guild.jobs.get(state)
+    ]
     lines += [f"failed: {reason} {count:,}" for reason, count in sorted(found.total.failures.items())]
     lines += [f"model: {name} ({count:,} embeddings)" for name, count in found.models.items()]
     lines.append(f"database: {found.database_bytes:,} bytes, segments: {found.total.segment_bytes:,} bytes")

@@ -448,7 +448,7 @@ job-incomplete = { $channels ->
        *[other] { $channels } Kanäle konnten nicht bis zum Ende gelesen werden
     }, weil Discord nicht richtig geantwortet hat: der nächste Start macht dort weiter.
 job-kept-waiting = Discord oder die Datenbank des Bots hat zu lange warten lassen; sein Protokoll sagt, was (Auftrag { $job }).
-job-archive = Dies ist ein Import auf dem Rechner des Bots: `afterimage status` sagt dort mehr.
+job-archive = Dies ist ein Import auf dem Rechner des Bots: sein Protokoll sagt dort mehr.
 job-bot-failed = Der Bot ist gescheitert; sein Protokoll sagt, woran (Auftrag { $job }).
 stored-text = { $text }
 

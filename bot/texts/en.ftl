@@ -451,7 +451,7 @@ job-incomplete = { $channels ->
        *[other] { $channels } channels could not be read to their end
     }, because Discord did not answer as it should: the next start goes on there.
 job-kept-waiting = Discord or the bot's own database kept it waiting for too long; the bot's log says which (job { $job }).
-job-archive = This is an import on the bot's machine: `afterimage status` there says more.
+job-archive = This is an import on the bot's machine: its log there says more.
 job-bot-failed = The bot failed; its log says where (job { $job }).
 stored-text = { $text }
 

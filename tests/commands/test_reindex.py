@@ -10,7 +10,7 @@ import pytest
 
 from bot.commands import progress as progress_module
 from bot.commands.progress import bar, progress_text
-from bot.texts import Language
+from bot.texts import Language, translate
 from bot.texts.formats import duration
 from indexer.progress import Progress, State
 from indexer.records.ids import ChannelId, GuildId, JobId, OriginId
@@ -370,7 +370,7 @@ def test_members_are_not_told_where_an_archive_lies_on_the_bots_machine() -> Non
         for language in Language:
             text = progress_text(shown, waiting, language)
             assert "ada" not in text
-            assert "afterimage status" in text
+            assert translate(language, "job-archive") in text
 
 
 def test_bars_and_durations_are_as_exact_as_an_estimate_deserves() -> None:
