@@ -148,11 +148,10 @@ def _in_csv(stream: ByteStream, author: PackageUser) -> Iterator[Element | Damag
                 return
             said = dict(zip(columns, row, strict=False))
             message = PackageMessage(int(said["id"]), said.get("contents", ""), said.get("attachments", ""))
-            exported = _exported(message, author)
-        except (ValueError, KeyError, OverflowError, csv.Error) as error:
+        except (ValueError, KeyError, csv.Error) as error:
             yield Damage(rows.line_num, Sentence("archive-bad-message", {"error": str(error)}))
             continue
-        yield Element(rows.line_num, exported)
+        yield Element(rows.line_num, _exported(message, author))
 
 
 def _exported(found: PackageMessage, author: PackageUser) -> bytes:
