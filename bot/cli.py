@@ -74,9 +74,9 @@ def _english(error: AfterimageError) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit code. Usage errors leave through argparse with 2."""
-    arguments = command_parser().parse_args(argv)
-    module, _, function = arguments.target.partition(":")
     try:
+        arguments = command_parser().parse_args(argv)
+        module, _, function = arguments.target.partition(":")
         command = cast(_Command, getattr(importlib.import_module(f"bot.command_line.{module}"), function))
         return command(arguments)
     except AfterimageError as error:

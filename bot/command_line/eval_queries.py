@@ -40,7 +40,7 @@ class Labelled:
 
 def read(path: Path) -> list[Labelled]:
     """Raises TellPerson, with the line, for a file that cannot be used."""
-    lines = text_of(str(path)).splitlines()
+    lines = text_of(str(path)).split("\n")  # JSON may hold what else divides lines, such as U+2028
     found = [_labelled(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
     if not found:
         raise TellPerson("cli-eval-empty", path=str(path))
@@ -50,7 +50,7 @@ def read(path: Path) -> list[Labelled]:
 def _labelled(path: Path, number: int, line: str) -> Labelled:
     try:
         entry = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         entry = None
     if (
         not isinstance(entry, dict)

@@ -15,6 +15,7 @@ from bot.command_line.asking import asking, together
 from bot.command_line.duplicates import collected
 from bot.command_line.eval_queries import Labelled
 from bot.command_line.hit_output import write
+from bot.command_line.question import expanded
 from bot.command_line.search import guild_of
 from bot.config.loader import Config, load
 from bot.observability import terminal
@@ -105,7 +106,7 @@ def text(found: Mapping[str, Any]) -> str:
 
 def _make(arguments: argparse.Namespace, config: Config) -> int:
     """Writes a starter file; never over one that is there."""
-    if arguments.file.exists():
+    if expanded(arguments.file).exists():  # before what takes time
         raise TellPerson("cli-eval-exists", path=str(arguments.file))
     values = {"words": "", "guild": guild_of(arguments.guild), "threshold": None, "pictures": False}
     with terminal.waiting("looking for a running bot", quiet=arguments.quiet) as wait:
@@ -114,7 +115,7 @@ def _make(arguments: argparse.Namespace, config: Config) -> int:
     if not questions:
         raise TellPerson("cli-eval-nothing")
     lines = "".join(json.dumps(question, ensure_ascii=False) + "\n" for question in questions)
-    write(arguments.file, lines.encode())
+    write(arguments.file, lines.encode(), new=True)
     name = str(arguments.file)
     if arguments.json:
         terminal.say_json({"file": name, "questions": len(questions)})

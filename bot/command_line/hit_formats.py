@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+import re
+from collections.abc import Iterable, Sequence
 
+from bot.command_line.hit_text import Json
 from bot.observability.terminal import as_json
 
-Json = Mapping[str, Any]
-
-# What makes a spreadsheet take a cell for a formula, also after spaces, and the full-width forms of it.
-_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n", "|", "%")
+_SIGNS = r"=+\-@＝＋－＠|%"  # what makes a spreadsheet take a cell for a formula, also after spaces
+# With German settings a semicolon ends a cell, a line break or a tab does so elsewhere, and there the quotes around our
+# cells are letters like others: behind each of these a formula could begin, too.
+_FORMULA = re.compile(rf'^(?=[\t\r\n]|\s*[{_SIGNS}])|(?<=[;\t\r\n])(?=(?:[^\S\t\r\n]|")*[{_SIGNS}])')
 _HIT_COLUMNS = (
     "band", "named", "score", "channel", "author", "posted", "text", "file_name", "link", "path", "message_id",
     "channel_id", "author_id",
@@ -20,11 +21,10 @@ _HIT_COLUMNS = (
 
 
 def harmless_cell(value: object) -> str:
-    """The value as a cell: what a member wrote is never calculated with. A formula gets an apostrophe before it."""
+    """The value as a cell: what a member wrote is never calculated with. A formula gets an apostrophe before it, also
+    inside of the cell, where a spreadsheet with other settings would begin a new one."""
     text = "" if value is None else str(value)
-    if isinstance(value, int | float):
-        return text
-    return f"'{text}" if text.startswith(_FORMULA) or text.lstrip().startswith(_FORMULA) else text
+    return text if isinstance(value, int | float) else _FORMULA.sub("'", text)
 
 
 def as_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

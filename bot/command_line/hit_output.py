@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bot.command_line.hit_formats import bare_paths, hits_csv, json_lines
 from bot.command_line.hit_text import Json, answer_text, batch_text
-from bot.command_line.question import Question
+from bot.command_line.question import Question, expanded
 from bot.observability import terminal
 from indexer.errors import TellPerson
 
@@ -64,9 +64,10 @@ def rendered(
     return answer_text(answers[0], columns, explain=arguments.explain)
 
 
-def write(path: Path, data: bytes) -> None:
-    """Raises TellPerson where the file cannot be written."""
+def write(path: Path, data: bytes, *, new: bool = False) -> None:
+    """Raises TellPerson where the file cannot be written, or, if it must be `new`, where something is there."""
     try:
-        path.expanduser().write_bytes(data)
+        with expanded(path).open("xb" if new else "wb") as file:
+            file.write(data)
     except OSError as error:
         raise TellPerson("cli-file-unwritable", path=str(path), error=error.strerror or "") from error

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from bot.command_line.asking import together
 from bot.config.loader import Config, load
 from bot.control.client import NoBot, ask
 from bot.observability import terminal
@@ -158,11 +159,15 @@ async def _import_guild(service: Service, archive: Importable, origin: Origin, g
 
 async def _handed_over(config: Config, paths: Sequence[Path], asked: Asked) -> bool:
     """Whether a bot runs on the folder: then it has been asked to read these archives."""
-    values = {"paths": [str(path) for path in paths], "media": [str(path) for path in asked.media], "name": asked.name}
-    try:
-        await ask(config.settings.data_dir, "import", values, terminal.note)
-    except NoBot:
-        return False
+    left = [str(path) for path in paths]
+    while left:
+        some = list(together(left, len(left)))  # a folder's files one by one may be thousands
+        values = {"paths": some, "media": [str(path) for path in asked.media], "name": asked.name}
+        try:
+            await ask(config.settings.data_dir, "import", values, terminal.note)
+        except NoBot:
+            return False
+        left = left[len(some) :]
     return True
 
 

@@ -56,7 +56,10 @@ async def ask(
             request["attached"] = len(attached)
         if key is not None:
             request["proof"] = await _prove(reader, writer, key)
-        await send(writer, request, attached or b"")
+        try:
+            await send(writer, request, attached or b"")
+        except BadLine as error:  # before anything was sent: given again, it would be as long
+            raise Refused(f"This is too much for one command: {error}. Ask for less at once.") from error
         while True:
             message = await receive(reader, SILENT_S)
             if message is None:

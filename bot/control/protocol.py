@@ -1,6 +1,6 @@
 """What goes over the control socket: JSON objects, one a line, each side with bounds.
 
-    command → bot   {"version": 1, "do": "forget", "with": {"user": 5}, "deadline_s": 3600, "attached": 0}
+    command → bot   {"version": 2, "do": "forget", "with": {"user": 5}, "deadline_s": 3600, "attached": 0}
                     and so many bytes as `attached` says: a picture to search for
     bot → command   {"progress": "…"}   any number of these; an empty one says that the bot is alive
     bot → command   {"done": {…}}  or  {"error": "one sentence"}   and the connection ends
@@ -10,7 +10,7 @@ the data folder; the key itself is never sent:
 
     command → bot   {"nonce": "…"}
     bot → command   {"nonce": "…", "proof": HMAC(key, "bot" + the command's nonce)}
-    command → bot   {"version": 1, …, "proof": HMAC(key, "command" + the bot's nonce)}
+    command → bot   {"version": 2, …, "proof": HMAC(key, "command" + the bot's nonce)}
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-VERSION = 1
+# Another number whenever a request or an answer takes another shape: either side may be of an older day.
+VERSION = 2
 
 LINE_BYTES = 64 * 1024  # of one line
 ANSWER_BYTES = 4 * 1024 * 1024  # of the last line of the bot: 50 hits with 4,000 characters each, all of them escaped

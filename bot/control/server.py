@@ -170,12 +170,7 @@ class _Control:
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One command from its request to its answer. Whatever goes wrong stays in here."""
         try:
-            refusal = self._refusal(writer)
-            if refusal is None:
-                answer = await self._answer(reader, writer)
-            else:
-                await receive(reader, ASK_S)  # what is closed with something unread tells the other side nothing
-                answer = {"error": refusal}
+            answer = await self._answer(reader, writer)
             if answer is not None:
                 await send(writer, answer, most=ANSWER_BYTES)
         except (OSError, TimeoutError, BadLine) as error:
@@ -197,15 +192,17 @@ class _Control:
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> dict[str, Any] | None:
         """What the command is told in the end; None for a stranger, who is told nothing."""
+        refusal = self._refusal(writer)
         request = await self._request(reader, writer)
         if request is None:
             return None
-        if request.get("version") != VERSION:
-            return {"error": OTHER_VERSION}
+        if refusal is None and request.get("version") != VERSION:
+            refusal = OTHER_VERSION
         handler = self.handlers.get(str(request.get("do")))
         values = request.get("with", {})
-        if handler is None or not isinstance(values, dict):
-            return {"error": NOT_KNOWN}
+        if refusal is not None or handler is None or not isinstance(values, dict):
+            await self._pass_over(reader, request.get("attached", 0))
+            return {"error": refusal or NOT_KNOWN}
         if "attached" in request:
             values = {**values, "attached": await self._attached(reader, request["attached"])}
         deadline_s = request.get("deadline_s")
@@ -228,13 +225,27 @@ class _Control:
 
     async def _attached(self, reader: asyncio.StreamReader, count: object) -> bytes:
         """Raises BadLine for more than may be attached, or where fewer bytes come."""
-        if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= self.attached_bytes:
-            raise BadLine(f"{count} bytes are attached, and at most {self.attached_bytes} may be")
+        size = self._size_of(count)
         try:
             async with asyncio.timeout(ASK_S):
-                return await reader.readexactly(count)
+                return await reader.readexactly(size)
         except asyncio.IncompleteReadError as error:
-            raise BadLine(f"{len(error.partial)} of {count} bytes came") from error
+            raise BadLine(f"{len(error.partial)} of {size} bytes came") from error
+
+    async def _pass_over(self, reader: asyncio.StreamReader, count: object) -> None:
+        """Reads what is attached and keeps nothing of it: what is closed with something unread takes the answer along.
+
+        Raises BadLine for more than may be attached.
+        """
+        left = self._size_of(count)
+        async with asyncio.timeout(ASK_S):
+            while left and (data := await reader.read(min(left, LINE_BYTES))):
+                left -= len(data)
+
+    def _size_of(self, count: object) -> int:
+        if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= self.attached_bytes:
+            raise BadLine(f"{count} bytes are attached, and at most {self.attached_bytes} may be")
+        return count
 
     async def _carry_out(
         self, name: str, handler: Handler, values: Mapping[str, Any], deadline_s: float, writer: asyncio.StreamWriter

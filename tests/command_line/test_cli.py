@@ -288,6 +288,8 @@ def failing(error: BaseException) -> Iterator[None]:
 def test_ctrl_c_is_exit_code_130_and_a_stop_is_1(capsys: pytest.CaptureFixture[str]) -> None:
     with failing(KeyboardInterrupt()):
         assert cli.main(["check-config"]) == 130
+    with mock.patch("bot.cli.command_parser", side_effect=KeyboardInterrupt()):  # while the parser is made
+        assert cli.main(["check-config"]) == 130
     with failing(StorageError("the disk is full; make room")):
         assert cli.main(["check-config"]) == 1
     assert capsys.readouterr().err == "afterimage: the disk is full; make room\n"

@@ -18,13 +18,15 @@ from typing import Any
 
 import pytest
 
-from bot.control import protocol, server
+from bot.control import client, protocol, server
 from bot.control.client import NoBot, Refused, ask
 from bot.control.operations import Handler, Tell, Values
-from bot.control.protocol import CONNECTIONS, LINE_BYTES, SOCKET_PATH_BYTES, port_path, proof, socket_path
+from bot.control.protocol import CONNECTIONS, LINE_BYTES, SOCKET_PATH_BYTES, VERSION, port_path, proof, socket_path
 from bot.control.server import open_control
 from indexer.errors import RetryLater, TellPerson
 from tests.worlds.waiting import DEADLINE_S
+
+PICTURE = bytes(4 * 1024 * 1024)  # more than fits into a connection that nobody reads
 
 
 def nothing(text: str) -> None:
@@ -49,7 +51,7 @@ def data_dir(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 @asynccontextmanager
 async def answering(data_dir: Path, drain_s: float = 5.0, **handlers: Handler) -> AsyncIterator[None]:
-    async with open_control(data_dir, {"echo": echo, **handlers}, drain_s):
+    async with open_control(data_dir, {"echo": echo, **handlers}, drain_s, attached_bytes=len(PICTURE)):
         yield
 
 
@@ -125,7 +127,7 @@ async def test_another_user_who_reaches_the_socket_is_refused() -> None:
             (folder / protocol.SOCKET).chmod(0o666)
             code = (
                 "import socket, sys\nsocket_ = socket.socket(socket.AF_UNIX)\nsocket_.connect(sys.argv[1])\n"
-                'socket_.sendall(b\'{"version": 1, "do": "echo"}\\n\')\nprint(socket_.makefile().read())'
+                'socket_.sendall(b\'{"do": "echo"}\\n\')\nprint(socket_.makefile().read())'
             )
             other = await asyncio.create_subprocess_exec(
                 *("/usr/bin/python3", "-I", "-c", code, str(folder / protocol.SOCKET)),
@@ -140,7 +142,7 @@ async def test_whoever_does_not_know_the_key_is_told_nothing(tmp_path: Path) -> 
     folder = tmp_path / ("x" * SOCKET_PATH_BYTES)
     folder.mkdir()
     async with answering(folder):
-        for last in ({"version": 1, "do": "echo", "proof": proof("guessed", "command", "00")}, {"do": "echo"}):
+        for last in ({"version": VERSION, "do": "echo", "proof": proof("guessed", "command", "00")}, {"do": "echo"}):
             reader, writer = await connected(folder)
             writer.write(json.dumps({"nonce": "00"}).encode() + b"\n" + json.dumps(last).encode() + b"\n")
             (challenge,) = await hung_up(reader)
@@ -193,10 +195,10 @@ async def test_what_is_no_request_ends_the_connection_and_nothing_else(data_dir:
 @pytest.mark.parametrize(
     ("request_", "sentence"),
     [
-        ({"version": 2, "do": "echo"}, server.OTHER_VERSION),
-        ({"version": 1, "do": "nonsense"}, server.NOT_KNOWN),
-        ({"version": 1, "do": "echo", "with": [1]}, server.NOT_KNOWN),
-        ({"version": 1, "do": ["echo"]}, server.NOT_KNOWN),
+        ({"version": VERSION + 1, "do": "echo"}, server.OTHER_VERSION),
+        ({"version": VERSION, "do": "nonsense"}, server.NOT_KNOWN),
+        ({"version": VERSION, "do": "echo", "with": [1]}, server.NOT_KNOWN),
+        ({"version": VERSION, "do": ["echo"]}, server.NOT_KNOWN),
     ],
 )
 async def test_what_cannot_be_asked_is_refused_in_a_sentence(
@@ -217,7 +219,8 @@ async def test_a_caller_that_says_nothing_is_let_go(tmp_path: Path, monkeypatch:
         writer.close()
 
 
-async def test_more_callers_than_there_is_room_for_are_told_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize("attached", [None, PICTURE], ids=["alone", "picture"])
+async def test_more_callers_than_there_is_room_for_are_told_so(data_dir: Path, attached: bytes | None) -> None:
     gate = asyncio.Event()
 
     async def wait(values: Values, tell: Tell) -> Values:
@@ -225,20 +228,37 @@ async def test_more_callers_than_there_is_room_for_are_told_so(tmp_path: Path) -
         await gate.wait()
         return {}
 
-    async with answering(tmp_path, wait=wait):
+    async with answering(data_dir, wait=wait):
         waiting = [asyncio.Event() for _ in range(CONNECTIONS)]
 
         def told(number: int) -> Callable[[str], None]:
             return lambda _: waiting[number].set()
 
-        asking = [asyncio.create_task(ask(tmp_path, "wait", {}, told(number))) for number in range(CONNECTIONS)]
+        asking = [asyncio.create_task(ask(data_dir, "wait", {}, told(number))) for number in range(CONNECTIONS)]
         async with asyncio.timeout(20):
             for event in waiting:
                 await event.wait()
         with pytest.raises(Refused, match="already"):
-            await ask(tmp_path, "echo", {}, nothing)
+            await ask(data_dir, "echo", {}, nothing, attached=attached)
         gate.set()
         await asyncio.gather(*asking)
+
+
+async def test_a_bot_of_another_version_says_so_of_a_command_with_a_picture_too(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with answering(data_dir):
+        with monkeypatch.context() as patched, pytest.raises(Refused, match="another version"):
+            patched.setattr(client, "VERSION", VERSION + 1)
+            await ask(data_dir, "echo", {}, nothing, attached=PICTURE)
+        with pytest.raises(Refused, match="no such command"):
+            await ask(data_dir, "nonsense", {}, nothing, attached=PICTURE)
+
+
+async def test_what_is_too_long_for_one_request_is_not_given_again_and_again(data_dir: Path) -> None:
+    async with answering(data_dir):
+        with pytest.raises(Refused, match="too much for one command"):
+            await ask(data_dir, "echo", {"words": "x" * LINE_BYTES}, nothing)
 
 
 @pytest.mark.parametrize(
@@ -341,7 +361,7 @@ async def test_a_command_that_reads_nothing_blocks_nobody(tmp_path: Path, monkey
 
     async with answering(tmp_path, chatter=chatter):
         _, writer = await connected(tmp_path)
-        writer.write(b'{"version": 1, "do": "chatter"}\n')
+        writer.write(json.dumps({"version": VERSION, "do": "chatter"}).encode() + b"\n")
         async with asyncio.timeout(30):
             await finished.wait()
         assert await ask(tmp_path, "echo", {}, nothing) == {"heard": {}}

@@ -68,27 +68,28 @@ def test_a_question_that_cannot_be_asked_is_named_and_counts_nowhere(run: Run, t
 
 
 @pytest.mark.parametrize(
-    ("line", "part"),
+    "line",
     [
-        ("", "no question"),
-        ("{}", "line 1"),
-        ("[]", "line 1"),
-        ("not json", "line 1"),
-        ('{"query": "cat"}', "line 1"),
-        ('{"query": "cat", "expected": []}', "line 1"),
-        ('{"query": "cat", "expected": ["x"]}', "line 1"),
-        ('{"query": 5, "expected": ["1"]}', "line 1"),
-        ('{"query": "cat", "like": "x", "expected": ["1"]}', "line 1"),
-        ('{"query": " ", "expected": ["1"]}', "line 1"),
-        ('{"query": "cat", "expected": [true]}', "line 1"),
-        ('{"query": "cat", "expected": ["99999999999999999999"]}', "line 1"),
+        "",
+        "{}",
+        "[]",
+        "not json",
+        '{"query": "cat"}',
+        '{"query": "cat", "expected": []}',
+        '{"query": "cat", "expected": ["x"]}',
+        '{"query": 5, "expected": ["1"]}',
+        '{"query": "cat", "like": "x", "expected": ["1"]}',
+        '{"query": " ", "expected": ["1"]}',
+        '{"query": "cat", "expected": [true]}',
+        '{"query": "cat", "expected": ["99999999999999999999"]}',
     ],
 )
-def test_a_file_that_cannot_be_used_is_named_with_its_line(tmp_path: Path, line: str, part: str) -> None:
-    (tmp_path / "labelled.jsonl").write_text(line)
+def test_a_file_that_cannot_be_used_is_named_with_its_line(tmp_path: Path, line: str) -> None:
+    (tmp_path / "labelled.jsonl").write_text(f"\n{line}")
+    expected = ("cli-eval-line", "2") if line else ("cli-eval-empty", None)
     with pytest.raises(TellPerson) as told:
         read(tmp_path / "labelled.jsonl")
-    assert part == "no question" if told.value.sentence.key == "cli-eval-empty" else part == "line 1"
+    assert (told.value.sentence.key, told.value.sentence.values.get("line")) == expected
 
 
 def test_words_of_a_question_hold_nothing_of_the_grammar() -> None:

@@ -12,9 +12,14 @@ from typing import Any
 
 import pytest
 
+from bot.command_line.import_archive import Asked, _handed_over
+from bot.config.loader import Config
+from bot.control.operations import Tell, Values
+from bot.control.server import open_control
 from indexer.database.database import open_database
 from indexer.reports import status
 from indexer.reports.status import Counts
+from indexer.settings import Settings
 from tests.archives.test_import import FILES, write_export
 from tests.worlds.child_bot import environment
 from tests.worlds.exports import document, message
@@ -203,3 +208,19 @@ async def test_the_folder_of_another_process_is_named(folder: Path) -> None:
         code, _, err = await said(folder, "export", "--quiet")
     assert code == 1
     assert "is being written by process" in err
+
+
+async def test_thousands_of_files_are_handed_to_the_running_bot_in_parts(tmp_path: Path) -> None:
+    named = [tmp_path / f"{number} {'long name ' * 10}.json" for number in range(1_000)]
+    parts: list[list[str]] = []
+
+    async def take(values: Values, tell: Tell) -> Values:
+        parts.append(values["paths"])
+        return {"jobs": 0}
+
+    config = Config(Settings(data_dir=tmp_path))
+    async with open_control(tmp_path, {"import": take}, 5.0):
+        assert await _handed_over(config, named, Asked(named, [], None, False, True))
+    assert [path for part in parts for path in part] == [str(path) for path in named]
+    assert len(parts) > 1
+    assert not await _handed_over(config, named, Asked(named, [], None, False, True))  # nobody takes them any more

@@ -18,6 +18,7 @@ import pytest
 
 from bot.app import operations
 from bot.control.client import Refused, ask
+from bot.control.protocol import VERSION
 from bot.control.search import WAKING
 from bot.control.server import open_control
 from indexer import ports
@@ -156,7 +157,7 @@ async def test_more_than_may_be_attached_is_not_read(tmp_path: Path, size: int) 
     async with answering(tmp_path):
         if sys.platform != "win32":
             reader, writer = await asyncio.open_unix_connection(tmp_path / "data" / "control.sock")
-            request = {"version": 1, "do": "search", "with": {}, "attached": size}
+            request = {"version": VERSION, "do": "search", "with": {}, "attached": size}
             writer.write(json.dumps(request).encode() + b"\n")
             assert await reader.read() == b""
             writer.close()
