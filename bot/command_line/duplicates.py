@@ -81,7 +81,7 @@ def text(found: Json, columns: int | None) -> str:
         if group["times"] > SHOWN_POSTS:
             lines.append(f"     and {group['times'] - SHOWN_POSTS:,} more")
     if not found["groups"]:
-        lines.append(f"no picture was posted again, as far as {int(found['threshold'] * 100)} % sure goes")
+        lines.append(f"no picture was posted again, as far as {found['threshold'] * 100:g} % sure goes")
     elif len(found["groups"]) < found["group_count"]:
         lines.append(f"the largest {len(found['groups']):,} of {found['group_count']:,} groups: --count N shows more")
     older = f", the newest of {found['total']:,}" if found["compared"] < found["total"] else ""

@@ -31,8 +31,8 @@ _POLICY = "default-src 'none'; img-src data:; style-src 'sha256-{}'; base-uri 'n
 def page(found: Json) -> str:
     """The whole document."""
     digest = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-    percent = int(found["threshold"] * 100)
-    counted = f"{found['group_count']:,} groups among {found['compared']:,} pictures, {percent} % or surer"
+    percent = f"{found['threshold'] * 100:g} %"
+    counted = f"{found['group_count']:,} groups among {found['compared']:,} pictures, {percent} or surer"
     groups = "\n".join(_group(number, group) for number, group in enumerate(found["groups"], start=1))
     return f"""<!doctype html>
 <html lang="en">

@@ -15,7 +15,8 @@ from indexer.records.pictures import DecodedPicture, Pixels, Vectors
 
 
 class Retrieval(StrEnum):
-    """Which index gives the candidates: people ask both; what each finds alone is for measurements."""
+    """What gives the candidates: people ask both indexes, and the pictures' hashes beside them. What each index finds
+    alone, without the hashes, is for measurements."""
 
     HYBRID = "hybrid"
     VECTORS = "vectors"

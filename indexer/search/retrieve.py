@@ -45,7 +45,7 @@ class Retrieve:
         async with self._db.reader() as connection:
             agreeing: Mapping[PictureId, tuple[Place, ...]] = {}
             # With words beside the picture, nobody looks for a copy.
-            if query.has_pictures and not query.has_words and query.by is not Retrieval.WORDS:
+            if query.by is Retrieval.HYBRID and query.has_pictures and not query.has_words:
                 agreeing = await hash_lookup.agreeing(connection, query.guild_id, query.hashes, query.filter, limit)
             search.near = await _with_the_phrases(connection, query, near)
             search.agreeing = await _with_the_phrases(connection, query, agreeing)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
 
+from indexer.query.query import Retrieval
 from indexer.records.hits import Band, Filter
 from indexer.search.hash_lookup import LOOKUP, agreeing
+from indexer.search.retrieve import CANDIDATES
 from indexer.search.score_bands import MIRRORED_BITS, SURE_BITS, copy_bits
 from tests.worlds.library import GUILD, MEMES, PETS, SECRET, Library, ask, decoded, everywhere, flipped
 
 HASH = 0x0123_4567_89AB_CDEF
+MORE_THAN_CANDIDATES = 2 * CANDIDATES  # so that the vector index leaves out what is far
 BOAT = "boat in a green sea of gulls"  # far from a dog, for the model
 
 
@@ -53,7 +57,7 @@ async def test_the_lookup_reads_its_four_indexes_and_no_table(library: Library) 
 async def test_a_copy_that_the_model_takes_for_something_else_comes_first_and_is_called_a_copy(
     library: Library,
 ) -> None:
-    await library.noise(60)
+    await library.noise(MORE_THAN_CANDIDATES)
     grey = await library.post(decoded(BOAT, perceptual_hash=HASH))
     hidden = await library.post(decoded(f"{BOAT} #2", perceptual_hash=HASH), channel=SECRET)
     result = await library.searcher.search(ask("", "dog", hashes=(HASH ^ 0b111,)))
@@ -61,9 +65,18 @@ async def test_a_copy_that_the_model_takes_for_something_else_comes_first_and_is
     assert all(hit.band is not Band.EDITED for hit in result.hits[1:])
     assert result.hits[0].band is Band.EDITED
     assert result.hits[0].parts.hash_distance == 3
+    assert result.hits[0].parts.vector_rank is None  # the vector index did not bring it up
     assert hidden not in {place.message_id for hit in result.hits for place in (*hit.other_places, *hit.copies)}
     stranger = await library.searcher.search(ask("", "dog", hashes=(HASH ^ 0xFFFF,)))
     assert grey not in {hit.place.message_id for hit in stranger.hits}
+
+
+@pytest.mark.parametrize("by", [Retrieval.VECTORS, Retrieval.WORDS])
+async def test_what_an_index_finds_alone_is_found_without_hashes(library: Library, by: Retrieval) -> None:
+    await library.noise(MORE_THAN_CANDIDATES)
+    grey = await library.post(decoded(BOAT, perceptual_hash=HASH))
+    result = await library.searcher.search(replace(ask("", "dog", hashes=(HASH,)), by=by))
+    assert grey not in {hit.place.message_id for hit in result.hits}
 
 
 async def test_words_beside_the_picture_ask_for_no_copy(library: Library) -> None:
