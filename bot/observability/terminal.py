@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
+from indexer.errors import Stop
+
 # C0 and C1 with DEL; marks, embeddings, overrides and isolates of direction; Unicode's own line breaks; what is
 # invisible (the byte order mark, tags); halves of surrogate pairs, which no terminal's encoding can write.
 _ACTING = (
@@ -44,8 +46,8 @@ def as_json(value: object, indent: int | None = None) -> str:
 
 
 def say(text: str) -> None:
-    """Prints an answer of a command, on standard output."""
-    _write(sys.stdout, text)
+    """Prints an answer of a command, on standard output. Raises Stop where that is full."""
+    _answer(visible(text))
 
 
 def warn(text: str) -> None:
@@ -124,14 +126,25 @@ def hidden_answer_to(question: str) -> str:
 
 
 def say_json(value: object) -> None:
-    """Prints one answer for programs, on standard output."""
-    sys.stdout.write(as_json(value, indent=2) + "\n")
-    sys.stdout.flush()
+    """Prints one answer for programs, on standard output. Raises Stop where that is full."""
+    _answer(as_json(value, indent=2))
 
 
 def nobody_reads() -> None:
-    """The reader of our output (head, less) has left: discards what is still buffered."""
+    """Nobody takes our output any more (head, less have left, a disk is full): discards what is still buffered."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _answer(text: str) -> None:
+    """Raises BrokenPipeError where the reader has left."""
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # a full disk behind `> FILE`
+        nobody_reads()
+        raise Stop(f"The answer could not be written to standard output: {error.strerror}.") from error
 
 
 def _write(stream: TextIO, text: str) -> None:

@@ -295,6 +295,22 @@ def test_ctrl_c_is_exit_code_130_and_a_stop_is_1(capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().err == "afterimage: the disk is full; make room\n"
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no device that is always full")
+def test_an_answer_that_finds_no_room_is_one_line_and_exit_code_1() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "bot", "check-config", "--example"],
+            env={"PYTHONPATH": str(ROOT)},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=DEADLINE_S,
+        )
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "could not be written to standard output: No space left on device" in done.stderr
+
+
 def test_check_config_prints_what_is_in_force_and_warns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
