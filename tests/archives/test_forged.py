@@ -78,7 +78,8 @@ def test_a_line_of_csv_without_an_end_is_not_read_into_memory(tmp_path: Path) ->
 @pytest.mark.skipif(sys.platform == "win32", reason="no pipes in folders there")
 def test_a_pipe_in_a_folder_is_not_waited_for(tmp_path: Path) -> None:
     for name in ("a.json", "b.json.gz", "c.zip", "d.db"):
-        os.mkfifo(tmp_path / name)
+        if sys.platform != "win32":  # for the types
+            os.mkfifo(tmp_path / name)
     (tmp_path / "photos.json").write_bytes(document([message(0)]))
     archive = opened(tmp_path)
     assert (reasons(archive), archive.survey.documents) == ([], 1)
@@ -166,10 +167,13 @@ ITEMS = box(b"iinf", b"\0\0\0\0" + struct.pack(">H", 1) + ITEM)
 SIDEWAYS = b"II\x2a\x00" + struct.pack("<IHHHII", 8, 1, 0x0112, 3, 1, 6)  # Exif that says orientation 6 alone
 
 
-def test_a_box_that_claims_more_than_any_memory_says_nothing() -> None:
+def test_a_box_that_claims_more_than_any_memory_says_nothing(tmp_path: Path) -> None:
+    """In a real file: what lies in memory already is never asked for more than it has."""
     claims = struct.pack(">I4sQ", 1, b"iinf", 1 << 61)
     places = box(b"iloc", b"\0\0\0\0" + struct.pack(">HH", 0, 0))
-    assert read_exif(BytesIO(TYPE + box(b"meta", b"\0\0\0\0" + places + claims))) == Exif()
+    (tmp_path / "a.heic").write_bytes(TYPE + box(b"meta", b"\0\0\0\0" + places + claims))
+    with (tmp_path / "a.heic").open("rb") as file:
+        assert read_exif(file) == Exif()
 
 
 def test_items_with_thousands_of_extents_of_no_bytes_are_passed_over() -> None:
