@@ -13,7 +13,7 @@ export async function show(view, { guild, guilds }) {
   ].map(([name, count]) => el("div", { className: "card" }, el("h2", {}, name), el("p", {}, number(count))));
   const names = new Map(channels.map((channel) => [channel.id, channel.name]));
   const parked = channels.filter((channel) => channel.parked);
-  const shown = [...channels].sort((one, two) => two.ready + two.pending - one.ready - one.pending);
+  const shown = [...channels].sort((left, right) => right.ready + right.pending - left.ready - left.pending);
   fill(view,
     !totals.consent && channels.some((channel) => !channel.imported) && el("p", { className: "card" }, "Nobody who manages this server has said that it may be read: that takes /reindex start in Discord."),
     el("div", { className: "cards few" }, cards),

@@ -54,16 +54,17 @@ async function route() {
   const { title, page, anyServer } = PAGES[name];
   byId("title").textContent = title;
   document.title = `${title} · Afterimage`;
-  byId("view").replaceChildren();
+  const view = el("div"); // its own: a page whose answer comes late draws nothing over the one that is shown by then
+  byId("view").replaceChildren(view);
   say("");
   const guild = byId("guild").value;
   if (!guild && !anyServer) return say("Nothing is indexed yet: invite the bot to a server and give /reindex start there.");
   try {
     if (name === "coverage") ({ guilds } = await ask("/guilds"));
-    const left = await page.show(byId("view"), { guild, guilds, key, query: new URLSearchParams(query) });
+    const left = await page.show(view, { guild, guilds, key, query: new URLSearchParams(query) });
     if (typeof left === "function") leave = left;
   } catch (error) {
-    say(error.message, true);
+    if (view.isConnected) say(error.message, true);
   }
 }
 

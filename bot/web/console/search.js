@@ -13,7 +13,9 @@ let listening = null;
 export function show(view, { guild, query }) {
   listening?.abort();
   listening = new AbortController();
-  const state = { picture: null, like: query.get("like") ?? "", page: 1, asking: null };
+  const wanted = query.get("like") ?? "";
+  const like = /^[0-9]{1,19}$/.test(wanted) ? wanted : ""; // a link may hold anything, also another path of this server
+  const state = { picture: null, like, page: 1, asking: null };
 
   const words = el("input", {
     id: "words", type: "search", value: query.get("q") ?? "", placeholder: "cat in the rain  in:#memes  after:2024",
@@ -83,7 +85,7 @@ export function show(view, { guild, query }) {
     if (state.picture) Object.assign(options, { method: "POST", picture: state.picture });
     try {
       const found = await ask(path, options);
-      grid.append(...found.hits.map((hit) => el("li", {}, card(hit, like))));
+      grid.append(...found.hits.map((hit) => el("li", {}, card(hit, askWith))));
       const shown = grid.children.length;
       say(shown ? `${many(shown, "picture")} shown, ${number(found.searched)} looked through, ${Math.round(found.took_ms)} ms` : "Nothing was found. Try fewer filters.");
       if (found.more) more.append(button("Show more", () => { state.page += 1; return load(); }));
@@ -92,7 +94,7 @@ export function show(view, { guild, query }) {
     }
   };
 
-  const like = (shown) => {
+  const askWith = (shown) => {
     state.picture = null;
     state.like = shown.place;
     scrollTo({ top: 0 });

@@ -84,12 +84,29 @@ async def test_a_person_signs_in_searches_asks_for_more_drops_a_picture_and_leav
         assert await tab.run("document.cookie") == ""  # no script can read it
         await tab.call("Page.reload")
         await tab.until(f"{CARDS} > 5")  # still signed in
+        await _a_late_page(tab)
+        await _a_link_with_another_path(tab)
         await _words_and_filters(tab)
         await _keys_and_more_like_this(tab)
         await _dropped(tab, picture)
         await tab.run("document.getElementById('sign-out').click()")
         await tab.until("!document.getElementById('sign-in').hidden")
         assert tab.errors == []
+
+
+async def _a_late_page(tab: Tab) -> None:
+    """Whoever goes on before a page has its answer sees the page to which they went."""
+    await tab.run("addEventListener('hashchange', () => { location.hash = '#/search' }, { once: true })")
+    await tab.run("location.hash = '#/failures'")
+    answered = "performance.getEntriesByType('resource').some((entry) => entry.name.includes('/failures?'))"
+    await tab.until(f"{answered} && {CARDS} > 5")
+    assert await tab.run("document.querySelector('#view form') !== null")
+
+
+async def _a_link_with_another_path(tab: Tab) -> None:
+    """What a link gives as the picture to ask with is a number, or nothing."""
+    await tab.run("location.hash = '#/search?like=..%2F..%2Fjobs%3F'")
+    await tab.until(f"location.hash === '#/search' && {CARDS} > 5")
 
 
 async def _words_and_filters(tab: Tab) -> None:
