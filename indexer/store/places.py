@@ -12,7 +12,7 @@ from indexer.database import many_rows
 from indexer.database.database import as_json, first
 from indexer.errors import Reason
 from indexer.records.hits import Filter, PlaceDetail
-from indexer.records.ids import ChannelId, GuildId, MessageId, OriginId, PictureId, PlaceId
+from indexer.records.ids import EVERYWHERE, ChannelId, GuildId, MessageId, OriginId, PictureId, PlaceId
 from indexer.records.messages import PlaceFlag, Source
 from indexer.store.filter_sql import PLACE_INSIDE, filter_values
 
@@ -209,13 +209,17 @@ async def describe(connection: aiosqlite.Connection, place_ids: Collection[Place
 
 
 async def place_in(connection: aiosqlite.Connection, guild_id: GuildId, place_id: PlaceId) -> ShownPlace | None:
-    """A place of this guild whose picture can be searched; None where there is none."""
+    """A place of this guild whose picture can be searched; None where there is none.
+
+    Nothing of an author who opted out is found, also while their messages are still being deleted.
+    """
     row = await first(
         connection,
         "SELECT p.place_id, p.picture_id, m.channel_id, p.message_id, p.link, coalesce(p.path, '')"
         " FROM places p JOIN messages m USING (message_id)"
-        " WHERE p.place_id = ? AND m.guild_id = ? AND p.state = 'ready'",
-        (place_id, guild_id),
+        " WHERE p.place_id = ? AND m.guild_id = ? AND p.state = 'ready' AND NOT EXISTS ("
+        "   SELECT 1 FROM opt_outs o WHERE o.user_id = m.author_id AND o.guild_id IN (?, m.guild_id))",
+        (place_id, guild_id, EVERYWHERE),
     )
     return None if row is None else ShownPlace(*row)
 
