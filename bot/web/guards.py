@@ -40,24 +40,20 @@ _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
+    # To SameSite, a page on another port of this machine is the same site: it could show pictures with the cookie.
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
 
 
 def answers() -> Middleware:
-    """The outermost guard: gives the request an id, and turns every error into a JSON answer that contains this id.
-
-    A handler may set one of the headers itself.
-    """
+    """The outermost guard: gives the request an id, and turns every error into a JSON answer that contains this id."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         request_id = request[REQUEST_ID] = secrets.token_hex(8)
         with caused_by(Cause(request_id)):
             response = await answer(request, handler, request_id)
-            if not response.prepared:
-                for name, value in {"X-Request-Id": request_id, **_HEADERS}.items():
-                    response.headers.setdefault(name, value)
             log.debug("request %s: %s %s → %d", request_id, request.method, request.path, response.status)
         return response
 
@@ -68,13 +64,27 @@ def answers() -> Middleware:
             return error.response(request_id)
         except web.HTTPException as error:
             return of_http(error).response(request_id)
-        except Exception:
+        except web.RequestPayloadError:
+            message = "The body is not what Content-Encoding and Transfer-Encoding say."
+            return ApiError(HTTPStatus.BAD_REQUEST, "bad_request", message).response(request_id)
+        except Exception as error:
+            if isinstance(error, ConnectionError) and request.transport is None:
+                message = "The connection ended before the request did."  # nobody reads it
+                return ApiError(HTTPStatus.BAD_REQUEST, "bad_request", message).response(request_id)
             log.exception("request %s: %s %s failed", request_id, request.method, request.path)
             return ApiError(
                 HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "Something in the server failed; its log says what."
             ).response(request_id)
 
     return middleware
+
+
+async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Gives an answer, just before it is sent, the headers that every answer has. A handler may set one itself."""
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    if REQUEST_ID in request:  # an unknown Expect is refused before any guard
+        response.headers["X-Request-Id"] = request[REQUEST_ID]
 
 
 def known_hosts(names: Collection[str]) -> Middleware:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
@@ -12,7 +13,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from bot.config.loader import WebSettings
 from bot.config.values import listen_address
-from bot.web.guards import answers, deadline, fair_share, known_hosts
+from bot.web.guards import add_headers, answers, deadline, fair_share, known_hosts
 from indexer.errors import Stop
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,12 @@ REQUEST_BYTES = 64 * 1024  # of a body; a path that takes pictures reads them it
 LINE_BYTES = 16 * 1024  # of the path and the query: a question of 1,000 characters has 12,000 bytes there, at most
 LONGEST_S = 10.0
 SHUTDOWN_S = 2.0  # seconds for requests that still run when the bot ends
+
+# Connections that are open at once. A process may have 1,024 files open where nobody changed that, and the database,
+# the index and the connections to Discord are among them. Up to BACKLOG more are accepted in a step of the event loop.
+CONNECTIONS = 256
+BACKLOG = 128
+IDLE_S = 75.0  # seconds without a request, or with the beginning of one only, after which a connection is closed
 
 
 @asynccontextmanager
@@ -48,25 +55,48 @@ async def open_web(settings: WebSettings, routes: Iterable[web.RouteDef]) -> Asy
         ],
         client_max_size=REQUEST_BYTES,
     )
+    app.on_response_prepare.append(add_headers)
     app.add_routes(routes)
     runner = web.AppRunner(
         app,
         access_log=None,
         handle_signals=False,
+        keepalive_timeout=IDLE_S,
         shutdown_timeout=SHUTDOWN_S,
         logger=_protocol_log(),
         max_line_size=LINE_BYTES,
     )
     await runner.setup()
+    assert runner.server is not None, "it was set up"
+    listening: asyncio.Server | None = None
     try:
         listener = _bound(host, port)
-        await web.SockSite(runner, listener).start()
+        connection = _bounded(runner.server)
+        listening = await asyncio.get_running_loop().create_server(connection, sock=listener, backlog=BACKLOG)
         bound_host, bound_port = listener.getsockname()[:2]
         url = f"http://[{bound_host}]:{bound_port}" if ":" in bound_host else f"http://{bound_host}:{bound_port}"
         log.info("HTTP at %s: /healthz, /readyz, /metrics, /api/v1; the console is at %s/console", url, url)
         yield url
     finally:
+        if listening is not None:
+            listening.close()
         await runner.cleanup()
+
+
+class _RefusedConnection(asyncio.Protocol):
+    """A connection beyond CONNECTIONS: closed without an answer."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
+
+
+def _bounded(server: web.Server) -> Callable[[], asyncio.BaseProtocol]:
+    """Makes the protocol of each connection, as aiohttp's `server` does, as long as there is room."""
+
+    def connection() -> asyncio.BaseProtocol:
+        return server() if len(server.connections) < CONNECTIONS else _RefusedConnection()
+
+    return connection
 
 
 def _protocol_log() -> logging.Logger:
@@ -78,7 +108,7 @@ def _protocol_log() -> logging.Logger:
 
 
 def _is_our_fault(record: logging.LogRecord) -> bool:
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError | web.RequestPayloadError))
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -7,7 +7,7 @@ import logging
 import re
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import aiohttp
@@ -23,6 +23,7 @@ from bot.web.errors import CODES
 from bot.web.guards import host_name
 from bot.web.server import open_web
 from indexer.errors import Stop
+from tests.worlds.waiting import DEADLINE_S, until
 
 
 async def _fails(_: web.Request) -> web.Response:
@@ -91,6 +92,7 @@ async def test_every_answer_forbids_framing_sniffing_and_keeping() -> None:
                 assert "frame-ancestors 'none'" in response.headers["Content-Security-Policy"]
                 assert response.headers["X-Content-Type-Options"] == "nosniff"
                 assert response.headers["Cache-Control"] == "no-store"
+                assert response.headers["Cross-Origin-Resource-Policy"] == "same-origin"
 
 
 @pytest.mark.parametrize(
@@ -186,6 +188,83 @@ async def test_what_is_no_http_is_refused_and_not_quoted_in_the_log(
         await writer.wait_closed()
     assert "secret" not in caplog.text
     assert "Traceback" not in caplog.text
+
+
+async def test_a_body_that_cannot_be_decoded_is_no_failure_of_the_server(caplog: pytest.LogCaptureFixture) -> None:
+    async with (
+        served() as (url, session),
+        session.post(f"{url}/takes", data=b"no gzip at all", headers={"Content-Encoding": "gzip"}) as response,
+    ):
+        assert response.status == 400
+        assert (await error_of(response))["code"] == "bad_request"
+    assert "Traceback" not in caplog.text
+
+
+async def test_somebody_who_goes_in_the_middle_of_a_body_leaves_no_failure_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with served() as (url, _):
+        async with connected(url) as (reader, writer):
+            head = b"POST /takes HTTP/1.1\r\nHost: [::1]\r\nExpect: 100-continue\r\nContent-Length: 10\r\n\r\n"
+            writer.write(head)
+            assert b" 100 " in await reader.readline()  # it is being answered
+            writer.write(b"half")
+        await until(lambda: "POST /takes → " in caplog.text)
+    assert "Traceback" not in caplog.text
+
+
+async def test_an_expectation_that_nobody_knows_is_refused() -> None:
+    async with served() as (url, session), session.get(f"{url}/nowhere", headers={"Expect": "more"}) as response:
+        assert response.status == 417
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[Connection]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+async def answered(connection: Connection) -> bool:
+    reader, writer = connection
+    writer.write(b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    try:
+        return b" 404 " in await reader.readline()
+    except ConnectionError:
+        return False
+
+
+async def test_connections_are_bounded_and_there_is_room_again_when_one_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "CONNECTIONS", 2)
+    async with asyncio.timeout(DEADLINE_S), served() as (url, _):
+
+        async def room() -> bool:
+            async with connected(url) as connection:
+                return await answered(connection)
+
+        async with connected(url) as held:
+            assert await answered(held)
+            async with connected(url) as also_held:
+                assert await answered(also_held)
+                async with connected(url) as (reader, _):
+                    assert await reader.read() == b""  # closed without an answer
+            await until(room)
+
+
+async def test_a_connection_on_which_no_request_comes_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "IDLE_S", 0.05)
+    async with asyncio.timeout(DEADLINE_S), served() as (url, _), connected(url) as (reader, writer):
+        writer.write(b"GET / HTTP/1.1\r\nHost: loc")
+        assert await reader.read() == b""
 
 
 @given(st.ip_addresses(), st.integers(0, 65535))
