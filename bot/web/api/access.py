@@ -24,11 +24,13 @@ COOKIE = "afterimage_session"
 CSRF_HEADER = "X-CSRF-Token"
 SESSION_S = 12 * 3600.0
 SESSIONS = 256
+SESSIONS_OF_A_KEY = 16  # else one key could sign everybody else out
 
 # A key's bucket: a page of results with its thumbnails takes about 15 tokens.
 PER_MINUTE = 1200.0
 BURST = 240
-# Wrong keys from one address. Nobody guesses 256 bits; the limit keeps guesses from the database and the log.
+# Wrong keys from one address. Nobody guesses 256 bits. A right key is never refused for wrong ones: behind a proxy all
+# requests come from one address.
 WRONG_PER_MINUTE = 20.0
 WRONG_BURST = 10
 
@@ -82,7 +84,10 @@ class Access:
         return self._sessions.get(request.cookies.get(COOKIE, ""))
 
     def sign_in(self, key: ApiKey) -> tuple[str, Session]:
-        """A new session, and the value of its cookie."""
+        """A new session, and the value of its cookie. Of a key's sessions the one that asked longest ago may end."""
+        own = [cookie for cookie, session in self._sessions.items() if session.key_id == key.id]
+        if len(own) >= SESSIONS_OF_A_KEY:
+            self._sessions.pop(own[0])
         cookie, session = secrets.token_urlsafe(32), Session(key.id, secrets.token_urlsafe(32))
         self._sessions.put(cookie, session)
         return cookie, session

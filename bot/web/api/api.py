@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
@@ -167,4 +169,10 @@ def _pattern(path: str) -> str:
 
 
 async def _openapi(_: web.Request) -> web.Response:
-    return web.json_response(document(OPERATIONS))
+    return web.Response(text=_document_text(), content_type="application/json")
+
+
+@cache
+def _document_text() -> str:
+    """Made once: whoever asks for it needs no key."""
+    return json.dumps(document(OPERATIONS))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import suppress
 from http import HTTPStatus
 
@@ -14,6 +15,7 @@ from bot.web.api.operation import Call, NoQuery, Operation
 from bot.web.errors import ApiError
 
 STREAMS = 32  # at once; each costs a query a second
+STREAMS_OF_A_KEY = 8  # a browser has at most six connections to one server
 LOOK_S = 1.0
 # A comment line each so many looks: a proxy closes a connection on which nothing comes, and the key is checked again.
 ALIVE_LOOKS = 10
@@ -22,17 +24,20 @@ ALIVE_LOOKS = 10
 async def events(call: Call[NoQuery, None]) -> web.StreamResponse:
     """Until the reader goes, the key is revoked, or the bot ends."""
     parts = call.parts
-    if parts.streams >= STREAMS:
+    if parts.streams[call.key.id] >= STREAMS_OF_A_KEY:
+        message = f"This key watches jobs {STREAMS_OF_A_KEY} times already."
+        raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "busy", message)
+    if parts.streams.total() >= STREAMS:
         raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "busy", f"{STREAMS} others are watching jobs already.")
     response = web.StreamResponse(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
     response.content_type = "text/event-stream"
-    parts.streams += 1
+    parts.streams[call.key.id] += 1
     try:
         await response.prepare(call.request)
         with suppress(ConnectionResetError):
             await _tell(call, response)
     finally:
-        parts.streams -= 1
+        parts.streams -= Counter([call.key.id])
     return response
 
 

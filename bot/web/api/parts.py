@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -10,6 +11,7 @@ from bot.config.loader import Config
 from bot.observability.health import Beat
 from bot.web.probes import Check
 from indexer.lru import LruCache
+from indexer.records.api_keys import KeyId
 from indexer.records.hits import Filter
 from indexer.records.ids import GuildId
 from indexer.search.reposts import Compared
@@ -25,7 +27,7 @@ Comparison = tuple[GuildId, Filter, float]
 class Parts:
     """`ending` is set when the service is about to close: streams end then.
 
-    `opens`: messages are Discord's, so that links to them open.
+    `opens`: messages are Discord's, so that links to them open. `streams`: how many each key has open.
     """
 
     service: Service
@@ -36,5 +38,5 @@ class Parts:
     checks: Callable[[], Sequence[Check]]
     opens: bool
     ending: asyncio.Event = field(default_factory=asyncio.Event)
-    streams: int = 0
+    streams: Counter[KeyId] = field(default_factory=Counter)
     comparisons: LruCache[Comparison, Compared] = field(default_factory=lambda: LruCache(COMPARISONS, COMPARED_S))

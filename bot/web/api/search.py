@@ -45,9 +45,10 @@ async def by_words(call: Call[SearchQuery, None]) -> Hits:
 
 
 async def by_picture(call: Call[SearchQuery, None]) -> Hits:
-    data = await picture_bytes(call.request, call.parts.config.settings.fetch.max_download_bytes)
+    """The file is read in the key's turn, so that a key has one file in memory however often it asks at once."""
+    most = call.parts.config.settings.fetch.max_download_bytes
     async with call.parts.service.decoder.turn_of(asker_of(call)) as turn:
-        picture = await turn.decode(data)
+        picture = await turn.decode(await picture_bytes(call.request, most))
     return await _answer(call, (picture,))
 
 

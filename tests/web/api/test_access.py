@@ -109,9 +109,7 @@ async def test_a_key_for_one_server_makes_no_key_for_more(api: ApiWorld) -> None
 @pytest.mark.parametrize(
     "header", ["", "Bearer ", "Bearer afterimage_1_x", "Basic YTpi", f"Bearer afterimage_1_{'a' * 43}"]
 )
-async def test_without_a_valid_key_nothing_is_answered(
-    api: ApiWorld, header: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_without_a_valid_key_nothing_is_answered(api: ApiWorld, header: str) -> None:
     async with api.http.get(f"{api.url}/api/v1/guilds", headers={"Authorization": header}) as response:
         assert response.status == 401
         assert response.headers["WWW-Authenticate"] == "Bearer"
@@ -186,6 +184,18 @@ async def test_who_signs_out_is_signed_out(api: ApiWorld) -> None:
             assert response.status == 200
         async with http.get(f"{api.url}/api/v1/session", cookies=before) as response:
             assert response.status == 401  # also for whoever kept the cookie
+
+
+async def test_a_key_that_signs_in_again_and_again_signs_nobody_else_out(api: ApiWorld) -> None:
+    async with (
+        aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as operator,
+        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as greedy,
+    ):
+        await signed_in(api, operator, await api.key(ADMIN))
+        for _ in range(access.SESSIONS):
+            await signed_in(api, greedy, await api.key(READ, api.place.guild))
+        async with operator.get(f"{api.url}/api/v1/session") as response:
+            assert response.status == 200
 
 
 async def test_a_form_of_another_site_signs_nobody_in(api: ApiWorld) -> None:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+from contextlib import AsyncExitStack
 
 import aiohttp
 import pytest
 from PIL import Image
 
+from bot.web.api.job_events import STREAMS_OF_A_KEY
 from indexer.errors import Reason
-from indexer.records.ids import ChannelId, GuildId, PlaceId
+from indexer.records.ids import ChannelId, GuildId, PlaceId, UserId
 from indexer.sentence import Sentence
-from indexer.store import channels, places
+from indexer.store import channels, opt_outs, places
 from sandbox.world import File
-from tests.worlds.api_world import ADMIN, WRITE, ApiWorld
+from tests.worlds.api_world import ADMIN, READ, WRITE, ApiWorld
 from tests.worlds.picture_files import encoded
 from tests.worlds.running_bot import noise
 from tests.worlds.waiting import DEADLINE_S, until
@@ -103,6 +105,25 @@ async def test_a_thumbnail_is_small_whole_and_asked_for_anew_each_time(api: ApiW
         assert response.status == 404  # although a copy is remembered
 
 
+async def test_an_author_who_opted_out_has_no_thumbnails_from_the_wish_on(api: ApiWorld) -> None:
+    """Their messages are deleted in steps; a path that somebody kept shows nothing meanwhile."""
+    (hit,) = (await api.ask(f"{api.town}/search", params={"q": "in:#pictures count:1"}))["hits"]
+    headers = {"Authorization": f"Bearer {await api.key()}"}
+
+    async def status() -> int:
+        async with api.http.get(api.url + hit["thumbnail"], headers=headers) as response:
+            return response.status
+
+    assert await status() == 200
+    for guild_id in (GuildId(0), GuildId(api.place.guild.id)):  # 0: everywhere
+        async with api.service.db.transaction() as tx:
+            await opt_outs.add(tx, UserId(int(hit["author_id"])), guild_id)
+        assert await status() == 404
+        async with api.service.db.transaction() as tx:
+            await opt_outs.remove(tx, UserId(int(hit["author_id"])), guild_id)
+    assert await status() == 200
+
+
 async def test_a_job_is_started_watched_and_changed(api: ApiWorld) -> None:
     key = await api.key(WRITE)
     job = await api.ask(f"{api.town}/jobs", method="POST", json={"scope": "server"}, key=key, status=201)
@@ -140,6 +161,8 @@ async def test_jobs_are_told_live_whenever_they_change(api: ApiWorld) -> None:
     headers = {"Authorization": f"Bearer {await api.key()}"}
     async with asyncio.timeout(DEADLINE_S), api.http.get(f"{api.url}{api.town}/jobs/events", headers=headers) as stream:
         assert stream.content_type == "text/event-stream"
+        assert stream.headers["X-Content-Type-Options"] == "nosniff"
+        assert stream.headers["X-Request-Id"]
         before = len(await _told(stream.content))
         job = await api.service.jobs.start(GuildId(api.place.guild.id))
         while True:
@@ -147,6 +170,19 @@ async def test_jobs_are_told_live_whenever_they_change(api: ApiWorld) -> None:
             if jobs[0]["id"] == job.id and jobs[0]["state"] == "done":
                 break
     assert len(jobs) == before + 1
+
+
+async def test_a_key_watches_jobs_a_few_times_at_once_and_leaves_room_for_others(api: ApiWorld) -> None:
+    _, key = await api.service.api_keys.create("watches", READ)
+    path, headers = f"{api.town}/jobs/events", {"Authorization": f"Bearer {key}"}
+    async with AsyncExitStack() as streams:
+        for _ in range(STREAMS_OF_A_KEY):
+            stream = await streams.enter_async_context(api.http.get(api.url + path, headers=headers))
+            assert stream.status == 200
+        assert (await api.ask(path, key=key, status=503))["error"]["code"] == "busy"
+        headers = {"Authorization": f"Bearer {await api.key()}"}
+        async with api.http.get(api.url + path, headers=headers) as stream:
+            assert stream.status == 200
 
 
 async def _told(stream: aiohttp.StreamReader) -> list[dict[str, object]]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import aiohttp
 import pytest
 
-from tests.worlds.api_world import ApiWorld
+from indexer.one_at_a_time import WAITING
+from tests.worlds.api_world import READ, ApiWorld
 from tests.worlds.running_bot import noise
+from tests.worlds.waiting import DEADLINE_S
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("api search")]
 
@@ -94,3 +98,21 @@ async def test_a_picture_that_is_too_large_is_not_read_to_its_end(api: ApiWorld)
     ):
         assert response.status == 413
         assert (await response.json())["error"]["code"] == "too_large"
+
+
+async def test_of_many_uploads_of_a_key_at_once_few_wait_and_the_others_are_not_read(api: ApiWorld) -> None:
+    _, key = await api.service.api_keys.create("many uploads", READ)
+    head = (
+        f"POST {api.town}/search HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n"
+        "Content-Type: image/png\r\nContent-Length: 1000\r\n\r\n"
+    )
+    port = int(api.url.rpartition(":")[2])
+    connections = [await asyncio.open_connection("127.0.0.1", port) for _ in range(WAITING + 2)]
+    for _, writer in connections:
+        writer.write(head.encode())  # and no body
+    answers = [asyncio.create_task(reader.readuntil(b"}}")) for reader, _ in connections]
+    first, others = await asyncio.wait(answers, timeout=DEADLINE_S, return_when=asyncio.FIRST_COMPLETED)
+    assert [b'"busy"' in answer.result() for answer in first] == [True]
+    for _, writer in connections:
+        writer.close()
+    await asyncio.gather(*others, return_exceptions=True)
