@@ -17,10 +17,10 @@ from indexer.errors import RetryLater
 from indexer.pictures.decoder import Readers, describe_readers
 from indexer.reports.reports import open_reports
 from indexer.reports.status import Counts, Status
-from indexer.store.jobs import JobState
 
 ANSWER_S = 10.0
 FAULT_CHARACTERS = 300  # of a fault's cause
+UNFINISHED = {"running": "being read", "paused": "paused"}  # states of a job, and what its server is then
 
 
 def show(arguments: argparse.Namespace) -> int:
@@ -71,9 +71,9 @@ def text(found: Status) -> str:
     if without:
         lines.append(f"not read, because nobody gave /reindex start: {', '.join(without)}")
     lines += [
-        f"job: {terminal.one_line(guild.name)} is {'being read' if state is JobState.RUNNING else 'paused'}"
+        f"job: {terminal.one_line(guild.name)} is {said}"
         for guild in found.guilds
-        for state in (JobState.RUNNING, JobState.PAUSED)
+        for state, said in UNFINISHED.items()
         if guild.jobs.get(state)
     ]
     lines += [f"failed: {reason} {count:,}" for reason, count in sorted(found.total.failures.items())]
