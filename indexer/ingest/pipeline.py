@@ -1,4 +1,4 @@
-"""crawl → fetch → decode → embed → store: the stages, joined by bounded queues in one TaskGroup.
+"""crawl → fetch → decode → embed → store: runs of guilds, and the stages (stages.py) in one TaskGroup.
 
 The encoder sets the pace: a full queue makes the stage before it wait, and at last no further page of history is
 requested. If a stage drops an item (a cancelled run, a killed process), its place is still `pending` in SQLite. The
@@ -32,17 +32,17 @@ from indexer.crawl.histories import Histories
 from indexer.crawl.sweep import Sweep
 from indexer.crawl.vanished import remove_vanished
 from indexer.database.database import Database
-from indexer.errors import AfterimageError, Reason, Rejected, RetryLater, Stop, Told
+from indexer.errors import Told
 from indexer.fair_semaphore import FairSemaphore
-from indexer.ingest.download import FETCH_BACKOFF, Decodes, Fetches, PlaceGone, download, failure_of, sha256_of
-from indexer.ingest.fair_queue import FairQueue, Lane
-from indexer.ingest.items import BACKLOG, LIVE, Content, Item, Prepared
-from indexer.ingest.outcomes import Outcomes, mean_vector
+from indexer.ingest.download import Decodes, Fetches
+from indexer.ingest.fair_queue import Lane
+from indexer.ingest.items import BACKLOG, LIVE, Item
+from indexer.ingest.outcomes import Outcomes
 from indexer.ingest.pending import PendingPlaces
-from indexer.ports import Encoder, Mirror, Priority
+from indexer.ingest.stages import Stages
+from indexer.ports import Encoder, Mirror
 from indexer.progress import Progress, State
 from indexer.records.ids import DISCORD, ChannelId, GuildId, ModelId, OriginId
-from indexer.records.pictures import DecodedPicture, Vectors
 from indexer.sentence import Sentence
 from indexer.settings import Settings
 from indexer.store import embeddings
@@ -51,8 +51,6 @@ from indexer.supervisor import Faults, contained, plainest, supervised
 
 log = logging.getLogger(__name__)
 
-LINK_LANE = 128  # links of a lane that wait for a worker; each guild has a lane of live work and one of backlog
-PIXEL_LANE = 16  # decoded pictures of a lane that wait for the encoder: two batches of the default size
 ENCODERS = 3  # batches under way: two are embedded, one for each stream, while a third is stored
 # A run has tried all pictures if at most this share could not be downloaded (a few hosts are always down). If the share
 # is larger, the CDN was down, and the earlier model continues to answer.
@@ -77,9 +75,6 @@ class Pipeline:
     ) -> None:
         self._db = db
         self._histories = histories
-        self._fetcher = fetcher
-        self._decoder = decoder
-        self._encoder = encoder
         self._model_id = model_id
         self._settings = settings
         self._faults = faults
@@ -87,12 +82,12 @@ class Pipeline:
         self._workers = settings.fetch.concurrency + decoders
         keep = settings.crawl.keep
         self._outcomes = Outcomes(db, model_id, keep)
-        self._links: FairQueue[Item] = FairQueue(LINK_LANE)
-        self._pixels: FairQueue[Prepared] = FairQueue(PIXEL_LANE)
-        self._slots = FairSemaphore(
-            settings.crawl.concurrency, db.room.wait
-        )  # nothing is read while the disk has no room
-        self._pending_places = PendingPlaces(db, histories, keep, model_id, self._outcomes, self._admit, self._slots)
+        self._stages = Stages(db.room, histories, fetcher, decoder, encoder, self._outcomes, settings.model.batch_size)
+        # Nothing is read while the disk has no room.
+        self._slots = FairSemaphore(settings.crawl.concurrency, db.room.wait)
+        self._pending_places = PendingPlaces(
+            db, histories, keep, model_id, self._outcomes, self._stages.admit, self._slots
+        )
         self._sweep = Sweep(
             db,
             histories.discord,
@@ -104,16 +99,16 @@ class Pipeline:
         self._runs: dict[GuildId, Progress] = {}
         self._running: set[GuildId] = set()
         self._group: asyncio.TaskGroup | None = None
-        self._stages: list[asyncio.Task[None]] = []
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Pipeline:
         """Starts the stages. A Stop in one of them cancels the block."""
         self._group = asyncio.TaskGroup()
         await self._group.__aenter__()
         for _ in range(self._workers):
-            self._begin("preparing pictures", self._prepare_forever)
+            self._begin("preparing pictures", self._stages.prepare_forever)
         for _ in range(ENCODERS):
-            self._begin("embedding pictures", self._embed_forever)
+            self._begin("embedding pictures", self._stages.embed_forever)
         self._begin("housekeeping", self._housekeep)
         if self._histories.connected:
             self._begin("sweep", lambda: self._sweep.forever(self._settings.crawl.sweep_per_minute), SWEEP_RESTARTS)
@@ -122,13 +117,13 @@ class Pipeline:
     def _begin(self, name: str, stage: Callable[[], Awaitable[None]], backoff: Backoff | None = None) -> None:
         assert self._group is not None
         task = self._group.create_task(supervised(name, stage, self._faults, backoff=backoff), name=name)
-        self._stages.append(task)
+        self._tasks.append(task)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for stage in self._stages:
-            stage.cancel()
+        for task in self._tasks:
+            task.cancel()
         assert self._group is not None
         try:
             await self._group.__aexit__(kind, error, trace)
@@ -165,7 +160,7 @@ class Pipeline:
                 self._settings.crawl,
                 self._slots,
                 progress,
-                lambda fresh: self._admit(_items(fresh, origin_id, lane, progress)),
+                lambda fresh: self._stages.admit(_items(fresh, origin_id, lane, progress)),
             )
             async with asyncio.TaskGroup() as group:
                 if only is None or only:
@@ -190,8 +185,7 @@ class Pipeline:
             progress.reason = error.sentence if isinstance(error, Told) else None
             raise error from group_error
         finally:
-            for item in self._links.drop(lane):
-                self._outcomes.withdraw(item)
+            self._stages.drop(lane)
             self._running.discard(guild_id)
             progress.ended_ms = now_ms()
         return progress
@@ -215,124 +209,12 @@ class Pipeline:
         """
         progress = progress or Progress(guild_id)
         for item in _items(fresh, DISCORD, Lane(LIVE, guild_id), progress):
-            if self._outcomes.claim(item.place_id):
-                progress.began()
-                if not self._links.offer(item.lane, item):
-                    self._outcomes.withdraw(item)
+            self._stages.offer(item)
 
     async def _take_up(self, guild_id: GuildId, lane: Lane, progress: Progress) -> bool:
         """Fetches due and unembedded places. Returns whether an origin answered for every unembedded picture."""
         await self._pending_places.take_up(guild_id, lane, progress)
         return await self._pending_places.take_up_unembedded(guild_id, lane, progress)
-
-    async def _admit(self, items: Sequence[Item]) -> None:
-        """Puts items into their lane and waits for room. Leaves out items whose place another item has already.
-
-        All items are claimed before the first one waits, so that no other task takes their places meanwhile.
-        """
-        claimed = [item for item in items if self._outcomes.claim(item.place_id)]
-        for item in claimed:
-            if item.progress is not None:
-                item.progress.began()
-        for number, item in enumerate(claimed):
-            try:
-                await self._links.put(item.lane, item)
-            except BaseException:
-                for waiting_item in claimed[number:]:
-                    self._outcomes.withdraw(waiting_item)
-                raise
-
-    async def _prepare_forever(self) -> None:
-        while True:
-            await self._db.room.wait()
-            item = await self._links.get()
-            try:
-                await self._prepare(item)
-            except BaseException:  # a cancellation, a busy database, or a bug: the place stays unchanged
-                self._outcomes.withdraw(item)
-                raise
-
-    async def _prepare(self, item: Item) -> None:
-        """Downloads and decodes one item for the encoder's queue, or ends the item."""
-        try:
-            data = await download(item, self._fetcher, self._histories, FETCH_BACKOFF)
-        except PlaceGone as gone:
-            await self._outcomes.gone(item, gone.message, gone.asked_ms)
-            return
-        except Stop:
-            raise
-        except Exception as error:  # noqa: BLE001 -- any error of one picture is recorded and is never fatal
-            await self._outcomes.failed(item, _reason(error, item))
-            return
-        content = self._outcomes.gather(await sha256_of(data), item)
-        if content is None:
-            return
-        try:
-            picture = await self._open(content, data)
-            del data  # not needed while the pixels wait for the encoder
-            if picture is not None:
-                await self._pixels.put(item.lane, Prepared(content, picture))
-        except BaseException:
-            self._outcomes.release(content)
-            raise
-
-    async def _open(self, content: Content, data: bytes) -> DecodedPicture | None:
-        """The decoded picture. None where the content has ended: it is known already, or cannot be read."""
-        if await self._outcomes.attach_known(content):
-            return None
-        try:
-            return await self._decoder.decode(data)
-        except Rejected as error:
-            log.info("place %d: %s", content.items[0].place_id, error)
-            await self._outcomes.rejected(content, len(data), error.reason)
-        except Stop:
-            raise
-        except Exception as error:  # noqa: BLE001 -- one picture, whatever is wrong with it, ends no worker
-            await self._outcomes.failed_content(content, _reason(error, content.items[0]))
-        return None
-
-    async def _embed_forever(self) -> None:
-        while True:
-            batch = [await self._pixels.get()]
-            while len(batch) < self._settings.model.batch_size:
-                more = self._pixels.get_nowait()
-                if more is None:
-                    break
-                batch.append(more)
-            try:
-                await self._embed(batch)
-            except BaseException:  # cancelled, or a busy database: items without an outcome are fetched again later
-                for prepared in batch:
-                    self._outcomes.release(prepared.content)
-                raise
-
-    async def _embed(self, batch: list[Prepared]) -> None:
-        """Embeds each picture on its own. The encoder makes batches and gives a result or an error for each picture. It
-        also repeats a failed batch where that can help."""
-        async with asyncio.TaskGroup() as group:
-            encoding = [group.create_task(self._vectors(prepared)) for prepared in batch]
-        done = []
-        for prepared, task in zip(batch, encoding, strict=True):
-            match task.result():
-                case RetryLater() as error:
-                    log.warning("a picture waits for another time: %s", error)
-                    self._outcomes.release(prepared.content)
-                case Exception() as error:
-                    if prepared.content.items:
-                        await self._outcomes.failed_content(prepared.content, _reason(error, prepared.content.items[0]))
-                case vectors:
-                    done.append((prepared, mean_vector(vectors)))
-        if done:
-            await self._outcomes.embedded(done)
-
-    async def _vectors(self, prepared: Prepared) -> Vectors | Exception:
-        """The vectors of a picture's frames, or the error that prevented them. Raises Stop."""
-        try:
-            return await self._encoder.encode_pixels(prepared.picture.frames, Priority.INDEXING)
-        except Stop:
-            raise
-        except Exception as error:  # noqa: BLE001 -- recorded with the place
-            return error
 
     async def _housekeep(self) -> None:
         """Fetches failed places that are due again, and live places for which the queue had no room."""
@@ -348,14 +230,6 @@ def _items(fresh: Sequence[NewPlace], origin_id: OriginId, lane: Lane, progress:
     """The newest message first."""
     newest_first = sorted(fresh, key=lambda place: (-place.message.id, place.ref.ordinal))
     return [Item.of(place, origin_id, lane, progress) for place in newest_first]
-
-
-def _reason(error: Exception, item: Item) -> Reason:
-    if isinstance(error, AfterimageError):
-        log.info("place %d of message %d: %s", item.place_id, item.message_id, error)
-    else:
-        log.error("place %d of message %d", item.place_id, item.message_id, exc_info=error)
-    return failure_of(error)
 
 
 @asynccontextmanager

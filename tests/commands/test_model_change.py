@@ -11,7 +11,7 @@ import pytest
 
 from indexer.backoff import Backoff
 from indexer.errors import ModelUnavailable, Reason, Rejected, RetryLater
-from indexer.ingest import pipeline
+from indexer.ingest import stages
 from indexer.ports import Encoder as EncoderPort
 from indexer.ports import Priority
 from indexer.records.ids import GuildId
@@ -145,7 +145,7 @@ async def test_an_outage_is_no_trial_and_the_old_model_goes_on(
     newer, opener = Newer(), Opener(Encoder())
     newer.sees.set()
     guild_id = GuildId(place.guild.id)
-    monkeypatch.setattr(pipeline, "FETCH_BACKOFF", Backoff(1, 0.01, 0.02))
+    monkeypatch.setattr(stages, "FETCH_BACKOFF", Backoff(1, 0.01, 0.02))
     async with running(sandbox, folder, encoder=newer, open_model=opener) as bot:
 
         async def away(*_: object, **__: object) -> bytes:

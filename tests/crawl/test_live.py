@@ -11,7 +11,7 @@ import pytest
 
 from indexer.crawl.live import Live
 from indexer.crawl.removals import GuildLeft, OptedOut
-from indexer.ingest import pipeline
+from indexer.ingest import pipeline, stages
 from indexer.records.ids import ChannelId, GuildId, UserId
 from indexer.records.messages import Channel, ChannelKind, Message
 from indexer.sentence import Sentence
@@ -196,7 +196,7 @@ async def test_live_pictures_that_find_no_room_are_taken_up_by_housekeeping(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pipeline, "HOUSEKEEPING_S", 0.05)
-    monkeypatch.setattr(pipeline, "LINK_LANE", 2)
+    monkeypatch.setattr(stages, "LINK_LANE", 2)
     channel = world.history.channel(1)
     async with world.pipeline() as running:
         flooded = world.live(running)

@@ -12,7 +12,7 @@ import pytest
 from indexer.backoff import Backoff
 from indexer.crawl import guild_crawl
 from indexer.errors import ChannelClosed, ModelUnavailable, TellPerson
-from indexer.ingest import pending, pipeline
+from indexer.ingest import pending, pipeline, stages
 from indexer.progress import Progress, State
 from indexer.records.ids import ChannelId, GuildId, MessageId
 from indexer.records.pictures import Vectors
@@ -127,7 +127,7 @@ async def test_a_cdn_that_keeps_failing_is_recorded_with_a_next_attempt(
 ) -> None:
     world.history.channel(1)
     world.history.post(1, 1, world.cdn.add("a.png", picture(1)))
-    monkeypatch.setattr(pipeline, "FETCH_BACKOFF", Backoff(2, 0.01, 0.02))
+    monkeypatch.setattr(stages, "FETCH_BACKOFF", Backoff(2, 0.01, 0.02))
     world.cdn.statuses["a.png"] = [503] * 2
     progress = await index(world)
     assert (progress.state, progress.failed) == (State.DONE, 1)
@@ -165,15 +165,15 @@ async def test_a_full_encoder_holds_back_the_downloads_and_the_crawl(world: Worl
             while (now := world.cdn.requests.total() + world.history.pages.total()) != last or not last:
                 last = now
                 await asyncio.sleep(0.5)
-        held_links = len(running._links)
-        held_pixels = len(running._pixels)
-        assert held_links <= pipeline.LINK_LANE
-        assert held_pixels <= pipeline.PIXEL_LANE
+        held_links = len(running._stages.links)
+        held_pixels = len(running._stages.pixels)
+        assert held_links <= stages.LINK_LANE
+        assert held_pixels <= stages.PIXEL_LANE
         batches = pipeline.ENCODERS * world.settings.model.batch_size
         workers = world.settings.fetch.concurrency + world.settings.decode.workers
         assert world.cdn.requests.total() <= held_pixels + batches + workers
         pages = world.settings.crawl.concurrency
-        in_lanes = pipeline.LINK_LANE + workers + pipeline.PIXEL_LANE + batches
+        in_lanes = stages.LINK_LANE + workers + stages.PIXEL_LANE + batches
         assert world.history.pages.total() * 100 <= in_lanes + (pages + 4) * 100
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -288,7 +288,7 @@ async def test_housekeeping_takes_up_what_is_due_without_being_asked(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pipeline, "HOUSEKEEPING_S", 0.05)
-    monkeypatch.setattr(pipeline, "FETCH_BACKOFF", Backoff(1, 0.01, 0.02))
+    monkeypatch.setattr(stages, "FETCH_BACKOFF", Backoff(1, 0.01, 0.02))
     world.history.channel(1)
     message = world.history.post(1, 1, world.cdn.add("a.png", picture(1)))
     world.cdn.statuses["a.png"] = [503]
@@ -307,7 +307,7 @@ async def test_what_stops_a_stage_stops_the_pipeline_and_says_why(world: World) 
     async def gone(*_: object) -> Vectors:
         raise ModelUnavailable("the weights are gone")
 
-    world.encoder.encode_pixels = gone  # type: ignore[assignment, method-assign]
+    world.encoder.encode_pixels = gone  # type: ignore[assignment, method-assign]  # of this encoder alone
     with pytest.raises(ModelUnavailable, match="weights"):
         await index(world)
     assert await world.count("SELECT count(*) FROM places WHERE state = 'pending'") == 10
@@ -341,7 +341,7 @@ async def test_progress_tells_how_far_a_run_is(world: World) -> None:
 async def test_a_retry_of_what_failed_reads_no_history_beyond_the_messages_concerned(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "FETCH_BACKOFF", Backoff(1, 0.01, 0.02))
+    monkeypatch.setattr(stages, "FETCH_BACKOFF", Backoff(1, 0.01, 0.02))
     world.fill(channels=3, messages=50)
     world.history.post(1, 60_000, world.cdn.add("bad.png", picture(5)))
     world.cdn.statuses["bad.png"] = [503] * 10  # what the crawl gave up, the same run may take up once more

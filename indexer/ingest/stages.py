@@ -1,0 +1,171 @@
+"""The stages of the pipeline: download and decode one picture after the other, then embed them in batches.
+
+Bounded queues join them. Each item ends in an outcome or is withdrawn, so that a later run takes its place up again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from indexer.crawl.histories import Histories
+from indexer.database.room import Room
+from indexer.errors import AfterimageError, Reason, Rejected, RetryLater, Stop
+from indexer.ingest.download import FETCH_BACKOFF, Decodes, Fetches, PlaceGone, download, failure_of, sha256_of
+from indexer.ingest.fair_queue import FairQueue, Lane
+from indexer.ingest.items import Content, Item, Prepared
+from indexer.ingest.outcomes import Outcomes, mean_vector
+from indexer.ports import Encoder, Priority
+from indexer.records.pictures import DecodedPicture, Vectors
+
+log = logging.getLogger(__name__)
+
+LINK_LANE = 128  # links of a lane that wait for a worker; each guild has a lane of live work and one of backlog
+PIXEL_LANE = 16  # decoded pictures of a lane that wait for the encoder: two batches of the default size
+
+
+@dataclass(slots=True)
+class Stages:
+    """Each stage runs until it is cancelled, in as many tasks as its owner starts. `batch_size`: pictures at once."""
+
+    room: Room
+    histories: Histories
+    fetcher: Fetches
+    decoder: Decodes
+    encoder: Encoder
+    outcomes: Outcomes
+    batch_size: int
+    links: FairQueue[Item] = field(default_factory=lambda: FairQueue(LINK_LANE))
+    pixels: FairQueue[Prepared] = field(default_factory=lambda: FairQueue(PIXEL_LANE))
+
+    async def admit(self, items: Sequence[Item]) -> None:
+        """Puts items into their lane and waits for room. Leaves out items whose place another item has already.
+
+        All items are claimed before the first one waits, so that no other task takes their places meanwhile.
+        """
+        claimed = [item for item in items if self.outcomes.claim(item.place_id)]
+        for item in claimed:
+            if item.progress is not None:
+                item.progress.began()
+        for number, item in enumerate(claimed):
+            try:
+                await self.links.put(item.lane, item)
+            except BaseException:
+                for waiting_item in claimed[number:]:
+                    self.outcomes.withdraw(waiting_item)
+                raise
+
+    def offer(self, item: Item) -> None:
+        """Puts an item into its lane without waiting. It stays pending if the lane is full or its place is taken."""
+        if self.outcomes.claim(item.place_id):
+            if item.progress is not None:
+                item.progress.began()
+            if not self.links.offer(item.lane, item):
+                self.outcomes.withdraw(item)
+
+    def drop(self, lane: Lane) -> None:
+        """Takes out what waits in the lane; a later run fetches it."""
+        for item in self.links.drop(lane):
+            self.outcomes.withdraw(item)
+
+    async def prepare_forever(self) -> None:
+        while True:
+            await self.room.wait()
+            item = await self.links.get()
+            try:
+                await self._prepare(item)
+            except BaseException:  # a cancellation, a busy database, or a bug: the place stays unchanged
+                self.outcomes.withdraw(item)
+                raise
+
+    async def _prepare(self, item: Item) -> None:
+        """Downloads and decodes one item for the encoder's queue, or ends the item."""
+        try:
+            data = await download(item, self.fetcher, self.histories, FETCH_BACKOFF)
+        except PlaceGone as gone:
+            await self.outcomes.gone(item, gone.message, gone.asked_ms)
+            return
+        except Stop:
+            raise
+        except Exception as error:  # noqa: BLE001 -- any error of one picture is recorded and is never fatal
+            await self.outcomes.failed(item, _reason(error, item))
+            return
+        content = self.outcomes.gather(await sha256_of(data), item)
+        if content is None:
+            return
+        try:
+            picture = await self._open(content, data)
+            del data  # not needed while the pixels wait for the encoder
+            if picture is not None:
+                await self.pixels.put(item.lane, Prepared(content, picture))
+        except BaseException:
+            self.outcomes.release(content)
+            raise
+
+    async def _open(self, content: Content, data: bytes) -> DecodedPicture | None:
+        """The decoded picture. None where the content has ended: it is known already, or cannot be read."""
+        if await self.outcomes.attach_known(content):
+            return None
+        try:
+            return await self.decoder.decode(data)
+        except Rejected as error:
+            log.info("place %d: %s", content.items[0].place_id, error)
+            await self.outcomes.rejected(content, len(data), error.reason)
+        except Stop:
+            raise
+        except Exception as error:  # noqa: BLE001 -- one picture, whatever is wrong with it, ends no worker
+            await self.outcomes.failed_content(content, _reason(error, content.items[0]))
+        return None
+
+    async def embed_forever(self) -> None:
+        while True:
+            batch = [await self.pixels.get()]
+            while len(batch) < self.batch_size:
+                more = self.pixels.get_nowait()
+                if more is None:
+                    break
+                batch.append(more)
+            try:
+                await self._embed(batch)
+            except BaseException:  # cancelled, or a busy database: items without an outcome are fetched again later
+                for prepared in batch:
+                    self.outcomes.release(prepared.content)
+                raise
+
+    async def _embed(self, batch: list[Prepared]) -> None:
+        """Embeds each picture on its own. The encoder makes batches and gives a result or an error for each picture. It
+        also repeats a failed batch where that can help."""
+        async with asyncio.TaskGroup() as group:
+            encoding = [group.create_task(self._vectors(prepared)) for prepared in batch]
+        done = []
+        for prepared, task in zip(batch, encoding, strict=True):
+            match task.result():
+                case RetryLater() as error:
+                    log.warning("a picture waits for another time: %s", error)
+                    self.outcomes.release(prepared.content)
+                case Exception() as error:
+                    if prepared.content.items:
+                        await self.outcomes.failed_content(prepared.content, _reason(error, prepared.content.items[0]))
+                case vectors:
+                    done.append((prepared, mean_vector(vectors)))
+        if done:
+            await self.outcomes.embedded(done)
+
+    async def _vectors(self, prepared: Prepared) -> Vectors | Exception:
+        """The vectors of a picture's frames, or the error that prevented them. Raises Stop."""
+        try:
+            return await self.encoder.encode_pixels(prepared.picture.frames, Priority.INDEXING)
+        except Stop:
+            raise
+        except Exception as error:  # noqa: BLE001 -- recorded with the place
+            return error
+
+
+def _reason(error: Exception, item: Item) -> Reason:
+    if isinstance(error, AfterimageError):
+        log.info("place %d of message %d: %s", item.place_id, item.message_id, error)
+    else:
+        log.error("place %d of message %d", item.place_id, item.message_id, exc_info=error)
+    return failure_of(error)
