@@ -8,12 +8,14 @@ Punjani and Fleet, CVPR 2012).
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Final
 
 import aiosqlite
 import numpy as np
 
+from indexer.database.connections import in_thread
 from indexer.records.hits import Filter, Place
 from indexer.records.ids import GuildId, PictureId
 from indexer.search import picture_facts
@@ -38,14 +40,19 @@ async def agreeing(
     asked = [bits for bits in hashes if bits]
     if not asked:
         return {}
-    rows = await connection.execute_fetchall(LOOKUP, [json.dumps(values) for values in _quarters(asked)])
-    found = np.array([*rows, (0, 0)], np.int64)  # a row more, of no picture, so that there are two columns
-    differing = copy_bits_of(found[:, 1].view(np.uint64)[:, None], np.array(asked, np.uint64)).min(axis=1)
-    near = np.flatnonzero(differing <= SURE_BITS)
-    bits = {PictureId(key): count for key, count in zip(found[near, 0].tolist(), differing[near].tolist(), strict=True)}
+    bits = await in_thread(connection, lambda raw: _near(raw, asked))
     shown = await picture_facts.places(connection, guild_id, list(bits), filter)
     order = sorted(shown, key=lambda key: (bits[key], -shown[key][0].message_id, shown[key][0].place_id))
     return {picture_id: shown[picture_id] for picture_id in order[:limit]}
+
+
+def _near(connection: sqlite3.Connection, asked: Sequence[int]) -> dict[PictureId, int]:
+    """By how many bits the pictures of all guilds differ from the nearest of these hashes: SURE_BITS at most."""
+    rows = connection.execute(LOOKUP, [json.dumps(values) for values in _quarters(asked)]).fetchall()
+    found = np.array([*rows, (0, 0)], np.int64)  # a row more, of no picture, so that there are two columns
+    differing = copy_bits_of(found[:, 1].view(np.uint64)[:, None], np.array(asked, np.uint64)).min(axis=1)
+    near = np.flatnonzero(differing <= SURE_BITS)
+    return {PictureId(key): count for key, count in zip(found[near, 0].tolist(), differing[near].tolist(), strict=True)}
 
 
 def _quarters(hashes: Iterable[int]) -> list[list[int]]:
