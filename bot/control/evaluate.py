@@ -6,32 +6,21 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 from bot.control.operations import Handler, Tell, Values
 from bot.control.question import Where, filter_of, require_something, where, wish_of
+from bot.control.search import Index
 from bot.texts.errors import english
 from indexer.errors import TellPerson
 from indexer.query.query import Query, Retrieval
 from indexer.records.hits import Filter, Hit
 from indexer.records.ids import MessageId, UserId
-from indexer.reports.reports import Reports
-from indexer.search.model_switch import GuildSearcher
 
 TOP = 10  # hits that are looked at
 MOST_QUESTIONS = 100  # of one request
 WAKING = "a picture"
 WORDS_NEED_NOT = ("picture", "text")  # stages of the model and of its vectors: words alone would be asked without them
-
-
-class Index(Protocol):
-    """What is asked: the running service has it, and a command can open it."""
-
-    @property
-    def reports(self) -> Reports: ...
-
-    @property
-    def searcher(self) -> GuildSearcher: ...
 
 
 @dataclass(frozen=True, slots=True)
