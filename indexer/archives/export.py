@@ -12,21 +12,21 @@ from typing import Final
 import numpy as np
 
 from indexer.archives import exporter_schema as schema
-from indexer.archives.documents import UNREADABLE, Document, Problems, find
+from indexer.archives.documents import UNREADABLE, Document, find
 from indexer.archives.expansion import Refused
 from indexer.archives.export_index import ExportIndex, Options, Told, build
 from indexer.archives.exporter_message import Context, to_message
 from indexer.archives.folders import DiskFolder
+from indexer.archives.indexed_archive import PAGE_SIZE, IndexedArchive
 from indexer.archives.read_ahead import Key, ReadAhead
 from indexer.archives.rows import Rows
-from indexer.archives.survey import Files, Survey, is_dead
-from indexer.errors import ChannelClosed, LinkExpired, Reason, Rejected
+from indexer.archives.survey import Files, is_dead
+from indexer.errors import LinkExpired, Reason, Rejected
 from indexer.records.ids import ChannelId, GuildId, MessageId
-from indexer.records.messages import Channel, Guild, Message, PictureRef
+from indexer.records.messages import Channel, Message, PictureRef
 
 KIND: Final = "discord-chat-exporter"  # of its origin
 
-PAGE_SIZE: Final = 2_000
 # Stretches that lie this near to each other are read in one go: a read costs more than the bytes between them.
 _GAP_BYTES: Final = 64 << 10
 _READ_BYTES: Final = 8 << 20
@@ -34,7 +34,7 @@ _READ_BYTES: Final = 8 << 20
 _TEXT_BEGINS: Final = (b"<", b"{", b"This content", b"Not Found", b"404")
 
 
-class ExportArchive:
+class ExportArchive(IndexedArchive[ExportIndex]):
     """Reads messages and files; never writes. Safe to use from many tasks.
 
     `version` changes with the documents and with what is taken of them.
@@ -45,9 +45,8 @@ class ExportArchive:
     def __init__(
         self, location: Path, media_folders: Sequence[Path], index: ExportIndex, options: Options, version: str
     ) -> None:
-        self.location = location
+        super().__init__(location, index)
         self.media_folders = tuple(media_folders)
-        self.index = index
         self.version = version
         self._options = options
         self._folders = tuple(dict.fromkeys(folder for found in index.documents for folder in found.folders))
@@ -55,20 +54,8 @@ class ExportArchive:
         self._pages: ReadAhead[list[Message]] = ReadAhead()
 
     @property
-    def page_size(self) -> int:
-        return PAGE_SIZE
-
-    @property
     def written_ms(self) -> int:
         return self.index.written_ms
-
-    @property
-    def survey(self) -> Survey:
-        return self.index.survey
-
-    @property
-    def problems(self) -> Problems:
-        return self.index.problems
 
     def to_read(self, guild_id: GuildId) -> int:
         """How many messages a run reads."""
@@ -77,12 +64,6 @@ class ExportArchive:
     def to_fetch(self, guild_id: GuildId) -> int:
         """How many pictures they show."""
         return self.index.survey.counts[guild_id].pictures
-
-    async def guild(self, guild_id: GuildId) -> Guild:
-        guild = self.index.survey.guilds.get(guild_id)
-        if guild is None:
-            raise self._closed()
-        return guild
 
     async def channels(self, guild_id: GuildId) -> AsyncIterator[Channel]:
         found = [rows.channel for rows in self.index.rows.values() if rows.channel.guild_id == guild_id]
@@ -112,15 +93,6 @@ class ExportArchive:
         if is_dead(ref.url, time.time()):
             raise LinkExpired(f"the export's link of {ref.link} has expired")
         return None
-
-    def _rows(self, channel_id: ChannelId) -> Rows:
-        rows = self.index.rows.get(channel_id)
-        if rows is None:
-            raise self._closed()
-        return rows
-
-    def _closed(self) -> ChannelClosed:
-        return ChannelClosed("closed-archive", archive=str(self.location))
 
     def _page(self, key: Key) -> list[Message]:
         """The messages of these rows of a channel, newest first."""

@@ -10,21 +10,19 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from indexer.archives.documents import Problems
+from indexer.archives.indexed_archive import PAGE_SIZE, IndexedArchive
 from indexer.archives.picture_index import FileRecord, PictureIndex, Told, build
 from indexer.archives.picture_walk import below, shown
 from indexer.archives.rows import Rows
-from indexer.archives.survey import Survey
-from indexer.errors import ChannelClosed, Reason, Rejected
+from indexer.errors import Reason, Rejected
 from indexer.records.collections import COLLECTION_KIND, Collection
 from indexer.records.ids import ChannelId, GuildId, MessageId, UserId
-from indexer.records.messages import NO_FLAGS, Channel, Guild, Message, PictureRef, PlaceFlag, Source
+from indexer.records.messages import NO_FLAGS, Channel, Message, PictureRef, PlaceFlag, Source
 
-PAGE_SIZE: Final = 2_000
 LINK: Final = "collection-file:"  # and the file's mark, 16 hexadecimal digits
 
 
-class PictureFolder:
+class PictureFolder(IndexedArchive[PictureIndex]):
     """Reads names, Exif and files; never writes. Safe to use from many tasks.
 
     It lists only folders with files that are not stored: a file never changes (another size or time is another file),
@@ -35,28 +33,15 @@ class PictureFolder:
     media_folders: tuple[Path, ...] = ()
 
     def __init__(self, location: Path, index: PictureIndex, max_file_bytes: int) -> None:
-        self.location = location
-        self.index = index
+        super().__init__(location, index)
         self.written_ms = time.time_ns() // 1_000_000
         self._root = os.fsencode(location)
         self._max_file_bytes = max_file_bytes
         self._reading = threading.Lock()  # one position in the spool
 
     @property
-    def page_size(self) -> int:
-        return PAGE_SIZE
-
-    @property
     def version(self) -> str:
         return self.index.version
-
-    @property
-    def survey(self) -> Survey:
-        return self.index.survey
-
-    @property
-    def problems(self) -> Problems:
-        return self.index.problems
 
     @property
     def vanished(self) -> Sequence[MessageId]:
@@ -75,12 +60,6 @@ class PictureFolder:
     def to_fetch(self, guild_id: GuildId) -> int:
         """How many pictures a run fetches."""
         return sum(self.index.fresh.values())
-
-    async def guild(self, guild_id: GuildId) -> Guild:
-        guild = self.survey.guilds.get(guild_id)
-        if guild is None:
-            raise self._closed()
-        return guild
 
     async def channels(self, guild_id: GuildId) -> AsyncIterator[Channel]:
         for channel_id, rows in self.index.rows.items():
@@ -101,15 +80,6 @@ class PictureFolder:
     async def picture(self, ref: PictureRef) -> bytes | None:
         """The file's bytes. Raises Rejected: it is gone, may not be read, or is too large."""
         return await asyncio.to_thread(self._bytes, ref)
-
-    def _rows(self, channel_id: ChannelId) -> Rows:
-        rows = self.index.rows.get(channel_id)
-        if rows is None:
-            raise self._closed()
-        return rows
-
-    def _closed(self) -> ChannelClosed:
-        return ChannelClosed("closed-archive", archive=str(self.location))
 
     def _messages(self, rows: Rows, low: int, high: int) -> list[Message]:
         """Messages low…high-1, newest first."""

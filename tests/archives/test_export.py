@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 
 from indexer.archives.documents import find
-from indexer.archives.export import PAGE_SIZE, ExportArchive
+from indexer.archives.export import ExportArchive
+from indexer.archives.indexed_archive import PAGE_SIZE
 from indexer.errors import ChannelClosed, LinkExpired
 from indexer.records.ids import ChannelId, GuildId, MessageId
 from indexer.records.messages import ChannelKind, Message
 from sandbox.demo.world import build
 from sandbox.export.writer import ExportOptions, write_guild
+from tests.worlds.deep_folder import make_too_deep
 from tests.worlds.exports import CHANNEL, FIRST, GUILD, document, message, opened, options, picture_message, reasons
 
 PHOTOS = ChannelId(CHANNEL)
@@ -96,17 +98,11 @@ async def test_messages_in_the_exporters_other_order_and_of_two_files_mixed(tmp_
 @pytest.mark.skipif(os.name == "nt", reason="folders by descriptors")
 def test_a_folder_that_cannot_be_listed_is_named_and_the_others_are_read(tmp_path: Path) -> None:
     (tmp_path / "photos.json").write_bytes(document([message(1)]))
-    at = os.open(tmp_path, os.O_RDONLY)
-    for _ in range(30):  # deeper than any path may be long
-        os.mkdir("d" * 200, dir_fd=at)
-        below = os.open("d" * 200, os.O_RDONLY, dir_fd=at)
-        os.close(at)
-        at = below
-    os.close(at)
+    name = make_too_deep(tmp_path)
     archive = opened(tmp_path)
     assert archive.survey.documents == 1
     assert reasons(archive) == ["archive-unreadable"]
-    assert archive.problems.kept[0].label.startswith(str(tmp_path / ("d" * 200)))
+    assert archive.problems.kept[0].label.startswith(str(tmp_path / name))
     assert reasons(opened(tmp_path / ("x" * 300))) == ["archive-unreadable"]
 
 

@@ -24,6 +24,7 @@ from indexer.records.ids import (
     snowflake_ms,
 )
 from indexer.records.messages import Message
+from tests.worlds.deep_folder import make_too_deep
 from tests.worlds.photographs import photograph, write
 
 NUMBER = 77
@@ -181,17 +182,11 @@ async def test_a_folder_that_cannot_be_looked_into_is_named_and_nothing_of_it_ha
 async def test_a_path_that_the_system_refuses_costs_itself_alone(tmp_path: Path) -> None:
     root = tmp_path / "Pictures"
     write(root / "open" / "1.jpg", photograph(1))
-    at = os.open(root, os.O_RDONLY)
-    for _ in range(30):  # deeper than any path may be long
-        os.mkdir("d" * 200, dir_fd=at)
-        below = os.open("d" * 200, os.O_RDONLY, dir_fd=at)
-        os.close(at)
-        at = below
-    os.close(at)
+    name = make_too_deep(root)
     folder = opened(root)
     assert (await files(folder)).keys() == {"open/1.jpg"}
     assert len(folder.unreadable) == folder.problems.count == 1
-    assert folder.unreadable[0].startswith(str(root / ("d" * 200)))
+    assert folder.unreadable[0].startswith(str(root / name))
 
 
 async def test_an_empty_folder_where_pictures_were_is_a_disk_that_is_not_there(tmp_path: Path) -> None:

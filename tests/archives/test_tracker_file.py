@@ -36,7 +36,7 @@ CREATE TABLE download_metadata (normalized_url TEXT NOT NULL PRIMARY KEY, downlo
     type TEXT, size INTEGER);
 CREATE TABLE download_blobs (normalized_url TEXT NOT NULL PRIMARY KEY, blob BLOB NOT NULL);
 CREATE INDEX embeds_message_ix ON message_embeds(message_id);
-"""  # noqa: E501
+"""  # noqa: E501 -- the tracker writes its schema in such lines
 LINK = "https://cdn.discordapp.com/attachments/11/{}/cat.png"
 FIRST = 866666666666666666
 
