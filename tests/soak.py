@@ -30,6 +30,6 @@ def tries(usual: int, soak: int, part: int) -> Callable[[Test], Test]:
         numbered: Test = pytest.mark.parametrize("numbers", ranges, ids=lambda numbers: f"{numbers[0]}-{numbers[-1]}")(
             test
         )
-        return pytest.mark.timeout(1200 if SOAK else 240)(pytest.mark.soak(numbered))  # type: ignore[no-any-return]
+        return pytest.mark.timeout(1200 if SOAK else 240)(pytest.mark.soak(numbered))  # type: ignore[no-any-return]  # pytest gives its marks no types
 
     return marked

@@ -119,7 +119,7 @@ async def test_a_job_whose_end_meets_a_busy_writer_ends_later(
     ran, go_on = asyncio.Event(), asyncio.Event()
 
     async def then_busy(*arguments: object) -> object:
-        progress = await run(*arguments)  # type: ignore[arg-type]
+        progress = await run(*arguments)  # type: ignore[arg-type]  # drawn to fit by the test
         ran.set()
         await go_on.wait()
         return progress

@@ -174,14 +174,14 @@ async def test_an_empty_page_is_not_believed_until_it_is_confirmed(world: World)
             return []
         return list(await ask(channel_id, before=before, after=after))
 
-    history.page = losing  # type: ignore[method-assign]
+    history.page = losing  # type: ignore[method-assign]  # of this history alone
     await read(world)
     assert await stored(world) == 100
     async with world.db.reader() as connection:
         ((low, _),) = await spans.of_channel(connection, ChannelId(1))
     assert low > 0  # the rest does not count as read
     history.closed.clear()
-    history.page = ask  # type: ignore[method-assign]
+    history.page = ask  # type: ignore[method-assign]  # of this history alone
     await read(world)
     assert await stored(world) == 200
 
@@ -245,7 +245,7 @@ async def test_threads_are_listed_again_after_a_fault_in_the_middle(world: World
                 raise faults.pop()
             yield channel
 
-    world.history.channels = stumbling  # type: ignore[assignment, method-assign]
+    world.history.channels = stumbling  # type: ignore[assignment, method-assign]  # of this history alone
     progress, _ = await read(world)
     assert (progress.channels_total, await stored(world)) == (3, 15)
 

@@ -109,7 +109,7 @@ async def test_an_empty_page_alone_deletes_nothing(world: World) -> None:
         await page(channel_id)
         return []
 
-    world.history.page = empty  # type: ignore[method-assign]
+    world.history.page = empty  # type: ignore[method-assign]  # of this history alone
     while await sweep_of(world).look() is not None:
         pass
     assert await world.count("SELECT count(*) FROM messages") == 3
@@ -200,7 +200,7 @@ async def test_what_discord_does_not_answer_in_time_is_shown(world: World, verif
             raise busy()
         return await ask(channel_id, message_id)
 
-    world.history.message = slow  # type: ignore[method-assign]
+    world.history.message = slow  # type: ignore[method-assign]  # of this history alone
     verified = await verifier.verify([hit(message) for message in posted], deadline_s=0.1)
     assert len(verified.hits) == 3
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped] # ships no types, and is read here only
+import yaml  # type: ignore[import-untyped]  # ships no types, and is read here only
 
 from bot.cli import main
 from bot.config.loader import all_keys

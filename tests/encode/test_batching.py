@@ -119,7 +119,7 @@ async def test_nothing_runs_beside_what_is_tried_again() -> None:
         finally:
             under_way.remove(name)
 
-    model.run = watched  # type: ignore[method-assign]
+    model.run = watched  # type: ignore[method-assign]  # of this model alone
     async with running(model, batch_size=1, streams=2) as batches:
         tasks = [asyncio.create_task(pixels(batches, name)) for name in ("a", "deadly", "b", "c")]
         await asyncio.sleep(0.01)
@@ -229,7 +229,7 @@ async def test_a_wrong_number_of_vectors_costs_its_own_callers_only() -> None:
         vectors = await run(kind, payloads)
         return vectors[1:] if "short" in payloads else vectors
 
-    model.run = one_too_few  # type: ignore[method-assign]
+    model.run = one_too_few  # type: ignore[method-assign]  # of this model alone
     async with running(model) as batches, asyncio.timeout(30):
         with pytest.raises(Rejected, match="0 vectors for 1 pictures"):
             await pixels(batches, "short")

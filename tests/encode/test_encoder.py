@@ -100,7 +100,7 @@ async def test_a_frame_of_the_wrong_shape_is_a_mistake_of_the_caller(encoder: Mo
     with pytest.raises(ValueError, match=r"32, 32, 3"):
         await encoder.encode_pixels(frames(1, size=16))
     with pytest.raises(ValueError, match="float64"):
-        await encoder.encode_pixels([np.zeros((32, 32, 3))])  # type: ignore[list-item]
+        await encoder.encode_pixels([np.zeros((32, 32, 3))])  # type: ignore[list-item]  # the mistake that is tested
 
 
 async def test_what_is_indexed_by_one_runtime_is_found_by_the_other(

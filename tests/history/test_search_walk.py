@@ -118,7 +118,7 @@ def _refusing(status: int, base: str) -> object:
 
     def make(method: str, path: str, **parts: object) -> Route:
         if "search" not in path:
-            return Route(method, path, **parts)  # type: ignore[arg-type]
+            return Route(method, path, **parts)  # type: ignore[arg-type]  # handed on as they came
         # Somebody else's guild is 403, a path that is not there 404.
         other = "/channels/1/messages" if status == 403 else "/nothing/there"
         return Route(method, other)

@@ -92,7 +92,7 @@ async def fetcher(cdn: Cdn) -> AsyncIterator[Fetcher]:
 
 def settings(cdn: Cdn, **changes: object) -> FetchSettings:
     values: dict[str, object] = {"insecure_hosts": (cdn.netloc,), "max_download_bytes": 20_000, "timeout_s": 10.0}
-    return FetchSettings(**(values | changes))  # type: ignore[arg-type]
+    return FetchSettings(**(values | changes))  # type: ignore[arg-type]  # the test names the settings
 
 
 async def reason_of(fetching: Awaitable[bytes]) -> Reason:

@@ -12,7 +12,7 @@ from tests.worlds.library import GUILD, MEMES, SECRET, Library, ask, decoded, ev
 
 async def said(library: Library, text: str, **more: object) -> list[MessageId]:
     async with library.db.reader() as connection:
-        hits = await text_search.ranked(connection, GUILD, text, everywhere(), 50, **more)  # type: ignore[arg-type]
+        hits = await text_search.ranked(connection, GUILD, text, everywhere(), 50, **more)  # type: ignore[arg-type]  # the test names the arguments
     return [hit.place.message_id for hit in hits]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
@@ -66,7 +67,7 @@ async def test_of_fewer_pictures_than_wanted_all_are_in_the_sample_each_once(wor
     st.integers(1, 20),
     st.randoms(),
 )
-def test_what_is_chosen_hangs_on_messages_alone(shown: list[tuple[int, int]], count: int, rng) -> None:  # type: ignore[no-untyped-def]
+def test_what_is_chosen_hangs_on_messages_alone(shown: list[tuple[int, int]], count: int, rng: Random) -> None:
     """Places: (message, picture). Neither their order nor the pictures' numbers decide."""
 
     def pictures(places: list[tuple[int, int, int]], renamed: dict[int, int]) -> list[int]:

@@ -197,7 +197,7 @@ class Library:
 
 
 def everywhere(**narrowed: object) -> Filter:
-    return Filter(frozenset({MEMES, PETS}), **narrowed)  # type: ignore[arg-type]
+    return Filter(frozenset({MEMES, PETS}), **narrowed)  # type: ignore[arg-type]  # the test names the fields
 
 
 def ask(words: str = "", *pictures_shown: str, **more: object) -> Query:
@@ -205,4 +205,4 @@ def ask(words: str = "", *pictures_shown: str, **more: object) -> Query:
     allowed = more.pop("filter", everywhere())
     assert isinstance(allowed, Filter)
     query = Query.for_pictures(GUILD, allowed, tuple(decoded(what) for what in pictures_shown), words)
-    return replace(query, **more)  # type: ignore[arg-type]
+    return replace(query, **more)  # type: ignore[arg-type]  # the test names the fields

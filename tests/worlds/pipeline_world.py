@@ -211,7 +211,7 @@ async def open_cdn() -> AsyncIterator[Cdn]:
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         assert site._server is not None
-        port = site._server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
+        port = site._server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]  # aiohttp tells its port nowhere else
         cdn.host = f"127.0.0.1:{port}"
         yield cdn
     finally:

@@ -283,7 +283,7 @@ def discord_guild(world: World) -> discord.Guild:
     state: Any = client._connection
     state.user = discord.ClientUser(
         state=state,
-        data={"id": str(BOT), "username": "bot", "discriminator": "0", "avatar": None, "bot": True},  # type: ignore[typeddict-item]
+        data={"id": str(BOT), "username": "bot", "discriminator": "0", "avatar": None, "bot": True},  # type: ignore[typeddict-item]  # what discord.py reads, no more
     )
     everyone = Role(GUILD, world.everyone)
     payload: Any = {
@@ -324,4 +324,4 @@ def discord_guild(world: World) -> discord.Guild:
 
 def discord_member(guild: discord.Guild, member: Member) -> discord.Member:
     """The member as an interaction contains them."""
-    return discord.Member(data=member_payload(member), guild=guild, state=guild._state)  # type: ignore[arg-type]
+    return discord.Member(data=member_payload(member), guild=guild, state=guild._state)  # type: ignore[arg-type]  # what discord.py reads, no more

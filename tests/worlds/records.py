@@ -21,7 +21,7 @@ MODEL = ModelSpec("tiny", "none", 4, "00ff")
 
 def picture(link: str = "https://cdn.example/1/a.png", ordinal: int = 0, **more: object) -> PictureRef:
     fields = {"source": Source.ATTACHMENT, "url": f"{link}?ex=1", "file_name": link.rsplit("/", 1)[-1], **more}
-    return PictureRef(ordinal=ordinal, link=link, **fields)  # type: ignore[arg-type]
+    return PictureRef(ordinal=ordinal, link=link, **fields)  # type: ignore[arg-type]  # the test names the fields
 
 
 def message(
