@@ -111,6 +111,15 @@ async def test_what_a_message_says_is_found_though_its_picture_shows_something_e
     assert result.hits[0].band is Band.SAID
 
 
+async def test_a_message_that_shares_only_a_filler_word_with_the_question_is_no_answer(library: Library) -> None:
+    await library.noise(30)
+    for number in range(5):
+        await library.post(f"clutter{number}", say="this and that")
+    half = await library.post("balloon", say="Geburtstagsfeier")
+    result = await library.searcher.search(ask("geburtstagsfeier and kerzenschein"))
+    assert found(result) == [half]
+
+
 async def test_a_picture_is_shown_by_the_message_whose_words_matched(library: Library) -> None:
     await library.noise(20)
     older = await library.post("balloon", say="the birthday party")
