@@ -132,6 +132,16 @@ async def test_edits_and_deletions_reach_the_trigrams(library: Library) -> None:
         await tx.execute("INSERT INTO words_trigram (words_trigram, rank) VALUES ('integrity-check', 1)")
 
 
+async def test_the_trigrams_hold_exactly_the_texts_with_scripts_without_spaces(library: Library) -> None:
+    for number, text in enumerate(["plain", "déjà vu", "猫", "a\0猫", "a\0b", "", "คน and more", "😀"]):
+        await library.post(f"x{number}", say=text)
+    async with library.db.reader() as connection:
+        held = await connection.execute_fetchall("SELECT id FROM words_trigram_docsize ORDER BY id")
+        wanted = await connection.execute_fetchall("SELECT message_id FROM unspaced_texts ORDER BY message_id")
+    assert list(map(tuple, held)) == list(map(tuple, wanted))
+    assert len(list(wanted)) == 2
+
+
 @pytest.mark.parametrize(
     "text",
     [
