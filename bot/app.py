@@ -22,7 +22,9 @@ from bot.control.keys import keys
 from bot.control.operations import Handler, running_status, upkeep
 from bot.control.pictures import Pictures
 from bot.control.search import Drawing, Searching
+from bot.control.selection import Selecting
 from bot.control.server import open_control
+from bot.control.tags import Tagging
 from bot.gateway.client import Client
 from bot.gateway.settling import ABSENT_S
 from bot.links import is_discord
@@ -143,6 +145,7 @@ def operations(config: Config, service: Service) -> dict[str, Handler]:
         **Drawing(service.reports, pictures, search, opens).handlers(),
         **Duplicates(service.reports, service.reposts, pictures, opens).handlers(),
         **Evaluating(service).handlers(),
+        **Tagging(service, Selecting(service.reports, lambda: nullcontext(service), search)).handlers(),
         "status": partial(running_status, service),
     }
 

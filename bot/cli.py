@@ -2,7 +2,8 @@
 
 0: done (health: the bot answers and is connected). 1: it cannot be done, one line on standard error says why (health:
 no bot runs, it hangs, or Discord's gateway has been away for more than 30 s; verify: the data folder is not sound;
-import, model verify, random, eval and search --batch: nothing was found, or a part was wrong; their answer says which).
+import, model verify, random, eval, tag and search --batch: nothing was found, or a part was wrong; their answer says
+which).
 2: wrong usage. 130: interrupted with Ctrl-C.
 
 What each command takes stands in bot/command_line/parsers.
@@ -24,6 +25,7 @@ from bot.command_line.parsers.safety import add_safety
 from bot.command_line.parsers.searching import add_searching
 from bot.command_line.parsers.setup import add_setup
 from bot.command_line.parsers.shell import add_shell
+from bot.command_line.parsers.tagging import add_tagging
 from bot.command_line.parsers.upkeep import add_upkeep
 from bot.observability import terminal
 from indexer.errors import AfterimageError
@@ -56,6 +58,7 @@ def command_parser() -> Parser:
     add_setup(commands)
     add_running(commands)
     add_searching(commands)
+    add_tagging(commands)
     add_archives(commands)
     add_model(commands)
     add_upkeep(commands)

@@ -42,6 +42,7 @@ from indexer.settings import ModelSettings, Settings
 from indexer.store import application, audit, authors, embeddings, opt_outs, places
 from indexer.store.emptying import empty
 from indexer.supervisor import Faults, supervised
+from indexer.tags import Tags
 from indexer.thumbnails import Thumbnails
 from indexer.upkeep import Upkeep
 from indexer.vectors.index import VectorIndex
@@ -80,6 +81,7 @@ class Service:
     backups: DailyBackup
     api_keys: ApiKeys
     thumbnails: Thumbnails
+    tags: Tags
     faults: Faults  # of all background work, the bot's too
     model_id: ModelId
 
@@ -159,6 +161,8 @@ class Store:
     upkeep: Upkeep
     backups: DailyBackup
     api_keys: ApiKeys
+    reports: Reports
+    tags: Tags
 
     async def forget_user(self, user_id: UserId, where: GuildId = EVERYWHERE, *, by: UserId | None = None) -> int:
         """As `Service.forget_user`. Raises RetryLater where the database is busy."""
@@ -174,7 +178,7 @@ def database_path(settings: Settings) -> Path:
 async def open_store(settings: Settings) -> AsyncIterator[Store]:
     """Writing, until the block ends. Raises StorageError, naming who has the data folder, while a bot runs on it."""
     async with open_database(settings.data_dir) as db, open_index(db, settings) as index:
-        yield Store(db, Upkeep(db, index), DailyBackup(db, settings), ApiKeys(db))
+        yield Store(db, Upkeep(db, index), DailyBackup(db, settings), ApiKeys(db), Reports(db), Tags(db))
 
 
 @asynccontextmanager
@@ -305,6 +309,7 @@ async def open_service(
                 backups=backups,
                 api_keys=ApiKeys(db),
                 thumbnails=Thumbnails(db, hit_pictures, decoder),
+                tags=Tags(db),
                 faults=faults,
                 model_id=model_id,
             )

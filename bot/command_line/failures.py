@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from bot.command_line.carrying import carry_out
 from bot.command_line.hit_formats import as_csv
 from bot.command_line.hit_text import cut
 from bot.command_line.search import guild_of
-from bot.command_line.upkeep import carry_out
 from bot.config.loader import load
+from bot.control.operations import upkeep
 from bot.control.question import where
 from bot.links import is_discord, message_link
 from bot.observability import terminal
@@ -63,7 +64,7 @@ def _retry(settings: Settings, arguments: argparse.Namespace) -> int:
         if arguments.guild is not None:
             async with open_reports(settings.data_dir) as reports:
                 guild_id = (await where(reports, guild_of(arguments.guild))).guild_id
-        done, by_bot = await carry_out(settings, "retry", {"guild": guild_id, "reasons": arguments.retry})
+        done, by_bot = await carry_out(settings, "retry", {"guild": guild_id, "reasons": arguments.retry}, upkeep)
         return int(done["places"]), by_bot
 
     count, by_bot = asyncio.run(give())

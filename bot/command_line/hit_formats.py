@@ -16,7 +16,7 @@ _SIGNS = r"=+\-@＝＋－＠|%"  # what makes a spreadsheet take a cell for a fo
 _FORMULA = re.compile(rf'^(?=[\t\r\n]|\s*[{_SIGNS}])|(?<=[;\t\r\n])(?=(?:[^\S\t\r\n]|")*[{_SIGNS}])')
 _HIT_COLUMNS = (
     "band", "named", "score", "channel", "author", "posted", "text", "file_name", "link", "path", "message_id",
-    "channel_id", "author_id",
+    "channel_id", "author_id", "tags",
 )  # fmt: skip
 
 

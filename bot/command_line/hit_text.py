@@ -43,6 +43,8 @@ def hit_lines(rank: int, hit: Json, columns: int | None, explain: bool = False) 
         lines.append(_indented(one_line(said, TEXT_CHARACTERS), columns))
     if explain and hit["explained"]:
         lines.append(_indented(" · ".join(hit["explained"]), columns))
+    if hit["tags"]:
+        lines.append(_indented(f"tags: {one_line(', '.join(hit['tags']))}", columns))
     if hit["link"] or not hit["path"]:
         lines.append(f"{'':{INDENT}}{hit['link'] or 'message ' + hit['message_id']}")
     if hit["path"]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from bot.command_line.upkeep import carry_out
+from bot.command_line.carrying import carry_out
 from bot.config.loader import load
 from bot.control.keys import keys
 from bot.control.operations import Values

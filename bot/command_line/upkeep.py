@@ -5,16 +5,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-from collections.abc import Callable, Mapping
 
+from bot.command_line.carrying import carry_out
+from bot.command_line.make_sure import make_sure
 from bot.config.loader import load
-from bot.control.client import NoBot, ask
-from bot.control.operations import Handler, Values, upkeep
+from bot.control.operations import Values, upkeep
 from bot.observability import terminal
-from indexer.errors import StorageError, TellPerson
 from indexer.records.ids import GuildId, UserId
 from indexer.reports.reports import open_reports
-from indexer.service import Store, database_path, open_store
 from indexer.settings import Settings
 
 HELD_BY_A_READER = (
@@ -29,7 +27,7 @@ HELD_BY_BACKUPS = (
 
 def compact(arguments: argparse.Namespace) -> int:
     """Raises StorageError where nothing is stored, or where whoever has the data folder takes no commands."""
-    done, _ = asyncio.run(carry_out(load(arguments.config, os.environ).settings, "compact", {}))
+    done, _ = asyncio.run(carry_out(load(arguments.config, os.environ).settings, "compact", {}, upkeep))
     terminal.say(
         f"compacted: what was deleted has left the index; the database went from {done['before']:,} to"
         f" {done['after']:,} bytes"
@@ -41,7 +39,7 @@ def compact(arguments: argparse.Namespace) -> int:
 def retry(arguments: argparse.Namespace) -> int:
     """Raises StorageError as `compact`."""
     settings = load(arguments.config, os.environ).settings
-    done, by_bot = asyncio.run(carry_out(settings, "retry", {"guild": arguments.guild}))
+    done, by_bot = asyncio.run(carry_out(settings, "retry", {"guild": arguments.guild}, upkeep))
     when = "within a minute" if by_bot else "when the bot runs"
     terminal.say(f"{done['places']:,} pictures will be tried again {when}")
     return 0
@@ -51,8 +49,8 @@ def forget(arguments: argparse.Namespace) -> int:
     """Raises StorageError as `compact`, TellPerson where nobody said yes."""
     settings = load(arguments.config, os.environ).settings
     if not arguments.yes:
-        _make_sure(asyncio.run(_question(settings, arguments.user, arguments.guild)))
-    done, _ = asyncio.run(carry_out(settings, "forget", {"user": arguments.user, "guild": arguments.guild}))
+        make_sure(asyncio.run(_question(settings, arguments.user, arguments.guild)))
+    done, _ = asyncio.run(carry_out(settings, "forget", {"user": arguments.user, "guild": arguments.guild}, upkeep))
     if done["messages"] is None:
         terminal.say(f"written down: the bot forgets {arguments.user} as soon as its database has a free moment")
         return 0
@@ -62,29 +60,6 @@ def forget(arguments: argparse.Namespace) -> int:
     )
     _tell_of_the_rest(done)
     return 0
-
-
-async def carry_out(
-    settings: Settings, name: str, values: Values, handlers: Callable[[Store], Mapping[str, Handler]] = upkeep
-) -> tuple[Values, bool]:
-    """What came of it, and whether a running bot did it; where none runs, one of `handlers` does.
-
-    Raises StorageError, Refused, RetryLater, TellPerson.
-    """
-    try:
-        return await ask(settings.data_dir, name, values, terminal.note), True
-    except NoBot:
-        pass
-    _require_database(settings)
-    async with open_store(settings) as store:
-        return await handlers(store)[name](values, terminal.note), False
-
-
-def _require_database(settings: Settings) -> None:
-    """A command in the wrong folder says so: it must not tell of an empty database that it has just made."""
-    path = database_path(settings)
-    if not path.exists():
-        raise StorageError(f"There is no database at {path}. Start the bot once, or check data_dir.")
 
 
 async def _question(settings: Settings, user: int, guild: int | None) -> str:
@@ -97,14 +72,6 @@ async def _question(settings: Settings, user: int, guild: int | None) -> str:
         f"Forget user {user} {where}: {held.messages:,} stored messages with {held.pictures:,} pictures are deleted"
         " for good, and nothing new by them is stored."
     )
-
-
-def _make_sure(question: str) -> None:
-    if not terminal.asks_a_person():
-        raise TellPerson("cli-nobody-to-ask")
-    terminal.say(question)
-    if terminal.answer_to("Type yes to go on: ") != "yes":
-        raise TellPerson("cli-nothing-changed")
 
 
 def _tell_of_the_rest(done: Values) -> None:

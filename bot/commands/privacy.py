@@ -143,6 +143,7 @@ def _exported(message: HeldMessage) -> dict[str, Any]:
                 "file_name": picture.file_name,
                 "alt_text": picture.alt_text,
                 **({"texts": dict(picture.texts)} if picture.texts else {}),
+                **({"tags": list(picture.tags)} if picture.tags else {}),
             }
             for picture in message.pictures
         ],

@@ -73,6 +73,8 @@ class Scope:
     require: PlaceFlag = NO_FLAGS
     exclude: PlaceFlag = NO_FLAGS
     not_message: MessageId | None = None
+    tags: frozenset[str] = frozenset()
+    not_tags: frozenset[str] = frozenset()
 
     def filter(self, visible: frozenset[ChannelId], leaving: frozenset[UserId]) -> Filter:
         """The filter for a member who may see `visible`:
@@ -88,6 +90,8 @@ class Scope:
             require=self.require,
             exclude=self.exclude,
             not_message=self.not_message,
+            tags=self.tags,
+            not_tags=self.not_tags,
         )
 
 
@@ -202,6 +206,8 @@ async def scope_of(
         before_ms=parse_date(before, asked_ms) if before else wish.before_ms,
         require=wish.require,
         exclude=wish.exclude,
+        tags=frozenset(wish.tags),
+        not_tags=frozenset(wish.not_tags),
     )
 
 

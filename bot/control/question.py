@@ -100,6 +100,8 @@ async def filter_of(reports: Reports, where: Where, wish: Wish) -> Filter:
         require=wish.require,
         exclude=wish.exclude,
         exif=wish.exif,
+        tags=frozenset(wish.tags),
+        not_tags=frozenset(wish.not_tags),
     )
 
 

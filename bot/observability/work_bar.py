@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.text import Text
 
 from bot.observability import terminal
+from bot.observability.work_line import work_line
 
 LINE_EVERY_S = 10.0  # seconds between two lines where no bar can be drawn
 
@@ -53,16 +54,7 @@ class WorkBar:
         begun = self._begun.setdefault(what, now)
         if now - self._told.setdefault(what, begun) >= LINE_EVERY_S:
             self._told[what] = now
-            terminal.note(line(what, done, total, now - begun))
-
-
-def line(what: str, done: int, total: int | None, elapsed_s: float) -> str:
-    """One plain line: how many, of how many, how fast, and how long it still takes."""
-    rate = done / elapsed_s if elapsed_s > 0 else 0.0
-    parts = [f"{what}: {done:,}" + (f" of {total:,}" if total is not None else ""), f"{rate:,.0f}/s"]
-    if total is not None and rate > 0 and done < total:
-        parts.append(f"about {(total - done) / rate:,.0f} s left")
-    return ", ".join(parts)
+            terminal.note(work_line(what, done, total, now - begun))
 
 
 @contextmanager

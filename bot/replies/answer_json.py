@@ -27,9 +27,11 @@ class HitJson(TypedDict):
 
     `score` is the cosine, null where nothing was compared. `band` is a key, `named` the words of Discord's replies.
     `link` opens the message; null where the server is the sandbox's. `path` is an archive's file, or null. `picture` is
-    a small copy (WebP, base64), null where it could not be had; only there if it was asked for.
+    a small copy (WebP, base64), null where it could not be had; only there if it was asked for. `place` is the number
+    of the picture in this message, `tags` are its tags there.
     """
 
+    place: str
     score: float | None
     band: str
     named: str
@@ -50,6 +52,7 @@ class HitJson(TypedDict):
     width: int
     height: int
     kinds: list[str]
+    tags: list[str]
     shown_elsewhere: int
     picture: NotRequired[str | None]
 
@@ -77,6 +80,7 @@ def hit_json(guild_id: GuildId, hit: Hit, asked: Asked, names: Mapping[ChannelId
     score = score_text(hit, asked, language)
     compared = hit.band is not Band.LISTED
     return {
+        "place": str(place.place_id),
         "score": round(hit.score, 4) if compared else None,
         "band": hit.band.value,
         "named": band_text(hit, asked, language) + (f" ({score})" if score else ""),
@@ -99,6 +103,7 @@ def hit_json(guild_id: GuildId, hit: Hit, asked: Asked, names: Mapping[ChannelId
         "width": hit.width,
         "height": hit.height,
         "kinds": kinds_of(place.flags),
+        "tags": list(hit.tags),
         "shown_elsewhere": len(hit.other_places),
     }
 

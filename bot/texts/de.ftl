@@ -394,9 +394,10 @@ reason-internal = Ich bin an dem Bild gescheitert; mein Protokoll sagt, woran.
 ## Was eine Frage nicht bedeuten kann (indexer/search)
 
 grammar-too-long = Das sind { $characters } Zeichen; beschreib das Bild in höchstens { $most }.
-grammar-not-excluded = -{ $filter }: lässt sich nicht ausschließen; -in:, -has: und -Wörter schon.
+grammar-not-excluded = -{ $filter }: lässt sich nicht ausschließen; -in:, -has:, -tag: und -Wörter schon.
 grammar-twice = { $filter }: steht zweimal da; gib es einmal an.
 grammar-both = has: und -has: nennen beide { $property }; nichts kann beides sein.
+grammar-both-tags = tag: und -tag: nennen beide „{ $tag }“; kein Bild kann es haben und nicht haben.
 grammar-swapped = after: liegt nicht vor before:, also kann keine Nachricht dazwischen liegen; tausch die beiden.
 grammar-no-channel = { $text } ist kein Kanal; in: braucht #kanal.
 grammar-no-member = { $text } ist kein Mitglied; from: braucht @name.
@@ -414,6 +415,7 @@ grammar-no-value = { $filter }: hat keinen Wert; schreib es wie in { $filter ->
         [camera] camera:"EOS"
         [lens] lens:"50mm"
         [near] near:48.1,11.6,5km
+        [tag] tag:urlaub
        *[diverse] diverse:0.5
     }.
 grammar-unknown-property = has: kennt „{ $text }“ nicht; es kennt { $known }.
@@ -424,6 +426,10 @@ grammar-number = { $filter }: braucht eine Zahl von 0 bis 1, wie in { $filter ->
         [weight] weight:0,7
        *[diverse] diverse:0,5
     }, nicht „{ $text }“.
+tag-empty = Ein Tag braucht mindestens einen Buchstaben, eine Ziffer oder ein Symbol, wie in urlaub.
+tag-too-long = Ein Tag darf { $most } Zeichen haben; dieses hat { $characters }.
+tag-character = Das Tag „{ $tag }“ darf { $character } an dieser Stelle nicht haben: ein Tag besteht aus Buchstaben, Ziffern und Symbolen, und dazwischen aus Leerzeichen und - _ . ' & + / ! ? :
+tag-many = Ein Bild darf höchstens { $most } Tags haben.
 date-unknown = „{ $text }“ ist kein Datum, das ich verstehe; schreib es in einer dieser Formen: 2024, 2024-05, 2024-05-01, 01.05.2024, heute, gestern, vor 3 Wochen.
 search-picture-gone = Dieses Bild ist nicht mehr da oder nicht mehr für dich sichtbar; frag nach einem anderen.
 search-nothing-asked = Sag, was gesucht wird: ein Bild, Wörter oder beides.
@@ -464,13 +470,19 @@ cli-file-unreadable = { $path } ist nicht lesbar: { $error }.
 cli-picture = { $path }: { $reason }
 cli-needs = Dieser Befehl braucht { $name }.
 cli-id = { $name } muss eine ID sein, wie Discord sie gibt (ID kopieren), nicht „{ $found }“.
-cli-nobody-to-ask = forget löscht endgültig, und niemand ist hier, den man fragen könnte: gib es mit --yes.
+cli-nobody-to-ask = Das ändert oder löscht viel, und niemand ist hier, den man fragen könnte: gib es mit --yes.
+select-nothing = Sag, was gemeint ist: Filter (in:#fotos, from:, after:, has:, tag:) oder Wörter.
+target-line = Zeile { $line } nennt kein Bild: „{ $text }“. Die ID oder der Link einer Nachricht, ein Pfad oder eine Zeile von search --jsonl tut es.
+tag-none = Nenn das Tag.
+tag-nothing = Nenn die Bilder: mit der ID oder dem Link einer Nachricht, einem Pfad, --file DATEI, --query WÖRTER oder über eine Pipe.
+tag-query-alone = --query nennt die Bilder schon; gib keine anderen dazu.
+tag-file-alone = Gib die Bilder als Wörter an oder mit --file, nicht beides.
 cli-nothing-changed = Nichts wurde geändert.
 cli-one-collection = --as benennt eine Sammlung: gib dabei einen Ordner an.
 cli-path-no-text = Der Pfad { $path } ist kein Text in UTF-8 und kann nicht vermerkt werden. Benenne den Ordner um.
 cli-no-folder = { $path } ist kein Ordner.
 cli-several-servers = Mehrere Server heißen { $server }: gib die ID an; bekannt sind: { $known }.
-cli-filters-only = Hier gehen nur Filter (in:, from:, after:, before:, has:), nicht „{ $words }“.
+cli-filters-only = Hier gehen nur Filter (in:, from:, after:, before:, has:, tag:), nicht „{ $words }“.
 cli-many-pictures = Mit höchstens { $most } Bildern auf einmal kann gefragt werden.
 cli-one-standard-input = Die Standardeingabe (-) kann nur ein Bild sein.
 cli-host = { $link }: Bilder werden nur von Discords eigenen Rechnern und denen in fetch.extra_hosts geholt. Speichere es, und gib seinen Pfad an.

@@ -397,9 +397,10 @@ reason-internal = I failed on the picture; my log says where.
 ## What a question cannot mean (indexer/search)
 
 grammar-too-long = That is { $characters } characters; describe the picture in at most { $most }.
-grammar-not-excluded = -{ $filter }: cannot be excluded; -in:, -has: and -words can.
+grammar-not-excluded = -{ $filter }: cannot be excluded; -in:, -has:, -tag: and -words can.
 grammar-twice = { $filter }: stands there twice; give it once.
 grammar-both = has: and -has: both name { $property }; nothing can be both.
+grammar-both-tags = tag: and -tag: both name “{ $tag }”; no picture can have it and not have it.
 grammar-swapped = after: is not earlier than before:, so no message can lie between them; swap them.
 grammar-no-channel = { $text } is not a channel; in: needs #channel.
 grammar-no-member = { $text } is not a member; from: needs @name.
@@ -417,6 +418,7 @@ grammar-no-value = { $filter }: has no value; write it as in { $filter ->
         [camera] camera:"EOS"
         [lens] lens:"50mm"
         [near] near:48.1,11.6,5km
+        [tag] tag:holiday
        *[diverse] diverse:0.5
     }.
 grammar-unknown-property = has: does not know “{ $text }”; it knows { $known }.
@@ -427,6 +429,10 @@ grammar-number = { $filter }: needs a number from 0 to 1, as in { $filter ->
         [weight] weight:0.7
        *[diverse] diverse:0.5
     }, not “{ $text }”.
+tag-empty = A tag needs at least one letter, digit or symbol, as in holiday.
+tag-too-long = A tag may have { $most } characters; this one has { $characters }.
+tag-character = The tag “{ $tag }” cannot have { $character } at that position: a tag is made of letters, digits and symbols, and between these of spaces and - _ . ' & + / ! ? :
+tag-many = One picture may have { $most } tags at most.
 date-unknown = “{ $text }” is not a date I understand; write it as one of: 2024, 2024-05, 2024-05-01, 01.05.2024, today, yesterday, 3 weeks ago.
 search-picture-gone = That picture is no longer there, or no longer yours to see; ask for another.
 search-nothing-asked = Say what to look for: a picture, words, or both.
@@ -467,13 +473,19 @@ cli-file-unreadable = { $path } cannot be read: { $error }.
 cli-picture = { $path }: { $reason }
 cli-needs = This command needs { $name }.
 cli-id = { $name } must be an id as Discord gives it (Copy ID), not “{ $found }”.
-cli-nobody-to-ask = forget deletes for good and nobody is here to be asked: give it with --yes.
+cli-nobody-to-ask = This changes or deletes much, and nobody is here to be asked: give it with --yes.
+select-nothing = Say what is meant: filters (in:#photos, from:, after:, has:, tag:), or words.
+target-line = Line { $line } names no picture: “{ $text }”. A message's id or link, a path, or a line of search --jsonl does.
+tag-none = Name the tag.
+tag-nothing = Name the pictures: by a message's id or link, a path, --file FILE, --query WORDS, or a pipe.
+tag-query-alone = --query names the pictures by itself; give no other with it.
+tag-file-alone = Give the pictures as words, or with --file, not both.
 cli-nothing-changed = Nothing was changed.
 cli-one-collection = --as names one collection: give one folder with it.
 cli-path-no-text = The path { $path } is no UTF-8 text, so it cannot be written down. Rename the folder.
 cli-no-folder = { $path } is no folder.
 cli-several-servers = Several servers are called { $server }: give the id; known are: { $known }.
-cli-filters-only = Only filters (in:, from:, after:, before:, has:) can be given here, not “{ $words }”.
+cli-filters-only = Only filters (in:, from:, after:, before:, has:, tag:) can be given here, not “{ $words }”.
 cli-many-pictures = At most { $most } pictures can be asked with at once.
 cli-one-standard-input = Standard input (-) can be one picture only.
 cli-host = { $link }: pictures are downloaded from Discord's own hosts and those in fetch.extra_hosts alone. Save it, and give its path.

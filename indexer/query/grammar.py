@@ -12,6 +12,10 @@ backslash before a word takes its meaning away: `\\-5` looks for "-5".
 
 These three search what the files of a collection say. They may be repeated, too: any of the cameras, of the lenses, of
 the places.
+
+    tag:holiday -tag:"work trip"
+
+Only pictures that have all of these tags, and none of those.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ from dataclasses import dataclass
 
 from indexer.errors import TellPerson
 from indexer.query.date_parser import parse_date
+from indexer.query.tag_names import tag_name
 from indexer.records.exif import ExifFilter, Near, Position
 from indexer.records.messages import NO_FLAGS, PlaceFlag
 
@@ -37,7 +42,7 @@ HAS: dict[str, PlaceFlag] = {
     "sticker": PlaceFlag.STICKER,
     "video": PlaceFlag.VIDEO,
 }
-_KEYS = ("in", "from", "after", "before", "has", "count", "min", "weight", "diverse", "camera", "lens", "near")
+_KEYS = ("in", "from", "after", "before", "has", "count", "min", "weight", "diverse", "camera", "lens", "near", "tag")
 _CLOSING = {'"': '"', "“": "”", "„": "“", "«": "»", "”": "”"}
 _MENTION = re.compile(r"<(#|@!?|@&)(\d{1,20})>")
 _NEAR = re.compile(r"(-?\d{1,2}(?:\.\d+)?),(-?\d{1,3}(?:\.\d+)?),(\d{1,5}(?:\.\d+)?)(km|m)", re.IGNORECASE)
@@ -74,12 +79,14 @@ class Wish:
     weight: float | None = None
     diversity: float | None = None
     exif: ExifFilter | None = None
+    tags: tuple[str, ...] = ()
+    not_tags: tuple[str, ...] = ()
 
     @property
     def has_filters(self) -> bool:
         """Whether it says which messages may be shown at all: with nothing else, those are listed."""
         kept = (self.channels, self.not_channels, self.authors, self.require, self.exclude, self.exif)
-        return any(kept) or self.after_ms is not None or self.before_ms is not None
+        return any((*kept, self.tags, self.not_tags)) or self.after_ms is not None or self.before_ms is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +126,10 @@ def _with_filters(wish: Wish, keyed: list[_Token], now_ms: int) -> Wish:
     cameras: list[str] = []
     lenses: list[str] = []
     near: list[Near] = []
+    tags: dict[bool, list[str]] = {False: [], True: []}
     once: dict[str, _Token] = {}
     for token in keyed:
-        if token.minus and token.key not in ("in", "has"):
+        if token.minus and token.key not in ("in", "has", "tag"):
             raise TellPerson("grammar-not-excluded", filter=token.key)
         match token.key:
             case "in":
@@ -136,12 +144,16 @@ def _with_filters(wish: Wish, keyed: list[_Token], now_ms: int) -> Wish:
                 lenses.append(token.text)
             case "near":
                 near.append(_near(token.text))
+            case "tag":
+                tags[token.minus].append(tag_name(token.text))
             case _:
                 if token.key in once:
                     raise TellPerson("grammar-twice", filter=token.key)
                 once[token.key] = token
     if both := flags[False] & flags[True]:
         raise TellPerson("grammar-both", property=_name(both))
+    if contradicted := set(tags[False]) & set(tags[True]):
+        raise TellPerson("grammar-both-tags", tag=min(contradicted))
     after = parse_date(once["after"].text, now_ms) if "after" in once else None
     before = parse_date(once["before"].text, now_ms) if "before" in once else None
     if after is not None and before is not None and after >= before:
@@ -162,6 +174,8 @@ def _with_filters(wish: Wish, keyed: list[_Token], now_ms: int) -> Wish:
         _share(once["weight"], 0.0) if "weight" in once else None,
         _share(once["diverse"], 0.0) if "diverse" in once else None,
         ExifFilter(tuple(cameras), tuple(lenses), tuple(near)) if cameras or lenses or near else None,
+        tuple(tags[False]),
+        tuple(tags[True]),
     )
 
 

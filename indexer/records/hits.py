@@ -27,7 +27,8 @@ class Filter:
 
     Times are Unix milliseconds: after_ms ≤ time < before_ms. A place matches when it has all flags of `require` and
     none of `exclude`. `not_authors` are members who want to be forgotten and whose messages are not all deleted yet.
-    `exif` is what the files of a collection must say; no other picture passes it.
+    `exif` is what the files of a collection must say; no other picture passes it. A place must have all of `tags` and
+    none of `not_tags`.
     """
 
     channels: frozenset[ChannelId]
@@ -39,6 +40,8 @@ class Filter:
     not_message: MessageId | None = None
     not_authors: frozenset[UserId] = frozenset()
     exif: ExifFilter | None = None
+    tags: frozenset[str] = frozenset()
+    not_tags: frozenset[str] = frozenset()
 
     @property
     def message_ids(self) -> tuple[int, int]:
@@ -75,7 +78,8 @@ class Candidate:
 class PlaceDetail:
     """Everything that a hit shows of a place. `width` and `height` are those of the posted file (pixels), 0 if unknown.
 
-    `path`: where an archive has the file, empty where there is only the link.
+    `path`: where an archive has the file, empty where there is only the link. `tags`: of this place, in the order of
+    the alphabet.
     """
 
     source: Source
@@ -94,6 +98,7 @@ class PlaceDetail:
     width: int
     height: int
     path: str = ""
+    tags: tuple[str, ...] = ()
 
 
 class Band(StrEnum):
@@ -139,6 +144,7 @@ class Hit:
 
     `other_places` are the other places of the same picture that the filter allows, newest first. `copies` are the
     places of edited copies, by the rule of /duplicates. `path` is where an archive has the file; empty if none has it.
+    `tags` are those of `place` alone.
     """
 
     picture_id: PictureId
@@ -156,6 +162,7 @@ class Hit:
     copies: tuple[Place, ...] = ()
     band: Band = Band.RELATED
     path: str = ""
+    tags: tuple[str, ...] = ()
     parts: Parts = field(default_factory=Parts)
 
     @property

@@ -22,12 +22,15 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class HeldPicture:
-    """A picture of a message. `texts` is what the picture itself is known to say, by the kind of text."""
+    """A picture of a message. `texts` is what the picture itself is known to say, by the kind of text; `tags` are those
+    that it was given in this message.
+    """
 
     link: str
     file_name: str
     alt_text: str
     texts: Mapping[str, str]
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +62,21 @@ async def messages(
     """Every stored message of this author, oldest first, in one guild or (None) in all."""
     async with connection.execute(
         "SELECT m.guild_id, m.channel_id, m.message_id, coalesce(t.content, ''), p.link, p.file_name, p.alt_text,"
-        " (SELECT json_group_object(kind, body) FROM picture_texts WHERE picture_id = p.picture_id)"
+        " (SELECT json_group_object(kind, body) FROM picture_texts WHERE picture_id = p.picture_id),"
+        " (SELECT json_group_array(tag) FROM (SELECT tag FROM tags WHERE place_id = p.place_id ORDER BY tag))"
         " FROM messages m LEFT JOIN texts t USING (message_id) LEFT JOIN places p USING (message_id)"
         " WHERE m.author_id = ?1 AND (?2 IS NULL OR m.guild_id = ?2) ORDER BY m.message_id, p.ordinal",
         (user_id, guild_id),
     ) as rows:
         current: tuple[GuildId, ChannelId, MessageId, str] | None = None
         pictures: list[HeldPicture] = []
-        async for guild, channel, message, content, link, file_name, alt_text, texts in rows:
+        async for guild, channel, message, content, link, file_name, alt_text, texts, tags in rows:
             head = (GuildId(guild), ChannelId(channel), MessageId(message), str(content))
             if current is not None and head[2] != current[2]:
                 yield HeldMessage(*current, tuple(pictures))
                 pictures = []
             current = head
             if link is not None:
-                pictures.append(HeldPicture(link, file_name, alt_text, json.loads(texts)))
+                pictures.append(HeldPicture(link, file_name, alt_text, json.loads(texts), tuple(json.loads(tags))))
         if current is not None:
             yield HeldMessage(*current, tuple(pictures))

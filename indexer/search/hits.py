@@ -31,6 +31,7 @@ def hit_at(
         width=detail.width,
         height=detail.height,
         path=detail.path,
+        tags=detail.tags,
         other_places=other_places,
         copies=copies,
         band=band,

@@ -62,8 +62,19 @@ def wanted_number(location: str) -> int:
 async def remove(tx: aiosqlite.Connection, message_ids: Several[MessageId], unreadable: Sequence[str]) -> int:
     """Deletes messages whose files are gone, but none below the folders `unreadable`. Returns how many.
 
-    Unlike a deletion in Discord, this one is not remembered: a file may come back.
+    Unlike a deletion in Discord, this one is not remembered: a file may come back. A file that was moved has the same
+    bytes: the tags of a file that is gone go to those places of its picture, in the same collection, that have none.
     """
+    await tx.execute_fetchall(
+        "INSERT OR IGNORE INTO tags (place_id, tag, channel_id)"
+        " SELECT kept.place_id, t.tag, m.channel_id FROM tags t JOIN places gone USING (place_id)"
+        " JOIN places kept ON kept.picture_id = gone.picture_id AND kept.guild_id = gone.guild_id"
+        " JOIN messages m ON m.message_id = kept.message_id"
+        " WHERE gone.message_id IN (SELECT value FROM json_each(?1))"
+        " AND kept.message_id NOT IN (SELECT value FROM json_each(?1))"
+        " AND NOT EXISTS (SELECT 1 FROM tags k WHERE k.place_id = kept.place_id)",
+        (as_json(message_ids),),
+    )
     cursor = await tx.execute(
         "DELETE FROM messages WHERE message_id IN (SELECT value FROM json_each(?)) AND NOT EXISTS ("
         "   SELECT 1 FROM places p, json_each(?) u WHERE p.message_id = messages.message_id"

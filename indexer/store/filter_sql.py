@@ -29,12 +29,28 @@ _EXIF_SAYS: Final = (
     " (x.x - (value ->> 0)) * (x.x - (value ->> 0)) + (x.y - (value ->> 1)) * (x.y - (value ->> 1))"
     " + (x.z - (value ->> 2)) * (x.z - (value ->> 2)) <= (value ->> 3)))"
 )
-# The places that a filter's `exif` lets through, ascending; with the parameters of `exif_values`.
+# The places that a filter's `exif` lets through, ascending.
 EXIF_PLACES: Final = f"SELECT x.place_id FROM exif x WHERE {_EXIF_SAYS} ORDER BY x.place_id"  # noqa: S608 -- constants
+_TAGS: Final = "SELECT value FROM json_each(:tags)"
+_NOT_TAGS: Final = "SELECT value FROM json_each(:not_tags)"
+# The places in the filter's channels that have all of its tags, and those that have one which it leaves out, ascending.
+# Nothing is read of tags in other channels.
+TAGGED_PLACES: Final = (
+    "SELECT place_id FROM tags WHERE channel_id IN (SELECT value FROM json_each(:channels))"  # noqa: S608 -- constants
+    f" AND tag IN ({_TAGS}) GROUP BY place_id HAVING count(*) = json_array_length(:tags) ORDER BY place_id"
+)
+NOT_TAGGED_PLACES: Final = (
+    "SELECT DISTINCT place_id FROM tags WHERE channel_id IN (SELECT value FROM json_each(:channels))"  # noqa: S608 -- constants
+    f" AND tag IN ({_NOT_TAGS}) ORDER BY place_id"
+)
 # The conditions of a filter on a place `p`, without those on its message.
 PLACE_ITSELF_INSIDE: Final = (
     "p.state = 'ready' AND (p.flags & :require) = :require AND (p.flags & :exclude) = 0"  # noqa: S608 -- constants
     f" AND (NOT :exif OR EXISTS (SELECT 1 FROM exif x WHERE x.place_id = p.place_id AND {_EXIF_SAYS}))"
+    " AND (:tags IS NULL OR (SELECT count(*) FROM tags t WHERE t.place_id = p.place_id"
+    f" AND t.tag IN ({_TAGS})) = json_array_length(:tags))"
+    " AND (:not_tags IS NULL OR NOT EXISTS (SELECT 1 FROM tags t WHERE t.place_id = p.place_id"
+    f" AND t.tag IN ({_NOT_TAGS})))"
 )
 # The conditions of a filter on a place `p` of that message.
 PLACE_INSIDE: Final = f"{MESSAGE_INSIDE} AND {PLACE_ITSELF_INSIDE}"
@@ -53,11 +69,13 @@ def filter_values(filter: Filter) -> Mapping[str, object]:
         "require": int(filter.require),
         "exclude": int(filter.exclude),
         "exif": filter.exif is not None,
-        **exif_values(filter.exif or ExifFilter()),
+        "tags": json.dumps(sorted(filter.tags)) if filter.tags else None,
+        "not_tags": json.dumps(sorted(filter.not_tags)) if filter.not_tags else None,
+        **_exif_values(filter.exif or ExifFilter()),
     }
 
 
-def exif_values(exif: ExifFilter) -> Mapping[str, object]:
+def _exif_values(exif: ExifFilter) -> Mapping[str, object]:
     """The same for what files must say alone."""
     near = [[*near.position.vector, near.chord**2] for near in exif.near]
     return {

@@ -198,13 +198,17 @@ async def describe(connection: aiosqlite.Connection, place_ids: Collection[Place
     rows = await connection.execute_fetchall(
         "SELECT p.source, p.flags, p.place_id, p.picture_id, m.guild_id, m.channel_id, m.message_id, m.author_id,"
         "   u.name, t.content, p.link, p.file_name, p.alt_text,"
-        "   coalesce(p.width, x.width, 0), coalesce(p.height, x.height, 0), coalesce(p.path, '')"
+        "   coalesce(p.width, x.width, 0), coalesce(p.height, x.height, 0), coalesce(p.path, ''),"
+        "   (SELECT json_group_array(tag) FROM (SELECT tag FROM tags WHERE place_id = p.place_id ORDER BY tag))"
         " FROM places p JOIN messages m USING (message_id) JOIN texts t USING (message_id)"
         " JOIN users u ON u.user_id = m.author_id LEFT JOIN pictures x USING (picture_id)"
         " WHERE p.place_id IN (SELECT value FROM json_each(?))",
         (as_json(place_ids),),
     )
-    details = [PlaceDetail(Source(source), PlaceFlag(flags), *rest) for source, flags, *rest in rows]
+    details = [
+        PlaceDetail(Source(source), PlaceFlag(flags), *(*rest, tuple(json.loads(tags))))
+        for source, flags, *rest, tags in rows
+    ]
     return {detail.place_id: detail for detail in details}
 
 

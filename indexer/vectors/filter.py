@@ -70,6 +70,7 @@ class Terms:
     exclude: int
     not_message: int
     places: Ints | None  # the only places allowed, ascending; None: any
+    not_places: Ints | None  # places that are not allowed, ascending; None: there are none
 
     @property
     def every_channel(self) -> bool:
@@ -97,13 +98,18 @@ class Terms:
             mask = _both(mask, rows.message != self.not_message)
         if self.places is not None:
             mask = _both(mask, np.isin(rows.place, self.places))
+        if self.not_places is not None:
+            mask = _both(mask, np.isin(rows.place, self.not_places, invert=True))
         return mask
 
 
-def compile_filter(block: Block, allowed: Filter, places: Ints | None = None) -> Terms | None:
+def compile_filter(
+    block: Block, allowed: Filter, places: Ints | None = None, not_places: Ints | None = None
+) -> Terms | None:
     """`allowed` in the block's codes; None when no row of the block can pass.
 
-    `places` are those that the filter's `exif` lets through, ascending; None where it has none.
+    `places` are those that the filter's `exif` and `tags` let through, `not_places` those that have one of its
+    `not_tags`, both ascending; None where the filter has none of these.
     """
     codes = block.channels.codes(allowed.channels)
     if not len(codes):
@@ -127,7 +133,7 @@ def compile_filter(block: Block, allowed: Filter, places: Ints | None = None) ->
         return None
     return Terms(
         codes, channel_ok, author_ok, author_code, low, high,
-        int(allowed.require), int(allowed.exclude), int(allowed.not_message or 0), places,
+        int(allowed.require), int(allowed.exclude), int(allowed.not_message or 0), places, not_places,
     )  # fmt: skip
 
 
@@ -141,6 +147,7 @@ def plan(part: Part, terms: Terms) -> Plan:
         part.alive is None
         and terms.author_ok is None
         and terms.places is None
+        and terms.not_places is None
         and not (terms.require or terms.exclude or terms.not_message or channels_left or times_left)
     )
     if whole:

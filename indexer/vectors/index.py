@@ -19,12 +19,11 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from indexer.database.database import Database
-from indexer.records.exif import ExifFilter
 from indexer.records.hits import Candidate, Filter, Floor
 from indexer.records.ids import GuildId, ModelId
 from indexer.records.pictures import Vectors
 from indexer.settings import IndexSettings
-from indexer.store.filter_sql import EXIF_PLACES, exif_values
+from indexer.store.filter_sql import EXIF_PLACES, NOT_TAGGED_PLACES, TAGGED_PLACES, filter_values
 from indexer.vectors import kernels, log_follower, maintenance, sqlite_scan
 from indexer.vectors.candidates import places_in, ranked
 from indexer.vectors.columns import Bytes, Ints, Part
@@ -272,13 +271,26 @@ class VectorIndex:
 
     def _compiled(self, view: View, allowed: Filter) -> list[tuple[Part, Terms]]:
         """The parts that have rows inside the filter, each with the filter in the part's codes."""
-        places = None
-        if allowed.exif is not None:
-            with self.connection() as connection:
-                places = _exif_places(connection, allowed.exif)
+        places, not_places = self._listed(allowed)
         return [
-            (part, terms) for part in view.parts if (terms := compile_filter(part.block, allowed, places)) is not None
+            (part, terms)
+            for part in view.parts
+            if (terms := compile_filter(part.block, allowed, places, not_places)) is not None
         ]
+
+    def _listed(self, allowed: Filter) -> tuple[Ints | None, Ints | None]:
+        """The only places that pass what SQLite alone knows of the filter, and those that do not, ascending; None: any,
+        and none.
+        """
+        if allowed.exif is None and not (allowed.tags or allowed.not_tags):
+            return None, None
+        with self.connection() as connection:
+            exif = _places(connection, EXIF_PLACES, allowed) if allowed.exif is not None else None
+            tagged = _places(connection, TAGGED_PLACES, allowed) if allowed.tags else None
+            not_tagged = _places(connection, NOT_TAGGED_PLACES, allowed) if allowed.not_tags else None
+        if exif is not None and tagged is not None:
+            return np.intersect1d(exif, tagged, assume_unique=True), not_tagged
+        return tagged if exif is None else exif, not_tagged
 
     def _version(self) -> int:
         """A number that changes with every commit of any process (3 µs)."""
@@ -311,7 +323,7 @@ class VectorIndex:
         return [results[number] for number in range(len(tasks))]
 
 
-def _exif_places(connection: sqlite3.Connection, exif: ExifFilter) -> Ints:
-    """[n] int64, the places whose files say so, ascending. 8 bytes each, and at most the places of all collections."""
-    cursor = connection.execute(EXIF_PLACES, exif_values(exif))
+def _places(connection: sqlite3.Connection, sql: str, allowed: Filter) -> Ints:
+    """[n] int64, the places that this question of filter_sql.py names, ascending. 8 bytes each."""
+    cursor = connection.execute(sql, filter_values(allowed))
     return np.fromiter((place_id for (place_id,) in cursor), np.int64)

@@ -21,6 +21,7 @@ from indexer.records.hits import Filter
 from indexer.records.ids import MADE_UP
 from indexer.service import Service
 from indexer.store import channels, messages
+from indexer.tags import Target
 from tests.archives.test_import import counts, service_on
 from tests.worlds.encoder import Encoder
 from tests.worlds.photographs import CAPE_TOWN, MUNICH, photograph, write
@@ -73,6 +74,23 @@ async def test_a_second_look_finds_what_is_new_changed_moved_and_gone(data_dir: 
         # A file that was gone may come back: its deletion is not remembered.
         await asyncio.to_thread(write, root / "munich.jpg", photograph(1))
         assert (await import_folder(service, root)).embedded == 1
+
+
+async def test_a_file_that_is_moved_keeps_its_tags_and_one_that_changes_loses_them(data_dir: Path, root: Path) -> None:
+    async with service_on(data_dir, Encoder()) as service:
+        guild_id = (await import_folder(service, root)).guild.id
+        for name in ("2019/cape.jpg", "munich.jpg"):
+            (place,) = (await service.tags.named([Target("path", str(root / name))]))[0][guild_id]
+            await service.tags.change(guild_id, [place], add=["travel", name])
+        await asyncio.to_thread((root / "2019" / "cape.jpg").rename, root / "cape of good hope.jpg")
+        await asyncio.to_thread(write, root / "munich.jpg", photograph(7, taken="2024:01:01 12:00:00"))
+        await import_folder(service, root)
+        (moved,) = (await service.tags.named([Target("path", str(root / "cape of good hope.jpg"))]))[0][guild_id]
+        assert await service.tags.of_places([moved]) == {moved: ("2019/cape.jpg", "travel")}
+        assert [(count.tag, count.places) for count in await service.tags.counted()] == [
+            ("2019/cape.jpg", 1),
+            ("travel", 1),
+        ]
 
 
 async def test_a_folder_that_is_gone_or_empty_deletes_nothing(data_dir: Path, root: Path) -> None:

@@ -115,13 +115,13 @@ async def test_without_a_bot_the_command_does_it_itself(tmp_path: Path, left: To
 
 async def test_forget_asks_first_and_takes_nothing_but_yes(tmp_path: Path, left: Town) -> None:
     for typed in (b"no\n", b"y\n", b"\x04"):  # the last one is the end of the input
-        code, out, err = await commanded(tmp_path, "forget", str(left.member.id), typed=typed)
+        code, _, err = await commanded(tmp_path, "forget", str(left.member.id), typed=typed)
         assert code == 1
-        assert "6 stored messages with 6 pictures" in out
+        assert "6 stored messages with 6 pictures" in err
         assert "Nothing was changed." in err
     code, _, err = await commanded(tmp_path, "forget", str(left.member.id))
     assert code == 1
-    assert err == "afterimage: forget deletes for good and nobody is here to be asked: give it with --yes.\n"
+    assert err == "afterimage: This changes or deletes much, and nobody is here to be asked: give it with --yes.\n"
     assert (await counts(tmp_path)).messages == 8
     code, out, _ = await commanded(tmp_path, "forget", str(left.member.id), typed=b"yes\n")
     assert (code, "6 messages are gone" in out) == (0, True)

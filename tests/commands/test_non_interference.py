@@ -51,6 +51,7 @@ from tests.worlds.twin_worlds import (
     PETS,
     SHOWN,
     START_MS,
+    TAGS,
     VISIBLE,
     Event,
     Twin,
@@ -119,6 +120,9 @@ class Conversation:
             chosen = replace(chosen, authors=frozenset({ANNA}))
         if rng.random() < 0.2:
             chosen = replace(chosen, after_ms=START_MS + 20 * DAY_MS, before_ms=START_MS + 80 * DAY_MS)
+        if rng.random() < 0.25:
+            wanted = frozenset({rng.choice(TAGS)})
+            chosen = replace(chosen, tags=wanted) if rng.random() < 0.5 else replace(chosen, not_tags=wanted)
         if rng.random() < 0.15:
             chosen = replace(chosen, require=rng.choice((NO_FLAGS, PlaceFlag.EMBEDDED)), exclude=PlaceFlag.SPOILER)
         return chosen

@@ -24,7 +24,19 @@ from indexer.records.messages import NO_FLAGS, Channel, ChannelKind, Guild, Mess
 from indexer.records.pictures import DecodedPicture
 from indexer.search.search import Searcher
 from indexer.settings import IndexSettings, SearchSettings
-from indexer.store import channels, embeddings, guilds, messages, opt_outs, picture_texts, pictures, places, spans
+from indexer.store import (
+    channels,
+    embeddings,
+    guilds,
+    messages,
+    opt_outs,
+    picture_texts,
+    pictures,
+    place_lookup,
+    places,
+    spans,
+    tags,
+)
 from indexer.vectors.index import VectorIndex
 from tests.worlds.library import ConceptEncoder, decoded
 from tests.worlds.migrated import migrated
@@ -44,6 +56,7 @@ WORDS = (
     *("Zeppelin", "Café", "IMG", "猫", "東京", "東京タワー", "猫と犬", "の", "日本語のテキスト"),
 )
 SHOWN = ("cat", "dog", "cat rain", "castle", "rocket night", "dog rain", "book", "tree sea", "cat sofa", "ship sea")
+TAGS = ("kept", "funny", "rainy day")
 FLAGS = (NO_FLAGS, NO_FLAGS, NO_FLAGS, PlaceFlag.SPOILER, PlaceFlag.ANIMATED, PlaceFlag.EMBEDDED)
 
 
@@ -76,6 +89,14 @@ class Read:
 
 
 @dataclass(frozen=True)
+class Tag:
+    """Whoever runs the bot gives a tag to the pictures of a message."""
+
+    message_id: MessageId
+    tag: str
+
+
+@dataclass(frozen=True)
 class Seal:
     everything: bool
 
@@ -87,7 +108,7 @@ class Ask:
     query: Query
 
 
-Event = Post | Delete | Forget | Read | Seal | Ask
+Event = Post | Delete | Forget | Read | Tag | Seal | Ask
 
 
 def text_of(picture: DecodedPicture) -> str:
@@ -158,6 +179,8 @@ def visible_events(rng: random.Random) -> list[Event]:
         post = a_post(rng, 2 * number, channel, (ASKER, ANNA, ANNA, BEN))
         posted.append(post)
         events.append(post)
+        if rng.random() < 0.3:
+            events.append(Tag(rng.choice(posted).message.id, rng.choice(TAGS)))
         if rng.random() < 0.1:
             before = rng.choice(posted)
             edited = replace(before.message, content=sentence(rng), edited_ms=START_MS + number)
@@ -180,6 +203,8 @@ def hidden_events(rng: random.Random) -> list[Event]:
         if chosen < 0.6:
             post = a_post(rng, next(odd), rng.choice(HIDDEN), (ANNA, BEN, CARL))
             events += [post, Delete(post.message.id)] if rng.random() < 0.1 else [post]
+            if rng.random() < 0.5:
+                events.append(Tag(post.message.id, rng.choice(TAGS)))
         elif chosen < 0.7:  # in a visible channel, and deleted before anybody asks
             post = a_post(rng, next(odd), rng.choice((MEMES, PETS)), (CARL,))
             events += [post, Delete(post.message.id)]
@@ -265,6 +290,9 @@ async def _happen(twin: Twin, encoder: ConceptEncoder, stretch: Sequence[Event])
                 case Forget(author):
                     await opt_outs.add(tx, author, GUILD)
                     await messages.delete_some(tx, 10_000, author_id=author, guild_id=GUILD)
+                case Tag(message_id, tag):
+                    shown = await place_lookup.named(tx, "message_id", [message_id])
+                    await tags.add(tx, [place_id for _, place_id, _ in shown], [tag])
                 case Read(channel_id, low, high):
                     await spans.cover(tx, channel_id, low, high)
 

@@ -1,4 +1,4 @@
-"""Pictures as the interface shows them: as the command line's JSON has them, with the place and a small copy."""
+"""Pictures as the interface shows them: as the command line's JSON has them, with a small copy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Names = Mapping[ChannelId, str]
 def hit(parts: Parts, guild_id: GuildId, found: FoundHit, asked: Asked, names: Names) -> Hit:
     """An answer of a search."""
     place_id = found.place.place_id
-    own = {"place": str(place_id), "thumbnail": thumbnail_path(guild_id, place_id)}
+    own = {"thumbnail": thumbnail_path(guild_id, place_id)}
     return msgspec.convert({**hit_json(guild_id, found, asked, names, opens=parts.opens), **own}, Hit)
 
 

@@ -34,11 +34,11 @@ class DuplicatesQuery(Struct, forbid_unknown_fields=True):
 
 
 class Hit(Struct):
-    """A picture in a message, as bot/replies/answer_json.py has it, with its place and a path of its small copy.
+    """A picture in a message, as bot/replies/answer_json.py has it, with a path of its small copy.
 
     `band` says how close it is, `named` the same in words; `named` is empty and `score` null where nothing was
     compared. `link` opens the message in Discord; null where it is not Discord's. `path`: an archive's file.
-    `kinds`: animated, spoiler, … `shown_elsewhere` counts other messages with the same picture.
+    `kinds`: animated, spoiler, … `tags`: of this place. `shown_elsewhere` counts other messages with the same picture.
     """
 
     place: Id
@@ -62,6 +62,7 @@ class Hit(Struct):
     width: int
     height: int
     kinds: list[str]
+    tags: list[str]
     shown_elsewhere: int
 
 

@@ -1,0 +1,147 @@
+"""`afterimage tag`: gives tags to pictures, takes them back, and lists them."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from bot.command_line.asking import together
+from bot.command_line.carrying import carrying
+from bot.command_line.make_sure import make_sure
+from bot.command_line.question import STANDARD_INPUT, text_of
+from bot.command_line.search import guild_of
+from bot.command_line.targets import Target, targets_of
+from bot.config.loader import load
+from bot.control.operations import Handler, Values
+from bot.control.selection import Selecting
+from bot.control.tags import Tagging
+from bot.observability import terminal
+from indexer.errors import TellPerson
+from indexer.service import Store, open_search
+from indexer.settings import Settings
+
+AT_ONCE = 500  # pictures that one request names
+SHOWN_MISSING = 20
+
+
+def add(arguments: argparse.Namespace) -> int:
+    """0, or 1 where a target names no picture, or nothing fits the question. Raises TellPerson, StorageError, Refused,
+    RetryLater."""
+    return _change(arguments, "add", "get")
+
+
+def remove(arguments: argparse.Namespace) -> int:
+    """As `add`."""
+    return _change(arguments, "remove", "lose")
+
+
+def show_list(arguments: argparse.Namespace) -> int:
+    """As `add`."""
+    settings = load(arguments.config, os.environ).settings
+    targets = _targets(arguments) if arguments.words or arguments.file is not None else None
+    with terminal.waiting("looking for a running bot", quiet=arguments.quiet) as wait:
+        found = asyncio.run(_listed(settings, arguments, targets, wait))
+    if arguments.json:
+        terminal.say_json(found)
+    elif targets is None:
+        lines = [f"{row['pictures']:>8,}  {row['tag']}  ({terminal.one_line(row['server'])})" for row in found["tags"]]
+        terminal.say("\n".join(lines) or "no picture has a tag: `afterimage tag add TAG TARGET` gives one")
+    else:
+        terminal.say("\n".join(f"{row['place']}: {', '.join(row['tags']) or '(none)'}" for row in found["pictures"]))
+    return _tell_of_missing(found.get("missing", ()))
+
+
+def _change(arguments: argparse.Namespace, action: str, verb: str) -> int:
+    settings = load(arguments.config, os.environ).settings
+    tags = [tag for tag in arguments.tags.split(",") if tag.strip()]
+    values = {action: tags, "dry_run": arguments.dry_run}
+    if arguments.query is None:
+        batches = _batches(_targets(arguments))
+    else:
+        if arguments.words or arguments.file is not None:
+            raise TellPerson("tag-query-alone")
+        batches = [{"words": arguments.query, "guild": guild_of(arguments.guild)}]
+        if not (arguments.yes or arguments.dry_run):
+            (planned,) = _carried(arguments, settings, [{**values, **batches[0], "dry_run": True}])
+            make_sure(f"{planned['pictures']:,} pictures {verb} the tags {terminal.one_line(', '.join(tags))}.")
+    parts = _carried(arguments, settings, [{**values, **batch} for batch in batches])
+    done = {key: sum(part[key] for part in parts) for key in ("pictures", "changed", "full")}
+    missing = [text for part in parts for text in part["missing"]]
+    if arguments.json:
+        terminal.say_json({**done, "missing": missing, "dry_run": arguments.dry_run})
+    elif arguments.dry_run:
+        terminal.say(f"{done['pictures']:,} pictures would {verb} the tags; nothing was changed")
+    else:
+        terminal.say(f"{done['changed']:,} of {done['pictures']:,} pictures changed; the others were so already")
+        if done["full"]:
+            terminal.warn(f"{done['full']:,} pictures would have too many tags and stay as they are")
+    code = _tell_of_missing(missing)
+    return code if done["pictures"] else 1
+
+
+def _carried(arguments: argparse.Namespace, settings: Settings, requests: Sequence[Values]) -> list[Values]:
+    with terminal.waiting("looking for a running bot", quiet=arguments.quiet) as wait:
+
+        async def carry_all() -> list[Values]:
+            async with carrying(settings, _handlers(settings), wait.on) as carry:
+                return [(await carry("tags-change", request))[0] for request in requests]
+
+        return asyncio.run(carry_all())
+
+
+async def _listed(
+    settings: Settings, arguments: argparse.Namespace, targets: Sequence[Target] | None, wait: terminal.Wait
+) -> dict[str, Any]:
+    async with carrying(settings, _handlers(settings), wait.on) as carry:
+        if targets is None:
+            return dict((await carry("tags-list", {"guild": guild_of(arguments.guild)}))[0])
+        found: dict[str, Any] = {"pictures": [], "missing": []}
+        for batch in _batches(targets):
+            part, _ = await carry("tags-list", batch)
+            found["pictures"] += part["pictures"]
+            found["missing"] += part["missing"]
+        return found
+
+
+def _handlers(settings: Settings) -> Any:
+    """The same operations on a store that this command has opened. The model is loaded where words need it."""
+
+    def handlers(store: Store) -> Mapping[str, Handler]:
+        selecting = Selecting(store.reports, partial(open_search, settings), settings.search)
+        return Tagging(store, selecting).handlers()
+
+    return handlers
+
+
+def _targets(arguments: argparse.Namespace) -> list[Target]:
+    """Those that were typed; else those of the file, or of standard input where it is a pipe."""
+    if arguments.words and arguments.words != [STANDARD_INPUT]:
+        if arguments.file is not None:
+            raise TellPerson("tag-file-alone")
+        return targets_of(arguments.words)
+    if arguments.file is None and not arguments.words and terminal.asks_a_person():
+        raise TellPerson("tag-nothing")
+    return targets_of(text_of(arguments.file or STANDARD_INPUT).splitlines())
+
+
+def _batches(targets: Sequence[Target]) -> list[dict[str, Any]]:
+    """In parts that fit into a request."""
+    batches, left = [], list(targets)
+    while left:
+        some = list(together(left, AT_ONCE))
+        batches.append({"targets": some})
+        left = left[len(some) :]
+    return batches
+
+
+def _tell_of_missing(missing: Sequence[str]) -> int:
+    """1 where something names no picture."""
+    for text in missing[:SHOWN_MISSING]:
+        terminal.warn(f"no picture is stored of {terminal.one_line(text)}")
+    if len(missing) > SHOWN_MISSING:
+        terminal.warn(f"and of {len(missing) - SHOWN_MISSING:,} others")
+    return 1 if missing else 0
