@@ -14,7 +14,7 @@ LIGHT       ?=
 VENV        := .venv$(if $(LIGHT),-light)
 BIN         := $(VENV)/bin
 PIP         := $(BIN)/python -m pip --disable-pip-version-check
-BENCHES     := model encode runtimes footprint storage index crawl answers archive batch backup
+BENCHES     := model encode runtimes footprint storage index crawl answers archive batch backup http
 WORKERS     ?= 3
 PURE_ROOMS  := config platforms query replies reports store text texts
 

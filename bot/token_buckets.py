@@ -33,9 +33,19 @@ class TokenBuckets:
         """Takes `cost` tokens (at most the burst) and returns 0.0; or returns the seconds until so many are there."""
         now = self._clock()
         cost = min(cost, self._burst)
-        tokens, updated_s = self._buckets.get(who) or (self._burst, now)
-        tokens = min(self._burst, tokens + (now - updated_s) * self._rate)
+        tokens = self._tokens(who, now)
         wait_s = max(cost - tokens, 0.0) / self._rate
-        tokens -= 0.0 if wait_s else cost
-        self._buckets.put(who, (tokens, now), lifetime_s=(self._burst - tokens) / self._rate)
+        self._keep(who, tokens - (0.0 if wait_s else cost), now)
         return wait_s
+
+    def charge(self, who: Hashable, cost: float) -> None:
+        """Takes `cost` tokens for what is done already: the bucket may owe up to a burst afterwards."""
+        now = self._clock()
+        self._keep(who, max(self._tokens(who, now) - cost, -self._burst), now)
+
+    def _tokens(self, who: Hashable, now: float) -> float:
+        tokens, updated_s = self._buckets.get(who) or (self._burst, now)
+        return min(self._burst, tokens + (now - updated_s) * self._rate)
+
+    def _keep(self, who: Hashable, tokens: float, now: float) -> None:
+        self._buckets.put(who, (tokens, now), lifetime_s=(self._burst - tokens) / self._rate)

@@ -13,6 +13,7 @@ import secrets
 
 from indexer.clock import now_ms
 from indexer.database.database import Database
+from indexer.database.until_commit import UntilCommit
 from indexer.errors import TellPerson
 from indexer.records.api_keys import ApiKey, KeyId, KeyScope
 from indexer.records.ids import GuildId
@@ -25,6 +26,7 @@ MOST_DAYS = 3650
 
 _TEXT = re.compile(r"afterimage_([0-9]{1,18})_([A-Za-z0-9_-]{43})", re.ASCII)
 _NO_KEY = bytes(32)  # what the secret of an unknown number is compared with
+REMEMBERED = 256  # rows of keys; each request needs one
 
 
 class ApiKeys:
@@ -32,6 +34,7 @@ class ApiKeys:
 
     def __init__(self, db: Database) -> None:
         self._db = db
+        self._stored = UntilCommit(db, api_keys.get, REMEMBERED)
 
     async def create(
         self, name: str, scope: KeyScope, *, guild_id: GuildId | None = None, days: int | None = None
@@ -77,16 +80,14 @@ class ApiKeys:
         match = _TEXT.fullmatch(text)
         if match is None:
             return None
-        async with self._db.reader() as connection:
-            stored = await api_keys.get(connection, KeyId(int(match[1])))
+        stored = await self._stored.get(KeyId(int(match[1])))
         key, sha256 = (None, _NO_KEY) if stored is None else stored
         matches = hmac.compare_digest(_hash(match[2]), sha256)
         return key if key is not None and matches and key.valid(now_ms()) else None
 
     async def still_valid(self, key_id: KeyId) -> ApiKey | None:
         """The key as it is now, for whoever has shown its text before; None as in `check`."""
-        async with self._db.reader() as connection:
-            stored = await api_keys.get(connection, key_id)
+        stored = await self._stored.get(key_id)
         return stored[0] if stored is not None and stored[0].valid(now_ms()) else None
 
 

@@ -9,7 +9,10 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+import aiosqlite
+
 from indexer.database.database import Database
+from indexer.database.until_commit import UntilCommit
 from indexer.errors import RetryLater
 from indexer.hit_pictures import HitPictures, Shown
 from indexer.lru import LruCache
@@ -24,6 +27,7 @@ AT_ONCE = 6  # thumbnails that are made at the same time; the others wait
 WAIT_S = 8.0  # the longest wait for one of these turns and for the copy itself
 # A copy has 8 KB on the average, so these are some 4 MB. A page of results is looked at again within minutes.
 REMEMBERED, LIFETIME_S = 512, 600.0
+PLACES = 1024  # where copies are shown, remembered until the next commit
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +38,34 @@ class Thumbnail:
     webp: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a thumbnail before it is made; `made` where it was made a short time ago."""
+
+    tag: str
+    made: Thumbnail | None
+
+
 class Thumbnails:
     """Belongs to one event loop."""
 
     def __init__(self, db: Database, pictures: HitPictures, decoder: Decoder) -> None:
-        self._db = db
         self._pictures = pictures
         self._decoder = decoder
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._made: LruCache[PictureId, bytes] = LruCache(REMEMBERED, LIFETIME_S)
+        self._places = UntilCommit(db, _place, PLACES)
 
-    async def tag(self, guild_id: GuildId, place_id: PlaceId) -> str | None:
-        """The tag of the place's thumbnail; None where this guild has no such place with a picture."""
-        place = await self._place(guild_id, place_id)
-        return None if place is None else _tag(place.picture_id)
+    async def known(self, guild_id: GuildId, place_id: PlaceId) -> Known | None:
+        """The tag of the place's thumbnail; None where this guild has no such place with a picture.
+
+        A picture that is not stored any more is not known, whatever is remembered.
+        """
+        place = await self._places.get((guild_id, place_id))
+        if place is None:
+            return None
+        tag, webp = _tag(place.picture_id), self._made.get(place.picture_id)
+        return Known(tag, None if webp is None else Thumbnail(tag, webp))
 
     async def of(self, guild_id: GuildId, place_id: PlaceId) -> Thumbnail | None:
         """The thumbnail of the place's picture; None where this guild has no such place with a picture.
@@ -55,7 +73,7 @@ class Thumbnails:
         A picture that is not stored any more is not shown, whatever is remembered. Raises AfterimageError where the
         picture cannot be had; RetryLater where it cannot be had now.
         """
-        place = await self._place(guild_id, place_id)
+        place = await self._places.get((guild_id, place_id))
         if place is None:
             return None
         webp = self._made.get(place.picture_id)
@@ -69,9 +87,9 @@ class Thumbnails:
             self._made.put(place.picture_id, webp)
         return Thumbnail(_tag(place.picture_id), webp)
 
-    async def _place(self, guild_id: GuildId, place_id: PlaceId) -> ShownPlace | None:
-        async with self._db.reader() as connection:
-            return await places.place_in(connection, guild_id, place_id)
+
+async def _place(connection: aiosqlite.Connection, place: tuple[GuildId, PlaceId]) -> ShownPlace | None:
+    return await places.place_in(connection, *place)
 
 
 def _shown(place: ShownPlace) -> Shown:

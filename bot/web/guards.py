@@ -11,8 +11,8 @@ import ipaddress
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Protocol, runtime_checkable
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
@@ -26,12 +26,21 @@ log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-@runtime_checkable
-class HasDeadline(Protocol):
-    """An endpoint, a method of which answers requests, with a deadline of its own in seconds; None: it has none."""
+@dataclass(slots=True)
+class Endpoint:
+    """An object whose method answers requests, with limits of its own.
 
-    @property
-    def longest_s(self) -> float | None: ...
+    `longest_s`: the request's deadline in seconds; None: it has none. `price`: how many requests it counts as among
+    those of its address.
+    """
+
+    longest_s: float | None
+    price: float = 1.0
+
+
+def _endpoint(request: web.Request) -> Endpoint | None:
+    found = getattr(request.match_info.handler, "__self__", None)
+    return found if isinstance(found, Endpoint) else None
 
 
 REQUEST_ID = web.RequestKey("request_id", str)
@@ -103,15 +112,27 @@ def known_hosts(names: Collection[str]) -> Middleware:
 
 
 def fair_share(per_minute: float, burst: int, *, below: str = "", but: str | None = None) -> Middleware:
-    """Limits how often one address may ask for paths that begin with `below`, and (`but`) not with that."""
+    """Limits how often one address may ask for paths that begin with `below`, and (`but`) not with that.
+
+    What an endpoint does for less than the price of a request is done for whoever has a key: without one it costs a
+    whole request after all.
+    """
     buckets = TokenBuckets(per_minute, burst)
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        counted = request.path.startswith(below) and not (but is not None and request.path.startswith(but))
-        if counted and (wait_s := buckets.take(request.remote or "")):
+        if not request.path.startswith(below) or (but is not None and request.path.startswith(but)):
+            return await handler(request)
+        endpoint, address = _endpoint(request), request.remote or ""
+        price = 1.0 if endpoint is None else endpoint.price
+        if wait_s := buckets.take(address, price):
             raise too_often("This address", wait_s)
-        return await handler(request)
+        try:
+            return await handler(request)
+        except ApiError as error:
+            if error.status is HTTPStatus.UNAUTHORIZED:
+                buckets.charge(address, 1.0 - price)
+            raise
 
     return middleware
 
@@ -133,8 +154,8 @@ def deadline(usual_s: float) -> Middleware:
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        endpoint = getattr(request.match_info.handler, "__self__", None)
-        longest_s = endpoint.longest_s if isinstance(endpoint, HasDeadline) else usual_s
+        endpoint = _endpoint(request)
+        longest_s = usual_s if endpoint is None else endpoint.longest_s
         limit = asyncio.timeout(longest_s)
         try:
             async with limit:

@@ -64,6 +64,12 @@ class Database:
         self._places = asyncio.Semaphore(READERS)
         self._idle: list[aiosqlite.Connection] = []
         self._file: int | None = None
+        self._writes = 0
+
+    @property
+    def writes(self) -> int | None:
+        """Changes with each write, before whoever wrote goes on. None where another process may write."""
+        return None if self._writer is None else self._writes
 
     @asynccontextmanager
     async def transaction(self, *, durable: bool = False) -> AsyncIterator[aiosqlite.Connection]:
@@ -251,6 +257,7 @@ class Database:
         return self._writer
 
     def _release_turn(self) -> None:
+        self._writes += 1
         self._owner = None
         self._turn.release()
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from indexer.clock import now_ms
 from indexer.database.database import Database, open_database
+from indexer.database.until_commit import UntilCommit
 from indexer.errors import Reason
 from indexer.records.hits import Filter, PlaceDetail
 from indexer.records.ids import ChannelId, GuildId, MessageId, PictureId, PlaceId, UserId
@@ -24,12 +25,15 @@ from indexer.reports.overview import Overview
 from indexer.reports.status import Status
 from indexer.store import audit, authors, channels, guilds, message_lookup, opt_outs, places
 
+GUILDS = 64  # that are asked for by their id, remembered until the next commit
+
 
 class Reports:
     """Safe to use from many tasks at once."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
+        self._guild = UntilCommit(db, guilds.get, GUILDS)
 
     async def status(self) -> Status:
         """The whole data folder, counted."""
@@ -40,6 +44,10 @@ class Reports:
         """Every guild of which something is stored."""
         async with self._db.reader() as connection:
             return await guilds.known(connection)
+
+    async def guild(self, guild_id: GuildId) -> Guild | None:
+        """The guild, where something is stored of it."""
+        return await self._guild.get(guild_id)
 
     async def consented(self) -> frozenset[GuildId]:
         """The guilds that may be read."""

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from functools import cache
+from functools import cache, partial
 from http import HTTPStatus
 from typing import Any
 
@@ -21,7 +21,7 @@ from bot.web.api.openapi import document
 from bot.web.api.operation import Call, Operation
 from bot.web.api.parts import Parts
 from bot.web.errors import ApiError
-from bot.web.guards import REQUEST_ID
+from bot.web.guards import REQUEST_ID, Endpoint
 from indexer.correlation import Cause, caused_by
 from indexer.errors import AfterimageError, Rejected, RetryLater, Stop, Told
 from indexer.jobs import JobRefused
@@ -73,7 +73,7 @@ class Api:
 
     def routes(self) -> list[web.RouteDef]:
         found = [
-            web.route(operation.method, ROOT + _pattern(operation.path), Endpoint(self, operation).handle)
+            web.route(operation.method, ROOT + _pattern(operation.path), OperationEndpoint(self, operation).handle)
             for operation in OPERATIONS
         ]
         for method, handler in (("POST", session.sign_in), ("GET", session.current), ("DELETE", session.sign_out)):
@@ -102,13 +102,13 @@ class Api:
         return handle
 
 
-class Endpoint:
-    """One operation as a handler of aiohttp. `longest_s` is read by the guard of deadlines."""
+class OperationEndpoint(Endpoint):
+    """One operation as a handler of aiohttp."""
 
     def __init__(self, api: Api, operation: Operation) -> None:
+        super().__init__(operation.longest_s, min(operation.cost, 1.0))
         self._api = api
         self._operation = operation
-        self.longest_s = operation.longest_s
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         with self._api.working() as parts:
@@ -132,13 +132,12 @@ class Endpoint:
         require(key, operation.scope, everything=operation.everything)
         query = query_of(request, operation.query)
         body = None if operation.body is None else await json_body(request, operation.body)
-        return Call(request, parts, key, query, body, ids, guild)
+        return Call(request, parts, key, query, body, partial(self._api.access.charge, key), ids, guild)
 
 
 async def _guild(parts: Parts, key: ApiKey, number: int) -> Guild:
     guild_id = GuildId(number)
-    known = await parts.service.reports.guilds()
-    guild = next((guild for guild in known if guild.id == guild_id), None)
+    guild = await parts.service.reports.guild(guild_id)
     if guild is None or not key.may_see(guild_id):
         raise _nothing_here()
     return guild

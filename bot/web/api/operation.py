@@ -32,13 +32,17 @@ class NoQuery(msgspec.Struct, forbid_unknown_fields=True):
 
 @dataclass(slots=True)
 class Call(Generic[Query, Body]):
-    """One request whose key, path, query and body are checked. `ids` are the numbers in its path, by name."""
+    """One request whose key, path, query and body are checked. `ids` are the numbers in its path, by name.
+
+    `charge` takes more tokens of the key's bucket, where only the handler knows what the request costs.
+    """
 
     request: web.Request
     parts: Parts
     key: ApiKey
     query: Query
     body: Body
+    charge: Callable[[float], None]
     ids: dict[str, int] = field(default_factory=dict)
     known_guild: Guild | None = None
 

@@ -81,7 +81,7 @@ async def _answer(
         more=len(result.hits) > end,
         searched=result.searched,
         floor=result.floor.value,
-        took_ms=round(sum(result.stage_ms.values()), 3),
+        took_ms=round(result.stage_ms["total"], 3),
     )
 
 
