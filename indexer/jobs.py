@@ -36,6 +36,7 @@ class Why(StrEnum):
     RUNNING = "running"
     PAUSED = "paused"
     NONE = "none"
+    NOT_ALLOWED = "not-allowed"
 
 
 class JobRefused(TellPerson):
@@ -112,12 +113,20 @@ class Jobs:
             return end[1]
         return self._pipeline.progress(job.guild_id) if job.id in self._at_work else None
 
-    async def start(self, guild_id: GuildId, scope: Scope = SERVER, *, by: UserId | None = None) -> Job:
-        """Starts a job. If it reads Discord, stores the guild's consent. Raises JobRefused where one is unfinished."""
-        return await self._in_turn(guild_id, self._start(guild_id, scope, by))
+    async def start(
+        self, guild_id: GuildId, scope: Scope = SERVER, *, by: UserId | None = None, allows: bool = True
+    ) -> Job:
+        """Starts a job. If it reads Discord, stores the guild's consent.
 
-    async def _start(self, guild_id: GuildId, scope: Scope, by: UserId | None) -> Job:
+        `allows`: whoever starts it may say that the guild may be read; otherwise somebody must have said so before.
+        Raises JobRefused where nobody has, or where a job is unfinished.
+        """
+        return await self._in_turn(guild_id, self._start(guild_id, scope, by, allows))
+
+    async def _start(self, guild_id: GuildId, scope: Scope, by: UserId | None, allows: bool) -> Job:
         async with self._db.transaction(durable=True) as tx:
+            if not allows and not await guilds.has_consented(tx, guild_id):
+                raise JobRefused(Why.NOT_ALLOWED)
             newest_jobs = await jobs.of_guild(tx, guild_id, limit=1)
             if newest_jobs and newest_jobs[0].state is JobState.RUNNING:
                 raise JobRefused(Why.RUNNING)

@@ -14,7 +14,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from indexer.database import database
-from indexer.jobs import JobRefused
+from indexer.jobs import JobRefused, Why
 from indexer.records.ids import GuildId, ms_snowflake
 from indexer.records.messages import Guild
 from indexer.service import Service, open_service
@@ -140,6 +140,21 @@ async def test_a_job_whose_end_meets_a_busy_writer_ends_later(
         return job is not None and job.state is JobState.DONE
 
     await until(done)
+
+
+async def test_who_may_not_allow_it_starts_no_job_where_nobody_else_has(
+    service: Service, history: EmptyHistory
+) -> None:
+    """Also where the consent was there a moment ago: it is looked for in the transaction that makes the job."""
+    guild_id = await new_guild(service, history)
+    with pytest.raises(JobRefused) as refused:
+        await service.jobs.start(guild_id, allows=False)
+    assert refused.value.why is Why.NOT_ALLOWED
+    assert guild_id not in await service.consented()
+    assert await service.jobs.newest(guild_id) is None
+    await service.jobs.start(guild_id)
+    await service.jobs.cancel(guild_id)
+    assert (await service.jobs.start(guild_id, allows=False)).state is JobState.RUNNING
 
 
 async def test_what_is_missed_during_a_cancelled_job_is_caught_up_with(service: Service, history: EmptyHistory) -> None:

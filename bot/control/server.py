@@ -277,9 +277,11 @@ class _Control:
         operation.add_done_callback(self.at_work.discard)
         while not operation.done():
             told = asyncio.ensure_future(lines.get())
-            await asyncio.wait({operation, told}, timeout=ALIVE_S, return_when=asyncio.FIRST_COMPLETED)
-            text = told.result() if told.done() else ""
-            told.cancel()
+            try:
+                await asyncio.wait({operation, told}, timeout=ALIVE_S, return_when=asyncio.FIRST_COMPLETED)
+                text = told.result() if told.done() else ""
+            finally:
+                told.cancel()
             if not operation.done() or text:
                 await send(writer, {"progress": text})
-        return operation.result()
+        return {"error": ENDING} if operation.cancelled() else operation.result()  # cancelled before it began

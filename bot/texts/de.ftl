@@ -189,6 +189,7 @@ done-shared = { $count ->
 job-running = Dieser Server wird schon erfasst: /reindex status zeigt, wie weit.
 job-paused = Das Erfassen pausiert: /reindex resume setzt es fort, /reindex cancel beendet es.
 job-none = Hier wird gerade nichts erfasst: /reindex start beginnt damit.
+job-not-allowed = Niemand, der diesen Server verwaltet, hat gesagt, dass er gelesen werden darf: Dazu dient /reindex start in Discord.
 job-never = Dieser Server wurde noch nie erfasst: /reindex start beginnt damit.
 job-either = Entweder ein Kanal oder die gescheiterten Bilder, nicht beides.
 

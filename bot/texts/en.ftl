@@ -189,6 +189,7 @@ done-shared = { $count ->
 job-running = This server is already being indexed: /reindex status shows how far it is.
 job-paused = Indexing is paused here: /reindex resume goes on with it, /reindex cancel ends it.
 job-none = Nothing is being indexed here: /reindex start begins.
+job-not-allowed = Nobody who manages this server has said that it may be read: that takes /reindex start in Discord.
 job-never = This server was never indexed: /reindex start begins.
 job-either = Choose either a channel or the failed pictures, not both.
 

@@ -10,7 +10,7 @@ import aiosqlite
 
 from indexer.database.database import as_json
 from indexer.errors import Reason
-from indexer.records.ids import ChannelId, GuildId, MessageId
+from indexer.records.ids import EVERYWHERE, ChannelId, GuildId, MessageId
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,9 @@ _AMONG = (
     " WHERE p.state = 'failed' AND (:guild IS NULL OR p.guild_id = :guild)"
     " AND (:reasons IS NULL OR p.reason IN (SELECT value FROM json_each(:reasons)))"
     " AND (:channels IS NULL OR m.channel_id IN (SELECT value FROM json_each(:channels)))"
+    # Of an author who opted out nothing is shown, also while their messages are still being deleted.
+    " AND NOT EXISTS ("
+    "   SELECT 1 FROM opt_outs o WHERE o.user_id = m.author_id AND o.guild_id IN (:everywhere, m.guild_id))"
 )
 
 
@@ -53,6 +56,7 @@ async def newest(
     """
     chosen = {
         "guild": guild_id,
+        "everywhere": EVERYWHERE,
         "channels": None if channel_ids is None else as_json(channel_ids),
         "reasons": None if reasons is None else json.dumps([reason.value for reason in reasons]),
     }

@@ -23,6 +23,7 @@ from bot.control.client import NoBot, Refused, ask
 from bot.control.operations import Handler, Tell, Values
 from bot.control.protocol import CONNECTIONS, LINE_BYTES, SOCKET_PATH_BYTES, VERSION, port_path, proof, socket_path
 from bot.control.server import open_control
+from indexer.database.database import to_the_end
 from indexer.errors import RetryLater, TellPerson
 from tests.worlds.waiting import DEADLINE_S
 
@@ -333,6 +334,32 @@ async def test_work_that_does_not_end_in_time_is_told_that_the_bot_stops(tmp_pat
         await begun.wait()
     with pytest.raises(Refused, match="stopping"):
         await asking
+
+
+async def test_a_command_that_does_not_end_with_the_bot_leaves_no_task_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "ASK_S", 0.05)
+    begun, may_end = asyncio.Event(), asyncio.Event()
+
+    async def stubborn(values: Values, tell: Tell) -> Values:
+        begun.set()
+        await to_the_end(may_end.wait())
+        return {}
+
+    before = asyncio.all_tasks()
+    async with asyncio.TaskGroup() as tasks, answering(tmp_path, drain_s=0.0, stubborn=stubborn):
+        asking = tasks.create_task(_refused(tmp_path, "stubborn"))
+        await begun.wait()
+        ending = tasks.create_task(asyncio.sleep(0.5))
+        ending.add_done_callback(lambda _: may_end.set())
+    await asking
+    assert [task for task in asyncio.all_tasks() - before if not task.done()] == []
+
+
+async def _refused(data_dir: Path, name: str) -> None:
+    with pytest.raises((Refused, RetryLater)):
+        await ask(data_dir, name, {}, nothing)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no Unix sockets for asyncio")

@@ -8,6 +8,7 @@ import re
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from http import HTTPStatus
 from typing import Any
 
 import aiohttp
@@ -19,8 +20,8 @@ from hypothesis import strategies as st
 from bot.config.loader import WebSettings
 from bot.config.values import listen_address
 from bot.web import server
-from bot.web.errors import CODES
-from bot.web.guards import host_name
+from bot.web.errors import CODES, ApiError
+from bot.web.guards import Endpoint, host_name
 from bot.web.server import open_web
 from indexer.errors import Stop
 from tests.worlds.waiting import DEADLINE_S, until
@@ -131,6 +132,29 @@ async def test_an_address_that_asks_too_often_is_told_when_to_ask_again(monkeypa
         async with session.post(f"{url}/takes") as response:
             error = await error_of(response)
             assert int(response.headers["Retry-After"]) == error["details"]["retry_after_s"] > 0
+
+
+class _Cheap(Endpoint):
+    """What costs a hundredth of a request, for whoever has a key."""
+
+    async def handle(self, request: web.Request) -> web.Response:
+        if "Authorization" not in request.headers:
+            raise ApiError(HTTPStatus.UNAUTHORIZED, "unauthorized", "There is no key.")
+        return web.Response()
+
+
+async def test_what_is_cheap_with_a_key_costs_whoever_has_none_a_whole_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "API_PER_MINUTE", 0.001)
+    monkeypatch.setattr(server, "API_BURST", 3)
+    routes = [web.get("/api/cheap", _Cheap(None, 0.01).handle)]
+    async with open_web(WebSettings(listen="127.0.0.1:0"), routes) as url, aiohttp.ClientSession() as session:
+
+        async def status(**headers: str) -> int:
+            async with session.get(f"{url}/api/cheap", headers=headers) as response:
+                return response.status
+
+        assert {await status(Authorization="Bearer …") for _ in range(100)} == {200}
+        assert [await status() for _ in range(4)] == [401, 401, 429, 429]
 
 
 async def test_a_body_that_is_too_large_is_refused() -> None:

@@ -26,7 +26,7 @@ SESSION_S = 12 * 3600.0
 SESSIONS = 256
 SESSIONS_OF_A_KEY = 16  # else one key could sign everybody else out
 
-# A key's bucket: a page of results with its thumbnails takes about 15 tokens.
+# A key's bucket: a page of results with its thumbnails takes about 12 tokens, and looked at again about 2.
 PER_MINUTE = 1200.0
 BURST = 240
 # Wrong keys from one address. Nobody guesses 256 bits. A right key is never refused for wrong ones: behind a proxy all

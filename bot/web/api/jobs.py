@@ -31,11 +31,7 @@ async def listed(call: Call[NoQuery, None]) -> JobList:
 
 async def start(call: Call[NoQuery, NewJob]) -> JobInfo:
     """Only where the server may be read already: a key is no member who can say so."""
-    service, guild_id = call.parts.service, call.guild.id
-    if guild_id not in await service.consented():
-        message = "Nobody who manages this server has said that it may be read: that takes /reindex start in Discord."
-        raise ApiError(HTTPStatus.CONFLICT, "conflict", message)
-    job = await service.jobs.start(guild_id, await _scope(call))
+    job = await call.parts.service.jobs.start(call.guild.id, await _scope(call), allows=False)
     return described(job, None)
 
 

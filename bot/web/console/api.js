@@ -2,6 +2,7 @@
 
 const ROOT = "/api/v1";
 let csrf = "";
+let page = new AbortController(); // of the page that is shown
 
 export class Refused extends Error {
   constructor(status, error) {
@@ -11,8 +12,17 @@ export class Refused extends Error {
   }
 }
 
-/** The JSON of an answer. Throws Refused with the server's own sentence. */
-export async function ask(path, { method = "GET", query = {}, body, picture, signal } = {}) {
+/** Ends what the page that is left still asks for: its answers would speak over the next page. */
+export function leavePage() {
+  page.abort();
+  page = new AbortController();
+}
+
+/** A signal that ends with `controller` or with the page. */
+export const whileShown = (controller) => AbortSignal.any([page.signal, controller.signal]);
+
+/** The JSON of an answer. Throws Refused with the server's own sentence, or AbortError where the page was left. */
+export async function ask(path, { method = "GET", query = {}, body, picture, signal = page.signal } = {}) {
   const given = Object.entries(query).filter(([, value]) => value !== "" && value !== undefined);
   const search = new URLSearchParams(given).toString();
   const headers = {};
@@ -36,15 +46,17 @@ export async function ask(path, { method = "GET", query = {}, body, picture, sig
   return found;
 }
 
+export const LASTING = { signal: null }; // asked for by no page alone
+
 export async function session() {
-  return remember(await ask("/session"));
+  return remember(await ask("/session", LASTING));
 }
 
 export async function signIn(key) {
-  return remember(await ask("/session", { method: "POST", body: { key } }));
+  return remember(await ask("/session", { method: "POST", body: { key }, ...LASTING }));
 }
 
-export const signOut = () => ask("/session", { method: "DELETE" });
+export const signOut = () => ask("/session", { method: "DELETE", ...LASTING });
 
 function remember(found) {
   csrf = found.csrf;

@@ -57,12 +57,17 @@ export function button(text, work, className = "") {
     try {
       await work(made);
     } catch (error) {
-      say(error.message, true);
+      failed(error);
     } finally {
       made.disabled = false;
     }
   });
   return made;
+}
+
+/** Says what went wrong; nothing where the page was left. */
+export function failed(error) {
+  if (error.name !== "AbortError") say(error.message, true);
 }
 
 /** The line below the page's title, which screen readers read out. */

@@ -1,7 +1,7 @@
 // Pictures that were posted more than once, side by side.
 
 import { ask } from "/console/api.js";
-import { button, el, fill, many, number, say } from "/console/dom.js";
+import { button, el, failed, fill, many, number, say } from "/console/dom.js";
 import { card, moveByKeys } from "/console/pictures.js";
 
 const SHOWN = 5; // copies of a group that are drawn at first
@@ -25,7 +25,7 @@ export function show(view, { guild }) {
   const start = () => {
     page = 1;
     groups.replaceChildren();
-    load().catch((error) => say(error.message, true));
+    load().catch(failed);
   };
   threshold.addEventListener("change", start);
   fill(view, el("div", { className: "row" }, el("label", { htmlFor: "threshold" }, "Show"), threshold), groups, more);

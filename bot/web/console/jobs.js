@@ -2,6 +2,7 @@
 
 import { ask } from "/console/api.js";
 import { button, duration, el, fill, number, say, time } from "/console/dom.js";
+import { follow } from "/console/live.js";
 
 const ACTIONS = { running: ["pause", "cancel"], paused: ["resume", "cancel"] };
 const WORDS = { server: "the whole server", channel: "one channel", failed: "what failed" };
@@ -18,11 +19,7 @@ export function show(view, { guild, key }) {
   fill(view,
     may && el("div", { className: "row" }, button("Read the whole server again", () => start("server"), "primary"), button("Try again what failed", () => start("failed"))),
     el("h2", {}, "Newest first"), list);
-  const stream = new EventSource(`/api/v1/guilds/${guild}/jobs/events`);
-  stream.addEventListener("jobs", (event) => draw(JSON.parse(event.data)));
-  stream.addEventListener("open", () => say("Live"));
-  stream.addEventListener("error", () => say("The connection was lost; it is made again by itself.", true));
-  return () => stream.close();
+  return follow(`/guilds/${guild}/jobs/events`, "jobs", draw);
 }
 
 function described(job, may, change) {

@@ -1,7 +1,7 @@
 // The keys of this interface.
 
 import { ask } from "/console/api.js";
-import { button, el, fill, many, number, say, table, time } from "/console/dom.js";
+import { button, el, failed, fill, many, number, say, table, time } from "/console/dom.js";
 
 export async function show(view, context) {
   const { keys } = await ask("/keys");
@@ -40,7 +40,7 @@ function form(context, made) {
         button("Copy", () => navigator.clipboard.writeText(secret).then(() => say("Copied."))));
       name.value = "";
     } catch (error) {
-      say(error.message, true);
+      failed(error);
     }
   });
   return whole;

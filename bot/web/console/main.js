@@ -1,6 +1,6 @@
 // The page: signing in, the server that is looked at, and which page is shown.
 
-import { ask, session, signIn, signOut } from "/console/api.js";
+import { LASTING, ask, leavePage, session, signIn, signOut } from "/console/api.js";
 import * as audit from "/console/audit.js";
 import * as coverage from "/console/coverage.js";
 import { el, say } from "/console/dom.js";
@@ -29,7 +29,7 @@ let guilds = [];
 let leave = null;
 
 async function enter() {
-  ({ guilds } = await ask("/guilds"));
+  ({ guilds } = await ask("/guilds", LASTING));
   byId("sign-in").hidden = true;
   byId("console").hidden = false;
   const chosen = localStorage.getItem(GUILD);
@@ -51,6 +51,7 @@ async function route() {
   }
   leave?.();
   leave = null;
+  leavePage();
   const { title, page, anyServer } = PAGES[name];
   byId("title").textContent = title;
   document.title = `${title} · Afterimage`;
@@ -71,6 +72,7 @@ async function route() {
 function outside() {
   leave?.();
   leave = key = null;
+  leavePage();
   byId("view").replaceChildren();
   byId("console").hidden = true;
   byId("sign-in").hidden = false;
@@ -88,7 +90,14 @@ byId("sign-in-form").addEventListener("submit", async (event) => {
     byId("sign-in-error").textContent = error.message;
   }
 });
-byId("sign-out").addEventListener("click", () => signOut().finally(outside));
+byId("sign-out").addEventListener("click", async () => {
+  try {
+    await signOut();
+    outside();
+  } catch (error) { // whose session has ended is outside by now; anybody else's cookie still opens the page
+    if (key !== null) say(`You are still signed in. ${error.message}`, true);
+  }
+});
 byId("guild").addEventListener("change", () => {
   localStorage.setItem(GUILD, byId("guild").value);
   history.replaceState(null, "", location.hash.split("?")[0] || "#/search");

@@ -1,7 +1,7 @@
 // Search: drop, paste or type; filters as chips; more like this.
 
-import { ask } from "/console/api.js";
-import { button, el, many, number, say } from "/console/dom.js";
+import { ask, whileShown } from "/console/api.js";
+import { button, el, failed, many, number, say } from "/console/dom.js";
 import { card, moveByKeys } from "/console/pictures.js";
 
 // What the grammar knows, as chips that write it: docs/search.md.
@@ -81,7 +81,7 @@ export function show(view, { guild, query }) {
     more.replaceChildren();
     say("Searching …");
     const path = state.like ? `/guilds/${guild}/places/${state.like}/similar` : `/guilds/${guild}/search`;
-    const options = { query: { q: words.value, page: state.page }, signal: asking.signal };
+    const options = { query: { q: words.value, page: state.page }, signal: whileShown(asking) };
     if (state.picture) Object.assign(options, { method: "POST", picture: state.picture });
     try {
       const found = await ask(path, options);
@@ -90,7 +90,7 @@ export function show(view, { guild, query }) {
       say(shown ? `${many(shown, "picture")} shown, ${number(found.searched)} looked through, ${Math.round(found.took_ms)} ms` : "Nothing was found. Try fewer filters.");
       if (found.more) more.append(button("Show more", () => { state.page += 1; return load(); }));
     } catch (error) {
-      if (error.name !== "AbortError") say(error.message, true);
+      failed(error);
     }
   };
 

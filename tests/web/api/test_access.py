@@ -14,7 +14,7 @@ from bot.web.api.api import OPERATIONS
 from bot.web.api.openapi import document
 from indexer.records.api_keys import KeyId
 from indexer.records.ids import GuildId
-from tests.worlds.api_world import ADMIN, READ, WRITE, ApiWorld
+from tests.worlds.api_world import ADMIN, READ, WRITE, ApiWorld, served
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("api access")]
 
@@ -148,6 +148,25 @@ async def test_a_key_that_asks_too_often_is_told_when_to_ask_again(api: ApiWorld
     assert statuses[0] == 200
     assert statuses[-1] == 429
     assert await api.ask("/api/v1/guilds")  # others are not limited by it
+
+
+async def test_kept_thumbnails_cost_a_key_next_to_nothing_and_other_ones_cost_it(
+    api: ApiWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access, "PER_MINUTE", 0.01)
+    monkeypatch.setattr(access, "BURST", 3)
+    (hit,) = (await api.ask(f"{api.town}/search", params={"q": "in:#pictures count:1"}))["hits"]
+    headers = {"Authorization": f"Bearer {await api.key()}"}
+    async with served(api.bot) as (url, http):
+
+        async def status(path: str) -> int:
+            async with http.get(url + path, headers=headers) as response:
+                return response.status
+
+        assert {await status(hit["thumbnail"]) for _ in range(100)} == {200}  # 1.2 tokens
+        statuses = [await status(f"{api.town}/places/{UNKNOWN}/thumbnail") for _ in range(12)]
+        assert statuses[:8] == [404] * 8
+        assert statuses[-1] == 429
 
 
 async def signed_in(api: ApiWorld, http: aiohttp.ClientSession, key: str) -> str:

@@ -52,6 +52,14 @@ async def test_what_failed_is_listed_with_its_reason_and_retried(api: ApiWorld) 
     (failure,) = found["failures"]
     assert (failure["reason"], failure["channel_name"], failure["message"]) == ("corrupt", "secret", hit["message_id"])
     assert failure["sentence"] == "The picture is damaged and cannot be read."
+    author = UserId(int(hit["author_id"]))
+    for guild_id in (GuildId(0), GuildId(api.place.guild.id)):  # 0: everywhere; opted out, nothing deleted yet
+        async with api.service.db.transaction() as tx:
+            await opt_outs.add(tx, author, guild_id)
+        found = await api.ask(f"{api.town}/failures")
+        assert (found["total"], found["failures"]) == (0, [])
+        async with api.service.db.transaction() as tx:
+            await opt_outs.remove(tx, author, guild_id)
     key = await api.key(WRITE)
     assert await api.ask(f"{api.town}/failures/retry", method="POST", key=key) == {"places": 1}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import aiohttp
 import pytest
@@ -50,6 +51,20 @@ async def test_an_uploaded_picture_finds_itself_and_a_stored_one_finds_it_too(ap
     near = await api.ask(f"{api.town}/places/{best['place']}/similar")
     assert best["place"] not in {hit["place"] for hit in near["hits"]}  # a picture is not like itself
     assert near["hits"]
+
+
+async def test_an_answer_says_how_long_the_search_took_and_not_longer(
+    api: ApiWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model is kept waiting, so that nothing else of the request takes as long as the search."""
+    gate = asyncio.Event()
+    monkeypatch.setattr(api.service.encoder, "gate", gate)
+    waited_s, began_s = 0.5, time.perf_counter()
+    asyncio.get_running_loop().call_later(waited_s, gate.set)
+    found = await api.ask(
+        f"{api.town}/search", method="POST", data=noise(77).data, headers={"Content-Type": "image/png"}
+    )
+    assert waited_s * 500 <= found["took_ms"] <= (time.perf_counter() - began_s) * 1000
 
 
 async def test_a_picture_at_random_passes_the_filters(api: ApiWorld) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from bot.web.api import job_events
 from bot.web.console.routes import PATH, files
 from sandbox.world import File
 from tests.sandbox.chromium import Tab, open_tab
@@ -66,7 +67,7 @@ async def violations(tab: Tab) -> list[Any]:
 
 
 async def test_a_person_signs_in_searches_asks_for_more_drops_a_picture_and_leaves(
-    api: ApiWorld, tmp_path: Path
+    api: ApiWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     picture = tmp_path / "asked.png"
     picture.write_bytes(noise(4).data)
@@ -89,9 +90,30 @@ async def test_a_person_signs_in_searches_asks_for_more_drops_a_picture_and_leav
         await _words_and_filters(tab)
         await _keys_and_more_like_this(tab)
         await _dropped(tab, picture)
-        await tab.run("document.getElementById('sign-out').click()")
-        await tab.until("!document.getElementById('sign-in').hidden")
+        await _leaving(tab)
+        await _a_key_that_ends(tab, api, monkeypatch)
         assert tab.errors == []
+
+
+async def _leaving(tab: Tab) -> None:
+    """Whose session could not be ended is told so: the cookie would sign in whoever opens the page next."""
+    await tab.run("window.answering = window.fetch; window.fetch = async () => { throw new TypeError('away') }")
+    await tab.run("document.getElementById('sign-out').click()")
+    await tab.until(f"{NOTICE}.includes('still signed in') && !document.getElementById('console').hidden")
+    await tab.run("window.fetch = window.answering")
+    await tab.run("document.getElementById('sign-out').click()")
+    await tab.until("!document.getElementById('sign-in').hidden")
+
+
+async def _a_key_that_ends(tab: Tab, api: ApiWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that is live leaves when its key is revoked, and asks no more."""
+    monkeypatch.setattr(job_events, "LOOK_S", 0.01)
+    key, secret = await api.service.api_keys.create("watches", READ)
+    await sign_in(tab, secret)
+    await go(tab, "jobs")
+    await tab.until(f"{NOTICE} === 'Live'")
+    await api.service.api_keys.revoke(key.id)
+    await tab.until("!document.getElementById('sign-in').hidden")
 
 
 async def _a_late_page(tab: Tab) -> None:
@@ -101,6 +123,14 @@ async def _a_late_page(tab: Tab) -> None:
     answered = "performance.getEntriesByType('resource').some((entry) => entry.name.includes('/failures?'))"
     await tab.until(f"{answered} && {CARDS} > 5")
     assert await tab.run("document.querySelector('#view form') !== null")
+    await tab.until(f"{NOTICE}.includes('looked through')")
+    await tab.run("addEventListener('hashchange', () => { location.hash = '#/jobs' }, { once: true })")
+    await tab.run("location.hash = '#/search?q=picture'")
+    await tab.until(f"{NOTICE} === 'Live'")
+    await tab.run("new Promise((done) => setTimeout(done, 300))")  # for the answer that nobody waits for any more
+    assert await tab.run(NOTICE) == "Live"
+    await tab.run("location.hash = '#/search'")
+    await tab.until(f"{CARDS} > 5")
 
 
 async def _a_link_with_another_path(tab: Tab) -> None:
