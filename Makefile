@@ -14,9 +14,9 @@ LIGHT       ?=
 VENV        := .venv$(if $(LIGHT),-light)
 BIN         := $(VENV)/bin
 PIP         := $(BIN)/python -m pip --disable-pip-version-check
-BENCHES     := model encode runtimes footprint storage index crawl answers archive batch backup http
+BENCHES     := model encode runtimes footprint storage index crawl answers copies archive batch backup http
 WORKERS     ?= 3
-PURE_ROOMS  := config platforms query replies reports store text texts
+PURE_ROOMS  := config geometry platforms query replies reports store text texts
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-archive run setup quick test docs coverage check fmt soak bench lock clean

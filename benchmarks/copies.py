@@ -1,0 +1,206 @@
+"""Which pictures are copies, told by their pixels: what is found of each edit, and what is taken wrongly.
+
+Of each original its edited copies and a look-alike are asked with: the same things on the same ground, each moved by up
+to 12 % of the picture. As many strangers are asked with, too. Each is held against the originals that a search would
+hold it against: the nearest ones by the model's cosine, and those whose perceptual hash agrees. `found` is the share of
+copies whose own original is taken for a copy, and no other picture before it. Candidates are small WebP copies. The
+second part does the same with pictures like photos (soft colours and grain), whose originals are known.
+
+`python -m benchmarks.copies 200` takes 200 originals in place of 2,000.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import partial
+from random import Random
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.mixed_files import photo
+from benchmarks.report import Report
+from indexer.encode.encoder import open_encoder
+from indexer.geometry.compare import LARGEST_SIDE, Comparison
+from indexer.pictures.decode_picture import Limits, decode_picture
+from indexer.records.copies import Copy
+from indexer.records.pictures import DecodedPicture, Pixels, PixelSpec
+from indexer.search.score_bands import SURE_BITS, copy_bits_of
+from indexer.settings import ModelSettings
+from sandbox.drawing import edits
+from sandbox.drawing.scene import Scene, draw, random_scene
+from sandbox.model import CONFIG, NAME, RESIZE_MODE, WEIGHTS
+
+ORIGINALS = 2_000
+PHOTOS = 200
+NEAREST = 5  # pictures that a question is held against
+MOVED = 0.12
+_SIZES = ((320, 240), (320, 240), (240, 320), (320, 320), (320, 180))
+_BATCH = 32
+_SMALL_QUALITY = 80
+
+Edit = Callable[[Image.Image, Random], Image.Image]
+EDITS: dict[str, tuple[Edit, float]] = {
+    "crop to 70 %": (lambda image, rng: edits.crop(image, rng=rng), 0.85),
+    "crop to 50 %": (lambda image, rng: edits.crop(image, 0.5, rng), 0.65),
+    "caption bar": (edits.caption_bar, 0.96),
+    "screenshot frame": (edits.screenshot_frame, 0.96),
+    "5° turn": (lambda image, rng: edits.turn(image), 0.98),
+    "greys": (lambda image, rng: edits.grey(image), 0.97),
+    "JPEG quality 30": (lambda image, rng: edits.recompress(image), 0.99),
+    "half size": (lambda image, rng: edits.half_size(image), 0.99),
+    "mirror": (lambda image, rng: edits.mirror(image), 0.99),
+}
+LOOK_ALIKES, STRANGERS = "look-alikes", "strangers"
+MOST_LOOK_ALIKES, MOST_STRANGERS = 0.03, 0.001
+
+
+class _Asked:
+    """Pictures that are asked with, of one kind: small copies, what the model sees of each, and the hashes."""
+
+    def __init__(self) -> None:
+        self.small: list[Pixels] = []
+        self.decoded: list[DecodedPicture] = []
+
+    def add(self, image: Image.Image, spec: PixelSpec) -> None:
+        file = io.BytesIO()
+        image.convert("RGB").save(file, "PNG", compress_level=1)
+        self.decoded.append(decode_picture(file.getvalue(), spec, Limits(100_000_000)))
+        self.small.append(small_copy(image))
+
+
+def small_copy(image: Image.Image, *, kept: bool = False) -> Pixels:
+    """As the bot has it: LARGEST_SIDE pixels at most; of a candidate what WebP leaves of it (`kept`)."""
+    small = image.convert("RGB")
+    small.thumbnail((LARGEST_SIDE, LARGEST_SIDE))
+    if not kept:
+        return np.asarray(small)
+    file = io.BytesIO()
+    small.save(file, "WEBP", quality=_SMALL_QUALITY)
+    with Image.open(file) as again:
+        return np.asarray(again.convert("RGB"))
+
+
+def moved(scene: Scene, rng: Random) -> Scene:
+    """The same things on the same ground, each moved by up to MOVED of the picture."""
+    shifted = [
+        replace(placed, x=placed.x + rng.uniform(-MOVED, MOVED), y=placed.y + rng.uniform(-MOVED, MOVED))
+        for placed in scene.placed
+    ]
+    return replace(scene, placed=tuple(shifted))
+
+
+def drawn(numbers: range, spec: PixelSpec) -> tuple[list[Pixels], dict[str, _Asked]]:
+    """Originals as candidates, and everything that is asked with, each edit of each original ("": itself)."""
+    kept: list[Pixels] = []
+    asked = {kind: _Asked() for kind in ("", *EDITS, LOOK_ALIKES, STRANGERS)}
+    for number in numbers:
+        rng = Random(9_001 * 1_000_000 + number)
+        scene, size = random_scene(rng), rng.choice(_SIZES)
+        original = draw(scene, size).convert("RGB")
+        kept.append(small_copy(original, kept=True))
+        asked[""].add(original, spec)
+        asked[LOOK_ALIKES].add(draw(moved(scene, rng), size), spec)
+        for name, (edit, _) in EDITS.items():
+            asked[name].add(edit(original, rng), spec)
+        other = Random(77 * 1_000_000 + number)
+        asked[STRANGERS].add(draw(random_scene(other), other.choice(_SIZES)), spec)
+    return kept, asked
+
+
+def compared(question: Pixels, candidates: Sequence[tuple[int, Pixels]]) -> tuple[int | None, Copy | None, float]:
+    """The first of the candidates that the question is a copy of, what was done to it, and the seconds it took."""
+    start_s = time.process_time()
+    comparison = Comparison(question)
+    for number, candidate in candidates:
+        copy = comparison.compare(candidate)
+        if copy is not None:
+            return number, copy, time.process_time() - start_s
+    return None, None, time.process_time() - start_s
+
+
+async def drawn_pictures(report: Report, originals: int) -> None:
+    """The rows of pictures that the project draws."""
+    settings = ModelSettings(
+        NAME, str(WEIGHTS), config_file=CONFIG, resize_mode=RESIZE_MODE, device="cpu", precision="float32"
+    )
+    loop = asyncio.get_running_loop()
+    kept: list[Pixels] = []
+    small: dict[str, list[Pixels]] = {}
+    vectors: dict[str, list[np.ndarray]] = {}
+    hashes: dict[str, list[int]] = {}
+    with ProcessPoolExecutor() as pool:
+        async with open_encoder(settings) as encoder:
+            ranges = [range(first, min(first + _BATCH, originals)) for first in range(0, originals, _BATCH)]
+            for part in [loop.run_in_executor(pool, partial(drawn, some, encoder.pixel_spec)) for some in ranges]:
+                candidates, asked = await part
+                kept += candidates
+                for kind, pictures in asked.items():
+                    frames = [picture.frames[0] for picture in pictures.decoded]
+                    vectors.setdefault(kind, []).append(await encoder.encode_pixels(frames))
+                    hashes.setdefault(kind, []).extend(picture.perceptual_hash for picture in pictures.decoded)
+                    small.setdefault(kind, []).extend(pictures.small)
+        known, bits = np.concatenate(vectors[""]), np.array(hashes[""], np.uint64)
+        took: list[float] = []
+        for kind in (*EDITS, LOOK_ALIKES, STRANGERS):
+            cosines = np.concatenate(vectors[kind]) @ known.T
+            differing = copy_bits_of(np.array(hashes[kind], np.uint64)[:, None], bits[None, :])
+            jobs = []
+            for number in range(originals):
+                agreeing = np.flatnonzero(differing[number] <= SURE_BITS).tolist()
+                order = list(dict.fromkeys((*agreeing, *np.argsort(-cosines[number])[:NEAREST].tolist())))[:NEAREST]
+                candidates_of = [(candidate, kept[candidate]) for candidate in order]
+                jobs.append(loop.run_in_executor(pool, compared, small[kind][number], candidates_of))
+            answers = [await job for job in jobs]
+            took += [seconds for _, _, seconds in answers]
+            _row(report, "drawn", kind, [found for found, _, _ in answers])
+        report.row("drawn: a question, its candidates compared", float(np.quantile(took, 0.95)) * 1000, "ms p95")
+        report.row("drawn: the same", float(np.mean(took)) * 1000, "ms, mean")
+
+
+async def photo_like(report: Report, count: int) -> None:
+    """The rows of pictures like photos. Each is held against its own original and four others, the own one last."""
+    loop = asyncio.get_running_loop()
+    with ProcessPoolExecutor() as pool:
+        for kind in (*EDITS, STRANGERS):
+            jobs = [loop.run_in_executor(pool, _photo, kind, number, count) for number in range(count)]
+            _row(report, "photos", kind, [await job for job in jobs])
+
+
+def _photo(kind: str, number: int, count: int) -> int | None:
+    others = [(number + step) % count for step in range(1, NEAREST)]
+    candidates = [(at, small_copy(photo(640, 480, at), kept=True)) for at in (*others, number)]
+    rng = Random(number)
+    other = kind == STRANGERS
+    image = photo(640, 480, 1_000_000 + number) if other else EDITS[kind][0](photo(640, 480, number), rng)
+    return compared(small_copy(image), candidates)[0]
+
+
+def _row(report: Report, pictures: str, kind: str, found: Sequence[int | None]) -> None:
+    if kind in (LOOK_ALIKES, STRANGERS):
+        most = MOST_LOOK_ALIKES if kind == LOOK_ALIKES else MOST_STRANGERS
+        taken = sum(number is not None for number in found) / len(found)
+        report.row(f"{pictures}: {kind}", taken, "taken for a copy", f"≤ {most:g}", taken <= most)
+    else:
+        least = EDITS[kind][1]
+        share = sum(number == own for own, number in enumerate(found)) / len(found)
+        report.row(f"{pictures}: {kind}", share, "found", f"≥ {least:g}", share >= least)
+
+
+async def main() -> None:
+    originals = int(sys.argv[1]) if len(sys.argv) > 1 else ORIGINALS
+    report = Report("copies")
+    report.row("originals that are drawn", originals, "pictures")
+    await drawn_pictures(report, originals)
+    await photo_like(report, min(PHOTOS, originals))
+    report.finish()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,143 @@
+"""Copies are told by their pixels: what re-posters do to a picture is found, and other pictures are not taken."""
+
+from __future__ import annotations
+
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageDraw
+
+from indexer.geometry.compare import Comparison
+from indexer.records.copies import Copy
+from indexer.records.pictures import Pixels
+from sandbox.drawing import edits
+
+SIZES = ((256, 192), (192, 256), (224, 224), (256, 144))
+
+
+def scenery(seed: int, size: tuple[int, int] = (256, 192), moved: float = 0.0) -> Image.Image:
+    """A soft ground with things on it. `moved`: by how much of the width the things stand elsewhere."""
+    values = np.random.default_rng(seed)
+    ground = Image.fromarray(values.integers(40, 216, (6, 8, 3), dtype=np.uint8)).resize(size, Image.Resampling.BICUBIC)
+    pen = ImageDraw.Draw(ground)
+    for number in range(9):
+        x, y, side = values.uniform(0.05, 0.75), values.uniform(0.05, 0.75), values.uniform(0.08, 0.3)
+        colour = tuple(values.integers(0, 256, 3).tolist())
+        left, top = (x + moved) * size[0], y * size[1]
+        box = (left, top, left + side * size[0], top + side * size[0])
+        (pen.rectangle if number % 2 else pen.ellipse)(box, fill=colour, outline=(0, 0, 0))
+    return ground
+
+
+def compared(question: Image.Image, candidate: Image.Image) -> Copy | None:
+    return Comparison(np.asarray(question)).compare(np.asarray(candidate))
+
+
+pictures = st.builds(scenery, st.integers(0, 2**32 - 1), st.sampled_from(SIZES))
+
+
+@given(picture=pictures, keep=st.floats(0.55, 1.0), seed=st.integers(0, 999), mirrored=st.booleans())
+@settings(max_examples=20)
+def test_a_crop_is_found_with_its_share_as_it_is_and_mirrored(
+    picture: Image.Image, keep: float, seed: int, mirrored: bool
+) -> None:
+    crop = edits.crop(edits.mirror(picture) if mirrored else picture, keep, Random(seed))
+    copy = compared(crop, picture)
+    assert copy is not None
+    assert copy.mirrored == mirrored
+    assert copy.share == pytest.approx(keep**2, abs=0.05)
+    assert not copy.framed
+    assert not copy.captioned
+    assert not copy.turned
+
+
+@given(picture=pictures, degrees=st.floats(-7, 7), quarters=st.integers(0, 3))
+@settings(max_examples=15)
+def test_a_turned_picture_is_found_with_its_angle(picture: Image.Image, degrees: float, quarters: int) -> None:
+    turned = edits.turn(picture, degrees) if quarters == 0 else picture.rotate(90 * quarters, expand=True)
+    copy = compared(turned, picture)
+    assert copy is not None
+    expected = abs(degrees) if quarters == 0 else min(90 * quarters, 360 - 90 * quarters)
+    assert copy.turned == pytest.approx(expected, abs=1.0)
+    assert not copy.mirrored
+
+
+@given(picture=pictures, seed=st.integers(0, 999))
+@settings(max_examples=10)
+def test_bars_around_a_picture_are_named_and_are_no_crop(picture: Image.Image, seed: int) -> None:
+    captioned = compared(edits.caption_bar(picture, Random(seed)), picture)
+    assert captioned is not None
+    assert captioned.captioned
+    assert captioned.share == 1.0
+    framed = Image.new("RGB", (picture.width + 40, picture.height + 40), (12, 12, 14))
+    framed.paste(picture, (20, 20))
+    found = compared(picture, framed)  # whichever of the two was asked with
+    assert found is not None
+    assert found.framed
+    assert found.share == 1.0
+
+
+@given(picture=pictures, quality=st.integers(30, 90), grey=st.booleans(), half=st.booleans())
+@settings(max_examples=10)
+def test_a_picture_that_was_saved_again_is_found_and_nothing_else_is_said_of_it(
+    picture: Image.Image, quality: int, grey: bool, half: bool
+) -> None:
+    again = edits.recompress(edits.half_size(picture) if half else picture, quality)
+    copy = compared(edits.grey(again) if grey else again, picture)
+    assert copy is not None
+    assert copy == Copy(copy.correlation)
+
+
+@given(seed=st.integers(0, 2**32 - 2), size=st.sampled_from(SIZES))
+@settings(max_examples=15)
+def test_other_pictures_are_not_taken(seed: int, size: tuple[int, int]) -> None:
+    assert compared(scenery(seed + 1, size), scenery(seed, size)) is None
+
+
+@given(seed=st.integers(0, 2**32 - 1), moved=st.floats(0.05, 0.12))
+@settings(max_examples=10)
+def test_the_same_things_on_the_same_ground_in_another_place_are_not_a_copy(seed: int, moved: float) -> None:
+    assert compared(scenery(seed, moved=moved), scenery(seed)) is None
+
+
+def written(words: int) -> Image.Image:
+    """A screenshot of lines of words; all have the same layout."""
+    page = Image.new("RGB", (256, 192), (49, 51, 56))
+    pen, letters = ImageDraw.Draw(page), Random(words)
+    for line in range(8):
+        pen.ellipse((8, 8 + 23 * line, 22, 22 + 23 * line), fill=(90, 110, 200))
+        text = "".join(letters.choice("abcdefghij klmnop qrst uvwxyz ") for _ in range(32))
+        pen.text((30, 8 + 23 * line), text, fill=(220, 221, 222))
+    return page
+
+
+def test_two_screenshots_of_one_app_with_other_words_are_not_copies() -> None:
+    assert all(compared(written(words + 1), written(words)) is None for words in range(6))
+    assert compared(edits.recompress(written(3)), written(3)) is not None
+
+
+def test_the_same_two_pictures_give_the_same_answer() -> None:
+    picture = scenery(5)
+    crop = edits.crop(picture, 0.7, Random(2))
+    comparison = Comparison(np.asarray(crop))
+    assert comparison.compare(np.asarray(picture)) == comparison.compare(np.asarray(picture)) == compared(crop, picture)
+
+
+@given(
+    sizes=st.tuples(*[st.integers(1, 300)] * 4), seed=st.integers(0, 99), flat=st.sampled_from(["both", "one", "none"])
+)
+@settings(max_examples=25)
+def test_pictures_that_show_nothing_are_never_copies_and_no_shape_is_an_error(
+    sizes: tuple[int, int, int, int], seed: int, flat: str
+) -> None:
+    values = np.random.default_rng(seed)
+    own: Pixels = np.full((sizes[0], sizes[1], 3), 77, np.uint8)
+    other: Pixels = np.full((sizes[2], sizes[3], 3), 77, np.uint8)
+    if flat != "both":
+        own = values.integers(0, 256, own.shape, dtype=np.uint8)
+    if flat == "none":
+        other = values.integers(0, 256, other.shape, dtype=np.uint8)
+    assert Comparison(own).compare(other) is None
