@@ -29,12 +29,15 @@ from indexer.encode.encoder import open_encoder
 from indexer.encode.process import WORKER
 from indexer.settings import ModelSettings
 from indexer.store import embeddings
+from indexer.upkeep import MAINTAIN_S
+from indexer.vectors.index import REST_S
 from sandbox.demo.bot import as_toml, bot_process, environment, raise_if_ended
 from sandbox.server import Sandbox, open_sandbox
 from sandbox.world import File
 
 _ROWS: Final = 100_000
 _IDLE_S: Final = 8.0  # after which the model goes
+_REST_S: Final = REST_S + MAINTAIN_S + 5.0  # after which the index has given its memory back
 _QUESTIONS: Final = 100
 _ROUNDS: Final = 3
 _LONGEST_S: Final = 240.0
@@ -77,6 +80,7 @@ async def _at_rest(report: Report, sandbox: Sandbox, big: Town, config: Path, pi
     for number in range(_QUESTIONS):
         await _question(sandbox, big, number)
     await _until_model_gone(pid)
+    await asyncio.sleep(_REST_S)
     rest_mb = memory_mb(pid)
     report.row(f"at rest, model gone, after {_QUESTIONS} questions (PSS)", rest_mb, "MB", "≤ 150", rest_mb <= 150)
     for what, goal_s, with_picture in (("words", 1.0, False), ("a picture", 1.2, True)):

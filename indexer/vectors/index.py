@@ -36,6 +36,9 @@ from indexer.vectors.segment import SUFFIX, Damaged, Record, Segment
 log = getLogger(__name__)
 
 IDLE_S = 900.0  # seconds without a search after which a guild's memtable and mappings are closed
+# Seconds without a search after which a guild's segments give back their memory: 150 MB of 100,000 pictures. The next
+# search maps them again from the system's cache.
+REST_S = 30.0
 SERVING_S = 15.0  # seconds for which the answer "the new model does not cover this guild yet" is kept
 
 T = TypeVar("T")
@@ -172,11 +175,17 @@ class VectorIndex:
         )
 
     def let_go_of_idle(self) -> None:
-        """Closes the indexes that nobody has searched for IDLE_S; the next search opens them again."""
+        """Closes the indexes that nobody has searched for IDLE_S, and gives back the memory of those that rest."""
+        now = time.monotonic()
         with self._lock:
-            for key in [key for key, used in self._used.items() if used < time.monotonic() - IDLE_S]:
+            for key in [key for key, used in self._used.items() if used < now - IDLE_S]:
                 del self._followers[key], self._used[key]
                 self._seen.pop(key, None)
+            resting = [self._followers[key][1].view for key, used in self._used.items() if used < now - REST_S]
+        for view in resting:
+            for part in view.parts:
+                if isinstance(part.block, Segment):
+                    part.block.rest()
 
     def _open_segment(self, guild_id: GuildId, model_id: ModelId, record: Record, dimension: int) -> Segment:
         """Raises Damaged."""

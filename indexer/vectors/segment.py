@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from indexer.platforms.files import BINARY
-from indexer.platforms.memory_map import map_for_reading, read_ahead
+from indexer.platforms.memory_map import give_back, map_for_reading, read_ahead
 from indexer.vectors.columns import Bytes, Codes, Ints, Rows
 
 MAGIC = b"AFTIMG\x00\x01"
@@ -166,6 +166,10 @@ class Segment:
         read_ahead(self._map, codes, len(self._data) - codes)
         if codes:
             read_ahead(self._map, 0, codes)
+
+    def rest(self) -> None:
+        """Gives the memory of what was read back to the system; the file stays mapped."""
+        give_back(self._map)
 
     def verify(self, stopped: Callable[[], bool]) -> bool:
         """Whether vectors and codes are as they were written. Blocks without the GIL. True too where `stopped()` is."""

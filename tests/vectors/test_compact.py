@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from indexer.settings import IndexSettings
 from indexer.vectors import compaction_plan, index, segment_writer
 from indexer.vectors.compaction_plan import PARTIAL
 from indexer.vectors.index import VectorIndex
+from indexer.vectors.segment import SUFFIX
 from tests.worlds.index_world import GUILD, MODEL, World, half, open_world, unit
 
 SETTINGS = IndexSettings(seal_rows=64, threads=1, purge_after_s=86_400)
@@ -323,6 +325,35 @@ async def test_a_guild_that_nobody_searches_is_let_go_and_opened_again(
     await world.index.maintain(world.database)
     assert not world.index._followers
     await world.check(query, 5, world.everything())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it reads a process's mappings as Linux shows them")
+async def test_segments_that_nobody_searches_give_their_memory_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = unit(np.random.default_rng(16), 1)[0]
+    await world.fill(np.random.default_rng(17), 500)
+    await world.index.maintain(world.database)
+    await world.check(query, 5, world.everything())
+    world.index.wait_for_checks()
+    held = _mapped_kb()
+    await world.index.maintain(world.database)
+    assert held == _mapped_kb() > 0
+    monkeypatch.setattr(index, "REST_S", -1.0)
+    await world.index.maintain(world.database)
+    assert _mapped_kb() == 0
+    await world.check(query, 5, world.everything())
+
+
+def _mapped_kb() -> int:
+    """How much of the mapped segments is in this process's memory."""
+    total, of_segment = 0, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if "-" in line.split()[0]:
+            of_segment = line.endswith(SUFFIX)
+        elif of_segment and line.startswith("Rss:"):
+            total += int(line.split()[1])
+    return total
 
 
 async def test_the_log_of_a_small_guild_does_not_grow_for_ever(tmp_path: Path) -> None:
