@@ -42,6 +42,12 @@ class Tokenizer:
         return ids
 
 
+def without_fill(ids: TokenIds) -> TokenIds:
+    """[1, m] of one text's ids [1, context]: less what fills it up, of which one token stays."""
+    differing = np.flatnonzero(ids[0] != ids[0, -1])
+    return ids[:, : differing[-1] + 2] if len(differing) else ids[:, :1]
+
+
 def tidy(text: str, context: int) -> str:
     """Bounded, and without half surrogate pairs, over which tokenizers fall."""
     short = " ".join(text.split())[: context * _CHARACTERS_A_TOKEN]

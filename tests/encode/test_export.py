@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ from indexer.encode.on_openvino.folder import (
     write_folder,
 )
 from indexer.encode.on_openvino.records import sha256_of
+from indexer.encode.on_openvino.runtime import ExportedNetwork
+from indexer.encode.protocol import Choice
 from indexer.encode.trial_set import trial_pictures
 from indexer.errors import ModelUnavailable
 from indexer.settings import ModelSettings
@@ -40,6 +43,7 @@ from tests.encode.conftest import (
     TinyModel,
     export_here,
     export_in,
+    loaded,
     make_tiny,
     torch_vectors,
     vectors,
@@ -240,6 +244,29 @@ def test_a_siglips_words_are_mapped_and_its_texts_read_as_torch_reads_them(tmp_p
     assert cosines.min() >= 0.999
     words = np.load(export_in(tmp_path / "models") / "words.npy", mmap_mode="r")
     assert words.shape == (4000, 32)
+    assert not read_manifest(export_in(tmp_path / "models")).text.short, "it looks at what fills a text up"
+
+
+def test_texts_of_every_length_are_what_torch_makes_of_them_filled_up(tiny: TinyModel, exports: Exports) -> None:
+    assert_short_texts(export_in(exports.folder), tiny)
+
+
+def test_so_are_those_of_a_text_tower_of_its_own(tmp_path: Path) -> None:
+    custom = make_tiny(tmp_path, "tiny-custom", {**CONFIG, "custom_text": True})
+    export_here(custom.settings(export_dir=tmp_path / "models"))
+    assert_short_texts(export_in(tmp_path / "models"), custom)
+
+
+def assert_short_texts(folder: Path, model: TinyModel) -> None:
+    manifest = read_manifest(folder)
+    texts = ["", "!", "cat!!!!", *(" ".join(["cat"] * count) for count in range(1, manifest.text.context + 2))]
+    choice = Choice("openvino", "cpu", "float32")
+    found = ExportedNetwork(folder, manifest, choice).words(texts)
+    filled_up = replace(manifest, text=replace(manifest.text, short=False))
+    assert np.allclose(found, ExportedNetwork(folder, filled_up, choice).words(texts), atol=1e-5)
+    assert (found * loaded(model.settings()).network.words(texts)).sum(axis=1).min() >= 0.9999
+    assert manifest.text.short
+    assert (folder / "text.xml").read_text().count('shape="?,?"') == 1, "ids of any number and any length"
 
 
 async def test_what_cannot_be_exported_runs_on_torch_and_is_not_tried_again(

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from indexer.encode.text_facts import TextFacts
-from indexer.encode.tokens import Tokenizer, tidy
+from indexer.encode.tokens import Tokenizer, tidy, without_fill
 from tests.soak import SOAK
 
 pytestmark = pytest.mark.xdist_group("torch")
@@ -188,3 +188,18 @@ def test_half_surrogate_pairs_and_endless_texts_have_ids(tmp_path: Path) -> None
     ids = Tokenizer(tmp_path / "tokenizer.json", facts)(["\ud83d half", "x" * 1_000_000, ""])
     assert ids.shape == (3, 8)
     assert ids.dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    ("filled", "short"),
+    [
+        ([7, 3, 9, 0, 0, 0], [7, 3, 9, 0]),
+        ([7, 9, 9, 9, 9, 9], [7, 9]),  # the end itself fills it up
+        ([7, 0, 0, 9, 0, 0], [7, 0, 0, 9, 0]),
+        ([7, 3, 4, 5, 6, 9], [7, 3, 4, 5, 6, 9]),
+        ([0, 0, 0, 7, 3, 9], [0, 0, 0, 7, 3, 9]),  # filled up on the left
+        ([5, 5, 5], [5]),
+    ],
+)
+def test_what_fills_a_text_up_is_left_out_but_for_one_token(filled: list[int], short: list[int]) -> None:
+    assert without_fill(np.array([filled])).tolist() == [short]

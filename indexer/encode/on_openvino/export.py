@@ -10,6 +10,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -59,7 +60,7 @@ def export(settings: ModelSettings, source: dict[str, str], folder: Path) -> Man
 
 def _fill(loaded: Loaded, source: dict[str, str], weights: str, reference: Vectors, making: Path) -> Manifest:
     network = loaded.network
-    text = write_tokenizer(network.tokenizer, making / "tokenizer.json")
+    text = replace(write_tokenizer(network.tokenizer, making / "tokenizer.json"), short=_looks_back_only(network.model))
     size = loaded.pixel_spec.size
     words = _words(network.model)
     if words is not None:
@@ -67,11 +68,12 @@ def _fill(loaded: Loaded, source: dict[str, str], weights: str, reference: Vecto
         np.save(making / "words.npy", stored)
     frames = torch.from_numpy(np.stack(trial_pictures(size, 2)))
     ids = torch.from_numpy(network.tokenizer(list(TEXTS[:2])).numpy())
-    texts = _Texts(network, words)
+    texts = _Texts(network, words, short=text.short)
     try:
         _save(_Pictures(network), (frames,), making / "vision.xml", weights)
-        with texts.given_rows():
-            _save(texts, (ids,) if words is None else (ids, words(ids)), making / "text.xml", weights)
+        with texts.taken_apart():
+            example = (ids,) if words is None else (ids, words(ids))
+            _save(texts, example, making / "text.xml", weights, any_length=text.short)
     except Exception as error:  # the converter's errors share no type
         raise NotExportable(f"OpenVINO cannot convert it ({str(error).strip().splitlines()[0][:200]})") from error
     np.save(making / "reference.npy", reference)
@@ -115,30 +117,42 @@ class _Pictures(torch.nn.Module):
 
 class _Texts(torch.nn.Module):
     """With `words` the rows of the words come in from outside: the largest matrix of a model of many languages is then
-    a file that is mapped, of which a question reads a few rows."""
+    a file that is mapped, of which a question reads a few rows. `short`: texts may be shorter than the context."""
 
-    def __init__(self, network: Network, words: torch.nn.Embedding | None) -> None:
+    def __init__(self, network: Network, words: torch.nn.Embedding | None, *, short: bool) -> None:
         super().__init__()
         self.model = network.model
         self._words = words
+        self._short = short
 
     @contextmanager
-    def given_rows(self) -> Iterator[None]:
-        """Within the block the model takes the rows that `forward` is given, and looks none up."""
-        if self._words is None:
-            yield
-            return
+    def taken_apart(self) -> Iterator[None]:
+        """Within the block the model takes the rows that `forward` is given, and looks none up. Its positions and its
+        mask are as long as the text."""
         owner = _owner(self.model)
-        self.given = _Given()
-        owner.token_embedding = self.given
+        if self._words is not None:
+            self.given = _Given()
+            owner.token_embedding = self.given
+        if self._short:
+            positions, mask = owner.positional_embedding, owner.attn_mask
+            self.positions, self.mask = positions.detach(), mask
+            del owner.positional_embedding, owner.attn_mask
         try:
             yield
         finally:
-            owner.token_embedding = self._words
+            if self._words is not None:
+                owner.token_embedding = self._words
+            if self._short:
+                del owner.positional_embedding, owner.attn_mask
+                owner.positional_embedding = positions
+                owner.register_buffer("attn_mask", mask, persistent=False)
 
     def forward(self, ids: torch.Tensor, rows: torch.Tensor | None = None) -> torch.Tensor:
         if rows is not None:
             self.given.rows = rows
+        if self._short:
+            owner, length = _owner(self.model), ids.shape[1]
+            owner.positional_embedding, owner.attn_mask = self.positions[:length], self.mask[:length, :length]
         return _unit(self.model.encode_text(ids, normalize=False))
 
 
@@ -153,6 +167,17 @@ def _owner(model: Any) -> Any:
     return model if hasattr(model, "token_embedding") else getattr(model, "text", None)
 
 
+def _looks_back_only(model: Any) -> bool:
+    """Whether a text's vector is that of its last token, which looks back only: what fills the text up comes after it.
+
+    So are CLIP's own text towers. A SigLIP looks at all tokens. The check of the export holds this to torch.
+    """
+    owner = _owner(model)
+    pool = getattr(model, "text_pool_type", None) or getattr(owner, "pool_type", None)
+    alone = getattr(owner, "cls_emb", None) is None and not getattr(owner, "use_pad_mask", False)
+    return getattr(owner, "attn_mask", None) is not None and alone and pool in ("argmax", "eos")
+
+
 def _words(model: Any) -> torch.nn.Embedding | None:
     """The rows of the words, where the model keeps them as open_clip's own text towers do."""
     words = getattr(_owner(model), "token_embedding", None)
@@ -165,7 +190,9 @@ def _unit(features: torch.Tensor) -> torch.Tensor:
     return unit
 
 
-def _save(module: torch.nn.Module, example: tuple[torch.Tensor, ...], path: Path, weights: str) -> None:
+def _save(
+    module: torch.nn.Module, example: tuple[torch.Tensor, ...], path: Path, weights: str, *, any_length: bool = False
+) -> None:
     module.eval()
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch announces the end of tracing, which the converter does
@@ -176,6 +203,7 @@ def _save(module: torch.nn.Module, example: tuple[torch.Tensor, ...], path: Path
         for port in converted.inputs:
             if name in port.get_names():
                 port.get_tensor().set_names({name})
-                shapes[port] = ov.PartialShape([-1, *tensor.shape[1:]])
+                inner = [-1, *tensor.shape[2:]] if any_length else tensor.shape[1:]
+                shapes[port] = ov.PartialShape([-1, *inner])
     converted.reshape(shapes)
     ov.save_model(converted, path, compress_to_fp16=weights == "float16")

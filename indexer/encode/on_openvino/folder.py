@@ -44,7 +44,7 @@ from indexer.settings import ModelSettings
 
 log = logging.getLogger(__name__)
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Of the folder. A change of what the files hold makes it another one, and every export is made anew."""
 MANIFEST: Final = "manifest.json"
 PACKAGES: Final = ("open-clip-torch", "openvino", "timm", "torch", "transformers")

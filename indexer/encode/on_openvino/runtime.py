@@ -28,7 +28,7 @@ from indexer.encode.on_openvino.int8 import FrameSample, int8_folder, usable_int
 from indexer.encode.on_openvino.records import json_of, records_folder, write_record
 from indexer.encode.protocol import Choice, Facts
 from indexer.encode.shared_frames import Frames
-from indexer.encode.tokens import Tokenizer
+from indexer.encode.tokens import Tokenizer, without_fill
 from indexer.encode.trial_set import PICTURES, TEXTS, trial_pictures
 from indexer.records.pictures import Vectors
 from indexer.settings import ModelSettings
@@ -111,7 +111,8 @@ class ExportedNetwork:
             network, tokenizer, rows = self._texts
         # One at a time, for the same reason: most questions are one text, and a batch is not faster.
         vectors = []
-        for ids in np.split(tokenizer(texts), len(texts)):
+        for filled in np.split(tokenizer(texts), len(texts)):
+            ids = without_fill(filled) if self._manifest.text.short else filled
             inputs = {"ids": ids} if rows is None else {"ids": ids, "rows": rows[ids].astype(np.float32)}
             vectors.append(network.vectors(inputs))
         return np.concatenate(vectors)
