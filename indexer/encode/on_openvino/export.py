@@ -71,7 +71,7 @@ def _fill(loaded: Loaded, source: dict[str, str], weights: str, reference: Vecto
     texts = _Texts(network, words, short=text.short)
     try:
         _save(_Pictures(network), (frames,), making / "vision.xml", weights)
-        with texts.taken_apart():
+        with texts.given_rows(), texts.any_length():
             example = (ids,) if words is None else (ids, words(ids))
             _save(texts, example, making / "text.xml", weights, any_length=text.short)
     except Exception as error:  # the converter's errors share no type
@@ -126,26 +126,35 @@ class _Texts(torch.nn.Module):
         self._short = short
 
     @contextmanager
-    def taken_apart(self) -> Iterator[None]:
-        """Within the block the model takes the rows that `forward` is given, and looks none up. Its positions and its
-        mask are as long as the text."""
+    def given_rows(self) -> Iterator[None]:
+        """Within the block the model takes the rows that `forward` is given, and looks none up."""
+        if self._words is None:
+            yield
+            return
         owner = _owner(self.model)
-        if self._words is not None:
-            self.given = _Given()
-            owner.token_embedding = self.given
-        if self._short:
-            positions, mask = owner.positional_embedding, owner.attn_mask
-            self.positions, self.mask = positions.detach(), mask
-            del owner.positional_embedding, owner.attn_mask
+        self.given = _Given()
+        owner.token_embedding = self.given
         try:
             yield
         finally:
-            if self._words is not None:
-                owner.token_embedding = self._words
-            if self._short:
-                del owner.positional_embedding, owner.attn_mask
-                owner.positional_embedding = positions
-                owner.register_buffer("attn_mask", mask, persistent=False)
+            owner.token_embedding = self._words
+
+    @contextmanager
+    def any_length(self) -> Iterator[None]:
+        """Within the block the model's positions and its mask are as long as the text that `forward` is given."""
+        if not self._short:
+            yield
+            return
+        owner = _owner(self.model)
+        positions, mask = owner.positional_embedding, owner.attn_mask
+        self.positions, self.mask = positions.detach(), mask
+        del owner.positional_embedding, owner.attn_mask
+        try:
+            yield
+        finally:
+            del owner.positional_embedding, owner.attn_mask
+            owner.positional_embedding = positions
+            owner.register_buffer("attn_mask", mask, persistent=False)
 
     def forward(self, ids: torch.Tensor, rows: torch.Tensor | None = None) -> torch.Tensor:
         if rows is not None:
