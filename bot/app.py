@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bot.config.loader import Config
+from bot.control.delete import Deleting
 from bot.control.duplicates import Duplicates
 from bot.control.evaluate import Evaluating
 from bot.control.imports import imports
@@ -137,6 +138,7 @@ def operations(config: Config, service: Service) -> dict[str, Handler]:
     pictures = Pictures(
         lambda: nullcontext(service.decoder), lambda: nullcontext(service.fetcher), service.hit_pictures
     )
+    selecting = Selecting(service.reports, lambda: nullcontext(service), search)
     return {
         **upkeep(service),
         **imports(service),
@@ -145,7 +147,8 @@ def operations(config: Config, service: Service) -> dict[str, Handler]:
         **Drawing(service.reports, pictures, search, opens).handlers(),
         **Duplicates(service.reports, service.reposts, pictures, opens).handlers(),
         **Evaluating(service).handlers(),
-        **Tagging(service, Selecting(service.reports, lambda: nullcontext(service), search)).handlers(),
+        **Tagging(service, selecting).handlers(),
+        **Deleting(service, selecting).handlers(),
         "status": partial(running_status, service),
     }
 

@@ -2,8 +2,8 @@
 
 0: done (health: the bot answers and is connected). 1: it cannot be done, one line on standard error says why (health:
 no bot runs, it hangs, or Discord's gateway has been away for more than 30 s; verify: the data folder is not sound;
-import, model verify, random, eval, tag and search --batch: nothing was found, or a part was wrong; their answer says
-which).
+import, model verify, random, eval, tag, delete, undelete and search --batch: nothing was found, or a part was wrong;
+their answer says which).
 2: wrong usage. 130: interrupted with Ctrl-C.
 
 What each command takes stands in bot/command_line/parsers.
@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from typing import Protocol, cast
 
 from bot.command_line.parsers.archives import add_archives
+from bot.command_line.parsers.deleting import add_deleting
 from bot.command_line.parsers.keys import add_keys
 from bot.command_line.parsers.model import add_model
 from bot.command_line.parsers.parser import Commands, Parser
@@ -62,6 +63,7 @@ def command_parser() -> Parser:
     add_archives(commands)
     add_model(commands)
     add_upkeep(commands)
+    add_deleting(commands)
     add_safety(commands)
     add_shell(commands)
     add_keys(commands)

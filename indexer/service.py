@@ -18,10 +18,12 @@ from indexer.crawl.hit_verifier import HitVerifier
 from indexer.crawl.live import Live
 from indexer.crawl.on_demand import OnDemand
 from indexer.crawl.removals import NAME as REMOVALS
-from indexer.crawl.removals import GuildLeft, OptedOut, Removals, opt_out
+from indexer.crawl.removals import GuildLeft, OptedOut, Removals, forget_guild, opt_out
 from indexer.database.database import FILE_NAME, Database, open_database
 from indexer.database.journal import FILE_NAME as JOURNAL
 from indexer.database.journal import Journal
+from indexer.deletions import NAME as DELETIONS
+from indexer.deletions import Deletions
 from indexer.disk_notices import DiskNotices
 from indexer.encode.encoder import open_encoder
 from indexer.errors import TellPerson
@@ -82,6 +84,7 @@ class Service:
     api_keys: ApiKeys
     thumbnails: Thumbnails
     tags: Tags
+    deletions: Deletions
     faults: Faults  # of all background work, the bot's too
     model_id: ModelId
 
@@ -163,10 +166,15 @@ class Store:
     api_keys: ApiKeys
     reports: Reports
     tags: Tags
+    deletions: Deletions
 
     async def forget_user(self, user_id: UserId, where: GuildId = EVERYWHERE, *, by: UserId | None = None) -> int:
         """As `Service.forget_user`. Raises RetryLater where the database is busy."""
         return await opt_out(self.db, user_id, where, by)
+
+    async def forget_guild(self, guild_id: GuildId) -> None:
+        """As `Service.forget_guild`. Raises RetryLater where the database is busy."""
+        await forget_guild(self.db, guild_id)
 
 
 def database_path(settings: Settings) -> Path:
@@ -178,7 +186,7 @@ def database_path(settings: Settings) -> Path:
 async def open_store(settings: Settings) -> AsyncIterator[Store]:
     """Writing, until the block ends. Raises StorageError, naming who has the data folder, while a bot runs on it."""
     async with open_database(settings.data_dir) as db, open_index(db, settings) as index:
-        yield Store(db, Upkeep(db, index), DailyBackup(db, settings), ApiKeys(db), Reports(db), Tags(db))
+        yield Store(db, Upkeep(db, index), DailyBackup(db, settings), ApiKeys(db), Reports(db), Tags(db), Deletions(db))
 
 
 @asynccontextmanager
@@ -281,6 +289,8 @@ async def open_service(
         keeping_up = tasks.create_task(keeping, name="upkeep")
         backups = DailyBackup(db, settings)
         backing_up = tasks.create_task(supervised(BACKUP, lambda: backups.run(faults), faults), name=BACKUP)
+        deletions = Deletions(db)
+        deleting = tasks.create_task(supervised(DELETIONS, deletions.repeat, faults), name=DELETIONS)
         learning = tasks.create_task(supervised("baseline", searcher.learn_baseline, faults), name="baseline")
         hit_verifier = HitVerifier(db, histories.discord, keep, faults)
         hit_pictures = HitPictures(settings.fetch.max_download_bytes, hit_verifier, fetcher)
@@ -310,6 +320,7 @@ async def open_service(
                 api_keys=ApiKeys(db),
                 thumbnails=Thumbnails(db, hit_pictures, decoder),
                 tags=Tags(db),
+                deletions=deletions,
                 faults=faults,
                 model_id=model_id,
             )
@@ -320,6 +331,7 @@ async def open_service(
             repeating.cancel()
             watching.cancel()
             learning.cancel()
+            deleting.cancel()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Protocol
 
 from bot.control.client import NoBot, ask
-from bot.control.operations import Handler, Values
+from bot.control.operations import Handler, Tell, Values
+from bot.control.search import Index
+from bot.control.selection import Selecting
 from bot.observability import terminal
 from indexer.errors import StorageError
-from indexer.service import Store, database_path, open_store
+from indexer.service import ReadOnly, Store, database_path, open_search, open_store
 from indexer.settings import Settings
 
 Handlers = Callable[[Store], Mapping[str, Handler]]
-Carry = Callable[[str, Values], Awaitable[tuple[Values, bool]]]
-"""The operation's name and values → what came of it, and whether a running bot did it.
 
-Raises StorageError, Refused, RetryLater, TellPerson.
-"""
+
+class Carry(Protocol):
+    """The operation's name and values → what came of it, and whether a running bot did it. `tell` hears how far it is.
+
+    Raises StorageError, Refused, RetryLater, TellPerson.
+    """
+
+    async def __call__(self, name: str, values: Values, tell: Tell = terminal.note) -> tuple[Values, bool]: ...
 
 
 @asynccontextmanager
-async def carrying(
-    settings: Settings, handlers: Handlers, tell: Callable[[str], None] = terminal.note
-) -> AsyncIterator[Carry]:
+async def carrying(settings: Settings, handlers: Handlers) -> AsyncIterator[Carry]:
     """For several operations, of which one of `handlers` does each where no bot runs. The folder is opened once."""
     here: Mapping[str, Handler] | None = None
     async with AsyncExitStack() as stack:
 
-        async def carry(name: str, values: Values) -> tuple[Values, bool]:
+        async def carry(name: str, values: Values, tell: Tell = terminal.note) -> tuple[Values, bool]:
             nonlocal here
             if here is None:
                 try:
@@ -39,6 +44,28 @@ async def carrying(
             return await here[name](values, tell), False
 
         yield carry
+
+
+@asynccontextmanager
+async def carrying_selections(
+    settings: Settings, handlers: Callable[[Store, Selecting], Mapping[str, Handler]]
+) -> AsyncIterator[Carry]:
+    """The same for operations on what a question selects. What words need, the model among it, is opened once."""
+    opened: ReadOnly | None = None
+    async with AsyncExitStack() as stack:
+
+        @asynccontextmanager
+        async def index() -> AsyncIterator[Index]:
+            nonlocal opened
+            if opened is None:
+                opened = await stack.enter_async_context(open_search(settings))
+            yield opened
+
+        open_index: Callable[[], AbstractAsyncContextManager[Index]] = index
+        selecting = carrying(
+            settings, lambda store: handlers(store, Selecting(store.reports, open_index, settings.search))
+        )
+        yield await stack.enter_async_context(selecting)
 
 
 async def carry_out(settings: Settings, name: str, values: Values, handlers: Handlers) -> tuple[Values, bool]:

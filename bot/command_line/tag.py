@@ -6,11 +6,10 @@ import argparse
 import asyncio
 import os
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from bot.command_line.asking import together
-from bot.command_line.carrying import carrying
+from bot.command_line.carrying import carrying_selections
 from bot.command_line.make_sure import make_sure
 from bot.command_line.question import STANDARD_INPUT, text_of
 from bot.command_line.search import guild_of
@@ -21,8 +20,7 @@ from bot.control.selection import Selecting
 from bot.control.tags import Tagging
 from bot.observability import terminal
 from indexer.errors import TellPerson
-from indexer.service import Store, open_search
-from indexer.settings import Settings
+from indexer.service import Store
 
 AT_ONCE = 500  # pictures that one request names
 SHOWN_MISSING = 20
@@ -41,10 +39,8 @@ def remove(arguments: argparse.Namespace) -> int:
 
 def show_list(arguments: argparse.Namespace) -> int:
     """As `add`."""
-    settings = load(arguments.config, os.environ).settings
     targets = _targets(arguments) if arguments.words or arguments.file is not None else None
-    with terminal.waiting("looking for a running bot", quiet=arguments.quiet) as wait:
-        found = asyncio.run(_listed(settings, arguments, targets, wait))
+    found = asyncio.run(_listed(arguments, targets))
     if arguments.json:
         terminal.say_json(found)
     elif targets is None:
@@ -55,20 +51,25 @@ def show_list(arguments: argparse.Namespace) -> int:
     return _tell_of_missing(found.get("missing", ()))
 
 
+async def _listed(arguments: argparse.Namespace, targets: Sequence[Target] | None) -> dict[str, Any]:
+    batches = [{"guild": guild_of(arguments.guild)}] if targets is None else _batches(targets)
+    parts = await _carried(arguments, "tags-list", batches)
+    return {key: [row for part in parts for row in part[key]] for key in parts[0]}
+
+
 def _change(arguments: argparse.Namespace, action: str, verb: str) -> int:
-    settings = load(arguments.config, os.environ).settings
     tags = [tag for tag in arguments.tags.split(",") if tag.strip()]
     values = {action: tags, "dry_run": arguments.dry_run}
     if arguments.query is None:
         batches = _batches(_targets(arguments))
+    elif arguments.words or arguments.file is not None:
+        raise TellPerson("tag-query-alone")
     else:
-        if arguments.words or arguments.file is not None:
-            raise TellPerson("tag-query-alone")
         batches = [{"words": arguments.query, "guild": guild_of(arguments.guild)}]
-        if not (arguments.yes or arguments.dry_run):
-            (planned,) = _carried(arguments, settings, [{**values, **batches[0], "dry_run": True}])
-            make_sure(f"{planned['pictures']:,} pictures {verb} the tags {terminal.one_line(', '.join(tags))}.")
-    parts = _carried(arguments, settings, [{**values, **batch} for batch in batches])
+    question = f"pictures {verb} the tags {terminal.one_line(', '.join(tags))}."
+    asks = arguments.query is not None and not (arguments.yes or arguments.dry_run)
+    requests = [{**values, **batch} for batch in batches]
+    parts = asyncio.run(_carried(arguments, "tags-change", requests, question if asks else None))
     done = {key: sum(part[key] for part in parts) for key in ("pictures", "changed", "full")}
     missing = [text for part in parts for text in part["missing"]]
     if arguments.json:
@@ -77,44 +78,28 @@ def _change(arguments: argparse.Namespace, action: str, verb: str) -> int:
         terminal.say(f"{done['pictures']:,} pictures would {verb} the tags; nothing was changed")
     else:
         terminal.say(f"{done['changed']:,} of {done['pictures']:,} pictures changed; the others were so already")
-        if done["full"]:
-            terminal.warn(f"{done['full']:,} pictures would have too many tags and stay as they are")
+    if done["full"]:
+        terminal.warn(f"{done['full']:,} pictures would have too many tags and stay as they are")
     code = _tell_of_missing(missing)
     return code if done["pictures"] else 1
 
 
-def _carried(arguments: argparse.Namespace, settings: Settings, requests: Sequence[Values]) -> list[Values]:
-    with terminal.waiting("looking for a running bot", quiet=arguments.quiet) as wait:
-
-        async def carry_all() -> list[Values]:
-            async with carrying(settings, _handlers(settings), wait.on) as carry:
-                return [(await carry("tags-change", request))[0] for request in requests]
-
-        return asyncio.run(carry_all())
-
-
-async def _listed(
-    settings: Settings, arguments: argparse.Namespace, targets: Sequence[Target] | None, wait: terminal.Wait
-) -> dict[str, Any]:
-    async with carrying(settings, _handlers(settings), wait.on) as carry:
-        if targets is None:
-            return dict((await carry("tags-list", {"guild": guild_of(arguments.guild)}))[0])
-        found: dict[str, Any] = {"pictures": [], "missing": []}
-        for batch in _batches(targets):
-            part, _ = await carry("tags-list", batch)
-            found["pictures"] += part["pictures"]
-            found["missing"] += part["missing"]
-        return found
+async def _carried(
+    arguments: argparse.Namespace, name: str, requests: Sequence[Values], question: str | None = None
+) -> list[Values]:
+    """The answer of each request. Before that, where there is a `question`, what it means is counted and asked."""
+    settings = load(arguments.config, os.environ).settings
+    async with carrying_selections(settings, _handlers) as carry:
+        if question is not None:
+            with terminal.waiting("looking for a running bot", quiet=arguments.quiet) as wait:
+                planned = [(await carry(name, {**request, "dry_run": True}, wait.on))[0] for request in requests]
+            make_sure(f"{sum(part['pictures'] for part in planned):,} {question}")
+        with terminal.waiting("looking for a running bot", quiet=arguments.quiet) as wait:
+            return [(await carry(name, request, wait.on))[0] for request in requests]
 
 
-def _handlers(settings: Settings) -> Any:
-    """The same operations on a store that this command has opened. The model is loaded where words need it."""
-
-    def handlers(store: Store) -> Mapping[str, Handler]:
-        selecting = Selecting(store.reports, partial(open_search, settings), settings.search)
-        return Tagging(store, selecting).handlers()
-
-    return handlers
+def _handlers(store: Store, selecting: Selecting) -> Mapping[str, Handler]:
+    return Tagging(store, selecting).handlers()
 
 
 def _targets(arguments: argparse.Namespace) -> list[Target]:
@@ -135,7 +120,7 @@ def _batches(targets: Sequence[Target]) -> list[dict[str, Any]]:
         some = list(together(left, AT_ONCE))
         batches.append({"targets": some})
         left = left[len(some) :]
-    return batches
+    return batches or [{"targets": []}]
 
 
 def _tell_of_missing(missing: Sequence[str]) -> int:

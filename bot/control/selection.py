@@ -12,8 +12,8 @@ from bot.control.search import WAKING, Index
 from indexer.errors import TellPerson
 from indexer.query.grammar import Wish
 from indexer.query.query import Query
-from indexer.records.hits import Filter, Hit
-from indexer.records.ids import GuildId, PlaceId
+from indexer.records.hits import Filter, Hit, Place
+from indexer.records.ids import GuildId, MessageId, PlaceId
 from indexer.reports.reports import Reports
 from indexer.search.browse import MOST
 from indexer.settings import SearchSettings
@@ -32,8 +32,16 @@ class Selection:
     @property
     def places(self) -> list[PlaceId]:
         """Every place that shows a hit."""
-        shown = [place for hit in self.hits or () for place in (hit.place, *hit.other_places)]
-        return list(dict.fromkeys(place.place_id for place in shown))
+        return list(dict.fromkeys(place.place_id for place in self._shown))
+
+    @property
+    def messages(self) -> list[MessageId] | None:
+        """Every message that shows a hit; None: everything inside the filter."""
+        return None if self.hits is None else list(dict.fromkeys(place.message_id for place in self._shown))
+
+    @property
+    def _shown(self) -> list[Place]:
+        return [place for hit in self.hits or () for place in (hit.place, *hit.other_places)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bot.control.operations import Handler, Tell, Values
+from bot.control.progress_lines import progress_lines
 from bot.control.question import where
 from bot.control.selection import Selecting
-from bot.observability.work_line import work_line
 from indexer.errors import TellPerson
 from indexer.query.tag_names import tag_names
 from indexer.records.ids import GuildId, PlaceId
 from indexer.reports.reports import Reports
 from indexer.tags import Tags, Target
-
-TELL_EVERY_S = 1.0
 
 
 class Store(Protocol):
@@ -53,7 +50,7 @@ class Tagging:
         changed = full = 0
         if not values.get("dry_run"):
             for guild_id, place_ids in places.items():
-                told = progress(tell, "pictures", len(place_ids))
+                told = progress_lines(tell, "pictures", len(place_ids))
                 done = await self.store.tags.change(guild_id, place_ids, add=add, remove=remove, told=told)
                 changed, full = changed + done.changed, full + done.full
         count = sum(len(place_ids) for place_ids in places.values())
@@ -95,20 +92,6 @@ class Tagging:
         if selection.hits is None:
             return {selection.guild_id: await self.store.tags.inside(selection.guild_id, selection.filter)}, []
         return {selection.guild_id: selection.places}, []
-
-
-def progress(tell: Tell, what: str, total: int) -> Callable[[int], None]:
-    """Hears how many are done, and tells it at most once in TELL_EVERY_S seconds, with rate and remaining time."""
-    begun = told_s = time.monotonic()
-
-    def told(done: int) -> None:
-        nonlocal told_s
-        now = time.monotonic()
-        if now - told_s >= TELL_EVERY_S:
-            told_s = now
-            tell(work_line(what, done, total, now - begun))
-
-    return told
 
 
 def _names(values: Values, name: str) -> Sequence[str]:

@@ -25,7 +25,7 @@ from indexer.errors import ChannelClosed, ChannelGone, RetryLater
 from indexer.ports import History
 from indexer.records.ids import EVERYWHERE, ChannelId, GuildId, MessageId, UserId
 from indexer.settings import Keep
-from indexer.store import audit, channels, guilds, messages, opt_outs
+from indexer.store import audit, channels, guilds, messages, opt_outs, origins
 from indexer.store.emptying import empty
 from indexer.supervisor import Faults, contained
 
@@ -193,7 +193,7 @@ class Removals:
             case ChannelDeleted(channel_id):
                 return await self._delete_channel(channel_id)
             case GuildLeft(guild_id):
-                return await self._forget_guild(guild_id)
+                return await forget_guild(self._db, guild_id)
             case OptedOut(user_id, guild_id, by):
                 return await opt_out(self._db, user_id, guild_id, by)
 
@@ -223,14 +223,21 @@ class Removals:
             await channels.delete(tx, [channel_id])
         return gone
 
-    async def _forget_guild(self, guild_id: GuildId) -> int:
-        async with self._db.transaction() as tx:
-            await guilds.set_consent(tx, guild_id, False)
-        gone = await empty(self._db, guild_id=guild_id)
-        async with self._db.transaction(durable=True) as tx:
-            await guilds.forget(tx, guild_id)
-            await audit.add(tx, "guild.forget", guild_id=guild_id)
-        return gone
+
+async def forget_guild(db: Database, guild_id: GuildId) -> int:
+    """Deletes all that was read of the guild in steps, and the archives that told of nothing else.
+
+    Returns how many messages it deleted. After a kill call it again.
+    """
+    async with db.transaction() as tx:
+        await guilds.set_consent(tx, guild_id, False)
+        told_by = await origins.of_guild(tx, guild_id)
+    gone = await empty(db, guild_id=guild_id)
+    async with db.transaction(durable=True) as tx:
+        await guilds.forget(tx, guild_id)
+        await origins.remove_unused(tx, told_by)
+        await audit.add(tx, "guild.forget", guild_id=guild_id)
+    return gone
 
 
 async def opt_out(db: Database, user_id: UserId, where: GuildId, by: UserId | None = None) -> int:

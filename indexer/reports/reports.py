@@ -49,6 +49,11 @@ class Reports:
         """The guild, where something is stored of it."""
         return await self._guild.get(guild_id)
 
+    async def archived_only(self, guild_id: GuildId) -> bool:
+        """Whether this guild is known by archives alone: a folder of pictures, or a server without this bot."""
+        async with self._db.reader() as connection:
+            return await guilds.is_archived_only(connection, guild_id)
+
     async def consented(self) -> frozenset[GuildId]:
         """The guilds that may be read."""
         async with self._db.reader() as connection:

@@ -47,6 +47,12 @@ async def get(connection: aiosqlite.Connection, guild_id: GuildId) -> Guild | No
     return Guild(GuildId(row[0]), row[1]) if row else None
 
 
+async def is_archived_only(connection: aiosqlite.Connection, guild_id: GuildId) -> bool:
+    """Whether this guild is known, and by archives alone: the bot was never in it."""
+    sql = "SELECT 1 FROM guilds WHERE guild_id = ? AND origin_id != 0"
+    return await first(connection, sql, (guild_id,)) is not None
+
+
 async def known(connection: aiosqlite.Connection) -> list[Guild]:
     """Every guild, by id."""
     rows = await connection.execute_fetchall("SELECT guild_id, name FROM guilds ORDER BY guild_id")

@@ -24,8 +24,8 @@ class Stored:
     """What `store` did. `new_places` are pending, in the order of their messages' ids.
 
     `refused` counts messages that must not be stored: of an author who opted out, of a deleted channel, deleted
-    messages, ignored ones, under keep="pictures" those without a picture, and messages of an archive that Discord knows
-    better.
+    messages (in Discord, or by whoever runs the bot), ignored ones, under keep="pictures" those without a picture, and
+    messages of an archive that Discord knows better.
     """
 
     new_messages: int = 0
@@ -170,7 +170,8 @@ async def _refused(tx: aiosqlite.Connection, messages: Collection[Message]) -> s
     )
     deleted = await _ids(
         tx,
-        "SELECT message_id FROM deletions WHERE message_id IN (SELECT value FROM json_each(?))",
+        "SELECT message_id FROM deletions WHERE message_id IN (SELECT value FROM json_each(?1))"
+        " UNION ALL SELECT message_id FROM deleted_here WHERE message_id IN (SELECT value FROM json_each(?1))",
         (message.id for message in messages),
     )
     rows = await tx.execute_fetchall(

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import aiosqlite
 
-from indexer.database.database import first
-from indexer.records.ids import OriginId
+from indexer.database.database import as_json, first
+from indexer.records.ids import GuildId, OriginId
 from indexer.records.messages import Origin
 
 
@@ -58,6 +58,36 @@ async def brought(
         (kind, location, version, json.dumps(list(media_folders))),
     )
     return None if row is None else row[0]
+
+
+async def read_again(tx: aiosqlite.Connection) -> None:
+    """The next import of any archive reads it, also if it has not changed."""
+    await tx.execute_fetchall("UPDATE origins SET brought = NULL WHERE brought IS NOT NULL")
+
+
+async def of_guild(connection: aiosqlite.Connection, guild_id: GuildId) -> list[OriginId]:
+    """The archives that told of this guild."""
+    rows = await connection.execute_fetchall(
+        "SELECT origin_id FROM guilds WHERE guild_id = ?1 AND origin_id != 0"
+        " UNION SELECT origin_id FROM channels WHERE guild_id = ?1 AND origin_id != 0"
+        " UNION SELECT s.origin_id FROM spans s JOIN channels USING (channel_id)"
+        "   WHERE guild_id = ?1 AND s.origin_id != 0",
+        (guild_id,),
+    )
+    return [OriginId(origin_id) for (origin_id,) in rows]
+
+
+async def remove_unused(tx: aiosqlite.Connection, origin_ids: Sequence[OriginId]) -> None:
+    """Deletes those of these archives of which nothing is stored any more: their paths are forgotten."""
+    await tx.execute_fetchall(
+        "DELETE FROM origins WHERE origin_id IN (SELECT value FROM json_each(?))"
+        " AND NOT EXISTS (SELECT 1 FROM guilds WHERE origin_id = origins.origin_id)"
+        " AND NOT EXISTS (SELECT 1 FROM channels WHERE origin_id = origins.origin_id)"
+        " AND NOT EXISTS (SELECT 1 FROM spans WHERE origin_id = origins.origin_id)"
+        " AND NOT EXISTS (SELECT 1 FROM jobs WHERE scope ->> 'origin_id' = origins.origin_id)"
+        " AND NOT EXISTS (SELECT 1 FROM messages WHERE origin_id = origins.origin_id)",
+        (as_json(origin_ids),),
+    )
 
 
 async def get(connection: aiosqlite.Connection, origin_id: OriginId) -> Origin | None:

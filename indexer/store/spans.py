@@ -46,6 +46,18 @@ async def cover(
     )
 
 
+async def uncover(tx: aiosqlite.Connection, channel_id: ChannelId, low: int, high: int) -> None:
+    """Takes low…high out of what any origin has shown of the channel, so that it is read again."""
+    rows = await tx.execute_fetchall(
+        "DELETE FROM spans WHERE channel_id = ? AND low <= ? AND high >= ? RETURNING origin_id, low, high",
+        (channel_id, high, low),
+    )
+    for origin_id, first, last in rows:
+        for start, end in ((first, low - 1), (high + 1, last)):
+            if start <= end:
+                await cover(tx, channel_id, start, end, OriginId(origin_id))
+
+
 async def of_channel(
     connection: aiosqlite.Connection, channel_id: ChannelId, origin_id: OriginId = DISCORD
 ) -> list[Span]:

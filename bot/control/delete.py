@@ -1,0 +1,91 @@
+"""`delete`, `undelete` and `delete-collection`: what whoever has the data folder takes out of the index."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from bot.control.operations import Handler, Tell, Values
+from bot.control.progress_lines import progress_lines
+from bot.control.question import filter_of, where, wish_of
+from bot.control.selection import Selecting
+from indexer.deletions import Deletions
+from indexer.errors import TellPerson
+from indexer.query.grammar import Wish
+from indexer.records.hits import Filter
+from indexer.records.ids import GuildId
+from indexer.reports.reports import Reports
+
+
+class Store(Protocol):
+    """What deletes: the running service, and a data folder that a command has opened."""
+
+    @property
+    def deletions(self) -> Deletions: ...
+
+    @property
+    def reports(self) -> Reports: ...
+
+    async def forget_guild(self, guild_id: GuildId) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Deleting:
+    """The operations on this store."""
+
+    store: Store
+    selecting: Selecting
+
+    def handlers(self) -> dict[str, Handler]:
+        return {"delete": self.delete, "undelete": self.undelete, "delete-collection": self.delete_collection}
+
+    async def delete(self, values: Values, tell: Tell) -> Values:
+        """`words` and `guild` as for `search`, `dry_run` → `messages` and `pictures` that are meant, how many messages
+        were `deleted`.
+
+        Raises TellPerson where nothing is named, RetryLater.
+        """
+        selection = await self.selecting.asked(values, tell)
+        deletions = self.store.deletions
+        meant = await deletions.meant(selection.guild_id, selection.filter, selection.messages)
+        deleted = 0
+        if not values.get("dry_run"):
+            told = progress_lines(tell, "messages deleted", len(meant.message_ids))
+            deleted = await deletions.delete(selection.guild_id, meant, told)
+        return {"messages": len(meant.message_ids), "pictures": meant.pictures, "deleted": deleted}
+
+    async def undelete(self, values: Values, tell: Tell) -> Values:
+        """`words` (in:, after: and before: alone) and `guild` → how many `messages` may come back."""
+        wish = wish_of(str(values.get("words", "")), {})
+        kept = Wish(
+            channels=wish.channels, not_channels=wish.not_channels, after_ms=wish.after_ms, before_ms=wish.before_ms
+        )
+        if wish != kept:
+            raise TellPerson("undelete-filters")
+        place = await where(self.store.reports, values.get("guild"))
+        filter_ = await filter_of(self.store.reports, place, wish)
+        count = await self.store.deletions.take_back(filter_.channels, place.guild_id, *filter_.message_ids)
+        return {"messages": count}
+
+    async def delete_collection(self, values: Values, tell: Tell) -> Values:
+        """`guild`, of a folder of pictures or of a server that archives alone know; `dry_run` → its name as `server`,
+        `messages`, `pictures`, `deleted`.
+
+        Raises TellPerson for a server that the bot is in.
+        """
+        place = await where(self.store.reports, values.get("guild"))
+        if not await self.store.reports.archived_only(place.guild_id):
+            raise TellPerson("delete-not-imported")
+        names = {guild.id: guild.name for guild in await self.store.reports.guilds()}
+        meant = await self.store.deletions.meant(place.guild_id, Filter(frozenset(place.names)))
+        deleted = 0
+        if not values.get("dry_run"):
+            tell(f"deleting {len(meant.message_ids):,} messages")
+            await self.store.forget_guild(place.guild_id)
+            deleted = len(meant.message_ids)
+        return {
+            "server": names[place.guild_id],
+            "messages": len(meant.message_ids),
+            "pictures": meant.pictures,
+            "deleted": deleted,
+        }
