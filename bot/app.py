@@ -136,7 +136,10 @@ def operations(config: Config, service: Service) -> dict[str, Handler]:
     """What commands may ask of this bot."""
     opens, search = is_discord(config.discord.api_base), config.settings.search
     pictures = Pictures(
-        lambda: nullcontext(service.decoder), lambda: nullcontext(service.fetcher), service.hit_pictures
+        lambda: nullcontext(service.decoder),
+        lambda: nullcontext(service.fetcher),
+        lambda: nullcontext(service.kept_thumbnails),
+        service.hit_pictures,
     )
     selecting = Selecting(service.reports, lambda: nullcontext(service), search)
     return {

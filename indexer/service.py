@@ -28,6 +28,7 @@ from indexer.disk_notices import DiskNotices
 from indexer.encode.encoder import open_encoder
 from indexer.errors import TellPerson
 from indexer.hit_pictures import HitPictures
+from indexer.hit_thumbnails import HitThumbnails
 from indexer.ingest.pipeline import Pipeline, open_pipeline
 from indexer.jobs import Jobs
 from indexer.long_work import LongWork, open_long_work
@@ -45,7 +46,7 @@ from indexer.store import application, audit, authors, embeddings, opt_outs, pla
 from indexer.store.emptying import empty
 from indexer.supervisor import Faults, supervised
 from indexer.tags import Tags
-from indexer.thumbnails import Thumbnails
+from indexer.thumbnails.kept_thumbnails import KeptThumbnails, kept_thumbnails
 from indexer.upkeep import Upkeep
 from indexer.vectors.index import VectorIndex
 from indexer.vectors.scan import Accelerator
@@ -82,7 +83,8 @@ class Service:
     disk_notices: DiskNotices
     backups: DailyBackup
     api_keys: ApiKeys
-    thumbnails: Thumbnails
+    thumbnails: HitThumbnails
+    kept_thumbnails: KeptThumbnails
     tags: Tags
     deletions: Deletions
     faults: Faults  # of all background work, the bot's too
@@ -185,8 +187,12 @@ def database_path(settings: Settings) -> Path:
 @asynccontextmanager
 async def open_store(settings: Settings) -> AsyncIterator[Store]:
     """Writing, until the block ends. Raises StorageError, naming who has the data folder, while a bot runs on it."""
-    async with open_database(settings.data_dir) as db, open_index(db, settings) as index:
-        yield Store(db, Upkeep(db, index), DailyBackup(db, settings), ApiKeys(db), Reports(db), Tags(db), Deletions(db))
+    async with (
+        open_database(settings.data_dir) as db,
+        open_index(db, settings) as index,
+        kept_thumbnails(db, settings) as kept,
+    ):
+        yield Store(db, Upkeep(db, index, kept), DailyBackup(db, settings), ApiKeys(db), Reports(db), Tags(db), Deletions(db))
 
 
 @asynccontextmanager
@@ -268,8 +274,9 @@ async def open_service(
         long_work = await stack.enter_async_context(open_long_work())
         decoder = await stack.enter_async_context(open_decoder(settings.decode, encoder.pixel_spec))
         fetcher = await stack.enter_async_context(open_fetcher(settings.fetch, encoder.pixel_spec.size))
+        kept = await stack.enter_async_context(kept_thumbnails(db, settings))
         pipeline = await stack.enter_async_context(
-            open_pipeline(db, histories, fetcher, decoder, encoder, model_id, settings, faults)
+            open_pipeline(db, histories, fetcher, decoder, encoder, model_id, settings, faults, kept)
         )
         journal = await stack.enter_async_context(_open_journal(settings))
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
@@ -280,7 +287,7 @@ async def open_service(
         watching = tasks.create_task(supervised("room on the disk", db.room.watch, faults), name="room on the disk")
         jobs = Jobs(db, pipeline, tasks, faults)
         purge_after_s = settings.index.purge_after_s
-        upkeep = Upkeep(db, index)
+        upkeep = Upkeep(db, index, kept)
 
         async def keep_up() -> None:
             await upkeep.keep(purge_after_s, jobs.ended, lambda: jobs.idle)
@@ -318,7 +325,8 @@ async def open_service(
                 disk_notices=DiskNotices(db),
                 backups=backups,
                 api_keys=ApiKeys(db),
-                thumbnails=Thumbnails(db, hit_pictures, decoder),
+                thumbnails=HitThumbnails(db, hit_pictures, decoder, kept),
+                kept_thumbnails=kept,
                 tags=Tags(db),
                 deletions=deletions,
                 faults=faults,

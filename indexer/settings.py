@@ -255,6 +255,24 @@ class StorageSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ThumbnailSettings:
+    """Small copies of indexed pictures that are kept on the disk: for reports, previews and the console."""
+
+    keep: Annotated[
+        str,
+        About(
+            "Of which pictures a copy is kept (WebP, 256 pixels). imported: of archives and folders of pictures; all:"
+            " also of what Discord shows; off: of none, and those there are go at the next start.",
+            choices=("off", "imported", "all"),
+        ),
+    ] = "imported"
+    max_bytes: Annotated[
+        int,
+        About("The most room that the copies take; where it is not enough, the oldest go.", "bytes", low=10_000_000),
+    ] = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
 class BackupSettings:
     """The daily backup that the running bot makes by itself."""
 
@@ -289,6 +307,7 @@ class Settings:
     index: IndexSettings = field(default_factory=IndexSettings)
     search: SearchSettings = field(default_factory=SearchSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
+    thumbnails: ThumbnailSettings = field(default_factory=ThumbnailSettings)
     backup: BackupSettings = field(default_factory=BackupSettings)
 
     def with_exports(self, model: ModelSettings) -> ModelSettings:

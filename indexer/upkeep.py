@@ -11,6 +11,7 @@ from indexer.database.database import Database
 from indexer.errors import Reason
 from indexer.records.ids import GuildId
 from indexer.store import audit, forget, pictures, places
+from indexer.thumbnails.kept_thumbnails import KeptThumbnails
 from indexer.vectors.index import VectorIndex
 
 # How often the index is looked after. Looking costs a few queries where nothing has changed; what was deleted is out of
@@ -22,9 +23,10 @@ FORGET_AT_ONCE = 500  # pictures in one transaction
 class Upkeep:
     """Of one data folder that is open for writing."""
 
-    def __init__(self, db: Database, index: VectorIndex) -> None:
+    def __init__(self, db: Database, index: VectorIndex, thumbnails: KeptThumbnails) -> None:
         self._db = db
         self._index = index
+        self._thumbnails = thumbnails
 
     async def retry_failed(self, guild_id: GuildId | None = None, reasons: Collection[Reason] = tuple(Reason)) -> int:
         """Lets every picture that failed for one of these reasons be tried again; returns how many."""
@@ -49,8 +51,11 @@ class Upkeep:
         await self._index.compact(self._db)
 
     async def purge(self) -> bool:
-        """Takes the bytes of what was deleted out of the database's files; False where a reader was in the way."""
-        return await forget.purge(self._db)
+        """Takes the bytes of what was deleted out of the database's files, and its thumbnails out of theirs.
+
+        False where a reader was in the way. Thumbnails come first: the database notes what is still to be done.
+        """
+        return await self._thumbnails.purge() and await forget.purge(self._db)
 
     async def keep(self, purge_after_s: float, woken: asyncio.Event, idle: Callable[[], bool]) -> None:
         """Seals, compacts and purges whenever that is due, until cancelled; at once when `woken`: history was read.
@@ -58,6 +63,7 @@ class Upkeep:
         Once no more is read (`idle`), what a salvage kept for that goes. Raises what kept it from all that: it runs
         under the supervisor.
         """
+        await self._thumbnails.purge()  # a backup may have been put in place, or the setting changed
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(MAINTAIN_S):

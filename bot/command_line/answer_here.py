@@ -22,6 +22,7 @@ from indexer.records.pictures import PixelSpec
 from indexer.reports.reports import open_reports
 from indexer.service import open_search
 from indexer.settings import Settings
+from indexer.thumbnails.kept_thumbnails import open_kept_thumbnails
 
 SHOWN = PixelSpec(256)  # pictures that are shown and compared with nothing
 
@@ -56,4 +57,5 @@ async def _opened(config: Config, name: str) -> AsyncIterator[dict[str, Handler]
 def _pictures(settings: Settings, spec: PixelSpec) -> Pictures:
     decoder = partial(open_decoder, replace(settings.decode, workers=1), spec)
     fetcher = partial(open_fetcher, settings.fetch, spec.size)
-    return Pictures(decoder, fetcher, HitPictures(settings.fetch.max_download_bytes))
+    thumbnails = partial(open_kept_thumbnails, settings)
+    return Pictures(decoder, fetcher, thumbnails, HitPictures(settings.fetch.max_download_bytes))

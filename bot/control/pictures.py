@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from bot.control.operations import Values
 from bot.texts.errors import english
@@ -17,26 +17,27 @@ from indexer.pictures.decoder import Decoder
 from indexer.pictures.fetch import Fetcher
 from indexer.pictures.small_copy import webp
 from indexer.ports import Priority
-from indexer.records.ids import UserId
+from indexer.records.ids import PlaceId, UserId
 from indexer.records.pictures import DecodedPicture, Pixels
+from indexer.thumbnails.kept_thumbnails import KeptThumbnails
 
 OpenDecoder = Callable[[], AbstractAsyncContextManager[Decoder]]
 OpenFetcher = Callable[[], AbstractAsyncContextManager[Fetcher]]
+OpenThumbnails = Callable[[], AbstractAsyncContextManager[KeptThumbnails]]
 
 NOBODY = UserId(0)  # whose turn it is to have a picture opened: no member's
 MOST_PICTURES = 10  # of one question
 LINK_CHARACTERS = 2_048
 COPIES_S = 30.0  # for all copies of one answer
 
-Key = TypeVar("Key", bound=Hashable)
-
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """Opens pictures. Decoder and fetcher are opened when they are needed."""
+    """Opens pictures. Decoder, fetcher and thumbnails are opened when they are needed."""
 
     open_decoder: OpenDecoder
     open_fetcher: OpenFetcher
+    open_thumbnails: OpenThumbnails
     hits: HitPictures
 
     async def asked(self, values: Values) -> tuple[DecodedPicture, ...]:
@@ -58,13 +59,18 @@ class Pictures:
                     raise TellPerson("cli-picture", path=name, reason=english(error)) from error
             return tuple(opened)
 
-    async def copies(self, wanted: Mapping[Key, Shown]) -> dict[Key, str]:
-        """Small copies (WebP, base64) of those pictures that can be had."""
+    async def copies(self, wanted: Mapping[PlaceId, Shown]) -> dict[PlaceId, str]:
+        """Small copies (WebP, base64) of those places' pictures that can be had: kept ones, else from their source."""
         if not wanted:
             return {}
-        async with self.open_decoder() as decoder:
-            pixels = await self.hits.pixels(decoder, NOBODY, wanted, COPIES_S)
-        return await asyncio.to_thread(lambda: {key: _as_text(picture) for key, picture in pixels.items()})
+        async with self.open_thumbnails() as thumbnails:
+            found = {place_id: _base64(kept) for place_id, kept in (await thumbnails.of(wanted)).items()}
+        missing = {place_id: shown for place_id, shown in wanted.items() if place_id not in found}
+        if missing:
+            async with self.open_decoder() as decoder:
+                pixels = await self.hits.pixels(decoder, NOBODY, missing, COPIES_S)
+            found |= await asyncio.to_thread(lambda: {key: _as_text(picture) for key, picture in pixels.items()})
+        return found
 
     async def encoded(self, pictures: Sequence[DecodedPicture]) -> list[str]:
         """Small copies of pictures that are open already, in order."""
@@ -85,7 +91,11 @@ class Pictures:
 
 
 def _as_text(pixels: Pixels) -> str:
-    return base64.b64encode(webp(pixels)).decode()
+    return _base64(webp(pixels))
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
 
 
 def _files(values: Values) -> Sequence[tuple[str, bytes]]:

@@ -20,6 +20,7 @@ from indexer.database.connections import connect_readonly, error_code
 from indexer.database.database import FILE_NAME
 from indexer.database.stoppable_thread import Check, in_stoppable_thread, stoppable
 from indexer.errors import StorageError
+from indexer.thumbnails.thumbnail_file import ThumbnailFile
 from indexer.vectors import check as vectors_check
 from indexer.vectors.check import IndexCheck
 from indexer.vectors.segment import FOLDER_NAME, SUFFIX
@@ -147,6 +148,7 @@ def _verify(connection: sqlite3.Connection, data_dir: Path, found: Verification,
             found.faults.append(Finding("database", f"{part.__name__.strip('_')} cannot be read ({error})"))
     _indexes(connection, data_dir / FOLDER_NAME, found, check, tell)
     _archives(connection, found)
+    _thumbnails(data_dir, found)
     _former_databases(data_dir, found)
 
 
@@ -248,6 +250,13 @@ def _archives(connection: sqlite3.Connection, found: Verification) -> None:
     if missing:
         text = f"{missing:,} pictures of imported archives have no file any more: their hits open nothing"
         found.notes.append(Finding("archive-files", text, missing))
+
+
+def _thumbnails(data_dir: Path, found: Verification) -> None:
+    """They are derived: the bot makes them anew."""
+    if (why := ThumbnailFile(data_dir, 0, write=False).check()) is not None:
+        text = f"the file of thumbnails is damaged ({why}): the bot deletes it and makes it anew"
+        found.notes.append(Finding("thumbnails", text))
 
 
 def _former_databases(data_dir: Path, found: Verification) -> None:

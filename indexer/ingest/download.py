@@ -34,7 +34,7 @@ class Fetches(Protocol):
 class Decodes(Protocol):
     """The part of Decoder that the pipeline needs."""
 
-    async def decode(self, data: bytes) -> DecodedPicture: ...
+    async def decode(self, data: bytes, *, thumbnail: bool = False) -> DecodedPicture: ...
 
 
 class PlaceGone(Exception):

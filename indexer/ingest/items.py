@@ -42,10 +42,14 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A decoded picture on its way to the encoder. `content` also collects the places of the same bytes."""
+    """A decoded picture on its way to the encoder. `content` also collects the places of the same bytes.
+
+    `thumbnail` is a WebP; empty where none is kept.
+    """
 
     content: Content
     picture: DecodedPicture
+    thumbnail: bytes = b""
 
 
 @dataclass(slots=True)

@@ -40,6 +40,7 @@ from indexer.ingest.items import BACKLOG, LIVE, Item
 from indexer.ingest.outcomes import Outcomes
 from indexer.ingest.pending import PendingPlaces
 from indexer.ingest.stages import Stages
+from indexer.ingest.thumbnails import Thumbnails
 from indexer.ports import Encoder, Mirror
 from indexer.progress import Progress, State
 from indexer.records.ids import DISCORD, ChannelId, GuildId, ModelId, OriginId
@@ -48,6 +49,7 @@ from indexer.settings import Settings
 from indexer.store import embeddings
 from indexer.store.message_pictures import NewPlace
 from indexer.supervisor import Faults, contained, plainest, supervised
+from indexer.thumbnails.kept_thumbnails import KeptThumbnails
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +74,7 @@ class Pipeline:
         model_id: ModelId,
         settings: Settings,
         faults: Faults,
+        kept: KeptThumbnails | None = None,
     ) -> None:
         self._db = db
         self._histories = histories
@@ -82,7 +85,10 @@ class Pipeline:
         self._workers = settings.fetch.concurrency + decoders
         keep = settings.crawl.keep
         self._outcomes = Outcomes(db, model_id, keep)
-        self._stages = Stages(db.room, histories, fetcher, decoder, encoder, self._outcomes, settings.model.batch_size)
+        thumbnails = Thumbnails(decoder, kept)
+        self._stages = Stages(
+            db.room, histories, fetcher, thumbnails, encoder, self._outcomes, settings.model.batch_size
+        )
         # Nothing is read while the disk has no room.
         self._slots = FairSemaphore(settings.crawl.concurrency, db.room.wait)
         self._pending_places = PendingPlaces(
@@ -242,7 +248,8 @@ async def open_pipeline(
     model_id: ModelId,
     settings: Settings,
     faults: Faults,
+    kept: KeptThumbnails | None = None,
 ) -> AsyncIterator[Pipeline]:
     """A running pipeline for as long as the block lasts."""
-    async with Pipeline(db, histories, fetcher, decoder, encoder, model_id, settings, faults) as pipeline:
+    async with Pipeline(db, histories, fetcher, decoder, encoder, model_id, settings, faults, kept) as pipeline:
         yield pipeline

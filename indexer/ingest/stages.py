@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from indexer.crawl.histories import Histories
 from indexer.database.room import Room
 from indexer.errors import AfterimageError, Reason, Rejected, RetryLater, Stop
-from indexer.ingest.download import FETCH_BACKOFF, Decodes, Fetches, PlaceGone, download, failure_of, sha256_of
+from indexer.ingest.download import FETCH_BACKOFF, Fetches, PlaceGone, download, failure_of, sha256_of
 from indexer.ingest.fair_queue import FairQueue, Lane
 from indexer.ingest.items import Content, Item, Prepared
 from indexer.ingest.outcomes import Outcomes, mean_vector
+from indexer.ingest.thumbnails import Thumbnails
 from indexer.ports import Encoder, Priority
-from indexer.records.pictures import DecodedPicture, Vectors
+from indexer.records.pictures import Vectors
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ class Stages:
     room: Room
     histories: Histories
     fetcher: Fetches
-    decoder: Decodes
+    thumbnails: Thumbnails
     encoder: Encoder
     outcomes: Outcomes
     batch_size: int
@@ -96,20 +97,23 @@ class Stages:
         if content is None:
             return
         try:
-            picture = await self._open(content, data)
+            prepared = await self._open(content, data)
             del data  # not needed while the pixels wait for the encoder
-            if picture is not None:
-                await self.pixels.put(item.lane, Prepared(content, picture))
+            if prepared is not None:
+                await self.pixels.put(item.lane, prepared)
         except BaseException:
             self.outcomes.release(content)
             raise
 
-    async def _open(self, content: Content, data: bytes) -> DecodedPicture | None:
+    async def _open(self, content: Content, data: bytes) -> Prepared | None:
         """The decoded picture. None where the content has ended: it is known already, or cannot be read."""
+        thumbnail = self.thumbnails.wanted(content)
         if await self.outcomes.attach_known(content):
+            if thumbnail:
+                await self.thumbnails.make_up(content.sha256, data)
             return None
         try:
-            return await self.decoder.decode(data)
+            return Prepared(content, *await self.thumbnails.decode(data, thumbnail=thumbnail))
         except Rejected as error:
             log.info("place %d: %s", content.items[0].place_id, error)
             await self.outcomes.rejected(content, len(data), error.reason)
@@ -152,6 +156,7 @@ class Stages:
                     done.append((prepared, mean_vector(vectors)))
         if done:
             await self.outcomes.embedded(done)
+            await self.thumbnails.keep([prepared for prepared, _ in done])
 
     async def _vectors(self, prepared: Prepared) -> Vectors | Exception:
         """The vectors of a picture's frames, or the error that prevented them. Raises Stop."""

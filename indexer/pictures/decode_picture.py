@@ -15,10 +15,10 @@ from indexer.errors import Reason, Rejected
 from indexer.pictures.decode_cost import check_frames, check_jpeg
 from indexer.pictures.decode_memory import picture_memory
 from indexer.pictures.decode_repair import MAX_PROFILE, ends_early, with_end, without_extras
-from indexer.pictures.decode_square import TRANSPOSE, Shrunk, square
+from indexer.pictures.decode_square import TRANSPOSE, Shrunk, square, thumbnail
 from indexer.pictures.file_type import FORMATS, breaks_off, picture_format
 from indexer.pictures.perceptual_hash import SIDE, perceptual_hash
-from indexer.records.pictures import DecodedPicture, Pixels, PixelSpec, ResizeMode
+from indexer.records.pictures import THUMBNAIL_SIDE, DecodedPicture, Pixels, PixelSpec, ResizeMode
 
 PngImagePlugin.MAX_TEXT_CHUNK = MAX_PROFILE  # Pillow allows a megabyte, but a printer's profile is larger when unpacked
 
@@ -36,11 +36,14 @@ _EARLY = ("truncated", "not enough", "unexpected end", "premature")  # the words
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The most that a picture may cost, in pixels and bytes of memory. `frames`: how many an animation should give."""
+    """The most that a picture may cost, in pixels and bytes of memory. `frames`: how many an animation should give.
+    `thumbnail`: whether one is made too.
+    """
 
     max_pixels: int
     memory_bytes: int = 2 * 1024**3
     frames: int = 1
+    thumbnail: bool = False
 
 
 def decode_picture(data: bytes, spec: PixelSpec, limits: Limits) -> DecodedPicture:
@@ -84,8 +87,8 @@ def _prepare(image: Image.Image, data: bytes, spec: PixelSpec, limits: Limits) -
     scale, scans = 1, 1
     if file_format == "JPEG":
         scans = check_jpeg(data, width * height)
-        scale = _draft(image, spec)
-    copies = 1 if _factor(image, spec) > 1 else 3  # without shrinking, every step makes another full copy
+        scale = _draft(image, spec, limits)
+    copies = 1 if _factor(image, spec, limits) > 1 else 3  # without shrinking, every step makes another full copy
     needed = picture_memory(file_format, image.mode, *image.size, copies, width * height if scans > 1 else 0)
     if needed > limits.memory_bytes:
         raise Rejected(Reason.TOO_MUCH_MEMORY, f"{file_format}, {width} × {height}: about {needed:,} bytes")
@@ -116,7 +119,7 @@ def _decode_open(image: Image.Image, data: bytes, spec: PixelSpec, limits: Limit
         pictures = _frames(image, data, frame_count, spec, limits)
     else:
         image.load()
-        pictures = [_shrink(image, spec, (width / scale, height / scale))]
+        pictures = [_shrink(image, spec, limits, (width / scale, height / scale))]
     # Pillow turns a TIFF upright when it loads it; other formats only name their orientation. It is read after loading:
     # a PNG may have EXIF after its pixels, and to read it Pillow would load the pixels and ignore their damage.
     orientation = 1 if file_format == "TIFF" else _orientation(image)
@@ -131,6 +134,7 @@ def _decode_open(image: Image.Image, data: bytes, spec: PixelSpec, limits: Limit
         frame_count=frame_count,
         byte_count=len(data),
         perceptual_hash=perceptual_hash(_greys(pictures[0], orientation)),
+        thumbnail=thumbnail(pictures[0], (width, height), orientation) if limits.thumbnail else None,
     )
 
 
@@ -142,23 +146,25 @@ def _orientation(image: Image.Image) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def _draft(image: Image.Image, spec: PixelSpec) -> int:
+def _draft(image: Image.Image, spec: PixelSpec, limits: Limits) -> int:
     """Makes libjpeg decode at 1/2, 1/4 or 1/8 where that leaves the headroom. Returns the factor."""
     width, height = image.size
-    scale = spec.size * _HEADROOM / _side(width, height, spec)
+    scale = 1 / _most_shrunk(width, height, spec, limits)
     if scale < 1:
         image.draft(None, (max(int(width * scale), 1), max(int(height * scale), 1)))
     return round(width / image.width)
 
 
-def _side(width: int, height: int, spec: PixelSpec) -> int:
-    """The length of the side that limits how far a picture can shrink without a loss of detail."""
-    return max(width, height) if spec.resize_mode is ResizeMode.LONGEST else min(width, height)
+def _most_shrunk(width: int, height: int, spec: PixelSpec, limits: Limits) -> float:
+    """How many times a picture can be shrunk so that the headroom remains, and enough for a thumbnail."""
+    side = max(width, height) if spec.resize_mode is ResizeMode.LONGEST else min(width, height)
+    most = side / (spec.size * _HEADROOM)
+    return min(most, max(width, height) / THUMBNAIL_SIDE) if limits.thumbnail else most
 
 
-def _factor(image: Image.Image, spec: PixelSpec) -> int:
+def _factor(image: Image.Image, spec: PixelSpec, limits: Limits) -> int:
     """The largest whole factor by which a picture can be averaged so that the headroom remains."""
-    return max(_side(*image.size, spec) // (spec.size * _HEADROOM), 1)
+    return max(int(_most_shrunk(*image.size, spec, limits)), 1)
 
 
 def _frames(image: Image.Image, data: bytes, count: int, spec: PixelSpec, limits: Limits) -> list[Shrunk]:
@@ -171,24 +177,24 @@ def _frames(image: Image.Image, data: bytes, count: int, spec: PixelSpec, limits
     third = reach // 3
     spread = {reach * (2 * i + 1) // (2 * limits.frames) for i in range(limits.frames)}
     spread.discard(min(spread, key=lambda index: abs(index - third)))
-    shown = _look(image, spread | {third}, spec)
+    shown = _look(image, spread | {third}, spec, limits)
     best = third
     if _detail(shown[third]) < _BLANK:
         # The file is opened again, because some of Pillow's animation readers fail when they go back.
         with Image.open(BytesIO(data), formats=FORMATS) as again:
-            shown |= _look(again, {0, reach // 2, reach * 2 // 3, reach - 1} - shown.keys(), spec)
+            shown |= _look(again, {0, reach // 2, reach * 2 // 3, reach - 1} - shown.keys(), spec, limits)
         best = max(shown, key=lambda index: (_detail(shown[index]), -abs(index - third)))
     others = [index for index in sorted(spread - {best}) if _detail(shown[index]) >= _BLANK]
     return [shown[best], *(shown[index] for index in others)]
 
 
-def _look(image: Image.Image, indexes: set[int], spec: PixelSpec) -> dict[int, Shrunk]:
+def _look(image: Image.Image, indexes: set[int], spec: PixelSpec, limits: Limits) -> dict[int, Shrunk]:
     """These frames of an animation. None of them may be before its current frame."""
     shown = {}
     for index in sorted(indexes):
         image.seek(index)
         image.load()
-        shown[index] = _shrink(image, spec, image.size)
+        shown[index] = _shrink(image, spec, limits, image.size)
     return shown
 
 
@@ -197,13 +203,13 @@ def _detail(shrunk: Shrunk) -> float:
     return float(_greys(shrunk).std())
 
 
-def _shrink(image: Image.Image, spec: PixelSpec, extent: tuple[float, float]) -> Shrunk:
+def _shrink(image: Image.Image, spec: PixelSpec, limits: Limits, extent: tuple[float, float]) -> Shrunk:
     """A loaded picture as 8-bit RGB on white in sRGB, shrunk by a whole factor that leaves the headroom.
 
     `extent` is the picture's true size in the pixels of `image`.
     """
     profile = image.info.get("icc_profile")
-    factor = _factor(image, spec)
+    factor = _factor(image, spec, limits)
     # 32-bit greys are averaged first, because scaling them to 8 bits needs several copies of 4 bytes a pixel.
     deep = image.mode in ("I", "F")
     picture = _levels(image.reduce(factor)) if deep else _plain(image).reduce(factor)

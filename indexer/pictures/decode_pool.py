@@ -53,14 +53,14 @@ class Pool:
         self._idle.append(worker)
         return worker
 
-    async def decode(self, data: bytes) -> DecodedPicture:
-        """Decodes a file. Raises Rejected, ReadersBusy, or Stop; see Decoder.decode."""
+    async def decode(self, data: bytes, *, thumbnail: bool = False) -> DecodedPicture:
+        """Decodes a file, with a thumbnail if wanted. Raises Rejected, ReadersBusy, or Stop; see Decoder.decode."""
         await self._take_slot()
         try:
             ended = ""
             for _ in range(_TRIES):
                 try:
-                    return await self._attempt(data)
+                    return await self._attempt(data, thumbnail)
                 except CannotStart as error:
                     raise ReadersBusy(f"No picture reader could be started ({error}).") from error
                 except WorkerDied as died:
@@ -72,7 +72,7 @@ class Pool:
         finally:
             self._give_slot()
 
-    async def _attempt(self, data: bytes) -> DecodedPicture:
+    async def _attempt(self, data: bytes, thumbnail: bool) -> DecodedPicture:
         worker = self._idle.pop() if self._idle else await Worker.start(self._settings.worker)
         self._busy.add(worker)
         if self._closed:  # it was closed while the worker started
@@ -81,7 +81,7 @@ class Pool:
         budget_s, longest_s = self._settings.budget_s, self._settings.longest_s
         try:
             async with asyncio.timeout(longest_s):
-                picture = await worker.decode(data, budget_s)
+                picture = await worker.decode(data, budget_s, thumbnail=thumbnail)
         except Rejected as rejected:
             # A C library may be in a broken state after its worker ran out of memory.
             await self._put_back(worker, sound=rejected.reason is not Reason.TOO_MUCH_MEMORY)

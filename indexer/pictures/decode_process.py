@@ -17,7 +17,7 @@ from indexer.errors import Reason, Rejected
 from indexer.pictures.decode_protocol import ANSWER, REQUEST
 from indexer.pictures.lockdown.report import Lockdown
 from indexer.platforms.processes import kill, minimal_environment
-from indexer.records.pictures import DecodedPicture, PixelSpec
+from indexer.records.pictures import THUMBNAIL_SIDE, DecodedPicture, Pixels, PixelSpec
 
 _CHUNK = 256 * 1024  # bytes written to a pipe at once, so that a large file does not block the event loop for long
 _START_S = 30.0  # a worker starts in 0.2 s; if it takes longer than this, the machine is broken or overloaded
@@ -114,14 +114,14 @@ class Worker:
             raise
         return worker
 
-    async def decode(self, data: bytes, budget_s: float) -> DecodedPicture:
+    async def decode(self, data: bytes, budget_s: float, *, thumbnail: bool = False) -> DecodedPicture:
         """Decodes a file in at most `budget_s` seconds of processor time. After that SIGPROF ends the process.
 
         Raises Rejected for this picture, WorkerDied when this worker can no longer be used.
         """
         self.served += 1
         try:
-            self._requests.write(REQUEST.pack(len(data), budget_s))
+            self._requests.write(REQUEST.pack(len(data), budget_s, thumbnail))
             for at in range(0, len(data), _CHUNK):
                 self._requests.write(memoryview(data)[at : at + _CHUNK])
                 await self._requests.drain()
@@ -145,12 +145,10 @@ class Worker:
                 raise ValueError(f"{key} = {value!r}")
             return value
 
-        count = number("frames", 64)
-        shape = (self._size, self._size, 3)
-        frames = [
-            np.frombuffer(await self._answers.readexactly(self._size**2 * 3), np.uint8).reshape(shape)
-            for _ in range(count)
-        ]
+        frames = [await self._pixels(self._size, self._size) for _ in range(number("frames", 64))]
+        thumbnail = None
+        if header.get("thumbnail") is not None:
+            thumbnail = await self._pixels(*_size_of_thumbnail(header["thumbnail"]))
         return DecodedPicture(
             sha256=bytes.fromhex(str(header["sha256"])),
             frames=tuple(frames),
@@ -160,7 +158,12 @@ class Worker:
             frame_count=number("frame_count", 2**31),
             byte_count=len(data),
             perceptual_hash=number("perceptual_hash", 2**64 - 1),
+            thumbnail=thumbnail,
         )
+
+    async def _pixels(self, width: int, height: int) -> Pixels:
+        data = await self._answers.readexactly(width * height * 3)
+        return np.frombuffer(data, np.uint8).reshape((height, width, 3))
 
     async def kill(self) -> str:
         """Ends the process, whatever it is doing. Returns how it ended.
@@ -191,3 +194,11 @@ class Worker:
         status = await self._process.wait()
         self._requests.close()
         return signal.Signals(-status).name if status < 0 else f"exit status {status}"
+
+
+def _size_of_thumbnail(size: object) -> tuple[int, int]:
+    """Width and height. Raises ValueError for what no thumbnail has."""
+    match size:
+        case [int(width), int(height)] if 0 < width <= THUMBNAIL_SIDE and 0 < height <= THUMBNAIL_SIDE:
+            return width, height
+    raise ValueError(f"thumbnail = {size!r}")

@@ -1,10 +1,11 @@
 """The messages between the pool and its workers, over pipes.
 
     ready     length u32 · JSON {part of the lock-down: why it is not in force, "" where it is}, once
-    request   length u64 · seconds of processor time f64 · file
-    answer    length u32 · JSON header · frames, each size × size × 3 bytes
+    request   length u64 · seconds of processor time f64 · whether a thumbnail is wanted u8 · file
+    answer    length u32 · JSON header · frames, each size × size × 3 bytes · thumbnail, width × height × 3 bytes
 
-The header is {"reason", "detail"} for a picture that was rejected, or else the fields of DecodedPicture. The messages
+The header is {"reason", "detail"} for a picture that was rejected, or else the fields of DecodedPicture, with
+`thumbnail` as [width, height] or null. The messages
 are JSON and raw bytes, never pickles: a worker reads untrusted files, so the pool must not trust what it writes.
 """
 
@@ -12,5 +13,5 @@ from __future__ import annotations
 
 import struct
 
-REQUEST = struct.Struct("<Qd")
+REQUEST = struct.Struct("<Qd?")
 ANSWER = struct.Struct("<I")

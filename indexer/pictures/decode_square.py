@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from indexer.records.pictures import Pixels, PixelSpec, ResizeMode
+from indexer.records.pictures import THUMBNAIL_SIDE, Pixels, PixelSpec, ResizeMode
 
 TRANSPOSE: dict[int, Image.Transpose] = {  # EXIF orientation → what puts the picture upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -62,6 +62,19 @@ def square(shrunk: Shrunk, upright: tuple[int, int], orientation: int, spec: Pix
         padded.paste(resized, ((size - resized.width) // 2, (size - resized.height) // 2))
         resized = padded
     return np.asarray(resized)
+
+
+def thumbnail(shrunk: Shrunk, upright: tuple[int, int], orientation: int) -> Pixels:
+    """[height, width, 3]: the whole picture, upright, its longer side THUMBNAIL_SIDE pixels; never enlarged.
+
+    `upright` is the size of the original after it was turned.
+    """
+    ratio = min(THUMBNAIL_SIDE / max(upright), 1.0)
+    width, height = (max(round(side * ratio), 1) for side in upright)
+    lying = (height, width) if orientation >= 5 else (width, height)
+    box = (0.0, 0.0, shrunk.width, shrunk.height)
+    resized = shrunk.picture.resize(lying, Image.Resampling.HAMMING, box=box)
+    return np.asarray(resized.transpose(TRANSPOSE[orientation]) if orientation in TRANSPOSE else resized)
 
 
 def _lying_box(

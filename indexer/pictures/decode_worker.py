@@ -12,6 +12,7 @@ import json
 import os
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 from PIL import (
@@ -33,12 +34,13 @@ from indexer.records.pictures import DecodedPicture, PixelSpec, ResizeMode
 
 
 def answer_to(data: bytes, spec: PixelSpec, limits: Limits) -> tuple[bytes, list[bytes]]:
-    """The JSON header and the frames' bytes for one file."""
+    """The JSON header for one file, and the bytes of the frames and of the thumbnail."""
     try:
         picture = decode_picture(data, spec, limits)
     except Rejected as rejected:
         return json.dumps({"reason": rejected.reason, "detail": rejected.detail}).encode(), []
-    return header_of(picture), [frame.tobytes() for frame in picture.frames]
+    pixels = [*picture.frames, *([] if picture.thumbnail is None else [picture.thumbnail])]
+    return header_of(picture), [part.tobytes() for part in pixels]
 
 
 def header_of(picture: DecodedPicture) -> bytes:
@@ -52,6 +54,7 @@ def header_of(picture: DecodedPicture) -> bytes:
             "frame_count": picture.frame_count,
             "byte_count": picture.byte_count,
             "perceptual_hash": picture.perceptual_hash,
+            "thumbnail": None if picture.thumbnail is None else picture.thumbnail.shape[1::-1],
         }
     ).encode()
 
@@ -59,20 +62,20 @@ def header_of(picture: DecodedPicture) -> bytes:
 def serve(requests: BinaryIO, answers: BinaryIO, spec: PixelSpec, limits: Limits) -> None:
     """Answers requests until the end of the input."""
     while head := requests.read(REQUEST.size):
-        length, budget_s = REQUEST.unpack(head)
+        length, budget_s, thumbnail = REQUEST.unpack(head)
         data = requests.read(length)
         if len(data) < length:
             return
         # The limit is processor time, so that a busy machine does not make a picture too slow. It also ends a worker
         # whose bot has died in the middle of a picture.
         limit_processor_time(budget_s)
-        header, frames = answer_to(data, spec, limits)
+        header, parts = answer_to(data, spec, replace(limits, thumbnail=thumbnail))
         limit_processor_time(0)
         del data
         answers.write(ANSWER.pack(len(header)))
         answers.write(header)
-        for frame in frames:
-            answers.write(frame)
+        for part in parts:
+            answers.write(part)
         answers.flush()
 
 

@@ -21,7 +21,7 @@ from indexer.pictures.decode_process import CannotStart, Worker, WorkerSettings
 from indexer.pictures.file_type import picture_format
 from indexer.pictures.lockdown.report import Lockdown
 from indexer.records.ids import UserId
-from indexer.records.pictures import DecodedPicture, Pixels, PixelSpec, ResizeMode
+from indexer.records.pictures import DecodedPicture, Pixels, PixelSpec
 from indexer.settings import DecodeSettings
 
 log = logging.getLogger(__name__)
@@ -46,9 +46,8 @@ _INDEXING_PATIENCE = 20
 _INDEXING_NICE = 10
 _QUESTIONS_WAITING = 64
 _INDEXING_WAITING = 1024  # the pipeline needs far fewer at once
-# A small copy of a whole picture, for people: its longer side in pixels, and how many may wait to be made.
-PREVIEW_SIDE = 256
 _PREVIEWS_WAITING = 64
+_PREVIEW = PixelSpec(64)  # what a model would see is not looked at
 
 
 class Turn:
@@ -73,28 +72,25 @@ class Decoder:
         self._members: OneAtATime[UserId] = OneAtATime()
         self.lockdown = lockdown
 
-    async def decode(self, data: bytes) -> DecodedPicture:
-        """Decodes the bytes of a file that is indexed into the model's input.
+    async def decode(self, data: bytes, *, thumbnail: bool = False) -> DecodedPicture:
+        """Decodes the bytes of a file that is indexed into the model's input, and a thumbnail where it is wanted.
 
         Raises Rejected when the picture cannot be read: it is no picture, damaged, too large or too slow, or it kills
         its reader. Raises ReadersBusy when too many pictures wait or no reader can be started now. Raises Stop when the
         pool is closed meanwhile. A cancellation frees the worker at once.
         """
         picture_format(data)  # a file of another type is rejected before it needs a worker
-        return await self._indexing.decode(data)
+        return await self._indexing.decode(data, thumbnail=thumbnail)
 
     async def preview(self, data: bytes) -> Pixels:
-        """A small copy of the whole picture: [height, width, 3] uint8, the longer side PREVIEW_SIDE pixels.
+        """The thumbnail of a file, for a person who looks.
 
         It has a worker of its own, which starts with the first preview. Raises as `decode`.
         """
         picture_format(data)
-        picture = await self._previews.decode(data)
-        frame = picture.frames[0]
-        ratio = max(picture.width, picture.height) / PREVIEW_SIDE  # as decode_square.square pads it
-        width, height = max(round(picture.width / ratio), 1), max(round(picture.height / ratio), 1)
-        top, left = (PREVIEW_SIDE - height) // 2, (PREVIEW_SIDE - width) // 2
-        return frame[top : top + height, left : left + width]
+        thumbnail = (await self._previews.decode(data, thumbnail=True)).thumbnail
+        assert thumbnail is not None, "it was asked for"
+        return thumbnail
 
     @asynccontextmanager
     async def turn_of(self, member: UserId) -> AsyncIterator[Turn]:
@@ -153,7 +149,7 @@ async def open_decoder(settings: DecodeSettings, spec: PixelSpec) -> AsyncIterat
     )
     previews = Pool(
         PoolSettings(
-            _worker_settings(settings, PixelSpec(PREVIEW_SIDE, ResizeMode.LONGEST), _INDEXING_NICE),
+            _worker_settings(settings, _PREVIEW, _INDEXING_NICE),
             PREVIEW_WORKERS,
             budget_s,
             budget_s * _INDEXING_PATIENCE,

@@ -6,16 +6,17 @@ import io
 
 from PIL import Image
 
-from indexer.records.pictures import Pixels
+from indexer.records.pictures import THUMBNAIL_SIDE, Pixels
 
-SIDE = 256  # pixels of a copy's longer side: Discord shows a thumbnail with 85
 QUALITY = 80
+# The fastest of libwebp's ways: a third of the time of Pillow's own choice (4), and files 7 % larger.
+METHOD = 0
 
 
 def webp(picture: Pixels) -> bytes:
-    """The picture as WebP, with at most SIDE pixels on its longer side."""
+    """The picture as WebP, with at most THUMBNAIL_SIDE pixels on its longer side."""
     image = Image.fromarray(picture)
-    image.thumbnail((SIDE, SIDE))
+    image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
     file = io.BytesIO()
-    image.save(file, "WEBP", quality=QUALITY)
+    image.save(file, "WEBP", quality=QUALITY, method=METHOD)
     return file.getvalue()

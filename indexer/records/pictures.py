@@ -14,6 +14,8 @@ import numpy.typing as npt
 Pixels = npt.NDArray[np.uint8]  # [H, W, 3], RGB
 Vectors = npt.NDArray[np.float32]  # [n, d] or [d], rows of unit length
 
+THUMBNAIL_SIDE = 256  # pixels of a thumbnail's longer side: Discord shows one with 85, the console with up to 256
+
 
 class ResizeMode(StrEnum):
     """How a picture is fitted into the model's square input (open_clip's names)."""
@@ -52,7 +54,8 @@ class DecodedPicture:
     """What the decode workers return for a file's bytes.
 
     `frames` holds one representative frame as [size, size, 3] uint8 (more where several frames are asked for).
-    `perceptual_hash` is 64 bits of the whole picture.
+    `perceptual_hash` is 64 bits of the whole picture. `thumbnail` is the whole picture, upright, as [height, width, 3]
+    with at most THUMBNAIL_SIDE pixels on its longer side; None where none was asked for.
     """
 
     sha256: bytes
@@ -63,6 +66,7 @@ class DecodedPicture:
     frame_count: int
     byte_count: int
     perceptual_hash: int
+    thumbnail: Pixels | None = None
 
     @property
     def animated(self) -> bool:

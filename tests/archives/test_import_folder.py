@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -131,7 +132,12 @@ async def imported(data_dir: Path, root: Path) -> AsyncIterator[Service]:
 def asks(service: Service) -> Searching:
     """What answers `afterimage search`."""
     hits = HitPictures(1 << 20)
-    pictures = Pictures(lambda: pytest.fail("no picture was given"), lambda: pytest.fail("no link was given"), hits)
+    pictures = Pictures(
+        lambda: pytest.fail("no picture was given"),
+        lambda: pytest.fail("no link was given"),
+        lambda: nullcontext(service.kept_thumbnails),
+        hits,
+    )
     return Searching(service, pictures, service.settings.search, opens=True)
 
 

@@ -241,3 +241,27 @@ def test_the_pixel_limit_is_the_one_given() -> None:
 
 def test_the_name_plays_no_part() -> None:
     assert decoded(KINDS["webp"]).format == "WEBP"  # posted as photo.png: the bytes never say
+
+
+@pytest.mark.parametrize("mode", list(ResizeMode))
+@pytest.mark.parametrize("kind", ["png", "jpeg", "gif"])
+def test_a_thumbnail_shows_the_whole_picture(kind: str, mode: ResizeMode) -> None:
+    thumbnail = decode_picture(KINDS[kind], PixelSpec(64, mode), Limits(100_000_000, thumbnail=True)).thumbnail
+    assert thumbnail is not None
+    assert thumbnail.shape == (192, 256, 3)
+    whole = scene(640, 480).resize((256, 192), Image.Resampling.BOX)
+    assert difference(thumbnail, np.asarray(whole)) < 8
+    assert decoded(KINDS[kind]).thumbnail is None
+
+
+def test_a_thumbnail_is_upright_and_never_larger_than_its_picture() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = encoded(scene(600, 150), "JPEG", exif=exif)
+    small = encoded(scene(40, 30), "PNG")
+    limits = Limits(100_000_000, thumbnail=True)
+    thumbnails = [decode_picture(data, SPEC, limits).thumbnail for data in (turned, small)]
+    assert [thumbnail.shape[:2] for thumbnail in thumbnails if thumbnail is not None] == [(256, 64), (30, 40)]
+    assert thumbnails[0] is not None
+    upright = scene(600, 150).transpose(Image.Transpose.ROTATE_270).resize((64, 256), Image.Resampling.BOX)
+    assert difference(thumbnails[0], np.asarray(upright)) < 8

@@ -1,7 +1,8 @@
 """Small copies of found pictures, for a person who looks at them in a browser.
 
 The bytes come from an archive's file, or else from Discord by the link that the message shows now (hit_pictures.py).
-They are opened in a decode worker, as any picture is. Nothing is written to the disk.
+They are opened in a decode worker, as any picture is. What `thumbnails.keep` says is kept on the disk, and read there
+first (thumbnails/kept_thumbnails.py).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from indexer.pictures.small_copy import webp as webp_of
 from indexer.records.ids import GuildId, PictureId, PlaceId
 from indexer.store import places
 from indexer.store.places import ShownPlace
+from indexer.thumbnails.kept_thumbnails import KeptThumbnails
 
 AT_ONCE = 6  # thumbnails that are made at the same time; the others wait
 WAIT_S = 8.0  # the longest wait for one of these turns and for the copy itself
@@ -46,12 +48,13 @@ class Known:
     made: Thumbnail | None
 
 
-class Thumbnails:
+class HitThumbnails:
     """Belongs to one event loop."""
 
-    def __init__(self, db: Database, pictures: HitPictures, decoder: Decoder) -> None:
+    def __init__(self, db: Database, pictures: HitPictures, decoder: Decoder, kept: KeptThumbnails) -> None:
         self._pictures = pictures
         self._decoder = decoder
+        self._kept = kept
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._made: LruCache[PictureId, bytes] = LruCache(REMEMBERED, LIFETIME_S)
         self._places = UntilCommit(db, _place, PLACES)
@@ -78,14 +81,20 @@ class Thumbnails:
             return None
         webp = self._made.get(place.picture_id)
         if webp is None:
-            try:
-                async with asyncio.timeout(WAIT_S), self._turns:
-                    pixels = await self._decoder.preview(await self._pictures.file_bytes(_shown(place)))
-            except TimeoutError:
-                raise RetryLater(f"a small copy of place {place_id} was not made within {WAIT_S:.0f} s") from None
-            webp = await asyncio.to_thread(webp_of, pixels)
+            webp = (await self._kept.of([place_id])).get(place_id)
+            if webp is None:
+                webp = await self._make(place)
+                await self._kept.put_of(place_id, webp)
             self._made.put(place.picture_id, webp)
         return Thumbnail(_tag(place.picture_id), webp)
+
+    async def _make(self, place: ShownPlace) -> bytes:
+        try:
+            async with asyncio.timeout(WAIT_S), self._turns:
+                pixels = await self._decoder.preview(await self._pictures.file_bytes(_shown(place)))
+        except TimeoutError:
+            raise RetryLater(f"a small copy of place {place.place_id} was not made within {WAIT_S:.0f} s") from None
+        return await asyncio.to_thread(webp_of, pixels)
 
 
 async def _place(connection: aiosqlite.Connection, place: tuple[GuildId, PlaceId]) -> ShownPlace | None:

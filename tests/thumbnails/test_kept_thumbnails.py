@@ -1,0 +1,206 @@
+"""Thumbnails on the disk, from the import that makes them to the wish that takes them away."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from indexer.archive_opener import open_archive
+from indexer.database.database import Database
+from indexer.records.ids import DISCORD, GuildId, OriginId, PlaceId, UserId
+from indexer.service import Service, open_service
+from indexer.settings import Settings, ThumbnailSettings
+from indexer.store import messages, opt_outs, pictures, places
+from indexer.thumbnails.kept_thumbnails import KeptThumbnails, kept_thumbnails, open_kept_thumbnails
+from indexer.thumbnails.thumbnail_file import FILE_NAME
+from tests.archives.test_import import import_, settings, write_export
+from tests.worlds.encoder import Encoder
+from tests.worlds.exports import GUILD
+from tests.worlds.picture_files import encoded, scene
+from tests.worlds.records import decoded, message, picture, settle
+
+
+@asynccontextmanager
+async def service_on(folder: Path, keep: str = "imported") -> AsyncIterator[Service]:
+    chosen = replace(settings(folder), thumbnails=ThumbnailSettings(keep=keep))
+    async with open_service(chosen, None, Encoder(), open_archive=partial(open_archive, chosen)) as service:
+        yield service
+
+
+@pytest.fixture
+async def export(tmp_path: Path) -> Path:
+    folder = await asyncio.to_thread(write_export, tmp_path / "export", 3)
+    await asyncio.to_thread((folder / "photos.json_Files" / "cat-0.png").write_bytes, encoded(scene(900, 300), "PNG"))
+    return folder
+
+
+async def every_place(service: Service) -> list[PlaceId]:
+    async with service.db.reader() as connection:
+        rows = await connection.execute_fetchall("SELECT place_id FROM places WHERE state = 'ready' ORDER BY 1")
+    return [PlaceId(place_id) for (place_id,) in rows]
+
+
+def size_of(webp: bytes) -> tuple[int, int]:
+    with Image.open(io.BytesIO(webp), formats=["WEBP"]) as image:
+        return image.size
+
+
+async def test_an_import_keeps_a_thumbnail_of_each_picture_which_serves_when_the_files_are_gone(
+    data_dir: Path, export: Path
+) -> None:
+    async with service_on(data_dir) as service:
+        await import_(service, export)
+        shown = await every_place(service)
+        found = await service.kept_thumbnails.of(shown)
+        assert sorted(size_of(webp) for webp in found.values()) == [(24, 20), (24, 20), (256, 85)]
+        for path in (export / "photos.json_Files").iterdir():
+            await asyncio.to_thread(path.unlink)
+        for place_id in shown:
+            thumbnail = await service.thumbnails.of(GuildId(GUILD), place_id)
+            assert thumbnail is not None
+            assert thumbnail.webp == found[place_id]
+        status = await service.kept_thumbnails.status()
+        assert (status.count, status.hits, status.misses) == (3, 6, 0)
+    async with open_kept_thumbnails(settings(data_dir)) as reader:  # as a command, beside a bot or without
+        assert await reader.of(shown) == found
+
+
+async def test_a_second_import_makes_up_what_is_missing_and_embeds_nothing(data_dir: Path, export: Path) -> None:
+    async with service_on(data_dir, "off") as service:
+        await import_(service, export)
+        assert await service.kept_thumbnails.of(await every_place(service)) == {}
+    assert not (data_dir / FILE_NAME).exists()
+    other = await asyncio.to_thread(write_export, export.parent / "other", 3)
+    async with service_on(data_dir) as service:
+        again = await import_(service, other)
+        assert again.embedded == 0 or len(await service.kept_thumbnails.of(await every_place(service))) == 3
+
+
+async def test_what_was_not_kept_is_kept_once_somebody_has_looked(data_dir: Path, export: Path) -> None:
+    async with service_on(data_dir, "off") as service:
+        await import_(service, export)
+    async with service_on(data_dir) as service:
+        shown = await every_place(service)
+        for place_id in shown:
+            assert await service.thumbnails.of(GuildId(GUILD), place_id) is not None
+        assert len(await service.kept_thumbnails.of(shown)) == 3
+
+
+async def test_none_is_kept_from_the_moment_that_the_setting_says_so(data_dir: Path, export: Path) -> None:
+    async with service_on(data_dir) as service:
+        await import_(service, export)
+    assert (data_dir / FILE_NAME).exists()
+    async with service_on(data_dir, "off") as service:
+        await service.upkeep.purge()
+        assert not (data_dir / FILE_NAME).exists()
+
+
+def parts_in(folder: Path, webps: list[bytes]) -> bool:
+    content = b"\0".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
+    return any(webp[at : at + 24] in content for webp in webps for at in range(0, len(webp) - 24, 48))
+
+
+async def test_an_opt_out_hides_thumbnails_at_once_and_takes_them_to_the_last_byte(
+    data_dir: Path, export: Path
+) -> None:
+    async with service_on(data_dir) as service:
+        await import_(service, export)
+        shown = await every_place(service)
+        webps = list((await service.kept_thumbnails.of(shown)).values())
+        assert await asyncio.to_thread(parts_in, data_dir, webps)
+        async with service.db.reader() as connection:
+            ((author,),) = await connection.execute_fetchall("SELECT DISTINCT author_id FROM messages")
+        async with service.db.transaction() as tx:
+            await opt_outs.add(tx, UserId(author))
+        assert await service.kept_thumbnails.of(shown) == {}
+        await service.forget_user(UserId(author))
+        assert await service.upkeep.purge()
+        assert (await service.kept_thumbnails.status()).count == 0
+        assert not await asyncio.to_thread(parts_in, data_dir, webps)
+
+
+async def stored(db: Database, number: int, content: str, origin_id: OriginId) -> tuple[bytes, PlaceId]:
+    """A ready picture of one message: its SHA-256, and its place."""
+    async with db.transaction() as tx:
+        if origin_id != DISCORD:
+            await tx.execute_fetchall(
+                "INSERT INTO origins (origin_id, kind, location, version) VALUES (?, 'test', 'there', '')"
+                " ON CONFLICT DO NOTHING",
+                (origin_id,),
+            )
+        ref = picture(f"https://cdn.example/1/{number}.png")
+        made = await messages.store(tx, [message(number, ref)], keep="pictures", seen_ms=1)
+        picture_id = await pictures.add(tx, decoded(content))
+        (place,) = made.new_places
+        await places.attach(tx, place.id, picture_id)
+        await tx.execute_fetchall("UPDATE messages SET origin_id = ? WHERE message_id = ?", (origin_id, number))
+    return decoded(content).sha256, place.id
+
+
+async def kept_of(database: Database, keep: str) -> AsyncIterator[KeptThumbnails]:
+    chosen = Settings(data_dir=database.path.parent, thumbnails=ThumbnailSettings(keep=keep))
+    async with kept_thumbnails(database, chosen) as kept:
+        yield kept
+
+
+@pytest.mark.parametrize(("keep", "there"), [("off", set()), ("imported", {"b"}), ("all", {"a", "b"})])
+async def test_a_thumbnail_is_kept_of_what_the_setting_names(database: Database, keep: str, there: set[str]) -> None:
+    await settle(database)
+    (a, place_a), (b, place_b) = await stored(database, 1, "a", DISCORD), await stored(database, 2, "b", OriginId(1))
+    async for kept in kept_of(database, keep):
+        assert (kept.keeps(DISCORD), kept.keeps(OriginId(1))) == (keep == "all", keep != "off")
+        if keep != "off":
+            await kept.put({a: b"a", b: b"b"})
+        found = await kept.of([place_a, place_b])
+        assert {webp.decode() for webp in found.values()} == there
+        assert await kept.purge()
+        assert await kept.of([place_a, place_b]) == found
+
+
+async def test_what_discord_tells_of_now_is_not_kept_any_more(database: Database) -> None:
+    await settle(database)
+    sha256, place_id = await stored(database, 1, "a", OriginId(1))
+    async for kept in kept_of(database, "imported"):
+        await kept.put({sha256: b"a"})
+        async with database.transaction() as tx:
+            await tx.execute_fetchall("UPDATE messages SET origin_id = 0")
+        assert await kept.of([place_id]) == {}
+        assert await kept.purge()
+        assert (await kept.status()).count == 0
+
+
+async def test_a_picture_that_was_deleted_meanwhile_is_not_kept(database: Database) -> None:
+    await settle(database)
+    sha256, _ = await stored(database, 1, "a", OriginId(1))
+    async for kept in kept_of(database, "imported"):
+        async with database.transaction() as tx:
+            await tx.execute_fetchall("DELETE FROM messages")
+        await kept.put({sha256: b"a"})
+        assert (await kept.status()).count == 0
+
+
+async def test_a_full_disk_is_noted_and_costs_no_picture(database: Database) -> None:
+    await settle(database)
+    (a, _), (b, place_id) = await stored(database, 1, "a", OriginId(1)), await stored(database, 2, "b", OriginId(1))
+    async for kept in kept_of(database, "imported"):
+        await kept.put({a: b"a"})
+        assert kept._file._connection is not None
+        await asyncio.to_thread(kept._file._connection.execute, "PRAGMA max_page_count = 4")
+        await kept.put({b: b"b" * 100_000})
+        assert database.room.low
+        assert await kept.of([place_id]) == {}
+
+
+async def test_no_thumbnail_of_another_server_is_shown(data_dir: Path, export: Path) -> None:
+    async with service_on(data_dir) as service:
+        await import_(service, export)
+        (place_id, *_) = await every_place(service)
+        assert await service.thumbnails.of(GuildId(GUILD + 1), place_id) is None
