@@ -15,6 +15,7 @@ from typing import Any
 
 from indexer.clock import now_ms
 from indexer.database.database import Database, open_database
+from indexer.errors import RetryLater
 from indexer.records.ids import DISCORD, OriginId, PlaceId
 from indexer.settings import Settings
 from indexer.store import thumbnails
@@ -87,16 +88,17 @@ class KeptThumbnails:
         """
         if not made:
             return
-        async with self._turn:
-            async with self._db.reader() as connection:
-                wanted = await thumbnails.wanted(connection, made, of_discord=self._keep == "all")
-            kept = {sha256: webp for sha256, webp in made.items() if sha256 in wanted}
-            if kept and not self._db.room.low:
-                try:
+        try:
+            async with self._turn:
+                async with self._db.reader() as connection:
+                    wanted = await thumbnails.wanted(connection, made, of_discord=self._keep == "all")
+                kept = {sha256: webp for sha256, webp in made.items() if sha256 in wanted}
+                if kept and not self._db.room.low:
                     await asyncio.to_thread(self._file.put, kept, now_ms())
-                except CannotWrite as error:
-                    log.warning("thumbnails are not kept: %s", error)
-                    self._db.room.refused()
+        except RetryLater as error:
+            log.warning("thumbnails are not kept: %s", error)
+            if isinstance(error, CannotWrite):
+                self._db.room.refused()
 
     async def put_of(self, place_id: PlaceId, webp: bytes) -> None:
         """Keeps the thumbnail of what this place shows, where one is kept of it."""

@@ -11,7 +11,7 @@ from bot.web.api.operation import Call, NoQuery, Operation
 from bot.web.errors import ApiError
 from indexer.errors import AfterimageError, RetryLater
 from indexer.records.ids import PlaceId
-from indexer.thumbnails import Thumbnail
+from indexer.hit_thumbnails import Thumbnail
 
 # Tokens of the key's bucket. A copy that is kept takes the server a millisecond; another one is fetched and opened.
 KEPT, NOT_KEPT = 0.01, 0.2
@@ -58,7 +58,7 @@ OPERATIONS = (
         "thumbnail",
         "GET",
         "/guilds/{guild}/places/{place}/thumbnail",
-        "A small copy of a picture, its longer side 256 pixels. With an ETag.",
+        "A small copy of a picture, its longer side at most 256 pixels. With an ETag.",
         thumbnail,
         "image/webp",
         cost=KEPT,
