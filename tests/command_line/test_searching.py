@@ -222,7 +222,7 @@ def test_the_sheet_and_the_preview_show_the_pictures_of_the_archive(run: Run, fo
     data = base64.b64decode(sent[2])
     assert len(data) == int(sent[1])
     with Image.open(io.BytesIO(data)) as image:
-        assert image.size == (16, 16)  # the square of the model in the test
+        assert image.size == (24, 20)  # the whole picture, as its thumbnail has it
 
 
 def test_random_pictures_pass_the_filters_and_come_once(run: Run) -> None:

@@ -10,8 +10,8 @@ from bot.texts.errors import english
 from bot.web.api.operation import Call, NoQuery, Operation
 from bot.web.errors import ApiError
 from indexer.errors import AfterimageError, RetryLater
-from indexer.records.ids import PlaceId
 from indexer.hit_thumbnails import Thumbnail
+from indexer.records.ids import PlaceId
 
 # Tokens of the key's bucket. A copy that is kept takes the server a millisecond; another one is fetched and opened.
 KEPT, NOT_KEPT = 0.01, 0.2
