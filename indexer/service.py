@@ -192,7 +192,9 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
         open_index(db, settings) as index,
         kept_thumbnails(db, settings) as kept,
     ):
-        yield Store(db, Upkeep(db, index, kept), DailyBackup(db, settings), ApiKeys(db), Reports(db), Tags(db), Deletions(db))
+        yield Store(
+            db, Upkeep(db, index, kept), DailyBackup(db, settings), ApiKeys(db), Reports(db), Tags(db), Deletions(db)
+        )
 
 
 @asynccontextmanager
