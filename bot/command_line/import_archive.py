@@ -1,4 +1,4 @@
-"""`afterimage import`: exports and folders of pictures come into the index, without a bot, a token or Discord."""
+"""`afterimage import`: exports, folders of pictures and bundles come in, without a bot, a token or Discord."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from bot.command_line.asking import together
+from bot.command_line.import_bundle import Brought, import_bundles
+from bot.command_line.import_bundle import text as bundle_text
 from bot.config.loader import Config, load
 from bot.control.client import NoBot, ask
 from bot.observability import terminal
@@ -27,6 +29,7 @@ from indexer.archives.documents import Problem
 from indexer.archives.export import ExportArchive, open_export
 from indexer.archives.export_options import export_options
 from indexer.archives.picture_folder import PictureFolder
+from indexer.bundles.bundle_import import is_bundle
 from indexer.errors import TellPerson
 from indexer.records.messages import Guild, Origin
 from indexer.service import Service, open_service
@@ -53,7 +56,13 @@ class Result:
 
     archives: list[Importable | Unchanged] = field(default_factory=list)
     imported: list[Imported] = field(default_factory=list)
+    bundles: list[Brought] = field(default_factory=list)
     handed_over: bool = False
+
+    @property
+    def something(self) -> bool:
+        """Whether there was anything to read."""
+        return bool(self.handed_over or self.bundles or any(archive.survey.documents for archive in self.archives))
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -78,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
         terminal.say_json(as_json(result))
     else:
         terminal.say(as_text(result, asked.dry_run))
-    return 0 if result.handed_over or any(archive.survey.documents for archive in result.archives) else 1
+    return 0 if result.something else 1
 
 
 @contextmanager
@@ -94,6 +103,9 @@ def _resumable(dry_run: bool) -> Iterator[None]:
 async def _import(config: Config, asked: Asked) -> Result:
     result = Result()
     settings = config.settings
+    bundles = [path for path in asked.paths if await asyncio.to_thread(is_bundle, path)]
+    result.bundles = await import_bundles(config, bundles, dry_run=asked.dry_run, quiet=asked.quiet)
+    asked = replace(asked, paths=[path for path in asked.paths if path not in bundles])
     # A name, or the name that it was given before, says that a folder is a collection and no export.
     folders = [path for path in asked.paths if asked.name is not None or await is_collection(settings, path)]
     with work_bar(asked.quiet) as bar:
@@ -203,6 +215,7 @@ def as_json(result: Result) -> dict[str, Any]:
             }
             for brought in result.imported
         ],
+        "bundles": list(result.bundles),
         "handed_over": result.handed_over,
         "problems": [
             {"file": problem.label, "offset": problem.offset, "reason": problem.reason.key, "text": _reason(problem)}
@@ -216,7 +229,7 @@ def as_json(result: Result) -> dict[str, Any]:
 def as_text(result: Result, dry_run: bool) -> str:
     """A block a guild, then what could not be read."""
     imported = {(brought.location, brought.guild.id): brought for brought in result.imported}
-    lines: list[str] = []
+    lines = [bundle_text(brought, dry_run) for brought in result.bundles]
     for archive in result.archives:
         for guild in archive.survey.guilds.values():
             counts = archive.survey.counts[guild.id]
@@ -250,7 +263,7 @@ def as_text(result: Result, dry_run: bool) -> str:
     count = sum(archive.problems.count for archive in result.archives)
     if count > SHOWN_PROBLEMS:
         lines.append(f"! and {count - SHOWN_PROBLEMS:,} more; --json lists {len(problems):,} of them")
-    if not (result.handed_over or any(archive.survey.documents for archive in result.archives)):
+    if not result.something:
         lines.append(
             "nothing here is an export of DiscordChatExporter in JSON, or another archive; a folder of pictures needs"
             " --as NAME"

@@ -1,8 +1,13 @@
-"""`import` on a running bot: it opens archives itself, and reads them as jobs that outlive the command and the bot."""
+"""`import` on a running bot: it opens archives itself, and reads them as jobs that outlive the command and the bot.
+
+A bundle comes in at once, in steps between which others write.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,10 +16,12 @@ from bot.control.operations import Handler, Tell, Values
 from indexer.errors import TellPerson
 from indexer.service import Service
 
+TOLD_EVERY_S = 5.0
+
 
 def imports(service: Service) -> dict[str, Handler]:
-    """`import` on this service."""
-    return {"import": partial(_import, service)}
+    """`import` and `import-bundles` on this service. One bundle comes in at a time; the others wait for it."""
+    return {"import": partial(_import, service), "import-bundles": partial(_import_bundles, service, asyncio.Lock())}
 
 
 async def _import(service: Service, values: Values, tell: Tell) -> Values:
@@ -48,6 +55,38 @@ async def _import(service: Service, values: Values, tell: Tell) -> Values:
         origin = await note_origin(service, archive)
         started += len(await start_jobs(service, archive, origin))
     return {"jobs": started}
+
+
+async def _import_bundles(service: Service, turn: asyncio.Lock, values: Values, tell: Tell) -> Values:
+    """`paths`, a list of absolute paths → `bundles`, what each brought.
+
+    Raises TellPerson where there is no bundle at a path that the bot can read, StorageError for one that is not whole
+    or forged, after those before it came in.
+    """
+    from indexer.bundles.bundle_import import import_bundle, is_bundle
+
+    found = []
+    for path in _paths(values, "paths"):
+        if not await asyncio.to_thread(is_bundle, path):
+            raise TellPerson("archive-not-for-bot", path=str(path))
+        if turn.locked():
+            tell("another bundle is coming in; this one is next")
+        async with turn:
+            found.append(await import_bundle(service, service.settings, path, _told(tell), alone=False))
+    return {"bundles": [imported.as_dict() for imported in found]}
+
+
+def _told(tell: Tell) -> Callable[[str, int, int | None], None]:
+    """How far it is, every TOLD_EVERY_S seconds."""
+    told_s = time.monotonic()
+
+    def show(what: str, done: int, total: int | None) -> None:
+        nonlocal told_s
+        if time.monotonic() - told_s >= TOLD_EVERY_S:
+            told_s = time.monotonic()
+            tell(f"{what}: {done:,}" + (f" of {total:,}" if total is not None else ""))
+
+    return show
 
 
 def _paths(values: Values, name: str) -> list[Path]:

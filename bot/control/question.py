@@ -90,9 +90,9 @@ async def filter_of(reports: Reports, where: Where, wish: Wish) -> Filter:
             raise TellPerson("cli-author", name=author.name)
         authors |= named
     leaving = await reports.unfinished_opt_outs()
-    chosen = _channels(wish.channels, where.channels) if wish.channels else everything
+    chosen = channels_named(wish.channels, where.channels) if wish.channels else everything
     return Filter(
-        channels=chosen - _channels(wish.not_channels, where.channels),
+        channels=chosen - channels_named(wish.not_channels, where.channels),
         authors=frozenset(authors) or None,
         not_authors=frozenset(user_id for user_id, place in leaving if place in (where.guild_id, EVERYWHERE)),
         after_ms=wish.after_ms,
@@ -105,7 +105,7 @@ async def filter_of(reports: Reports, where: Where, wish: Wish) -> Filter:
     )
 
 
-def _channels(references: Iterable[Reference], stored: Sequence[Channel]) -> frozenset[ChannelId]:
+def channels_named(references: Iterable[Reference], stored: Sequence[Channel]) -> frozenset[ChannelId]:
     """The channels, with their threads, that are named. Raises TellPerson for a name that none has."""
     chosen: set[ChannelId] = set()
     for named in references:

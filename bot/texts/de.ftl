@@ -546,6 +546,7 @@ archive-no-tracker = Das ist eine SQLite-Datenbank, aber keine von Discord Histo
 archive-tracker-forged = Ihre Tabellen sind nicht die, die Discord History Tracker anlegt. Sie wird nicht gelesen.
 archive-tracker-version = Sie hat die Version { $version } der Dateien von Discord History Tracker; lesbar sind { $known }. Öffne sie einmal mit dem aktuellen Discord History Tracker, der sie auf den neuen Stand bringt.
 archive-outside = Es liegt außerhalb des Ordners des Exports. Ist es der Ordner der gespeicherten Dateien, so nenne ihn mit --media.
+bundle-nothing-stored = Davon ist hier nichts gespeichert, also gibt es nichts zu schreiben.
 
 ## Schlüssel der HTTP-Schnittstelle
 key-name = Ein Schlüssel braucht einen Namen von 1 bis { $most } Zeichen.

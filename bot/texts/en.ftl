@@ -549,6 +549,7 @@ archive-no-tracker = This is a SQLite database, but none of Discord History Trac
 archive-tracker-forged = Its tables are not those that Discord History Tracker makes. It is not read.
 archive-tracker-version = It has the version { $version } of Discord History Tracker's files; { $known } can be read. Open it once with the current Discord History Tracker, which brings it up to date.
 archive-outside = It lies outside of the export's folder. If it is the folder of saved media, name it with --media.
+bundle-nothing-stored = Nothing of it is stored here, so there is nothing to write.
 
 ## Keys of the HTTP interface
 key-name = A key needs a name of 1 to { $most } characters.

@@ -7,23 +7,20 @@ backup under a backup's name, whatever ends the process.
 from __future__ import annotations
 
 import shutil
-import sqlite3
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from indexer.backup import backup_file, snapshot
 from indexer.backup.backup_file import DATABASE
+from indexer.backup.checked_tar import part_of
 from indexer.backup.manifest import Manifest, own_version
-from indexer.backup.work_folder import work_folder
+from indexer.backup.whole_file import whole_file
 from indexer.database import migrate
-from indexer.database.connections import error_code
 from indexer.database.database import FILE_NAME
 from indexer.database.stoppable_thread import NICE, Check, in_stoppable_thread
-from indexer.errors import AfterimageError, DiskFull, StorageError
-from indexer.platforms.files import sync_folder
+from indexer.errors import DiskFull
 
 Tell = Callable[[str, int, int | None], None]
 
@@ -69,28 +66,16 @@ def make_if_changed(
     """
     database = data_dir / FILE_NAME
     migrate.check(database)
-    try:
-        if target.exists():
-            raise StorageError(
-                f"{target} exists already. Choose another name, or move it away: nothing is written over."
-            )
-        if not target.parent.is_dir():
-            raise StorageError(f"{target.parent} is no folder. Make it, or mount the disk that it is on.")
-        with work_folder(target.parent, WORK_PREFIX) as work:
-            _require_room(database, target.parent, keep_free)  # what a killed backup left there has gone by now
-            return _make(database, target, work, unless, check, tell)
-    except sqlite3.DatabaseError as error:
-        if error_code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            raise StorageError(snapshot.DAMAGED.format(database=database, reason=error)) from error
-        raise _refused(target, error) from error
-    except OSError as error:
-        raise _refused(target, error) from error
+    damaged = snapshot.DAMAGED.replace("{database}", str(database))
+    with whole_file(target, WORK_PREFIX, "backup", damaged) as work:
+        _require_room(database, target.parent, keep_free)  # what a killed backup left there has gone by now
+        return _make(database, target, work, unless, check, tell)
 
 
 def _make(database: Path, target: Path, work: Path, unless: str, check: Check, tell: Tell) -> Made | None:
     copy = work / DATABASE
     state = snapshot.take(database, work, copy, check, tell)
-    part = backup_file.part_of(DATABASE, copy, check)
+    part = part_of(DATABASE, copy, check)
     if part.sha256 == unless:
         return None
     removals, removals_data = backup_file.removals_part(state.removals)
@@ -103,18 +88,7 @@ def _make(database: Path, target: Path, work: Path, unless: str, check: Check, t
     )
     draft = work / target.name
     backup_file.write(draft, manifest, copy, removals_data, check, tell)
-    byte_count = draft.stat().st_size
-    draft.replace(target)
-    sync_folder(target.parent)
-    return Made(target, byte_count, manifest)
-
-
-def _refused(target: Path, error: Exception) -> AfterimageError:
-    """What the disk's refusal means."""
-    with suppress(OSError):  # a disk that has gone has no size: then the error itself says what is wrong
-        if shutil.disk_usage(target.parent).free < backup_file.CHUNK:
-            return DiskFull(f"The disk of {target.parent} is full: no backup was made. Make room there.")
-    return StorageError(f"{target} cannot be written ({error}). Check the folder and the disk that it is on.")
+    return Made(target, draft.stat().st_size, manifest)
 
 
 def _require_room(database: Path, folder: Path, keep_free: int) -> None:

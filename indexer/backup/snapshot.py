@@ -57,7 +57,7 @@ def take(database: Path, work: Path, target: Path, check: Check, tell: Tell) -> 
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     with closing(connect_readonly(database)) as source:
         schema = migrate.schema_version(source, database)
-        removals = _pin(source, database)
+        removals = pin(source, database)
         at_ms = now_ms()
 
         def step(_: int, remaining: int, total: int) -> None:
@@ -79,8 +79,10 @@ def take(database: Path, work: Path, target: Path, check: Check, tell: Tell) -> 
         return Snapshot(at_ms, schema, counts(copy), removals)
 
 
-def _pin(source: sqlite3.Connection, database: Path) -> tuple[Mapping[str, Any], ...]:
+def pin(source: sqlite3.Connection, database: Path, schema: str = "main") -> tuple[Mapping[str, Any], ...]:
     """Begins the read transaction; returns the removals that were not carried out at that moment.
+
+    `schema`: under which the database is open in `source`.
 
     The journal is a file of its own. If nobody committed between its reading before and after, no removal was carried
     out in between. Where somebody commits all the time, both readings are taken: to carry out a removal twice is safe.
@@ -91,7 +93,7 @@ def _pin(source: sqlite3.Connection, database: Path) -> tuple[Mapping[str, Any],
             version = watch.execute("PRAGMA data_version").fetchone()
             before = pending(journal)
             source.execute("BEGIN")
-            source.execute("SELECT 1 FROM sqlite_master").fetchone()
+            source.execute(f"SELECT 1 FROM {schema}.sqlite_master").fetchone()  # noqa: S608 -- a constant
             after = pending(journal)
             if watch.execute("PRAGMA data_version").fetchone() == version:
                 break
@@ -99,7 +101,7 @@ def _pin(source: sqlite3.Connection, database: Path) -> tuple[Mapping[str, Any],
         else:
             before = pending(journal)
             source.execute("BEGIN")
-            source.execute("SELECT 1 FROM sqlite_master").fetchone()
+            source.execute(f"SELECT 1 FROM {schema}.sqlite_master").fetchone()  # noqa: S608 -- a constant
             after = pending(journal)
     return tuple(before) + tuple(record for record in after if record not in before)
 

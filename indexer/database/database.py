@@ -10,7 +10,7 @@ import asyncio
 import json
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ import aiosqlite
 from indexer.database import lock, migrate, scrub, unfinished
 from indexer.database.connections import (
     BUSY_MS,
+    CACHE_KIB,
     close,
     connect_readonly,
     open_reader,
@@ -121,6 +122,44 @@ class Database:
                 await to_the_end(self._put_back(connection))
         finally:
             self._places.release()
+
+    @asynccontextmanager
+    async def attached(
+        self, uri: str, schema: str, temporary: Mapping[str, str], *, cache_kib: int | None = None
+    ) -> AsyncIterator[None]:
+        """Within the block every transaction also sees the database at `uri`, as `schema`, and the `temporary` tables.
+
+        `uri` must be read-only. `temporary` gives each table's columns; they are empty at first. `cache_kib`: another
+        size for the writer's page cache meanwhile. Raises RetryLater, StorageError.
+        """
+        await self._outside_transaction(
+            [
+                ("ATTACH ? AS ?", (uri, schema)),
+                *((f"CREATE TEMP TABLE {name} ({columns}) STRICT", ()) for name, columns in temporary.items()),
+                (f"PRAGMA cache_size = -{cache_kib or CACHE_KIB}", ()),
+            ]
+        )
+        try:
+            yield
+        finally:
+            await to_the_end(
+                self._outside_transaction(
+                    [
+                        *((f"DROP TABLE temp.{name}", ()) for name in temporary),
+                        ("DETACH ?", (schema,)),
+                        (f"PRAGMA cache_size = -{CACHE_KIB}", ()),
+                    ]
+                )
+            )
+
+    async def _outside_transaction(self, statements: Sequence[tuple[str, tuple[str, ...]]]) -> None:
+        writer = await self._take_turn()
+        try:
+            with translated(self.path):
+                for sql, values in statements:
+                    await to_the_end(writer.execute_fetchall(sql, values))
+        finally:
+            self._release_turn()
 
     async def checkpoint(self) -> bool:
         """Moves everything from the WAL into the database file and empties the WAL file.

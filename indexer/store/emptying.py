@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from indexer.database.database import Database
-from indexer.records.ids import ChannelId, GuildId, UserId
-from indexer.store import messages
+from indexer.records.ids import EVERYWHERE, ChannelId, GuildId, UserId
+from indexer.store import messages, opt_outs
 
 STEP = 500  # messages in one transaction: some 50 ms
 
@@ -28,3 +28,15 @@ async def empty(
         if not step:
             return deleted
         deleted += step
+
+
+async def empty_opted_out(db: Database) -> int:
+    """As `empty`, of every author who opted out, where they did."""
+    async with db.reader() as connection:
+        unfinished = await opt_outs.unfinished(connection)
+    return sum(
+        [
+            await empty(db, guild_id=None if where == EVERYWHERE else where, author_id=user_id)
+            for user_id, where in unfinished
+        ]
+    )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from typing import Protocol
 
 import aiosqlite
 
@@ -17,6 +18,19 @@ from indexer.store import message_checks, message_pictures
 from indexer.store.message_pictures import NewPlace
 
 _DELETE = "DELETE FROM messages WHERE message_id IN (SELECT value FROM json_each(?))"
+
+
+class Candidate(Protocol):
+    """What the rules look at in a message: whose it is, and where it stands."""
+
+    @property
+    def id(self) -> MessageId: ...
+    @property
+    def guild_id(self) -> GuildId: ...
+    @property
+    def channel_id(self) -> ChannelId: ...
+    @property
+    def author_id(self) -> UserId: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +80,9 @@ async def store(
     if not by_id:
         return Stored()
     stored = await _known(tx, list(by_id.values()))
-    refused = await _refused(tx, by_id.values())
-    if origin_id != DISCORD:
-        refused |= await _better_known(tx, by_id.values(), stored)
-    accepted = [message for message_id, message in sorted(by_id.items()) if message_id not in refused]
+    from_discord = {message_id for message_id, row in stored.items() if row.origin_id == DISCORD}
+    refused_ids = await refused(tx, list(by_id.values()), from_discord, told_by_discord=origin_id == DISCORD)
+    accepted = [message for message_id, message in sorted(by_id.items()) if message_id not in refused_ids]
     bare = [message for message in accepted if message.ignored or (keep == "pictures" and not message.pictures)]
     lost = [
         message.id
@@ -93,8 +106,24 @@ async def store(
         new_messages=len(new),
         changed=changed + len(lost),
         new_places=message_pictures.joined([tuple(row) for row in place_rows], current),
-        refused=len(refused) + len(bare) - len(lost),
+        refused=len(refused_ids) + len(bare) - len(lost),
     )
+
+
+async def refused(
+    connection: aiosqlite.Connection,
+    candidates: Collection[Candidate],
+    from_discord: Set[MessageId],
+    *,
+    told_by_discord: bool,
+    also_open: Set[ChannelId] = frozenset(),
+) -> set[MessageId]:
+    """Which of these messages must not be stored: of authors who opted out, of unknown channels (but for `also_open`),
+    deleted ones; and where an archive tells them, those that Discord knows better. `from_discord`: the stored ones that
+    Discord has shown.
+    """
+    found = await _unwanted(connection, candidates, also_open)
+    return found if told_by_discord else found | await _better_known(connection, candidates, from_discord)
 
 
 async def takes_away(connection: aiosqlite.Connection, message: Message) -> bool:
@@ -162,8 +191,10 @@ def _stale(message: Message, row: _Row, seen_ms: int, origin_id: OriginId) -> bo
     return (message.edited_ms or 0, seen_ms) < (row.edited_ms or 0, row.seen_ms)
 
 
-async def _refused(tx: aiosqlite.Connection, messages: Collection[Message]) -> set[MessageId]:
-    open_channels = await _ids(
+async def _unwanted(
+    tx: aiosqlite.Connection, messages: Collection[Candidate], also_open: Set[ChannelId]
+) -> set[MessageId]:
+    open_channels = also_open | await _ids(
         tx,
         "SELECT channel_id FROM channels WHERE channel_id IN (SELECT value FROM json_each(?))",
         {message.channel_id for message in messages},
@@ -190,7 +221,7 @@ async def _refused(tx: aiosqlite.Connection, messages: Collection[Message]) -> s
 
 
 async def _better_known(
-    tx: aiosqlite.Connection, messages: Collection[Message], known: Mapping[MessageId, _Row]
+    tx: aiosqlite.Connection, messages: Collection[Candidate], from_discord: Set[MessageId]
 ) -> set[MessageId]:
     """Messages of an archive that Discord knows better: Discord has shown them itself, or has shown their stretch of
     history without them. The bot's own messages are among them.
@@ -203,9 +234,7 @@ async def _better_known(
     )
     own = {application_id for (application_id,) in await tx.execute_fetchall("SELECT application_id FROM application")}
     return {MessageId(message_id) for (message_id,) in rows} | {
-        message.id
-        for message in messages
-        if message.author_id in own or (message.id in known and known[message.id].origin_id == DISCORD)
+        message.id for message in messages if message.author_id in own or message.id in from_discord
     }
 
 

@@ -21,7 +21,8 @@ import zstandard
 
 from bot import cli
 from indexer.backup import backup_file, exchange, snapshot
-from indexer.backup.backup_file import DATABASE, MANIFEST
+from indexer.backup.backup_file import DATABASE
+from indexer.backup.checked_tar import MANIFEST
 from indexer.backup.make import Made, make, make_if_changed
 from indexer.backup.restore import Restored, restore
 from indexer.backup.verify import look_through

@@ -9,7 +9,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from indexer.backup.backup_file import READ
+from indexer.backup.checked_tar import READ
 from indexer.backup.make import make
 from tests.worlds.killed_child import wait_to_be_killed
 

@@ -1,4 +1,4 @@
-"""`import`."""
+"""`import` and `export`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ def add_archives(commands: Commands) -> None:
         "import",
         "import_archive:run",
         "Take in exports of DiscordChatExporter (JSON): files, folders, .zip and .gz; Discord's data package; files of"
-        " Discord History Tracker; or a plain folder of pictures. Needs no bot and no"
-        " token; a bot that runs is asked to read them.",
+        " Discord History Tracker; a plain folder of pictures; or a bundle that `afterimage export` made. Needs no bot"
+        " and no token; a bot that runs is asked to read them.",
         examples=[
             "import ~/my-export",
             "import --dry-run export.zip",
             "import general.json --media ~/saved-media",
             'import ~/Pictures --as "Photos"',
+            "import --dry-run meadow.bundle.zst",
         ],
     )
     archive.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a file or folder of the export")
@@ -36,3 +37,25 @@ def add_archives(commands: Commands) -> None:
     archive.add_argument("--dry-run", action="store_true", help="say what would come in, and store nothing")
     add_json(archive)
     archive.add_argument("--quiet", action="store_true", help="do not show how far it is")
+
+    export = commands.add(
+        "export",
+        "export_bundle:run",
+        "Write what is stored of a server, or of some of its channels, into one file: messages, texts and embeddings."
+        " `afterimage import` takes it in on another machine, where nothing is embedded again. Works beside a running"
+        " bot. Nothing of members who opted out is in it. Only this user may read it.",
+        examples=["export meadow.bundle.zst", "export cats.bundle --guild Meadow --channel cats --channel dogs"],
+    )
+    export.add_argument(
+        "file", type=Path, metavar="FILE", help="the file to make; compressed with zstd if it ends in .zst"
+    )
+    export.add_argument("--guild", metavar="NAME", help="the server, by name or id, where more than one is stored")
+    export.add_argument(
+        "--channel",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="only this channel with its threads, by name or id; may be given several times",
+    )
+    add_json(export)
+    export.add_argument("--quiet", action="store_true", help="do not show how far it is")

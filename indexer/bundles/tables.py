@@ -1,0 +1,69 @@
+"""Which tables and columns go along in a bundle: each one of the database is decided about here, or a test fails."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Of each table the columns that go along. A table of the content may have them under another table's name (content.py).
+CARRIED: Final = {
+    "guilds": {"guild_id", "name", "consent", "origin_id"},
+    "channels": {"channel_id", "guild_id", "parent_id", "kind", "name", "age_restricted", "archived", "origin_id"},
+    "users": {"user_id", "name", "bot"},
+    "origins": {"origin_id", "kind", "location", "version", "media_folders"},
+    "messages": {"message_id", "guild_id", "channel_id", "author_id", "edited_ms", "checked_ms", "origin_id"},
+    "texts": {"message_id", "content", "file_names", "alt_texts"},
+    "pictures": {
+        "picture_id", "sha256", "perceptual_hash", "width", "height", "format", "frame_count", "byte_count", "state",
+        "reason",
+    },
+    "places": {
+        "message_id", "ordinal", "picture_id", "source", "link", "file_name", "alt_text", "content_type", "byte_count",
+        "width", "height", "flags", "state", "reason", "attempts", "next_attempt_ms", "path",
+    },
+    "exif": {"camera", "lens", "x", "y", "z"},
+    "picture_texts": {"picture_id", "kind", "body", "confidence"},
+    "models": {"model_id", "name", "pretrained", "dimension", "fingerprint"},
+    "embeddings": {"picture_id", "model_id", "vector"},
+    "spans": {"channel_id", "origin_id", "low", "high"},
+    "tried_models": {"guild_id", "model_id"},
+    "opt_outs": {"guild_id", "user_id", "at_ms"},
+    "tags": {"tag"},
+    "deletions": {"message_id"},
+    "deleted_here": {"message_id", "channel_id"},
+}  # fmt: skip
+
+# Columns of these tables that stay, and why.
+LEFT_OUT: Final = {
+    "guilds": {
+        "added_ms": "when this folder came to know it",
+        "absent_since_ms": "when this bot missed it",
+    },
+    "channels": {"parked_reason": "why this bot cannot read it at present: the next one finds out"},
+    "origins": {"brought": "what an import of this folder did"},
+    "places": {"place_id": "rows are numbered anew", "guild_id": "the message says it"},
+    "exif": {"place_id": "the message and the ordinal say which place it is"},
+    "picture_texts": {"text_id": "rows are numbered anew"},
+    "tags": {
+        "place_id": "the message and the ordinal say which place it is",
+        "channel_id": "the message says it",
+    },
+    "embeddings": {"embedding_id": "rows are numbered anew"},
+}
+
+# Tables that stay, and why.
+STAYS: Final = {
+    "application": "the manifest names it; whose a folder is, is decided where it is taken in",
+    "api_keys": "keys open one installation",
+    "audit_log": "who did what in this installation",
+    "jobs": "requests to this bot; what they had read has its spans",
+    "disk_notices": "who was told of this disk",
+    "readers": "which version's readers gave up here",
+    "residue": "where this folder's files may hold deleted bytes",
+    "segments": "made anew from the embeddings",
+    "tombstones": "made anew from the embeddings",
+    "coverage": "made anew from the embeddings",
+    "index_log": "made anew by triggers",
+    "channel_texts": "made anew by triggers",
+    "shown_texts": "made anew by triggers",
+    "word_edits": "made anew by triggers",
+}
