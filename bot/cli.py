@@ -79,6 +79,7 @@ def _english(error: AfterimageError) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit code. Usage errors leave through argparse with 2."""
+    terminal.write_every_letter()
     try:
         arguments = command_parser().parse_args(argv)
         module, _, function = arguments.target.partition(":")

@@ -63,8 +63,14 @@ def batch_text(answers: Sequence[Json], columns: int | None, *, explain: bool = 
 
 
 def cut(line: str, columns: int | None) -> str:
-    """The line, shortened with an ellipsis to the terminal's width."""
-    return line if columns is None or len(line) <= columns else line[: max(columns, 2) - 1] + "…"
+    """The line, shortened with an ellipsis to the terminal's width. Letters of some scripts take two columns."""
+    if columns is None or (line.isascii() and len(line) <= columns):
+        return line
+    from rich.cells import cell_len, set_cell_size  # some 10 ms, which only wide lines cost
+
+    if cell_len(line) <= columns:
+        return line
+    return set_cell_size(line, max(columns, 2) - 1).rstrip() + "…"
 
 
 def _indented(text: str, columns: int | None) -> str:

@@ -6,7 +6,9 @@ They are shown as Python writes them (`\\x1b`, `\\u202e`), in the log too; JSON 
 
 from __future__ import annotations
 
+import codecs
 import getpass
+import io
 import json
 import os
 import re
@@ -43,6 +45,19 @@ def one_line(text: str, limit: int = 0) -> str:
 def as_json(value: object, indent: int | None = None) -> str:
     """JSON that people can read and a terminal can show: letters stay as they are, control characters are escaped."""
     return _CONTROLS.sub(_json_escape, json.dumps(value, indent=indent, ensure_ascii=False))
+
+
+def write_every_letter() -> None:
+    """Makes standard output and error take every letter, on a system whose encoding is not UTF-8 too (Windows).
+
+    Files and pipes get UTF-8; a terminal shows a question mark for what it has no letter for.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and codecs.lookup(stream.encoding).name != "utf-8":
+            if stream.isatty():
+                stream.reconfigure(errors="replace")
+            else:
+                stream.reconfigure(encoding="utf-8")
 
 
 def say(text: str) -> None:

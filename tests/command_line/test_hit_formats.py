@@ -8,6 +8,7 @@ import io
 import pytest
 
 from bot.command_line.hit_formats import as_csv, harmless_cell
+from bot.command_line.hit_text import cut
 
 SIGNS = tuple("=+-@＝＋－＠|%")
 
@@ -46,3 +47,19 @@ def test_what_begins_no_formula_stays_as_it_is(text: str) -> None:
 
 def test_numbers_stay_numbers() -> None:
     assert harmless_cell(-0.25) == "-0.25"
+
+
+@pytest.mark.parametrize(
+    ("line", "columns", "shown"),
+    [
+        ("abcdef", None, "abcdef"),
+        ("abcdef", 6, "abcdef"),
+        ("abcdef", 5, "abcd…"),
+        ("写真写真", 8, "写真写真"),
+        ("写真写真", 7, "写真写…"),
+        ("写真写真", 6, "写真…"),  # a letter of two columns does not fit beside the ellipsis
+        ("Größe", 4, "Grö…"),
+    ],
+)
+def test_a_line_is_cut_to_the_columns_that_a_terminal_has(line: str, columns: int | None, shown: str) -> None:
+    assert cut(line, columns) == shown

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.config.loader import LogSettings
+from bot.observability import terminal
 from bot.observability.log import logging_to
 from bot.observability.terminal import as_json, one_line, visible
 from tests.worlds.child_bot import environment
@@ -49,6 +50,24 @@ def test_nothing_that_acts_passes(text: str) -> None:
         assert not ACTING & set(shown)
         shown.encode()  # no half of a surrogate pair is left: every terminal's encoding takes it
     assert json.loads(as_json(text)) == text
+
+
+class Screen(io.TextIOWrapper):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("kind", "written"), [(io.TextIOWrapper, "картинка é".encode()), (Screen, "???????? é".encode("cp1252"))]
+)
+def test_an_encoding_of_few_letters_stops_no_answer(
+    kind: type[io.TextIOWrapper], written: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", kind(out, encoding="cp1252"))
+    terminal.write_every_letter()
+    terminal.say("картинка é")
+    assert out.getvalue().rstrip() == written
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
