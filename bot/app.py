@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bot.config.loader import Config
+from bot.control.caches import caches
 from bot.control.delete import Deleting
 from bot.control.duplicates import Duplicates
 from bot.control.evaluate import Evaluating
@@ -146,6 +147,7 @@ def operations(config: Config, service: Service) -> dict[str, Handler]:
         **upkeep(service),
         **imports(service),
         **keys(service),
+        **caches(service),
         **Searching(service, pictures, search, opens).handlers(),
         **Drawing(service.reports, pictures, search, opens).handlers(),
         **Duplicates(service.reports, service.reposts, pictures, opens).handlers(),

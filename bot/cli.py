@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from typing import Protocol, cast
 
 from bot.command_line.parsers.archives import add_archives
+from bot.command_line.parsers.cache import add_cache
 from bot.command_line.parsers.deleting import add_deleting
 from bot.command_line.parsers.keys import add_keys
 from bot.command_line.parsers.model import add_model
@@ -63,6 +64,7 @@ def command_parser() -> Parser:
     add_archives(commands)
     add_model(commands)
     add_upkeep(commands)
+    add_cache(commands)
     add_deleting(commands)
     add_safety(commands)
     add_shell(commands)

@@ -20,6 +20,7 @@ from indexer.lru import LruCache
 from indexer.pictures.decoder import Decoder
 from indexer.pictures.small_copy import QUALITY
 from indexer.pictures.small_copy import webp as webp_of
+from indexer.records.caches import Remembered
 from indexer.records.ids import GuildId, PictureId, PlaceId
 from indexer.store import places
 from indexer.store.places import ShownPlace
@@ -58,6 +59,11 @@ class HitThumbnails:
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._made: LruCache[PictureId, bytes] = LruCache(REMEMBERED, LIFETIME_S)
         self._places = UntilCommit(db, _place, PLACES)
+
+    @property
+    def remembered(self) -> Remembered:
+        """Those in memory."""
+        return self._made
 
     async def known(self, guild_id: GuildId, place_id: PlaceId) -> Known | None:
         """The tag of the place's thumbnail; None where this guild has no such place with a picture.

@@ -22,6 +22,7 @@ class LruCache(Generic[Key, Value]):
         self._lifetime_s = float("inf") if lifetime_s is None else lifetime_s
         self._clock = clock
         self._values: OrderedDict[Key, tuple[float, Value]] = OrderedDict()  # the end of its life, and the value
+        self.hits = self.misses = 0  # of `get`
 
     def __len__(self) -> int:
         return len(self.items())
@@ -33,7 +34,10 @@ class LruCache(Generic[Key, Value]):
 
     def get(self, key: Key) -> Value | None:
         value = self.peek(key)
-        if value is not None:
+        if value is None:
+            self.misses += 1
+        else:
+            self.hits += 1
             self._values.move_to_end(key)
         return value
 
@@ -54,6 +58,12 @@ class LruCache(Generic[Key, Value]):
     def pop(self, key: Key) -> None:
         """Forgets the value, where there is one."""
         self._values.pop(key, None)
+
+    def clear(self) -> int:
+        """Forgets every value. Returns how many there were."""
+        forgotten = len(self)
+        self._values.clear()
+        return forgotten
 
     def _drop_ended(self) -> None:
         """Frees those at the front whose life has ended. One behind a longer-lived value goes after that one."""

@@ -13,6 +13,7 @@ from indexer.api_keys import ApiKeys
 from indexer.backoff import Backoff
 from indexer.backup.daily import NAME as BACKUP
 from indexer.backup.daily import DailyBackup
+from indexer.caches import Caches
 from indexer.crawl.histories import Histories, OpenArchive
 from indexer.crawl.hit_verifier import HitVerifier
 from indexer.crawl.live import Live
@@ -85,6 +86,7 @@ class Service:
     api_keys: ApiKeys
     thumbnails: HitThumbnails
     kept_thumbnails: KeptThumbnails
+    caches: Caches
     tags: Tags
     deletions: Deletions
     faults: Faults  # of all background work, the bot's too
@@ -166,6 +168,7 @@ class Store:
     upkeep: Upkeep
     backups: DailyBackup
     api_keys: ApiKeys
+    caches: Caches
     reports: Reports
     tags: Tags
     deletions: Deletions
@@ -193,7 +196,14 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
         kept_thumbnails(db, settings) as kept,
     ):
         yield Store(
-            db, Upkeep(db, index, kept), DailyBackup(db, settings), ApiKeys(db), Reports(db), Tags(db), Deletions(db)
+            db,
+            Upkeep(db, index, kept),
+            DailyBackup(db, settings),
+            ApiKeys(db),
+            Caches(db, settings, kept),
+            Reports(db),
+            Tags(db),
+            Deletions(db),
         )
 
 
@@ -303,6 +313,8 @@ async def open_service(
         learning = tasks.create_task(supervised("baseline", searcher.learn_baseline, faults), name="baseline")
         hit_verifier = HitVerifier(db, histories.discord, keep, faults)
         hit_pictures = HitPictures(settings.fetch.max_download_bytes, hit_verifier, fetcher)
+        thumbnails = HitThumbnails(db, hit_pictures, decoder, kept)
+        remembered = {**searcher.remembered, "small copies": thumbnails.remembered}
         try:
             yield Service(
                 settings=settings,
@@ -327,8 +339,9 @@ async def open_service(
                 disk_notices=DiskNotices(db),
                 backups=backups,
                 api_keys=ApiKeys(db),
-                thumbnails=HitThumbnails(db, hit_pictures, decoder, kept),
+                thumbnails=thumbnails,
                 kept_thumbnails=kept,
+                caches=Caches(db, settings, kept, remembered, pipeline.known_and_embedded),
                 tags=Tags(db),
                 deletions=deletions,
                 faults=faults,

@@ -39,7 +39,7 @@ async def carrying(settings: Settings, handlers: Handlers) -> AsyncIterator[Carr
                 try:
                     return await ask(settings.data_dir, name, values, tell), True
                 except NoBot:
-                    _require_database(settings)
+                    require_database(settings)
                 here = handlers(await stack.enter_async_context(open_store(settings)))
             return await here[name](values, tell), False
 
@@ -74,7 +74,7 @@ async def carry_out(settings: Settings, name: str, values: Values, handlers: Han
         return await carry(name, values)
 
 
-def _require_database(settings: Settings) -> None:
+def require_database(settings: Settings) -> None:
     """A command in the wrong folder says so: it must not tell of an empty database that it has just made."""
     path = database_path(settings)
     if not path.exists():

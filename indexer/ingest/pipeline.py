@@ -204,6 +204,12 @@ class Pipeline:
         resting = self._db.room.reason if progress.state is State.RUNNING else None
         return replace(progress, reason=resting or progress.reason)
 
+    def known_and_embedded(self) -> tuple[int, int]:
+        """Of the last run of each guild since the start: places whose picture was known, and pictures embedded."""
+        runs = self._runs.values()
+        embedded = sum(run.embedded for run in runs)
+        return max(sum(run.places_done - run.failed for run in runs) - embedded, 0), embedded
+
     def runs(self, guild_id: GuildId) -> bool:
         """Whether the guild is being indexed now."""
         return guild_id in self._running

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -21,6 +21,7 @@ from indexer.database.database import Database
 from indexer.errors import AfterimageError, ModelUnavailable, TellPerson
 from indexer.ports import Encoder, Priority
 from indexer.query.query import Query
+from indexer.records.caches import Remembered
 from indexer.records.hits import SearchResult
 from indexer.records.ids import GuildId, ModelId
 from indexer.records.pictures import ModelSpec, Pixels, PixelSpec, Vectors
@@ -78,6 +79,11 @@ class GuildSearcher:
     def awake(self) -> bool:
         """Whether every model that questions wait for now is loaded."""
         return self._searcher.awake and all(old.searcher.done() for old in self._olds.values())
+
+    @property
+    def remembered(self) -> Mapping[str, Remembered]:
+        """As `Searcher.remembered`, of the configured model."""
+        return self._searcher.remembered
 
     async def learn_baseline(self) -> None:
         """As `Searcher.learn_baseline`, of the configured model."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from indexer.database.database import Database
@@ -10,6 +10,7 @@ from indexer.errors import TellPerson
 from indexer.lru import LruCache
 from indexer.ports import Encoder
 from indexer.query.query import Query
+from indexer.records.caches import Remembered
 from indexer.records.hits import Floor, SearchResult
 from indexer.records.ids import ChannelId, GuildId, ModelId
 from indexer.records.pictures import PixelSpec
@@ -67,6 +68,11 @@ class Searcher:
     def model_id(self) -> ModelId:
         """The model whose vectors are searched."""
         return self._model_id
+
+    @property
+    def remembered(self) -> Mapping[str, Remembered]:
+        """What is kept in memory, by name."""
+        return {"answers": self._answers, "vectors of words": self._words.known}
 
     @property
     def pixel_spec(self) -> PixelSpec:

@@ -17,7 +17,7 @@ class WordVectors:
 
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
-        self._known: LruCache[tuple[UserId | None, str], Vectors] = LruCache(REMEMBERED)
+        self.known: LruCache[tuple[UserId | None, str], Vectors] = LruCache(REMEMBERED)
 
     async def of(self, asker: UserId | None, texts: Sequence[str]) -> list[Vectors]:
         """A vector ([d]) of each text, in order; from memory where the same member asked for it before.
@@ -25,10 +25,10 @@ class WordVectors:
         What another member asked for is asked of the model anew: from memory it would come so much sooner that a member
         could tell.
         """
-        vectors = {text: known for text in texts if (known := self._known.get((asker, text))) is not None}
+        vectors = {text: known for text in texts if (known := self.known.get((asker, text))) is not None}
         new = [text for text in dict.fromkeys(texts) if text not in vectors]
         if new:
             for text, vector in zip(new, await self._encoder.encode_words(new), strict=True):
-                self._known.put((asker, text), vector)
+                self.known.put((asker, text), vector)
                 vectors[text] = vector
         return [vectors[text] for text in texts]

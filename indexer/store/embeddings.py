@@ -155,3 +155,14 @@ async def vector(connection: aiosqlite.Connection, model_id: ModelId, picture_id
         connection, "SELECT vector FROM embeddings WHERE picture_id = ? AND model_id = ?", (picture_id, model_id)
     )
     return None if row is None else np.frombuffer(row[0], _FLOAT16).astype(np.float32)
+
+
+async def room(connection: aiosqlite.Connection) -> tuple[int, int]:
+    """How many embeddings there are of all models, and the bytes of their vectors."""
+    row = await first(
+        connection,
+        "SELECT coalesce(sum(n), 0), coalesce(sum(n * 2 * dimension), 0) FROM (SELECT dimension,"
+        " (SELECT count(*) FROM embeddings e WHERE e.model_id = models.model_id) AS n FROM models)",
+    )
+    assert row is not None, "an aggregate has one row"
+    return int(row[0]), int(row[1])

@@ -1,0 +1,96 @@
+"""The caches of a data folder and of the running bot: their size, how often they served, and how they are emptied.
+
+Emptied is what costs only time to have again. Embeddings stay: without them every picture is read again. The vector
+index and exported models make themselves anew too, but nothing answers well meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from indexer.clock import now_ms
+from indexer.database.database import Database, open_database
+from indexer.records.caches import CacheStatus, Remembered
+from indexer.settings import Settings
+from indexer.store import embeddings
+from indexer.thumbnails.kept_thumbnails import KeptThumbnails, kept_thumbnails
+from indexer.vectors.segment import FOLDER_NAME as SEGMENTS
+
+THUMBNAILS = "thumbnails"
+
+
+class Caches:
+    """`remembered`: what this process keeps in memory, by name. `embedded`: how many pictures of the last runs were
+    known already, and how many the model embedded.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        settings: Settings,
+        thumbnails: KeptThumbnails,
+        remembered: Mapping[str, Remembered] | None = None,
+        embedded: Callable[[], tuple[int, int]] | None = None,
+    ) -> None:
+        self._db = db
+        self._segments = settings.data_dir / SEGMENTS
+        exports = settings.with_exports(settings.model).export_dir
+        assert exports is not None, "with_exports names one"
+        self._exports = exports
+        self._thumbnails = thumbnails
+        self._remembered = remembered or {}
+        self._embedded = embedded
+
+    async def status(self) -> list[CacheStatus]:
+        """Every cache."""
+        async with self._db.reader() as connection:
+            count, size = await embeddings.room(connection)
+        kept = await self._thumbnails.status()
+        counted: tuple[int | None, int | None] = (None, None)
+        served = counted
+        if self._embedded is not None:  # in a process that lasts
+            counted, served = self._embedded(), (kept.hits, kept.misses)
+        index, exports = await asyncio.to_thread(lambda: (_room(self._segments), _room(self._exports)))
+        return [
+            CacheStatus("embeddings", "database", count, size, *counted, cleared=False),
+            CacheStatus("vector index", "disk", *index, None, None, cleared=False),
+            CacheStatus("exported models", "disk", *exports, None, None, cleared=False),
+            CacheStatus(THUMBNAILS, "disk", kept.count, kept.bytes, *served, cleared=True),
+            *(
+                CacheStatus(name, "memory", len(cache), None, cache.hits, cache.misses, cleared=True)
+                for name, cache in self._remembered.items()
+            ),
+        ]
+
+    async def clear(self, older_than_s: float | None = None) -> dict[str, int]:
+        """Empties what may be emptied: thumbnails, and what is remembered. Returns how many values of each went.
+
+        `older_than_s`: only thumbnails that were made before that many seconds; what is remembered lives for minutes
+        and stays. Raises CannotWrite.
+        """
+        if older_than_s is not None:
+            return {THUMBNAILS: await self._thumbnails.clear(now_ms() - round(older_than_s * 1000))}
+        cleared = {THUMBNAILS: await self._thumbnails.clear()}
+        return cleared | {name: cache.clear() for name, cache in self._remembered.items()}
+
+
+def _room(folder: Path) -> tuple[int, int]:
+    """How many files, and their bytes. Blocks."""
+    sizes = []
+    for path in folder.rglob("*"):
+        try:
+            if path.is_file():
+                sizes.append(path.stat().st_size)
+        except OSError:  # the bot has just replaced it
+            continue
+    return len(sizes), sum(sizes)
+
+
+@asynccontextmanager
+async def open_caches(settings: Settings) -> AsyncIterator[Caches]:
+    """Those of a data folder on which no bot runs, reading only. Raises StorageError."""
+    async with open_database(settings.data_dir, write=False) as db, kept_thumbnails(db, settings, write=False) as kept:
+        yield Caches(db, settings, kept)
