@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from indexer.database.database import Database
 from indexer.records.hits import Filter
 from indexer.records.ids import GuildId, PlaceId
-from indexer.store import audit, place_lookup, tags
+from indexer.store import audit, place_lookup, places, tags
 from indexer.store.tags import TagCount
 
 STEP = 500  # places in one transaction: some 20 ms with two tags
@@ -76,6 +76,13 @@ class Tags:
         """The tags of each of these places that is there."""
         async with self._db.reader() as connection:
             return await tags.of_places(connection, place_ids)
+
+    async def of_picture(self, guild_id: GuildId, place_id: PlaceId) -> tuple[str, ...] | None:
+        """The tags of a picture that can be searched in this guild; None where there is no such picture."""
+        async with self._db.reader() as connection:
+            if await places.place_in(connection, guild_id, place_id) is None:
+                return None
+            return (await tags.of_places(connection, [place_id]))[place_id]
 
     async def inside(self, guild_id: GuildId, filter: Filter) -> list[PlaceId]:
         """Every place inside the filter."""

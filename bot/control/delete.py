@@ -10,7 +10,7 @@ from bot.control.progress_lines import progress_lines
 from bot.control.question import filter_of, where, wish_of
 from bot.control.selection import Selecting
 from indexer.deletions import Deletions
-from indexer.errors import TellPerson
+from indexer.errors import RetryLater, TellPerson
 from indexer.query.grammar import Wish
 from indexer.records.hits import Filter
 from indexer.records.ids import GuildId
@@ -57,11 +57,7 @@ class Deleting:
     async def undelete(self, values: Values, tell: Tell) -> Values:
         """`words` (in:, after: and before: alone) and `guild` → how many `messages` may come back."""
         wish = wish_of(str(values.get("words", "")), {})
-        kept = Wish(
-            channels=wish.channels, not_channels=wish.not_channels, after_ms=wish.after_ms, before_ms=wish.before_ms
-        )
-        if wish != kept:
-            raise TellPerson("undelete-filters")
+        require_undeletable(wish)
         place = await where(self.store.reports, values.get("guild"))
         filter_ = await filter_of(self.store.reports, place, wish)
         count = await self.store.deletions.take_back(filter_.channels, place.guild_id, *filter_.message_ids)
@@ -71,7 +67,7 @@ class Deleting:
         """`guild`, of a folder of pictures or of a server that archives alone know; `dry_run` → its name as `server`,
         `messages`, `pictures`, `deleted`.
 
-        Raises TellPerson for a server that the bot is in.
+        Raises TellPerson for a server that the bot is in, RetryLater where the bot deletes it later.
         """
         place = await where(self.store.reports, values.get("guild"))
         if not await self.store.reports.archived_only(place.guild_id):
@@ -82,6 +78,8 @@ class Deleting:
         if not values.get("dry_run"):
             tell(f"deleting {len(meant.message_ids):,} messages")
             await self.store.forget_guild(place.guild_id)
+            if await self.store.reports.archived_only(place.guild_id):
+                raise RetryLater("The database is busy. It is written down, and the bot deletes it as soon as it can.")
             deleted = len(meant.message_ids)
         return {
             "server": names[place.guild_id],
@@ -89,3 +87,12 @@ class Deleting:
             "pictures": meant.pictures,
             "deleted": deleted,
         }
+
+
+def require_undeletable(wish: Wish) -> None:
+    """Raises TellPerson where more is asked than channels and times: nothing else is known of what was deleted."""
+    known = Wish(
+        channels=wish.channels, not_channels=wish.not_channels, after_ms=wish.after_ms, before_ms=wish.before_ms
+    )
+    if wish != known:
+        raise TellPerson("undelete-filters")

@@ -477,6 +477,7 @@ undelete-filters = Hier gehen nur in:, after: und before:; mehr ist über das Ge
 delete-not-imported = Auf diesem Server ist oder war der Bot. Nenn, was weg soll: in:#kanal, from:, after:, before:. Entferne den Bot vom Server, um alles davon zu löschen.
 delete-collection-alone = --collection nennt alles davon; gib weder Wörter noch --guild dazu.
 target-line = Zeile { $line } nennt kein Bild: „{ $text }“. Die ID oder der Link einer Nachricht, ein Pfad oder eine Zeile von search --jsonl tut es.
+tag-full = Das Bild hätte zu viele Tags; nimm erst welche weg.
 tag-none = Nenn das Tag.
 tag-nothing = Nenn die Bilder: mit der ID oder dem Link einer Nachricht, einem Pfad, --file DATEI, --query WÖRTER oder über eine Pipe.
 tag-query-alone = --query nennt die Bilder schon; gib keine anderen dazu.

@@ -480,6 +480,7 @@ undelete-filters = Only in:, after: and before: can be given here: nothing else 
 delete-not-imported = The bot is, or was, in this server. Name what is to go: in:#channel, from:, after:, before:. Remove the bot from the server to have all of it deleted.
 delete-collection-alone = --collection names all of it; give no words and no --guild with it.
 target-line = Line { $line } names no picture: “{ $text }”. A message's id or link, a path, or a line of search --jsonl does.
+tag-full = The picture would have too many tags; take some away first.
 tag-none = Name the tag.
 tag-nothing = Name the pictures: by a message's id or link, a path, --file FILE, --query WORDS, or a pipe.
 tag-query-alone = --query names the pictures by itself; give no other with it.

@@ -16,8 +16,8 @@ def add_keys(commands: Commands) -> None:
         "keys:create",
         "Make a key. It is printed on standard output this one time; only its hash is stored.",
         examples=["keys create me --scope admin", "keys create grafana --guild 123456789012345678 --days 90"],
-        notes="read: search and look; write: also start and change jobs, retry failures; admin: also keys, settings and"
-        " the audit log.",
+        notes="read: search and look; write: also start and change jobs, retry failures, tag pictures; admin: also"
+        " delete messages, keys, settings and the audit log.",
     )
     create.add_argument("name", metavar="NAME", help="what it is for; shown in lists")
     create.add_argument("--scope", choices=("read", "write", "admin"), default="read", help="default: read")

@@ -14,7 +14,19 @@ import msgspec
 from aiohttp import web
 
 from bot.texts.errors import english
-from bot.web.api import duplicates, job_events, jobs, keys, operator, search, servers, session, thumbnails
+from bot.web.api import (
+    delete,
+    duplicates,
+    job_events,
+    jobs,
+    keys,
+    operator,
+    search,
+    servers,
+    session,
+    tags,
+    thumbnails,
+)
 from bot.web.api.access import Access, require
 from bot.web.api.bodies import answer, json_body, query_of
 from bot.web.api.openapi import document
@@ -36,6 +48,8 @@ DRAIN_S = 2.0  # for requests in hand when the service closes
 OPERATIONS: tuple[Operation, ...] = (
     *search.OPERATIONS,
     *thumbnails.OPERATIONS,
+    *tags.OPERATIONS,
+    *delete.OPERATIONS,
     *duplicates.OPERATIONS,
     *servers.OPERATIONS,
     *jobs.OPERATIONS,

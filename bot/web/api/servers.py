@@ -9,12 +9,14 @@ from bot.web.api.models.servers import (
     Channels,
     FailureInfo,
     Failures,
+    FailuresQuery,
     GuildInfo,
     Guilds,
-    PageQuery,
     Retried,
+    RetryQuery,
 )
 from bot.web.api.operation import Call, NoQuery, Operation
+from indexer.errors import Reason
 from indexer.records.api_keys import KeyScope
 from indexer.records.ids import DISCORD
 from indexer.reports.channel_coverage import ChannelCoverage
@@ -33,10 +35,10 @@ async def channels(call: Call[NoQuery, None]) -> Channels:
     return Channels([_channel(coverage) for coverage in found])
 
 
-async def failures(call: Call[PageQuery, None]) -> Failures:
+async def failures(call: Call[FailuresQuery, None]) -> Failures:
     page, per_page = call.query.page, call.query.per_page
     found, total = await call.parts.service.reports.failures(
-        per_page, guild_id=call.guild.id, skip=(page - 1) * per_page
+        per_page, guild_id=call.guild.id, reasons=_reasons(call.query.reason), skip=(page - 1) * per_page
     )
     return Failures(
         failures=[_failure(failure, opens=call.parts.opens) for failure in found],
@@ -46,8 +48,13 @@ async def failures(call: Call[PageQuery, None]) -> Failures:
     )
 
 
-async def retry(call: Call[NoQuery, None]) -> Retried:
-    return Retried(await call.parts.service.upkeep.retry_failed(call.guild.id))
+async def retry(call: Call[RetryQuery, None]) -> Retried:
+    reasons = _reasons(call.query.reason) or tuple(Reason)
+    return Retried(await call.parts.service.upkeep.retry_failed(call.guild.id, reasons))
+
+
+def _reasons(reason: str | None) -> list[Reason] | None:
+    return None if reason is None else [Reason(reason)]
 
 
 def words(sentence: Sentence) -> str:
@@ -129,15 +136,16 @@ OPERATIONS = (
         "Pictures that could not be read, why, and when each is tried again.",
         failures,
         Failures,
-        query=PageQuery,
+        query=FailuresQuery,
     ),
     Operation(
         "retry",
         "POST",
         "/guilds/{guild}/failures/retry",
-        "Lets every picture of the server that failed be tried again.",
+        "Lets every picture of the server that failed, or failed for one reason, be tried again.",
         retry,
         Retried,
+        query=RetryQuery,
         scope=KeyScope.WRITE,
         cost=10.0,
     ),

@@ -1,6 +1,7 @@
 // Cards of pictures: what was found, where, who posted it and when.
 
 import { button, el, many, time } from "/console/dom.js";
+import { tagLine } from "/console/tags.js";
 
 /** The picture, or its name where there is no small copy of it. */
 export function frame(shown, band = "") {
@@ -13,8 +14,8 @@ export function frame(shown, band = "") {
   return box;
 }
 
-/** A card; `more` gets the picture when somebody wants others like it. */
-export function card(shown, more) {
+/** A card; `more` gets the picture when somebody wants others like it, `tagged` is what tagLine takes. */
+export function card(shown, more, tagged) {
   const said = shown.text || shown.file_name;
   const times = shown.shown_elsewhere ? ` · ${many(shown.shown_elsewhere + 1, "message")}` : "";
   const label = `${shown.named || "Picture"} in #${shown.channel} by ${shown.author}`;
@@ -23,6 +24,7 @@ export function card(shown, more) {
     el("div", {}, `#${shown.channel}`, el("span", { className: "soft" }, ` · ${shown.author}`)),
     el("div", { className: "soft" }, time(shown.unix_ms), times),
     shown.path && el("div", { className: "soft mono" }, shown.path),
+    tagged && tagLine(shown, tagged),
     el("div", { className: "actions" },
       more && button("More like this", () => more(shown)),
       shown.link && el("a", { href: shown.link, target: "_blank", rel: "noreferrer noopener" }, "Open in Discord")),

@@ -5,12 +5,12 @@ import { button, el, failed, many, number, say } from "/console/dom.js";
 import { card, moveByKeys } from "/console/pictures.js";
 
 // What the grammar knows, as chips that write it: docs/search.md.
-const HINTS = ["in:#", "-in:#", "from:@", "after:", "before:", "has:gif", "has:embed", "has:sticker", '"exact words"', "-"];
-const FILTER = /-?(?:in|from|after|before|has|count|min|weight|diverse):(?:"[^"]*"|\S+)|"[^"]*"|(?<=^|\s)-\S+/gi;
+const HINTS = ["in:#", "-in:#", "from:@", "after:", "before:", "has:gif", "has:embed", "has:sticker", "tag:", '"exact words"', "-"];
+const FILTER = /-?(?:in|from|after|before|has|tag|count|min|weight|diverse):(?:"[^"]*"|\S+)|"[^"]*"|(?<=^|\s)-\S+/gi;
 
 let listening = null;
 
-export function show(view, { guild, query }) {
+export function show(view, { guild, key, query }) {
   listening?.abort();
   listening = new AbortController();
   const wanted = query.get("like") ?? "";
@@ -85,7 +85,7 @@ export function show(view, { guild, query }) {
     if (state.picture) Object.assign(options, { method: "POST", picture: state.picture });
     try {
       const found = await ask(path, options);
-      grid.append(...found.hits.map((hit) => el("li", {}, card(hit, askWith))));
+      grid.append(...found.hits.map((hit) => el("li", {}, card(hit, askWith, tagged))));
       const shown = grid.children.length;
       say(shown ? `${many(shown, "picture")} shown, ${number(found.searched)} looked through, ${Math.round(found.took_ms)} ms` : "Nothing was found. Try fewer filters.");
       if (found.more) more.append(button("Show more", () => { state.page += 1; return load(); }));
@@ -99,6 +99,15 @@ export function show(view, { guild, query }) {
     state.like = shown.place;
     scrollTo({ top: 0 });
     return start();
+  };
+
+  const tagged = {
+    find: (tag) => { words.value = `${words.value.trimEnd()} ${asFilter(tag)}`.trimStart(); return start(); },
+    change: key.scope === "read" ? null : async (shown, add, remove) => {
+      const { tags } = await ask(`/guilds/${guild}/places/${shown.place}/tags`, { method: "POST", body: { add, remove } });
+      say(`The picture has ${many(tags.length, "tag")} now.`);
+      return tags;
+    },
   };
 
   const take = (picture) => {
@@ -129,6 +138,8 @@ export function show(view, { guild, query }) {
   start();
   return () => listening.abort();
 }
+
+const asFilter = (tag) => (tag.includes(" ") ? `tag:"${tag}"` : `tag:${tag}`);
 
 function named(made, label) {
   made.setAttribute("aria-label", label);

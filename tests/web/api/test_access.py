@@ -30,7 +30,14 @@ def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
             yield method.upper(), path, described
 
 
-BODIES = {"startJob": {"scope": "server"}, "createKey": {"name": "another", "scope": "read"}}
+BODIES = {
+    "startJob": {"scope": "server"},
+    "createKey": {"name": "another", "scope": "read"},
+    "tagMany": {"q": "after:2000", "add": ["seen"], "confirm": 3},
+    "tagPicture": {"add": ["seen"]},
+    "deleteMessages": {"q": "after:2000", "confirm": 3},
+    "undeleteMessages": {},
+}
 
 
 async def called(api: ApiWorld, method: str, path: str, key: str, operation: str) -> tuple[int, str]:
@@ -68,11 +75,17 @@ async def test_a_key_for_one_server_learns_nothing_of_another_from_any_path(api:
             looked_at.add(name)
     assert {"search", "thumbnail", "jobs", "startJob", "cancelJob", "revokeKey", "guilds", "keys", "audit"} <= looked_at
     assert (await api.service.api_keys.still_valid(other_key.id)) is not None
+    theirs = await api.ask(f"/api/v1/guilds/{api.elsewhere.id}/search")
+    assert [hit["tags"] for hit in theirs["hits"]] == [[], [], []]  # neither tagged nor deleted
 
 
 async def test_a_place_of_another_server_is_not_found_below_ones_own(api: ApiWorld) -> None:
     bound = await api.key(READ, api.place.guild)
     theirs = (await api.ask(f"/api/v1/guilds/{api.elsewhere.id}/search"))["hits"][0]["place"]
+    body = {"add": ["mine"]}
+    path = f"{api.town}/places/{theirs}/tags"
+    error = (await api.ask(path, key=await api.key(WRITE), method="POST", json=body, status=404))["error"]
+    assert error["code"] == "not_found"
     for what in ("similar", "thumbnail"):
         error = (await api.ask(f"{api.town}/places/{theirs}/{what}", key=bound, status=404))["error"]
         assert error["code"] == "not_found"

@@ -60,8 +60,13 @@ async def test_what_failed_is_listed_with_its_reason_and_retried(api: ApiWorld) 
         assert (found["total"], found["failures"]) == (0, [])
         async with api.service.db.transaction() as tx:
             await opt_outs.remove(tx, author, guild_id)
+    assert (await api.ask(f"{api.town}/failures?reason=corrupt"))["total"] == 1
+    assert (await api.ask(f"{api.town}/failures?reason=too-slow"))["total"] == 0
+    assert (await api.ask(f"{api.town}/failures?reason=sorry", status=400))["error"]["code"] == "bad_request"
     key = await api.key(WRITE)
-    assert await api.ask(f"{api.town}/failures/retry", method="POST", key=key) == {"places": 1}
+    retry = f"{api.town}/failures/retry"
+    assert await api.ask(f"{retry}?reason=too-slow", method="POST", key=key) == {"places": 0}
+    assert await api.ask(f"{retry}?reason=corrupt", method="POST", key=key) == {"places": 1}
 
     async def searchable() -> bool:
         return bool((await api.ask(f"{api.town}/failures"))["total"] == 0)

@@ -14,7 +14,7 @@ from bot.web.api import job_events
 from bot.web.console.routes import PATH, files
 from sandbox.world import File
 from tests.sandbox.chromium import Tab, open_tab
-from tests.worlds.api_world import ADMIN, READ, ApiWorld, api_world
+from tests.worlds.api_world import ADMIN, READ, WRITE, ApiWorld, api_world
 from tests.worlds.running_bot import noise
 from tests.worlds.waiting import until
 
@@ -164,6 +164,29 @@ async def _dropped(tab: Tab, picture: Path) -> None:
         await tab.call("Input.dispatchDragEvent", type=kind, x=300, y=300, data=drag)
     await tab.until("document.querySelector('#view .band')?.textContent.toLowerCase().includes('same picture')")
     assert await tab.run("document.querySelector('#view .said').textContent") == "picture number 4"
+
+
+async def test_tags_are_shown_searched_by_and_edited_by_who_may(api: ApiWorld, tmp_path: Path) -> None:
+    line = "document.querySelector('#view .tags')"
+    async with open_tab(f"{api.url}{PATH}", tmp_path / "writer") as tab:
+        await sign_in(tab, await api.key(WRITE, api.place.guild))
+        await tab.until(f"{CARDS} > 5")
+        await tab.run(f"{line}.querySelector(':scope > button').click()")
+        await tab.until(f"document.activeElement === {line}.querySelector('input')")
+        await tab.run(f"{line}.querySelector('input').value = 'Rainy Day, \"x\", wet'")
+        await tab.run(f"{line}.querySelector('.choices button').click()")
+        await tab.until(f"{NOTICE}.includes('cannot have')")
+        await tab.run(f"{line}.querySelector('input').value = 'Rainy Day, wet, wet, <b>'")
+        await tab.run(f"{line}.querySelector('.choices button').click()")
+        await tab.until(f"{line}.textContent === '<b>rainy daywetEdit tags'")
+        await tab.run(AXE.read_text("utf-8"))
+        assert await violations(tab) == []
+        await tab.run(f"{line}.querySelectorAll('.chips button')[1].click()")
+        await tab.until(f"document.getElementById('words').value === 'tag:\"rainy day\"' && {CARDS} === 1")
+        assert tab.errors == []
+    async with open_tab(f"{api.url}{PATH}#/search?q=tag:wet", tmp_path / "reader") as tab:
+        await sign_in(tab, await api.key(READ, api.place.guild))
+        await tab.until(f"{CARDS} === 1 && {line}.textContent === '<b>rainy daywet'")
 
 
 async def test_every_page_fits_is_accessible_and_asks_nobody_else(api: ApiWorld, tmp_path: Path) -> None:

@@ -7,13 +7,25 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from bot.web.api.models.fields import Id, PerPage, Share
+from indexer.errors import Reason
+
+FailureReason = Annotated[
+    str, Meta(pattern=f"^({'|'.join(Reason)})$", description="Why a picture could not be read, as `failed` has it.")
+]
 
 
-class PageQuery(Struct, forbid_unknown_fields=True):
-    """A page of a list."""
+class FailuresQuery(Struct, forbid_unknown_fields=True):
+    """A page of failures: of every reason, or of one."""
 
+    reason: FailureReason | None = None
     page: Annotated[int, Meta(ge=1, le=10_000, description="Counted from 1.")] = 1
     per_page: PerPage = 50
+
+
+class RetryQuery(Struct, forbid_unknown_fields=True):
+    """What is tried again: everything, or what failed for one reason."""
+
+    reason: FailureReason | None = None
 
 
 class GuildInfo(Struct):
