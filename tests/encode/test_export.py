@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from indexer.encode.encoder import open_encoder
-from indexer.encode.on_openvino import export_process
+from indexer.encode.on_openvino import export_process, runtime
 from indexer.encode.on_openvino import folder as export_folder
 from indexer.encode.on_openvino.export_process import Refused, exported, why_unusable
 from indexer.encode.on_openvino.folder import (
@@ -34,8 +34,10 @@ from indexer.encode.on_openvino.folder import (
 from indexer.encode.on_openvino.records import sha256_of
 from indexer.encode.on_openvino.runtime import ExportedNetwork
 from indexer.encode.protocol import Choice
+from indexer.encode.shared_frames import Frames
 from indexer.encode.trial_set import trial_pictures
 from indexer.errors import ModelUnavailable
+from indexer.records.pictures import Vectors
 from indexer.settings import ModelSettings
 from tests.encode.conftest import (
     CONFIG,
@@ -373,6 +375,22 @@ def test_a_manifest_that_cannot_be_read_is_damage(tmp_path: Path) -> None:
 
 
 @pytest.mark.xdist_group("telemetry")  # likewise
+def test_the_trial_of_a_slow_processor_is_more_than_one_batch_long() -> None:
+    done: list[int] = []
+
+    class Slow(ExportedNetwork):
+        def __init__(self) -> None:
+            """Needs no export."""
+
+        def pixels(self, frames: Frames) -> Vectors:
+            time.sleep(0.3)  # longer than a way is timed for
+            done.append(len(frames))
+            return np.ones((len(frames), 4), np.float32)
+
+    assert runtime.pictures_per_s(Slow(), 8, 2) > 0
+    assert done[3:] == [1] * 2 * 3  # after warming up, in each of two streams three batches
+
+
 def test_nothing_reports_over_the_network_what_is_run() -> None:
     """openvino and nncf would, by this package, where a file in the home folder allows it."""
     code = (

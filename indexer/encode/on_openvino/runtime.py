@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import queue
@@ -38,7 +39,8 @@ log = logging.getLogger(__name__)
 MEAN_COSINE = 0.9999  # to torch's float32, over the trial set; below it, it is not the same model any more
 LEAST_COSINE = 0.999
 _FASTER = 1.1  # a gain of less is within the noise of so short a trial
-_TRIAL_S = 0.25  # seconds that each way is timed for
+_TRIAL_S = 0.25  # seconds that each way is timed for,
+_LEAST_BATCHES = 3  # and batches of each stream, where a processor is so slow that those take longer
 _TRIAL_PICTURES = 8  # a batch; fewer where they take longer than the trial
 # What a processor must have, in OpenVINO's words, and what it is told. An emulated bfloat16 raises.
 _PRECISIONS = {"float32": ("FP32", "f32"), "bfloat16": ("BF16", "bf16"), "float16": ("FP16", "f16")}
@@ -246,7 +248,7 @@ def _settle(folder: Path, manifest: Manifest, settings: ModelSettings) -> tuple[
     def tried(precision: str, streams: int) -> _Trial:
         choice = Choice("openvino", "cpu", precision, streams)
         network = ExportedNetwork(folder, manifest, choice, threads=settings.threads)
-        speed = _timed(network, size, streams)
+        speed = pictures_per_s(network, size, streams)
         trial = _Trial(network, replace(choice, threads=network.threads, pictures_per_s=speed))
         log.info("trial: %s", trial.choice)
         return trial
@@ -290,7 +292,7 @@ def _streams(settings: ModelSettings) -> list[int]:
     return sorted({count for count in (2, cores // 4) if 1 < count <= min(cores, 8)})
 
 
-def _timed(network: ExportedNetwork, size: int, streams: int) -> float:
+def pictures_per_s(network: ExportedNetwork, size: int, streams: int) -> float:
     """Pictures a second, with as many batches at once as there are streams."""
     pictures = np.stack(trial_pictures(size, _TRIAL_PICTURES))
     network.pixels(pictures[:1])  # the first run warms up
@@ -302,7 +304,9 @@ def _timed(network: ExportedNetwork, size: int, streams: int) -> float:
     start = time.perf_counter()
 
     def repeat() -> None:
-        while time.perf_counter() < start + _TRIAL_S:
+        for done in itertools.count():
+            if done >= _LEAST_BATCHES and time.perf_counter() >= start + _TRIAL_S:
+                return
             network.pixels(pictures[:count])
             ends.append(time.perf_counter())
 
