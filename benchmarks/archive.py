@@ -20,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.archive_bundles import trip
 from benchmarks.archive_export import write_pictures, write_text
 from benchmarks.archive_imports import first_and_second, records_into_sqlite
 from benchmarks.report import RESULTS, Report
@@ -162,6 +163,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=RESULTS) as folder:
         parsing(report, Path(folder), given.megabytes, min(200, given.megabytes))
         importing(report, Path(folder), given.stored, given.pictures)
+        asyncio.run(trip(report, Path(folder)))
     report.finish()
 
 

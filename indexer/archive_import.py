@@ -85,7 +85,8 @@ def already(archive: Surveyed, guild: Guild) -> Imported:
 async def start_jobs(service: Service, archive: Importable, origin: Origin) -> list[Job]:
     """The same in the background of a running bot, as jobs that go on after a restart.
 
-    Raises TellPerson where a server is being read already, after the jobs of the others have started.
+    Where another archive of a server is being read, this one is read after it, by the same job. Raises TellPerson where
+    a server is being read from Discord, or its job is paused, after the jobs of the others have started.
     """
     scope = Scope(ScopeKind.SERVER, origin_id=origin.id)
     started: list[Job] = []

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Coroutine
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -120,6 +121,8 @@ class Jobs:
 
         `allows`: whoever starts it may say that the guild may be read; otherwise somebody must have said so before.
         Raises JobRefused where nobody has, or where a job is unfinished.
+
+        While a job of archives runs, another archive becomes a part of it, and is read after the others.
         """
         return await self._in_turn(guild_id, self._start(guild_id, scope, by, allows))
 
@@ -129,7 +132,13 @@ class Jobs:
                 raise JobRefused(Why.NOT_ALLOWED)
             newest_jobs = await jobs.of_guild(tx, guild_id, limit=1)
             if newest_jobs and newest_jobs[0].state is JobState.RUNNING:
-                raise JobRefused(Why.RUNNING)
+                running = newest_jobs[0]
+                if DISCORD in (running.scope.origin_id, scope.origin_id):
+                    raise JobRefused(Why.RUNNING)
+                waiting = (*running.scope.then, scope.origin_id, *scope.then)
+                running = replace(running, scope=replace(running.scope, then=waiting))
+                await jobs.set_scope(tx, running.id, running.scope)
+                return running
             if newest_jobs and newest_jobs[0].state is JobState.PAUSED:
                 raise JobRefused(Why.PAUSED)
             if scope.origin_id == DISCORD:
@@ -309,21 +318,39 @@ class Jobs:
                 logger.info("guild %d is caught up: %d messages read", guild_id, read)
 
     async def _work(self, job: Job) -> None:
-        """Runs one job to its end and stores how it ended."""
+        """Runs one job to its end and stores how it ended. One archive that cannot be read keeps no other from it."""
+        state, reason = JobState.DONE, None
+        part: Job | None = job
         try:
-            state, reason = await self._carry_out(job)
-
-            async def store() -> None:
-                async with self._db.transaction() as tx:
-                    stored_job = await jobs.get(tx, job.id)  # deleted with its guild, or paused just before its end
-                    if stored_job is not None and stored_job.state is JobState.RUNNING:
-                        await jobs.set_state(tx, job.id, state, reason)
-
-            await supervised("ending a job", store, self._faults)
+            while part is not None:
+                part_state, part_reason = await self._carry_out(part)
+                if state is JobState.DONE:
+                    state, reason = part_state, reason if part_reason is None else part_reason
+                part = await self._next_part(job.id, state, reason)
         finally:
             if (final_progress := self._pipeline.progress(job.guild_id)) is not None:
                 self._ends[job.guild_id] = (job.id, final_progress)
             self._at_work.discard(job.id)
+
+    async def _next_part(self, job_id: JobId, state: JobState, reason: Sentence | None) -> Job | None:
+        """The job with the archive that comes next; where there is none, stores how it ended."""
+        following: list[Job] = []
+
+        async def store() -> None:
+            async with self._db.transaction() as tx:
+                stored_job = await jobs.get(tx, job_id)  # deleted with its guild, or paused just before its end
+                if stored_job is None or stored_job.state is not JobState.RUNNING:
+                    return
+                if not stored_job.scope.then:
+                    await jobs.set_state(tx, job_id, state, reason)
+                    return
+                origin_id, *then = stored_job.scope.then
+                scope = replace(stored_job.scope, origin_id=origin_id, then=tuple(then))
+                await jobs.set_scope(tx, job_id, scope)
+            following[:] = [replace(stored_job, scope=scope)]
+
+        await supervised("ending a job", store, self._faults)
+        return following[0] if following else None
 
     async def _run_guild(
         self, guild_id: GuildId, only: frozenset[ChannelId] | None, origin_id: OriginId = DISCORD

@@ -14,12 +14,14 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from indexer.database import database
+from indexer.errors import TellPerson
 from indexer.jobs import JobRefused, Why
-from indexer.records.ids import GuildId, ms_snowflake
+from indexer.progress import Progress, State
+from indexer.records.ids import GuildId, OriginId, ms_snowflake
 from indexer.records.messages import Guild
 from indexer.service import Service, open_service
 from indexer.settings import DecodeSettings, Settings
-from indexer.store.jobs import JobState
+from indexer.store.jobs import JobState, Scope, ScopeKind
 from tests.soak import example_count
 from tests.worlds.empty_history import EmptyHistory
 from tests.worlds.encoder import Encoder
@@ -197,3 +199,38 @@ async def test_caught_up_is_said_only_where_no_picture_waits(
         await until(lambda: f"catch up {guild_id}" not in live())
     assert f"guild {guild_id}: 0 messages read, 1 pictures wait for another try" in caplog.text
     assert "is caught up" not in caplog.text
+
+
+async def test_archives_of_one_server_are_read_one_after_the_other_by_one_job(
+    service: Service, history: EmptyHistory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guild_id = await new_guild(service, history)
+    begun: list[OriginId] = []
+    gates = {OriginId(number): asyncio.Event() for number in (1, 2, 3)}
+
+    async def run(guild_id: GuildId, only: object, origin_id: OriginId) -> Progress:
+        begun.append(origin_id)
+        await gates[origin_id].wait()
+        if origin_id == 2:
+            raise TellPerson("closed-archive", archive="x")
+        return Progress(guild_id, State.DONE)
+
+    monkeypatch.setattr(service.pipeline, "run_guild", run)
+    jobs = [await service.jobs.start(guild_id, Scope(ScopeKind.SERVER, origin_id=OriginId(1)))]
+    await until(lambda: begun == [1])
+    jobs += [await service.jobs.start(guild_id, Scope(ScopeKind.SERVER, origin_id=OriginId(n))) for n in (2, 3)]
+    assert len({job.id for job in jobs}) == 1
+    with pytest.raises(JobRefused):
+        await service.jobs.start(guild_id)  # Discord's history waits for nobody's archive
+    gates[OriginId(1)].set()
+    await until(lambda: begun == [1, 2])
+    stored = await service.jobs.newest(guild_id)
+    assert stored is not None
+    assert stored.scope == Scope(ScopeKind.SERVER, origin_id=OriginId(2), then=(OriginId(3),))  # a restart goes on here
+    gates[OriginId(2)].set()
+    gates[OriginId(3)].set()
+    await until(lambda: service.jobs.idle)
+    assert begun == [1, 2, 3]
+    stored = await service.jobs.newest(guild_id)
+    assert stored is not None
+    assert (stored.state, stored.reason and stored.reason.key) == (JobState.FAILED, "closed-archive")

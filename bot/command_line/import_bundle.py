@@ -45,7 +45,12 @@ async def _import_here(config: Config, paths: Sequence[Path], bar: WorkBar) -> l
 
 def text(brought: Brought, dry_run: bool) -> str:
     """A block a bundle."""
-    lines = [f"{brought['file']}: as of {brought['created']}"]
+    return "\n".join([f"{brought['file']}: as of {brought['created']}", *brought_lines(brought, dry_run)])
+
+
+def brought_lines(brought: Brought, dry_run: bool) -> list[str]:
+    """What came in, a line a fact."""
+    lines = []
     for guild in brought["guilds"]:
         name = terminal.one_line(str(guild["name"]), 60)
         lines.append(
@@ -67,4 +72,4 @@ def text(brought: Brought, dry_run: bool) -> str:
         f"  {terminal.one_line(str(name), 60)} stays out: another folder of pictures here has its number"
         for name in brought["skipped"]
     ]
-    return "\n".join(lines)
+    return lines

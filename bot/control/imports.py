@@ -20,8 +20,13 @@ TOLD_EVERY_S = 5.0
 
 
 def imports(service: Service) -> dict[str, Handler]:
-    """`import` and `import-bundles` on this service. One bundle comes in at a time; the others wait for it."""
-    return {"import": partial(_import, service), "import-bundles": partial(_import_bundles, service, asyncio.Lock())}
+    """`import`, `import-bundles` and `merge` on this service. Of bundles and folders one comes in at a time."""
+    turn = asyncio.Lock()
+    return {
+        "import": partial(_import, service),
+        "import-bundles": partial(_import_bundles, service, turn),
+        "merge": partial(_merge, service, turn),
+    }
 
 
 async def _import(service: Service, values: Values, tell: Tell) -> Values:
@@ -74,6 +79,18 @@ async def _import_bundles(service: Service, turn: asyncio.Lock, values: Values, 
         async with turn:
             found.append(await import_bundle(service, service.settings, path, _told(tell), alone=False))
     return {"bundles": [imported.as_dict() for imported in found]}
+
+
+async def _merge(service: Service, turn: asyncio.Lock, values: Values, tell: Tell) -> Values:
+    """`folder`, an absolute path, and `adopt` → what it brought. Raises StorageError as `merge`."""
+    from indexer.bundles.merge import merge
+
+    (folder,) = _paths({"folder": [values.get("folder")]}, "folder")
+    if turn.locked():
+        tell("another command brings rows in; this one is next")
+    async with turn:
+        adopt = values.get("adopt") is True
+        return (await merge(service, service.settings, folder, _told(tell), adopt=adopt, alone=False)).as_dict()
 
 
 def _told(tell: Tell) -> Callable[[str, int, int | None], None]:

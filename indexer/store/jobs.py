@@ -38,15 +38,31 @@ class ScopeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a job reads. `channel_id` is set only for CHANNEL. `origin_id` is Discord or an archive."""
+    """What a job reads. `channel_id` is set only for CHANNEL. `origin_id` is Discord or an archive; `then` are archives
+    that are read after it, in this order.
+    """
 
     kind: ScopeKind
     channel_id: ChannelId | None = None
     origin_id: OriginId = DISCORD
+    then: tuple[OriginId, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.kind is ScopeKind.CHANNEL) != (self.channel_id is not None):
             raise ValueError(f"a job's scope {self.kind.value} with channel {self.channel_id}")
+        if self.then and self.origin_id == DISCORD:
+            raise ValueError("archives come after an archive, and never after Discord")
+
+    def stored(self) -> str:
+        """As JSON."""
+        content: dict[str, Any] = {"kind": self.kind.value}
+        if self.channel_id is not None:
+            content["channel_id"] = self.channel_id
+        if self.origin_id != DISCORD:
+            content["origin_id"] = self.origin_id
+        if self.then:
+            content["then"] = list(self.then)
+        return json.dumps(content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +85,12 @@ async def create(
     tx: aiosqlite.Connection, guild_id: GuildId, scope: Scope, *, requested_by: UserId | None = None
 ) -> JobId:
     """A new running job."""
-    content: dict[str, Any] = {"kind": scope.kind.value}
-    if scope.channel_id is not None:
-        content["channel_id"] = scope.channel_id
-    if scope.origin_id != DISCORD:
-        content["origin_id"] = scope.origin_id
     at = now_ms()
     row = await first(
         tx,
         "INSERT INTO jobs (guild_id, scope, state, requested_by, created_ms, updated_ms) VALUES (?, ?, ?, ?, ?, ?)"
         " RETURNING job_id",
-        (guild_id, json.dumps(content), JobState.RUNNING.value, requested_by, at, at),
+        (guild_id, scope.stored(), JobState.RUNNING.value, requested_by, at, at),
     )
     assert row is not None
     return JobId(row[0])
@@ -90,6 +101,13 @@ async def set_state(tx: aiosqlite.Connection, job_id: JobId, state: JobState, re
     await tx.execute_fetchall(
         "UPDATE jobs SET state = ?, reason = ?, updated_ms = ? WHERE job_id = ?",
         (state.value, None if reason is None else reason.stored(), now_ms(), job_id),
+    )
+
+
+async def set_scope(tx: aiosqlite.Connection, job_id: JobId, scope: Scope) -> None:
+    """Changes what the job still has to read."""
+    await tx.execute_fetchall(
+        "UPDATE jobs SET scope = ?, updated_ms = ? WHERE job_id = ?", (scope.stored(), now_ms(), job_id)
     )
 
 
@@ -131,7 +149,12 @@ def _job(row: Sequence[Any]) -> Job:
     return Job(
         id=JobId(job_id),
         guild_id=GuildId(guild_id),
-        scope=Scope(ScopeKind(content["kind"]), content.get("channel_id"), content.get("origin_id", DISCORD)),
+        scope=Scope(
+            ScopeKind(content["kind"]),
+            content.get("channel_id"),
+            content.get("origin_id", DISCORD),
+            tuple(content.get("then", ())),
+        ),
         state=JobState(state),
         reason=None if reason is None else Sentence.of_stored(reason),
         requested_by=requested_by,

@@ -62,7 +62,9 @@ def quietly(*_: object) -> None:
 
 
 @dataclass(frozen=True)
-class _Open:
+class Opened:
+    """A data folder that is open for writing."""
+
     db: Database
 
 
@@ -75,7 +77,7 @@ async def imported(
 ) -> ImportedBundle:
     settings = Settings(data_dir=data_dir, crawl=crawl or CrawlSettings())
     async with open_database(await asyncio.to_thread(migrated, data_dir)) as db:
-        return await import_bundle(_Open(db), settings, file, quietly, alone=alone)
+        return await import_bundle(Opened(db), settings, file, quietly, alone=alone)
 
 
 Work = Callable[[Database], Awaitable[object]]

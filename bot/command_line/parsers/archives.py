@@ -1,4 +1,4 @@
-"""`import` and `export`."""
+"""`import`, `export`, `merge` and `split`."""
 
 from __future__ import annotations
 
@@ -59,3 +59,32 @@ def add_archives(commands: Commands) -> None:
     )
     add_json(export)
     export.add_argument("--quiet", action="store_true", help="do not show how far it is")
+
+    merge = commands.add(
+        "merge",
+        "merge:run",
+        "Bring everything of another data folder into this one, each message once: two installations become one. The"
+        " other folder stays as it is; no bot may run on it meanwhile. A bot that runs on this one does the work.",
+        examples=["merge --dry-run /mnt/old/data", "merge /mnt/old/data"],
+    )
+    merge.add_argument("folder", type=Path, metavar="FOLDER", help="the other installation's data folder")
+    merge.add_argument("--dry-run", action="store_true", help="say what would come in, and store nothing")
+    merge.add_argument(
+        "--adopt", action="store_true", help="also where another bot read it: its servers become this bot's"
+    )
+    add_json(merge)
+    merge.add_argument("--quiet", action="store_true", help="do not show how far it is")
+
+    split = commands.add(
+        "split",
+        "split:run",
+        "Move a server into a data folder of its own. The copy here is deleted only when the new folder was compared"
+        " row by row, and after asking. No bot may run on this folder meanwhile, but with --keep.",
+        examples=["split Meadow /srv/meadow/data", "split 81384788765712384 /srv/copy/data --keep"],
+    )
+    split.add_argument("guild", metavar="GUILD", help="the server, by name or id")
+    split.add_argument("folder", type=Path, metavar="FOLDER", help="the new data folder; made where it is missing")
+    split.add_argument("--keep", action="store_true", help="keep the copy here, too")
+    split.add_argument("--yes", action="store_true", help="do not ask before the copy here is deleted")
+    add_json(split)
+    split.add_argument("--quiet", action="store_true", help="do not show how far it is")
