@@ -165,7 +165,13 @@ def _model_runs(pid: int) -> bool:
 
 async def _asked_ms(config: Path, number: int) -> float:
     """Milliseconds of what `afterimage search` does when it has started, beside the running bot."""
-    values = {"words": f"w{number} w{number % 7}", "guild": None, "count": 10, "files": [], "links": []}
+    values: dict[str, object] = {
+        "words": f"w{number} w{number % 7}",
+        "guild": None,
+        "count": 10,
+        "files": [],
+        "links": [],
+    }
     loaded = load(config, {})
     start = time.perf_counter()
     await answer_once(loaded, "search", {**values, "pictures": False}, lambda _: None)
