@@ -77,7 +77,8 @@ def _change(arguments: argparse.Namespace, action: str, verb: str) -> int:
     elif arguments.dry_run:
         terminal.say(f"{done['pictures']:,} pictures would {verb} the tags; nothing was changed")
     else:
-        terminal.say(f"{done['changed']:,} of {done['pictures']:,} pictures changed; the others were so already")
+        others = done["pictures"] - done["changed"] - done["full"]
+        terminal.say(f"{done['changed']:,} pictures changed" + (f"; {others:,} were so already" if others else ""))
     if done["full"]:
         terminal.warn(f"{done['full']:,} pictures would have too many tags and stay as they are")
     code = _tell_of_missing(missing)

@@ -47,7 +47,8 @@ def _of_json(line: str, number: int) -> Target:
 
 
 def _id(text: str, number: int) -> int:
-    value = int(text)
+    """Raises TellPerson for a number that is no id: too large for SQLite, or too long for Python."""
+    value = int(text) if len(text) < 20 else 0
     if not 0 < value < 2**63:
-        raise TellPerson("target-line", line=number, text=text)
+        raise TellPerson("target-line", line=number, text=text[:100])
     return value

@@ -119,6 +119,15 @@ def test_lines_name_messages_pictures_and_paths() -> None:
     link = "https://discord.com/channels/1/2/345"
     lines = [link, "", " 345 ", '{"place": "7", "text": "a"}', "/a/b.png", "https://ptb.discord.com/channels/@me/2/9/"]
     assert targets_of(lines) == [["message_id", 345], ["place_id", 7], ["path", "/a/b.png"], ["message_id", 9]]
-    for wrong in ("https://example.org/a.png", "{}", '{"place": {}}', "{" * 3000, "9" * 20, "0", '{"place": "x"}'):
+    for wrong in (
+        "https://example.org/a.png",
+        "{}",
+        '{"place": {}}',
+        "{" * 3000,
+        "9" * 20,
+        "9" * 5000,
+        "0",
+        '{"place": "x"}',
+    ):
         with pytest.raises(TellPerson):
             targets_of([wrong])

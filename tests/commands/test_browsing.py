@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from indexer.records.ids import GuildId
+from indexer.tags import Target
 from sandbox.permissions import Permission
 from tests.worlds.asking import shown
 from tests.worlds.running_bot import Running, Town, noise, town
@@ -43,6 +45,22 @@ async def test_every_option_of_the_command_is_such_a_filter(bot: Running, place:
         assert {jump.channel_id for jump in reply.jump_links()} == {place.talk.id}
     owner = await bot.person(place.owner).slash(place.talk.id, "similar", {"author": place.owner.id})
     assert "4 pictures pass" in owner.text()
+
+
+async def test_tags_filter_among_what_each_member_may_see_and_are_shown_to_nobody(bot: Running, place: Town) -> None:
+    tags, guild_id = bot.service.tags, GuildId(place.guild.id)
+    posted = [next(iter(place.pictures.messages())), *list(place.secret.messages())[:2]]
+    named, missing = await tags.named([Target("message_id", message.id) for message in posted])
+    assert not missing
+    await tags.change(guild_id, named[guild_id], add=["evidence"])
+    asked = {"text": "tag:Evidence"}
+    reply = await bot.person(place.member).slash(place.talk.id, "similar", asked)
+    assert shown(reply) == [posted[0].id]
+    assert "1 picture passes" in reply.text()
+    assert "evidence" not in reply.text().replace("tag:Evidence", "")
+    assert len(shown(await bot.person(place.owner).slash(place.talk.id, "similar", asked))) == 3
+    without = await bot.person(place.member).slash(place.talk.id, "similar", {"text": "in:#pictures -tag:evidence"})
+    assert "11 pictures pass" in without.text()
 
 
 async def test_a_list_closes_with_its_channel_and_can_be_shared_followed_and_drawn(bot: Running, place: Town) -> None:
