@@ -92,9 +92,9 @@ async def trip(report: Report, folder: Path) -> None:
     rate = count / (export_s + import_s)
     report.row("export → import of 100,000 pictures, both together", rate, "pictures/s", f"≥ {RATE:,}", rate >= RATE)
     made = count - embedded
-    report.row("… embeddings that were not at hand", made, "pictures", "0", made == 0)
-    report.row("… imported again", import_s / again_s, "× faster")
-    report.row("… imported in steps of 80 ms, as a running bot does", count / steps_s, "pictures/s")
+    report.row("… embeddings of it that were not at hand", made, "pictures", "0", made == 0)
+    report.row("bundle imported again", import_s / again_s, "× faster")
+    report.row("bundle imported in steps of 80 ms, as a running bot does", count / steps_s, "pictures/s")
 
 
 async def import_into(data_dir: Path, file: Path, *, alone: bool) -> tuple[float, int]:

@@ -11,7 +11,7 @@ import pytest
 from bot import cli
 from bot.command_line.import_bundle import import_bundles
 from bot.config.loader import Config
-from bot.control.client import Refused
+from bot.control.client import Refused, ask
 from bot.control.imports import imports
 from bot.control.server import open_control
 from indexer.service import open_service
@@ -66,6 +66,22 @@ def test_a_server_goes_to_another_machine_with_two_commands(
     assert_schema("import", found)
     assert (found["bundles"][0]["messages"], found["bundles"][0]["known"]) == (2, 3)
     assert same(tmp_path / "data") == same(meadow / "data")
+
+
+async def test_a_running_bot_takes_another_folder_in(meadow: Path, tmp_path: Path) -> None:
+    data_dir = await asyncio.to_thread(migrated, tmp_path / "data")
+    settings = Settings(data_dir=data_dir, decode=DecodeSettings(workers=1))
+    async with (
+        open_service(settings, EmptyHistory(), Encoder()) as service,
+        open_control(data_dir, imports(service), 5.0),
+    ):
+        done = await ask(data_dir, "merge", {"folder": str(meadow / "data"), "adopt": False}, lambda _: None)
+        assert (done["messages"], done["embeddings"]) == (5, 5)
+        with pytest.raises(Refused, match="own data folder"):
+            await ask(data_dir, "merge", {"folder": str(data_dir), "adopt": False}, lambda _: None)
+        with pytest.raises(Refused, match="folder"):
+            await ask(data_dir, "merge", {"folder": 5}, lambda _: None)
+    assert await asyncio.to_thread(same, data_dir) == await asyncio.to_thread(same, meadow / "data")
 
 
 async def test_a_running_bot_takes_a_bundle_in_and_refuses_a_forged_one(meadow: Path, tmp_path: Path) -> None:
