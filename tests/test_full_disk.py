@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,6 +21,7 @@ from indexer.store.jobs import JobState
 from tests.worlds.encoder import Encoder
 from tests.worlds.picture_files import picture
 from tests.worlds.pipeline_world import GUILD, FakeHistory, open_cdn
+from tests.worlds.small_disk import fill_up, small_disk
 from tests.worlds.waiting import until
 
 CHANNELS, MESSAGES = 3, 250
@@ -32,29 +30,8 @@ TEXT = "words that take some room " * 40
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 96 MB, so that a write of ours can meet a real ENOSPC."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if shutil.which("mount") is None:
-        pytest.skip("there is no mount here")
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", str(folder)], capture_output=True, check=False, text=True
-    )
-    if mounted.returncode:
-        pytest.skip(f"no small file system can be mounted: {mounted.stderr.strip()}")
-    try:
+    with small_disk(tmp_path / "disk", 96) as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def fill_up(disk: Path, leave: int) -> Path:
-    """A file that leaves so many bytes free."""
-    ballast = disk / "ballast"
-    if sys.platform == "linux":  # which alone mounts a small disk here
-        with ballast.open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(disk).free - leave)
-    return ballast
 
 
 @asynccontextmanager

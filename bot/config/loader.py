@@ -93,6 +93,17 @@ class WebSettings:
         tuple[str, ...],
         About("Names that this server answers to, beside addresses and localhost: of a proxy, or a container."),
     ] = ()
+    archives: Annotated[
+        Path | None,
+        About(
+            "The folder that archives may be imported from over HTTP, with a key of scope admin for every server;"
+            " nothing outside of it is listed or read. It belongs to this bot alone. Empty: none."
+        ),
+    ] = None
+    upload_bytes: Annotated[
+        int,
+        About("How much may be uploaded into that folder at once. 0: nothing.", "bytes", low=0),
+    ] = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ CODES: Mapping[str, str] = {
     "method_not_allowed": "The path is there, but not for this method; `details.allowed` says which it takes.",
     "bad_question": "The question cannot be asked as it stands; `message` says why.",
     "bad_picture": "The file cannot be opened as a picture; `details.reason` names the reason.",
+    "bad_archive": "The file or folder cannot be imported or uploaded like this; `message` says why.",
     "no_thumbnail": "There is no small copy of this picture to be had now; `message` says why.",
     "conflict": "It cannot be changed in its present state; `message` says which that is.",
     "too_large": "The request is larger than this path takes.",

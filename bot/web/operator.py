@@ -16,6 +16,7 @@ from bot.links import is_discord
 from bot.observability.health import Beat, connection_of
 from bot.web.api.api import Api
 from bot.web.api.parts import Parts
+from bot.web.archives import open_archives
 from bot.web.console.routes import console_routes
 from bot.web.metrics import Metrics, Reading
 from bot.web.probes import Check, probe_routes
@@ -57,17 +58,19 @@ class Operator:
     @asynccontextmanager
     async def serving(self, service: Service) -> AsyncIterator[None]:
         """The interface and its console are answered until the block ends."""
-        parts = Parts(
-            service=service,
-            config=self._config,
-            version=self._version,
-            started_ms=self._started_ms,
-            beat=self._beat,
-            checks=self.checks,
-            opens=is_discord(self._config.discord.api_base),
-        )
-        async with self._api.serving(parts):
-            yield
+        async with open_archives(self._config, service) as archives:
+            parts = Parts(
+                service=service,
+                config=self._config,
+                version=self._version,
+                started_ms=self._started_ms,
+                beat=self._beat,
+                checks=self.checks,
+                opens=is_discord(self._config.discord.api_base),
+                archives=archives,
+            )
+            async with self._api.serving(parts):
+                yield
 
     def checks(self) -> tuple[Check, ...]:
         """The parts that members need, each with the reason if it does not work."""

@@ -77,7 +77,9 @@ def beat() -> Beat:
 @asynccontextmanager
 async def served(bot: Running) -> AsyncIterator[tuple[str, aiohttp.ClientSession]]:
     """The HTTP side of a bot that runs in this process."""
-    web = WebSettings(listen="127.0.0.1:0")
+    archives = bot.data_dir.with_name("archives")
+    archives.mkdir(exist_ok=True)
+    web = WebSettings(listen="127.0.0.1:0", archives=archives, upload_bytes=64_000_000)
     operator = Operator(replace(config_for(bot.sandbox, bot.data_dir), web=web), "1.2.3", beat)
     operator.service = bot.service
     async with (

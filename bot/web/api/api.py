@@ -15,6 +15,7 @@ from aiohttp import web
 
 from bot.texts.errors import english
 from bot.web.api import (
+    archives,
     delete,
     duplicates,
     job_events,
@@ -56,6 +57,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *job_events.OPERATIONS,
     *keys.OPERATIONS,
     *operator.OPERATIONS,
+    *archives.OPERATIONS,
 )
 
 MOST_ID = 2**63 - 1  # of SQLite
@@ -133,7 +135,7 @@ class OperationEndpoint(Endpoint):
                 try:
                     made = await self._operation.handler(call)
                 except AfterimageError as error:
-                    raise _refusal(error) from error
+                    raise _refusal(error, self._operation) from error
         return answer(made, self._operation.status) if isinstance(made, msgspec.Struct) else made
 
     async def _call(self, request: web.Request, parts: Parts, key: ApiKey) -> Call[Any, Any]:
@@ -161,7 +163,7 @@ def _nothing_here() -> ApiError:
     return ApiError(HTTPStatus.NOT_FOUND, "not_found", "There is nothing at this path.")
 
 
-def _refusal(error: AfterimageError) -> ApiError:
+def _refusal(error: AfterimageError, operation: Operation) -> ApiError:
     """What the indexer refuses, with the status that fits. Raises what is no refusal but a fault."""
     match error:
         case JobRefused():
@@ -170,7 +172,8 @@ def _refusal(error: AfterimageError) -> ApiError:
             details = {"reason": error.reason.value}
             return ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, "bad_picture", english(error), details)
         case Told():
-            return ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, "bad_question", english(error))
+            codes = {code for status, code in operation.refusals if status is HTTPStatus.UNPROCESSABLE_ENTITY}
+            return ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, min(codes, default="bad_question"), english(error))
         case AlreadyRunning() | TooManyWaiting() | RetryLater() | Stop():
             return ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "busy", str(error), headers={"Retry-After": "5"})
     raise error

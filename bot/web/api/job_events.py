@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from http import HTTPStatus
 
@@ -22,31 +23,45 @@ ALIVE_LOOKS = 10
 
 
 async def events(call: Call[NoQuery, None]) -> web.StreamResponse:
-    """Until the reader goes, the key is revoked, or the bot ends."""
+    return await streamed(call, "jobs", lambda: job_list(call.parts, call.guild.id))
+
+
+async def streamed(
+    call: Call[NoQuery, None], name: str, read: Callable[[], Awaitable[msgspec.Struct]]
+) -> web.StreamResponse:
+    """Server-sent events `name` with what `read` returns, whenever it has changed.
+
+    Until the reader goes, the key is revoked, or the bot ends.
+    """
     parts = call.parts
     if parts.streams[call.key.id] >= STREAMS_OF_A_KEY:
-        message = f"This key watches jobs {STREAMS_OF_A_KEY} times already."
+        message = f"This key watches {STREAMS_OF_A_KEY} times already."
         raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "busy", message)
     if parts.streams.total() >= STREAMS:
-        raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "busy", f"{STREAMS} others are watching jobs already.")
+        raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "busy", f"{STREAMS} others are watching already.")
     response = web.StreamResponse(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
     response.content_type = "text/event-stream"
     parts.streams[call.key.id] += 1
     try:
         await response.prepare(call.request)
         with suppress(ConnectionResetError):
-            await _tell(call, response)
+            await _tell(call, response, name, read)
     finally:
         parts.streams -= Counter([call.key.id])
     return response
 
 
-async def _tell(call: Call[NoQuery, None], response: web.StreamResponse) -> None:
+async def _tell(
+    call: Call[NoQuery, None],
+    response: web.StreamResponse,
+    name: str,
+    read: Callable[[], Awaitable[msgspec.Struct]],
+) -> None:
     parts, told, looks = call.parts, b"", 0
     while not parts.ending.is_set():
-        now = msgspec.json.encode(await job_list(parts, call.guild.id))
+        now = msgspec.json.encode(await read())
         if now != told:
-            await response.write(b"event: jobs\ndata: " + now + b"\n\n")
+            await response.write(b"event: " + name.encode() + b"\ndata: " + now + b"\n\n")
             told = now
         elif looks % ALIVE_LOOKS == 0:
             await response.write(b": alive\n\n")

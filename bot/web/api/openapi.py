@@ -79,11 +79,8 @@ def _described(operation: Operation) -> dict[str, Any]:
         schema = {"$ref": _REF.format(name=operation.body.__name__)}
         described["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
     if operation.uploads:
-        picture = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
-        described["requestBody"] = {
-            "required": True,
-            "content": {"application/octet-stream": picture, "image/*": picture},
-        }
+        body = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
+        described["requestBody"] = {"required": True, "content": dict.fromkeys(operation.uploads, body)}
     return described
 
 

@@ -58,13 +58,13 @@ class Operation:
     """`path` is below /api/v1; `{guild}` in it is checked before the handler runs.
 
     `answer` is what the handler returns, or the media type of a response that it makes itself. `query` and `body` are
-    structs. `uploads`: the body is a picture's bytes, which the handler reads. `everything`: only for keys of every
+    structs. `uploads`: types of a body of bytes, which the handler reads. `everything`: only for keys of every
     server. `cost`: tokens of the key's bucket. `longest_s`: the request's deadline in seconds, None: it has none.
     `refusals` are the codes of errors.py that it can answer beside the usual ones, with their statuses.
     """
 
     name: str
-    method: Literal["GET", "POST", "DELETE"]
+    method: Literal["GET", "POST", "PUT", "DELETE"]
     path: str
     summary: str
     handler: Callable[[Call[Any, Any]], Awaitable[Answer]]
@@ -72,7 +72,7 @@ class Operation:
     scope: KeyScope = KeyScope.READ
     query: type[msgspec.Struct] = NoQuery
     body: type[msgspec.Struct] | None = None
-    uploads: bool = False
+    uploads: tuple[str, ...] = ()
     everything: bool = False
     status: HTTPStatus = HTTPStatus.OK
     cost: float = 1.0

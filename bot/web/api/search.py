@@ -12,7 +12,7 @@ from bot.replies.closeness import Asked
 from bot.web.api import pictures
 from bot.web.api.models.pictures import Hits, RandomPicture, RandomQuery, SearchQuery
 from bot.web.api.operation import WITH_MODEL_S, Call, Operation
-from bot.web.api.uploads import picture_bytes
+from bot.web.api.uploads import PICTURES, picture_bytes
 from bot.web.errors import ApiError
 from indexer.clock import now_ms
 from indexer.errors import TellPerson
@@ -113,7 +113,7 @@ OPERATIONS = (
         by_picture,
         Hits,
         query=SearchQuery,
-        uploads=True,
+        uploads=PICTURES,
         cost=2.0,
         longest_s=WITH_MODEL_S,
         refusals=(*_REFUSALS, (HTTPStatus.UNPROCESSABLE_ENTITY, "bad_picture")),

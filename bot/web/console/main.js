@@ -1,6 +1,7 @@
 // The page: signing in, the server that is looked at, and which page is shown.
 
 import { LASTING, ask, leavePage, session, signIn, signOut } from "/console/api.js";
+import * as archives from "/console/archives.js";
 import * as audit from "/console/audit.js";
 import * as coverage from "/console/coverage.js";
 import { el, say } from "/console/dom.js";
@@ -18,6 +19,7 @@ const PAGES = {
   jobs: { title: "Jobs", page: jobs },
   failures: { title: "Failures", page: failures },
   status: { title: "Status", page: status, may: (key) => key.guild === null, anyServer: true },
+  archives: { title: "Import", page: archives, may: (key) => key.scope === "admin" && key.guild === null, anyServer: true },
   keys: { title: "Keys", page: keys, may: (key) => key.scope === "admin", anyServer: true },
   audit: { title: "Audit log", page: audit, may: (key) => key.scope === "admin", anyServer: true },
 };

@@ -61,7 +61,7 @@ async def test_a_key_for_one_server_learns_nothing_of_another_from_any_path(api:
     looked_at = set()
     for method, path, described in operations():
         name = described["operationId"]
-        ids = {"place": place, "job": str(job["id"]), "key": str(other_key.id)}
+        ids = {"place": place, "job": str(job["id"]), "key": str(other_key.id), "upload": "1", "part": "0"}
         theirs_path = path.format(guild=api.elsewhere.id, **ids)
         nowhere = path.format(guild=UNKNOWN, **dict.fromkeys(ids, UNKNOWN))
         if "{" in path:
@@ -94,7 +94,7 @@ async def test_a_place_of_another_server_is_not_found_below_ones_own(api: ApiWor
 async def test_each_operation_needs_its_scope(api: ApiWorld) -> None:
     given = {READ: await api.key(READ), WRITE: await api.key(WRITE)}
     for operation in OPERATIONS:
-        path = "/api/v1" + operation.path.format(guild=api.place.guild.id, place=1, job=1, key=1)
+        path = "/api/v1" + operation.path.format(guild=api.place.guild.id, place=1, job=1, key=1, upload=1, part=0)
         for scope, key in given.items():
             if not scope.includes(operation.scope):
                 status, text = await called(api, operation.method, path, key, operation.name)

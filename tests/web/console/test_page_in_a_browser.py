@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pyt
 AXE = Path(__file__).parent / "axe" / "axe.min.js"  # axe-core 4.14.1, under the Mozilla Public License 2.0
 
 HOSTILE = '<img src="https://evil.example/x.png" onerror="document.title=1"> <script>document.title=2</script>'
-PAGES = ("search", "duplicates", "coverage", "jobs", "failures", "status", "keys", "audit")
+PAGES = ("search", "duplicates", "coverage", "jobs", "failures", "status", "archives", "keys", "audit")
 CARDS = "document.querySelectorAll('#view .picture').length"
 NOTICE = "document.getElementById('notice').textContent"
 
@@ -202,6 +202,7 @@ async def test_every_page_fits_is_accessible_and_asks_nobody_else(api: ApiWorld,
                 await go(tab, page)
                 assert await tab.run("document.documentElement.scrollWidth <= innerWidth"), (page, width)
                 assert await violations(tab) == [], (page, width, scheme)
+        await _uploaded(tab, api)
         await go(tab, "search")
         await tab.until("[...document.images].some((image) => image.closest('.frame') && image.naturalWidth > 0)")
         assert HOSTILE in await tab.run("document.getElementById('view').textContent")
@@ -212,6 +213,27 @@ async def test_every_page_fits_is_accessible_and_asks_nobody_else(api: ApiWorld,
             address for address in loaded if not address.startswith(api.url) and not address.startswith("blob:")
         ] == []
         assert tab.errors == []
+
+
+async def _uploaded(tab: Tab, api: ApiWorld) -> None:
+    """A file that is chosen comes into the folder for archives, and is offered there."""
+    await go(tab, "archives")
+    assert (
+        await tab.run(
+            "import('/console/upload.js').then((found) => found.crc32(new TextEncoder().encode('123456789')))"
+        )
+        == "cbf43926"
+    )
+    await tab.run(
+        "{ const chosen = new DataTransfer(); chosen.items.add(new File(['{}'], 'my export.json'));"
+        " document.getElementById('archive-file').files = chosen.files }"
+    )
+    await tab.run("document.getElementById('archive-file').closest('.card').querySelector('button').click()")
+    await tab.until("document.querySelector('#view table')?.textContent.includes('my export.json')")
+    assert (api.bot.data_dir.with_name("archives") / "my export.json").read_bytes() == b"{}"
+    buttons = "[...document.querySelectorAll('#view td button')]"
+    await tab.run(f"{buttons}.find(({{ textContent }}) => textContent === 'Look through').click()")
+    await tab.until("document.querySelector('#view section.card .error')?.textContent.includes('needs a name')")
 
 
 async def test_the_files_have_tags_and_a_policy_without_exceptions(api: ApiWorld) -> None:

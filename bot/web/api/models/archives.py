@@ -1,0 +1,128 @@
+"""Archives: what lies in the folder for them, imports, and uploads."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from bot.web.api.models.fields import Id
+
+FolderPath = Annotated[
+    str, Meta(max_length=4000, description="From the folder of `web.archives` on, with slashes. Empty: that folder.")
+]
+Checksum = Annotated[str, Meta(pattern="^[0-9a-f]{8}$", description="CRC-32 of the part, as 8 hexadecimal digits.")]
+
+
+class PathQuery(Struct, forbid_unknown_fields=True):
+    """A folder."""
+
+    path: FolderPath = ""
+
+
+class FolderEntry(Struct):
+    """A file or folder. `bytes` of a folder is 0."""
+
+    name: str
+    folder: bool
+    bytes: int
+    changed_ms: int
+
+
+class FolderListing(Struct):
+    """Folders first, by name. `more`: the first thousand are shown. `uploads`: bytes that may be uploaded, 0: none."""
+
+    path: str
+    entries: list[FolderEntry]
+    more: bool
+    uploads: int
+
+
+class NewImport(Struct, forbid_unknown_fields=True):
+    """What to import. `name`: a folder of pictures, as a collection of this name. `dry_run`: only say what is in it."""
+
+    path: FolderPath
+    name: Annotated[str, Meta(min_length=1, max_length=100)] | None = None
+    dry_run: bool = False
+
+
+class ImportedGuild(Struct):
+    """What an archive holds of a server. `job`: the number of the job that reads it, null: none does."""
+
+    id: Id
+    name: str
+    channels: int
+    messages: int
+    pictures: int
+    saved: int
+    missing: int
+    refused: int
+    live: int
+    dead: int
+    elsewhere: int
+    job: int | None
+
+
+class ImportProblem(Struct):
+    """What could not be read: the file, where in it (a byte, null: all of it), and why."""
+
+    file: str
+    offset: int | None
+    text: str
+
+
+class ImportInfo(Struct):
+    """An import. While it is `looking`, `looked_bytes` of `total_bytes` were looked through (0: not known).
+
+    `collection`: it is a folder of pictures. `reason` says why it failed.
+    """
+
+    id: int
+    path: str
+    name: str | None
+    dry_run: bool
+    began_ms: int
+    state: Literal["looking", "done", "failed"]
+    looked_bytes: int
+    total_bytes: int
+    collection: bool
+    guilds: list[ImportedGuild]
+    problems: list[ImportProblem]
+    problem_count: int
+    reason: str
+
+
+class ImportList(Struct):
+    """The newest imports since the bot has started."""
+
+    imports: list[ImportInfo]
+
+
+class NewUpload(Struct, forbid_unknown_fields=True):
+    """A file to come: its name in the folder of `web.archives`, and its size."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=200)]
+    bytes: Annotated[int, Meta(ge=1, le=2**53)]
+
+
+class PartQuery(Struct, forbid_unknown_fields=True):
+    """What the part must be."""
+
+    crc32: Checksum
+
+
+class UploadInfo(Struct):
+    """A file that comes in parts of `part_bytes`, the last one shorter, numbered from 0. `there`: those that came."""
+
+    id: Id
+    name: str
+    bytes: int
+    part_bytes: int
+    parts: int
+    there: list[int]
+
+
+class UploadList(Struct):
+    """The files that come now."""
+
+    uploads: list[UploadInfo]

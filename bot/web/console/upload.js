@@ -1,0 +1,32 @@
+// Sends a file in parts. What came before, of a file of this name and size, is not sent again.
+
+import { ask } from "/console/api.js";
+
+const TABLE = Array.from({ length: 256 }, (_, at) => {
+  let value = at;
+  for (let bit = 0; bit < 8; bit += 1) value = value & 1 ? (value >>> 1) ^ 0xedb88320 : value >>> 1;
+  return value >>> 0;
+});
+
+/** CRC-32. A browser's own checksums are there for pages with TLS alone. */
+export function crc32(data) {
+  let value = 0xffffffff;
+  for (const byte of data) value = TABLE[(value ^ byte) & 0xff] ^ (value >>> 8);
+  return ((value ^ 0xffffffff) >>> 0).toString(16).padStart(8, "0");
+}
+
+/** `told` hears which share of the file is there, 0 to 1. Throws what the server refuses; then it can be called again. */
+export async function upload(file, told) {
+  const { uploads } = await ask("/uploads");
+  const begun = uploads.find((found) => found.name === file.name && found.bytes === file.size)
+    ?? await ask("/uploads", { method: "POST", body: { name: file.name, bytes: file.size } });
+  const there = new Set(begun.there);
+  for (let part = 0; part < begun.parts; part += 1) {
+    if (!there.has(part)) {
+      const data = new Uint8Array(await file.slice(part * begun.part_bytes, (part + 1) * begun.part_bytes).arrayBuffer());
+      await ask(`/uploads/${begun.id}/parts/${part}`, { method: "PUT", query: { crc32: crc32(data) }, picture: data });
+    }
+    told((part + 1) / begun.parts);
+  }
+  await ask(`/uploads/${begun.id}/finish`, { method: "POST" });
+}

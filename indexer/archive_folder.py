@@ -1,0 +1,125 @@
+"""The folder that archives may be imported from over HTTP: what lies in it, and that no path leads out of it.
+
+A path is given from the folder on, with slashes. It names no hidden file, nothing above the folder, and goes through no
+link: on Linux and macOS each step is opened from the one before, so that nobody can put a link in its place meanwhile.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from indexer.errors import TellPerson
+
+MOST_ENTRIES = 1000  # of one folder
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file or folder. `byte_count` of a folder is 0; `changed_ms`: Unix milliseconds."""
+
+    name: str
+    is_folder: bool
+    byte_count: int
+    changed_ms: int
+
+
+class ArchiveFolder:
+    """Its methods block: call them in a thread."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def listed(self, path: str) -> tuple[list[Entry], bool]:
+        """Files and folders at `path`, folders first, by name; and whether there are more than MOST_ENTRIES.
+
+        Links, hidden files and what is neither file nor folder are left out. Raises TellPerson where there is no such
+        folder.
+        """
+        parts = _parts(path)
+        found: list[Entry] = []
+        with _refusing(path), self._opened(parts) as folder, os.scandir(folder) as entries:
+            for entry in entries:
+                if (shown := _entry(entry)) is not None:
+                    found.append(shown)
+                if len(found) > MOST_ENTRIES:
+                    break
+        found.sort(key=lambda entry: (not entry.is_folder, entry.name))
+        return found[:MOST_ENTRIES], len(found) > MOST_ENTRIES
+
+    def location(self, path: str) -> Path:
+        """Where the file or folder `path` is. Raises TellPerson where there is none, or only by a link."""
+        parts = _parts(path)
+        if not parts:
+            raise TellPerson("archive-not-in-folder", path=path)
+        with _refusing(path), self._opened(parts[:-1]) as folder:
+            if isinstance(folder, int):
+                found = os.stat(parts[-1], dir_fd=folder, follow_symlinks=False)
+            else:
+                found = os.lstat(os.path.join(folder, parts[-1]))  # noqa: PTH118 -- the folder is a str here
+            if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+                raise TellPerson("archive-not-in-folder", path=path)
+        return Path(os.path.realpath(self.root)).joinpath(*parts)
+
+    @contextmanager
+    def _opened(self, parts: tuple[str, ...]) -> Iterator[int | str]:
+        """The folder, as a handle; its path on Windows, which cannot open a folder. Raises OSError."""
+        if sys.platform == "win32":
+            root = os.path.realpath(self.root)
+            folder = os.path.join(root, *parts)  # noqa: PTH118 -- the folder is a str here
+            if os.path.realpath(folder) != folder:
+                raise OSError("a link")
+            yield folder
+            return
+        handle = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            for part in parts:
+                inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=handle)
+                os.close(handle)
+                handle = inner
+            yield handle
+        finally:
+            os.close(handle)
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether this can be the name of a file in the folder: not hidden, one line, no path."""
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError:
+        return False
+    return 0 < size <= 200 and name.isprintable() and name[0] != "." and not set('/\\:*?"<>|') & set(name)
+
+
+def _parts(path: str) -> tuple[str, ...]:
+    """Raises TellPerson for a path that is absolute, climbs, or names something hidden."""
+    parts = tuple(path.split("/")) if path else ()
+    separators = "\0" if os.sep == "/" else "\0\\:"
+    if any(not part or part[0] == "." or any(sign in part for sign in separators) for part in parts):
+        raise TellPerson("archive-not-in-folder", path=path)
+    return parts
+
+
+@contextmanager
+def _refusing(path: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:  # ValueError: a name that no file system can have
+        raise TellPerson("archive-not-in-folder", path=path) from error
+
+
+def _entry(entry: os.DirEntry[str]) -> Entry | None:
+    try:
+        entry.name.encode()
+        found = entry.stat(follow_symlinks=False)
+    except (UnicodeEncodeError, OSError):  # a name that JSON cannot have; gone meanwhile
+        return None
+    is_folder = stat.S_ISDIR(found.st_mode)
+    if entry.name[0] == "." or not (is_folder or stat.S_ISREG(found.st_mode)):
+        return None
+    return Entry(entry.name, is_folder, 0 if is_folder else found.st_size, found.st_mtime_ns // 1_000_000)

@@ -1,0 +1,140 @@
+"""Imports that are asked for while the bot runs, and nobody waits for: what each found, and the jobs that read it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+from collections import deque
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from indexer.archive_folder import ArchiveFolder
+from indexer.archive_import import note_origin, read_collection, start_jobs
+from indexer.archive_opener import Importable, is_collection
+from indexer.archive_uploads import ArchiveUploads
+from indexer.archives.export import open_export
+from indexer.archives.export_options import export_options
+from indexer.archives.picture_folder import PictureFolder
+from indexer.clock import now_ms
+from indexer.correlation import Cause, cause, caused_by
+from indexer.errors import TellPerson, Told
+from indexer.long_work import Stopped
+from indexer.sentence import Sentence
+from indexer.service import Service
+from indexer.store.jobs import Job
+from indexer.supervisor import contained
+
+REMEMBERED = 20
+NAME = "importing"  # the name of this work among the faults
+
+
+def open_uploads(service: Service, folder: Path, most_bytes: int) -> ArchiveUploads:
+    """What comes into the folder, at most `most_bytes` at once."""
+    return ArchiveUploads(service.db, folder, most_bytes, service.settings.storage.min_free_bytes)
+
+
+class ImportState(StrEnum):
+    LOOKING = "looking"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(slots=True)
+class ArchiveImport:
+    """One import. `looked_bytes` of `total_bytes` were looked through, where that is known.
+
+    `archive`: what was found; it is kept as long as the import is remembered. `jobs` read it, none after a dry run.
+    `reason`: why it failed.
+    """
+
+    id: int
+    path: str
+    name: str | None
+    dry_run: bool
+    began_ms: int = field(default_factory=now_ms)
+    state: ImportState = ImportState.LOOKING
+    looked_bytes: int = 0
+    total_bytes: int = 0
+    archive: Importable | None = None
+    jobs: list[Job] = field(default_factory=list)
+    reason: Sentence | None = None
+
+    @property
+    def collection(self) -> bool:
+        """Whether it comes in as a folder of pictures."""
+        return isinstance(self.archive, PictureFolder)
+
+
+class ArchiveImports:
+    """One archive is looked through at a time. Belongs to one event loop."""
+
+    def __init__(self, service: Service, folder: ArchiveFolder, tasks: asyncio.TaskGroup) -> None:
+        self._service = service
+        self._folder = folder
+        self._tasks = tasks
+        self._numbers = itertools.count(1)
+        self._recent: deque[ArchiveImport] = deque(maxlen=REMEMBERED)
+        self._running: asyncio.Task[None] | None = None
+        self._stop = threading.Event()
+
+    def recent(self) -> list[ArchiveImport]:
+        """The newest first."""
+        return list(reversed(self._recent))
+
+    async def start(self, path: str, name: str | None, *, dry_run: bool) -> ArchiveImport:
+        """Begins to look through what lies at `path` of the folder; `name`: as a collection of this name.
+
+        Raises TellPerson where there is nothing, or where another archive is being looked through.
+        """
+        await asyncio.to_thread(self._folder.location, path)
+        if self._running is not None and not self._running.done():
+            raise TellPerson("archive-looking")
+        begun = ArchiveImport(next(self._numbers), path, name, dry_run)
+        self._recent.append(begun)
+        self._running = self._tasks.create_task(self._run(begun, cause()), name=f"import {begun.id}")
+        return begun
+
+    async def end(self) -> None:
+        """Stops what is being looked through; jobs go on."""
+        self._stop.set()
+        if self._running is not None:
+            await asyncio.wait({self._running})
+
+    async def _run(self, begun: ArchiveImport, asked: Cause | None) -> None:
+        """`asked`: the request, which is answered before this is done; the audit log names it all the same."""
+        with contained(NAME, self._service.faults) as work:
+            try:
+                with nullcontext() if asked is None else caused_by(asked):
+                    await self._import(begun)
+                begun.state = ImportState.DONE
+            except (Told, Stopped) as error:
+                begun.reason = error.sentence if isinstance(error, Told) else Sentence("archive-stopped")
+                begun.state = ImportState.FAILED
+        if work.failed:
+            begun.reason, begun.state = Sentence("archive-failed"), ImportState.FAILED
+
+    async def _import(self, begun: ArchiveImport) -> None:
+        location = await asyncio.to_thread(self._folder.location, begun.path)
+        archive = await self._opened(begun, location)
+        begun.archive = archive
+        if not archive.survey.documents:
+            raise TellPerson("archive-nothing")
+        # Whoever changes the folder meanwhile must not have had something else read by it.
+        await asyncio.to_thread(self._folder.location, begun.path)
+        if not begun.dry_run:
+            origin = await note_origin(self._service, archive)
+            begun.jobs = await start_jobs(self._service, archive, origin)
+
+    async def _opened(self, begun: ArchiveImport, location: Path) -> Importable:
+        def looked(count: int, total: int = 0) -> None:
+            begun.looked_bytes, begun.total_bytes = count, total
+            if self._stop.is_set():
+                raise Stopped("the bot is stopping")
+
+        settings = self._service.settings
+        if begun.name is not None or await is_collection(settings, location):
+            return await read_collection(self._service, location, begun.name, looked)
+        return await asyncio.to_thread(open_export, location, export_options(settings), (), looked)

@@ -1,0 +1,148 @@
+"""Uploads in parts: in any order, again, interrupted; bounded, and nothing stays of what nobody finished."""
+
+from __future__ import annotations
+
+import shutil
+import zlib
+from collections.abc import AsyncIterator, Awaitable
+from pathlib import Path
+
+import pytest
+
+from indexer import archive_uploads
+from indexer.archive_uploads import DRAFTS, EXPIRES_S, UPLOADS, ArchiveUploads, Upload
+from indexer.database.database import Database
+from indexer.errors import RetryLater, TellPerson
+
+PART = 1000
+MOST = 10_000
+DATA = bytes(range(250)) * 10  # two parts and a half
+
+
+class Clock:
+    now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def uploads(
+    database: Database, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[ArchiveUploads]:
+    monkeypatch.setattr(archive_uploads, "PART_BYTES", PART)
+    (tmp_path / "archives").mkdir()
+    made = ArchiveUploads(database, tmp_path / "archives", MOST, 0, clock)
+    yield made
+    await made.clean()
+
+
+def part(number: int) -> bytes:
+    return DATA[number * PART : (number + 1) * PART]
+
+
+async def put(uploads: ArchiveUploads, upload: Upload, number: int, data: bytes | None = None) -> None:
+    data = part(number) if data is None else data
+    await uploads.put(upload, number, zlib.crc32(data), data)
+
+
+async def refused(coming: Awaitable[object]) -> str:
+    with pytest.raises(TellPerson) as error:
+        await coming
+    return error.value.sentence.key
+
+
+async def test_parts_in_any_order_and_twice_become_the_file(uploads: ArchiveUploads, tmp_path: Path) -> None:
+    upload = await uploads.begin("export.zip", len(DATA))
+    assert upload.part_count == 3
+    for number in (2, 0, 2):
+        await put(uploads, upload, number)
+    assert await refused(uploads.finish(upload)) == "upload-incomplete"
+    await put(uploads, upload, 1)
+    assert not (tmp_path / "archives" / "export.zip").exists()
+    await uploads.finish(upload)
+    assert (tmp_path / "archives" / "export.zip").read_bytes() == DATA
+    assert uploads.known() == []
+    assert list((tmp_path / "archives" / DRAFTS).iterdir()) == []
+    assert await refused(put(uploads, upload, 0)) == "upload-unknown"
+    assert await refused(uploads.finish(upload)) == "upload-unknown"
+
+
+async def test_a_part_that_is_not_what_it_says_is_not_kept(uploads: ArchiveUploads) -> None:
+    upload = await uploads.begin("export.zip", len(DATA))
+    assert await refused(uploads.put(upload, 0, zlib.crc32(part(0)) ^ 1, part(0))) == "upload-checksum"
+    for number, data in ((3, b"x"), (-1, part(0)), (0, part(0)[1:]), (2, part(0)), (0, b"")):
+        assert await refused(put(uploads, upload, number, data)) == "upload-part"
+    assert upload.parts == set()
+
+
+async def test_a_file_that_is_there_is_never_replaced(uploads: ArchiveUploads, tmp_path: Path) -> None:
+    upload = await uploads.begin("export.zip", 1)
+    await put(uploads, upload, 0, b"x")
+    (tmp_path / "archives" / "export.zip").write_text("of somebody else")
+    assert await refused(uploads.finish(upload)) == "upload-exists"
+    assert await refused(uploads.begin("export.zip", 1)) == "upload-exists"
+    assert (tmp_path / "archives" / "export.zip").read_text() == "of somebody else"
+
+
+@pytest.mark.parametrize("size", [0, -1, MOST + 1])
+async def test_more_than_may_be_uploaded_is_not_begun(uploads: ArchiveUploads, size: int) -> None:
+    assert await refused(uploads.begin("export.zip", size)) == "upload-too-large"
+
+
+async def test_what_comes_at_once_is_bounded_together(
+    uploads: ArchiveUploads, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await uploads.begin("1", MOST - 100)
+    assert await refused(uploads.begin("2", 101)) == "upload-too-large"
+    await uploads.cancel(first)
+    many = [await uploads.begin(f"x{at}", 1) for at in range(UPLOADS)]
+    assert await refused(uploads.begin("one too many", 1)) == "upload-too-large"
+    assert await refused(uploads.begin("../out", 1)) == "upload-name"
+    await uploads.cancel(many[0])
+    monkeypatch.setattr(uploads, "_min_free_bytes", shutil.disk_usage(tmp_path).free * 2)
+    assert await refused(uploads.begin("no room", 1)) == "upload-no-room"
+
+
+async def test_few_parts_are_in_memory_at_once(uploads: ArchiveUploads) -> None:
+    async with uploads.receiving(), uploads.receiving():
+        with pytest.raises(RetryLater):
+            async with uploads.receiving():
+                pass
+    async with uploads.receiving():
+        pass
+
+
+async def test_what_nobody_goes_on_with_expires(uploads: ArchiveUploads, clock: Clock, tmp_path: Path) -> None:
+    left, kept = await uploads.begin("left", len(DATA)), await uploads.begin("kept", len(DATA))
+    clock.now_s = EXPIRES_S - 1
+    await put(uploads, kept, 0)
+    clock.now_s = EXPIRES_S
+    await uploads.expire()
+    assert uploads.known() == [kept]
+    assert [path.name for path in (tmp_path / "archives" / DRAFTS).iterdir()] == [str(kept.id)]
+    with pytest.raises(TellPerson):
+        uploads.get(left.id)
+
+
+async def test_drafts_of_a_process_that_was_killed_go_at_the_next_start(
+    uploads: ArchiveUploads, database: Database, tmp_path: Path
+) -> None:
+    await put(uploads, await uploads.begin("export.zip", len(DATA)), 0)
+    await ArchiveUploads(database, tmp_path / "archives", MOST, 0).clean()
+    assert list((tmp_path / "archives").iterdir()) == []
+
+
+async def test_each_step_is_in_the_audit_log(uploads: ArchiveUploads, database: Database) -> None:
+    upload = await uploads.begin("export.zip", 1)
+    await put(uploads, upload, 0, b"x")
+    await uploads.finish(upload)
+    await uploads.cancel(await uploads.begin("other.zip", 1))
+    async with database.reader() as connection:
+        rows = await connection.execute_fetchall("SELECT action FROM audit_log ORDER BY rowid")
+    assert [action for (action,) in rows] == ["upload.begin", "upload.finish", "upload.begin", "upload.cancel"]

@@ -1,0 +1,143 @@
+"""Importing over HTTP: from the folder that the configuration names, and of a file that comes in parts."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.worlds.api_world import ADMIN, WRITE, ApiWorld
+from tests.worlds.exports import GUILD, document, picture_message
+from tests.worlds.picture_files import picture
+from tests.worlds.waiting import until
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("api archives")]
+
+
+def folder(api: ApiWorld) -> Path:
+    return api.bot.data_dir.with_name("archives")
+
+
+def export() -> bytes:
+    """A .zip of an export with three pictures."""
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w") as archive:
+        archive.writestr("export.json", document([picture_message(at, f"{at}.png") for at in range(3)]))
+        for at in range(3):
+            archive.writestr(f"{at}.png", picture(500 + at))
+    return held.getvalue()
+
+
+async def ended(api: ApiWorld, number: int) -> dict[str, Any]:
+    """The import, once it is not looked through any more."""
+    found: list[dict[str, Any]] = []
+
+    async def over() -> bool:
+        imports = (await api.ask("/api/v1/imports", key=await api.key(ADMIN)))["imports"]
+        found[:] = [listed for listed in imports if listed["id"] == number]
+        return bool(found[0]["state"] != "looking")
+
+    await until(over)
+    return found[0]
+
+
+async def imported(api: ApiWorld, body: dict[str, Any]) -> dict[str, Any]:
+    """The import that this asks for, once it is not looked through any more."""
+    begun = await api.ask("/api/v1/imports", method="POST", json=body, key=await api.key(ADMIN), status=201)
+    return await ended(api, begun["id"])
+
+
+async def test_a_file_comes_in_parts_is_looked_through_and_imported(api: ApiWorld) -> None:
+    admin, data = await api.key(ADMIN), export()
+    about = {"name": "my export.zip", "bytes": len(data)}
+    upload = await api.ask("/api/v1/uploads", method="POST", json=about, key=admin, status=201)
+    assert (upload["parts"], upload["there"]) == (1, [])
+    part = f"/api/v1/uploads/{upload['id']}/parts/0"
+    headers = {"Content-Type": "application/octet-stream"}
+    wrong = {"crc32": f"{zlib.crc32(data) ^ 1:08x}"}
+    error = (await api.ask(part, method="PUT", params=wrong, data=data, headers=headers, key=admin, status=422))[
+        "error"
+    ]
+    assert (error["code"], "checksum" in error["message"]) == ("bad_archive", True)
+    right = {"crc32": f"{zlib.crc32(data):08x}"}
+    upload = await api.ask(part, method="PUT", params=right, data=data, headers=headers, key=admin)
+    assert upload["there"] == [0]
+    listed = await api.ask("/api/v1/archives", key=admin)
+    assert about["name"] not in {entry["name"] for entry in listed["entries"]}
+    await api.ask(f"/api/v1/uploads/{upload['id']}/finish", method="POST", key=admin)
+    listed = await api.ask("/api/v1/archives", key=admin)
+    (entry,) = [entry for entry in listed["entries"] if entry["name"] == about["name"]]
+    assert (entry["folder"], entry["bytes"]) == (False, len(data))
+    assert not [entry for entry in listed["entries"] if entry["name"][0] == "."]  # drafts are hidden
+
+    tried = {"path": "my export.zip", "dry_run": True}
+    looked = await imported(api, tried)
+    assert looked["state"] == "done", looked
+    (guild,) = looked["guilds"]
+    assert (guild["id"], guild["messages"], guild["saved"], guild["job"]) == (str(GUILD), 3, 3, None)
+    assert str(GUILD) not in [known["id"] for known in (await api.ask("/api/v1/guilds"))["guilds"]]
+
+    done = await imported(api, {**tried, "dry_run": False})
+    (guild,) = done["guilds"]
+
+    async def found() -> bool:
+        hits = (await api.ask(f"/api/v1/guilds/{GUILD}/search"))["hits"]
+        return len(hits) == 3
+
+    await until(found)
+    jobs = (await api.ask(f"/api/v1/guilds/{GUILD}/jobs"))["jobs"]
+    assert [(job["id"], job["imported"]) for job in jobs] == [(guild["job"], True)]
+    entries = (await api.ask("/api/v1/audit", key=admin))["entries"]
+    assert {"upload.begin", "upload.finish", "reindex.start"} <= {entry["action"] for entry in entries}
+    entry = next(entry for entry in entries if entry["action"] == "archive.import")
+    assert f"afterimage_{entry['key']}_" in admin
+    assert entry["request"]
+
+
+@pytest.mark.parametrize("path", ["", "..", "../data", "/etc", "nowhere", ".afterimage-uploads", "link"])
+async def test_nothing_outside_of_the_folder_is_imported(api: ApiWorld, path: str) -> None:
+    link = folder(api) / "link"
+    if not link.is_symlink():
+        link.symlink_to(api.bot.data_dir)
+    admin = await api.key(ADMIN)
+    body = {"path": path, "dry_run": True}
+    error = (await api.ask("/api/v1/imports", method="POST", json=body, key=admin, status=422))["error"]
+    assert error["code"] == "bad_archive"
+    if path:
+        error = (await api.ask("/api/v1/archives", params={"path": path}, key=admin, status=422))["error"]
+        assert error["code"] == "bad_archive"
+
+
+async def test_what_is_no_archive_is_told_as_such(api: ApiWorld) -> None:
+    (folder(api) / "letter").mkdir(exist_ok=True)
+    (folder(api) / "letter" / "letter.txt").write_text("Dear diary")
+    found = await imported(api, {"path": "letter"})
+    assert (found["state"], "needs a name" in found["reason"]) == ("failed", True)
+
+
+async def test_a_folder_of_pictures_comes_in_under_its_name(api: ApiWorld) -> None:
+    (folder(api) / "photos").mkdir(exist_ok=True)
+    (folder(api) / "photos" / "cat.png").write_bytes(picture(700))
+    found = await imported(api, {"path": "photos", "name": "Holidays"})
+    assert (found["collection"], [guild["name"] for guild in found["guilds"]]) == (True, ["Holidays"])
+
+
+async def test_imports_are_told_live(api: ApiWorld) -> None:
+    headers = {"Authorization": f"Bearer {await api.key(ADMIN)}"}
+    async with asyncio.timeout(60), api.http.get(f"{api.url}/api/v1/imports/events", headers=headers) as response:
+        assert response.content_type == "text/event-stream"
+        assert await response.content.readline() == b"event: imports\n"
+        line = await response.content.readline()
+    assert "imports" in json.loads(line.removeprefix(b"data: "))
+
+
+async def test_only_who_may_see_every_server_imports(api: ApiWorld) -> None:
+    for key in (await api.key(WRITE), await api.key(ADMIN, api.place.guild)):
+        for path in ("/api/v1/archives", "/api/v1/imports", "/api/v1/uploads"):
+            assert (await api.ask(path, key=key, status=403))["error"]["code"] == "forbidden"
