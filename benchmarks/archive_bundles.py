@@ -12,6 +12,7 @@ import asyncio
 import os
 import random
 import sqlite3
+import sys
 import tempfile
 import time
 from contextlib import closing
@@ -27,6 +28,8 @@ from indexer.database.database import FILE_NAME
 from indexer.records.ids import GuildId
 from indexer.service import open_store
 from indexer.settings import CrawlSettings, Settings
+
+assert sys.platform == "linux", "it waits for what other programs have written as Linux does"
 
 PICTURES = 100_000
 RATE = 20_000  # pictures/s, out and in together
