@@ -66,8 +66,11 @@ class HitPictures:
                     tasks.create_task(get(key, shown))
         return found
 
-    async def file_bytes(self, shown: Shown) -> bytes:
-        """A picture's file: from the disk, or by the signed address in its message. Raises AfterimageError."""
+    async def file_bytes(self, shown: Shown, *, least_px: int = 0) -> bytes:
+        """A picture's file: from the disk, or by the signed address in its message. `least_px` as of the fetcher.
+
+        Raises AfterimageError.
+        """
         if shown.path:
             # Imported where an archive's file is read: it takes a twelfth of a start, and most bots never read one.
             from indexer.archives.saved_file import saved_file
@@ -86,4 +89,5 @@ class HitPictures:
             width=picture.width,
             height=picture.height,
             priority=Priority.QUERY,
+            least_px=least_px,
         )

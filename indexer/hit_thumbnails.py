@@ -30,6 +30,9 @@ AT_ONCE = 6  # thumbnails that are made at the same time; the others wait
 WAIT_S = 8.0  # the longest wait for one of these turns and for the copy itself
 # A copy has 8 KB on the average, so these are some 4 MB. A page of results is looked at again within minutes.
 REMEMBERED, LIFETIME_S = 512, 600.0
+# The shorter side of a copy from Discord that is compared by its pixels, before the fetcher's headroom: with it the
+# longer one is about THUMBNAIL_SIDE.
+COMPARED_PX = 160
 PLACES = 1024  # where copies are shown, remembered until the next commit
 
 
@@ -93,6 +96,17 @@ class HitThumbnails:
                 await self._kept.put_of(place_id, webp)
             self._made.put(place.picture_id, webp)
         return Thumbnail(_tag(place.picture_id), webp)
+
+    async def file(self, guild_id: GuildId, place_id: PlaceId) -> bytes | None:
+        """The thumbnail of the place's picture where there is one already, else a file that shows it. As `of`.
+
+        Nothing is opened: whoever opens the file does so in a member's turn.
+        """
+        place = await self._places.get((guild_id, place_id))
+        if place is None:
+            return None
+        webp = self._made.get(place.picture_id) or (await self._kept.of([place_id])).get(place_id)
+        return webp or await self._pictures.file_bytes(_shown(place), least_px=COMPARED_PX)
 
     async def _make(self, place: ShownPlace) -> bytes:
         try:

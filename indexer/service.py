@@ -40,6 +40,7 @@ from indexer.records.ids import EVERYWHERE, GuildId, ModelId, UserId
 from indexer.records.pictures import ModelSpec
 from indexer.reports.reports import Reports
 from indexer.reports.status import Status
+from indexer.search.copy_checker import open_copy_checker
 from indexer.search.model_switch import GuildSearcher, OpenModel, open_searcher
 from indexer.search.reposts import RepostFinder
 from indexer.settings import ModelSettings, Settings
@@ -280,19 +281,23 @@ async def open_service(
         if again:
             logger.info("%d pictures that an earlier version could not read are tried once more", again)
         index = await stack.enter_async_context(open_index(db, settings, _accelerator(settings.model)))
-        searcher = await stack.enter_async_context(
-            open_searcher(db, index, encoder, model_id, settings.search, open_model or _opener(settings))
-        )
         long_work = await stack.enter_async_context(open_long_work())
         decoder = await stack.enter_async_context(open_decoder(settings.decode, encoder.pixel_spec))
         fetcher = await stack.enter_async_context(open_fetcher(settings.fetch, encoder.pixel_spec.size))
         kept = await stack.enter_async_context(kept_thumbnails(db, settings))
+        keep = settings.crawl.keep
+        hit_verifier = HitVerifier(db, histories.discord, keep, faults)
+        hit_pictures = HitPictures(settings.fetch.max_download_bytes, hit_verifier, fetcher)
+        thumbnails = HitThumbnails(db, hit_pictures, decoder, kept)
+        checker = await stack.enter_async_context(open_copy_checker(thumbnails, decoder, faults))
+        searcher = await stack.enter_async_context(
+            open_searcher(db, index, encoder, model_id, settings.search, open_model or _opener(settings), checker)
+        )
         pipeline = await stack.enter_async_context(
             open_pipeline(db, histories, fetcher, decoder, encoder, model_id, settings, faults, kept)
         )
         journal = await stack.enter_async_context(_open_journal(settings))
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        keep = settings.crawl.keep
         removals = Removals(db, histories.discord, journal, keep, faults)
         await removals.take_up()
         repeating = tasks.create_task(supervised(REMOVALS, removals.repeat, faults), name=REMOVALS)
@@ -311,9 +316,6 @@ async def open_service(
         deletions = Deletions(db)
         deleting = tasks.create_task(supervised(DELETIONS, deletions.repeat, faults), name=DELETIONS)
         learning = tasks.create_task(supervised("baseline", searcher.learn_baseline, faults), name="baseline")
-        hit_verifier = HitVerifier(db, histories.discord, keep, faults)
-        hit_pictures = HitPictures(settings.fetch.max_download_bytes, hit_verifier, fetcher)
-        thumbnails = HitThumbnails(db, hit_pictures, decoder, kept)
         remembered = {**searcher.remembered, "small copies": thumbnails.remembered}
         try:
             yield Service(

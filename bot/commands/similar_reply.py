@@ -32,6 +32,7 @@ from indexer.records.hits import Floor, SearchResult
 from indexer.records.ids import ChannelId, GuildId, MessageId, PictureId, UserId
 from indexer.records.pictures import DecodedPicture, Pixels
 from indexer.search import browse
+from indexer.search.copy_checker import BUDGET_S
 from indexer.supervisor import both
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 # Before a page is shown, its messages are looked up in Discord, all at the same time, within so many seconds in total.
 VERIFY_S = 1.0
 COVERAGE_S = 60.0
+# An answer waits so long until the pixels of its pictures are compared; what comes later edits it.
+COMPARE_S = 0.25
 # A wait that is over within a second needs no words. An interaction lives for 15 minutes; a model that takes longer
 # than this from disk is not coming.
 NOTICE_S = 1.0
@@ -141,15 +144,27 @@ class Answers:
         await self.show(interaction, who, reply)
 
     async def show(self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply) -> None:
-        """Edits the reply to its current page, searched with what `who` may see now."""
+        """Edits the reply to its current page, searched with what `who` may see now.
+
+        Where some pictures are still being compared, the reply is edited once more when they are.
+        """
+        if await self._edit(interaction, who, reply, COMPARE_S):
+            await self.service.searcher.compared(reply.query)
+            await self._edit(interaction, who, reply, 0.0)
+
+    async def _edit(
+        self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply, compare_s: float
+    ) -> bool:
+        """Edits the reply. Returns whether some of its pictures are still being compared."""
         if reply.shared:
             _check_posting(interaction, who)
-        view, files = await self._page(interaction, who, reply)
+        view, files, coming = await self._page(interaction, who, reply, compare_s)
         # Without content: it may say so far that the model is waking up.
         await interaction.edit_original_response(
             content=None, view=view, attachments=files, allowed_mentions=NO_MENTIONS
         )
         interaction.extras.pop(WAKING, None)
+        return coming
 
     async def _prepared(self, interaction: discord.Interaction[Any], who: Asker, query: Query) -> Query:
         """The query with everything that the model makes of it. Where the model is being loaded and that takes
@@ -183,7 +198,7 @@ class Answers:
         if not result.hits:
             raise TellPerson("error-nothing-to-share")
         public.token = self.replies.remember(public)
-        view, files = await self._page(interaction, who, public)
+        view, files, _ = await self._page(interaction, who, public, BUDGET_S)
         done = translate(who.language, "done-shared", count=len(result.hits))
         await interaction.edit_original_response(content=done, allowed_mentions=NO_MENTIONS)
         await interaction.followup.send(view=view, files=files, ephemeral=False, allowed_mentions=NO_MENTIONS)
@@ -217,13 +232,13 @@ class Answers:
         file = discord.File(io.BytesIO(png), "contact-sheet.png")
         await interaction.edit_original_response(attachments=[file], allowed_mentions=NO_MENTIONS)
 
-    async def search(self, query: Query, language: Language) -> SearchResult:
-        """The answer of the index.
+    async def search(self, query: Query, language: Language, compare_s: float = BUDGET_S) -> SearchResult:
+        """The answer of the index, which waits `compare_s` seconds at most until pictures are compared.
         If the index holds nothing of what is asked about yet, the answer of the newest messages.
         """
         try:
             async with asyncio.timeout(ANSWER_S):
-                result = await self.service.searcher.search(query)
+                result = await self.service.searcher.search(query, compare_s=compare_s)
                 if result.searched or not await self.service.on_demand.take_in(query.guild_id, query.filter.channels):
                     return result
                 return replace(await self.service.searcher.search(query), floor=Floor.LIVE)
@@ -231,9 +246,10 @@ class Answers:
             raise TellPerson("error-timeout") from None
 
     async def _page(
-        self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply
-    ) -> tuple[discord.ui.LayoutView, list[discord.File]]:
-        result, percent = await self._with_coverage(interaction, who, reply)
+        self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply, compare_s: float
+    ) -> tuple[discord.ui.LayoutView, list[discord.File], bool]:
+        """The page, the files that it shows, and whether some pictures are still being compared."""
+        result, percent = await self._with_coverage(interaction, who, reply, compare_s)
         chosen = reply.scope.channels
         only = next(iter(chosen)) if chosen is not None and len(chosen) == 1 else None
         what = "server" if chosen is None else "chosen"
@@ -253,16 +269,16 @@ class Answers:
         reply.listed = tuple(hit.picture_id for hit in result.hits)
         view = page(who.guild_id, reply.asked, result, reply.index, dress)
         places = {hit.link: (hit.place.channel_id, hit.place.message_id) for hit in result.hits}
-        return view, await give_addresses(self.context, interaction, view, places)
+        return view, await give_addresses(self.context, interaction, view, places), result.coming
 
     async def _with_coverage(
-        self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply
+        self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply, compare_s: float
     ) -> tuple[SearchResult, int]:
         channels = reply.scope.filter(self._visible(interaction, who, reply), who.leaving).channels
         # Cached for each member separately: otherwise an older number would reveal that another member asked a moment
         # ago.
         key = (who.guild_id, who.user_id, channels)
-        searching = self._verified_search(interaction, who, reply)
+        searching = self._verified_search(interaction, who, reply, compare_s=compare_s)
         known = self._coverage.get(key)
         if known is not None:
             return await searching, known
@@ -276,7 +292,13 @@ class Answers:
         return who.visible & shared_channels(who.guild, interaction.channel, who.stored)
 
     async def _verified_search(
-        self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply, *, everything: bool = False
+        self,
+        interaction: discord.Interaction[Any],
+        who: Asker,
+        reply: SimilarReply,
+        *,
+        everything: bool = False,
+        compare_s: float = BUDGET_S,
     ) -> SearchResult:
         """The result without hits that were deleted in Discord: they are purged, and other hits take their place.
 
@@ -288,7 +310,7 @@ class Answers:
         deadline = time.monotonic() + VERIFY_S
         closed: set[MessageId] = set()
         while True:
-            result = await self.search(query, who.language)
+            result = await self.search(query, who.language, compare_s)
             hits = tuple(hit for hit in result.hits if hit.place.message_id not in closed)
             result = replace(result, hits=hits)
             first = 0 if everything else min(reply.index, page_count(result) - 1) * PAGE_HITS

@@ -8,6 +8,7 @@ from typing import Literal
 
 from bot.texts import Language, translate
 from bot.texts.formats import decimal
+from indexer.records.copies import Copy
 from indexer.records.hits import Band, Hit
 
 
@@ -27,11 +28,30 @@ class Asked:
 
 def band_text(hit: Hit, asked: Asked, language: Language) -> str:
     """How close the hit is to the picture or, where only words were asked for, to the words.
-    Empty where nothing was compared.
+    Of an edited copy it says what was done to it, where the pixels show it. Empty where nothing was compared.
     """
     if hit.band is Band.LISTED:
         return ""
-    return translate(language, f"band-{hit.band}" if asked.pictures else f"words-{hit.band}")
+    named = translate(language, f"band-{hit.band}" if asked.pictures else f"words-{hit.band}")
+    if hit.band is Band.EDITED and hit.copied is not None:
+        return f"{named}: {', '.join(copy_texts(hit.copied, language))}"
+    return named
+
+
+def copy_texts(copied: Copy, language: Language) -> list[str]:
+    """What was done to the copy, in words: cropped, mirrored, turned, framed, with a caption; else saved again."""
+    texts = []
+    if copied.share < 1:
+        texts.append(translate(language, "copy-cropped", percent=round(copied.share * 100)))
+    if copied.mirrored:
+        texts.append(translate(language, "copy-mirrored"))
+    if copied.turned:
+        texts.append(translate(language, "copy-turned", degrees=copied.turned))
+    if copied.framed:
+        texts.append(translate(language, "copy-framed"))
+    if copied.captioned:
+        texts.append(translate(language, "copy-captioned"))
+    return texts or [translate(language, "copy-saved")]
 
 
 def score_text(hit: Hit, asked: Asked, language: Language) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from bot.texts import Language, translate
 from bot.texts.formats import decimal
-from indexer.records.hits import Parts, SearchResult
+from indexer.records.hits import Hit, SearchResult
 
 
-def explained_parts(parts: Parts, language: Language) -> list[str]:
-    """A text for each value that decided a hit's rank."""
-    texts = []
+def explained_parts(hit: Hit, language: Language) -> list[str]:
+    """A text for each value that decided the hit's rank."""
+    parts, texts = hit.parts, []
     if parts.cosine is not None:
         cosine, rank = decimal(parts.cosine, 3, language), parts.vector_rank or "–"
         texts.append(translate(language, "explain-cosine", cosine=cosine, rank=rank))
@@ -20,6 +20,9 @@ def explained_parts(parts: Parts, language: Language) -> list[str]:
         texts.append(translate(language, "explain-words", bm25=bm25, rank=rank))
     if parts.hash_distance is not None:
         texts.append(translate(language, "explain-hash", bits=parts.hash_distance))
+    if hit.copied is not None:
+        correlation = decimal(hit.copied.correlation, 2, language)
+        texts.append(translate(language, "explain-pixels", correlation=correlation))
     return texts
 
 

@@ -172,7 +172,7 @@ def _lines(guild_id: GuildId, place: int, hit: Hit, asked: Asked, dress: Dress) 
             )
         )
     if dress.explain and hit.band is not Band.LISTED:
-        lines.append("-# " + " · ".join(explained_parts(hit.parts, language)))
+        lines.append("-# " + " · ".join(explained_parts(hit, language)))
     return lines
 
 

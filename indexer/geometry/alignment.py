@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from numpy.linalg import solve
 
 from indexer.geometry.greys import Greys, at_most, slopes, smoothed
 from indexer.geometry.similarity import Similarity
@@ -72,7 +73,7 @@ def aligned(candidate: Greys, question: Greys, onto: Similarity, side: float, st
         normal = (weighed.T @ columns).astype(np.float64)
         normal[np.diag_indices(6)] *= 1.0001  # where the picture has edges in one direction only
         normal[np.diag_indices(6)] += 1e-3
-        change = np.linalg.solve(normal, (weighed.T @ off).astype(np.float64))
+        change = solve(normal, (weighed.T @ off).astype(np.float64))
         turn, shift = complex(change[0], change[1]), complex(change[2], change[3])
         if abs(1 + turn) < _LEAST_SCALE:
             raise Apart

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from numpy.fft import fft2, ifft2  # numpy itself would import it late, when a worker can open no file any more
 
 from indexer.geometry.greys import Field, Greys, at_most, edges, resized, smoothed
 from indexer.geometry.similarity import Similarity
@@ -63,7 +64,7 @@ class Question:
                 shapes.append(_Shape(quarters, width, height, whole.shape[1] / width, energy))
                 fields.append(_padded(field))
         self._shapes = shapes
-        self._waves: npt.NDArray[np.complex64] = np.conj(np.fft.fft2(np.stack(fields)))
+        self._waves: npt.NDArray[np.complex64] = np.conj(fft2(np.stack(fields)))
 
     def placements(self, candidate: Greys, count: int) -> list[Placement]:
         """The best `count`, best first, each of another scale, turn or mirroring."""
@@ -74,7 +75,7 @@ class Question:
             field = edges(smoothed(small[:, ::-1] if mirrored else small))
             energy = float((np.abs(field) ** 2).sum())
             shapes = [shape for shape in self._shapes if not (mirrored and shape.quarters)]
-            agreeing = np.fft.ifft2(self._waves[: len(shapes)] * np.fft.fft2(_padded(field))).real
+            agreeing = ifft2(self._waves[: len(shapes)] * fft2(_padded(field))).real
             flat = agreeing.reshape(len(shapes), -1)
             for shape, at, sum_ in zip(shapes, flat.argmax(axis=1).tolist(), flat.max(axis=1).tolist(), strict=True):
                 down, across = (shift - _SPAN if shift > _SPAN // 2 + 8 else shift for shift in divmod(at, _SPAN))

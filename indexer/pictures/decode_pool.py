@@ -9,13 +9,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from indexer.errors import ReadersBusy, Reason, Rejected, Stop
 from indexer.pictures.decode_process import CannotStart, Worker, WorkerDied, WorkerSettings
+from indexer.records.copies import Copy
 from indexer.records.pictures import DecodedPicture
 
 log = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
 
 RECYCLE = 1000  # pictures after which a worker is replaced: that frees the memory that a C library has leaked
 # A picture whose worker died gets one more try in a new one: the system may have killed the worker for another reason.
@@ -55,24 +60,33 @@ class Pool:
 
     async def decode(self, data: bytes, *, thumbnail: bool = False) -> DecodedPicture:
         """Decodes a file, with a thumbnail if wanted. Raises Rejected, ReadersBusy, or Stop; see Decoder.decode."""
+        return await self._run(lambda worker, budget_s: worker.decode(data, budget_s, thumbnail=thumbnail), len(data))
+
+    async def compare(self, question: bytes, candidate: bytes) -> Copy | None:
+        """Whether the pictures of two files are copies of each other. Raises as `decode`."""
+        length = len(question) + len(candidate)
+        return await self._run(lambda worker, budget_s: worker.compare(question, candidate, budget_s), length)
+
+    async def _run(self, work: Callable[[Worker, float], Awaitable[Answer]], length: int) -> Answer:
+        """`work` with a worker, and the seconds of processor time that it may take; `length` is for the log."""
         await self._take_slot()
         try:
             ended = ""
             for _ in range(_TRIES):
                 try:
-                    return await self._attempt(data, thumbnail)
+                    return await self._attempt(work)
                 except CannotStart as error:
                     raise ReadersBusy(f"No picture reader could be started ({error}).") from error
                 except WorkerDied as died:
                     if self._closed:
                         raise _closed() from died
                     ended = str(died)
-                    log.warning("a picture reader died over a file of %d bytes: %s", len(data), ended)
+                    log.warning("a picture reader died over a file of %d bytes: %s", length, ended)
             raise Rejected(Reason.WORKER_DIED, ended)
         finally:
             self._give_slot()
 
-    async def _attempt(self, data: bytes, thumbnail: bool) -> DecodedPicture:
+    async def _attempt(self, work: Callable[[Worker, float], Awaitable[Answer]]) -> Answer:
         worker = self._idle.pop() if self._idle else await Worker.start(self._settings.worker)
         self._busy.add(worker)
         if self._closed:  # it was closed while the worker started
@@ -81,7 +95,7 @@ class Pool:
         budget_s, longest_s = self._settings.budget_s, self._settings.longest_s
         try:
             async with asyncio.timeout(longest_s):
-                picture = await worker.decode(data, budget_s, thumbnail=thumbnail)
+                answer = await work(worker, budget_s)
         except Rejected as rejected:
             # A C library may be in a broken state after its worker ran out of memory.
             await self._put_back(worker, sound=rejected.reason is not Reason.TOO_MUCH_MEMORY)
@@ -98,7 +112,7 @@ class Pool:
             await self._put_back(worker, sound=False)
             raise
         await self._put_back(worker, sound=True)
-        return picture
+        return answer
 
     async def _put_back(self, worker: Worker, *, sound: bool) -> None:
         if sound and worker.served < RECYCLE and not self._closed:

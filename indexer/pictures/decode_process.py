@@ -7,7 +7,8 @@ import json
 import os
 import signal
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from indexer.errors import Reason, Rejected
 from indexer.pictures.decode_protocol import ANSWER, REQUEST
 from indexer.pictures.lockdown.report import Lockdown
 from indexer.platforms.processes import kill, minimal_environment
+from indexer.records.copies import Copy
 from indexer.records.pictures import THUMBNAIL_SIDE, DecodedPicture, Pixels, PixelSpec
 
 _CHUNK = 256 * 1024  # bytes written to a pipe at once, so that a large file does not block the event loop for long
@@ -72,6 +74,32 @@ def _environment() -> dict[str, str]:
     return {**minimal_environment(sys.platform, os.environ), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
+@contextmanager
+def _a_death() -> Iterator[None]:
+    """A broken pipe or an invalid answer in the block is raised as WorkerDied."""
+    try:
+        yield
+    except (OSError, asyncio.IncompleteReadError, ValueError, KeyError, TypeError) as error:
+        raise WorkerDied(f"{type(error).__name__}: {error}") from error
+
+
+def _raise_rejected(header: dict[str, object]) -> None:
+    if "reason" in header:
+        raise Rejected(Reason(str(header["reason"])), str(header.get("detail", "")))
+
+
+def _copy(fields: dict[str, object]) -> Copy:
+    """Raises ValueError, KeyError or TypeError where a worker says what no comparison gives."""
+    correlation, share, turned = fields["correlation"], fields["share"], fields["turned"]
+    if not isinstance(correlation, float) or not isinstance(share, float) or not isinstance(turned, int):
+        raise TypeError(f"{correlation!r}, {share!r}, {turned!r}")
+    if not (0 <= correlation <= 1 and 0 <= share <= 1 and 0 <= turned <= 180):
+        raise ValueError(f"{correlation}, {share}, {turned}")
+    flags = (fields[name] is True for name in ("mirrored", "framed", "captioned"))
+    mirrored, framed, captioned = flags
+    return Copy(correlation, share, mirrored, turned, framed, captioned)
+
+
 class Worker:
     """One process. It decodes one picture at a time. `lockdown` is the worker's own report about its lock-down."""
 
@@ -119,15 +147,25 @@ class Worker:
 
         Raises Rejected for this picture, WorkerDied when this worker can no longer be used.
         """
+        with _a_death():
+            await self._ask(REQUEST.pack(len(data), budget_s, thumbnail, 0), data)
+            return await self._picture(json.loads(await self._header()), data)
+
+    async def compare(self, question: bytes, candidate: bytes, budget_s: float) -> Copy | None:
+        """Whether the pictures of two files are copies of each other. Limits and errors as of `decode`."""
+        with _a_death():
+            await self._ask(REQUEST.pack(len(question), budget_s, False, len(candidate)), question, candidate)
+            header = json.loads(await self._header())
+            _raise_rejected(header)
+            return None if header["copy"] is None else _copy(header["copy"])
+
+    async def _ask(self, head: bytes, *files: bytes) -> None:
         self.served += 1
-        try:
-            self._requests.write(REQUEST.pack(len(data), budget_s, thumbnail))
+        self._requests.write(head)
+        for data in files:
             for at in range(0, len(data), _CHUNK):
                 self._requests.write(memoryview(data)[at : at + _CHUNK])
                 await self._requests.drain()
-            return await self._picture(json.loads(await self._header()), data)
-        except (OSError, asyncio.IncompleteReadError, ValueError, KeyError, TypeError) as error:
-            raise WorkerDied(f"{type(error).__name__}: {error}") from error
 
     async def _header(self) -> bytes:
         (length,) = ANSWER.unpack(await self._answers.readexactly(ANSWER.size))
@@ -136,8 +174,7 @@ class Worker:
         return await self._answers.readexactly(length)
 
     async def _picture(self, header: dict[str, object], data: bytes) -> DecodedPicture:
-        if "reason" in header:
-            raise Rejected(Reason(str(header["reason"])), str(header.get("detail", "")))
+        _raise_rejected(header)
 
         def number(key: str, most: int) -> int:
             value = header[key]

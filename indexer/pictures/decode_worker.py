@@ -12,7 +12,7 @@ import json
 import os
 import sys
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, BinaryIO
 
 from PIL import (
@@ -26,11 +26,14 @@ from PIL import (
 )
 
 from indexer.errors import Rejected
+from indexer.geometry.compare import Comparison
 from indexer.pictures.decode_picture import Limits, decode_picture
 from indexer.pictures.decode_protocol import ANSWER, REQUEST
 from indexer.pictures.lockdown.apply import lock_down
 from indexer.platforms.processes import limit_processor_time, lower_priority
 from indexer.records.pictures import DecodedPicture, PixelSpec, ResizeMode
+
+_SMALLEST = PixelSpec(64)  # of two pictures that are compared nobody looks at what a model would see
 
 
 def answer_to(data: bytes, spec: PixelSpec, limits: Limits) -> tuple[bytes, list[bytes]]:
@@ -41,6 +44,19 @@ def answer_to(data: bytes, spec: PixelSpec, limits: Limits) -> tuple[bytes, list
         return json.dumps({"reason": rejected.reason, "detail": rejected.detail}).encode(), []
     pixels = [*picture.frames, *([] if picture.thumbnail is None else [picture.thumbnail])]
     return header_of(picture), [part.tobytes() for part in pixels]
+
+
+def compared(question: bytes, candidate: bytes, limits: Limits) -> bytes:
+    """The JSON header that says whether the pictures of two files are copies of each other."""
+    try:
+        pictures = [decode_picture(data, _SMALLEST, replace(limits, thumbnail=True)) for data in (question, candidate)]
+    except Rejected as rejected:
+        return json.dumps({"reason": rejected.reason, "detail": rejected.detail}).encode()
+    first, second = (picture.thumbnail for picture in pictures)
+    assert first is not None, "it was asked for"
+    assert second is not None, "it was asked for"
+    found = Comparison(first).compare(second)
+    return json.dumps({"copy": None if found is None else asdict(found)}).encode()
 
 
 def header_of(picture: DecodedPicture) -> bytes:
@@ -62,16 +78,19 @@ def header_of(picture: DecodedPicture) -> bytes:
 def serve(requests: BinaryIO, answers: BinaryIO, spec: PixelSpec, limits: Limits) -> None:
     """Answers requests until the end of the input."""
     while head := requests.read(REQUEST.size):
-        length, budget_s, thumbnail = REQUEST.unpack(head)
-        data = requests.read(length)
-        if len(data) < length:
+        length, budget_s, thumbnail, second_length = REQUEST.unpack(head)
+        data, second = requests.read(length), requests.read(second_length)
+        if len(data) < length or len(second) < second_length:
             return
         # The limit is processor time, so that a busy machine does not make a picture too slow. It also ends a worker
         # whose bot has died in the middle of a picture.
         limit_processor_time(budget_s)
-        header, parts = answer_to(data, spec, replace(limits, thumbnail=thumbnail))
+        if second:
+            header, parts = compared(data, second, limits), list[bytes]()
+        else:
+            header, parts = answer_to(data, spec, replace(limits, thumbnail=thumbnail))
         limit_processor_time(0)
-        del data
+        del data, second
         answers.write(ANSWER.pack(len(header)))
         answers.write(header)
         for part in parts:

@@ -20,6 +20,7 @@ from indexer.pictures.decode_pool import Pool, PoolSettings
 from indexer.pictures.decode_process import CannotStart, Worker, WorkerSettings
 from indexer.pictures.file_type import picture_format
 from indexer.pictures.lockdown.report import Lockdown
+from indexer.records.copies import Copy
 from indexer.records.ids import UserId
 from indexer.records.pictures import DecodedPicture, Pixels, PixelSpec
 from indexer.settings import DecodeSettings
@@ -57,9 +58,17 @@ class Turn:
         self._readers = readers
 
     async def decode(self, data: bytes) -> DecodedPicture:
-        """Like `Decoder.decode`, but with the workers of questions. Call it for one picture at a time."""
+        """Like `Decoder.decode`, but with the workers of questions, and with a thumbnail. Call it for one picture at a
+        time.
+        """
         picture_format(data)
-        return await self._readers.decode(data)
+        return await self._readers.decode(data, thumbnail=True)
+
+    async def compare(self, question: bytes, candidate: bytes) -> Copy | None:
+        """Whether the pictures of two files are copies of each other, and what was done to them. Raises as `decode`."""
+        picture_format(question)
+        picture_format(candidate)
+        return await self._readers.compare(question, candidate)
 
 
 class Decoder:

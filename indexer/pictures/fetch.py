@@ -84,15 +84,17 @@ class Fetcher:
         width: int | None = None,
         height: int | None = None,
         priority: Priority = Priority.INDEXING,
+        least_px: int = 0,
     ) -> bytes:
-        """The bytes of the picture at `url`, or of the media proxy's smaller copy where that is large enough.
+        """The bytes of the picture at `url`, or of the media proxy's smaller copy where that is large enough: for the
+        model, and for `least_px` on its shorter side.
 
         `width` and `height` are those that Discord gives for the original, in pixels. A picture outside Discord (of an
         embed) is fetched only through `proxy_url`. Raises Rejected (host not allowed, too many bytes, gone, forbidden),
         LinkExpired (request the message again; if its fresh link has expired too, the picture is gone) or RetryLater
         (429, 5xx, time-out, broken connection, incomplete body).
         """
-        tries = self._addresses(url, proxy_url, width, height)
+        tries = self._addresses(url, proxy_url, width, height, max(self._target_px, least_px))
         async with self._slots[priority]:
             try:
                 async with asyncio.timeout(self._settings.timeout_s):
@@ -106,7 +108,9 @@ class Fetcher:
                 what = f"{type(error).__name__}: {error}"
                 raise RetryLater(f"{without_query(tries[-1])} could not be read: {what}") from error
 
-    def _addresses(self, url: str, proxy_url: str | None, width: int | None, height: int | None) -> list[URL]:
+    def _addresses(
+        self, url: str, proxy_url: str | None, width: int | None, height: int | None, target_px: int
+    ) -> list[URL]:
         """The addresses to try, in order. The last one decides the outcome. Raises Rejected when none is allowed."""
         extra, insecure = self._settings.extra_hosts, self._settings.insecure_hosts
         proxy: URL | None = None
@@ -119,7 +123,7 @@ class Fetcher:
             if not proxy_url:
                 raise
             original = allowed(proxy_url, extra, insecure)
-        copy = sized(proxy, width, height, self._target_px) if proxy else None
+        copy = sized(proxy, width, height, target_px) if proxy else None
         return [copy, original] if copy else [original]
 
     async def _first_of(self, tries: list[URL]) -> bytes:

@@ -10,7 +10,7 @@ import numpy as np
 
 from indexer.query.grammar import Wish
 from indexer.records.hits import Filter
-from indexer.records.ids import ChannelId, GuildId, ModelId, PictureId, UserId
+from indexer.records.ids import ChannelId, GuildId, ModelId, PictureId, PlaceId, UserId
 from indexer.records.pictures import DecodedPicture, Pixels, Vectors
 
 
@@ -34,6 +34,9 @@ class Query:
 
     `frames` are pictures as the encoder takes them, `vectors` such pictures already embedded ([d], unit length).
     `crops` are the vectors of their center crops: nothing is searched with them, they tell copies from other pictures.
+    `thumbnails` are small copies of the whole pictures that were asked with, as pixels, and `small_copies` the same as
+    WebP, once the query is prepared: they are compared with what is found. `shown_at` are places of pictures of `like`,
+    where a small copy of them can be had instead.
     `like` are pictures of the index; `not_pictures` are never hits. `digests` (SHA-256) and `hashes` (64-bit
     perceptual) name the pictures that were asked with, so that the very same picture can be told from a similar one.
     `visible` are all channels that the asker may see (None: those of the filter): what is far off is measured on their
@@ -57,6 +60,9 @@ class Query:
     not_pictures: frozenset[PictureId] = frozenset()
     digests: frozenset[bytes] = frozenset()
     hashes: tuple[int, ...] = ()
+    thumbnails: tuple[Pixels, ...] = ()
+    small_copies: tuple[bytes, ...] = ()
+    shown_at: tuple[PlaceId, ...] = ()
     count: int = 5
     min_score: float | None = None
     diversity: float = 0.0
@@ -78,6 +84,7 @@ class Query:
             words=words,
             digests=frozenset(picture.sha256 for picture in pictures),
             hashes=tuple(picture.perceptual_hash for picture in pictures),
+            thumbnails=tuple(picture.thumbnail for picture in pictures if picture.thumbnail is not None),
             count=count,
         )
 
@@ -132,6 +139,7 @@ class Query:
             (sorted(self.seen), self.asker, self.by.value),
             [frame.shape for frame in self.frames],
             (len(self.vectors), len(self.crops)),
+            (len(self.thumbnails) + len(self.small_copies), self.shown_at),
         )
         digest.update(repr(plain).encode())
         for array in (*self.frames, *self.vectors, *self.crops):

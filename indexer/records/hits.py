@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from indexer.records.copies import Copy
 from indexer.records.exif import ExifFilter
 from indexer.records.ids import (
     ChannelId,
@@ -143,8 +144,9 @@ class Hit:
     """One answer: a picture and the message that fits the query best (the newest one, or the one whose words match).
 
     `other_places` are the other places of the same picture that the filter allows, newest first. `copies` are the
-    places of edited copies, by the rule of /duplicates. `path` is where an archive has the file; empty if none has it.
-    `tags` are those of `place` alone.
+    places of edited copies, by the rule of /duplicates. `copied`: by its pixels it is the picture that was asked with,
+    and this was done to one of the two; None: that was not found, or not looked for. `path` is where an archive has the
+    file; empty if none has it. `tags` are those of `place` alone.
     """
 
     picture_id: PictureId
@@ -164,6 +166,7 @@ class Hit:
     path: str = ""
     tags: tuple[str, ...] = ()
     parts: Parts = field(default_factory=Parts)
+    copied: Copy | None = None
 
     @property
     def first_place(self) -> Place:
@@ -182,9 +185,14 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """The hits of one query, best first. `searched` counts the places inside the filter. `floor` answered the query."""
+    """The hits of one query, best first. `searched` counts the places inside the filter. `floor` answered the query.
+
+    `coming`: pictures are still being compared with the one that was asked with; a moment later the same search may say
+    that one of them is a copy.
+    """
 
     hits: tuple[Hit, ...]
     searched: int
     floor: Floor
     stage_ms: dict[str, float] = field(default_factory=dict)
+    coming: bool = False

@@ -133,4 +133,5 @@ def _hit(
         tuple(sorted(everywhere - {place}, reverse=True)),
         copies=tuple(sorted(repeated - everywhere, reverse=True)),
         parts=judged.parts,
+        copied=judged.copied,
     )

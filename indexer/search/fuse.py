@@ -1,4 +1,4 @@
-"""The third stage: what the vector index found and what the text index found become one order."""
+"""The fourth stage: what the vector index found and what the text index found become one order."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from indexer.records.copies import Copy
 from indexer.records.hits import Band, Hit, Parts, Place, PlaceDetail
 from indexer.records.ids import PictureId
 
@@ -15,6 +16,7 @@ def hit_at(
     *,
     copies: tuple[Place, ...] = (),
     parts: Parts | None = None,
+    copied: Copy | None = None,
 ) -> Hit:
     """`detail` is that of `place`. The score is the cosine of `parts`; 0 where nothing was compared."""
     parts = parts or Parts()
@@ -36,4 +38,5 @@ def hit_at(
         copies=copies,
         band=band,
         parts=parts,
+        copied=copied,
     )

@@ -1,4 +1,4 @@
-"""The second stage: which candidates are worth showing. The rule is in relevance.py."""
+"""The third stage: which candidates are worth showing. The rule is in relevance.py."""
 
 from __future__ import annotations
 
@@ -21,4 +21,5 @@ class Judge:
             search.said,
             search.facts,
             search.searched,
+            search.compared.told,
         )

@@ -25,6 +25,7 @@ from indexer.records.caches import Remembered
 from indexer.records.hits import SearchResult
 from indexer.records.ids import GuildId, ModelId
 from indexer.records.pictures import ModelSpec, Pixels, PixelSpec, Vectors
+from indexer.search.copy_checker import BUDGET_S, CopyChecker
 from indexer.search.search import Searcher
 from indexer.settings import SearchSettings
 from indexer.store import embeddings
@@ -66,12 +67,14 @@ class GuildSearcher:
         searcher: Searcher,
         settings: SearchSettings,
         open_model: OpenModel,
+        checker: CopyChecker | None = None,
     ) -> None:
         self._db = db
         self._index = index
         self._searcher = searcher
         self._settings = settings
         self._open_model = open_model
+        self._checker = checker
         self._olds: dict[ModelId, _Old] = {}
         self._holding: set[asyncio.Task[None]] = set()
 
@@ -98,9 +101,13 @@ class GuildSearcher:
         if queries:
             await (await self._asked(queries[0])).learn_words(queries)
 
-    async def search(self, query: Query) -> SearchResult:
+    async def search(self, query: Query, *, compare_s: float = BUDGET_S) -> SearchResult:
         """As `Searcher.search`. Also raises TellPerson where the query's model is no longer to be had."""
-        return await (await self._asked(query)).search(query)
+        return await (await self._asked(query)).search(query, compare_s=compare_s)
+
+    async def compared(self, query: Query) -> None:
+        """As `Searcher.compared`."""
+        await (await self._asked(query)).compared(query)
 
     async def of(self, guild_id: GuildId) -> Searcher:
         """The searcher with the model that answers in this guild now."""
@@ -152,7 +159,9 @@ class GuildSearcher:
                 if encoder.spec != spec:
                     raise ModelUnavailable(f"{spec.name} ({spec.pretrained}) has other weights or settings by now.")
                 fitted = _Fitted(encoder, self._searcher.pixel_spec.size)
-                old.searcher.set_result(Searcher(self._db, self._index, fitted, model_id, self._settings))
+                old.searcher.set_result(
+                    Searcher(self._db, self._index, fitted, model_id, self._settings, self._checker)
+                )
                 log.info("%s (%s) answers until the new model has seen every picture", spec.name, spec.pretrained)
                 while time.monotonic() - old.used < IDLE_S:  # noqa: ASYNC110 -- what is waited for is that nothing happens
                     await asyncio.sleep(LOOK_S)
@@ -211,9 +220,11 @@ async def open_searcher(
     model_id: ModelId,
     settings: SearchSettings,
     open_model: OpenModel,
+    checker: CopyChecker | None = None,
 ) -> AsyncIterator[GuildSearcher]:
     """A searcher whose old models live as long as the block, at most."""
-    searcher = GuildSearcher(db, index, Searcher(db, index, encoder, model_id, settings), settings, open_model)
+    current = Searcher(db, index, encoder, model_id, settings, checker)
+    searcher = GuildSearcher(db, index, current, settings, open_model, checker)
     try:
         yield searcher
     finally:

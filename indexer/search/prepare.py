@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from indexer.database.database import Database
 from indexer.errors import TellPerson
+from indexer.pictures.small_copy import webp
 from indexer.ports import Encoder, Priority
 from indexer.query.query import Query
 from indexer.records.ids import ModelId
@@ -18,7 +19,12 @@ from indexer.supervisor import both
 
 
 async def embedded(query: Query, encoder: Encoder, words: WordVectors) -> Query:
-    """The same question with vectors in place of its frames; those of its words are remembered by `words`."""
+    """The same question with vectors in place of its frames, and files in place of its thumbnails; the vectors of its
+    words are remembered by `words`.
+    """
+    if query.thumbnails:
+        files = await asyncio.to_thread(lambda: tuple(webp(picture) for picture in query.thumbnails))
+        query = replace(query, thumbnails=(), small_copies=files)
     if not query.frames:
         await words.of(query.asker, texts_of(query))
         return query
@@ -56,6 +62,7 @@ async def looked_up(query: Query, db: Database, model_id: ModelId) -> Query:
         vectors=(*query.vectors, *(picture.vector for picture in known)),
         digests=query.digests | {picture.sha256 for picture in known},
         hashes=(*query.hashes, *(picture.perceptual_hash for picture in known)),
+        shown_at=tuple(shown[picture_id][0].place_id for picture_id in query.like),
         not_pictures=query.not_pictures | set(query.like),
     )
 

@@ -4,29 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final, Literal
 
 from indexer.query.query import Query
+from indexer.records.copies import Copy
 from indexer.records.hits import Band, Parts
 from indexer.records.ids import MessageId, PictureId
 from indexer.search.picture_facts import PictureFacts
 from indexer.search.query_vector import QueryVector
 from indexer.search.rank import hamming
-from indexer.search.score_bands import Calibration, copy_bits, copy_score
+from indexer.search.score_bands import (
+    AGREEING_BITS,
+    EDITED_CLOSENESS,
+    HASH_BITS,
+    SURE_BITS,
+    Calibration,
+    copy_bits,
+    copy_score,
+)
 from indexer.text.text_search import WordHit
 
 # A message that says less of the question than this counts for nothing: of "owl and candle" it says "and". On the demo
 # guild's labelled questions every right message said all, and over 1,600 of 1,867 wrong ones less than this.
 LEAST_SHARE = 1 / 3
+_UNKNOWN: Final = "unknown"  # the pixels were not compared
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A picture that may become a hit. `best_message` is the message whose words matched best, if any did."""
+    """A picture that may become a hit. `best_message` is the message whose words matched best, if any did. `copied`: by
+    its pixels it is the picture that was asked with.
+    """
 
     picture_id: PictureId
     band: Band
     parts: Parts
     best_message: MessageId | None = None
+    copied: Copy | None = None
 
 
 def judge(
@@ -38,12 +52,13 @@ def judge(
     said: Sequence[WordHit],
     facts: Mapping[PictureId, PictureFacts],
     searched: int,
+    compared: Mapping[PictureId, Copy | None],
 ) -> dict[PictureId, Judged]:
     """Those of `near` (nearest first), of `agreeing` (by their hash) and of `said` (best first) that are worth showing.
 
     Where a least score was asked for, it alone decides. Otherwise the candidates of the vector index count if the best
     of them is close enough for the best of `searched` pictures; a candidate of the text index always counts if its
-    message says at least LEAST_SHARE of the question.
+    message says at least LEAST_SHARE of the question. `compared` says of some what comparing their pixels gave.
     """
     spoken = {hit.picture_id: (rank, hit) for rank, hit in enumerate(said, start=1) if hit.share >= LEAST_SHARE}
     ranks = {picture_id: rank for rank, picture_id in enumerate(near, start=1)}
@@ -57,11 +72,13 @@ def judge(
     beside = 0.0 if query.diversity else best  # who wants variety wants what stands beside the best
     judged = {}
     for picture_id, scores in parts.items():
-        band = _band(query, target, calibration, facts[picture_id], scores, beside)
+        copied = _copied(query, calibration, facts[picture_id], scores, compared.get(picture_id, _UNKNOWN))
+        band = _band(query, target, calibration, facts[picture_id], scores, beside, copied=copied)
         hit = spoken[picture_id][1] if picture_id in spoken else None
         if band is Band.FAR and hit is not None:
             band = Band.SAID
-        judged[picture_id] = Judged(picture_id, band, scores, hit.place.message_id if hit else None)
+        message_id = hit.place.message_id if hit else None
+        judged[picture_id] = Judged(picture_id, band, scores, message_id, compared.get(picture_id))
     if query.min_score is not None:
         least = query.min_score
         return {key: found for key, found in judged.items() if (found.parts.cosine or 0.0) >= least}
@@ -106,17 +123,42 @@ def _parts(
     return Parts(cosine, rank, hit.bm25 if hit else None, words_rank, distance, standing, copy)
 
 
+def _copied(
+    query: Query,
+    calibration: Calibration,
+    known: PictureFacts,
+    parts: Parts,
+    compared: Copy | Literal["unknown"] | None,
+) -> bool:
+    """Whether it is an edited copy: by its pixels, or by a hash that agrees. Where the pixels speak against it, only an
+    almost equal hash still counts.
+    """
+    if isinstance(compared, Copy):
+        return True
+    bits = min((copy_bits(asked, known.perceptual_hash) for asked in query.hashes), default=HASH_BITS)
+    agrees = bits <= (SURE_BITS if compared is None else AGREEING_BITS)
+    return agrees and parts.copy is not None and calibration.closeness(parts.copy) >= EDITED_CLOSENESS
+
+
 def _band(
-    query: Query, target: QueryVector, calibration: Calibration, known: PictureFacts, parts: Parts, best: float
+    query: Query,
+    target: QueryVector,
+    calibration: Calibration,
+    known: PictureFacts,
+    parts: Parts,
+    best: float,
+    *,
+    copied: bool,
 ) -> Band:
     standing, cosine = parts.standing or 0.0, parts.cosine or 0.0
     if not query.has_pictures:
         return calibration.words_band(standing, best)
     if query.has_words:
         return calibration.both_band(standing, best)
-    copy = cosine if parts.copy is None else parts.copy
     same = known.sha256 in query.digests
-    return calibration.picture_band(cosine, copy, target.background, hash_distance=parts.hash_distance, same_bytes=same)
+    return calibration.picture_band(
+        cosine, target.background, hash_distance=parts.hash_distance, same_bytes=same, copied=copied
+    )
 
 
 def copies_first(found: Iterable[PictureId], judged: Mapping[PictureId, Judged]) -> list[PictureId]:

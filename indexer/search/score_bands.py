@@ -53,6 +53,9 @@ HASH_FROM, HASH_WORTH = 26, 0.35
 # that of strangers. Of 2,000 such copies the hash of 1,997 differs in 2 bits at most; of 2,000 strangers the nearest
 # among 2,000 pictures differs in 8 or more.
 SURE_BITS = 3
+# Where the pixels of two pictures could not be compared, hashes must agree up to here before a picture that the model
+# finds close is called an edited copy: 3 in 100 look-alikes do (16 bits: 30), of 200 strangers none.
+AGREEING_BITS = 6
 LARGEST_HASH_PART = HASH_WORTH * HASH_FROM / HASH_BITS
 # Bits of the hash that turn over when the picture is mirrored: the waves of odd number across, every second one
 # (indexer/pictures/perceptual_hash.py; a test holds the two together).
@@ -143,14 +146,14 @@ class Calibration:
         return (in_guild + for_picture) / 2
 
     def picture_band(
-        self, cosine: float, copy: float, background: Background, *, hash_distance: int | None, same_bytes: bool
+        self, cosine: float, background: Background, *, hash_distance: int | None, same_bytes: bool, copied: bool
     ) -> Band:
-        """The band of a hit of a query with pictures alone; `copy` is its `copy_score`."""
+        """The band of a hit of a query with pictures alone. `copied`: hash or pixels say that it is an edited copy."""
         if same_bytes:
             return Band.SAME
         if cosine >= SAME_COSINE and hash_distance is not None and hash_distance <= SAME_BITS:
             return Band.SAME
-        if self.closeness(copy) >= EDITED_CLOSENESS:
+        if copied:
             return Band.EDITED
         if self.closeness(cosine) >= VERY_SIMILAR_CLOSENESS:
             return Band.VERY_SIMILAR

@@ -19,6 +19,8 @@ from indexer.search.baseline import Baseline
 from indexer.search.browse import browse
 from indexer.search.calibrations import Calibrations
 from indexer.search.choose import Choose
+from indexer.search.compare import Compare, asked_of
+from indexer.search.copy_checker import BUDGET_S, CopyChecker
 from indexer.search.fuse import Fuse
 from indexer.search.judge import Judge
 from indexer.search.picture_facts import Version
@@ -34,10 +36,13 @@ from indexer.vectors.index import VectorIndex
 REMEMBERED = 256  # answers
 
 
-def stages_of(db: Database, index: VectorIndex, model_id: ModelId, settings: SearchSettings) -> tuple[Stage, ...]:
+def stages_of(
+    db: Database, index: VectorIndex, model_id: ModelId, settings: SearchSettings, checker: CopyChecker | None
+) -> tuple[Stage, ...]:
     """The stages of a search, in order. A re-ranker would stand between Fuse and Choose."""
     return (
         Retrieve(db, index, model_id, with_words=bool(settings.words_weight)),
+        *([] if checker is None else [Compare(db, checker)]),
         Judge(),
         Fuse(settings.words_weight),
         Choose(db, model_id),
@@ -53,12 +58,20 @@ class Searcher:
     """
 
     def __init__(
-        self, db: Database, index: VectorIndex, encoder: Encoder, model_id: ModelId, settings: SearchSettings
+        self,
+        db: Database,
+        index: VectorIndex,
+        encoder: Encoder,
+        model_id: ModelId,
+        settings: SearchSettings,
+        checker: CopyChecker | None = None,
     ) -> None:
+        """Without a checker, copies are told by the model and the hash alone."""
         self._db = db
+        self._checker = checker
         self._encoder = encoder
         self._model_id = model_id
-        self._stages = stages_of(db, index, model_id, settings)
+        self._stages = stages_of(db, index, model_id, settings, checker)
         self._words = WordVectors(encoder)
         self._baseline = Baseline(encoder, db.path.parent)
         self._calibrations = Calibrations(index, model_id, self._baseline)
@@ -105,10 +118,11 @@ class Searcher:
         if texts:
             await self._words.of(queries[0].asker, texts)
 
-    async def search(self, query: Query) -> SearchResult:
+    async def search(self, query: Query, *, compare_s: float = BUDGET_S) -> SearchResult:
         """The nearest pictures inside the query's filter, best first, each once with all its places there.
 
-        Raises TellPerson as `prepare` does, RetryLater when the database is not free in time.
+        For the comparison of pixels it waits `compare_s` seconds at most. Raises TellPerson as `prepare` does,
+        RetryLater when the database is not free in time.
         """
         clock = StageClock()
         if not query.filter.channels:
@@ -127,13 +141,22 @@ class Searcher:
         with clock.stage("text"):
             calibration = await self._calibrations.of(query.guild_id, query.seen, version)
             target = await self._query_vector(query, calibration)
-        search = Search(query, target, calibration, clock)
+        search = Search(query, target, calibration, clock, compare_s=compare_s)
         for stage in self._stages:
             with clock.stage(stage.name):
                 await stage.run(search)
-        result = SearchResult(search.hits, search.searched, search.floor, clock.finished())
-        self._answers.put(key, result)
+        result = SearchResult(
+            search.hits, search.searched, search.floor, clock.finished(), coming=search.compared.coming
+        )
+        if not result.coming:
+            self._answers.put(key, result)
         return result
+
+    async def compared(self, query: Query) -> None:
+        """Waits until nothing more is being compared for this question, which was prepared. Bounded by the budget."""
+        asked = asked_of(query)
+        if self._checker is not None and asked is not None:
+            await self._checker.finished(asked)
 
     async def calibration(self, guild_id: GuildId, visible: frozenset[ChannelId]) -> Calibration:
         """What is close, measured on pictures of the channels that the asker may see, as they are now."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from indexer.query.query import Query
+from indexer.records.copies import Copy
 from indexer.records.hits import Floor, Hit
 from indexer.records.ids import PictureId
 from indexer.search.picture_facts import PictureFacts
@@ -38,6 +39,16 @@ class StageClock:
         return {**self.ms, "total": (time.perf_counter() - self._start_s) * 1000}
 
 
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """`told`: for each picture that was compared what was done to it, or None: it is another picture. `coming`: some
+    are still being compared.
+    """
+
+    told: Mapping[PictureId, Copy | None] = field(default_factory=dict)
+    coming: bool = False
+
+
 @dataclass(slots=True)
 class Search:
     """One question on its way to its hits. Each stage reads what those before it wrote, and writes its own part."""
@@ -56,6 +67,11 @@ class Search:
     facts: Mapping[PictureId, PictureFacts] = field(default_factory=dict)
     searched: int = 0
     floor: Floor = Floor.INDEX
+
+    # Compare: which of the nearest are copies of the picture that was asked with, by their pixels. It waits for that
+    # `compare_s` seconds at most, which the one who asks has set.
+    compare_s: float = 0.0
+    compared: Compared = field(default_factory=Compared)
 
     # Judge: the candidates that are worth showing.
     judged: Mapping[PictureId, Judged] = field(default_factory=dict)

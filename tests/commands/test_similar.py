@@ -12,6 +12,8 @@ from bot.commands import query_scope
 from bot.replies.contact_sheet import CELL
 from bot.replies.pages import PAGE_HITS
 from indexer.records.ids import UserId
+from indexer.search import copy_checker
+from sandbox.drawing import edits
 from sandbox.permissions import Permission
 from sandbox.server import open_sandbox
 from sandbox.world import File, Message
@@ -19,7 +21,8 @@ from sandbox.world.events import Event, MessageCreated
 from tests.openapi import description
 from tests.worlds.asking import shown, similar
 from tests.worlds.running_bot import Running, Town, noise, running, town, with_auto_start
-from tests.worlds.waiting import until
+from tests.worlds.scenery import png, scenery
+from tests.worlds.waiting import DEADLINE_S, until
 
 
 @pytest.fixture
@@ -249,3 +252,22 @@ async def test_every_request_of_a_whole_conversation_is_one_that_discord_describ
         await asker.select(reply, "More like …", ["More like picture 6"])
         await similar(asker, place.talk.id)
         assert await rules.check(sandbox.record.exchanges) >= 10
+
+
+async def test_a_crop_of_a_posted_picture_is_called_an_edited_copy_and_says_how_much_is_left(
+    bot: Running, place: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copy_checker, "BUDGET_S", DEADLINE_S)
+    original = place.pictures.post(place.member.user, "the original", files=[File.of("a.png", png(scenery(7)))])
+    await bot.embedded(27)
+    crop = png(edits.crop(scenery(7), 0.8))
+    asker = bot.person(place.member)
+
+    async def told() -> bool:
+        reply = await similar(asker, place.talk.id, image=crop, explain=True)
+        first = reply.sections()[0].texts[0]
+        return (
+            shown(reply)[0] == original.id and "Edited copy: cropped to 64 %" in first and "its pixels agree" in first
+        )
+
+    await until(told)

@@ -15,7 +15,7 @@ async def test_a_worker_ends_even_when_its_pipe_was_paused_in_the_middle_of_an_a
     """Its frame is larger than asyncio buffers, and whoever wanted it was cancelled."""
     worker = await Worker.start(WorkerSettings(PixelSpec(size=512), 10**8, 1, 512 * 1024**2, nice=0))
     data = picture(1)
-    worker._requests.write(REQUEST.pack(len(data), 5.0, False) + data)
+    worker._requests.write(REQUEST.pack(len(data), 5.0, False, 0) + data)
     await until(lambda: worker._answers._paused)  # type: ignore[attr-defined]  # asyncio's own: nothing else tells
     async with asyncio.timeout(20):
         assert await worker.kill() == "SIGKILL"

@@ -136,15 +136,16 @@ def calibration(size: int = 40) -> Calibration:
 
 
 def test_the_same_bytes_are_the_same_picture_whatever_the_model_thinks() -> None:
-    assert calibration().picture_band(0.1, 0.1, BACKGROUND, hash_distance=64, same_bytes=True) is Band.SAME
+    assert calibration().picture_band(0.1, BACKGROUND, hash_distance=64, same_bytes=True, copied=False) is Band.SAME
 
 
-def test_a_recompressed_picture_is_the_same_only_if_hash_and_model_agree() -> None:
+def test_a_recompressed_picture_is_the_same_only_if_hash_and_model_agree_and_a_copy_only_if_hash_or_pixels_do() -> None:
     held = calibration()
-    assert held.picture_band(0.99, 0.99, BACKGROUND, hash_distance=2, same_bytes=False) is Band.SAME
-    assert held.picture_band(0.99, 0.99, BACKGROUND, hash_distance=30, same_bytes=False) is Band.EDITED
-    assert held.picture_band(0.99, 0.99, BACKGROUND, hash_distance=None, same_bytes=False) is Band.EDITED
-    assert held.picture_band(0.90, 0.90, BACKGROUND, hash_distance=2, same_bytes=False) is not Band.SAME
+    assert held.picture_band(0.99, BACKGROUND, hash_distance=2, same_bytes=False, copied=False) is Band.SAME
+    assert held.picture_band(0.99, BACKGROUND, hash_distance=30, same_bytes=False, copied=True) is Band.EDITED
+    assert held.picture_band(0.30, BACKGROUND, hash_distance=None, same_bytes=False, copied=True) is Band.EDITED
+    assert held.picture_band(0.99, BACKGROUND, hash_distance=30, same_bytes=False, copied=False) is Band.VERY_SIMILAR
+    assert held.picture_band(0.90, BACKGROUND, hash_distance=2, same_bytes=False, copied=False) is not Band.SAME
 
 
 @given(st.floats(-1, 1), st.floats(-1, 1))
@@ -156,8 +157,8 @@ def test_a_higher_cosine_is_never_in_a_farther_band(first: float, other: float) 
         (held.words_band(10 * high, 5.0), held.words_band(10 * low, 5.0)),
         (held.both_band(10 * high, 5.0), held.both_band(10 * low, 5.0)),
         (
-            held.picture_band(high, high, BACKGROUND, hash_distance=3, same_bytes=False),
-            held.picture_band(low, low, BACKGROUND, hash_distance=3, same_bytes=False),
+            held.picture_band(high, BACKGROUND, hash_distance=3, same_bytes=False, copied=False),
+            held.picture_band(low, BACKGROUND, hash_distance=3, same_bytes=False, copied=False),
         ),
     ):
         assert order.index(near) <= order.index(far)
@@ -165,7 +166,7 @@ def test_a_higher_cosine_is_never_in_a_farther_band(first: float, other: float) 
 
 def test_what_scores_like_any_picture_of_the_guild_is_far_off() -> None:
     held = calibration()
-    assert held.picture_band(0.55, 0.55, BACKGROUND, hash_distance=30, same_bytes=False) is Band.FAR
+    assert held.picture_band(0.55, BACKGROUND, hash_distance=30, same_bytes=False, copied=False) is Band.FAR
     assert not held.picture_enough(0.55)
     assert held.words_band(0.0, 3.0) is Band.FAR
     assert not held.words_enough(0.0, 400)
@@ -176,7 +177,7 @@ def test_a_guild_with_a_handful_of_pictures_has_no_distribution_to_judge_by() ->
     assert few.words_band(-1.0, 3.0) is Band.RELATED
     assert few.words_enough(-1.0, 400)
     assert few.picture_enough(-1.0)
-    assert few.picture_band(-1.0, -1.0, BACKGROUND, hash_distance=None, same_bytes=False) is Band.RELATED
+    assert few.picture_band(-1.0, BACKGROUND, hash_distance=None, same_bytes=False, copied=False) is Band.RELATED
 
 
 def test_the_best_of_more_pictures_must_stand_higher() -> None:
