@@ -69,22 +69,22 @@ class ArchiveFolder:
     @contextmanager
     def _opened(self, parts: tuple[str, ...]) -> Iterator[int | str]:
         """The folder, as a handle; its path on Windows, which cannot open a folder. Raises OSError."""
-        if sys.platform == "win32":
+        if sys.platform != "win32":
+            handle = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                for part in parts:
+                    inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=handle)
+                    os.close(handle)
+                    handle = inner
+                yield handle
+            finally:
+                os.close(handle)
+        else:
             root = os.path.realpath(self.root)
             folder = os.path.join(root, *parts)  # noqa: PTH118 -- the folder is a str here
             if os.path.realpath(folder) != folder:
                 raise OSError("a link")
             yield folder
-            return
-        handle = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            for part in parts:
-                inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=handle)
-                os.close(handle)
-                handle = inner
-            yield handle
-        finally:
-            os.close(handle)
 
 
 def is_plain_name(name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.observability.health import FILE_NAME, Beat, keep_beating
 from indexer.crawl.live import Live
 from indexer.database import room as room_module
 from indexer.database.room import Room
@@ -18,6 +20,7 @@ from indexer.records.messages import Guild
 from indexer.service import Service, open_service
 from indexer.settings import DecodeSettings, FetchSettings, Settings, StorageSettings
 from indexer.store.jobs import JobState
+from indexer.supervisor import Faults
 from tests.worlds.encoder import Encoder
 from tests.worlds.picture_files import picture
 from tests.worlds.pipeline_world import GUILD, FakeHistory, open_cdn
@@ -122,6 +125,20 @@ async def test_a_deletion_is_written_down_where_nothing_else_finds_room(disk: Pa
         ballast.unlink()
         await until(lambda: not service.removals.pending)
         assert await messages(service) == before - len(gone)
+
+
+async def test_a_state_that_finds_no_room_is_one_line_in_the_log_and_no_failure_of_the_bot(
+    disk: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    faults = Faults()
+    ballast = fill_up(disk, 0)
+    beating = asyncio.create_task(keep_beating(disk, lambda: Beat(serving=False), faults))
+    await until(lambda: faults.count("health"))
+    ballast.unlink()
+    await until((disk / FILE_NAME).exists)
+    beating.cancel()
+    await asyncio.wait({beating})
+    assert {(record.levelname, record.exc_info) for record in caplog.records} == {("WARNING", None)}
 
 
 async def test_resting_begins_below_what_stays_free_and_ends_above_it(

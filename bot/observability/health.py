@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from indexer.errors import RetryLater
 from indexer.supervisor import Faults, contained
 
 FILE_NAME = "health.json"
@@ -66,12 +67,14 @@ async def keep_beating(data_dir: Path, beat: Callable[[], Beat], faults: Faults)
 def _write(path: Path, beat: Beat) -> None:
     text = json.dumps({"pid": os.getpid(), "at": round(time.time(), 3), **asdict(beat)})
     draft = path.with_suffix(".new")
-    draft.write_text(text, "utf-8")
     try:
+        draft.write_text(text, "utf-8")
         draft.replace(path)
-    except PermissionError:  # Windows does not replace a file that is being read; the next beat comes soon
+    except PermissionError as error:  # Windows does not replace a file that is being read; the next beat comes soon
         if sys.platform != "win32":
-            raise
+            raise RetryLater(f"{path} cannot be written: {error.strerror}") from error
+    except OSError as error:
+        raise RetryLater(f"{path} cannot be written: {error.strerror}") from error
 
 
 def condition(data_dir: Path, now: float | None = None) -> Condition:

@@ -97,7 +97,8 @@ class SoakedBot:
             self.process.send_signal(signal.SIGUSR1)
         await until(lambda: path.exists() or self.process.returncode is not None)
         found: dict[str, Any] = json.loads(path.read_text())
-        return {**found, "files": psutil.Process(self.process.pid).num_fds()}
+        files = len(psutil.Process(self.process.pid).open_files())
+        return {**found, "files": files}
 
     def complaints(self) -> list[str]:
         """Lines of the log about what was left behind or failed without being expected."""
