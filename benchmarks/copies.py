@@ -38,7 +38,7 @@ from sandbox.drawing.scene import Scene, draw, random_scene
 from sandbox.model import CONFIG, NAME, RESIZE_MODE, WEIGHTS
 
 ORIGINALS = 2_000
-PHOTOS = 200
+PHOTOS = 100
 NEAREST = 5  # pictures that a question is held against
 MOVED = 0.12
 _SIZES = ((320, 240), (320, 240), (240, 320), (320, 320), (320, 180))
@@ -186,7 +186,14 @@ def _row(report: Report, pictures: str, kind: str, found: Sequence[int | None]) 
     if kind in (LOOK_ALIKES, STRANGERS):
         most = MOST_LOOK_ALIKES if kind == LOOK_ALIKES else MOST_STRANGERS
         taken = sum(number is not None for number in found) / len(found)
-        report.row(f"{pictures}: {kind}", taken, "taken for a copy", f"≤ {most:g}", taken <= most)
+        told = len(found) * most >= 1  # of fewer, none taken shows nothing
+        report.row(
+            f"{pictures}: {kind}",
+            taken,
+            "taken for a copy",
+            f"≤ {most:g}" if told else "",
+            taken <= most if told else None,
+        )
     else:
         least = EDITS[kind][1]
         share = sum(number == own for own, number in enumerate(found)) / len(found)
