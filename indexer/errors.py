@@ -61,6 +61,8 @@ class Reason(StrEnum):
     CORRUPT = "corrupt"
     TRUNCATED = "truncated"
     UNSUPPORTED = "unsupported-format"
+    NEEDS_HEIC = "needs-heic"
+    NEEDS_RAW = "needs-raw"
     TOO_MANY_PIXELS = "too-many-pixels"
     TOO_MANY_PARTS = "too-many-parts"
     TOO_MANY_BYTES = "too-many-bytes"

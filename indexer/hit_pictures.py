@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from indexer.crawl.hit_verifier import HitVerifier
 from indexer.errors import AfterimageError
+from indexer.picture_links import largest_file
 from indexer.pictures.decoder import Decoder
 from indexer.pictures.fetch import Fetcher
 from indexer.ports import Priority
@@ -75,7 +76,7 @@ class HitPictures:
             # Imported where an archive's file is read: it takes a twelfth of a start, and most bots never read one.
             from indexer.archives.saved_file import saved_file
 
-            data = await asyncio.to_thread(saved_file, shown.path, self._max_bytes)
+            data = await asyncio.to_thread(saved_file, shown.path, largest_file(shown.path, self._max_bytes))
             if data is not None:
                 return data
         if self._verifier is None or self._fetcher is None:

@@ -10,6 +10,9 @@ from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit, urlunsplit
 PICTURE_SUFFIXES = frozenset(
     {".png", ".apng", ".jpg", ".jpeg", ".jfif", ".webp", ".gif", ".avif", ".bmp", ".tif", ".tiff", ".heic", ".heif"}
 )
+# Of camera raw files, which are looked for in folders of pictures alone: in Discord one is a download of tens of MB.
+RAW_SUFFIXES = frozenset({".dng", ".cr2", ".nef", ".arw"})
+RAW_FILE_BYTES = 128 * 1024**2  # an uncompressed one of 61 megapixels has 123 MB
 VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi"})
 
 SPOILER_PREFIX = "SPOILER_"  # of a file's name
@@ -22,6 +25,11 @@ STICKER_CDN = "https://cdn.discordapp.com"
 _STICKER_GIF_CDN = "https://media.discordapp.net"
 # Uploads and stickers; their resized copies; pictures that embeds show, through Discord's proxy.
 _DISCORD_HOST = re.compile(r"(cdn\.discordapp\.com|media\.discordapp\.net|images-ext-[0-9]{1,2}\.discordapp\.net)")
+
+
+def largest_file(name: str, most: int) -> int:
+    """Bytes of the largest file of this name that is read from a disk; `most` where it is no camera raw file."""
+    return max(most, RAW_FILE_BYTES) if PurePosixPath(name).suffix.lower() in RAW_SUFFIXES else most
 
 
 def is_discord_host(host: str) -> bool:

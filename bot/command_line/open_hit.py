@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bot.command_line.hit_text import Json
 from indexer.errors import TellPerson
-from indexer.picture_links import PICTURE_SUFFIXES
+from indexer.picture_links import PICTURE_SUFFIXES, RAW_SUFFIXES
 
 
 def open_hit(hit: Json) -> None:
@@ -25,6 +25,6 @@ def _file(path: str | None) -> str | None:
     What a file is called decides which program opens it: nothing but pictures is opened, whatever an archive says.
     """
     file = Path(path) if path else None
-    if file is None or file.suffix.lower() not in PICTURE_SUFFIXES or not file.is_file():
+    if file is None or file.suffix.lower() not in PICTURE_SUFFIXES | RAW_SUFFIXES or not file.is_file():
         return None
     return file.absolute().as_uri()

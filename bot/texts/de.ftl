@@ -387,6 +387,8 @@ reason-unsupported-format = Dieses Bildformat öffne ich nicht{ $format ->
         [none] {""}
        *[other] {" "}({ $format })
     }: speichere es als PNG, JPEG, WebP, GIF, AVIF, BMP oder TIFF.
+reason-needs-heic = HEIC-Bilder öffne ich nur mit der Erweiterung dafür: wer mich betreibt, gibt `pip install 'afterimage[heic]'` ein.
+reason-needs-raw = Rohdaten von Kameras öffne ich nur mit der Erweiterung dafür: wer mich betreibt, gibt `pip install 'afterimage[raw]'` ein.
 reason-too-many-pixels = Das Bild hat zu viele Pixel, um es gefahrlos zu öffnen.
 reason-too-many-parts = Das Bild besteht aus zu vielen Durchgängen oder Einzelbildern, um es gefahrlos zu öffnen.
 reason-too-many-bytes = Die Datei ist größer, als ich herunterladen darf.

@@ -390,6 +390,8 @@ reason-unsupported-format = I do not open this format of picture{ $format ->
         [none] {""}
        *[other] {" "}({ $format })
     }: save it as PNG, JPEG, WebP, GIF, AVIF, BMP or TIFF.
+reason-needs-heic = I open HEIC pictures only where the extra for them is installed: whoever runs me gives `pip install 'afterimage[heic]'`.
+reason-needs-raw = I open camera raw files only where the extra for them is installed: whoever runs me gives `pip install 'afterimage[raw]'`.
 reason-too-many-pixels = The picture has too many pixels to be opened safely.
 reason-too-many-parts = The picture is made of too many scans or frames to be opened safely.
 reason-too-many-bytes = The file is larger than I am allowed to download.

@@ -15,6 +15,7 @@ from indexer.archives.picture_index import FileRecord, PictureIndex, Told, build
 from indexer.archives.picture_walk import below, shown
 from indexer.archives.rows import Rows
 from indexer.errors import Reason, Rejected
+from indexer.picture_links import largest_file
 from indexer.records.collections import COLLECTION_KIND, Collection
 from indexer.records.ids import ChannelId, GuildId, MessageId, UserId
 from indexer.records.messages import NO_FLAGS, Channel, Message, PictureRef, PlaceFlag, Source
@@ -116,15 +117,16 @@ class PictureFolder(IndexedArchive[PictureIndex]):
             record = self.index.record_of(int(ref.link.removeprefix(LINK), 16))
         if record is None:
             raise Rejected(Reason.GONE, f"{ref.path} is not there any more")
+        most = largest_file(shown(record.name), self._max_file_bytes)
         try:
             with Path(os.fsdecode(self._path(record))).open("rb") as file:
-                data = file.read(self._max_file_bytes + 1)
+                data = file.read(most + 1)
         except FileNotFoundError as error:
             raise Rejected(Reason.GONE, str(error)) from error
         except OSError as error:
             raise Rejected(Reason.FORBIDDEN, str(error)) from error
-        if len(data) > self._max_file_bytes:
-            raise Rejected(Reason.TOO_MANY_BYTES, f"over {self._max_file_bytes} bytes")
+        if len(data) > most:
+            raise Rejected(Reason.TOO_MANY_BYTES, f"over {most} bytes")
         return data
 
 

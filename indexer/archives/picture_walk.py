@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from indexer.picture_links import PICTURE_SUFFIXES
+from indexer.picture_links import PICTURE_SUFFIXES, RAW_SUFFIXES
 
-_SUFFIXES: Final = tuple(suffix.encode() for suffix in sorted(PICTURE_SUFFIXES))
+_SUFFIXES: Final = tuple(suffix.encode() for suffix in sorted(PICTURE_SUFFIXES | RAW_SUFFIXES))
 _HIDDEN: Final = (b".", b"@")  # of a name's first character: hidden files, and the previews that network disks make
 _SEPARATOR: Final = os.fsencode(os.sep)
 _NOT_ALLOWED: Final = (errno.EACCES, errno.EPERM)

@@ -26,7 +26,7 @@ PLACE_BACKOFF = Backoff(tries=12, first_s=60.0, longest_s=86_400.0)
 # the machine or the network.
 OF_THE_BYTES = frozenset(
     {Reason.EMPTY, Reason.NOT_A_PICTURE, Reason.VIDEO, Reason.DOCUMENT, Reason.CORRUPT, Reason.TRUNCATED,
-     Reason.UNSUPPORTED, Reason.TOO_MANY_PIXELS, Reason.TOO_MANY_PARTS}
+     Reason.UNSUPPORTED, Reason.NEEDS_HEIC, Reason.NEEDS_RAW, Reason.TOO_MANY_PIXELS, Reason.TOO_MANY_PARTS}
 )  # fmt: skip
 # Reasons that a later try does not change by itself.
 FINAL = OF_THE_BYTES | {Reason.TOO_MANY_BYTES, Reason.HOST_NOT_ALLOWED, Reason.TOO_SLOW, Reason.TOO_MUCH_MEMORY,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from indexer.crawl.histories import Histories
@@ -26,6 +27,9 @@ log = logging.getLogger(__name__)
 LINK_LANE = 128  # links of a lane that wait for a worker; each guild has a lane of live work and one of backlog
 PIXEL_LANE = 16  # decoded pictures of a lane that wait for the encoder: two batches of the default size
 
+# Camera raw files have up to 128 MB each (indexer/picture_links.py); other files stay below fetch.max_download_bytes.
+LARGE_BYTES, LARGE_AT_ONCE = 32 * 1024**2, 2
+
 
 @dataclass(slots=True)
 class Stages:
@@ -38,6 +42,7 @@ class Stages:
     encoder: Encoder
     outcomes: Outcomes
     batch_size: int
+    large: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LARGE_AT_ONCE))
     links: FairQueue[Item] = field(default_factory=lambda: FairQueue(LINK_LANE))
     pixels: FairQueue[Prepared] = field(default_factory=lambda: FairQueue(PIXEL_LANE))
 
@@ -76,7 +81,8 @@ class Stages:
             await self.room.wait()
             item = await self.links.get()
             try:
-                await self._prepare(item)
+                async with self.large if (item.ref.size or 0) > LARGE_BYTES else nullcontext():
+                    await self._prepare(item)
             except BaseException:  # a cancellation, a busy database, or a bug: the place stays unchanged
                 self.outcomes.withdraw(item)
                 raise

@@ -21,8 +21,8 @@ _CONVERTED = ("1", "P", "PA", "I;16", "I;16B", "I;16L", "LA", "RGBa")
 # A row is a block with a pointer to it.
 _ROW = 8
 # What the C libraries need in addition to Pillow's own picture, in bytes a pixel. WebP: two canvases and the frame's
-# bytes. AVIF: its planes twice, and the frame's bytes. A JPEG of several scans: two bytes for each coefficient.
-_BESIDE = {"WEBP": 12.0, "AVIF": 10.0, "GIF": 9.0, "JPEG": 0.0, "PNG": 0.0, "BMP": 0.0, "TIFF": 4.0}
+# bytes. AVIF and HEIC: its planes twice, and the frame's bytes. A JPEG of several scans: two bytes a coefficient.
+_BESIDE = {"WEBP": 12.0, "AVIF": 10.0, "HEIC": 10.0, "GIF": 9.0, "JPEG": 0.0, "PNG": 0.0, "BMP": 0.0, "TIFF": 4.0}
 _COEFFICIENTS = 6.0
 
 

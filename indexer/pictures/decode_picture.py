@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from io import BytesIO
@@ -18,6 +19,7 @@ from indexer.pictures.decode_repair import MAX_PROFILE, ends_early, with_end, wi
 from indexer.pictures.decode_square import TRANSPOSE, Shrunk, square, thumbnail
 from indexer.pictures.file_type import FORMATS, breaks_off, picture_format
 from indexer.pictures.perceptual_hash import SIDE, perceptual_hash
+from indexer.pictures.raw_type import RAW_FORMATS
 from indexer.records.pictures import THUMBNAIL_SIDE, DecodedPicture, Pixels, PixelSpec, ResizeMode
 
 PngImagePlugin.MAX_TEXT_CHUNK = MAX_PROFILE  # Pillow allows a megabyte, but a printer's profile is larger when unpacked
@@ -31,6 +33,7 @@ _MAX_ANIMATION_PIXELS = 100_000_000
 # A frame whose greys deviate less than this from their mean (of 255) shows nothing: a fade-in, a blank card.
 _BLANK = 6.0
 _ORIENTATION = 0x0112
+_NAMES = {"MPO": "JPEG", "HEIF": "HEIC"}  # Pillow's name → ours
 _EARLY = ("truncated", "not enough", "unexpected end", "premature")  # the words of the decoders for missing bytes
 
 
@@ -56,11 +59,14 @@ def decode_picture(data: bytes, spec: PixelSpec, limits: Limits) -> DecodedPictu
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             check_frames(data, file_format)
             file = data
+            if file_format in RAW_FORMATS:
+                decoded = _decode_raw(data, file_format, spec, limits)
+                return replace(decoded, sha256=hashlib.sha256(data).digest(), byte_count=len(data))
             if file_format == "PNG":
                 file = without_extras(data)
             elif file_format == "JPEG" and ends_early(data):
                 file = _with_end(data, spec, limits)
-            with Image.open(BytesIO(file), formats=FORMATS) as image:
+            with Image.open(BytesIO(file), formats=("HEIF",) if file_format == "HEIC" else FORMATS) as image:
                 decoded = _decode_open(image, file, spec, limits)
             return replace(decoded, sha256=hashlib.sha256(data).digest(), byte_count=len(data))
     except Rejected:
@@ -83,7 +89,7 @@ def _prepare(image: Image.Image, data: bytes, spec: PixelSpec, limits: Limits) -
     width, height = image.size
     if width * height > limits.max_pixels:
         raise Rejected(Reason.TOO_MANY_PIXELS, f"{width} × {height}")
-    file_format = "JPEG" if image.format == "MPO" else str(image.format)
+    file_format = _NAMES.get(str(image.format), str(image.format))
     scale, scans = 1, 1
     if file_format == "JPEG":
         scans = check_jpeg(data, width * height)
@@ -109,7 +115,30 @@ def _pixels(data: bytes, spec: PixelSpec, limits: Limits) -> bytes:
         return image.tobytes()
 
 
-def _decode_open(image: Image.Image, data: bytes, spec: PixelSpec, limits: Limits) -> DecodedPicture:
+def _decode_raw(data: bytes, file_format: str, spec: PixelSpec, limits: Limits) -> DecodedPicture:
+    """By the preview that the camera embedded, where it is large enough and sound; else developed."""
+    from indexer.pictures.decode_raw import open_raw, size_of  # the worker has imported it, where the extra is there
+
+    raw = open_raw(data, limits.max_pixels)
+    size = (raw.height, raw.width) if raw.orientation >= 5 else (raw.width, raw.height)
+    preview = raw.preview()
+    decoded: DecodedPicture | None = None
+    if preview is not None:
+        with suppress(Exception):  # a broken preview: the sensor's data may be whole
+            if _most_shrunk(*size_of(preview), spec, limits) >= 1:
+                with Image.open(BytesIO(preview), formats=("JPEG",)) as image:
+                    decoded = _decode_open(image, preview, spec, limits, turned=raw.orientation)
+    if decoded is None:
+        half = _most_shrunk(raw.width // 2, raw.height // 2, spec, limits) >= 1
+        picture = Image.fromarray(raw.developed(half, limits.memory_bytes))
+        decoded = _decode_open(picture, b"", spec, limits, turned=raw.orientation)
+    return replace(decoded, width=size[0], height=size[1], format=file_format)
+
+
+def _decode_open(
+    image: Image.Image, data: bytes, spec: PixelSpec, limits: Limits, *, turned: int = 1
+) -> DecodedPicture:
+    """`turned` is the EXIF orientation where the picture itself names none."""
     width, height = image.size
     file_format, scale = _prepare(image, data, spec, limits)
     # A TIFF's pages and a JPEG's second view are not an animation.
@@ -123,6 +152,7 @@ def _decode_open(image: Image.Image, data: bytes, spec: PixelSpec, limits: Limit
     # Pillow turns a TIFF upright when it loads it; other formats only name their orientation. It is read after loading:
     # a PNG may have EXIF after its pixels, and to read it Pillow would load the pixels and ignore their damage.
     orientation = 1 if file_format == "TIFF" else _orientation(image)
+    orientation = turned if orientation == 1 else orientation
     if orientation >= 5:
         width, height = height, width
     return DecodedPicture(

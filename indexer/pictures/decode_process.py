@@ -23,6 +23,8 @@ from indexer.records.pictures import THUMBNAIL_SIDE, DecodedPicture, Pixels, Pix
 
 _CHUNK = 256 * 1024  # bytes written to a pipe at once, so that a large file does not block the event loop for long
 _START_S = 30.0  # a worker starts in 0.2 s; if it takes longer than this, the machine is broken or overloaded
+# libde265 (HEIC) starts a thread; an arena of its own for it would take 64 MB of the address space.
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
 _MAX_HEADER = 64 * 1024  # bytes; a header is some 300
 
 
@@ -71,7 +73,7 @@ def command(arguments: str, module: str = "indexer.pictures.decode_worker") -> l
 
 
 def _environment() -> dict[str, str]:
-    return {**minimal_environment(sys.platform, os.environ), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    return {**minimal_environment(sys.platform, os.environ), **_ONE_THREAD}
 
 
 @contextmanager

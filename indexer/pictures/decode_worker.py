@@ -27,6 +27,7 @@ from PIL import (
 
 from indexer.errors import Rejected
 from indexer.geometry.compare import Comparison
+from indexer.pictures import extras
 from indexer.pictures.decode_picture import Limits, decode_picture
 from indexer.pictures.decode_protocol import ANSWER, REQUEST
 from indexer.pictures.lockdown.apply import lock_down
@@ -105,6 +106,7 @@ def enter(settings: dict[str, Any]) -> BinaryIO:
     """
     lower_priority(settings["nice"])
     Image.preinit()
+    _open_extras()
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # a worker should use one core
     for codec in ("ascii", "latin-1", "utf-8", "utf-16"):
         codecs.lookup(codec)
@@ -112,10 +114,20 @@ def enter(settings: dict[str, Any]) -> BinaryIO:
     # standard output becomes standard error.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    ready = json.dumps(lock_down(settings["memory_bytes"]).parts).encode()
+    ready = json.dumps(lock_down(settings["memory_bytes"], threads=extras.installed(extras.HEIC)).parts).encode()
     answers.write(ANSWER.pack(len(ready)) + ready)
     answers.flush()
     return answers
+
+
+def _open_extras() -> None:
+    """Imports the readers that are installed only where somebody asks for them; afterwards none could be loaded."""
+    if extras.installed(extras.HEIC):
+        import pillow_heif
+
+        pillow_heif.register_heif_opener(decode_threads=1, thumbnails=False, depth_images=False, aux_images=False)
+    if extras.installed(extras.RAW):
+        import indexer.pictures.decode_raw  # noqa: F401 -- decode_picture needs it when there is no file to be had
 
 
 def main(arguments: str) -> None:

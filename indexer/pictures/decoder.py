@@ -18,6 +18,7 @@ from indexer.one_at_a_time import OneAtATime
 from indexer.pictures.decode_memory import worker_memory
 from indexer.pictures.decode_pool import Pool, PoolSettings
 from indexer.pictures.decode_process import CannotStart, Worker, WorkerSettings
+from indexer.pictures.extras import readers_version
 from indexer.pictures.file_type import picture_format
 from indexer.pictures.lockdown.report import Lockdown
 from indexer.records.copies import Copy
@@ -29,7 +30,7 @@ log = logging.getLogger(__name__)
 
 # Raise it with every change that makes a rejected picture readable. Then the next start tries once more the pictures
 # that other versions of the readers could not open.
-READERS_VERSION = 1
+READERS_VERSION = readers_version(1)
 
 _MAX_WORKERS = 4  # beyond that the encoder is the bottleneck on every machine we measured
 # With two workers, one member's slow picture does not stop the others.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 
 from indexer.errors import Reason, Rejected
+from indexer.pictures.extras import HEIC, RAW, Extra, installed
+from indexer.pictures.raw_type import RAW_FORMATS, raw_format
 
 # The formats that Pillow may open. A maintained C library or Pillow's own bounded code decodes each of them. EPS (runs
 # Ghostscript), PSD, WMF, FITS and similar formats are not opened.
@@ -45,14 +47,25 @@ _HEIF = frozenset((b"mif1", b"mif2", b"msf1", b"miaf"))
 
 
 def picture_format(data: bytes) -> str:
-    """The member of FORMATS that the first bytes show. For every other file raises Rejected, which names its type."""
+    """The member of FORMATS that the first bytes show, or one of RAW_FORMATS, or "HEIC". For every other file raises
+    Rejected, which names its type, also where only the extra is missing that would open it.
+    """
     if not data:
         raise Rejected(Reason.EMPTY)
     file_format = _known(data)
+    if file_format in RAW_FORMATS:
+        _require(RAW, Reason.NEEDS_RAW, file_format)
+    if file_format == "HEIC":
+        _require(HEIC, Reason.NEEDS_HEIC, file_format)
     if file_format is not None:
         return file_format
     reason, name = _other(data)
     raise Rejected(reason, name, file_format=name)
+
+
+def _require(extra: Extra, reason: Reason, file_format: str) -> None:
+    if not installed(extra):
+        raise Rejected(reason, f"{file_format}: pip install 'afterimage[{extra.name}]'", file_format=file_format)
 
 
 def _known(data: bytes) -> str | None:
@@ -64,12 +77,12 @@ def _known(data: bytes) -> str | None:
         return "WEBP"
     if data.startswith((b"GIF87a", b"GIF89a")):
         return "GIF"
-    if data[4:8] == b"ftyp" and _iso_media(data)[1] == "AVIF":
-        return "AVIF"
+    if data[4:8] == b"ftyp" and (brand := _iso_media(data)[1]) in ("AVIF", "HEIC"):
+        return brand
     if data.startswith(b"BM") and len(data) > 18 and struct.unpack_from("<I", data, 14)[0] in _BMP_HEADERS:
         return "BMP"
     if data.startswith((b"II\x2a\x00", b"MM\x00\x2a")):
-        return "TIFF"
+        return raw_format(data) or "TIFF"
     return None
 
 
@@ -160,7 +173,7 @@ def breaks_off(data: bytes, file_format: str) -> bool:
         return b"\x3b" not in data[-8:]
     if file_format == "BMP":
         return int(struct.unpack_from("<I", data, 2)[0]) > len(data)
-    if file_format == "AVIF":
+    if file_format in ("AVIF", "HEIC"):
         return _boxes_break_off(data)
     order = "<" if data.startswith(b"II") else ">"  # TIFF: its directory, which most writers put last, must lie inside
     return len(data) < 8 or int(struct.unpack_from(f"{order}I", data, 4)[0]) >= len(data)

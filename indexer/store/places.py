@@ -19,6 +19,7 @@ from indexer.store.filter_sql import PLACE_INSIDE, filter_values
 # Reasons for which another version of the picture readers may succeed.
 OF_READERS = (
     Reason.NOT_A_PICTURE, Reason.VIDEO, Reason.DOCUMENT, Reason.CORRUPT, Reason.TRUNCATED, Reason.UNSUPPORTED,
+    Reason.NEEDS_HEIC, Reason.NEEDS_RAW,
     Reason.TOO_MANY_PIXELS, Reason.TOO_MANY_PARTS, Reason.TOO_SLOW, Reason.TOO_MUCH_MEMORY, Reason.WORKER_DIED,
 )  # fmt: skip
 

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from indexer.errors import Reason, Rejected
+from indexer.pictures.extras import HEIC, installed
 from indexer.pictures.file_type import FORMATS, picture_format
 from tests.worlds.picture_files import encoded, every_kind, scene
 
@@ -37,7 +38,6 @@ def test_a_format_that_is_opened_is_recognised(kind: str) -> None:
 PICTURES = {
     "SVG": [b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"<?xml version='1.0'?>\n<svg/>"],
     "Photoshop": [b"8BPS\x00\x01" + b"\x00" * 40],
-    "HEIC": [iso(b"heic", b"mif1", b"heic"), iso(b"mif1", b"mif1", b"heic"), iso(b"msf1", b"msf1", b"hevc")],
     "HEIF": [iso(b"mif1", b"mif1", b"miaf")],
     "JPEG XL": [b"\xff\x0a" + b"\x00" * 40],
     "ICO": [encoded(SMALL, "ICO")],
@@ -102,6 +102,16 @@ def test_anything_else_is_no_picture(data: bytes) -> None:
     assert told(data) == (Reason.NOT_A_PICTURE, "")
 
 
+@pytest.mark.parametrize(
+    "data", [iso(b"heic", b"mif1", b"heic"), iso(b"mif1", b"mif1", b"heic"), iso(b"msf1", b"msf1", b"hevc")]
+)
+def test_heic_is_opened_or_says_what_is_missing(data: bytes) -> None:
+    if installed(HEIC):
+        assert picture_format(data) == "HEIC"
+    else:
+        assert told(data) == (Reason.NEEDS_HEIC, "HEIC")
+
+
 def test_nothing_is_empty() -> None:
     assert told(b"") == (Reason.EMPTY, "")
 
@@ -111,4 +121,4 @@ def test_no_beginning_is_too_short_to_look_at(length: int) -> None:
     for files in (PICTURES, VIDEOS):
         for data in (content for found in files.values() for content in found):
             with suppress(Rejected):
-                assert picture_format(data[:length]) in FORMATS
+                assert picture_format(data[:length]) in (*FORMATS, "HEIC")

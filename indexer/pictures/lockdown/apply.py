@@ -14,8 +14,10 @@ if sys.platform != "win32":
     import resource
 
 
-def lock_down(memory_bytes: int) -> Lockdown:
+def lock_down(memory_bytes: int, *, threads: bool = False) -> Lockdown:
     """Takes all rights from this process except its open files and `memory_bytes` more address space than it has now.
+
+    `threads`: it may start threads, which the decoder of HEIC does; never a process.
 
     All files and libraries that it needs must be loaded before. The lock-down cannot be undone. The parts do not depend
     on each other: if a kernel lacks one, the others are in force.
@@ -26,8 +28,8 @@ def lock_down(memory_bytes: int) -> Lockdown:
         "not dumpable": lambda: prctl(PR_SET_DUMPABLE, 0),
         "no new privileges": lambda: prctl(PR_SET_NO_NEW_PRIVS, 1),
         "landlock": landlock.enforce,
-        "limits": _limit_files_and_processes,  # after landlock, which needs a descriptor for a moment
-        "seccomp": seccomp.enforce,  # last: it denies system calls that the other parts need
+        "limits": lambda: _limit_files_and_processes(threads),  # after landlock, which needs a descriptor for a moment
+        "seccomp": lambda: seccomp.enforce(threads=threads),  # last: it denies system calls that the other parts need
     }
     return Lockdown({name: _missing(part) for name, part in parts.items()})
 
@@ -57,15 +59,17 @@ def _limit_memory(beyond_bytes: int) -> None:
         raise Unavailable(f"{sys.platform} has none")
 
 
-def _limit_files_and_processes() -> None:
+def _limit_files_and_processes(threads: bool) -> None:
     """Allows no byte more in any file, no further descriptor, no process, no core file.
 
-    The system ignores the limit on processes for root. seccomp and landlock restrict root too.
+    Linux counts a user's threads as processes, so where there may be `threads`, seccomp alone stops processes. The
+    system ignores the limit on processes for root. seccomp and landlock restrict root too.
     """
     if sys.platform != "win32":
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
         resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+        if not threads:
+            resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
     else:
         raise Unavailable(f"{sys.platform} has none")
