@@ -115,7 +115,10 @@ def main(arguments: str) -> None:
     else:
         answers = os.fdopen(os.dup(1), "wb")
         prctl(PR_SET_NO_NEW_PRIVS, 1)
-        {"landlock": landlock.enforce, "seccomp": seccomp.enforce}[only]()
+        if only == "landlock":
+            landlock.enforce()
+        else:
+            seccomp.enforce()
     answers.write(json.dumps(tried(settings["parent"], settings["file"], settings["port"])).encode() + b"\n")
     answers.flush()
     sys.stdin.buffer.read(1)
