@@ -69,15 +69,19 @@ class Deletions:
         """
         async with self._db.reader() as connection:
             found = await deleted_here.marked(connection, channel_ids, low, high)
-        returned = 0
+        returned, detail = 0, {"messages": sum(count for count, _, _ in found.values())}
         for channel_id, (_, oldest, newest) in found.items():
-            async with self._db.transaction(durable=True) as tx:
-                returned += await deleted_here.take_back(tx, channel_id, oldest, newest)
-                await spans.uncover(tx, channel_id, oldest, newest)
-        if returned:
-            async with self._db.transaction(durable=True) as tx:
-                await origins.read_again(tx)
-                await audit.add(tx, "messages.undelete", guild_id=guild_id, detail={"messages": returned})
+            step = MARKED_AT_ONCE
+            while step == MARKED_AT_ONCE:
+                async with self._db.transaction(durable=True) as tx:
+                    step = await deleted_here.take_back(tx, channel_id, oldest, newest, MARKED_AT_ONCE)
+                    # In each step: a crawl may read the stretch between two; and the command that is given again after
+                    # a kill finds nothing more of what is done.
+                    await spans.uncover(tx, channel_id, oldest, newest)
+                    await origins.read_again(tx)
+                    if step and not returned:
+                        await audit.add(tx, "messages.undelete", guild_id=guild_id, detail=detail)
+                returned += step
         return returned
 
     async def repeat(self) -> None:

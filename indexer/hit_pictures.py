@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Hashable, Mapping
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -18,6 +18,7 @@ from indexer.records.ids import ChannelId, MessageId, UserId
 from indexer.records.pictures import Pixels
 
 AT_ONCE = 6  # downloads
+LARGE_AT_ONCE = 1  # camera raw files of up to 128 MB each (indexer/picture_links.py), of all who look
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -40,6 +41,11 @@ class HitPictures:
         self._max_bytes = max_bytes
         self._verifier = verifier
         self._fetcher = fetcher
+        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
+
+    def room(self, shown: Shown) -> AbstractAsyncContextManager[None]:
+        """Hold it from before `file_bytes` until the bytes are not needed any more: a large file waits for its turn."""
+        return self._large if largest_file(shown.path, self._max_bytes) > self._max_bytes else nullcontext()
 
     async def pixels(
         self, decoder: Decoder, member: UserId, wanted: Mapping[Key, Shown], within_s: float
@@ -55,7 +61,7 @@ class HitPictures:
         )  # so that these pictures together take one of the member's places in the queue of turns
 
         async def get(key: Key, shown: Shown) -> None:
-            async with downloads:
+            async with downloads, self.room(shown):
                 with suppress(AfterimageError):
                     data = await self.file_bytes(shown)
                     async with opening, decoder.turn_of(member) as turn:

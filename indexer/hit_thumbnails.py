@@ -8,6 +8,7 @@ first (thumbnails/kept_thumbnails.py).
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from dataclasses import dataclass
 
 import aiosqlite
@@ -60,7 +61,9 @@ class HitThumbnails:
         self._decoder = decoder
         self._kept = kept
         self._turns = asyncio.Semaphore(AT_ONCE)
-        self._made: LruCache[PictureId, bytes] = LruCache(REMEMBERED, LIFETIME_S)
+        # By the place, not by its picture: a file may have been replaced since it was indexed, and what it shows now is
+        # nothing for those who see the same picture in another place.
+        self._made: LruCache[PlaceId, bytes] = LruCache(REMEMBERED, LIFETIME_S)
         self._places = UntilCommit(db, _place, PLACES)
 
     @property
@@ -76,7 +79,7 @@ class HitThumbnails:
         place = await self._places.get((guild_id, place_id))
         if place is None:
             return None
-        tag, webp = _tag(place.picture_id), self._made.get(place.picture_id)
+        tag, webp = _tag(place.picture_id), self._made.get(place_id)
         return Known(tag, None if webp is None else Thumbnail(tag, webp))
 
     async def of(self, guild_id: GuildId, place_id: PlaceId) -> Thumbnail | None:
@@ -88,13 +91,13 @@ class HitThumbnails:
         place = await self._places.get((guild_id, place_id))
         if place is None:
             return None
-        webp = self._made.get(place.picture_id)
+        webp = self._made.get(place_id)
         if webp is None:
             webp = (await self._kept.of([place_id])).get(place_id)
             if webp is None:
-                webp = await self._make(place)
-                await self._kept.put_of(place_id, webp)
-            self._made.put(place.picture_id, webp)
+                sha256, webp = await self._make(place)
+                await self._kept.put({sha256: webp})
+            self._made.put(place_id, webp)
         return Thumbnail(_tag(place.picture_id), webp)
 
     async def file(self, guild_id: GuildId, place_id: PlaceId) -> bytes | None:
@@ -105,16 +108,18 @@ class HitThumbnails:
         place = await self._places.get((guild_id, place_id))
         if place is None:
             return None
-        webp = self._made.get(place.picture_id) or (await self._kept.of([place_id])).get(place_id)
+        webp = self._made.get(place_id) or (await self._kept.of([place_id])).get(place_id)
         return webp or await self._pictures.file_bytes(_shown(place), least_px=COMPARED_PX)
 
-    async def _make(self, place: ShownPlace) -> bytes:
+    async def _make(self, place: ShownPlace) -> tuple[bytes, bytes]:
+        """The SHA-256 of the file that the place shows now, and its thumbnail."""
         try:
-            async with asyncio.timeout(WAIT_S), self._turns:
-                pixels = await self._decoder.preview(await self._pictures.file_bytes(_shown(place)))
+            async with asyncio.timeout(WAIT_S), self._turns, self._pictures.room(_shown(place)):
+                data = await self._pictures.file_bytes(_shown(place))
+                pixels = await self._decoder.preview(data)
         except TimeoutError:
             raise RetryLater(f"a small copy of place {place.place_id} was not made within {WAIT_S:.0f} s") from None
-        return await asyncio.to_thread(webp_of, pixels)
+        return await asyncio.to_thread(lambda: (hashlib.sha256(data).digest(), webp_of(pixels)))
 
 
 async def _place(connection: aiosqlite.Connection, place: tuple[GuildId, PlaceId]) -> ShownPlace | None:

@@ -84,7 +84,7 @@ class Tags:
                 return None
             return (await tags.of_places(connection, [place_id]))[place_id]
 
-    async def inside(self, guild_id: GuildId, filter: Filter) -> list[PlaceId]:
+    async def inside(self, guild_id: GuildId, filter: Filter) -> Sequence[PlaceId]:
         """Every place inside the filter."""
         async with self._db.reader() as connection:
             return await place_lookup.inside(connection, guild_id, filter)

@@ -53,9 +53,9 @@ class Upkeep:
     async def purge(self) -> bool:
         """Takes the bytes of what was deleted out of the database's files, and its thumbnails out of theirs.
 
-        False where a reader was in the way. Thumbnails come first: the database notes what is still to be done.
+        False where a reader was in the way.
         """
-        return await self._thumbnails.purge() and await forget.purge(self._db)
+        return await forget.purge(self._db, self._thumbnails.purge)
 
     async def keep(self, purge_after_s: float, woken: asyncio.Event, idle: Callable[[], bool]) -> None:
         """Seals, compacts and purges whenever that is due, until cancelled; at once when `woken`: history was read.

@@ -13,7 +13,7 @@ from indexer.progress import Progress
 from indexer.records.hits import NO_END, Filter
 from indexer.records.ids import MADE_UP, ChannelId, GuildId, MessageId
 from indexer.records.messages import Channel, ChannelKind, Guild, Message, PlaceFlag
-from indexer.store import audit, channels, emptying, forget, guilds, messages, spans
+from indexer.store import audit, channels, emptying, forget, guilds, messages, origins, spans
 from indexer.supervisor import Faults, supervised
 from indexer.tags import Tags, Target
 from tests.worlds.killed_child import run_and_kill
@@ -120,6 +120,33 @@ async def test_only_the_stretch_that_is_taken_back_is_read_again(library: Librar
         assert await spans.of_channel(connection, MEMES) == [(0, posts[1] - 1), (posts[2] + 1, posts[3] + 5)]
         ((left,),) = await connection.execute_fetchall("SELECT count(*) FROM deleted_here")
     assert left == 2
+
+
+async def test_taking_back_goes_in_steps_of_which_each_is_whole(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deletions, "MARKED_AT_ONCE", 2)
+    posts = [await library.post(str(number), day=number) for number in range(6)]
+    async with library.db.transaction() as tx:
+        origin = await origins.note(tx, "test", "there", "1")
+        await origins.set_brought(tx, origin.id, "{}")
+        await spans.cover(tx, MEMES, posts[0], posts[-1])
+    ours = Deletions(library.db)
+    await ours.delete(GUILD, await ours.meant(GUILD, everywhere()))
+    returning = asyncio.create_task(ours.take_back([MEMES], GUILD, 0, NO_END))
+    seen = set()
+    while not returning.done():
+        async with library.db.transaction() as tx:
+            rows = await tx.execute_fetchall(
+                "SELECT (SELECT count(*) FROM deleted_here),"
+                " (SELECT count(*) FROM origins WHERE brought IS NOT NULL), (SELECT count(*) FROM spans)"
+            )
+        seen |= {tuple(row) for row in rows}
+    assert await returning == 6
+    assert {(4, 0, 0), (2, 0, 0)} <= seen <= {(6, 1, 1), (4, 0, 0), (2, 0, 0), (0, 0, 0)}
+    async with library.db.reader() as connection:
+        line, _ = await audit.recent(connection, 2, GUILD)
+    assert (line.action, line.detail) == ("messages.undelete", {"messages": 6})
 
 
 async def index(world: World) -> Progress:

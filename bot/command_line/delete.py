@@ -72,9 +72,10 @@ def undelete(arguments: argparse.Namespace) -> int:
 
 
 def _told(arguments: argparse.Namespace, done: Values) -> int:
+    meant = done["messages"] or "server" in done  # a collection goes, also an empty one
     if arguments.json:
         terminal.say_json({**done, "dry_run": arguments.dry_run})
-    elif not done["messages"] and not done["deleted"]:
+    elif not meant:
         terminal.say("nothing that is stored is meant; nothing was deleted")
     elif arguments.dry_run:
         terminal.say(
@@ -82,7 +83,7 @@ def _told(arguments: argparse.Namespace, done: Values) -> int:
         )
     else:
         terminal.say(f"{done['deleted']:,} messages with {done['pictures']:,} pictures are deleted: {AFTERWARDS}")
-    return 0 if done["messages"] else 1
+    return 0 if meant else 1
 
 
 def _handlers(store: Store, selecting: Selecting) -> Mapping[str, Handler]:

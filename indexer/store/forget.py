@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import aiosqlite
 
@@ -20,15 +21,18 @@ async def residue_since(connection: aiosqlite.Connection) -> int | None:
     return None if row is None else row[0]
 
 
-async def purge(database: Database) -> bool:
+async def purge(database: Database, also: Callable[[], Awaitable[bool]] | None = None) -> bool:
     """Removes every byte of what was deleted before from the database's files, and deletes backups.
 
     It works in steps, and others can write between them: no step holds the writer for longer than some 50 ms. False
     where a reader's snapshot prevented it: the residue stays marked, so call it again. `index.maintain` purges the
-    vector segments.
+    vector segments. `also` does the same for other files, and returns whether it could: it begins after the residue is
+    taken, since what is deleted while it works must stay marked for the next time.
     """
     async with database.transaction() as tx:
         await tx.execute_fetchall("UPDATE residue SET taken = 1")
+    if also is not None and not await also():
+        return False
     await _merge_words(database)
     if not await database.checkpoint() or not await database.scrub():
         return False

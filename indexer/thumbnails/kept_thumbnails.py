@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from indexer.clock import now_ms
 from indexer.database.database import Database, open_database
@@ -22,6 +22,9 @@ from indexer.store import thumbnails
 from indexer.thumbnails.thumbnail_file import CannotWrite, ThumbnailFile
 
 log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ class KeptThumbnails:
         self._keep = settings.thumbnails.keep
         self._max_bytes = settings.thumbnails.max_bytes
         self._file = ThumbnailFile(settings.data_dir, self._max_bytes, write=write)
+        self._file_turn = asyncio.Lock()
         self._turn = asyncio.Lock()  # between the question what is stored and the write that follows from its answer
         self._hits = self._misses = 0
 
@@ -68,7 +72,7 @@ class KeptThumbnails:
         """Whether there is none of this picture, although one would be kept."""
         async with self._db.reader() as connection:
             wanted = await thumbnails.wanted(connection, [sha256], of_discord=self._keep == "all")
-        return sha256 in wanted and not await asyncio.to_thread(self._file.has, sha256)
+        return sha256 in wanted and not await self._in_thread(self._file.has, sha256)
 
     async def of(self, place_ids: Collection[PlaceId]) -> dict[PlaceId, bytes]:
         """The WebP of each of these places that has one on the disk."""
@@ -76,17 +80,17 @@ class KeptThumbnails:
             return {}
         async with self._db.reader() as connection:
             digests = await thumbnails.of_places(connection, place_ids, of_discord=self._keep == "all")
-        found = await asyncio.to_thread(self._file.get, set(digests.values()))
+        found = await self._in_thread(self._file.get, set(digests.values()))
         self._hits += sum(sha256 in found for sha256 in digests.values())
         self._misses += sum(sha256 not in found for sha256 in digests.values())
         return {place_id: found[sha256] for place_id, sha256 in digests.items() if sha256 in found}
 
     async def put(self, made: Mapping[bytes, bytes]) -> None:
-        """Keeps these (SHA-256 → WebP) as far as their pictures are stored.
+        """Keeps these (SHA-256 of the file that each was made of → WebP) as far as their pictures are stored.
 
         Where the disk refuses, that is noted as a full disk, and they are not kept: nothing depends on them.
         """
-        if not made:
+        if not made or self._keep == "off":
             return
         try:
             async with self._turn:
@@ -94,19 +98,11 @@ class KeptThumbnails:
                     wanted = await thumbnails.wanted(connection, made, of_discord=self._keep == "all")
                 kept = {sha256: webp for sha256, webp in made.items() if sha256 in wanted}
                 if kept and not self._db.room.low:
-                    await asyncio.to_thread(self._file.put, kept, now_ms())
+                    await self._in_thread(self._file.put, kept, now_ms())
         except RetryLater as error:
             log.warning("thumbnails are not kept: %s", error)
             if isinstance(error, CannotWrite):
                 self._db.room.refused()
-
-    async def put_of(self, place_id: PlaceId, webp: bytes) -> None:
-        """Keeps the thumbnail of what this place shows, where one is kept of it."""
-        if self._keep == "off":
-            return
-        async with self._db.reader() as connection:
-            digests = await thumbnails.of_places(connection, [place_id], of_discord=self._keep == "all")
-        await self.put(dict.fromkeys(digests.values(), webp))
 
     async def purge(self) -> bool:
         """Deletes thumbnails whose pictures are not stored any more, or of which none is kept, to the last byte.
@@ -118,35 +114,42 @@ class KeptThumbnails:
             try:
                 if self._keep != "off":
                     await self._delete_unwanted()
-                    return await asyncio.to_thread(self._file.purge)
+                    return await self._in_thread(self._file.purge)
             except CannotWrite as error:
                 log.warning("all thumbnails are deleted, so that none stays of what was deleted: %s", error)
-            await asyncio.to_thread(self._file.discard)
+            await self._in_thread(self._file.discard)
             return True
 
     async def _delete_unwanted(self) -> None:
-        digests = await asyncio.to_thread(self._file.digests)
+        digests = await self._in_thread(self._file.digests)
         async with self._db.reader() as connection:
             wanted = await thumbnails.wanted(connection, digests, of_discord=self._keep == "all")
         unwanted = [sha256 for sha256 in digests if sha256 not in wanted]
         if unwanted:
-            await asyncio.to_thread(self._file.delete, unwanted)
+            await self._in_thread(self._file.delete, unwanted)
 
     async def clear(self, before_ms: int | None = None) -> int:
         """Deletes thumbnails made before then (Unix milliseconds; None: all). Returns how many. Raises CannotWrite."""
         async with self._turn:
-            return await asyncio.to_thread(self._file.clear, before_ms)
+            return await self._in_thread(self._file.clear, before_ms)
 
     async def status(self) -> ThumbnailStatus:
         """What is on the disk, and how often it served."""
-        found = await asyncio.to_thread(self._file.status)
+        found = await self._in_thread(self._file.status)
         return ThumbnailStatus(
             self._keep, found.count, found.bytes, self._max_bytes, found.oldest_ms, self._hits, self._misses
         )
 
     async def close(self) -> None:
         """The next use opens the file again."""
-        await asyncio.to_thread(self._file.close)
+        await self._in_thread(self._file.close)
+
+    async def _in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """One use of the file at a time. A purge reads all of it: threads that waited for its end would be missing for
+        whatever else the process does in threads.
+        """
+        async with self._file_turn:
+            return await asyncio.to_thread(work, *args, **kwargs)
 
 
 @asynccontextmanager

@@ -145,6 +145,7 @@ class ThumbnailFile:
 
         with self._turn:
             if not self.path.exists():
+                self._delete()  # a kill may have left its log
                 return True
             done = self._attempt(empty_log, False)
             # Closed meanwhile: closing any handle of the file would release the locks that SQLite holds on it.
@@ -229,32 +230,32 @@ class ThumbnailFile:
     def _open(self) -> sqlite3.Connection | None:
         """None where it is of another format and this process may not change it. Raises DatabaseError, OSError."""
         if not self._write:
-            connection = self._connect("ro", _READER)
-            if _format(connection) == FORMAT:
+            connection, found = self._connect("ro", _READER)
+            if found == FORMAT:
                 return connection
             connection.close()
             return None
-        os.close(os.open(self.path, os.O_CREAT | os.O_RDWR | files.BINARY, 0o600))  # only this user may read it
-        connection = self._connect("rwc", _WRITER)
-        if _format(connection) not in (0, FORMAT):
+        while True:
+            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR | files.BINARY, 0o600))  # only this user may read it
+            connection, found = self._connect("rw", _WRITER)
+            if found == FORMAT:
+                return connection
             connection.close()
             self._delete()
-            connection = self._connect("rwc", _WRITER)
-        if _format(connection) == 0:
-            connection.execute(_TABLE)
-            connection.execute(f"PRAGMA user_version = {FORMAT}")
-        return connection
 
-    def _connect(self, mode: str, pragmas: Sequence[str]) -> sqlite3.Connection:
+    def _connect(self, mode: str, pragmas: Sequence[str]) -> tuple[sqlite3.Connection, int]:
+        """The file, and of which format it is. An empty one gets its table, where it may be written."""
         uri = f"{self.path.absolute().as_uri()}?mode={mode}"
         connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY_S)
         try:
             for pragma in pragmas:
                 connection.execute(pragma).fetchall()
+            if self._write and _format(connection) == 0:
+                _transaction(connection, _make)
+            return connection, _format(connection)
         except BaseException:
             connection.close()
             raise
-        return connection
 
     def _evict(self, connection: sqlite3.Connection) -> None:
         """Deletes the oldest until the rest fits."""
@@ -301,6 +302,12 @@ class ThumbnailFile:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _make(connection: sqlite3.Connection) -> None:
+    """Inside a transaction: after a kill between the two, each use would find a table without its format."""
+    connection.execute(_TABLE)
+    connection.execute(f"PRAGMA user_version = {FORMAT}")
 
 
 def _format(connection: sqlite3.Connection) -> int:

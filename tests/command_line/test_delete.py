@@ -86,6 +86,13 @@ async def test_an_imported_server_goes_whole_with_its_archive(own: Folder, run: 
         await asyncio.to_thread(work)
 
 
+def test_an_empty_collection_goes_too(own: Folder, run: Run) -> None:
+    assert given(run, "delete", "after:2000", "--yes")[1]["deleted"] == 8
+    code, out, _ = run("delete", "--collection", GUILD_NAME, "--yes")
+    assert (code, "are deleted" in out) == (0, True)
+    assert rows(own.root / "data", "SELECT count(*) FROM guilds") == [(0,)]
+
+
 def test_a_person_must_type_delete(own: Folder, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     for typed, code, left in (("yes\n", 1, 8), ("delete\n", 0, 7)):
         ours, theirs = pseudo_terminal()

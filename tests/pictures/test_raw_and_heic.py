@@ -17,6 +17,7 @@ from PIL import Image
 
 from indexer.archives.exif import read_exif
 from indexer.errors import Reason, Rejected
+from indexer.hit_pictures import HitPictures, Shown
 from indexer.pictures import extras
 from indexer.pictures.decode_pool import Pool, PoolSettings
 from indexer.pictures.decode_process import WorkerSettings
@@ -24,6 +25,7 @@ from indexer.pictures.extras import HEIC, RAW, Extra, installed, readers_version
 from indexer.pictures.file_type import picture_format
 from indexer.pictures.lockdown.seccomp import filter_program
 from indexer.pictures.raw_type import raw_format
+from indexer.records.ids import ChannelId, MessageId
 from indexer.records.pictures import DecodedPicture, PixelSpec
 from tests.worlds.picture_files import encoded, scene
 from tests.worlds.raw_files import dng
@@ -111,6 +113,16 @@ def test_a_raw_file_stays_within_the_memory_of_its_worker() -> None:
     (found,) = decoded(dng(scene(2_400, 1_800)), worker=replace(WORKER, memory_bytes=16 * 1024**2))
     assert isinstance(found, Rejected)
     assert found.reason is Reason.TOO_MUCH_MEMORY
+
+
+async def test_one_raw_file_at_a_time_is_in_memory_for_those_who_look() -> None:
+    pictures = HitPictures(1_000)
+    raw, other = [Shown(ChannelId(1), MessageId(2), "", f"/photos/a.{suffix}") for suffix in ("DNG", "png")]
+    async with pictures.room(raw), pictures.room(other), pictures.room(other):
+        waiting = asyncio.create_task(pictures.room(raw).__aenter__())
+        await asyncio.wait({waiting}, timeout=0.05)
+        assert not waiting.done()
+    await waiting
 
 
 @needs_heic

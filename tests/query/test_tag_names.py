@@ -22,7 +22,8 @@ from indexer.query.tag_names import MOST_CHARACTERS, MOST_TAGS, tag_name, tag_na
         ("cafe\u0301", "café"),
         ("İstanbul", unicodedata.normalize("NFC", "i\u0307stanbul")),
         ("猫", "猫"),
-        ("🏖️", "🏖️"),
+        ("🏖\ufe0f", "🏖"),
+        ("🏖", "🏖"),
         ("a-b_c.d'e&f+g/h!?:", "a-b_c.d'e&f+g/h!?:"),
     ],
 )
@@ -32,7 +33,22 @@ def test_a_word_is_written_one_way(typed: str, stored: str) -> None:
 
 @pytest.mark.parametrize(
     "typed",
-    ["", "   ", "#", "-a", "a,b", 'a"b', "a\u200bb", "a\u202eb", "a\x1b[31m", "a\ud800", "x" * (MOST_CHARACTERS + 1)],
+    [
+        "",
+        "   ",
+        "#",
+        "-a",
+        "a,b",
+        'a"b',
+        "a\u200bb",
+        "a\u3164",
+        "\u2800",
+        "\ufe0f",
+        "a\u202eb",
+        "a\x1b[31m",
+        "a\ud800",
+        "x" * (MOST_CHARACTERS + 1),
+    ],
 )
 def test_what_cannot_be_a_tag_is_said(typed: str) -> None:
     with pytest.raises(TellPerson):

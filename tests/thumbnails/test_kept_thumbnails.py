@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import io
+import shutil
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -15,10 +17,10 @@ from PIL import Image
 
 from indexer.archive_opener import open_archive
 from indexer.database.database import Database
-from indexer.records.ids import DISCORD, GuildId, OriginId, PlaceId, UserId
+from indexer.records.ids import DISCORD, GuildId, MessageId, OriginId, PlaceId, UserId
 from indexer.service import Service, open_service
 from indexer.settings import Settings, ThumbnailSettings
-from indexer.store import messages, opt_outs, pictures, places
+from indexer.store import forget, messages, opt_outs, pictures, places
 from indexer.thumbnails.kept_thumbnails import KeptThumbnails, kept_thumbnails, open_kept_thumbnails
 from indexer.thumbnails.thumbnail_file import FILE_NAME
 from tests.archives.test_import import import_, settings, write_export
@@ -26,6 +28,7 @@ from tests.worlds.encoder import Encoder
 from tests.worlds.exports import GUILD
 from tests.worlds.picture_files import encoded, scene
 from tests.worlds.records import decoded, message, picture, settle
+from tests.worlds.waiting import until
 
 
 @asynccontextmanager
@@ -42,10 +45,24 @@ async def export(tmp_path: Path) -> Path:
     return folder
 
 
+def saved(export: Path, number: int) -> Path:
+    """The file of this message's picture."""
+    return export / "photos.json_Files" / f"cat-{number}.png"
+
+
 async def every_place(service: Service) -> list[PlaceId]:
     async with service.db.reader() as connection:
         rows = await connection.execute_fetchall("SELECT place_id FROM places WHERE state = 'ready' ORDER BY 1")
     return [PlaceId(place_id) for (place_id,) in rows]
+
+
+async def until_kept(service: Service, count: int) -> None:
+    """An import ends when its pictures are stored; their thumbnails follow."""
+
+    async def kept() -> bool:
+        return (await service.kept_thumbnails.status()).count == count
+
+    await until(kept)
 
 
 def size_of(webp: bytes) -> tuple[int, int]:
@@ -58,6 +75,7 @@ async def test_an_import_keeps_a_thumbnail_of_each_picture_which_serves_when_the
 ) -> None:
     async with service_on(data_dir) as service:
         await import_(service, export)
+        await until_kept(service, 3)
         shown = await every_place(service)
         found = await service.kept_thumbnails.of(shown)
         assert sorted(size_of(webp) for webp in found.values()) == [(24, 20), (24, 20), (256, 85)]
@@ -78,10 +96,14 @@ async def test_a_second_import_makes_up_what_is_missing_and_embeds_nothing(data_
         await import_(service, export)
         assert await service.kept_thumbnails.of(await every_place(service)) == {}
     assert not (data_dir / FILE_NAME).exists()
-    other = await asyncio.to_thread(write_export, export.parent / "other", 3)
+    other = await asyncio.to_thread(write_export, export.parent / "other", 6)
+    for number in range(6):  # three more messages show the same
+        await asyncio.to_thread(shutil.copy, saved(export, number % 3), saved(other, number))
     async with service_on(data_dir) as service:
         again = await import_(service, other)
-        assert again.embedded == 0 or len(await service.kept_thumbnails.of(await every_place(service))) == 3
+        await until_kept(service, 3)
+        shown = await every_place(service)
+        assert (again.embedded, len(shown), len(await service.kept_thumbnails.of(shown))) == (0, 6, 6)
 
 
 async def test_what_was_not_kept_is_kept_once_somebody_has_looked(data_dir: Path, export: Path) -> None:
@@ -94,9 +116,61 @@ async def test_what_was_not_kept_is_kept_once_somebody_has_looked(data_dir: Path
         assert len(await service.kept_thumbnails.of(shown)) == 3
 
 
+async def test_a_file_that_was_replaced_is_not_shown_where_others_show_its_former_picture(
+    data_dir: Path, export: Path
+) -> None:
+    await asyncio.to_thread(shutil.copy, saved(export, 1), saved(export, 2))
+    async with service_on(data_dir, "off") as service:
+        await import_(service, export)
+    await asyncio.to_thread(saved(export, 1).write_bytes, encoded(scene(400, 300), "PNG"))
+    async with service_on(data_dir) as service:
+        async with service.db.reader() as connection:
+            rows = await connection.execute_fetchall(
+                "SELECT place_id FROM places WHERE path LIKE '%cat-1.png' OR path LIKE '%cat-2.png' ORDER BY path"
+            )
+        replaced, other = [PlaceId(place_id) for (place_id,) in rows]
+        made = [await service.thumbnails.of(GuildId(GUILD), place_id) for place_id in (replaced, other)]
+        webps = [thumbnail.webp for thumbnail in made if thumbnail is not None]
+        assert [size_of(webp) for webp in webps] == [(256, 192), (24, 20)]
+        assert await service.kept_thumbnails.of([other]) == {other: webps[1]}
+
+
+async def test_what_is_deleted_while_a_purge_works_leaves_with_the_next(
+    data_dir: Path, export: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with service_on(data_dir) as service:
+        await import_(service, export)
+        await until_kept(service, 3)
+        async with service.db.reader() as connection:
+            rows = await connection.execute_fetchall("SELECT message_id FROM messages ORDER BY message_id")
+        first, second, _ = [message_id for (message_id,) in rows]
+
+        async def delete(message_id: MessageId) -> None:
+            async with service.db.transaction() as tx:
+                await messages.delete(tx, [message_id])
+
+        loop, purge = asyncio.get_running_loop(), service.kept_thumbnails._file.purge
+
+        def purge_after_another_deletion() -> bool:
+            asyncio.run_coroutine_threadsafe(delete(second), loop).result()
+            return purge()
+
+        await delete(first)
+        with monkeypatch.context() as patched:
+            patched.setattr(service.kept_thumbnails._file, "purge", purge_after_another_deletion)
+            assert await service.upkeep.purge()
+        async with service.db.reader() as connection:
+            assert await forget.residue_since(connection) is not None
+        assert await service.upkeep.purge()
+        assert (await service.kept_thumbnails.status()).count == 1
+        async with service.db.reader() as connection:
+            assert await forget.residue_since(connection) is None
+
+
 async def test_none_is_kept_from_the_moment_that_the_setting_says_so(data_dir: Path, export: Path) -> None:
     async with service_on(data_dir) as service:
         await import_(service, export)
+        await until_kept(service, 3)
     assert (data_dir / FILE_NAME).exists()
     async with service_on(data_dir, "off") as service:
         await service.upkeep.purge()
@@ -113,6 +187,7 @@ async def test_an_opt_out_hides_thumbnails_at_once_and_takes_them_to_the_last_by
 ) -> None:
     async with service_on(data_dir) as service:
         await import_(service, export)
+        await until_kept(service, 3)
         shown = await every_place(service)
         webps = list((await service.kept_thumbnails.of(shown)).values())
         assert await asyncio.to_thread(parts_in, data_dir, webps)
@@ -157,8 +232,7 @@ async def test_a_thumbnail_is_kept_of_what_the_setting_names(database: Database,
     (a, place_a), (b, place_b) = await stored(database, 1, "a", DISCORD), await stored(database, 2, "b", OriginId(1))
     async for kept in kept_of(database, keep):
         assert (kept.keeps(DISCORD), kept.keeps(OriginId(1))) == (keep == "all", keep != "off")
-        if keep != "off":
-            await kept.put({a: b"a", b: b"b"})
+        await kept.put({a: b"a", b: b"b"})
         found = await kept.of([place_a, place_b])
         assert {webp.decode() for webp in found.values()} == there
         assert await kept.purge()
@@ -175,6 +249,21 @@ async def test_what_discord_tells_of_now_is_not_kept_any_more(database: Database
         assert await kept.of([place_id]) == {}
         assert await kept.purge()
         assert (await kept.status()).count == 0
+
+
+async def test_whoever_waits_for_the_file_keeps_no_thread_from_others(database: Database) -> None:
+    await settle(database)
+    sha256, place_id = await stored(database, 1, "a", DISCORD)
+    threads = ThreadPoolExecutor(2)  # closed with the test's event loop
+    asyncio.get_running_loop().set_default_executor(threads)
+    async for kept in kept_of(database, "all"):
+        await kept.put({sha256: b"a"})
+        with kept._file._turn:  # as a purge of a large file has it
+            waiting = {asyncio.create_task(kept.of([place_id])) for _ in range(8)}
+            await asyncio.wait(waiting, timeout=0.2)
+            async with asyncio.timeout(10):
+                assert await asyncio.to_thread(int, "7") == 7
+        assert await asyncio.gather(*waiting) == [{place_id: b"a"}] * 8
 
 
 async def test_a_picture_that_was_deleted_meanwhile_is_not_kept(database: Database) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from indexer.thumbnails import thumbnail_file
 from indexer.thumbnails.thumbnail_file import FILE_NAME, CannotWrite, FileStatus, ThumbnailFile
 
 ROOM = 1_000_000
@@ -145,6 +146,31 @@ def test_a_file_of_another_format_is_begun_anew(kept: ThumbnailFile, tmp_path: P
     made = thumbnails(0, 1)
     kept.put(made, 1)
     assert kept.get(made) == made
+    assert (tmp_path / FILE_NAME).stat().st_mode & 0o077 == 0
+
+
+def test_killed_while_the_file_is_made_the_next_use_makes_it(
+    kept: ThumbnailFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        """Between the table and its format."""
+
+        def __format__(self, spec: str) -> str:
+            raise self
+
+    with monkeypatch.context() as patched:
+        patched.setattr(thumbnail_file, "FORMAT", Killed())
+        with pytest.raises(Killed):
+            kept.put(thumbnails(0, 1), 1)
+    made = thumbnails(0, 2)
+    kept.put(made, 1)
+    assert kept.get(made) == made
+
+
+def test_a_log_that_was_left_without_its_file_goes_with_the_next_purge(kept: ThumbnailFile, tmp_path: Path) -> None:
+    (tmp_path / f"{FILE_NAME}-wal").write_bytes(b"thumbnails of before")
+    assert kept.purge()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_refused_write_costs_the_new_ones_alone(kept: ThumbnailFile) -> None:
