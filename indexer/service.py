@@ -13,6 +13,7 @@ from indexer.api_keys import ApiKeys
 from indexer.backoff import Backoff
 from indexer.backup.daily import NAME as BACKUP
 from indexer.backup.daily import DailyBackup
+from indexer.backup.work_folder import delete_left
 from indexer.caches import Caches
 from indexer.crawl.histories import Histories, OpenArchive
 from indexer.crawl.hit_verifier import HitVerifier
@@ -196,6 +197,7 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
         open_index(db, settings) as index,
         kept_thumbnails(db, settings) as kept,
     ):
+        await asyncio.to_thread(delete_left, settings.data_dir)
         yield Store(
             db,
             Upkeep(db, index, kept),
@@ -270,6 +272,7 @@ async def open_service(
         db = await stack.enter_async_context(
             open_database(settings.data_dir, min_free_bytes=settings.storage.min_free_bytes)
         )
+        await asyncio.to_thread(delete_left, settings.data_dir)
         await db.room.look()
         histories = Histories(db, history, open_archive)
         if encoder is None:

@@ -41,13 +41,14 @@ POLL_S = 0.25  # between two looks at how far a guild is
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The command's arguments. `name`: of the collection that the path is to be."""
+    """The command's arguments. `name`: of the collection that the path is to be. `yes`: nobody is asked."""
 
     paths: Sequence[Path]
     media: Sequence[Path]
     name: str | None
     dry_run: bool
     quiet: bool
+    yes: bool = False
 
 
 @dataclass(slots=True)
@@ -75,6 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.name,
         arguments.dry_run,
         arguments.quiet,
+        arguments.yes,
     )
     for folder in asked.media:
         if not folder.is_dir():
@@ -104,7 +106,7 @@ async def _import(config: Config, asked: Asked) -> Result:
     result = Result()
     settings = config.settings
     bundles = [path for path in asked.paths if await asyncio.to_thread(is_bundle, path)]
-    result.bundles = await import_bundles(config, bundles, dry_run=asked.dry_run, quiet=asked.quiet)
+    result.bundles = await import_bundles(config, bundles, dry_run=asked.dry_run, quiet=asked.quiet, yes=asked.yes)
     asked = replace(asked, paths=[path for path in asked.paths if path not in bundles])
     # A name, or the name that it was given before, says that a folder is a collection and no export.
     folders = [path for path in asked.paths if asked.name is not None or await is_collection(settings, path)]

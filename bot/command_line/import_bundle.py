@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bot.command_line.make_sure import make_sure
 from bot.config.loader import Config
 from bot.control.client import NoBot, ask
 from bot.observability import terminal
 from bot.observability.work_bar import WorkBar, work_bar
-from indexer.bundles.bundle_import import import_bundle, survey_bundle
+from indexer.bundles.bundle_import import import_bundle, may_delete, survey_bundle
 from indexer.service import open_store
 
 Brought = Mapping[str, Any]  # as `ImportedBundle.as_dict`
 
 
-async def import_bundles(config: Config, paths: Sequence[Path], *, dry_run: bool, quiet: bool) -> list[Brought]:
-    """What each of them brought, or would bring. Raises StorageError, DiskFull, RetryLater, Refused."""
+async def import_bundles(
+    config: Config, paths: Sequence[Path], *, dry_run: bool, quiet: bool, yes: bool
+) -> list[Brought]:
+    """What each of them brought, or would bring. `yes`: nobody is asked about a bundle that may delete.
+
+    Raises StorageError, DiskFull, RetryLater, Refused, TellPerson where nobody said yes.
+    """
     settings = config.settings
     if not paths:
         return []
+    for path in paths:
+        if not (dry_run or yes) and await may_delete(settings, path):
+            await asyncio.to_thread(_ask, path, settings.data_dir)
     with work_bar(quiet) as bar:
         if dry_run:
             return [(await survey_bundle(settings, path, bar.show)).as_dict() for path in paths]
@@ -30,6 +40,16 @@ async def import_bundles(config: Config, paths: Sequence[Path], *, dry_run: bool
             return found
         except NoBot:
             return await _import_here(config, paths, bar)
+
+
+def _ask(path: Path, data_dir: Path) -> None:
+    make_sure(
+        f"{path} may delete and replace what is stored in {data_dir}. Opt-outs in it delete their authors' messages in"
+        " every server that it names. If it names the bot that the folder belongs to, which anybody can write into a"
+        " file, all of it counts as Discord's word: its deletions delete too, its versions replace those here, and its"
+        " servers may be read. Go on only where you know who made it (--dry-run says what would come in, and what would"
+        " go)."
+    )
 
 
 async def _import_here(config: Config, paths: Sequence[Path], bar: WorkBar) -> list[Brought]:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TypeVar, cast
+from typing import IO, Self, TypeVar, cast
 
 import zstandard
 
@@ -30,6 +30,7 @@ from indexer.platforms.files import BINARY
 MANIFEST, SUMS = "manifest.json", "SHA256SUMS"
 
 CHUNK = 4 * 1024 * 1024
+HEADER_BYTES = 64 * 1024  # the most that a header may have beside its block; tarfile reads it into memory
 SMALL_BYTES = 64 * 1024 * 1024  # the most that a part may have that is read into memory
 COMPRESSED = ".zst"
 LEVEL = 3  # zstd's own default
@@ -106,7 +107,10 @@ def read(
     with explained(path, kind), path.open("rb") as raw:
         size = path.stat().st_size
         stream = _Followed(raw, size, check, tell)
-        with _expanded(stream, raw) as expanded, tarfile.open(fileobj=expanded, mode="r|", bufsize=CHUNK) as tar:
+        with (
+            _expanded(stream, raw) as expanded,
+            tarfile.open(fileobj=expanded, mode="r|", bufsize=CHUNK, tarinfo=_Member) as tar,
+        ):
             return _parts(tar, parts_of, targets, check)
 
 
@@ -116,7 +120,7 @@ def read_manifest(path: Path, kind: Kind, parse: Callable[[bytes], T]) -> T:
         explained(path, kind),
         path.open("rb") as raw,
         _expanded(raw, raw) as expanded,
-        tarfile.open(fileobj=expanded, mode="r|") as tar,
+        tarfile.open(fileobj=expanded, mode="r|", tarinfo=_Member) as tar,
     ):
         member = tar.next()
         if member is None or member.name != MANIFEST:
@@ -164,6 +168,18 @@ def take(file: IO[bytes], size: int, extract_to: Path | None, check: Check, tell
             target.flush()
             os.fsync(target.fileno())
     return digest.hexdigest()
+
+
+class _Member(tarfile.TarInfo):
+    """A plain file; one of more than 8 GiB has a small header of its own. tarfile would read other headers whole."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        member = super().frombuf(buf, encoding, errors)
+        small = member.type == tarfile.XHDTYPE and member.size <= HEADER_BYTES
+        if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) and not small:
+            raise StorageError("It has a part that is no plain file: another program made it.")
+        return member
 
 
 def _parts(

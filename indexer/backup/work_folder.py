@@ -1,4 +1,7 @@
-"""A folder for files that are being written: it goes when the work ends, and after a kill when the next work begins."""
+"""A folder for files that are being written: it goes when the work ends.
+
+After a kill it goes when the next work of its kind begins; from a data folder also when the next process writes there.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from pathlib import Path
 from indexer.platforms.file_lock import let_go, try_lock
 from indexer.platforms.files import BINARY
 
+PREFIX = ".afterimage-"  # every kind's begins with it
 _LOCK = "lock"
 
 
@@ -31,6 +35,14 @@ def work_folder(parent: Path, prefix: str) -> Iterator[Path]:
     finally:
         let_go(handle)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def delete_left(parent: Path) -> None:
+    """Deletes the work folders of every kind below `parent` whose process ended: a kill leaves copies of messages, and
+    what is forgotten from then on must not stay in them. Blocks.
+    """
+    for left in parent.glob(f"{PREFIX}*"):
+        _delete_unless_used(left)
 
 
 def _delete_unless_used(folder: Path) -> None:

@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -24,6 +24,8 @@ from indexer.database.stoppable_thread import Check
 from indexer.errors import DiskFull, StorageError
 
 FORMAT = 1
+Moment = Annotated[int, msgspec.Meta(ge=0, lt=253_402_300_800_000)]  # Unix milliseconds before the year 10000
+Snowflake = Annotated[int, msgspec.Meta(gt=0, le=2**63 - 1)]
 CONTENT = "content.sqlite3"
 BUNDLE = "afterimage bundle"
 KIND = Kind("bundle", "the rows")
@@ -63,8 +65,8 @@ class BundleManifest(msgspec.Struct, frozen=True):
     kind: str
     format: int
     version: str
-    created_ms: int
-    application_id: int | None
+    created_ms: Moment
+    application_id: Snowflake | None
     guilds: tuple[BundledGuild, ...]
     channels: tuple[int, ...] | None
     models: tuple[BundledModel, ...]

@@ -17,7 +17,9 @@ from indexer.bundles.storing import Stored, store
 from indexer.bundles.survey import survey
 from indexer.database.database import FILE_NAME, Database, open_database
 from indexer.database.stoppable_thread import NICE, in_stoppable_thread
+from indexer.errors import StorageError
 from indexer.settings import Settings
+from indexer.store import application, guilds
 
 Tell = Callable[[str, int, int | None], None]
 
@@ -74,6 +76,25 @@ async def survey_bundle(settings: Settings, path: Path, tell: Tell) -> ImportedB
             return ImportedBundle(path, manifest, await survey(None, rows, ownership, settings.crawl))
         async with open_database(settings.data_dir, write=False) as db:
             return ImportedBundle(path, manifest, await survey(db, rows, ownership, settings.crawl))
+
+
+async def may_delete(settings: Settings, path: Path) -> bool:
+    """Whether an import of the bundle at `path` may delete or replace what is stored here: where it names the bot of
+    this folder, so that its word is Discord's, or has opt-outs, which hold for any server that it names.
+
+    False where nothing is stored yet; true where that cannot be read before an upgrade. Raises StorageError where the
+    bundle's manifest cannot be read.
+    """
+    manifest = await asyncio.to_thread(bundle_file.read_manifest, path)
+    if not await asyncio.to_thread((settings.data_dir / FILE_NAME).exists):
+        return False
+    try:
+        async with open_database(settings.data_dir, write=False) as db, db.reader() as connection:
+            own, stored = await application.get(connection), await guilds.known(connection)
+    except StorageError:
+        return True
+    told_by_discord = Ownership(manifest.application_id, "", "").is_discords_word(own)
+    return bool(stored) and (told_by_discord or manifest.counts.get("opt_outs", 0) > 0)
 
 
 async def _extract(path: Path, rows: Path, tell: Tell, nice: int) -> BundleManifest:

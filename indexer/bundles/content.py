@@ -22,7 +22,8 @@ from indexer.backup.verify import integrity
 from indexer.database.stoppable_thread import Check, stoppable
 from indexer.errors import Reason, StorageError, TellPerson
 from indexer.query.tag_names import MOST_TAGS, tag_name
-from indexer.records.messages import ChannelKind, Source
+from indexer.records.ids import COLLECTION_SHIFT, MADE_UP
+from indexer.records.messages import ChannelKind, PlaceFlag, Source
 
 Tell = Callable[[str, int, int | None], None]
 
@@ -30,6 +31,11 @@ PAGE_BYTES = 16_384  # an embedding of 512 dimensions has 1 KiB: fifteen of them
 MODEL_SHIFT = 40
 MOST_MODELS = 1 << 20
 VECTORS_AT_ONCE = 4_096
+# Three texts of a million characters have 12 MB at most. A CHECK of a text's length counts up to its first U+0000.
+MOST_ROW_BYTES = 1 << 24
+# What an import holds in memory as a whole; a server has at most some thousand channels, and threads.
+MOST_ROWS = {"guilds": 10_000, "channels": 1_000_000, "origins": 10_000, "models": 100, "spans": 1_000_000}
+MOST_KIND = 50  # characters of an archive's kind: where it comes in, a word may be put before it
 LENGTH_TOLERANCE = 1e-2  # of a vector's length, as for one that a model gives (indexer/store/embeddings.py)
 
 SCHEMA: Final = (
@@ -176,6 +182,15 @@ TABLES: Final = tuple(statement.split("(")[0].split()[2] for statement in SCHEMA
 # What must hold between rows and no constraint says: a query that finds a row where it does not, and the fault.
 _RULES: Final = (
     ("SELECT 1 FROM origins WHERE NOT json_valid(media_folders)", "folders that are no list"),
+    (f"SELECT 1 FROM origins WHERE length(kind) > {MOST_KIND}", "an archive of a kind that cannot be one"),
+    ("SELECT 1 FROM spans WHERE high = 9223372036854775807", "a span beyond all ids"),
+    (f"SELECT 1 FROM places WHERE flags > {sum(PlaceFlag)}", "a picture with a property that is unknown here"),
+    (
+        "SELECT 1 FROM (SELECT message_id AS id, guild_id FROM messages UNION ALL SELECT channel_id, guild_id FROM"
+        f" channels) WHERE max(id, guild_id) >= {MADE_UP}"
+        f" AND id >> {COLLECTION_SHIFT} != guild_id >> {COLLECTION_SHIFT}",
+        "an id of another collection",
+    ),
     (f"SELECT 1 FROM tags GROUP BY message_id, ordinal HAVING count(*) > {MOST_TAGS}", "too many tags of one picture"),
     ("SELECT 1 FROM pictures GROUP BY sha256 HAVING count(*) > 1", "one picture twice"),
     (
@@ -239,15 +254,18 @@ def check(path: Path, stop: Check, tell: Tell) -> None:
             connection.execute("PRAGMA query_only = ON")
             connection.execute("PRAGMA trusted_schema = OFF")
             connection.execute("PRAGMA cell_size_check = ON")
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MOST_ROW_BYTES)
             _check_schema(connection)
             if faults := integrity(connection):
                 raise StorageError(f"Its rows are damaged or forged ({faults[0].text}).")
+            _check_counts(connection)
+            _check_texts(connection)
             for sql, fault in _RULES:
                 if connection.execute(f"{sql} LIMIT 1").fetchone() is not None:
                     raise StorageError(f"It has {fault}.")
             for sql, words in _WORDS:
-                _check_words({word for (word,) in connection.execute(sql)}, words)
-            _check_tags({tag for (tag,) in connection.execute("SELECT DISTINCT tag FROM tags")})
+                _check_words((word for (word,) in connection.execute(sql)), words)
+            _check_tags(tag for (tag,) in connection.execute("SELECT DISTINCT tag FROM tags"))
             _check_vectors(connection, stop, tell)
     except sqlite3.DatabaseError as error:
         raise StorageError(f"Its rows cannot be read ({error}).") from error
@@ -270,9 +288,36 @@ def _check_schema(connection: sqlite3.Connection) -> None:
         raise StorageError("Its tables are not those of this format.")
 
 
+def _check_counts(connection: sqlite3.Connection) -> None:
+    for table, most in MOST_ROWS.items():
+        ((count,),) = connection.execute(f"SELECT count(*) FROM {table}")
+        if count > most:
+            raise StorageError(f"It has {count:,} {table}, and {most:,} can come in at most.")
+
+
+def _check_texts(connection: sqlite3.Connection) -> None:
+    """SQLite takes any bytes as a text. Those that are not UTF-8 could be stored, and every search that finds them
+    would fail.
+    """
+    for table in TABLES:
+        described = connection.execute(f"PRAGMA table_info({table})").fetchall()
+        if not (texts := [name for _, name, kind, *_ in described if kind == "TEXT"]):
+            continue
+        connection.text_factory = bytes
+        try:
+            for row in connection.execute(f"SELECT {', '.join(texts)} FROM {table}"):
+                b"\n".join(filter(None, row)).decode()
+        except UnicodeDecodeError as error:
+            raise StorageError("It has a text that is not UTF-8.") from error
+        finally:
+            connection.text_factory = str
+
+
 def _check_words(found: Iterable[str], words: type[StrEnum]) -> None:
-    if unknown := sorted(set(found) - {word.value for word in words}):
-        raise StorageError(f"This version does not know {unknown[0][:40]!r}, which it uses.")
+    known = {word.value for word in words}
+    for word in found:
+        if word not in known:
+            raise StorageError(f"This version does not know {word[:40]!r}, which it uses.")
 
 
 def _check_tags(found: Iterable[str]) -> None:

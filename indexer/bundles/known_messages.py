@@ -38,16 +38,21 @@ ORDER BY b.message_id
 """
 _PICTURES = """
 SELECT p.message_id, p.ordinal, p.source, p.link, p.file_name, p.alt_text, p.content_type, p.byte_count, p.width,
-    p.height, p.flags, p.path
-FROM json_each(?) j CROSS JOIN bundle.places p ON p.message_id = j.value
+    p.height, p.flags, iif(?2, p.path, NULL)
+FROM json_each(?1) j CROSS JOIN bundle.places p ON p.message_id = j.value
 ORDER BY p.message_id, p.ordinal
 """
 
 
-async def update_known(tx: aiosqlite.Connection, message_ids: Sequence[MessageId], keep: Keep) -> int:
-    """Stores the bundle's versions of these messages where they go before. Returns how many changed."""
+async def update_known(
+    tx: aiosqlite.Connection, message_ids: Sequence[MessageId], keep: Keep, *, with_paths: bool
+) -> int:
+    """Stores the bundle's versions of these messages where they go before. Returns how many changed.
+
+    `with_paths`: where an archive has their files is stored too.
+    """
     rows = list(await tx.execute_fetchall(_BETTER, (as_json(message_ids),)))
-    pictures = await _pictures(tx, [row[0] for row in rows])
+    pictures = await _pictures(tx, [row[0] for row in rows], with_paths)
     seen: defaultdict[tuple[OriginId, int], list[Message]] = defaultdict(list)
     for message_id, channel, guild, author, name, bot, content, edited_ms, checked_ms, origin_id in rows:
         seen[origin_id, checked_ms].append(
@@ -70,9 +75,11 @@ async def update_known(tx: aiosqlite.Connection, message_ids: Sequence[MessageId
     return changed
 
 
-async def _pictures(tx: aiosqlite.Connection, message_ids: Iterable[int]) -> defaultdict[int, list[PictureRef]]:
+async def _pictures(
+    tx: aiosqlite.Connection, message_ids: Iterable[int], with_paths: bool
+) -> defaultdict[int, list[PictureRef]]:
     found: defaultdict[int, list[PictureRef]] = defaultdict(list)
-    for message_id, *picture in await tx.execute_fetchall(_PICTURES, (json.dumps(list(message_ids)),)):
+    for message_id, *picture in await tx.execute_fetchall(_PICTURES, (json.dumps(list(message_ids)), with_paths)):
         found[message_id].append(_picture(*picture))
     return found
 

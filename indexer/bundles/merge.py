@@ -17,7 +17,7 @@ from indexer.bundles.gather import Gathered, Selection, gather
 from indexer.bundles.ownership import Ownership
 from indexer.bundles.storing import Stored, store
 from indexer.bundles.survey import survey
-from indexer.database import lock, migrate
+from indexer.database import lock, migrate, unfinished
 from indexer.database.database import FILE_NAME, Database, open_database
 from indexer.database.stoppable_thread import NICE, in_stoppable_thread
 from indexer.errors import StorageError
@@ -54,7 +54,7 @@ async def merge(place: Open, settings: Settings, folder: Path, tell: Tell, *, ad
         rows = work / CONTENT
         async with _gathered(settings, folder, rows, tell, nice=0 if alone else NICE) as gathered:
             await _require_same_bot(place.db, settings, folder, gathered, adopt)
-            ownership = Ownership(gathered.application_id, str(folder), "", adopt=adopt)
+            ownership = Ownership(gathered.application_id, str(folder), "", adopt=adopt, same_machine=True)
             stored = await store(place.db, rows, ownership, settings.crawl, tell, alone=alone)
             return Merged(folder, await asyncio.to_thread(describe, rows, gathered, Selection(None)), stored)
 
@@ -66,7 +66,7 @@ async def survey_merge(settings: Settings, folder: Path, tell: Tell, *, adopt: b
             rows = work / CONTENT
             async with _gathered(settings, folder, rows, tell, nice=0) as gathered:
                 await _require_same_bot(db, settings, folder, gathered, adopt)
-                ownership = Ownership(gathered.application_id, str(folder), "", adopt=adopt)
+                ownership = Ownership(gathered.application_id, str(folder), "", adopt=adopt, same_machine=True)
                 stored = await survey(db, rows, ownership, settings.crawl)
                 return Merged(folder, await asyncio.to_thread(describe, rows, gathered, Selection(None)), stored)
 
@@ -79,6 +79,7 @@ async def _gathered(settings: Settings, folder: Path, rows: Path, tell: Tell, ni
     if await asyncio.to_thread(database.samefile, settings.data_dir / FILE_NAME):
         raise StorageError(f"{folder} is this installation's own data folder: name the other one.")
     with lock.hold(folder):
+        await asyncio.to_thread(unfinished.refuse, folder)
         yield await in_stoppable_thread(lambda check: gather(database, Selection(None), rows, check, tell), nice=nice)
 
 

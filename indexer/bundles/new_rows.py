@@ -23,9 +23,7 @@ TEMPORARY: Final = {
 }
 
 _PICTURE = "sha256, perceptual_hash, width, height, format, frame_count, byte_count, state, reason"
-_PLACE = (
-    "source, link, file_name, alt_text, content_type, byte_count, width, height, flags, attempts, path"  # as they come
-)
+_PLACE = "source, link, file_name, alt_text, content_type, byte_count, width, height, flags, attempts"  # as they come
 # The same place here and there: after an update it has the same link at the same ordinal.
 _SAME_PLACE = (
     "temp.incoming_messages i CROSS JOIN bundle.places b ON b.message_id = i.message_id"
@@ -35,12 +33,15 @@ _SAME_PLACE = (
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The messages `low` … `high` of the bundle, but for `refused`. `keep_all`: also those without a picture."""
+    """The messages `low` … `high` of the bundle, but for `refused`. `keep_all`: also those without a picture.
+    `with_paths`: where an archive has the files is stored too.
+    """
 
     low: MessageId
     high: MessageId
     refused: tuple[MessageId, ...]
     keep_all: bool
+    with_paths: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def store(connection: sqlite3.Connection, batch: Batch) -> Brought:
         " WHERE true ON CONFLICT DO NOTHING"
     )
     stored = _messages(connection)
-    _places(connection)
+    _places(connection, batch.with_paths)
     return Brought(stored, bare, max(fresh, 0), max(embedded, 0))
 
 
@@ -165,14 +166,15 @@ def _messages(connection: sqlite3.Connection) -> int:
     return max(stored, 0)
 
 
-def _places(connection: sqlite3.Connection) -> None:
+def _places(connection: sqlite3.Connection, with_paths: bool) -> None:
     """Places of new messages; and of known ones, whose picture the bundle has while this folder waits for it."""
     execute = connection.execute
     ready = "CASE WHEN c.state = 'ready' THEN"
     execute(
-        f"INSERT INTO main.places (message_id, guild_id, ordinal, picture_id, state, reason, next_attempt_ms, {_PLACE})"
-        f" SELECT b.message_id, m.guild_id, b.ordinal, c.own, {ready} 'ready' ELSE b.state END,"
+        f"INSERT INTO main.places (message_id, guild_id, ordinal, picture_id, state, reason, next_attempt_ms, path,"
+        f" {_PLACE}) SELECT b.message_id, m.guild_id, b.ordinal, c.own, {ready} 'ready' ELSE b.state END,"
         f"   {ready} NULL ELSE b.reason END, {ready} NULL ELSE b.next_attempt_ms END,"
+        f"   {'b.path' if with_paths else 'NULL'},"
         f"   {', '.join('b.' + name for name in _PLACE.split(', '))}"
         " FROM temp.incoming_messages i CROSS JOIN bundle.places b USING (message_id)"
         " CROSS JOIN bundle.messages m USING (message_id) LEFT JOIN temp.incoming_pictures c ON c.id = b.picture_id"

@@ -17,6 +17,8 @@ from indexer.records.pictures import ModelSpec
 from indexer.store import application, audit, channels, embeddings, guilds, origins
 
 BUNDLE_KIND = "bundle"  # of the origin that messages of another bot's bundle have
+# Of an archive that a bundle alone names: this comes before its own kind, so that nobody opens what is at its location.
+UNOPENED = BUNDLE_KIND + " "
 
 
 class Counted(Protocol):
@@ -32,7 +34,7 @@ class Prepared:
     """How the bundle's numbers read here. `origins`: each origin of it → the one that its messages have here.
     `spans_of`: the origins whose spans count here too. `told_by_discord`: its word is Discord's. `skipped_channels`
     belong to another server here, or to a collection that cannot come in. `bots` and `own`: authors who are bots, and
-    this folder's bot. `messages`: how many there are.
+    this folder's bot. `messages`: how many there are. `with_paths`: its paths of files are stored.
     """
 
     origins: Mapping[int, OriginId]
@@ -42,6 +44,7 @@ class Prepared:
     bots: frozenset[UserId]
     own: frozenset[UserId]
     messages: int
+    with_paths: bool
 
     def unwanted_authors(self, with_bots: bool) -> frozenset[UserId]:
         return self.own if with_bots else self.own | self.bots
@@ -72,13 +75,17 @@ async def prepare(tx: aiosqlite.Connection, ownership: Ownership, counted: Count
         frozenset(UserId(user) for (user,) in bots),
         frozenset(own_authors),
         messages,
+        ownership.same_machine,
     )
 
 
 async def _origins(
     tx: aiosqlite.Connection, ownership: Ownership, told_by_discord: bool
 ) -> tuple[dict[int, OriginId], dict[int, OriginId]]:
-    """Archives keep their names. Of one that is known here in another version, nothing counts as read."""
+    """Archives keep their names. Of one that is known here in another version, nothing counts as read.
+
+    One that is new here is opened by nobody where the rows are of another machine: somebody has to import it here.
+    """
     here: dict[int, OriginId] = {0: DISCORD}
     spans_of: dict[int, OriginId] = {0: DISCORD}
     if not told_by_discord:
@@ -86,9 +93,12 @@ async def _origins(
         here[0] = origin.id
         del spans_of[0]
     rows = await tx.execute_fetchall("SELECT origin_id, kind, location, version FROM bundle.origins ORDER BY 1")
-    for origin_id, kind, location, version in rows:
+    for origin_id, its_kind, location, version in rows:
+        kind = its_kind if ownership.same_machine else UNOPENED + its_kind.removeprefix(UNOPENED)
         known = await first(
-            tx, "SELECT origin_id, version FROM main.origins WHERE kind = ? AND location = ?", (kind, location)
+            tx,
+            "SELECT origin_id, version FROM main.origins WHERE kind IN (?1, ?2) AND location = ?3 ORDER BY kind = ?2",
+            (its_kind, kind, location),
         )
         if known is not None:
             here[origin_id] = OriginId(known[0])
@@ -100,7 +110,8 @@ async def _origins(
             " WHERE o.origin_id = ? AND j.type = 'text'",
             (origin_id,),
         )
-        origin = await origins.note(tx, kind, location, version, [folder for (folder,) in folders])
+        media_folders = [folder for (folder,) in folders] if ownership.same_machine else []
+        origin = await origins.note(tx, kind, location, version, media_folders)
         here[origin_id] = spans_of[origin_id] = origin.id
     return here, spans_of
 
@@ -135,8 +146,8 @@ async def _is_another_folder(tx: aiosqlite.Connection, guild_id: GuildId, origin
     row = await first(
         tx,
         "SELECT 1 FROM main.guilds g JOIN main.origins o USING (origin_id)"
-        " WHERE g.guild_id = ? AND o.kind = ? AND g.origin_id != ?",
-        (guild_id, COLLECTION_KIND, origin_id),
+        " WHERE g.guild_id = ? AND o.kind IN (?, ?) AND g.origin_id != ?",
+        (guild_id, COLLECTION_KIND, UNOPENED + COLLECTION_KIND, origin_id),
     )
     return row is not None
 

@@ -30,6 +30,8 @@ EVERYTHING = CrawlSettings(messages="all")  # what the former folder kept, the n
 
 # Each finds rows that were gathered and are not in the new folder as they were.
 _LACKING = {
+    "channels": "SELECT count(*) FROM bundle.channels b WHERE NOT EXISTS (SELECT 1 FROM main.channels c"
+    " WHERE (c.channel_id, c.guild_id) = (b.channel_id, b.guild_id))",
     "messages": "SELECT count(*) FROM bundle.messages b WHERE NOT EXISTS (SELECT 1 FROM main.messages m"
     " JOIN main.texts t USING (message_id) WHERE m.message_id = b.message_id"
     " AND (m.guild_id, m.channel_id, m.author_id, t.content, t.file_names, t.alt_texts)"
@@ -52,6 +54,11 @@ _LACKING = {
     "stretches of history": "SELECT count(*) FROM bundle.spans b WHERE b.origin_id = 0 AND NOT EXISTS ("
     " SELECT 1 FROM main.spans s WHERE s.channel_id = b.channel_id AND s.origin_id = 0"
     "   AND s.low <= b.low AND s.high >= b.high)",
+    "camera data": "SELECT count(*) FROM bundle.exif b WHERE NOT EXISTS (SELECT 1 FROM main.places p JOIN main.exif e"
+    " USING (place_id) WHERE p.message_id = b.message_id AND p.ordinal = b.ordinal"
+    " AND (e.camera, e.lens) = (b.camera, b.lens) AND e.x IS b.x AND e.y IS b.y AND e.z IS b.z)",
+    "messages deleted by hand": "SELECT count(*) FROM bundle.deleted_here b WHERE NOT EXISTS ("
+    " SELECT 1 FROM main.deleted_here d WHERE d.message_id = b.message_id)",
     "opt-outs": "SELECT count(*) FROM bundle.opt_outs b WHERE NOT EXISTS ("
     " SELECT 1 FROM main.opt_outs o WHERE o.guild_id = b.guild_id AND o.user_id = b.user_id)",
     "deletions": "SELECT count(*) FROM bundle.deletions b WHERE NOT EXISTS ("
@@ -87,7 +94,7 @@ async def copy_out(data_dir: Path, guild_id: GuildId, folder: Path, tell: Tell) 
         )
         async with open_database(folder) as db:
             await _require_own(db, folder, guild_id, gathered.application_id)
-            ownership = Ownership(gathered.application_id, str(data_dir), "")
+            ownership = Ownership(gathered.application_id, str(data_dir), "", same_machine=True)
             stored = await store(db, rows, ownership, EVERYTHING, tell, alone=True)
         tell("rows compared", 0, None)
         await asyncio.to_thread(_compare, folder / FILE_NAME, rows)

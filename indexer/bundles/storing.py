@@ -158,8 +158,8 @@ async def _store_batch(
     stored.refused += len(refused)
     stored.known += len(seen)
     if seen:
-        stored.updated += await update_known(tx, seen, crawl.keep)
-    batch = new_rows.Batch(low, high, tuple(refused), keep_all=crawl.keep == "all")
+        stored.updated += await update_known(tx, seen, crawl.keep, with_paths=prepared.with_paths)
+    batch = new_rows.Batch(low, high, tuple(refused), keep_all=crawl.keep == "all", with_paths=prepared.with_paths)
     brought = await in_thread(tx, partial(new_rows.store, batch=batch))
     stored.messages += brought.messages
     stored.refused += brought.bare

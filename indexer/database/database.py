@@ -43,6 +43,7 @@ __all__ = [
 ]
 
 FILE_NAME = "afterimage.sqlite3"
+_Statement = tuple[str, tuple[str, ...]]  # with its values
 READERS = 4
 TURN_S = 60.0  # seconds that a task waits for the writer or for a reader before RetryLater is raised
 
@@ -132,31 +133,32 @@ class Database:
         `uri` must be read-only. `temporary` gives each table's columns; they are empty at first. `cache_kib`: another
         size for the writer's page cache meanwhile. Raises RetryLater, StorageError.
         """
-        await self._outside_transaction(
-            [
-                ("ATTACH ? AS ?", (uri, schema)),
-                *((f"CREATE TEMP TABLE {name} ({columns}) STRICT", ()) for name, columns in temporary.items()),
-                (f"PRAGMA cache_size = -{cache_kib or CACHE_KIB}", ()),
-            ]
-        )
+        attaching: list[_Statement] = [
+            ("ATTACH ? AS ?", (uri, schema)),
+            *((f"CREATE TEMP TABLE {name} ({columns}) STRICT", ()) for name, columns in temporary.items()),
+            (f"PRAGMA cache_size = -{cache_kib or CACHE_KIB}", ()),
+        ]
+        detaching: list[_Statement] = [
+            *((f"DROP TABLE IF EXISTS temp.{name}", ()) for name in temporary),
+            ("DETACH ?", (schema,)),
+            (f"PRAGMA cache_size = -{CACHE_KIB}", ()),
+        ]
         try:
+            # Where the writer was busy for too long when the last one ended, that one is still attached.
+            await self._outside_transaction(schema, detaching, attaching)
             yield
         finally:
-            await to_the_end(
-                self._outside_transaction(
-                    [
-                        *((f"DROP TABLE temp.{name}", ()) for name in temporary),
-                        ("DETACH ?", (schema,)),
-                        (f"PRAGMA cache_size = -{CACHE_KIB}", ()),
-                    ]
-                )
-            )
+            await to_the_end(self._outside_transaction(schema, detaching))
 
-    async def _outside_transaction(self, statements: Sequence[tuple[str, tuple[str, ...]]]) -> None:
+    async def _outside_transaction(
+        self, schema: str, detaching: Sequence[_Statement], attaching: Sequence[_Statement] = ()
+    ) -> None:
+        """`detaching` where `schema` is attached, then `attaching`."""
         writer = await self._take_turn()
         try:
             with translated(self.path):
-                for sql, values in statements:
+                attached = {name for _, name, _ in await writer.execute_fetchall("PRAGMA database_list")}
+                for sql, values in (*(detaching if schema in attached else ()), *attaching):
                     await to_the_end(writer.execute_fetchall(sql, values))
         finally:
             self._release_turn()

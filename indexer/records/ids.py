@@ -27,24 +27,24 @@ DISCORD_EPOCH_MS = 1_420_070_400_000
 MADE_UP = 1 << 62
 COLLECTIONS = 1 << 16
 _COUNTER_BITS, _SECOND_BITS = 13, 33
-_COLLECTION_SHIFT = _COUNTER_BITS + _SECOND_BITS
+COLLECTION_SHIFT = _COUNTER_BITS + _SECOND_BITS
 _FIRST_SECOND = -(1 << 32)  # Unix seconds
 
 
 def collection_id(collection: int, unix_s: int | None = None) -> int:
     """The smallest made-up id of this collection (0 ≤ collection < COLLECTIONS), of this second where one is given."""
     second = 0 if unix_s is None else min(max(unix_s - _FIRST_SECOND, 0), (1 << _SECOND_BITS) - 1)
-    return MADE_UP | collection << _COLLECTION_SHIFT | second << _COUNTER_BITS
+    return MADE_UP | collection << COLLECTION_SHIFT | second << _COUNTER_BITS
 
 
 def collection_of(made_up: int) -> int | None:
     """The collection of a made-up id; None for an id of Discord's."""
-    return made_up - MADE_UP >> _COLLECTION_SHIFT if made_up >= MADE_UP else None
+    return made_up - MADE_UP >> COLLECTION_SHIFT if made_up >= MADE_UP else None
 
 
 def within_collection(collection: int, number: int) -> int:
     """A made-up id of this collection for what has no time, a folder for instance, from any large number."""
-    return collection_id(collection) | number % (1 << _COLLECTION_SHIFT)
+    return collection_id(collection) | number % (1 << COLLECTION_SHIFT)
 
 
 def snowflake_ms(snowflake: int) -> int:

@@ -120,6 +120,20 @@ def endless_name(file: Path) -> None:
     pack(file, {**manifest, "version": "x" * (65 << 20)}, rows)
 
 
+def endless_header(file: Path) -> None:
+    """16 KB that become a header of 64 MB, which tarfile would read into memory."""
+    header = tarfile.TarInfo("x")
+    header.type, header.size = tarfile.XHDTYPE, 64 << 20
+    data = header.tobuf(tarfile.USTAR_FORMAT) + bytes(64 << 20)
+    file.write_bytes(zstandard.ZstdCompressor().compress(data))
+
+
+def linked(file: Path) -> None:
+    member = tarfile.TarInfo(MANIFEST)
+    member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
+    file.write_bytes(member.tobuf() + file.read_bytes())
+
+
 NAN = np.array([np.nan, 0, 0, 0], "<f2").tobytes()
 LONG = np.array([3, 0, 0, 0], "<f2").tobytes()
 WRONG: dict[str, tuple[Callable[[Path], None], str]] = {
@@ -154,6 +168,32 @@ WRONG: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "a tag that cannot be one": (with_rows("INSERT INTO tags VALUES (1, 0, 'Cat')"), "a tag"),
     "a tag of no place": (with_rows("INSERT INTO tags VALUES (9, 0, 'cat')"), "not there"),
+    "a text that is no text": (with_rows("UPDATE messages SET content = CAST(x'ff' AS TEXT)"), "not UTF-8"),
+    "half a letter": (with_rows("UPDATE places SET file_name = CAST(x'61c3' AS TEXT)"), "not UTF-8"),
+    "a name that is no text": (with_rows("UPDATE channels SET name = CAST(x'eda080' AS TEXT)"), "not UTF-8"),
+    "a text without end behind its end": (
+        with_rows("UPDATE messages SET content = 'a' || char(0) || hex(zeroblob(9000000)) WHERE message_id = 1"),
+        "too big",
+    ),
+    "a span to the end of all numbers": (
+        with_rows("INSERT INTO spans VALUES (10, 0, 0, 9223372036854775807)"), "beyond all ids",
+    ),
+    "more models than any bot has": (
+        with_rows("INSERT INTO models WITH RECURSIVE c (n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM c LIMIT 100)"
+                  " SELECT n, n, 'x', 1, 'x' FROM c"), "101 models",
+    ),
+    "a property nobody knows": (with_rows("UPDATE places SET flags = 1 << 40"), "a property"),
+    "an archive's kind without end": (
+        with_rows("INSERT INTO origins VALUES (1, hex(zeroblob(26)), '/e', 'v', '[]')"), "a kind"
+    ),
+    "a message of a folder of pictures": (
+        with_rows("UPDATE messages SET message_id = (1 << 62) + 5 WHERE message_id = 3",
+                  "UPDATE places SET message_id = (1 << 62) + 5 WHERE message_id = 3"), "another collection",
+    ),
+    "a moment that no calendar has": (with_manifest(created_ms=1 << 62), "manifest cannot be read"),
+    "a bot with too many digits": (with_manifest(application_id=1 << 63), "manifest cannot be read"),
+    "a header without end": (endless_header, "no plain file"),
+    "a link": (linked, "no plain file"),
     "a trigger": (
         with_rows("CREATE TRIGGER t AFTER INSERT ON users BEGIN DELETE FROM users; END"), "tables are not those",
     ),

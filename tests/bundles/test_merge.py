@@ -16,6 +16,7 @@ import pytest
 
 from bot import cli
 from indexer.bundles.merge import merge
+from indexer.database import unfinished
 from indexer.database.database import FILE_NAME, open_database
 from indexer.database.lock import hold
 from indexer.errors import StorageError
@@ -191,10 +192,24 @@ async def test_another_bots_folder_is_refused_and_adopted_on_request(tmp_path: P
         assert connection.execute("SELECT DISTINCT origin_id FROM messages").fetchall() == [(0,)]
 
 
+async def test_the_paths_of_a_folder_of_this_machine_come_along(tmp_path: Path) -> None:
+    archive = written("INSERT INTO origins (origin_id, kind, location, version) VALUES (1, 'export', '/exports', 'v')")
+    there = [archive, read(message(1, picture("a")), origin_id=ARCHIVE)]
+    here = await installation(tmp_path / "a")
+    await installation(tmp_path / "b", *there, written("UPDATE places SET path = '/exports/a.png'"))
+    await merged(here, tmp_path / "b")
+    with closing(sqlite3.connect(here / FILE_NAME)) as connection:
+        assert connection.execute("SELECT path FROM places").fetchall() == [("/exports/a.png",)]
+        assert connection.execute("SELECT kind, location FROM origins").fetchall() == [("export", "/exports")]
+
+
 async def test_a_folder_that_somebody_writes_or_that_is_this_one_is_refused(tmp_path: Path) -> None:
     here = await installation(tmp_path / "a", read(message(1)))
     there = await installation(tmp_path / "b", read(message(2)))
     with hold(there), pytest.raises(StorageError, match="being written by"):
+        await merged(here, there)
+    unfinished.note(there, unfinished.Exchange("afterimage restore x.tar", "replaced"))
+    with pytest.raises(StorageError, match="interrupted"):
         await merged(here, there)
     with pytest.raises(StorageError, match="own data folder"):
         await merged(here, here)

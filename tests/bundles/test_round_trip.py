@@ -12,11 +12,14 @@ import pytest
 
 from indexer.backup.verify import look_through
 from indexer.bundles import storing
+from indexer.bundles.bundle_import import WORK_PREFIX
 from indexer.bundles.gather import Selection
 from indexer.database import journal
 from indexer.database.database import FILE_NAME
 from indexer.errors import StorageError, TellPerson
 from indexer.records.ids import ChannelId, GuildId
+from indexer.service import open_store
+from indexer.settings import Settings
 from tests.worlds.bundled import exported, imported, installation, quietly, read, same, written
 from tests.worlds.index_world import GUILD as KEPT_GUILD
 from tests.worlds.kept_folder import OPTED_OUT, kept, rows
@@ -67,6 +70,9 @@ async def test_killed_in_the_middle_what_came_in_is_sound_and_the_same_import_go
     found = await asyncio.to_thread(same, tmp_path / "data")
     assert 0 < len(found["messages"]) < 700
     assert found["spans"] == []  # nothing claims to have been read that is not there
+    assert list((tmp_path / "data").glob(f"{WORK_PREFIX}*"))
+    async with open_store(Settings(data_dir=tmp_path / "data")):
+        assert not list((tmp_path / "data").glob(f"{WORK_PREFIX}*"))  # a copy of messages, which nobody would forget
     assert (await asyncio.to_thread(look_through, tmp_path / "data", quietly, quietly)).faults == []
     await imported(tmp_path / "data", source / "plain.bundle")
     assert await asyncio.to_thread(same, tmp_path / "data") == await asyncio.to_thread(same, source / "data")

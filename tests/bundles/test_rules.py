@@ -7,12 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from indexer.archive_opener import open_archive
+from indexer.archives.export import KIND
+from indexer.bundles.bundle_import import may_delete
 from indexer.bundles.storing import Stored
 from indexer.database.database import open_database
-from indexer.records.ids import DISCORD, OriginId
-from indexer.settings import CrawlSettings
-from indexer.store import opt_outs
-from tests.worlds.bundled import Work, exported, imported, installation, read, same, written
+from indexer.errors import AfterimageError, ChannelClosed
+from indexer.hit_pictures import HitPictures, Shown
+from indexer.records.collections import COLLECTION_KIND
+from indexer.records.ids import DISCORD, MADE_UP, GuildId, OriginId, PlaceId
+from indexer.settings import CrawlSettings, Settings
+from indexer.store import collections, guilds, opt_outs, origins, places
+from tests.worlds.bundled import Work, everything, exported, imported, installation, read, same, written
 from tests.worlds.kept_folder import rows
 from tests.worlds.records import message, picture
 
@@ -153,6 +159,73 @@ async def test_nothing_of_another_server_here_is_touched_by_a_bundle_that_names_
     found = await asyncio.to_thread(same, tmp_path / "b")
     assert [row[:4] for row in found["channels"]][-1] == (20, 2, None, "text")
     assert found["spans"] == []
+
+
+@pytest.mark.parametrize("theirs", [BOT, OTHER_BOT])
+@pytest.mark.parametrize("known", [False, True], ids=["new", "known"])
+async def test_no_file_of_this_machine_is_opened_because_a_bundle_names_it(
+    tmp_path: Path, theirs: int, known: bool
+) -> None:
+    secret = tmp_path / "private" / "secret.png"
+    secret.parent.mkdir()
+    secret.write_bytes(b"a picture of whoever runs the bot")
+    names = f"'{secret.parent}', 'v', '[]'"
+    naming = written(
+        f"INSERT INTO origins (origin_id, kind, location, version, media_folders) VALUES (1, '{KIND}', {names}),"
+        f" (2, '{COLLECTION_KIND}', {names})",
+        f"UPDATE origins SET media_folders = json_array('{secret.parent}')",
+        f"INSERT INTO guilds (guild_id, name, added_ms, origin_id) VALUES ({MADE_UP}, 'Photos', 0, 2)",
+        "INSERT INTO channels (channel_id, guild_id, kind, name, origin_id)"
+        f" VALUES ({MADE_UP + 7}, {MADE_UP}, 'text', 'private', 2)",
+        "INSERT INTO spans VALUES (10, 1, 0, 9)",
+    )
+    shown = message(1, picture("1"), content="new", edited_ms=9)
+    there = [naming, read(shown, origin_id=ARCHIVE), written(f"UPDATE places SET path = '{secret}'")]
+    old = read(message(1, picture("1"), content="old"), origin_id=OriginId(5))
+    mine = written(f"INSERT INTO origins (origin_id, kind, location, version) VALUES (5, '{KIND}', '/mine', 'v')")
+    a, b, file = tmp_path / "a", tmp_path / "b", tmp_path / "x.bundle"
+    await installation(a, *there, application_id=theirs)
+    await asyncio.to_thread(exported, a, file, everything())
+    await installation(b, *([mine, old] if known else []), application_id=BOT)
+    await imported(b, file, KEEP_ALL)
+    assert await texts(tmp_path) == {1: "new"}
+    ((place_id, path),) = await asyncio.to_thread(rows, b, "SELECT place_id, path FROM places")
+    assert path is None
+    async with open_database(b) as db:
+        async with db.reader() as connection:
+            place = await places.place_in(connection, GuildId(1), PlaceId(place_id))
+            found = await connection.execute_fetchall("SELECT origin_id FROM origins WHERE origin_id != 5 ORDER BY 1")
+            stored = [await origins.get(connection, OriginId(origin_id)) for (origin_id,) in found]
+            assert await collections.name_of(connection, str(secret.parent)) is None
+            assert GuildId(MADE_UP) in {guild.id for guild in await guilds.known(connection)}
+        assert place is not None
+        with pytest.raises(AfterimageError, match="no bot runs here"):
+            await HitPictures(1 << 20).file_bytes(Shown(place.channel_id, place.message_id, place.link, place.path))
+        for origin in stored:
+            assert origin is not None
+            assert origin.media_folders == ()
+            with pytest.raises(ChannelClosed):
+                await open_archive(Settings(data_dir=b), db, origin)
+    await imported(b, file, KEEP_ALL)
+    assert await asyncio.to_thread(rows, b, "SELECT count(*) FROM origins WHERE origin_id != 5") == [(len(stored),)]
+
+
+@pytest.mark.parametrize(
+    ("own", "theirs", "opted_out", "asked"),
+    [
+        (BOT, BOT, False, True), (BOT, OTHER_BOT, True, True), (BOT, OTHER_BOT, False, False),
+        (None, OTHER_BOT, False, True), (None, None, False, True),
+    ],
+)  # fmt: skip
+async def test_somebody_is_asked_before_a_bundle_may_delete(
+    tmp_path: Path, own: int | None, theirs: int | None, opted_out: bool, asked: bool
+) -> None:
+    promised = [written("INSERT INTO opt_outs VALUES (1, 102, 1)")] if opted_out else []
+    a = await installation(tmp_path / "a", read(message(1)), *promised, application_id=theirs)
+    await asyncio.to_thread(exported, a, tmp_path / "x.bundle")
+    assert not await may_delete(Settings(data_dir=tmp_path / "b"), tmp_path / "x.bundle")  # nothing is there
+    b = await installation(tmp_path / "b", read(message(2)), application_id=own)
+    assert await may_delete(Settings(data_dir=b), tmp_path / "x.bundle") is asked
 
 
 async def test_tags_go_along_and_what_was_deleted_from_the_index_stays_away(tmp_path: Path) -> None:

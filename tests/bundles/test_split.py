@@ -30,7 +30,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     posts = [message(number, picture(str(number % 3))) for number in range(1, 7)]
     promised = written(
         "INSERT INTO opt_outs VALUES (0, 500, 1), (2, 501, 1)", "INSERT INTO spans VALUES (10, 0, 0, 9)",
-        "UPDATE guilds SET consent = 1",
+        "UPDATE guilds SET consent = 1", "INSERT INTO deleted_here VALUES (9, 10)",
     )  # fmt: skip
     elsewhere = read(message(30, picture("1"), channel=20, guild=2))
     asyncio.run(installation(tmp_path / "data", read(*posts), written(*OTHER), elsewhere, promised, application_id=900))
@@ -90,6 +90,8 @@ def test_a_person_who_says_yes_is_asked_once_the_copy_is_whole(
         ("UPDATE texts SET content = 'other' WHERE message_id = 3", "1 messages are missing"),
         ("DELETE FROM embeddings WHERE embedding_id = 1", "1 embeddings are missing"),
         ("UPDATE places SET picture_id = 1 WHERE message_id = 2", "pictures in messages are missing"),
+        ("DELETE FROM channels WHERE channel_id = 12", "1 channels are missing"),
+        ("DELETE FROM deleted_here", "1 messages deleted by hand are missing"),
         ("DELETE FROM spans", "1 stretches of history are missing"),
         ("DELETE FROM opt_outs", "opt-outs are missing"),
     ],

@@ -61,7 +61,10 @@ def test_a_server_goes_to_another_machine_with_two_commands(
     said = capsys.readouterr().out
     assert "2 messages, 2 pictures and 2 embeddings would come in; 3 messages were known already" in said
     assert "nothing was stored: this was a dry run" in said
-    assert cli.main(["import", "meadow.bundle.zst", "--json", "--quiet"]) == 0
+    assert cli.main(["import", "meadow.bundle.zst", "--quiet"]) == 1  # nobody is there to be asked
+    assert "--yes" in capsys.readouterr().err
+    assert len(same(tmp_path / "data")["messages"]) == 3
+    assert cli.main(["import", "meadow.bundle.zst", "--yes", "--json", "--quiet"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert_schema("import", found)
     assert (found["bundles"][0]["messages"], found["bundles"][0]["known"]) == (2, 3)
@@ -93,15 +96,15 @@ async def test_a_running_bot_takes_a_bundle_in_and_refuses_a_forged_one(meadow: 
         open_control(data_dir, imports(service), 5.0),
     ):
         config = Config(settings=settings)
-        (brought,) = await import_bundles(config, [tmp_path / "x.bundle"], dry_run=False, quiet=True)
+        (brought,) = await import_bundles(config, [tmp_path / "x.bundle"], dry_run=False, quiet=True, yes=True)
         assert (brought["messages"], brought["embeddings"]) == (5, 5)
-        both = [import_bundles(config, [tmp_path / "x.bundle"], dry_run=False, quiet=True) for _ in range(2)]
+        both = [import_bundles(config, [tmp_path / "x.bundle"], dry_run=False, quiet=True, yes=True) for _ in range(2)]
         assert [found["known"] for (found,) in await asyncio.gather(*both)] == [5, 5]
         data = (tmp_path / "x.bundle").read_bytes()
         (tmp_path / "x.bundle").write_bytes(data[: len(data) // 2])
         with pytest.raises(Refused, match="Nothing was changed"):
-            await import_bundles(config, [tmp_path / "x.bundle"], dry_run=False, quiet=True)
+            await import_bundles(config, [tmp_path / "x.bundle"], dry_run=False, quiet=True, yes=True)
         (tmp_path / "x.bundle").unlink()
         with pytest.raises(Refused, match="finds nothing at"):
-            await import_bundles(config, [tmp_path / "x.bundle"], dry_run=False, quiet=True)
+            await import_bundles(config, [tmp_path / "x.bundle"], dry_run=False, quiet=True, yes=True)
     assert await asyncio.to_thread(same, data_dir) == await asyncio.to_thread(same, meadow / "data")

@@ -40,6 +40,21 @@ async def test_a_transaction_that_ends_is_kept(database: Database) -> None:
     assert await guilds_seen(database) == 1
 
 
+async def test_what_was_not_attached_to_its_end_can_be_attached_again(database: Database, tmp_path: Path) -> None:
+    other = tmp_path / "other.sqlite3"
+    with closing(sqlite3.connect(other)) as connection:
+        connection.execute("CREATE TABLE t (n)")
+    uri = f"{other.as_uri()}?mode=ro"
+    with pytest.raises(sqlite3.OperationalError, match="unknown datatype"):
+        async with database.attached(uri, "other", {"rows_of_it": "n INTEGER", "wrong": "n NONSENSE"}):
+            pass
+    async with database.attached(uri, "other", {"rows_of_it": "n INTEGER"}), database.transaction() as tx:
+        assert await tx.execute_fetchall("SELECT count(*) FROM other.t, temp.rows_of_it") == [(0,)]
+    async with database.transaction() as tx:
+        found = await tx.execute_fetchall("PRAGMA database_list")
+        assert "other" not in {name for _, name, _ in found}
+
+
 async def test_a_transaction_that_raises_leaves_nothing(database: Database) -> None:
     with pytest.raises(LookupError):
         async with database.transaction() as tx:

@@ -35,6 +35,11 @@ def add_archives(commands: Commands) -> None:
         help="a folder in which saved media lie, too",
     )
     archive.add_argument("--dry-run", action="store_true", help="say what would come in, and store nothing")
+    archive.add_argument(
+        "--yes",
+        action="store_true",
+        help="do not ask before a bundle comes in that may delete or replace what is stored",
+    )
     add_json(archive)
     archive.add_argument("--quiet", action="store_true", help="do not show how far it is")
 
