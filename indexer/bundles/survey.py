@@ -100,8 +100,8 @@ def _count(database: Path | None, rows: Path, told_by_discord: bool, found: Stor
     with closing(connect_readonly(database)) as connection:
         connection.execute("ATTACH ? AS bundle", (content.uri(rows),))
         known = "EXISTS (SELECT 1 FROM main.pictures o WHERE o.sha256 = b.sha256)"
-        found.pictures = _one(connection, f"SELECT count(*) FROM bundle.pictures b WHERE NOT {known}")
-        found.embeddings = counts["embeddings"] - _one(
+        found.pictures = _number(connection, f"SELECT count(*) FROM bundle.pictures b WHERE NOT {known}")
+        found.embeddings = counts["embeddings"] - _number(
             connection,
             "SELECT count(*) FROM bundle.models m CROSS JOIN bundle.pictures b"
             f" CROSS JOIN bundle.embeddings x ON x.embedding_id = (m.model_id << {content.MODEL_SHIFT}) + b.picture_id"
@@ -109,8 +109,8 @@ def _count(database: Path | None, rows: Path, told_by_discord: bool, found: Stor
             " CROSS JOIN main.pictures o ON o.sha256 = b.sha256"
             " CROSS JOIN main.embeddings e ON e.picture_id = o.picture_id AND e.model_id = n.model_id",
         )
-        found.opt_outs = _one(connection, f"SELECT count(*) {_NEW_OPT_OUTS}")
-        found.deleted = _one(
+        found.opt_outs = _number(connection, f"SELECT count(*) {_NEW_OPT_OUTS}")
+        found.deleted = _number(
             connection,
             "SELECT count(*) FROM main.messages m WHERE EXISTS (SELECT 1 FROM bundle.opt_outs o"
             " WHERE o.user_id = m.author_id AND o.guild_id IN (0, m.guild_id)"
@@ -118,17 +118,17 @@ def _count(database: Path | None, rows: Path, told_by_discord: bool, found: Stor
             (told_by_discord,),
         )
         if told_by_discord:
-            found.deletions = _one(
+            found.deletions = _number(
                 connection,
                 "SELECT count(*) FROM bundle.deletions b"
                 " WHERE NOT EXISTS (SELECT 1 FROM main.deletions d WHERE d.message_id = b.message_id)",
             )
-            found.deletions += _one(
+            found.deletions += _number(
                 connection,
                 "SELECT count(*) FROM bundle.deleted_here b"
                 " WHERE NOT EXISTS (SELECT 1 FROM main.deleted_here d WHERE d.message_id = b.message_id)",
             )
-            found.deleted += _one(
+            found.deleted += _number(
                 connection,
                 "SELECT count(*) FROM (SELECT message_id FROM bundle.deletions UNION SELECT message_id FROM"
                 " bundle.deleted_here) JOIN main.messages m USING (message_id)"
@@ -136,6 +136,6 @@ def _count(database: Path | None, rows: Path, told_by_discord: bool, found: Stor
             )
 
 
-def _one(connection: sqlite3.Connection, sql: str, values: tuple[object, ...] = ()) -> int:
+def _number(connection: sqlite3.Connection, sql: str, values: tuple[object, ...] = ()) -> int:
     ((found,),) = connection.execute(sql, values)
     return int(found)

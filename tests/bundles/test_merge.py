@@ -112,15 +112,15 @@ def sides(rng: random.Random) -> tuple[Side, Side]:
     return found
 
 
-def expected(one: Side, other: Side) -> dict[int, Version]:
+def expected(mine: Side, theirs: Side) -> dict[int, Version]:
     """The union, by the rules of docs/adr/0031 as their text says them."""
     result = {}
-    for number in one.versions.keys() | other.versions.keys():
-        versions = [side.versions[number] for side in (one, other) if number in side.versions]
+    for number in mine.versions.keys() | theirs.versions.keys():
+        versions = [side.versions[number] for side in (mine, theirs) if number in side.versions]
         best = max(versions, key=lambda version: version.rank)
-        if number in one.deleted | other.deleted or best.post.author_id in one.opted_out | other.opted_out:
+        if number in mine.deleted | theirs.deleted or best.post.author_id in mine.opted_out | theirs.opted_out:
             continue
-        if best.origin != DISCORD and (one.has_read(best.post) or other.has_read(best.post)):
+        if best.origin != DISCORD and (mine.has_read(best.post) or theirs.has_read(best.post)):
             continue
         result[number] = best
     return result
@@ -130,17 +130,17 @@ def expected(one: Side, other: Side) -> dict[int, Version]:
 async def test_a_merge_holds_exactly_the_union_and_is_searched_like_one_installation_that_read_both(
     tmp_path: Path, seed: int
 ) -> None:
-    one, other = sides(random.Random(seed))
-    here = await installation(tmp_path / "a", *one.works(), application_id=BOT)
-    there = await installation(tmp_path / "b", *other.works(), application_id=BOT)
+    mine, theirs = sides(random.Random(seed))
+    here = await installation(tmp_path / "a", *mine.works(), application_id=BOT)
+    there = await installation(tmp_path / "b", *theirs.works(), application_id=BOT)
     before = await asyncio.to_thread(same, there)
     await merged(here, there)
-    wanted = expected(one, other)
+    wanted = expected(mine, theirs)
     found = await asyncio.to_thread(same, here)
     rows = {number: (version.post.edited_ms, version.post.content) for number, version in sorted(wanted.items())}
     assert {row[0]: (row[4], row[5]) for row in found["messages"]} == rows
     assert {row[0] for row in found["opt_outs"]} <= {0}
-    assert {row[1] for row in found["opt_outs"]} == one.opted_out | other.opted_out
+    assert {row[1] for row in found["opt_outs"]} == mine.opted_out | theirs.opted_out
 
     union = Side(wanted, [], set(), set())
     reference = await installation(tmp_path / "c", *union.works())
