@@ -191,6 +191,7 @@ async def test_no_file_of_this_machine_is_opened_because_a_bundle_names_it(
     assert await texts(tmp_path) == {1: "new"}
     ((place_id, path),) = await asyncio.to_thread(rows, b, "SELECT place_id, path FROM places")
     assert path is None
+    assert isinstance(place_id, int)
     async with open_database(b) as db:
         async with db.reader() as connection:
             place = await places.place_in(connection, GuildId(1), PlaceId(place_id))
