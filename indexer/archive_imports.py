@@ -15,9 +15,11 @@ from indexer.archive_folder import ArchiveFolder
 from indexer.archive_import import note_origin, read_collection, start_jobs
 from indexer.archive_opener import Importable, is_collection
 from indexer.archive_uploads import ArchiveUploads
+from indexer.archives.documents import Problems
 from indexer.archives.export import open_export
 from indexer.archives.export_options import export_options
 from indexer.archives.picture_folder import PictureFolder
+from indexer.archives.survey import Survey
 from indexer.clock import now_ms
 from indexer.correlation import Cause, cause, caused_by
 from indexer.errors import TellPerson, Told
@@ -46,8 +48,9 @@ class ImportState(StrEnum):
 class ArchiveImport:
     """One import. `looked_bytes` of `total_bytes` were looked through, where that is known.
 
-    `archive`: what was found; it is kept as long as the import is remembered. `jobs` read it, none after a dry run.
-    `reason`: why it failed.
+    `survey` and `problems`: what was found, None before that. The open archive is not kept: as long as it is open, the
+    messages of a compressed one take room on the disk. `collection`: it comes in as a folder of pictures. `jobs` read
+    it, none after a dry run. `reason`: why it failed.
     """
 
     id: int
@@ -58,14 +61,11 @@ class ArchiveImport:
     state: ImportState = ImportState.LOOKING
     looked_bytes: int = 0
     total_bytes: int = 0
-    archive: Importable | None = None
+    survey: Survey | None = None
+    problems: Problems | None = None
+    collection: bool = False
     jobs: list[Job] = field(default_factory=list)
     reason: Sentence | None = None
-
-    @property
-    def collection(self) -> bool:
-        """Whether it comes in as a folder of pictures."""
-        return isinstance(self.archive, PictureFolder)
 
 
 class ArchiveImports:
@@ -119,7 +119,8 @@ class ArchiveImports:
     async def _import(self, begun: ArchiveImport) -> None:
         location = await asyncio.to_thread(self._folder.location, begun.path)
         archive = await self._opened(begun, location)
-        begun.archive = archive
+        begun.survey, begun.problems = archive.survey, archive.problems
+        begun.collection = isinstance(archive, PictureFolder)
         if not archive.survey.documents:
             raise TellPerson("archive-nothing")
         # Whoever changes the folder meanwhile must not have had something else read by it.

@@ -85,7 +85,9 @@ class ArchiveUploads:
         return upload
 
     async def begin(self, name: str, byte_count: int) -> Upload:
-        """Raises TellPerson for a name that cannot be or is there already, and where there is no room."""
+        """Raises TellPerson for a name that cannot be or is there already, where there is no room, and where the folder
+        cannot be written into.
+        """
         if not is_plain_name(name):
             raise TellPerson("upload-name")
         async with self._beginning:
@@ -93,11 +95,7 @@ class ArchiveUploads:
             await self._check_room(byte_count)
             if await asyncio.to_thread(os.path.lexists, self._folder / name):
                 raise TellPerson("upload-exists", name=name)
-            upload_id = secrets.randbelow(2**62) + 1
-            draft = self._folder / DRAFTS / str(upload_id)
-            handle = await asyncio.to_thread(_new_draft, draft)
-            upload = Upload(upload_id, name, byte_count, draft, handle, self._clock())
-            self._uploads[upload_id] = upload
+            upload = await to_the_end(self._drafted(name, byte_count))
         await self._note("upload.begin", upload)
         return upload
 
@@ -122,8 +120,8 @@ class ArchiveUploads:
         if await asyncio.to_thread(zlib.crc32, data) != checksum:
             raise TellPerson("upload-checksum", part=number)
         async with upload.lock:
-            if self._uploads.get(upload.id) is not upload:
-                raise TellPerson("upload-unknown")
+            self._check_there(upload)
+            upload.parts.discard(number)  # a write that fails leaves neither the former part nor this one
             try:
                 await to_the_end(asyncio.to_thread(_write, upload.handle, data, number * PART_BYTES))
             except OSError as error:
@@ -136,8 +134,7 @@ class ArchiveUploads:
     async def finish(self, upload: Upload) -> None:
         """The file gets its name. Raises TellPerson where a part is missing, or a file has this name by now."""
         async with upload.lock:
-            if self._uploads.get(upload.id) is not upload:
-                raise TellPerson("upload-unknown")
+            self._check_there(upload)
             if missing := upload.part_count - len(upload.parts):
                 raise TellPerson("upload-incomplete", parts=missing)
             try:
@@ -148,7 +145,9 @@ class ArchiveUploads:
         await self._note("upload.finish", upload)
 
     async def cancel(self, upload: Upload) -> None:
+        """Raises TellPerson where it has ended by now."""
         async with upload.lock:
+            self._check_there(upload)
             await self._end(upload)
         await self._note("upload.cancel", upload)
 
@@ -156,7 +155,8 @@ class ArchiveUploads:
         """Ends uploads of which nothing has come for EXPIRES_S seconds."""
         for upload in self.known():
             if self._clock() - upload.touched_s >= EXPIRES_S:
-                await self.cancel(upload)
+                with suppress(TellPerson):  # it has ended meanwhile
+                    await self.cancel(upload)
 
     async def watch(self) -> None:
         """Looks for what has expired, until cancelled."""
@@ -170,6 +170,21 @@ class ArchiveUploads:
             async with upload.lock:
                 await self._end(upload)
         await asyncio.to_thread(shutil.rmtree, self._folder / DRAFTS, ignore_errors=True)
+
+    async def _drafted(self, name: str, byte_count: int) -> Upload:
+        upload_id = secrets.randbelow(2**62) + 1
+        draft = self._folder / DRAFTS / str(upload_id)
+        try:
+            handle = await asyncio.to_thread(_new_draft, draft)
+        except OSError as error:
+            raise TellPerson("upload-folder", error=error.strerror or str(error)) from error
+        upload = self._uploads[upload_id] = Upload(upload_id, name, byte_count, draft, handle, self._clock())
+        return upload
+
+    def _check_there(self, upload: Upload) -> None:
+        """Raises TellPerson where it has ended."""
+        if self._uploads.get(upload.id) is not upload:
+            raise TellPerson("upload-unknown")
 
     async def _end(self, upload: Upload) -> None:
         if self._uploads.pop(upload.id, None) is not None:
@@ -196,7 +211,10 @@ class ArchiveUploads:
 
 
 def _new_draft(draft: Path) -> int:
+    """A handle of the empty file. Raises OSError, also where the folder of drafts is a link, which may lead out."""
     draft.parent.mkdir(mode=0o700, exist_ok=True)
+    if draft.parent.is_symlink():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(draft.parent))
     return os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | BINARY, 0o600)
 
 

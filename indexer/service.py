@@ -319,7 +319,7 @@ async def open_service(
         deletions = Deletions(db)
         deleting = tasks.create_task(supervised(DELETIONS, deletions.repeat, faults), name=DELETIONS)
         learning = tasks.create_task(supervised("baseline", searcher.learn_baseline, faults), name="baseline")
-        remembered = {**searcher.remembered, "small copies": thumbnails.remembered}
+        remembered = {**searcher.remembered, "small copies": thumbnails.remembered, "comparisons": checker.remembered}
         try:
             yield Service(
                 settings=settings,

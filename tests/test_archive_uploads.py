@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import os
 import shutil
+import sys
+import threading
 import zlib
 from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
@@ -81,6 +86,63 @@ async def test_a_part_that_is_not_what_it_says_is_not_kept(uploads: ArchiveUploa
     assert upload.parts == set()
 
 
+async def test_a_part_that_is_sent_again_and_not_written_whole_is_not_there_any_more(
+    uploads: ArchiveUploads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = await uploads.begin("export.zip", len(DATA))
+    await put(uploads, upload, 0)
+    write_at = archive_uploads.write_at
+
+    def broken(handle: int, data: bytes, offset: int) -> int:
+        write_at(handle, data[:10], offset)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(archive_uploads, "write_at", broken)
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        await put(uploads, upload, 0, bytes(PART))
+    assert upload.parts == set()
+
+
+async def test_a_request_that_ends_while_its_draft_is_made_leaves_an_upload_and_no_file_without_one(
+    uploads: ArchiveUploads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, go, new_draft = threading.Event(), threading.Event(), archive_uploads._new_draft
+
+    def slow(draft: Path) -> int:
+        handle = new_draft(draft)
+        made.set()
+        go.wait()
+        return handle
+
+    monkeypatch.setattr(archive_uploads, "_new_draft", slow)
+    beginning = asyncio.create_task(uploads.begin("export.zip", 1))
+    await asyncio.to_thread(made.wait)
+    beginning.cancel()
+    await asyncio.sleep(0)  # the cancellation is raised while the thread still works
+    go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await beginning
+    (upload,) = uploads.known()
+    await put(uploads, upload, 0, b"x")
+    await uploads.finish(upload)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+@pytest.mark.parametrize("link", [True, False])
+async def test_drafts_lie_in_no_other_folder_and_where_none_can_be_made_that_is_said(
+    uploads: ArchiveUploads, tmp_path: Path, link: bool
+) -> None:
+    drafts, elsewhere = tmp_path / "archives" / DRAFTS, tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    if link:
+        drafts.symlink_to(elsewhere, target_is_directory=True)
+    else:
+        drafts.touch()
+    assert await refused(uploads.begin("export.zip", 1)) == "upload-folder"
+    assert list(elsewhere.iterdir()) == []
+    assert uploads.known() == []
+
+
 async def test_a_file_that_is_there_is_never_replaced(uploads: ArchiveUploads, tmp_path: Path) -> None:
     upload = await uploads.begin("export.zip", 1)
     await put(uploads, upload, 0, b"x")
@@ -142,6 +204,7 @@ async def test_each_step_is_in_the_audit_log(uploads: ArchiveUploads, database: 
     upload = await uploads.begin("export.zip", 1)
     await put(uploads, upload, 0, b"x")
     await uploads.finish(upload)
+    assert await refused(uploads.cancel(upload)) == "upload-unknown"
     await uploads.cancel(await uploads.begin("other.zip", 1))
     async with database.reader() as connection:
         rows = await connection.execute_fetchall("SELECT action FROM audit_log ORDER BY rowid")

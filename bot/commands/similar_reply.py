@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +25,7 @@ from bot.replies.closeness import Asked
 from bot.replies.contact_sheet import MAX_HITS, shrunk
 from bot.replies.pages import PAGE_HITS, Coverage, Dress, page, page_count
 from bot.texts import Language, translate
-from indexer.errors import TellPerson
+from indexer.errors import AfterimageError, TellPerson
 from indexer.lru import LruCache
 from indexer.query.grammar import Wish
 from indexer.query.query import Query
@@ -37,6 +38,8 @@ from indexer.supervisor import both
 
 if TYPE_CHECKING:
     from indexer.service import Service
+
+logger = logging.getLogger(__name__)
 
 # Before a page is shown, its messages are looked up in Discord, all at the same time, within so many seconds in total.
 VERIFY_S = 1.0
@@ -146,11 +149,16 @@ class Answers:
     async def show(self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply) -> None:
         """Edits the reply to its current page, searched with what `who` may see now.
 
-        Where some pictures are still being compared, the reply is edited once more when they are.
+        Where some pictures are still being compared, the reply is edited once more when they are. If that fails, the
+        answer is there all the same: only the log has it.
         """
-        if await self._edit(interaction, who, reply, COMPARE_S):
+        if not await self._edit(interaction, who, reply, COMPARE_S):
+            return
+        try:
             await self.service.searcher.compared(reply.query)
             await self._edit(interaction, who, reply, 0.0)
+        except (discord.HTTPException, AfterimageError) as error:  # a reply that was dismissed is not found any more
+            logger.info("an answer in guild %s stays without its comparison: %s", who.guild_id, error)
 
     async def _edit(
         self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply, compare_s: float
@@ -241,7 +249,8 @@ class Answers:
                 result = await self.service.searcher.search(query, compare_s=compare_s)
                 if result.searched or not await self.service.on_demand.take_in(query.guild_id, query.filter.channels):
                     return result
-                return replace(await self.service.searcher.search(query), floor=Floor.LIVE)
+                result = await self.service.searcher.search(query, compare_s=compare_s)
+                return replace(result, floor=Floor.LIVE)
         except TimeoutError:
             raise TellPerson("error-timeout") from None
 

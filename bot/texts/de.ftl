@@ -564,6 +564,7 @@ archive-failed = Der Bot ist an diesem Import gescheitert; sein Protokoll sagt, 
 upload-name = Der Name einer Datei hat höchstens 200 Byte, beginnt nicht mit einem Punkt und enthält keines von / \ : * ? " < > |.
 upload-exists = Im Ordner für Archive gibt es schon eine Datei { $name }.
 upload-too-large = Mehr als { $most } Byte (web.upload_bytes) und mehr als 8 Dateien können nicht auf einmal hochgeladen werden.
+upload-folder = In den Ordner für Archive lässt sich nichts schreiben: { $error }.
 upload-no-room = Auf der Festplatte ist für diese Datei nicht genug Platz.
 upload-part = Teil { $part } ist keiner der { $parts } Teile dieser Datei oder hat eine andere Größe.
 upload-checksum = Teil { $part } kam anders an, als er gesendet wurde: Seine Prüfsumme ist eine andere. Sende ihn noch einmal.

@@ -567,6 +567,7 @@ archive-failed = The bot failed at this import; its log says where.
 upload-name = A file's name has at most 200 bytes, does not begin with a dot, and has none of / \ : * ? " < > |.
 upload-exists = There is a file { $name } in the folder for archives already.
 upload-too-large = More than { $most } bytes cannot be uploaded at once (web.upload_bytes), and not more than 8 files.
+upload-folder = Nothing can be written into the folder for archives: { $error }.
 upload-no-room = There is not enough room on the disk for this file.
 upload-part = Part { $part } is not one of the { $parts } parts of this file, or has another size.
 upload-checksum = Part { $part } did not come as it was sent: its checksum is another one. Send it again.

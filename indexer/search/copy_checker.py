@@ -17,6 +17,7 @@ from typing import Final, Protocol
 from indexer.errors import AfterimageError, ReadersBusy, Rejected
 from indexer.lru import LruCache
 from indexer.pictures.decoder import Decoder
+from indexer.records.caches import Remembered
 from indexer.records.copies import Copy
 from indexer.records.ids import GuildId, PictureId, PlaceId, UserId
 from indexer.supervisor import Faults, contained
@@ -66,6 +67,11 @@ class CopyChecker:
         self._told: LruCache[_Pair, tuple[Copy | None]] = LruCache(REMEMBERED, LIFETIME_S)
         self._tried: LruCache[_Pair, bool] = LruCache(REMEMBERED, AGAIN_S)
         self._running: dict[tuple[UserId | None, bytes], asyncio.Task[None]] = {}
+
+    @property
+    def remembered(self) -> Remembered:
+        """What was found out."""
+        return self._told
 
     async def told(self, asked: Asked, candidates: Mapping[PictureId, PlaceId], within_s: float) -> tuple[Told, bool]:
         """What is known of the candidates (each with a place that the asker may see) after `within_s` seconds at most,
@@ -140,15 +146,17 @@ class CopyChecker:
         copies: Mapping[PictureId, asyncio.Task[bytes | None]],
         deadline: float,
     ) -> None:
-        with suppress(ReadersBusy):
-            async with self._decoder.turn_of(asked.asker or NOBODY) as turn:
-                if (own := await question) is None:
-                    return
-                for picture_id, copy in copies.items():
-                    if (candidate := await copy) is None or time.monotonic() > deadline:
-                        continue
-                    with suppress(Rejected):
-                        self._told.put((asked.asker, asked.sha256, picture_id), (await turn.compare(own, candidate),))
+        if (own := await question) is None:
+            return
+        for picture_id, copy in copies.items():
+            if (candidate := await copy) is None or time.monotonic() > deadline:
+                continue
+            # Not while files come: the member's next question needs the turn, too.
+            with suppress(ReadersBusy, Rejected):
+                async with self._decoder.turn_of(asked.asker or NOBODY) as turn:
+                    verdict = await turn.compare(own, candidate)
+                self._told.put((asked.asker, asked.sha256, picture_id), (verdict,))
+                self._tried.pop((asked.asker, asked.sha256, picture_id))
 
     async def _question(self, asked: Asked, deadline: float) -> bytes | None:
         if asked.place_id is None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import logging
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from bot.commands import query_scope
+from bot.commands import query_scope, similar_reply
 from bot.replies.contact_sheet import CELL
 from bot.replies.pages import PAGE_HITS
+from indexer.query.query import Query
 from indexer.records.ids import UserId
 from indexer.search import copy_checker
 from sandbox.drawing import edits
@@ -271,3 +274,29 @@ async def test_a_crop_of_a_posted_picture_is_called_an_edited_copy_and_says_how_
         )
 
     await until(told)
+
+
+async def test_a_reply_that_is_dismissed_before_its_comparison_comes_is_no_failure(
+    bot: Running, place: Town, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(copy_checker, "BUDGET_S", DEADLINE_S)
+    monkeypatch.setattr(similar_reply, "COMPARE_S", 0.0)
+    waiting, dismissed, compared = asyncio.Event(), asyncio.Event(), bot.service.searcher.compared
+
+    async def late(query: Query) -> None:
+        waiting.set()
+        await dismissed.wait()
+        await compared(query)
+
+    monkeypatch.setattr(bot.service.searcher, "compared", late)
+    place.pictures.post(place.member.user, "the original", files=[File.of("a.png", png(scenery(7)))])
+    await bot.embedded(27)
+    with caplog.at_level(logging.INFO):
+        reply = await similar(bot.person(place.member), place.talk.id, image=png(edits.crop(scenery(7), 0.8)))
+        async with asyncio.timeout(DEADLINE_S):
+            await waiting.wait()
+        bot.sandbox.interactions.delete(reply.message)
+        dismissed.set()
+        await until(lambda: "stays without its comparison" in caplog.text)
+    assert reply.followups == []
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]

@@ -103,6 +103,27 @@ async def test_what_comes_late_is_known_a_moment_later_and_nothing_is_had_twice(
     assert shelf.had == [PlaceId(11)]
 
 
+async def test_while_a_file_comes_the_member_may_have_other_pictures_opened(decoder: Decoder) -> None:
+    shelf = Shelf()
+    shelf.gated = {PlaceId(11)}
+    async with opened(shelf, decoder) as checker:
+        asking = asyncio.create_task(checker.told(asked(), {ORIGINAL: PlaceId(11)}, LONG_S))
+        await until(lambda: bool(shelf.had))
+        async with decoder.turn_of(ANNA):
+            assert not asking.done()
+        shelf.gate.set()
+        told, _ = await asking
+    assert told[ORIGINAL] is not None
+
+
+async def test_what_was_forgotten_is_found_out_anew_at_once(decoder: Decoder) -> None:
+    async with opened(Shelf(), decoder) as checker:
+        before = await checker.told(asked(), {ORIGINAL: PlaceId(11)}, LONG_S)
+        assert len(checker.remembered) == 1
+        assert checker.remembered.clear() == 1
+        assert await checker.told(asked(), {ORIGINAL: PlaceId(11)}, LONG_S) == before
+
+
 async def test_a_picture_that_was_away_is_not_asked_for_again_at_once(decoder: Decoder) -> None:
     shelf = Shelf()
     async with opened(shelf, decoder) as checker:

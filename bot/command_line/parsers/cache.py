@@ -27,8 +27,8 @@ def add_cache(commands: Commands) -> None:
     clear = actions.add(
         "clear",
         "cache:clear",
-        "Delete thumbnails, and forget the answers, vectors of words and small copies that the running bot has in"
-        " memory. All of it comes back as it is needed.",
+        "Delete thumbnails, and forget the answers, vectors of words, small copies and comparisons that the running bot"
+        " has in memory. All of it comes back as it is needed.",
         examples=["cache clear", "cache clear --older-than 30d"],
         notes="Embeddings, the vector index and exported models stay. Where files of an archive are gone, so are the"
         " thumbnails of their pictures.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import asdict
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -32,7 +33,6 @@ from bot.web.api.uploads import FILE, body_bytes
 from bot.web.errors import ApiError
 from indexer.archive_uploads import PART_BYTES, ArchiveUploads, Upload
 from indexer.records.api_keys import KeyScope
-from indexer.records.ids import GuildId
 
 if TYPE_CHECKING:
     from indexer.archive_imports import ArchiveImport
@@ -80,8 +80,7 @@ async def events(call: Call[NoQuery, None]) -> web.StreamResponse:
 
 
 def described(found: ArchiveImport) -> ImportInfo:
-    archive = found.archive
-    problems = [] if archive is None else archive.problems.kept[:SHOWN_PROBLEMS]
+    problems = [] if found.problems is None else found.problems.kept[:SHOWN_PROBLEMS]
     return ImportInfo(
         id=found.id,
         path=found.path,
@@ -94,25 +93,22 @@ def described(found: ArchiveImport) -> ImportInfo:
         collection=found.collection,
         guilds=_guilds(found),
         problems=[ImportProblem(problem.label, problem.offset, words(problem.reason)) for problem in problems],
-        problem_count=0 if archive is None else archive.problems.count,
+        problem_count=0 if found.problems is None else found.problems.count,
         reason="" if found.reason is None else words(found.reason),
     )
 
 
 def _guilds(found: ArchiveImport) -> list[ImportedGuild]:
-    if found.archive is None:
+    survey = found.survey
+    if survey is None:
         return []
-    survey = found.archive.survey
     jobs = {job.guild_id: job.id for job in found.jobs}
-
-    def channels(guild_id: GuildId) -> int:
-        return sum(channel.guild_id == guild_id for channel in survey.channels.values())
-
+    channels = Counter(channel.guild_id for channel in survey.channels.values())
     return [
         ImportedGuild(
             id=str(guild.id),
             name=guild.name,
-            channels=channels(guild.id),
+            channels=channels[guild.id],
             job=jobs.get(guild.id),
             **asdict(survey.counts[guild.id]),
         )

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import json
+import os
+import sys
 import zipfile
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +116,26 @@ async def test_nothing_outside_of_the_folder_is_imported(api: ApiWorld, path: st
     if path:
         error = (await api.ask("/api/v1/archives", params={"path": path}, key=admin, status=422))["error"]
         assert error["code"] == "bad_archive"
+
+
+def nameless(data_dir: Path) -> int:
+    """How many open files of the data folder have no name."""
+    names = []
+    for handle in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):  # the handle of this listing
+            names.append(str(handle.readlink()))
+    return sum(name.startswith(f"{data_dir}{os.sep}") and name.endswith("(deleted)") for name in names)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells")
+async def test_of_an_archive_that_was_only_looked_through_no_messages_stay_on_the_disk(api: ApiWorld) -> None:
+    (folder(api) / "looked.zip").write_bytes(export())
+    gc.collect()
+    before = nameless(api.bot.data_dir)
+    found = await imported(api, {"path": "looked.zip", "dry_run": True})
+    gc.collect()
+    assert (found["state"], found["guilds"][0]["messages"]) == ("done", 3)
+    assert nameless(api.bot.data_dir) <= before
 
 
 async def test_what_is_no_archive_is_told_as_such(api: ApiWorld) -> None:
