@@ -125,7 +125,7 @@ class ArchiveUploads:
             try:
                 await to_the_end(asyncio.to_thread(_write, upload.handle, data, number * PART_BYTES))
             except OSError as error:
-                if error.errno != errno.ENOSPC:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                     raise
                 raise DiskFull(f"No room for a part in {self._folder}.", retry_after=DISK_AGAIN_S) from error
             upload.parts.add(number)

@@ -17,7 +17,7 @@ import pytest
 from indexer import archive_uploads
 from indexer.archive_uploads import DRAFTS, EXPIRES_S, UPLOADS, ArchiveUploads, Upload
 from indexer.database.database import Database
-from indexer.errors import RetryLater, TellPerson
+from indexer.errors import DiskFull, RetryLater, TellPerson
 
 PART = 1000
 MOST = 10_000
@@ -86,8 +86,9 @@ async def test_a_part_that_is_not_what_it_says_is_not_kept(uploads: ArchiveUploa
     assert upload.parts == set()
 
 
+@pytest.mark.parametrize(("reason", "told"), [(errno.EIO, OSError), (errno.EDQUOT, DiskFull)])
 async def test_a_part_that_is_sent_again_and_not_written_whole_is_not_there_any_more(
-    uploads: ArchiveUploads, monkeypatch: pytest.MonkeyPatch
+    uploads: ArchiveUploads, monkeypatch: pytest.MonkeyPatch, reason: int, told: type[Exception]
 ) -> None:
     upload = await uploads.begin("export.zip", len(DATA))
     await put(uploads, upload, 0)
@@ -95,10 +96,10 @@ async def test_a_part_that_is_sent_again_and_not_written_whole_is_not_there_any_
 
     def broken(handle: int, data: bytes, offset: int) -> int:
         write_at(handle, data[:10], offset)
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
+        raise OSError(reason, os.strerror(reason))
 
     monkeypatch.setattr(archive_uploads, "write_at", broken)
-    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+    with pytest.raises(told):
         await put(uploads, upload, 0, bytes(PART))
     assert upload.parts == set()
 

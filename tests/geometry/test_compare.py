@@ -23,11 +23,16 @@ def compared(question: Image.Image, candidate: Image.Image) -> Copy | None:
     return Comparison(np.asarray(question)).compare(np.asarray(candidate))
 
 
+def sampled(count: int) -> settings:
+    """So many examples, the same at each run: the rule is right of most pictures, not of all (docs/adr/0040)."""
+    return settings(max_examples=count, derandomize=True)
+
+
 pictures = st.builds(scenery, st.integers(0, 2**32 - 1), st.sampled_from(SIZES))
 
 
 @given(picture=pictures, keep=st.floats(0.55, 1.0), seed=st.integers(0, 999), mirrored=st.booleans())
-@settings(max_examples=20)
+@sampled(20)
 def test_a_crop_is_found_with_its_share_as_it_is_and_mirrored(
     picture: Image.Image, keep: float, seed: int, mirrored: bool
 ) -> None:
@@ -42,7 +47,7 @@ def test_a_crop_is_found_with_its_share_as_it_is_and_mirrored(
 
 
 @given(picture=pictures, degrees=st.floats(-7, 7), quarters=st.integers(0, 3))
-@settings(max_examples=15)
+@sampled(15)
 def test_a_turned_picture_is_found_with_its_angle(picture: Image.Image, degrees: float, quarters: int) -> None:
     turned = edits.turn(picture, degrees) if quarters == 0 else picture.rotate(90 * quarters, expand=True)
     copy = compared(turned, picture)
@@ -53,7 +58,7 @@ def test_a_turned_picture_is_found_with_its_angle(picture: Image.Image, degrees:
 
 
 @given(picture=pictures, seed=st.integers(0, 999))
-@settings(max_examples=10)
+@sampled(10)
 def test_bars_around_a_picture_are_named_and_are_no_crop(picture: Image.Image, seed: int) -> None:
     captioned = compared(edits.caption_bar(picture, Random(seed)), picture)
     assert captioned is not None
@@ -68,7 +73,7 @@ def test_bars_around_a_picture_are_named_and_are_no_crop(picture: Image.Image, s
 
 
 @given(picture=pictures, quality=st.integers(30, 90), grey=st.booleans(), half=st.booleans())
-@settings(max_examples=10)
+@sampled(10)
 def test_a_picture_that_was_saved_again_is_found_and_nothing_else_is_said_of_it(
     picture: Image.Image, quality: int, grey: bool, half: bool
 ) -> None:
@@ -79,13 +84,13 @@ def test_a_picture_that_was_saved_again_is_found_and_nothing_else_is_said_of_it(
 
 
 @given(seed=st.integers(0, 2**32 - 2), size=st.sampled_from(SIZES))
-@settings(max_examples=15)
+@sampled(15)
 def test_other_pictures_are_not_taken(seed: int, size: tuple[int, int]) -> None:
     assert compared(scenery(seed + 1, size), scenery(seed, size)) is None
 
 
 @given(seed=st.integers(0, 2**32 - 1), moved=st.floats(0.05, 0.12))
-@settings(max_examples=10)
+@sampled(10)
 def test_the_same_things_on_the_same_ground_in_another_place_are_not_a_copy(seed: int, moved: float) -> None:
     assert compared(scenery(seed, moved=moved), scenery(seed)) is None
 
