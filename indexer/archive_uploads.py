@@ -95,9 +95,7 @@ class ArchiveUploads:
             await self._check_room(byte_count)
             if await asyncio.to_thread(os.path.lexists, self._folder / name):
                 raise TellPerson("upload-exists", name=name)
-            upload = await to_the_end(self._drafted(name, byte_count))
-        await self._note("upload.begin", upload)
-        return upload
+            return await to_the_end(self._drafted(name, byte_count))
 
     @asynccontextmanager
     async def receiving(self) -> AsyncIterator[None]:
@@ -137,12 +135,7 @@ class ArchiveUploads:
             self._check_there(upload)
             if missing := upload.part_count - len(upload.parts):
                 raise TellPerson("upload-incomplete", parts=missing)
-            try:
-                await to_the_end(asyncio.to_thread(_give_name, upload, self._folder / upload.name))
-            except FileExistsError as error:
-                raise TellPerson("upload-exists", name=upload.name) from error
-            await self._end(upload)
-        await self._note("upload.finish", upload)
+            await to_the_end(self._named(upload))
 
     async def cancel(self, upload: Upload) -> None:
         """Raises TellPerson where it has ended by now."""
@@ -179,7 +172,16 @@ class ArchiveUploads:
         except OSError as error:
             raise TellPerson("upload-folder", error=error.strerror or str(error)) from error
         upload = self._uploads[upload_id] = Upload(upload_id, name, byte_count, draft, handle, self._clock())
+        await self._note("upload.begin", upload)
         return upload
+
+    async def _named(self, upload: Upload) -> None:
+        try:
+            await asyncio.to_thread(_give_name, upload, self._folder / upload.name)
+        except FileExistsError as error:
+            raise TellPerson("upload-exists", name=upload.name) from error
+        await self._end(upload)
+        await self._note("upload.finish", upload)
 
     def _check_there(self, upload: Upload) -> None:
         """Raises TellPerson where it has ended."""

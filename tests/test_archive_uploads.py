@@ -9,8 +9,9 @@ import shutil
 import sys
 import threading
 import zlib
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,6 +63,14 @@ async def refused(coming: Awaitable[object]) -> str:
     return error.value.sentence.key
 
 
+async def noted(database: Database) -> list[str]:
+    """What the audit log says was done."""
+    async with database.reader() as connection:
+        return [
+            action for (action,) in await connection.execute_fetchall("SELECT action FROM audit_log ORDER BY rowid")
+        ]
+
+
 async def test_parts_in_any_order_and_twice_become_the_file(uploads: ArchiveUploads, tmp_path: Path) -> None:
     upload = await uploads.begin("export.zip", len(DATA))
     assert upload.part_count == 3
@@ -104,28 +113,44 @@ async def test_a_part_that_is_sent_again_and_not_written_whole_is_not_there_any_
     assert upload.parts == set()
 
 
-async def test_a_request_that_ends_while_its_draft_is_made_leaves_an_upload_and_no_file_without_one(
-    uploads: ArchiveUploads, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made, go, new_draft = threading.Event(), threading.Event(), archive_uploads._new_draft
+async def cancelled_in(monkeypatch: pytest.MonkeyPatch, step: str, asked: Coroutine[Any, Any, object]) -> None:
+    """The request `asked` ends early: while this step of it, which blocks, is being done in its thread."""
+    done, go, real = threading.Event(), threading.Event(), getattr(archive_uploads, step)
 
-    def slow(draft: Path) -> int:
-        handle = new_draft(draft)
-        made.set()
+    def slow(*arguments: Any) -> Any:
+        made = real(*arguments)
+        done.set()
         go.wait()
-        return handle
+        return made
 
-    monkeypatch.setattr(archive_uploads, "_new_draft", slow)
-    beginning = asyncio.create_task(uploads.begin("export.zip", 1))
-    await asyncio.to_thread(made.wait)
-    beginning.cancel()
+    monkeypatch.setattr(archive_uploads, step, slow)
+    asking = asyncio.create_task(asked)
+    await asyncio.to_thread(done.wait)
+    asking.cancel()
     await asyncio.sleep(0)  # the cancellation is raised while the thread still works
     go.set()
     with pytest.raises(asyncio.CancelledError):
-        await beginning
+        await asking
+
+
+async def test_a_request_that_ends_while_its_draft_is_made_leaves_an_upload_and_no_file_without_one(
+    uploads: ArchiveUploads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await cancelled_in(monkeypatch, "_new_draft", uploads.begin("export.zip", 1))
     (upload,) = uploads.known()
     await put(uploads, upload, 0, b"x")
     await uploads.finish(upload)
+
+
+async def test_a_request_that_ends_while_the_file_gets_its_name_leaves_the_file_and_no_upload(
+    uploads: ArchiveUploads, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = await uploads.begin("export.zip", 1)
+    await put(uploads, upload, 0, b"x")
+    await cancelled_in(monkeypatch, "_give_name", uploads.finish(upload))
+    assert uploads.known() == []
+    assert {path.name for path in (tmp_path / "archives").rglob("*")} == {DRAFTS, "export.zip"}
+    assert await noted(database) == ["upload.begin", "upload.finish"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
@@ -207,6 +232,4 @@ async def test_each_step_is_in_the_audit_log(uploads: ArchiveUploads, database: 
     await uploads.finish(upload)
     assert await refused(uploads.cancel(upload)) == "upload-unknown"
     await uploads.cancel(await uploads.begin("other.zip", 1))
-    async with database.reader() as connection:
-        rows = await connection.execute_fetchall("SELECT action FROM audit_log ORDER BY rowid")
-    assert [action for (action,) in rows] == ["upload.begin", "upload.finish", "upload.begin", "upload.cancel"]
+    assert await noted(database) == ["upload.begin", "upload.finish", "upload.begin", "upload.cancel"]

@@ -240,6 +240,7 @@ OPERATIONS = (
         "Puts the file, of which every part is there, into the folder of `web.archives`.",
         finish_upload,
         UploadInfo,
+        longest_s=120.0,  # a slow disk takes its time for what it has not written yet
         refusals=_REFUSED,
         **_ADMIN,
     ),
