@@ -19,6 +19,7 @@ from indexer import archive_uploads
 from indexer.archive_uploads import DRAFTS, EXPIRES_S, UPLOADS, ArchiveUploads, Upload
 from indexer.database.database import Database
 from indexer.errors import DiskFull, RetryLater, TellPerson
+from indexer.platforms.files import write_at
 
 PART = 1000
 MOST = 10_000
@@ -101,7 +102,6 @@ async def test_a_part_that_is_sent_again_and_not_written_whole_is_not_there_any_
 ) -> None:
     upload = await uploads.begin("export.zip", len(DATA))
     await put(uploads, upload, 0)
-    write_at = archive_uploads.write_at
 
     def broken(handle: int, data: bytes, offset: int) -> int:
         write_at(handle, data[:10], offset)
