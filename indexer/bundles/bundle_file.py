@@ -19,7 +19,7 @@ from indexer.archives.expansion import FREE_BYTES, MOST_EXPANSION
 from indexer.backup import checked_tar
 from indexer.backup.checked_tar import Kind, Tell
 from indexer.backup.manifest import Part
-from indexer.bundles import content
+from indexer.bundles import content, content_check
 from indexer.database.stoppable_thread import Check
 from indexer.errors import DiskFull, StorageError
 
@@ -139,7 +139,7 @@ def extract(path: Path, rows: Path, check: Check, tell: Tell) -> BundleManifest:
     small = checked_tar.read(path, KIND, _parts_of, {CONTENT: rows}, check, tell)
     manifest = parse(small[checked_tar.MANIFEST])
     with checked_tar.explained(path, KIND):
-        content.check(rows, check, tell)
+        content_check.check(rows, check, tell)
         if content.counts_of(rows) != manifest.counts:
             raise StorageError("Its rows are not those that its manifest counts.")
     return manifest

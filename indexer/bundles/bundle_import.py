@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from indexer.backup.checked_tar import Tell
 from indexer.backup.work_folder import work_folder
 from indexer.bundles import bundle_file
 from indexer.bundles.bundle_file import CONTENT, BundleManifest
@@ -20,8 +20,6 @@ from indexer.database.stoppable_thread import NICE, in_stoppable_thread
 from indexer.errors import StorageError
 from indexer.settings import Settings
 from indexer.store import application, guilds
-
-Tell = Callable[[str, int, int | None], None]
 
 WORK_PREFIX = ".afterimage-import-"
 

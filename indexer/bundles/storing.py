@@ -71,7 +71,7 @@ class Candidate(NamedTuple):
 async def store(
     db: Database, rows: Path, ownership: Ownership, crawl: CrawlSettings, tell: Tell, *, alone: bool
 ) -> Stored:
-    """Stores the content in the file `rows`, which content.check has seen. `alone`: no bot runs in this process.
+    """Stores the content in the file `rows`, which content_check.check has seen. `alone`: no bot runs in this process.
 
     Raises RetryLater where the database is busy or full: what came in until then stays, and the same import goes on.
     """
