@@ -166,14 +166,16 @@ def _carry_over(connection: sqlite3.Connection, former: Path) -> CarriedOver | N
             opt_outs = source.execute("SELECT guild_id, user_id, at_ms FROM opt_outs").fetchall()
             deletions = source.execute("SELECT message_id FROM deletions").fetchall()
             (has_keys,) = source.execute("SELECT count(*) FROM sqlite_master WHERE name = 'api_keys'").fetchone()
-            keys = source.execute("SELECT * FROM api_keys").fetchall() if has_keys else []
+            source.row_factory = sqlite3.Row
+            keys = [dict(row) for row in source.execute("SELECT * FROM api_keys")] if has_keys else []
     except sqlite3.DatabaseError:
         return None
     new_opt_outs = connection.executemany("INSERT OR IGNORE INTO opt_outs VALUES (?, ?, ?)", opt_outs).rowcount
     new_deletions = connection.executemany("INSERT OR IGNORE INTO deletions VALUES (?)", deletions).rowcount
     connection.execute("DELETE FROM api_keys")  # one that was revoked or deleted since must not open anything
     for key in keys:
-        connection.execute(f"INSERT INTO api_keys VALUES ({', '.join('?' * len(key))})", key)  # noqa: S608 -- question marks
+        columns, values = ", ".join(key), ", ".join("?" * len(key))
+        connection.execute(f"INSERT INTO api_keys ({columns}) VALUES ({values})", tuple(key.values()))  # noqa: S608 -- the names of the table's own columns
     messages = sum(connection.execute(sql).rowcount for sql in FORBIDDEN)
     return CarriedOver(max(new_opt_outs, 0), max(new_deletions, 0), messages)
 
