@@ -11,14 +11,15 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from indexer.database.database import Database, to_the_end
-from indexer.errors import AfterimageError, DiskFull, Stop, TellPerson, Told
+from indexer.errors import TellPerson
 from indexer.ingest.pipeline import Pipeline
-from indexer.progress import Progress, State
-from indexer.records.ids import DISCORD, ChannelId, GuildId, JobId, MessageId, OriginId, UserId
+from indexer.job_work import JobWork
+from indexer.progress import Progress
+from indexer.records.ids import DISCORD, ChannelId, GuildId, JobId, MessageId, UserId
 from indexer.sentence import Sentence
 from indexer.store import audit, guilds, jobs, places
 from indexer.store.jobs import Job, JobState, Scope, ScopeKind
-from indexer.supervisor import Faults, contained, supervised
+from indexer.supervisor import Faults, supervised
 
 __all__ = ["SERVER", "Job", "JobRefused", "JobState", "Jobs", "Scope", "ScopeKind", "Why"]
 
@@ -27,8 +28,6 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 SERVER = Scope(ScopeKind.SERVER)
-
-FULL_AGAIN_S = 1.0
 
 
 class Why(StrEnum):
@@ -59,6 +58,7 @@ class Jobs:
     def __init__(self, db: Database, pipeline: Pipeline, tasks: asyncio.TaskGroup, faults: Faults) -> None:
         self._db = db
         self._pipeline = pipeline
+        self._job_work = JobWork(db, pipeline, faults)
         self._tasks = tasks
         self._faults = faults
         self._turns: defaultdict[GuildId, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -237,7 +237,7 @@ class Jobs:
             waiting = self._afterwards.get(guild_id, frozenset())
             self._afterwards[guild_id] = None if only is None or waiting is None else only | waiting
         else:
-            self._run(guild_id, self._catch_up(guild_id, only), f"catch up {guild_id}")
+            self._run(guild_id, self._job_work.catch_up(guild_id, only), f"catch up {guild_id}")
 
     async def _launch(self, job: Job) -> None:
         await self._halt(job.guild_id)  # only a catch-up can run here: an unfinished job would have refused this one
@@ -266,7 +266,7 @@ class Jobs:
     def _catch_up_afterwards(self, guild_id: GuildId) -> None:
         if guild_id in self._afterwards:
             only = self._afterwards.pop(guild_id)
-            self._run(guild_id, self._catch_up(guild_id, only), f"catch up {guild_id}")
+            self._run(guild_id, self._job_work.catch_up(guild_id, only), f"catch up {guild_id}")
 
     async def _halt(self, guild_id: GuildId) -> None:
         """Cancels the guild's work and waits for its end. No work of the guild runs when this returns."""
@@ -304,26 +304,13 @@ class Jobs:
         assert changed is not None, "jobs are never deleted alone"
         return changed
 
-    async def _catch_up(self, guild_id: GuildId, only: frozenset[ChannelId] | None) -> None:
-        with contained("catching up", self._faults):
-            progress = await self._run_guild(guild_id, only)
-            async with self._db.reader() as connection:
-                waiting = await places.waiting(connection, guild_id)
-            read = progress.messages
-            if waiting:
-                logger.info("guild %d: %d messages read, %d pictures wait for another try", guild_id, read, waiting)
-            elif progress.state is not State.DONE:
-                logger.info("guild %d: %d messages read, some channels are left for the next run", guild_id, read)
-            else:
-                logger.info("guild %d is caught up: %d messages read", guild_id, read)
-
     async def _work(self, job: Job) -> None:
         """Runs one job to its end and stores how it ended. One archive that cannot be read keeps no other from it."""
         state, reason = JobState.DONE, None
         part: Job | None = job
         try:
             while part is not None:
-                part_state, part_reason = await self._carry_out(part)
+                part_state, part_reason = await self._job_work.carry_out(part)
                 if state is JobState.DONE:
                     state, reason = part_state, reason if part_reason is None else part_reason
                 part = await self._next_part(job.id, state, reason)
@@ -351,44 +338,3 @@ class Jobs:
 
         await supervised("ending a job", store, self._faults)
         return following[0] if following else None
-
-    async def _run_guild(
-        self, guild_id: GuildId, only: frozenset[ChannelId] | None, origin_id: OriginId = DISCORD
-    ) -> Progress:
-        """Like `Pipeline.run_guild`. Where the disk has no room it waits, and then continues where it was."""
-        while True:
-            try:
-                return await self._pipeline.run_guild(guild_id, only, origin_id)
-            except DiskFull as error:
-                self._faults.add("indexing", error)
-                await asyncio.sleep(FULL_AGAIN_S)  # the disk may report room although a write was refused
-                await self._db.room.wait()
-
-    async def _carry_out(self, job: Job) -> tuple[JobState, Sentence | None]:
-        try:
-            if job.scope.kind is ScopeKind.FAILED:
-                async with self._db.transaction() as tx:
-                    await places.retry(tx, job.guild_id)
-            progress = await self._run_guild(job.guild_id, _channels(job.scope), job.scope.origin_id)
-        except Stop:
-            raise
-        except AfterimageError as error:
-            logger.warning("job %d of guild %d failed: %s", job.id, job.guild_id, error)
-            return JobState.FAILED, error.sentence if isinstance(error, Told) else Sentence(
-                "job-kept-waiting", {"job": str(job.id)}
-            )
-        except Exception:
-            logger.exception("job %d of guild %d failed", job.id, job.guild_id)
-            return JobState.FAILED, Sentence("job-bot-failed", {"job": str(job.id)})
-        return JobState.DONE, None if progress.state is State.DONE else progress.reason
-
-
-def _channels(scope: Scope) -> frozenset[ChannelId] | None:
-    """Which channels a job reads; None: all of the guild. A job for failed places reads none."""
-    match scope.kind:
-        case ScopeKind.SERVER:
-            return None
-        case ScopeKind.CHANNEL if scope.channel_id is not None:
-            return frozenset({scope.channel_id})
-        case _:
-            return frozenset()
