@@ -25,8 +25,8 @@ from indexer.bundles.export import export_bundle
 from indexer.bundles.gather import Selection
 from indexer.database import migrate
 from indexer.database.database import FILE_NAME
+from indexer.offline_store import open_store
 from indexer.records.ids import GuildId
-from indexer.service import open_store
 from indexer.settings import CrawlSettings, Settings
 
 PICTURES = 100_000

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 
 from indexer.api_keys import ApiKeys
 from indexer.backoff import Backoff
@@ -20,31 +19,28 @@ from indexer.crawl.hit_verifier import HitVerifier
 from indexer.crawl.live import Live
 from indexer.crawl.on_demand import OnDemand
 from indexer.crawl.removals import NAME as REMOVALS
-from indexer.crawl.removals import GuildLeft, OptedOut, Removals, forget_guild, opt_out
-from indexer.database.database import FILE_NAME, Database, open_database
-from indexer.database.journal import FILE_NAME as JOURNAL
-from indexer.database.journal import Journal
+from indexer.crawl.removals import GuildLeft, OptedOut, Removals
+from indexer.database.database import Database, open_database
 from indexer.deletions import NAME as DELETIONS
 from indexer.deletions import Deletions
 from indexer.disk_notices import DiskNotices
 from indexer.encode.encoder import open_encoder
-from indexer.errors import TellPerson
 from indexer.hit_pictures import HitPictures
 from indexer.hit_thumbnails import HitThumbnails
 from indexer.ingest.pipeline import Pipeline, open_pipeline
 from indexer.jobs import Jobs
 from indexer.long_work import LongWork, open_long_work
+from indexer.opening import accelerator_of, former_models, open_index, open_journal
 from indexer.pictures.decoder import READERS_VERSION, Decoder, open_decoder
 from indexer.pictures.fetch import Fetcher, open_fetcher
 from indexer.ports import Encoder, History
 from indexer.records.ids import EVERYWHERE, GuildId, ModelId, UserId
-from indexer.records.pictures import ModelSpec
 from indexer.reports.reports import Reports
 from indexer.reports.status import Status
 from indexer.search.copy_checker import open_copy_checker
 from indexer.search.model_switch import GuildSearcher, OpenModel, open_searcher
 from indexer.search.reposts import RepostFinder
-from indexer.settings import ModelSettings, Settings
+from indexer.settings import Settings
 from indexer.store import application, audit, authors, embeddings, opt_outs, places
 from indexer.store.emptying import empty
 from indexer.supervisor import Faults, supervised
@@ -52,8 +48,6 @@ from indexer.tags import Tags
 from indexer.thumbnails.kept_thumbnails import KeptThumbnails, kept_thumbnails
 from indexer.upkeep import Upkeep
 from indexer.vectors.index import VectorIndex
-from indexer.vectors.scan import Accelerator
-from indexer.vectors.segment import FOLDER_NAME as SEGMENTS
 
 logger = logging.getLogger(__name__)
 
@@ -162,95 +156,6 @@ class Service:
             await audit.add(tx, "privacy.return", guild_id=guild_id, actor_id=user_id)
 
 
-@dataclass(frozen=True, slots=True)
-class Store:
-    """What deletes and rewrites, and needs no model: open while no bot runs."""
-
-    db: Database
-    upkeep: Upkeep
-    backups: DailyBackup
-    api_keys: ApiKeys
-    caches: Caches
-    reports: Reports
-    tags: Tags
-    deletions: Deletions
-
-    async def forget_user(self, user_id: UserId, where: GuildId = EVERYWHERE, *, by: UserId | None = None) -> int:
-        """As `Service.forget_user`. Raises RetryLater where the database is busy."""
-        return await opt_out(self.db, user_id, where, by)
-
-    async def forget_guild(self, guild_id: GuildId) -> None:
-        """As `Service.forget_guild`. Raises RetryLater where the database is busy."""
-        await forget_guild(self.db, guild_id)
-
-
-def database_path(settings: Settings) -> Path:
-    """Where the database is, or will be."""
-    return settings.data_dir / FILE_NAME
-
-
-@asynccontextmanager
-async def open_store(settings: Settings) -> AsyncIterator[Store]:
-    """Writing, until the block ends. Raises StorageError, naming who has the data folder, while a bot runs on it."""
-    async with (
-        open_database(settings.data_dir) as db,
-        open_index(db, settings) as index,
-        kept_thumbnails(db, settings) as kept,
-    ):
-        await asyncio.to_thread(delete_left, settings.data_dir)
-        yield Store(
-            db,
-            Upkeep(db, index, kept),
-            DailyBackup(db, settings),
-            ApiKeys(db),
-            Caches(db, settings, kept),
-            Reports(db),
-            Tags(db),
-            Deletions(db),
-        )
-
-
-@asynccontextmanager
-async def open_index(
-    db: Database, settings: Settings, accelerator: Accelerator | None = None
-) -> AsyncIterator[VectorIndex]:
-    """The vector index beside the database, closed when the block ends."""
-    folder = settings.data_dir / SEGMENTS
-    index = await asyncio.to_thread(VectorIndex, db.path, folder, settings.index, accelerator)
-    try:
-        yield index
-    finally:
-        await asyncio.to_thread(index.close)
-
-
-@asynccontextmanager
-async def _open_journal(settings: Settings) -> AsyncIterator[Journal]:
-    journal = await asyncio.to_thread(Journal, settings.data_dir / JOURNAL)
-    try:
-        yield journal
-    finally:
-        await asyncio.to_thread(journal.close)
-
-
-def _opener(settings: Settings) -> OpenModel:
-    """How a model that was used before is opened again: with the present settings, but for its name and weights."""
-
-    def open_model(spec: ModelSpec) -> AbstractAsyncContextManager[Encoder]:
-        former = replace(settings.model, name=spec.name, pretrained=spec.pretrained, folder=None)
-        return open_encoder(settings.with_exports(former))
-
-    return open_model
-
-
-def _accelerator(settings: ModelSettings) -> Accelerator | None:
-    """The GPU, for wide scans, where the configuration names it: torch is then imported here too. None elsewhere."""
-    if settings.device != "cuda":
-        return None
-    from indexer.encode.gpu_scan import gpu_scan
-
-    return gpu_scan(settings.device)
-
-
 @asynccontextmanager
 async def open_service(
     settings: Settings,
@@ -283,7 +188,7 @@ async def open_service(
             again = await places.retry_for(tx, READERS_VERSION)
         if again:
             logger.info("%d pictures that an earlier version could not read are tried once more", again)
-        index = await stack.enter_async_context(open_index(db, settings, _accelerator(settings.model)))
+        index = await stack.enter_async_context(open_index(db, settings, accelerator_of(settings.model)))
         long_work = await stack.enter_async_context(open_long_work())
         decoder = await stack.enter_async_context(open_decoder(settings.decode, encoder.pixel_spec))
         fetcher = await stack.enter_async_context(open_fetcher(settings.fetch, encoder.pixel_spec.size))
@@ -294,17 +199,15 @@ async def open_service(
         thumbnails = HitThumbnails(db, hit_pictures, decoder, kept)
         checker = await stack.enter_async_context(open_copy_checker(thumbnails, decoder, faults))
         searcher = await stack.enter_async_context(
-            open_searcher(db, index, encoder, model_id, settings.search, open_model or _opener(settings), checker)
+            open_searcher(db, index, encoder, model_id, settings.search, open_model or former_models(settings), checker)
         )
         pipeline = await stack.enter_async_context(
             open_pipeline(db, histories, fetcher, decoder, encoder, model_id, settings, faults, kept)
         )
-        journal = await stack.enter_async_context(_open_journal(settings))
+        journal = await stack.enter_async_context(open_journal(settings))
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         removals = Removals(db, histories.discord, journal, keep, faults)
         await removals.take_up()
-        repeating = tasks.create_task(supervised(REMOVALS, removals.repeat, faults), name=REMOVALS)
-        watching = tasks.create_task(supervised("room on the disk", db.room.watch, faults), name="room on the disk")
         jobs = Jobs(db, pipeline, tasks, faults)
         purge_after_s = settings.index.purge_after_s
         upkeep = Upkeep(db, index, kept)
@@ -312,13 +215,18 @@ async def open_service(
         async def keep_up() -> None:
             await upkeep.keep(purge_after_s, jobs.ended, lambda: jobs.idle)
 
-        keeping = supervised("upkeep", keep_up, faults, backoff=UPKEEP_RESTARTS)
-        keeping_up = tasks.create_task(keeping, name="upkeep")
-        backups = DailyBackup(db, settings)
-        backing_up = tasks.create_task(supervised(BACKUP, lambda: backups.run(faults), faults), name=BACKUP)
-        deletions = Deletions(db)
-        deleting = tasks.create_task(supervised(DELETIONS, deletions.repeat, faults), name=DELETIONS)
-        learning = tasks.create_task(supervised("baseline", searcher.learn_baseline, faults), name="baseline")
+        backups, deletions = DailyBackup(db, settings), Deletions(db)
+        background = [
+            tasks.create_task(supervised(name, work, faults, backoff=backoff), name=name)
+            for name, work, backoff in (
+                (REMOVALS, removals.repeat, None),
+                ("room on the disk", db.room.watch, None),
+                ("upkeep", keep_up, UPKEEP_RESTARTS),
+                (BACKUP, lambda: backups.run(faults), None),
+                (DELETIONS, deletions.repeat, None),
+                ("baseline", searcher.learn_baseline, None),
+            )
+        ]
         remembered = {**searcher.remembered, "small copies": thumbnails.remembered, "comparisons": checker.remembered}
         try:
             yield Service(
@@ -354,47 +262,5 @@ async def open_service(
             )
         finally:
             await jobs.drain()
-            keeping_up.cancel()
-            backing_up.cancel()
-            repeating.cancel()
-            watching.cancel()
-            learning.cancel()
-            deleting.cancel()
-
-
-@dataclass(frozen=True, slots=True)
-class ReadOnly:
-    """What a search needs, and nothing that writes."""
-
-    reports: Reports
-    encoder: Encoder
-    searcher: GuildSearcher
-    reposts: RepostFinder
-
-
-@asynccontextmanager
-async def open_search(settings: Settings, encoder: Encoder | None = None) -> AsyncIterator[ReadOnly]:
-    """What a search needs, reading only: works beside a running bot. Raises TellPerson where the configured model has
-    embedded nothing yet, Stop where something cannot be opened.
-    """
-    async with AsyncExitStack() as stack:
-        db = await stack.enter_async_context(open_database(settings.data_dir, write=False))
-        if encoder is None:
-            model = settings.with_exports(settings.model)
-            encoder = await stack.enter_async_context(open_encoder(model, data_dir=settings.data_dir))
-        async with db.reader() as connection:
-            specs = await embeddings.models(connection)
-        model_id = next((found for found, spec in specs.items() if spec == encoder.spec), None)
-        if model_id is None:
-            raise TellPerson(
-                "index-other-model",
-                model=encoder.spec.name,
-                pretrained=encoder.spec.pretrained,
-                folder=str(settings.data_dir),
-            )
-        index = await stack.enter_async_context(open_index(db, settings, _accelerator(settings.model)))
-        searcher = await stack.enter_async_context(
-            open_searcher(db, index, encoder, model_id, settings.search, _opener(settings))
-        )
-        long_work = await stack.enter_async_context(open_long_work())
-        yield ReadOnly(Reports(db), encoder, searcher, RepostFinder(db, long_work, searcher))
+            for task in background:
+                task.cancel()

@@ -17,10 +17,13 @@ from indexer.encode import gpu_scan
 from indexer.encode.gpu_scan import GpuScan
 from indexer.errors import AfterimageError, RetryLater, StorageError, TellPerson
 from indexer.jobs import JobRefused, Why
+from indexer.offline_store import open_store
+from indexer.opening import accelerator_of
+from indexer.read_only_search import open_search
 from indexer.records.ids import ChannelId, GuildId, MessageId, UserId, ms_snowflake
 from indexer.records.messages import Channel, ChannelKind, Guild, Message
 from indexer.sentence import Sentence
-from indexer.service import Service, open_search, open_service, open_store
+from indexer.service import Service, open_service
 from indexer.settings import DecodeSettings, ModelSettings, Settings
 from indexer.store import audit, channels, guilds, jobs, messages, opt_outs
 from indexer.store.jobs import JobState, Scope, ScopeKind
@@ -331,7 +334,7 @@ def test_scans_run_on_the_gpu_where_the_configuration_says_so_and_nothing_of_it_
 ) -> None:
     scanner = GpuScan("cpu")
     monkeypatch.setattr(gpu_scan, "gpu_scan", lambda device: scanner if device == "cuda" else None)
-    assert service_module._accelerator(ModelSettings(device="cuda")) is scanner
+    assert accelerator_of(ModelSettings(device="cuda")) is scanner
     monkeypatch.setattr(gpu_scan, "gpu_scan", lambda _: pytest.fail("asked for a GPU"))
-    assert service_module._accelerator(ModelSettings(device="auto")) is None
-    assert service_module._accelerator(ModelSettings(device="cpu")) is None
+    assert accelerator_of(ModelSettings(device="auto")) is None
+    assert accelerator_of(ModelSettings(device="cpu")) is None

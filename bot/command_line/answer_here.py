@@ -18,9 +18,9 @@ from bot.observability.log import logging_to
 from indexer.hit_pictures import HitPictures
 from indexer.pictures.decoder import open_decoder
 from indexer.pictures.fetch import open_fetcher
+from indexer.read_only_search import open_search
 from indexer.records.pictures import PixelSpec
 from indexer.reports.reports import open_reports
-from indexer.service import open_search
 from indexer.settings import Settings
 from indexer.thumbnails.kept_thumbnails import open_kept_thumbnails
 

@@ -12,7 +12,8 @@ from bot.control.search import Index
 from bot.control.selection import Selecting
 from bot.observability import terminal
 from indexer.errors import StorageError
-from indexer.service import ReadOnly, Store, database_path, open_search, open_store
+from indexer.offline_store import Store, database_path, open_store
+from indexer.read_only_search import ReadOnly, open_search
 from indexer.settings import Settings
 
 Handlers = Callable[[Store], Mapping[str, Handler]]

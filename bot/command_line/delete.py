@@ -16,7 +16,7 @@ from bot.control.operations import Handler, Values
 from bot.control.selection import Selecting
 from bot.observability import terminal
 from indexer.errors import TellPerson
-from indexer.service import Store
+from indexer.offline_store import Store
 
 AFTERWARDS = (
     "they are in no answer any more; their bytes leave the files by themselves while the bot runs, or at once with"

@@ -13,7 +13,7 @@ from bot.control.client import NoBot, ask
 from bot.observability import terminal
 from bot.observability.work_bar import WorkBar, work_bar
 from indexer.bundles.bundle_import import import_bundle, may_delete, survey_bundle
-from indexer.service import open_store
+from indexer.offline_store import open_store
 
 Brought = Mapping[str, Any]  # as `ImportedBundle.as_dict`
 

@@ -16,7 +16,7 @@ from bot.observability import terminal
 from bot.observability.work_bar import WorkBar, work_bar
 from indexer.bundles.merge import merge, survey_merge
 from indexer.errors import TellPerson
-from indexer.service import open_store
+from indexer.offline_store import open_store
 from indexer.settings import Settings
 
 

@@ -10,7 +10,7 @@ from bot.config.loader import load
 from bot.observability import terminal
 from bot.observability.work_bar import WorkBar, work_bar
 from indexer.backup.salvage import Salvaged, salvage
-from indexer.service import open_store
+from indexer.offline_store import open_store
 from indexer.settings import Settings
 
 

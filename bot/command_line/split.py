@@ -17,9 +17,9 @@ from bot.control.question import where
 from bot.observability import terminal
 from bot.observability.work_bar import WorkBar, work_bar
 from indexer.bundles.split import Copied, copy_out
+from indexer.offline_store import Store, open_store
 from indexer.records.ids import GuildId
 from indexer.reports.reports import open_reports
-from indexer.service import Store, open_store
 from indexer.settings import Settings
 
 

@@ -20,7 +20,7 @@ from bot.control.selection import Selecting
 from bot.control.tags import Tagging
 from bot.observability import terminal
 from indexer.errors import TellPerson
-from indexer.service import Store
+from indexer.offline_store import Store
 
 AT_ONCE = 500  # pictures that one request names
 SHOWN_MISSING = 20

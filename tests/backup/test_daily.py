@@ -20,7 +20,7 @@ from indexer.backup.backup_file import read_manifest
 from indexer.backup.daily import NAME, DailyBackup
 from indexer.database.database import FILE_NAME, Database, open_database
 from indexer.errors import RetryLater
-from indexer.service import open_store
+from indexer.offline_store import open_store
 from indexer.settings import BackupSettings, Settings, StorageSettings
 from indexer.store import application
 from indexer.supervisor import Faults, supervised

@@ -17,8 +17,8 @@ from indexer.bundles.gather import Selection
 from indexer.database import journal
 from indexer.database.database import FILE_NAME
 from indexer.errors import StorageError, TellPerson
+from indexer.offline_store import open_store
 from indexer.records.ids import ChannelId, GuildId
-from indexer.service import open_store
 from indexer.settings import Settings
 from tests.worlds.bundled import exported, imported, installation, quietly, read, same, written
 from tests.worlds.index_world import GUILD as KEPT_GUILD

@@ -13,7 +13,7 @@ from bot.control.keys import keys
 from bot.control.server import open_control
 from indexer.api_keys import ApiKeys
 from indexer.database.database import open_database
-from indexer.service import open_store
+from indexer.offline_store import open_store
 from indexer.settings import Settings
 from tests.worlds.json_schemas import assert_schema
 from tests.worlds.migrated import migrated

@@ -1,0 +1,72 @@
+"""The data folder open for writing while no bot runs: what deletes and rewrites, and needs no model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from indexer.api_keys import ApiKeys
+from indexer.backup.daily import DailyBackup
+from indexer.backup.work_folder import delete_left
+from indexer.caches import Caches
+from indexer.crawl.removals import forget_guild, opt_out
+from indexer.database.database import FILE_NAME, Database, open_database
+from indexer.deletions import Deletions
+from indexer.opening import open_index
+from indexer.records.ids import EVERYWHERE, GuildId, UserId
+from indexer.reports.reports import Reports
+from indexer.settings import Settings
+from indexer.tags import Tags
+from indexer.thumbnails.kept_thumbnails import kept_thumbnails
+from indexer.upkeep import Upkeep
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """What deletes and rewrites, and needs no model: open while no bot runs."""
+
+    db: Database
+    upkeep: Upkeep
+    backups: DailyBackup
+    api_keys: ApiKeys
+    caches: Caches
+    reports: Reports
+    tags: Tags
+    deletions: Deletions
+
+    async def forget_user(self, user_id: UserId, where: GuildId = EVERYWHERE, *, by: UserId | None = None) -> int:
+        """As `Service.forget_user`. Raises RetryLater where the database is busy."""
+        return await opt_out(self.db, user_id, where, by)
+
+    async def forget_guild(self, guild_id: GuildId) -> None:
+        """As `Service.forget_guild`. Raises RetryLater where the database is busy."""
+        await forget_guild(self.db, guild_id)
+
+
+def database_path(settings: Settings) -> Path:
+    """Where the database is, or will be."""
+    return settings.data_dir / FILE_NAME
+
+
+@asynccontextmanager
+async def open_store(settings: Settings) -> AsyncIterator[Store]:
+    """Writing, until the block ends. Raises StorageError, naming who has the data folder, while a bot runs on it."""
+    async with (
+        open_database(settings.data_dir) as db,
+        open_index(db, settings) as index,
+        kept_thumbnails(db, settings) as kept,
+    ):
+        await asyncio.to_thread(delete_left, settings.data_dir)
+        yield Store(
+            db,
+            Upkeep(db, index, kept),
+            DailyBackup(db, settings),
+            ApiKeys(db),
+            Caches(db, settings, kept),
+            Reports(db),
+            Tags(db),
+            Deletions(db),
+        )
