@@ -1,8 +1,8 @@
 """What a backup costs whoever indexes meanwhile, and what it takes itself, beside SQLite's own VACUUM INTO.
 
 Run by `make bench-backup`. 40,000 messages of one picture each are stored. Then pictures are indexed flat out, by a
-model of ViT-B-32-256's shape with random weights: in turns alone, and beside `afterimage backup`, one backup after the
-other. The model and the backup have a process each.
+model of ViT-B-32-256's shape with random weights: in turns alone, beside backups as the bot makes its daily one, and
+beside `afterimage backup`, one backup after the other. The model has a process of its own, and so has the command.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -79,11 +79,17 @@ async def index(
     return done / (time.perf_counter() - begun), longest
 
 
-async def back_up_again_and_again(folder: Path) -> None:
-    """Until cancelled; each backup is a process of its own, as the command is."""
-    number = 0
-    while True:
-        number += 1
+async def daily_backups(folder: Path) -> None:
+    """One after the other until cancelled, in a thread of this process, as the bot makes its daily one."""
+    for number in itertools.count():
+        file = folder / f"daily-{number}.tar"
+        await make_backup(folder / "data", file, quietly)
+        file.unlink()
+
+
+async def backup_commands(folder: Path) -> None:
+    """One after the other until cancelled, each a process of its own."""
+    for number in itertools.count():
         file = folder / f"beside-{number}.tar"
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "bot", "backup", "--quiet", str(file)),
@@ -99,6 +105,14 @@ async def back_up_again_and_again(folder: Path) -> None:
             file.unlink(missing_ok=True)
 
 
+ALONE, DAILY, COMMANDS = "alone", "beside the bot's own backups", "beside backups by command"
+BESIDE: dict[str, Callable[[Path], Coroutine[None, None, None]] | None] = {
+    ALONE: None,
+    DAILY: daily_backups,
+    COMMANDS: backup_commands,
+}
+
+
 async def beside(database: Database, encoder: Encoder, report: Report, folder: Path) -> None:
     everything = world(1)[:MESSAGES]
     await settle(database)
@@ -108,27 +122,26 @@ async def beside(database: Database, encoder: Encoder, report: Report, folder: P
     async with database.reader() as reader:
         todo = iter(await places.pending(reader, MESSAGES, 0))
     await index(database, model_id, encoder, todo)  # the model's process warms up
-    rates: dict[bool, list[float]] = {False: [], True: []}
-    waits: dict[bool, list[float]] = {False: [], True: []}
-    for turn in range(2 * ROUNDS):
-        busy = bool(turn % 2)
-        making = asyncio.create_task(back_up_again_and_again(folder)) if busy else None
+    rates: dict[str, list[float]] = {what: [] for what in BESIDE}
+    waits: dict[str, list[float]] = {what: [] for what in BESIDE}
+    for what, backups in list(BESIDE.items()) * ROUNDS:
+        making = asyncio.create_task(backups(folder)) if backups is not None else None
         rate, longest = await index(database, model_id, encoder, todo)
-        print(f"turn {turn + 1}: {rate:.2f} pictures/s{' beside backups' if busy else ''}", flush=True)
-        rates[busy].append(rate)
-        waits[busy].append(longest)
+        print(f"{what}: {rate:.2f} pictures/s", flush=True)
+        rates[what].append(rate)
+        waits[what].append(longest)
         if making is not None:
             making.cancel()
             with suppress(asyncio.CancelledError):
                 await making
-    ratio = float(np.median(rates[True]) / np.median(rates[False]))
-    report.row(
-        f"pictures indexed, alone, p50 of {ROUNDS} turns of {TURN_S:.0f} s", float(np.median(rates[False])), "a second"
-    )
-    report.row("pictures indexed, beside backups one after the other", float(np.median(rates[True])), "a second")
-    report.row("beside backups, against alone", ratio, "×", f"≥ {GOAL}", ratio >= GOAL)
-    report.row("longest transaction, alone", max(waits[False]), "ms")
-    report.row("longest transaction, beside backups", max(waits[True]), "ms")
+    alone_rate = float(np.median(rates[ALONE]))
+    report.row(f"pictures indexed, {ALONE}, p50 of {ROUNDS} turns of {TURN_S:.0f} s", alone_rate, "a second")
+    for what in (DAILY, COMMANDS):
+        rate = float(np.median(rates[what]))
+        report.row(f"pictures indexed, {what}", rate, "a second")
+        report.row(f"{what}, against alone", rate / alone_rate, "×", f"≥ {GOAL}", rate / alone_rate >= GOAL)
+    for what, longest_ms in waits.items():
+        report.row(f"longest transaction, {what}", max(longest_ms), "ms")
 
 
 async def alone(report: Report, folder: Path) -> None:

@@ -10,10 +10,13 @@ from bot.config.loader import load
 from bot.observability import terminal
 from bot.observability.work_bar import work_bar
 from indexer.backup.make import Made, make_backup
+from indexer.database.stoppable_thread import NICE
+from indexer.platforms.processes import lower_priority
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Raises StorageError where there is no sound database or the file cannot be written, DiskFull without room."""
+    lower_priority(NICE)  # a bot that indexes beside it goes first
     settings = load(arguments.config, os.environ).settings
     with work_bar(quiet=arguments.quiet) as bar:
         made = asyncio.run(make_backup(settings.data_dir, arguments.file.absolute(), bar.show))
