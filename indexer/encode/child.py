@@ -10,14 +10,14 @@ import json
 import logging
 import os
 import queue
-import signal
 import sys
 import threading
 from contextlib import suppress
 from typing import Any, BinaryIO
 
 from indexer.encode.protocol import LENGTH, message
-from indexer.platforms.linux import PR_SET_DUMPABLE, PR_SET_PDEATHSIG, Unavailable, prctl
+from indexer.platforms.linux import PR_SET_DUMPABLE, Unavailable, prctl
+from indexer.platforms.processes import end_with
 
 Requests = queue.SimpleQueue[dict[str, Any]]
 
@@ -80,12 +80,9 @@ def _end_with(parent: int) -> None:
 
     What members send is in this process's memory: as the bot's, nobody else's process reads it.
     """
-    if sys.platform == "linux":
-        with suppress(Unavailable):
-            prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-            prctl(PR_SET_DUMPABLE, 0)
-        if os.getppid() != parent:  # it ended before the kernel knew
-            os._exit(0)
+    end_with(parent)
+    with suppress(Unavailable):
+        prctl(PR_SET_DUMPABLE, 0)
 
 
 def _listen(requests: Requests) -> None:

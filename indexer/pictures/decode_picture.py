@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -40,13 +41,21 @@ _EARLY = ("truncated", "not enough", "unexpected end", "premature")  # the words
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The most that a picture may cost, in pixels and bytes of memory. `frames`: how many an animation should give.
-    `thumbnail`: whether one is made too.
+    `thumbnail`: whether one is made too. `copy_pixels`: the thumbnail is a larger copy, of at most so many pixels;
+    0: no such copy.
     """
 
     max_pixels: int
     memory_bytes: int = 2 * 1024**3
     frames: int = 1
     thumbnail: bool = False
+    copy_pixels: int = 0
+
+    def thumbnail_ratio(self, width: int, height: int) -> float:
+        """By how much a picture is shrunk to its thumbnail, at most 1; 0: none is made."""
+        if self.copy_pixels:
+            return min(math.sqrt(self.copy_pixels / max(width * height, 1)), 1.0)
+        return min(THUMBNAIL_SIDE / max(width, height, 1), 1.0) if self.thumbnail else 0.0
 
 
 def decode_picture(data: bytes, spec: PixelSpec, limits: Limits) -> DecodedPicture:
@@ -155,6 +164,7 @@ def _decode_open(
     orientation = turned if orientation == 1 else orientation
     if orientation >= 5:
         width, height = height, width
+    ratio = limits.thumbnail_ratio(width, height)
     return DecodedPicture(
         sha256=hashlib.sha256(data).digest(),
         frames=tuple(square(picture, (width, height), orientation, spec) for picture in pictures),
@@ -164,7 +174,7 @@ def _decode_open(
         frame_count=frame_count,
         byte_count=len(data),
         perceptual_hash=perceptual_hash(_greys(pictures[0], orientation)),
-        thumbnail=thumbnail(pictures[0], (width, height), orientation) if limits.thumbnail else None,
+        thumbnail=thumbnail(pictures[0], (width, height), orientation, ratio) if ratio else None,
     )
 
 
@@ -189,7 +199,8 @@ def _most_shrunk(width: int, height: int, spec: PixelSpec, limits: Limits) -> fl
     """How many times a picture can be shrunk so that the headroom remains, and enough for a thumbnail."""
     side = max(width, height) if spec.resize_mode is ResizeMode.LONGEST else min(width, height)
     most = side / (spec.size * _HEADROOM)
-    return min(most, max(width, height) / THUMBNAIL_SIDE) if limits.thumbnail else most
+    ratio = limits.thumbnail_ratio(width, height)
+    return min(most, 1 / ratio) if ratio else most
 
 
 def _factor(image: Image.Image, spec: PixelSpec, limits: Limits) -> int:

@@ -1,6 +1,7 @@
 """The messages between the pool and its workers, over pipes.
 
-    ready     length u32 · JSON {part of the lock-down: why it is not in force, "" where it is}, once
+    ready     length u32 · JSON {part of the lock-down: why it is not in force, "" where it is}, once; or {CANNOT_START:
+              why}
     request   length u64 · seconds of processor time f64 · whether a thumbnail is wanted u8 · length of a second file
               u64, 0 where there is none · file · second file
     answer    length u32 · JSON header · frames, each size × size × 3 bytes · thumbnail, width × height × 3 bytes
@@ -17,3 +18,4 @@ import struct
 
 REQUEST = struct.Struct("<Qd?Q")
 ANSWER = struct.Struct("<I")
+CANNOT_START = "cannot start"

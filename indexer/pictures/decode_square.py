@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from indexer.records.pictures import THUMBNAIL_SIDE, Pixels, PixelSpec, ResizeMode
+from indexer.records.pictures import Pixels, PixelSpec, ResizeMode
 
 TRANSPOSE: dict[int, Image.Transpose] = {  # EXIF orientation → what puts the picture upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -64,12 +64,11 @@ def square(shrunk: Shrunk, upright: tuple[int, int], orientation: int, spec: Pix
     return np.asarray(resized)
 
 
-def thumbnail(shrunk: Shrunk, upright: tuple[int, int], orientation: int) -> Pixels:
-    """[height, width, 3]: the whole picture, upright, its longer side THUMBNAIL_SIDE pixels; never enlarged.
+def thumbnail(shrunk: Shrunk, upright: tuple[int, int], orientation: int, ratio: float) -> Pixels:
+    """[height, width, 3]: the whole picture, upright, shrunk by `ratio` (at most 1).
 
     `upright` is the size of the original after it was turned.
     """
-    ratio = min(THUMBNAIL_SIDE / max(upright), 1.0)
     width, height = (max(round(side * ratio), 1) for side in upright)
     lying = (height, width) if orientation >= 5 else (width, height)
     box = (0.0, 0.0, shrunk.width, shrunk.height)

@@ -11,6 +11,7 @@ import copy  # noqa: F401 -- Pillow's reader of GIF imports it in the middle of 
 import json
 import os
 import sys
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Any, BinaryIO
@@ -29,7 +30,7 @@ from indexer.errors import Rejected
 from indexer.geometry.compare import Comparison
 from indexer.pictures import extras
 from indexer.pictures.decode_picture import Limits, decode_picture
-from indexer.pictures.decode_protocol import ANSWER, REQUEST
+from indexer.pictures.decode_protocol import ANSWER, CANNOT_START, REQUEST
 from indexer.pictures.lockdown.apply import lock_down
 from indexer.platforms.processes import limit_processor_time, lower_priority
 from indexer.records.pictures import DecodedPicture, PixelSpec, ResizeMode
@@ -99,10 +100,11 @@ def serve(requests: BinaryIO, answers: BinaryIO, spec: PixelSpec, limits: Limits
         answers.flush()
 
 
-def enter(settings: dict[str, Any]) -> BinaryIO:
+def enter(settings: dict[str, Any], load: Callable[[], object] | None = None) -> BinaryIO:
     """Gives up all rights except the pipes, reports this on standard output, and returns the stream for answers.
 
-    A nice value gives workers of indexing less time than those of questions and than the bot itself.
+    A nice value gives workers of indexing less time than those of questions and than the bot itself. `load` loads what
+    else is needed; an error of it is reported in place of the lock-down, and ends the process.
     """
     lower_priority(settings["nice"])
     Image.preinit()
@@ -114,10 +116,20 @@ def enter(settings: dict[str, Any]) -> BinaryIO:
     # standard output becomes standard error.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    ready = json.dumps(lock_down(settings["memory_bytes"], threads=extras.installed(extras.HEIC)).parts).encode()
-    answers.write(ANSWER.pack(len(ready)) + ready)
-    answers.flush()
+    if load is not None:
+        try:
+            load()
+        except Exception as error:  # whatever a library raises, whoever runs the bot must read it
+            _say(answers, {CANNOT_START: f"{type(error).__name__}: {error}"[:500]})
+            raise
+    _say(answers, lock_down(settings["memory_bytes"], threads=extras.installed(extras.HEIC)).parts)
     return answers
+
+
+def _say(answers: BinaryIO, header: Mapping[str, str]) -> None:
+    said = json.dumps(header).encode()
+    answers.write(ANSWER.pack(len(said)) + said)
+    answers.flush()
 
 
 def _open_extras() -> None:

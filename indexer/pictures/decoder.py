@@ -17,10 +17,11 @@ from indexer.errors import Stop
 from indexer.one_at_a_time import OneAtATime
 from indexer.pictures.decode_memory import worker_memory
 from indexer.pictures.decode_pool import Pool, PoolSettings
-from indexer.pictures.decode_process import CannotStart, Worker, WorkerSettings
+from indexer.pictures.decode_process import Worker, WorkerSettings
 from indexer.pictures.extras import readers_version
 from indexer.pictures.file_type import picture_format
 from indexer.pictures.lockdown.report import Lockdown
+from indexer.pictures.worker_process import CannotStart
 from indexer.records.copies import Copy
 from indexer.records.ids import UserId
 from indexer.records.pictures import DecodedPicture, Pixels, PixelSpec

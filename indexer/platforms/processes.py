@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from indexer.platforms.linux import PR_SET_PDEATHSIG, Unavailable, prctl
+
 
 def lower_priority(nice: int) -> None:
     """Lowers the priority of this process by `nice`. Windows has no nice values."""
@@ -32,6 +34,37 @@ def limit_processor_time(seconds: float) -> None:
     """Makes the system end this process after `seconds` of processor time (SIGPROF); 0: no limit. Not on Windows."""
     if sys.platform != "win32":
         signal.setitimer(signal.ITIMER_PROF, seconds)
+
+
+def end_with(parent: int) -> None:
+    """Lets the kernel end this process when its parent ends, also while it is halted. Else than on Linux no change."""
+    if sys.platform == "linux":
+        with suppress(Unavailable):
+            prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it ended before the kernel knew
+            os._exit(0)
+
+
+def halt(pid: int) -> bool:
+    """Takes all processor time from a process until `go_on`. Only for a process that called `end_with`.
+
+    False where this system has no way to do so without leaving it halted for good when this process is killed, and
+    where the process has ended.
+    """
+    if sys.platform != "linux":
+        return False
+    try:
+        os.kill(pid, signal.SIGSTOP)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def go_on(pid: int) -> None:
+    """Takes back `halt`."""
+    if sys.platform == "linux":
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
 
 
 def kill(pid: int) -> None:

@@ -9,8 +9,9 @@ import pytest
 import pytest_asyncio
 
 from indexer.errors import Reason, Rejected
-from indexer.pictures.decode_process import Worker, WorkerDied, WorkerSettings
+from indexer.pictures.decode_process import Worker, WorkerSettings
 from indexer.pictures.decoder import Decoder, open_decoder
+from indexer.pictures.worker_process import WorkerDied
 from indexer.records.ids import UserId
 from indexer.records.pictures import PixelSpec
 from indexer.settings import DecodeSettings

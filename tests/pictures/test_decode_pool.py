@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from indexer.errors import ReadersBusy, Reason, Rejected, Stop
 from indexer.one_at_a_time import WAITING
-from indexer.pictures import decode_pool
 from indexer.pictures import decoder as decode_module
+from indexer.pictures import worker_pool
 from indexer.pictures.decode_picture import Limits, decode_picture
 from indexer.pictures.decoder import Decoder, open_decoder
 from indexer.records.ids import UserId
@@ -263,7 +263,7 @@ async def test_more_than_can_wait_is_refused_as_busy() -> None:
 
 
 async def test_a_worker_is_replaced_after_its_share(decoder: Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decode_pool, "RECYCLE", 3)
+    monkeypatch.setattr(worker_pool, "RECYCLE", 3)
     seen = set[int]()
     for _ in range(8):
         await decoder.decode(KINDS["jpeg grey"])

@@ -15,12 +15,13 @@ from typing import Any
 
 import pytest
 
-from indexer.pictures.decode_process import WorkerSettings, command
+from indexer.pictures.decode_process import WorkerSettings
 from indexer.pictures.decode_protocol import ANSWER
 from indexer.pictures.decoder import open_decoder, probe_lockdown
 from indexer.pictures.extras import HEIC, installed
 from indexer.pictures.lockdown.report import Lockdown
 from indexer.pictures.lockdown.seccomp import filter_program
+from indexer.pictures.worker_process import command
 from indexer.platforms.linux import Unavailable
 from indexer.records.pictures import PixelSpec
 from indexer.settings import DecodeSettings
