@@ -145,13 +145,13 @@ def joining(config: Config, address: Address, model: ModelSettings) -> Config:
 async def open_sandbox_process(*options: str) -> AsyncIterator[tuple[Address, asyncio.subprocess.Process]]:
     """`python -m sandbox` as a child that ends with the block, or with this process however that ends.
 
-    A session of its own: Ctrl-C is for the bot, which ends the sandbox last. Raises Stop where it does not start.
+    A process group of its own: Ctrl-C is for the bot, which ends the sandbox last. Raises Stop where it does not start.
     """
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "sandbox", "--while-stdin", *options),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
-        start_new_session=True,
+        process_group=0,
     )
     assert process.stdout is not None
     try:

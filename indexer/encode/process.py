@@ -75,14 +75,14 @@ class ModelProcess:
         began_s = time.monotonic()
         log.info("loading the model %s (%s)", settings.name, settings.pretrained or "no tag")
         arguments = json.dumps({"parent": os.getpid(), "frames": frames.reference})
-        # The bot's settings stay out of its environment: its token may be one. A session of its own: Ctrl-C is the
-        # bot's to handle.
+        # The bot's settings stay out of its environment: its token may be one. A process group of its own: Ctrl-C is
+        # the bot's to handle. The bot's session, so that nice values count between their threads (worker_process.py).
         try:
             process = await asyncio.create_subprocess_exec(
                 *command(arguments, worker),
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
                 env={key: value for key, value in os.environ.items() if not key.startswith(OWN_VARIABLES)},
-                pass_fds=inherited(frames.reference), start_new_session=True,
+                pass_fds=inherited(frames.reference), process_group=0,
             )  # fmt: skip
         except OSError as error:
             raise ModelDied(f"could not be started ({error})") from error

@@ -86,12 +86,13 @@ class WorkerProcess:
     async def begin(cls, arguments: str, module: str) -> Self:
         """Starts `main(arguments)` of a module and waits for its report. Raises CannotStart."""
         # The environment may hold the bot's token, so a process that reads untrusted files does not get it. The worker
-        # has a session of its own, so that Ctrl-C reaches only the bot.
+        # has a process group of its own, so that Ctrl-C reaches only the bot. Not a session of its own: Linux may share
+        # the processors out by session (sched_autogroup), and its nice value would then say nothing beside the model's.
         try:
             process = await asyncio.create_subprocess_exec(
                 *command(arguments, module),
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-                env=_environment(), start_new_session=True,
+                env=_environment(), process_group=0,
             )  # fmt: skip
         except OSError as error:
             raise CannotStart(str(error)) from error

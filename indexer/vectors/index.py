@@ -81,6 +81,7 @@ class VectorIndex:
         self._followers: dict[tuple[int, int], tuple[threading.Lock, LogFollower]] = {}
         self._seen: dict[tuple[int, int], int] = {}
         self._used: dict[tuple[int, int], float] = {}
+        self._resting: set[tuple[int, int]] = set()
         self._segments: WeakValueDictionary[str, Segment] = WeakValueDictionary()
         self._damaged: set[str] = set()
         self._serving: dict[tuple[int, int], tuple[ModelId, float]] = {}
@@ -174,18 +175,24 @@ class VectorIndex:
             lambda name: self._path_of(guild_id, model_id, name),
         )
 
-    def let_go_of_idle(self) -> None:
-        """Closes the indexes that nobody has searched for IDLE_S, and gives back the memory of those that rest."""
+    def let_go_of_idle(self) -> bool:
+        """Closes the indexes that nobody has searched for IDLE_S, and gives back the memory of those that rest.
+
+        Returns whether one has come to rest since the last call.
+        """
         now = time.monotonic()
         with self._lock:
             for key in [key for key, used in self._used.items() if used < now - IDLE_S]:
                 del self._followers[key], self._used[key]
                 self._seen.pop(key, None)
-            resting = [self._followers[key][1].view for key, used in self._used.items() if used < now - REST_S]
-        for view in resting:
+            resting = {key for key, used in self._used.items() if used < now - REST_S}
+            views = [self._followers[key][1].view for key in resting]
+            new, self._resting = resting - self._resting, resting
+        for view in views:
             for part in view.parts:
                 if isinstance(part.block, Segment):
                     part.block.rest()
+        return bool(new)
 
     def _open_segment(self, guild_id: GuildId, model_id: ModelId, record: Record, dimension: int) -> Segment:
         """Raises Damaged."""

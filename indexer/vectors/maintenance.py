@@ -21,6 +21,7 @@ from indexer.clock import now_ms
 from indexer.database.database import Database
 from indexer.database.stoppable_thread import Check, in_stoppable_thread
 from indexer.platforms.files import delete
+from indexer.platforms.heap import return_free_memory
 from indexer.records.ids import GuildId, ModelId
 from indexer.vectors import compaction_plan, log_follower
 from indexer.vectors.compaction_input import Snapshot
@@ -47,7 +48,8 @@ class Maintenance:
 
     async def run(self, db: Database, guild_id: GuildId | None, *, everything: bool) -> None:
         async with self._turn:
-            self._index.let_go_of_idle()
+            if self._index.let_go_of_idle():
+                await self._in_thread(lambda _: return_free_memory())
             await self._in_thread(lambda _: self._remove_orphans())
             for guild, model in await self._in_thread(lambda _: self._indexes(guild_id)):
                 for _ in range(ROUNDS):

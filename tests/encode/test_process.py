@@ -149,6 +149,14 @@ async def test_a_question_overtakes_a_batch_that_is_tried_again(
     assert steps[1] == "asked for [9]"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no process groups like these")
+async def test_ctrl_c_passes_it_by_and_its_priority_counts_beside_the_bots(encoder: ModelEncoder) -> None:
+    await encoder.encode_words(["w1"])
+    assert encoder.pid is not None
+    assert os.getpgid(encoder.pid) == encoder.pid
+    assert os.getsid(encoder.pid) == os.getsid(0)
+
+
 async def test_what_the_model_fails_on_costs_no_process(encoder: ModelEncoder) -> None:
     before = encoder.pid
     results = await asyncio.gather(*(_outcome(encoder, first) for first in (1, DIVISIVE, 2)))

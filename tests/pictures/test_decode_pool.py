@@ -132,6 +132,15 @@ async def test_a_picture_that_kills_every_reader_is_rejected_and_the_others_live
     assert [picture.width for picture in await asyncio.gather(*others)] == [640] * 10
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no process groups like these")
+async def test_ctrl_c_passes_readers_by_and_their_priority_counts_beside_the_bots() -> None:
+    async with open_decoder(DecodeSettings(workers=1), SPEC) as pool:
+        await pool.decode(KINDS["png bits"])
+        (reader,) = indexing()
+        assert os.getpgid(reader.pid) == reader.pid
+        assert os.getsid(reader.pid) == os.getsid(0)
+
+
 async def test_a_picture_that_takes_too_much_work_is_stopped() -> None:
     async with open_decoder(DecodeSettings(workers=2, timeout_s=0.2), SPEC) as pool:
         await pool.decode(KINDS["png bits"])
