@@ -61,6 +61,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if config.getoption("--quick") and is_slow(collection_path) else None
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """In a process of `--dist loadgroup`: groups that are not told are tests that all make the same expensive thing."""
+    grouped = (item for item in session.items if item.get_closest_marker("xdist_group"))
+    if session.config.getoption("loadgroup", default=False) and any("@" not in item.nodeid for item in grouped):
+        raise pytest.UsageError("this pytest-xdist does not tell the groups of tests to this pytest: take pytest < 9.2")
+
+
 def is_slow(path: Path) -> bool:
     """Whether `make quick` leaves the file out."""
     here = path.relative_to(Path(__file__).parent)
