@@ -25,7 +25,7 @@ from bot.observability.hardening import keep_memory_private, wipe_from_environme
 from bot.observability.log import logging_to
 from bot.version import installed_version
 from indexer.errors import ConfigError, Stop
-from indexer.platforms.processes import ended
+from indexer.platforms.told_to_end import ended
 from indexer.settings import ModelSettings
 
 logger = logging.getLogger(__name__)

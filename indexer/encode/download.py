@@ -12,7 +12,7 @@ from pathlib import Path
 from indexer.encode.process import OWN_VARIABLES
 from indexer.encode.protocol import command
 from indexer.errors import AfterimageError
-from indexer.platforms.processes import ended
+from indexer.platforms.told_to_end import ended
 from indexer.settings import ModelSettings
 
 PROCESS = "indexer.encode.hub_download"

@@ -1,8 +1,7 @@
-"""Child processes: their priority, their time, their environment, their end."""
+"""Child processes: priority, time, environment, end. Picture readers import this, and need no asyncio for it."""
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import sys
@@ -73,17 +72,6 @@ def kill(pid: int) -> None:
         os.kill(pid, signal.SIGTERM)  # on Windows: TerminateProcess
     else:
         os.kill(pid, signal.SIGKILL)
-
-
-async def ended(process: asyncio.subprocess.Process, within_s: float) -> int:
-    """Waits for a process that has been told to end, and ends it where it takes longer. Returns its exit status."""
-    try:
-        async with asyncio.timeout(within_s):
-            return await process.wait()
-    except TimeoutError:
-        with suppress(OSError):
-            kill(process.pid)
-        return await process.wait()
 
 
 def minimal_environment(platform: str, whole: Mapping[str, str]) -> dict[str, str]:

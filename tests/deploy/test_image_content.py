@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from indexer.platforms.processes import ended
+from indexer.platforms.told_to_end import ended
 from tests.deploy.dockerfile import ROOT, final_environment, stages, variables
 from tests.soak import SOAK
 from tests.worlds.waiting import DEADLINE_S, until

@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from indexer.platforms.processes import ended, kill, minimal_environment
+from indexer.platforms.processes import kill, minimal_environment
+from indexer.platforms.told_to_end import ended
 
 
 def test_a_child_gets_nothing_of_the_environment_but_what_windows_cannot_start_without() -> None:
