@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
+from functools import cache
 from io import BytesIO
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from indexer.archives.exif import read_exif
 from indexer.records.exif import EARTH_KM, Exif, Near, Position
+from tests.soak import example_count
 from tests.worlds.photographs import CAPE_TOWN, MUNICH, photograph
 from tests.worlds.picture_files import picture
 
@@ -87,19 +89,21 @@ def test_a_file_without_exif_says_nothing(data: bytes) -> None:
     assert of(data) == Exif()
 
 
+@cache
+def whole_files() -> list[bytes]:
+    return [photograph(1, picture_format, **SAID) for picture_format in ("JPEG", "PNG", "WEBP", "TIFF", "AVIF")]
+
+
 @given(st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=example_count(soak=450), deadline=None)
 def test_damaged_files_never_raise(data: st.DataObject) -> None:
-    whole = bytearray(data.draw(st.sampled_from(WHOLE)))
+    whole = bytearray(data.draw(st.sampled_from(whole_files())))
     places = st.integers(0, min(len(whole), 900) - 1)
     for at, value in data.draw(st.lists(st.tuples(places, st.integers(0, 255)), max_size=6)):
         whole[at] = value
     cut = data.draw(st.integers(0, len(whole)))
     found = of(bytes(whole[: cut or len(whole)]))
     assert found.position is None or abs(found.position.latitude) <= 90
-
-
-WHOLE = [photograph(1, picture_format, **SAID) for picture_format in ("JPEG", "PNG", "WEBP", "TIFF", "AVIF")]
 
 
 def test_distances_are_those_of_the_earth() -> None:

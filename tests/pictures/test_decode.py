@@ -13,10 +13,9 @@ from indexer.errors import Reason, Rejected
 from indexer.pictures.decode_picture import Limits, decode_picture
 from indexer.pictures.perceptual_hash import distance
 from indexer.records.pictures import DecodedPicture, Pixels, PixelSpec, ResizeMode
-from tests.worlds.picture_files import encoded, every_kind, moving, png_header, scene
+from tests.worlds.picture_files import KINDS, encoded, moving, png_header, scene
 
 SPEC = PixelSpec(64)
-KINDS = every_kind()
 
 
 def decoded(data: bytes, spec: PixelSpec = SPEC, *, max_pixels: int = 100_000_000, frames: int = 1) -> DecodedPicture:

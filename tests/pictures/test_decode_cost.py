@@ -17,8 +17,8 @@ from indexer.pictures.decode_memory import machine_memory, picture_memory, worke
 from indexer.pictures.decode_picture import Limits, decode_picture
 from indexer.records.pictures import DecodedPicture, PixelSpec
 from tests.worlds.picture_files import (
+    KINDS,
     encoded,
-    every_kind,
     jpeg_of_scans,
     moving,
     png_chunk,
@@ -46,11 +46,10 @@ def same_as(data: bytes, sound: bytes) -> bool:
 
 
 def test_scans_are_counted_as_they_are_written() -> None:
-    kinds = every_kind()
-    assert jpeg_scans(kinds["jpeg"]) == 1
-    assert jpeg_scans(kinds["jpeg progressive"]) == 10
+    assert jpeg_scans(KINDS["jpeg"]) == 1
+    assert jpeg_scans(KINDS["jpeg progressive"]) == 10
     assert jpeg_scans(jpeg_of_scans(50)) == 60
-    with_thumbnail = encoded(scene(), "JPEG", exif=b"Exif\x00\x00" + kinds["jpeg"][:8000])
+    with_thumbnail = encoded(scene(), "JPEG", exif=b"Exif\x00\x00" + KINDS["jpeg"][:8000])
     assert jpeg_scans(with_thumbnail) == 1
 
 
@@ -66,7 +65,7 @@ def test_scans_count_by_the_pixels_they_go_over(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_jpeg_of_countless_segments_is_refused() -> None:
-    jpeg = every_kind()["jpeg"]
+    jpeg = KINDS["jpeg"]
     assert reason_of(jpeg[:2] + b"\xff\xe5\x00\x02" * 20_000 + jpeg[2:]) is Reason.TOO_MANY_PARTS
 
 
@@ -165,7 +164,7 @@ def test_the_way_a_png_lies_and_what_is_transparent_in_it_are_kept() -> None:
 @pytest.mark.parametrize("kind", ["jpeg", "jpeg progressive", "jpeg grey", "jpeg cmyk"])
 @pytest.mark.parametrize("missing", [1, 2])
 def test_a_jpeg_without_its_last_bytes_is_a_picture(kind: str, missing: int) -> None:
-    data = every_kind()[kind]
+    data = KINDS[kind]
     assert data.endswith(b"\xff\xd9")
     picture = decoded(data[:-missing])
     assert np.array_equal(picture.frames[0], decoded(data).frames[0])
@@ -175,7 +174,7 @@ def test_a_jpeg_without_its_last_bytes_is_a_picture(kind: str, missing: int) -> 
 @pytest.mark.parametrize("kind", ["jpeg", "jpeg progressive", "jpeg grey"])
 @pytest.mark.parametrize("missing", [40, 400, 4000])
 def test_a_jpeg_without_some_of_its_pixels_is_none(kind: str, missing: int) -> None:
-    assert reason_of(every_kind()[kind][:-missing]) is Reason.TRUNCATED
+    assert reason_of(KINDS[kind][:-missing]) is Reason.TRUNCATED
 
 
 def test_a_png_of_countless_chunks_is_refused() -> None:

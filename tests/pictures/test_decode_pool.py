@@ -10,6 +10,7 @@ import sys
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from functools import cache
 
 import numpy as np
 import psutil
@@ -27,11 +28,12 @@ from indexer.records.ids import UserId
 from indexer.records.pictures import PixelSpec
 from indexer.settings import DecodeSettings
 from tests.soak import example_count
-from tests.worlds.picture_files import encoded, every_kind, moving, png_header, scene
+from tests.worlds.picture_files import KINDS, encoded, moving, png_header, scene
 from tests.worlds.waiting import until
 
+pytestmark = pytest.mark.xdist_group("decode pool")  # one process makes the long file
+
 SPEC = PixelSpec(64)
-KINDS = every_kind()
 
 
 @pytest.fixture
@@ -55,7 +57,8 @@ def indexing() -> list[psutil.Process]:
     return children(psutil.Process().nice() + decode_module._INDEXING_NICE)
 
 
-def a_long_one() -> bytes:
+@cache
+def long_one() -> bytes:
     """A small file that takes a worker many seconds: 90 million pixels of a PNG that needs every filter."""
     side = 9_400
     row = b"\x04" + b"\x00" * (side * 3)
@@ -69,7 +72,10 @@ def a_long_one() -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
 
 
-LONG = a_long_one()
+@pytest.fixture(scope="module", autouse=True)
+def long_before() -> None:
+    """It takes a second to make, in which no event loop should stand still."""
+    long_one()
 
 
 async def test_a_worker_answers_just_what_the_decoder_says(decoder: Decoder) -> None:
@@ -115,7 +121,7 @@ async def test_a_worker_that_is_killed_costs_no_picture(decoder: Decoder) -> Non
 
 
 async def test_a_picture_that_kills_every_reader_is_rejected_and_the_others_live(decoder: Decoder) -> None:
-    deadly = asyncio.create_task(decoder.decode(LONG))
+    deadly = asyncio.create_task(decoder.decode(long_one()))
     others = [asyncio.create_task(decoder.decode(KINDS["jpeg"])) for _ in range(10)]
     killed = set[int]()
     while not deadly.done():  # what a crash in a C library does to whoever reads this file
@@ -146,7 +152,7 @@ async def test_a_picture_that_takes_too_much_work_is_stopped() -> None:
         await pool.decode(KINDS["png bits"])
         before = {child.pid for child in indexing()}
         with pytest.raises(Rejected) as caught:
-            await pool.decode(LONG)
+            await pool.decode(long_one())
         assert caught.value.reason is Reason.TOO_SLOW
         assert before
         assert not before & {child.pid for child in indexing()}
@@ -166,13 +172,13 @@ async def test_a_reader_that_stands_still_is_stopped() -> None:
 async def test_a_picture_that_needs_too_much_memory_is_rejected() -> None:
     async with open_decoder(DecodeSettings(workers=1, memory_bytes=128 * 1024**2), SPEC) as pool:
         with pytest.raises(Rejected) as caught:
-            await pool.decode(LONG)
+            await pool.decode(long_one())
         assert caught.value.reason is Reason.TOO_MUCH_MEMORY
         assert (await pool.decode(KINDS["png"])).width == 640
 
 
 async def test_cancelling_frees_the_worker_and_never_mixes_answers_up(decoder: Decoder) -> None:
-    tasks = [asyncio.create_task(decoder.decode(LONG)) for _ in range(2)]
+    tasks = [asyncio.create_task(decoder.decode(long_one())) for _ in range(2)]
     waiting = asyncio.create_task(decoder.decode(KINDS["png"]))
     await asyncio.sleep(0.1)
     waiting.cancel()
@@ -194,7 +200,7 @@ async def test_never_more_workers_than_asked_for(decoder: Decoder) -> None:
 
 async def test_a_question_is_served_while_posts_hold_every_worker_of_the_index() -> None:
     async with open_decoder(DecodeSettings(workers=1), SPEC) as pool:
-        posts = [asyncio.create_task(pool.decode(LONG)) for _ in range(20)]
+        posts = [asyncio.create_task(pool.decode(long_one())) for _ in range(20)]
         await until(lambda: bool(indexing()))
         async with pool.turn_of(UserId(1)) as turn:
             picture = await turn.decode(KINDS["jpeg"])
@@ -213,7 +219,7 @@ async def test_a_question_is_served_while_another_member_asks_with_slow_pictures
             async with pool.turn_of(UserId(member)) as turn:
                 return (await turn.decode(data)).width
 
-        slow = [asyncio.create_task(ask(1, LONG)) for _ in range(6)]
+        slow = [asyncio.create_task(ask(1, long_one())) for _ in range(6)]
         await until(lambda: len(children(psutil.Process().nice())) == 1)
         assert await ask(2, KINDS["jpeg"]) == 640
         assert sum(task.done() for task in slow) <= 1
@@ -243,7 +249,7 @@ async def test_a_member_has_one_picture_in_hand_and_a_few_that_wait(decoder: Dec
 
 async def test_what_is_no_picture_takes_no_turn() -> None:
     async with open_decoder(DecodeSettings(workers=1), SPEC) as pool:
-        posts = [asyncio.create_task(pool.decode(LONG)) for _ in range(2)]
+        posts = [asyncio.create_task(pool.decode(long_one())) for _ in range(2)]
         await until(lambda: bool(indexing()))
         for data in (b"", b"text", b"%PDF-1.7"):
             with pytest.raises(Rejected):
@@ -262,7 +268,7 @@ async def test_more_than_can_wait_is_refused_as_busy() -> None:
             async with pool.turn_of(UserId(member)) as turn:
                 await turn.decode(data)
 
-        asked = [asyncio.create_task(ask(member, LONG)) for member in range(most)]
+        asked = [asyncio.create_task(ask(member, long_one())) for member in range(most)]
         await asyncio.sleep(0)
         with pytest.raises(ReadersBusy):
             await ask(most, KINDS["png"])
@@ -282,7 +288,7 @@ async def test_a_worker_is_replaced_after_its_share(decoder: Decoder, monkeypatc
 
 async def test_closing_ends_every_worker_and_tells_who_waits() -> None:
     async with open_decoder(DecodeSettings(workers=1), SPEC) as pool:
-        running = asyncio.create_task(pool.decode(LONG))
+        running = asyncio.create_task(pool.decode(long_one()))
         waiting = asyncio.create_task(pool.decode(KINDS["png"]))
         await asyncio.sleep(0.05)
     results = await asyncio.gather(running, waiting, return_exceptions=True)

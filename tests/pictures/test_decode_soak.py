@@ -15,7 +15,7 @@ from indexer.pictures.decoder import Decoder, open_decoder
 from indexer.records.ids import UserId
 from indexer.records.pictures import PixelSpec
 from indexer.settings import DecodeSettings
-from tests.pictures.test_decode_pool import LONG
+from tests.pictures.test_decode_pool import long_one
 from tests.soak import SOAK
 from tests.worlds.picture_files import encoded, jpeg_of_scans, scene
 
@@ -42,7 +42,7 @@ async def p95_ms(pool: Decoder) -> float:
 @asynccontextmanager
 async def attack(pool: Decoder, *, uploads: int = 0, posts: int = 0) -> AsyncIterator[None]:
     """So many slow pictures at any time: questions of one member, and what is indexed."""
-    files = [LONG, jpeg_of_scans(90, 4000)]
+    files = await asyncio.to_thread(lambda: [long_one(), jpeg_of_scans(90, 4000)])
 
     async def forever(number: int, upload: bool) -> None:
         while True:

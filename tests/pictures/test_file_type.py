@@ -12,7 +12,7 @@ from PIL import Image
 from indexer.errors import Reason, Rejected
 from indexer.pictures.extras import HEIC, installed
 from indexer.pictures.file_type import FORMATS, picture_format
-from tests.worlds.picture_files import encoded, every_kind, scene
+from tests.worlds.picture_files import KINDS, encoded, scene
 
 SMALL = scene(64, 48)
 
@@ -28,9 +28,9 @@ def iso(major: bytes, *compatible: bytes) -> bytes:
     return struct.pack(">I", 8 + len(body)) + b"ftyp" + body + b"\x00" * 64
 
 
-@pytest.mark.parametrize("kind", sorted(every_kind()))
+@pytest.mark.parametrize("kind", sorted(KINDS))
 def test_a_format_that_is_opened_is_recognised(kind: str) -> None:
-    found = picture_format(every_kind()[kind])
+    found = picture_format(KINDS[kind])
     assert found.lower() == kind.split()[0]
     assert found in FORMATS
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from io import BytesIO
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -69,33 +71,63 @@ def png_with(*chunks: bytes, image: Image.Image | None = None) -> bytes:
     return data[:33] + b"".join(chunks) + data[33:]
 
 
-def every_kind() -> dict[str, bytes]:
-    """One file of every format and of the unusual modes, by name."""
-    rgb = scene()
-    grey = rgb.convert("L")
-    clear = rgb.convert("RGBA")
-    clear.putalpha(grey)
-    deep = Image.fromarray(np.asarray(grey).astype(np.uint16) << 8)
-    return {
-        "png": encoded(rgb, "PNG"),
-        "png grey": encoded(grey, "PNG"),
-        "png grey 16": encoded(deep, "PNG"),
-        "png clear": encoded(clear, "PNG"),
-        "png palette": encoded(rgb.quantize(64), "PNG"),
-        "png bits": encoded(rgb.convert("1"), "PNG"),
-        "png grey clear": encoded(clear.convert("LA"), "PNG"),
-        "jpeg": encoded(rgb, "JPEG", quality=90),
-        "jpeg progressive": encoded(rgb, "JPEG", quality=80, progressive=True),
-        "jpeg grey": encoded(grey, "JPEG"),
-        "jpeg cmyk": encoded(rgb.convert("CMYK"), "JPEG"),
-        "webp": encoded(rgb, "WEBP", quality=85),
-        "webp lossless clear": encoded(clear, "WEBP", lossless=True),
-        "gif": encoded(rgb.quantize(128), "GIF"),
-        "avif": encoded(rgb, "AVIF"),
-        "bmp": encoded(rgb, "BMP"),
-        "tiff": encoded(rgb, "TIFF"),
-        "tiff lzw": encoded(rgb, "TIFF", compression="tiff_lzw"),
-        "tiff float": encoded(Image.fromarray(np.asarray(grey).astype(np.float32) / 255), "TIFF"),
-        "tiff 32 bit": encoded(grey.convert("I"), "TIFF"),
-        "tiff lab": encoded(Image.merge("LAB", (grey, grey, grey)), "TIFF"),
-    }
+def _rgb() -> Image.Image:
+    return scene()
+
+
+def _grey() -> Image.Image:
+    return scene().convert("L")
+
+
+def _clear() -> Image.Image:
+    clear = scene().convert("RGBA")
+    clear.putalpha(_grey())
+    return clear
+
+
+_WAYS: Final[dict[str, Callable[[], bytes]]] = {
+    "png": lambda: encoded(_rgb(), "PNG"),
+    "png grey": lambda: encoded(_grey(), "PNG"),
+    "png grey 16": lambda: encoded(Image.fromarray(np.asarray(_grey()).astype(np.uint16) << 8), "PNG"),
+    "png clear": lambda: encoded(_clear(), "PNG"),
+    "png palette": lambda: encoded(_rgb().quantize(64), "PNG"),
+    "png bits": lambda: encoded(_rgb().convert("1"), "PNG"),
+    "png grey clear": lambda: encoded(_clear().convert("LA"), "PNG"),
+    "jpeg": lambda: encoded(_rgb(), "JPEG", quality=90),
+    "jpeg progressive": lambda: encoded(_rgb(), "JPEG", quality=80, progressive=True),
+    "jpeg grey": lambda: encoded(_grey(), "JPEG"),
+    "jpeg cmyk": lambda: encoded(_rgb().convert("CMYK"), "JPEG"),
+    "webp": lambda: encoded(_rgb(), "WEBP", quality=85),
+    "webp lossless clear": lambda: encoded(_clear(), "WEBP", lossless=True),
+    "gif": lambda: encoded(_rgb().quantize(128), "GIF"),
+    "avif": lambda: encoded(_rgb(), "AVIF"),
+    "bmp": lambda: encoded(_rgb(), "BMP"),
+    "tiff": lambda: encoded(_rgb(), "TIFF"),
+    "tiff lzw": lambda: encoded(_rgb(), "TIFF", compression="tiff_lzw"),
+    "tiff float": lambda: encoded(Image.fromarray(np.asarray(_grey()).astype(np.float32) / 255), "TIFF"),
+    "tiff 32 bit": lambda: encoded(_grey().convert("I"), "TIFF"),
+    "tiff lab": lambda: encoded(Image.merge("LAB", (_grey(), _grey(), _grey())), "TIFF"),
+}
+
+
+class _Kinds(Mapping[str, bytes]):
+    """One file of every format and of the unusual modes, by name. Each is made when it is first asked for: all of them
+    together take a second, and most tests need one.
+    """
+
+    def __getitem__(self, kind: str) -> bytes:
+        return _of_kind(kind)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_WAYS)
+
+    def __len__(self) -> int:
+        return len(_WAYS)
+
+
+@cache
+def _of_kind(kind: str) -> bytes:
+    return _WAYS[kind]()
+
+
+KINDS: Final = _Kinds()
