@@ -43,10 +43,8 @@ class Broken(Exception):
 
 
 def main(arguments: str) -> None:
-    """`arguments` is JSON: which model, and whether `offline`. Says one JSON object a line on standard output:
-    `progress`, then `done` with the files, or `error`. Ends with its standard input, whatever it is doing; what came
-    stays."""
-    given = json.loads(arguments)
+    """`arguments` is JSON: which model, and whether `offline`. Says one JSON object a line on standard output, as
+    `answer` does. Ends with its standard input, whatever it is doing; what came stays."""
     threading.Thread(target=_end_with_input, daemon=True).start()
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what libraries print is no answer
@@ -55,6 +53,12 @@ def main(arguments: str) -> None:
         answers.write(json.dumps(values) + "\n")
         answers.flush()
 
+    answer(json.loads(arguments), say)
+    os._exit(0)
+
+
+def answer(given: dict[str, Any], say: Callable[..., None]) -> None:
+    """Has the model's files in the cache. Says `progress`, then `done` with the files, or `error`."""
     try:
         files = _fetch(given["name"], given["pretrained"], given["cache_dir"], offline=given["offline"], say=say)
         damaged = [text for path in files if (text := why_damaged(path))]
@@ -64,7 +68,6 @@ def main(arguments: str) -> None:
         say(error=str(error))
     else:
         say(done={"files": [str(path) for path in files], "damaged": damaged})
-    os._exit(0)
 
 
 def _end_with_input() -> None:

@@ -3,7 +3,7 @@
 To import torch and open_clip takes 5 to 10 s of a processor, in each process anew. So no test file imports them before
 a test asks for them, and `make test` runs the files whose tests do in two processes (xdist_group: "exports" is those
 that share this room's exports, "torch" the others). What needs no process of its own is done in that of the tests
-(`loaded`, `export_here`).
+(`loaded`, `export_here`, `model_here`).
 """
 
 from __future__ import annotations
@@ -18,9 +18,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from indexer.encode import runtime
 from indexer.encode.encoder import ModelEncoder, open_encoder
+from indexer.encode.on_openvino import export_process
+from indexer.encode.on_openvino import runtime as openvino_runtime
 from indexer.encode.on_openvino.folder import alone_in, folder_name, source_of
+from indexer.encode.protocol import Facts
 from indexer.encode.trial_set import TEXTS, trial_pictures
+from indexer.encode.worker import Model
 from indexer.records.pictures import Vectors
 from indexer.settings import ModelSettings
 
@@ -105,7 +110,7 @@ def both(exports: Exports, other: TinyModel, tmp_path_factory: pytest.TempPathFa
     folder = Path(shutil.copytree(exports.folder, tmp_path_factory.mktemp("both") / "models"))
     settings = other.settings(export_dir=folder)
     export_here(settings)
-    return Exports(folder, asyncio.run(vectors(settings)))
+    return Exports(folder, vectors_here(*model_here(settings)))
 
 
 @pytest.fixture
@@ -124,6 +129,34 @@ async def vectors_of(encoder: ModelEncoder) -> Vectors:
     """The same, of one that is open."""
     pictures = await encoder.encode_pixels(trial_pictures(encoder.pixel_spec.size, 5))
     return np.concatenate([pictures, await encoder.encode_words(TEXTS)])
+
+
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exports and calibrations are made in the process of the tests, and a trial is as short as it can be.
+
+    Their own process imports torch, which takes 8 s of a processor. That it is asked and answers is what the fixture
+    `exports` shows, and that a silent one is killed `test_a_process_that_gives_no_answer_is_killed`.
+    """
+
+    def ask(request: dict[str, Any], longest_s: float, handles: tuple[int, ...] = ()) -> dict[str, Any]:
+        answer = export_process.answer(request)
+        return {"say": answer.pop("what"), **answer}
+
+    monkeypatch.setattr(export_process, "_ask", ask)
+    monkeypatch.setattr(openvino_runtime, "_TRIAL_S", 0.0)
+
+
+def model_here(settings: ModelSettings) -> tuple[Model, Facts]:
+    """The model as its process would load it, in the process of the tests. Raises ModelUnavailable."""
+    model, facts = runtime.load_model(settings, None)
+    return model, facts
+
+
+def vectors_here(model: Model, facts: Facts) -> Vectors:
+    """What a model in this process makes of the trial set."""
+    pictures = trial_pictures(facts.pixel_spec.size, 5)
+    return np.concatenate([model.pixels(np.stack(pictures)), model.words(TEXTS)])
 
 
 def loaded(settings: ModelSettings) -> Loaded:

@@ -19,7 +19,7 @@ from indexer.errors import Reason, Rejected, RetryLater
 from indexer.platforms.processes import kill
 from indexer.ports import Encoder, Priority
 from indexer.records.pictures import Pixels, PixelSpec, ResizeMode, Vectors
-from tests.encode.conftest import Exports, TinyModel, loaded, vectors_of
+from tests.encode.conftest import Exports, TinyModel, loaded, model_here, vectors_of
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("exports")]
 
@@ -183,17 +183,24 @@ async def test_the_fingerprint_names_the_weights(encoder: ModelEncoder, tiny: Ti
     assert int(encoder.spec.fingerprint, 16) > 0
 
 
-async def test_loading_and_precision_stand_in_the_log_and_the_fingerprint_does_not_name_the_precision(
+async def test_loading_stands_in_the_log(tiny: TinyModel, exports: Exports, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "indexer"):
+        async with open_encoder(tiny.settings(export_dir=exports.folder)):
+            pass
+    told = "\n".join(caplog.messages)
+    assert "loading the model tiny-encode" in told
+    assert "ready after" in told
+
+
+async def test_precision_stands_in_the_log_and_the_fingerprint_does_not_name_it(
     encoder: ModelEncoder, tiny: TinyModel, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, "indexer"):
-        async with open_encoder(tiny.settings(precision="bfloat16")) as reduced:
-            assert reduced.choice.precision == "bfloat16"
-            assert reduced.spec == encoder.spec
+        _, facts = await asyncio.to_thread(model_here, tiny.settings(precision="bfloat16"))
+    assert facts.choice.precision == "bfloat16"
+    assert facts.spec == encoder.spec
     assert encoder.choice.precision == "float32"
     told = "\n".join(caplog.messages)
-    assert "loading the model tiny-encode" in told
     assert "bfloat16" in told
     assert "cosine" in told
-    assert "ready after" in told
     assert not [record for record in caplog.records if "open_clip" in record.pathname]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
+import importlib
 import json
 import logging
 import shutil
-import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -47,9 +47,9 @@ from tests.encode.conftest import (
     export_in,
     loaded,
     make_tiny,
+    model_here,
     torch_vectors,
-    vectors,
-    vectors_of,
+    vectors_here,
 )
 from tests.encode.test_tokens import write_siglip_tokenizer
 from tests.soak import SOAK
@@ -57,29 +57,29 @@ from tests.worlds.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.xdist_group("exports")
 
-ROOT = Path(__file__).parents[2]
 
-
-async def test_a_second_start_makes_no_export_and_no_trial(
+@pytest.mark.usefixtures("in_this_process")
+def test_a_second_start_makes_no_export_and_no_trial(
     tiny: TinyModel, kept: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await vectors(tiny.settings(export_dir=kept))  # the copy's files are read once
+    model_here(tiny.settings(export_dir=kept))  # the copy's files are read once
     caplog.clear()
     with caplog.at_level(logging.INFO, "indexer"):
-        await vectors(tiny.settings(export_dir=kept))
-    assert "openvino on cpu" in caplog.text
+        _, facts = model_here(tiny.settings(export_dir=kept))
+    assert (facts.choice.runtime, facts.choice.device) == ("openvino", "cpu")
     assert "exporting" not in caplog.text
     assert "trial:" not in caplog.text
 
 
+@pytest.mark.usefixtures("in_this_process")
 @pytest.mark.parametrize("written", ["", "[]", '{"here": 1}', '{"choice": {"shoe": 44}}'])
-async def test_a_record_that_cannot_be_read_costs_a_trial(
+def test_a_record_that_cannot_be_read_costs_a_trial(
     written: str, tiny: TinyModel, kept: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     for record in kept.glob("*.trial.json"):
         record.write_text(written)
     with caplog.at_level(logging.INFO, "indexer"):
-        await vectors(tiny.settings(export_dir=kept))
+        model_here(tiny.settings(export_dir=kept))
     assert "trial:" in caplog.text
     assert "exporting" not in caplog.text
 
@@ -169,9 +169,10 @@ def test_an_export_that_is_not_right_does_not_serve(
     assert said in why_unusable(folder, source)
 
 
+@pytest.mark.usefixtures("in_this_process")
 @pytest.mark.soak
 @pytest.mark.parametrize(("harm", "said"), HARMS if SOAK else HARMS[:1])
-async def test_an_export_that_is_not_right_is_made_anew(
+def test_an_export_that_is_not_right_is_made_anew(
     harm: Callable[[Path], None],
     said: str,
     tiny: TinyModel,
@@ -181,7 +182,7 @@ async def test_an_export_that_is_not_right_is_made_anew(
 ) -> None:
     harm(export_in(kept))
     with caplog.at_level(logging.INFO, "indexer"):
-        after = await vectors(tiny.settings(export_dir=kept))
+        after = vectors_here(*model_here(tiny.settings(export_dir=kept)))
     assert "exporting tiny-encode for OpenVINO" in caplog.text
     assert said in caplog.text
     assert np.allclose(exports.vectors, after, atol=1e-6)
@@ -194,7 +195,8 @@ def exports_of(tiny: TinyModel, other: TinyModel, both: Exports) -> tuple[Path, 
     return ours, theirs
 
 
-async def test_weights_of_another_model_under_a_manifest_of_this_one_are_refused(
+@pytest.mark.usefixtures("in_this_process")
+def test_weights_of_another_model_under_a_manifest_of_this_one_are_refused(
     tiny: TinyModel, other: TinyModel, both: Exports, tmp_path: Path
 ) -> None:
     """Files and sums agree, and yet they are not what torch makes of these weights."""
@@ -205,7 +207,7 @@ async def test_weights_of_another_model_under_a_manifest_of_this_one_are_refused
     told = json.loads((theirs / "manifest.json").read_text())["files"]
     _say(ours, lambda manifest: manifest["files"].update({name: told[name] for name in ("vision.xml", "vision.bin")}))
     with pytest.raises(ModelUnavailable, match="gives other vectors than torch"):
-        await vectors(tiny.settings(export_dir=tmp_path, folder=ours))
+        model_here(tiny.settings(export_dir=tmp_path, folder=ours))
 
 
 def test_other_weights_get_an_export_of_their_own(
@@ -220,17 +222,19 @@ def test_other_weights_get_an_export_of_their_own(
     assert read_manifest(ours).spec.fingerprint != read_manifest(theirs).spec.fingerprint
 
 
-async def test_a_folder_serves_where_its_model_has_never_been(exports: Exports, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("in_this_process")
+def test_a_folder_serves_where_its_model_has_never_been(exports: Exports, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(export_in(exports.folder), tmp_path / "elsewhere"))
     settings = ModelSettings("not asked", "not asked", folder=folder)
-    async with open_encoder(settings) as encoder:
-        assert encoder.spec.name == "tiny-encode"
-        assert np.allclose(await vectors_of(encoder), exports.vectors, atol=1e-6)
+    model, facts = model_here(settings)
+    assert facts.spec.name == "tiny-encode"
+    assert np.allclose(vectors_here(model, facts), exports.vectors, atol=1e-6)
     flip_a_byte(folder)
     with pytest.raises(ModelUnavailable, match="holds other bytes"):
-        await vectors(settings)
+        model_here(settings)
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_a_siglips_words_are_mapped_and_its_texts_read_as_torch_reads_them(tmp_path: Path) -> None:
     write_siglip_tokenizer(tmp_path)
     text = {
@@ -242,7 +246,7 @@ def test_a_siglips_words_are_mapped_and_its_texts_read_as_torch_reads_them(tmp_p
     siglip = make_tiny(tmp_path, "tiny-siglip2", config)
     settings = siglip.settings(export_dir=tmp_path / "models")
     export_here(settings)
-    cosines = (asyncio.run(vectors(settings)) * torch_vectors(siglip.settings())).sum(axis=1)
+    cosines = (vectors_here(*model_here(settings)) * torch_vectors(siglip.settings())).sum(axis=1)
     assert cosines.min() >= 0.999
     words = np.load(export_in(tmp_path / "models") / "words.npy", mmap_mode="r")
     assert words.shape == (4000, 32)
@@ -271,30 +275,29 @@ def assert_short_texts(folder: Path, model: TinyModel) -> None:
     assert (folder / "text.xml").read_text().count('shape="?,?"') == 1, "ids of any number and any length"
 
 
-async def test_what_cannot_be_exported_runs_on_torch_and_is_not_tried_again(
+@pytest.mark.usefixtures("in_this_process")
+def test_what_cannot_be_exported_runs_on_torch_and_is_not_tried_again(
     tiny: TinyModel, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = {**CONFIG, "text_cfg": {**CONFIG["text_cfg"], "tokenizer_kwargs": {"reduction_mask": "simple"}}}
     odd = make_tiny(tmp_path, "tiny-odd", config)
     settings = odd.settings(export_dir=tmp_path / "models")
     with caplog.at_level(logging.INFO, "indexer"):
-        async with open_encoder(settings) as encoder:
-            assert encoder.choice.runtime == "torch"
+        assert model_here(settings)[1].choice.runtime == "torch"
         assert "leaves out tokens at random" in caplog.text
         caplog.clear()
         with pytest.raises(Refused, match="at random"):
             exported(settings)
     assert "exporting" not in caplog.text
     with pytest.raises(ModelUnavailable, match="at random"):
-        async with open_encoder(odd.settings(export_dir=tmp_path / "models", runtime="openvino")):
-            pass
+        model_here(odd.settings(export_dir=tmp_path / "models", runtime="openvino"))
 
 
-async def test_without_weights_there_is_no_export_and_the_ways_out_are_said(tiny: TinyModel, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("in_this_process")
+def test_without_weights_there_is_no_export_and_the_ways_out_are_said(tiny: TinyModel, tmp_path: Path) -> None:
     settings = tiny.settings(export_dir=tmp_path / "models", pretrained=str(tmp_path / "gone.safetensors"))
     with pytest.raises(ModelUnavailable, match="there is no file"):
-        async with open_encoder(settings):
-            pass
+        model_here(settings)
 
 
 def test_half_a_folder_is_never_found_and_what_was_there_stays(kept: Path) -> None:
@@ -374,7 +377,6 @@ def test_a_manifest_that_cannot_be_read_is_damage(tmp_path: Path) -> None:
         read_manifest(tmp_path)
 
 
-@pytest.mark.xdist_group("telemetry")  # likewise
 def test_the_trial_of_a_slow_processor_is_more_than_one_batch_long() -> None:
     done: list[int] = []
 
@@ -392,10 +394,12 @@ def test_the_trial_of_a_slow_processor_is_more_than_one_batch_long() -> None:
 
 
 def test_nothing_reports_over_the_network_what_is_run() -> None:
-    """openvino and nncf would, by this package, where a file in the home folder allows it."""
-    code = (
-        "import indexer.encode.on_openvino.runtime, indexer.encode.on_openvino.export, nncf, sys\n"
-        "assert not [name for name in sys.modules if name.startswith('openvino_telemetry.')]\n"
-        "assert sys.modules['openvino_telemetry'] is None\n"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, timeout=250)
+    """openvino and nncf would, by this package, where a file in the home folder allows it.
+
+    This process has imported them as the model's processes do: our modules first.
+    """
+    with warnings.catch_warnings(action="ignore"):
+        for name in ("indexer.encode.on_openvino.runtime", "indexer.encode.on_openvino.export", "nncf"):
+            importlib.import_module(name)
+    assert not [name for name in sys.modules if name.startswith("openvino_telemetry.")]
+    assert sys.modules["openvino_telemetry"] is None

@@ -7,9 +7,12 @@ import hashlib
 import os
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
+from huggingface_hub import constants
 
+from indexer.encode import download as download_module
 from indexer.encode import hub_download
 from indexer.encode.download import NotDownloaded, download
 from indexer.encode.hub_cache import why_damaged
@@ -137,6 +140,16 @@ def test_a_file_of_the_cache_is_held_to_its_name(tmp_path: Path) -> None:
     assert why_damaged(tmp_path / "weights.safetensors") == ""
 
 
+def answers(settings: ModelSettings, *, offline: bool) -> list[dict[str, Any]]:
+    """What the process of a download would say, without what it says of its progress."""
+    said: list[dict[str, Any]] = []
+    cache_dir = None if settings.cache_dir is None else os.fspath(settings.cache_dir)
+    given = {"name": settings.name, "pretrained": settings.pretrained, "cache_dir": cache_dir, "offline": offline}
+    hub_download.answer(given, lambda **values: said.append(values))
+    return [values for values in said if "progress" not in values]
+
+
+@pytest.mark.xdist_group("torch")
 async def test_a_killed_download_goes_on_and_open_clip_finds_the_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,12 +179,14 @@ async def test_a_killed_download_goes_on_and_open_clip_finds_the_weights(
         assert weights.read_bytes() == DATA
         assert os.fspath(weights).endswith("open_clip_model.safetensors")
         assert any("of 3 MB" in line for line in told)
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    weights.resolve().write_bytes(DATA[:-1] + b"?")
-    looked_at = await download(settings, told.append, offline=True)
-    assert looked_at.files == found.files
-    (damage,) = looked_at.damaged
-    assert "other bytes" in damage
+        monkeypatch.setattr(constants, "ENDPOINT", hub.address)
+        weights.resolve().write_bytes(DATA[:-1] + b"?")
+        (done,) = answers(settings, offline=True)
+        assert done["done"]["files"] == [os.fspath(weights)]
+        (damage,) = done["done"]["damaged"]
+        assert "other bytes" in damage
+        (error,) = answers(settings, offline=False)
+        assert error == {"error": damage}
 
 
 @pytest.mark.parametrize(
@@ -189,8 +204,28 @@ async def test_a_model_that_lies_on_this_machine_is_not_looked_for_at_the_hub(se
         await download(settings, lambda _: None)
 
 
-async def test_without_a_hub_the_reason_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    settings = ModelSettings(MODEL.name, MODEL.pretrained, cache_dir=tmp_path)
-    with pytest.raises(NotDownloaded, match="refused"):
-        await download(settings, lambda _: None)
+@pytest.mark.xdist_group("torch")
+def test_without_a_hub_the_reason_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    (said,) = answers(ModelSettings(MODEL.name, MODEL.pretrained, cache_dir=tmp_path), offline=False)
+    assert "refused" in said["error"]
+
+
+@pytest.mark.parametrize(
+    ("says", "told"),
+    [
+        ('print(\'{"error": "the hub refused"}\', flush=True)', "^the hub refused$"),
+        ("raise SystemExit('no room')", "ended with status 1: no room"),
+    ],
+)
+async def test_what_the_process_says_of_a_failure_is_told(
+    says: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "failing_download.py").write_text(f"def main(arguments):\n    {says}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(download_module, "PROCESS", "failing_download")
+    with pytest.raises(NotDownloaded, match=told):
+        await download(MODEL, lambda _: None)

@@ -6,7 +6,9 @@ import asyncio
 import logging
 import random
 import shutil
+import warnings
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import numpy as np
 import pytest
 
 from indexer.encode.encoder import open_encoder
+from indexer.encode.on_openvino import runtime
 from indexer.encode.on_openvino.folder import Manifest, described, read_manifest, write_folder
 from indexer.encode.on_openvino.int8 import SAMPLE, FrameSample, held_out, int8_folder, measured, usable_int8
 from indexer.encode.trial_set import trial_pictures
@@ -21,7 +24,7 @@ from indexer.records.pictures import Pixels, Vectors
 from indexer.settings import ModelSettings
 from sandbox.drawing.scene import draw, random_scene
 from sandbox.model import EXPORT, NAME, WEIGHTS
-from tests.encode.conftest import TinyModel, export_in
+from tests.encode.conftest import TinyModel, export_in, model_here
 from tests.soak import SOAK
 from tests.worlds.waiting import until
 
@@ -115,7 +118,8 @@ async def test_it_is_calibrated_while_pictures_are_indexed_and_kept_for_the_next
     assert "int8 is calibrated anew" in caplog.text
 
 
-async def test_what_has_passed_is_used_from_the_start_and_only_for_the_export_that_it_was_made_of(
+@pytest.mark.usefixtures("in_this_process")
+def test_what_has_passed_is_used_from_the_start_and_only_for_the_export_that_it_was_made_of(
     tiny: TinyModel, kept: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     export = export_in(kept)
@@ -131,9 +135,9 @@ async def test_what_has_passed_is_used_from_the_start_and_only_for_the_export_th
     caplog.set_level(logging.INFO, "indexer")
     assert usable_int8(export, manifest, kept) is None
     write_folder(reduced, fill)
-    async with open_encoder(tiny.settings(export_dir=kept, precision="int8")) as encoder:
-        assert encoder.choice.precision == "int8"
-        assert np.isfinite(await encoder.encode_pixels(trial_pictures(32, 2))).all()
+    model, facts = model_here(tiny.settings(export_dir=kept, precision="int8"))
+    assert facts.choice.precision == "int8"
+    assert np.isfinite(model.pixels(np.stack(trial_pictures(32, 2)))).all()
     assert "int8 passed before (as it was measured)" in caplog.text
     assert usable_int8(export, replace(manifest, versions={"openvino": "of another export"}), kept) is None
     data = bytearray((reduced / "vision.bin").read_bytes())
@@ -143,17 +147,18 @@ async def test_what_has_passed_is_used_from_the_start_and_only_for_the_export_th
     assert "int8 is calibrated anew" in caplog.text
 
 
-@pytest.mark.timeout(300)
-async def test_a_model_whose_neighbours_move_stays_as_it_is_and_the_log_says_what_was_measured(
-    tiny: TinyModel, kept: Path, caplog: pytest.LogCaptureFixture
+@pytest.mark.usefixtures("in_this_process")
+def test_a_model_whose_neighbours_move_stays_as_it_is_and_the_log_says_what_was_measured(
+    tiny: TinyModel, kept: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Random weights: every picture looks like every other, so a small error changes which are nearest."""
-    with caplog.at_level(logging.INFO, "indexer"):
-        async with open_encoder(tiny.settings(export_dir=kept, precision="int8")) as encoder:
-            await encoder.encode_pixels(trial_pictures(32, SAMPLE))
-            await until(lambda: "int8 is not used" in caplog.text)
-            await encoder.encode_pixels(trial_pictures(32, 1))
-            assert encoder.choice.precision == "float32"
+    monkeypatch.setattr(runtime, "FrameSample", partial(FrameSample, 60))
+    with warnings.catch_warnings(action="ignore"), caplog.at_level(logging.INFO, "indexer"):
+        model, _ = model_here(tiny.settings(export_dir=kept, precision="int8"))
+        model.pixels(np.stack(trial_pictures(32, 60)))
+        asyncio.run(until(lambda: "int8 is not used" in caplog.text))
+        model.pixels(np.stack(trial_pictures(32, 1)))
+        assert model.choice.precision == "float32"
     assert "too far from float32 (cosine mean" in caplog.text
     assert "of the ten nearest the same" in caplog.text
     assert not list(kept.glob("*.int8"))

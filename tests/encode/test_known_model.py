@@ -105,9 +105,15 @@ def test_a_checkpoint_or_config_that_was_changed_is_another_model(tmp_path: Path
 
 
 @pytest.mark.parametrize("written", ["", "{", "[]", '{"version": 1}', '{"version": 99, "spec": {}}'])
-async def test_a_file_that_makes_no_sense_is_no_knowledge(tmp_path: Path, weights: Path, written: str) -> None:
-    await known(tmp_path, weights)
+def test_a_file_that_makes_no_sense_is_no_knowledge(tmp_path: Path, weights: Path, written: str) -> None:
+    known = KnownModel(tmp_path, ModelSettings(name="fake", pretrained=str(weights)))
+    known.keep(SPEC, PIXELS)
     (tmp_path / FILE_NAME).write_text(written)
+    assert known.read() is None
+
+
+async def test_without_knowledge_the_model_is_asked_and_the_file_written(tmp_path: Path, weights: Path) -> None:
+    (tmp_path / FILE_NAME).write_text("{")
     async with opened(tmp_path, weights) as encoder:
         assert encoder.awake  # it was asked, and has written the file anew
     assert KnownModel(tmp_path, ModelSettings(name="fake", pretrained=str(weights))).read() is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from io import BytesIO
 from random import Random
 
@@ -34,6 +35,16 @@ SIZES = [
 FORMATS: list[tuple[str, dict[str, int]]] = [("PNG", {}), ("JPEG", {"quality": 90}), ("WEBP", {"quality": 90})]
 
 
+@cache
+def files() -> list[bytes]:
+    """A picture of each size in each format: to draw and to write them takes longer than to compare them."""
+    return [
+        encoded(scene(*size, seed), picture_format, **options)
+        for seed, size in enumerate(SIZES)
+        for picture_format, options in FORMATS
+    ]
+
+
 def theirs(image: Image.Image, spec: PixelSpec) -> Pixels:
     """open_clip's transform up to the normalisation."""
     import open_clip
@@ -58,11 +69,9 @@ def test_vectors_are_those_of_open_clips_own_transform(mode: ResizeMode, interpo
     network = loaded(tiny.settings()).network
     spec = PixelSpec(32, mode, interpolation)
     ours, expected = [], []
-    for seed, size in enumerate(SIZES):
-        for picture_format, options in FORMATS:
-            data = encoded(scene(*size, seed), picture_format, **options)
-            ours.append(decode_picture(data, spec, Limits(10**8)).frames[0])
-            expected.append(theirs(Image.open(BytesIO(data)).convert("RGB"), spec))
+    for data in files():
+        ours.append(decode_picture(data, spec, Limits(10**8)).frames[0])
+        expected.append(theirs(Image.open(BytesIO(data)).convert("RGB"), spec))
     cosines = (network.pixels(ours) * network.pixels(expected)).sum(axis=1)
     assert cosines.min() >= 0.999
     apart = [np.abs(a.astype(int) - b.astype(int)).mean() for a, b in zip(ours, expected, strict=True)]

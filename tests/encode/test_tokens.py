@@ -95,7 +95,7 @@ def differences(theirs: Any, ours: Tokenizer, context: int, usual: int) -> list[
 
 # How the models that it belongs to clean gets all texts.
 @pytest.mark.soak
-@pytest.mark.parametrize(("clean", "usual"), [("lower", 10_000), ("whitespace", 1000), ("canonicalize", 1000)])
+@pytest.mark.parametrize(("clean", "usual"), [("lower", 2000), ("whitespace", 400), ("canonicalize", 400)])
 def test_clips_tokenizer_gives_the_same_ids_in_twenty_scripts(tmp_path: Path, clean: str, usual: int) -> None:
     from open_clip.tokenizer import SimpleTokenizer
 
@@ -136,7 +136,7 @@ def write_siglip_tokenizer(folder: Path, **said: Any) -> None:
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize(("clean", "usual"), [("canonicalize", 10_000), ("whitespace", 1000)])
+@pytest.mark.parametrize(("clean", "usual"), [("canonicalize", 2000), ("whitespace", 400)])
 def test_a_siglip2_tokenizer_gives_the_same_ids_in_twenty_scripts(tmp_path: Path, clean: str, usual: int) -> None:
     from open_clip.tokenizer import HFTokenizer
 

@@ -167,17 +167,22 @@ def main(arguments: str) -> None:
     requests, answers = begin(given["parent"])
     log_to(answers, given["levels"])
     request = requests.get()
+    if request["ask"] == "quantize":
+        lower_priority(10)  # indexing goes on beside it
+    answers.say(**answer(request))
+    requests.get()  # the end of standard input ends the process; nothing else comes
+
+
+def answer(request: dict[str, Any]) -> dict[str, Any]:
+    """What is said to a request: `what`, and its values. Imports what the request needs."""
     if request["ask"] == "devices":
         import torch
 
         there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-        answers.say("devices", devices=[name for name, is_there in there.items() if is_there])
-    elif request["ask"] == "quantize":
-        lower_priority(10)  # indexing goes on beside it
-        answers.say(**_quantize(request))
-    else:
-        answers.say(**_export(settings_of(request["model"]), Path(request["folder"])))
-    requests.get()  # the end of standard input ends the process; nothing else comes
+        return {"what": "devices", "devices": [name for name, is_there in there.items() if is_there]}
+    if request["ask"] == "quantize":
+        return _quantize(request)
+    return _export(settings_of(request["model"]), Path(request["folder"]))
 
 
 def _quantize(request: dict[str, Any]) -> dict[str, Any]:
