@@ -32,7 +32,8 @@ NOT_QUICK = frozenset(
         "command_line": "test_cli test_control test_health test_import_command test_model test_real_model test_running"
         " test_search_beside_bot test_searching test_preview_and_open test_eval test_setup test_upkeep",
         "commands": "test_failures test_model_change test_on_demand test_one_decode_a_member test_privacy test_reindex"
-        " test_similar test_thumbnails test_waking",
+        " test_changed_since test_similar_to_new_posts test_thumbnails",
+        "commands/asking": "test_similar test_waking",
         "crawl": "test_guild_crawl test_live test_removals test_sweep",
         "database": "test_killed test_lock test_migrate",
         "encode": "test_catalogue test_encoder test_export test_gpu_scan test_hub_download test_int8 test_known_model"

@@ -227,7 +227,7 @@ async def empty(tmp_path: Path) -> Path:
     return folder
 
 
-@tries(usual=24, soak=5_000, part=12)
+@tries(usual=12, soak=5_000, part=12)
 async def test_worlds_that_differ_only_in_what_the_asker_may_not_see_give_the_same_reply_byte_for_byte(
     tmp_path: Path, empty: Path, numbers: range
 ) -> None:

@@ -7,13 +7,13 @@ import threading
 
 import pytest
 
-from sandbox.permissions import Permission
 from tests.worlds.asking import channels_of
 from tests.worlds.running_bot import Running, Town, noise, town
-from tests.worlds.waiting import until
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("duplicates_and_random")]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def place() -> Town:
     """Picture 0 was posted three times in public and once in secret; pictures 1 to 6 twice each; the rest once."""
     place = town(pictures=9, secrets=2)
@@ -47,22 +47,6 @@ async def test_duplicates_of_a_channel_a_span_and_a_threshold(bot: Running, plac
     assert "100 % or surer" in sure.text()
     hidden = await asker.slash(place.talk.id, "duplicates", {"after": "someday"})
     assert "is not a date" in hidden.text()
-
-
-async def test_pages_of_duplicates_turn_with_the_rights_of_the_moment(bot: Running, place: Town) -> None:
-    asker = bot.person(place.member)
-    reply = await asker.slash(place.talk.id, "duplicates")
-    assert "page 1 of 2" in reply.text()
-    turned = await asker.press(reply, "Next")
-    assert "page 2 of 2" in turned.text()
-    place.pictures.allow(place.guild.everyone, deny=Permission.VIEW_CHANNEL)
-
-    async def closed() -> bool:
-        again = await asker.press(reply, reply.buttons()[0].custom_id) if reply.buttons() else reply
-        return place.pictures.id not in channels_of(again)
-
-    await until(closed)
-    assert "**1 · 2 times**" in reply.text()
 
 
 async def test_a_random_picture_is_one_that_the_member_may_see(bot: Running, place: Town) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 import pytest
+import pytest_asyncio
 
 from bot.commands import similar_reply
 from bot.texts import Language, translate
@@ -16,6 +16,8 @@ from indexer.records.pictures import Pixels, Vectors
 from sandbox.reply import Reply
 from tests.worlds.encoder import Encoder
 from tests.worlds.running_bot import Running, Town, indexed, town
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("waking")]
 
 
 class Sleeper(Encoder):
@@ -43,14 +45,25 @@ class Sleeper(Encoder):
         return await super().encode_words(texts, priority)
 
 
-@pytest.fixture
-async def asleep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Running, Town, Sleeper]]:
-    """A bot that has indexed its server, whose model then went."""
-    monkeypatch.setattr(similar_reply, "NOTICE_S", 0.05)
+Asleep = tuple[Running, Town, Sleeper]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def indexed_town(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Asleep]:
     place, model = town(), Sleeper()
-    async with indexed(place, tmp_path / "data", encoder=model) as bot:
-        model.woken.clear()
+    async with indexed(place, tmp_path_factory.mktemp("waking") / "data", encoder=model) as bot:
         yield bot, place, model
+
+
+@pytest.fixture
+def asleep(indexed_town: Asleep, monkeypatch: pytest.MonkeyPatch) -> Iterator[Asleep]:
+    """A bot that has indexed its server, whose model then went. It is back after the test."""
+    monkeypatch.setattr(similar_reply, "NOTICE_S", 0.05)
+    _, _, model = indexed_town
+    model.woken.clear()
+    yield indexed_town
+    model.broken = False
+    model.woken.set()
 
 
 async def asked(bot: Running, place: Town, **options: object) -> Reply:
@@ -61,9 +74,11 @@ WAKING = {language: translate(language, "waking-up") for language in Language}
 
 
 @pytest.mark.parametrize("locale", ["en-US", "de"])
-async def test_the_answer_comes_by_itself_in_the_same_reply(asleep: tuple[Running, Town, Sleeper], locale: str) -> None:
+async def test_the_answer_comes_by_itself_in_the_same_reply(
+    asleep: Asleep, locale: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bot, place, model = asleep
-    place.guild.locale = locale
+    monkeypatch.setattr(place.guild, "locale", locale)
     waking = WAKING[Language.ENGLISH if locale == "en-US" else Language.GERMAN]
     reply = await (await asked(bot, place, text="picture number 3")).until(lambda reply: reply.text() == waking)
     assert reply.ephemeral
@@ -73,7 +88,7 @@ async def test_the_answer_comes_by_itself_in_the_same_reply(asleep: tuple[Runnin
     assert reply.followups == []
 
 
-async def test_what_needs_no_model_is_answered_at_once(asleep: tuple[Running, Town, Sleeper]) -> None:
+async def test_what_needs_no_model_is_answered_at_once(asleep: Asleep) -> None:
     bot, place, _ = asleep
     reply = await asked(bot, place, text="in:#pictures")
     assert len(reply.sections()) == 5
@@ -81,7 +96,7 @@ async def test_what_needs_no_model_is_answered_at_once(asleep: tuple[Running, To
 
 
 async def test_an_error_takes_the_place_of_the_word_that_the_model_wakes_up(
-    asleep: tuple[Running, Town, Sleeper],
+    asleep: Asleep,
 ) -> None:
     bot, place, model = asleep
     reply = await (await asked(bot, place, text="a cat")).until(lambda reply: reply.text() == WAKING[Language.ENGLISH])
@@ -93,7 +108,7 @@ async def test_an_error_takes_the_place_of_the_word_that_the_model_wakes_up(
 
 
 async def test_who_waits_for_a_model_that_does_not_come_is_told(
-    asleep: tuple[Running, Town, Sleeper], monkeypatch: pytest.MonkeyPatch
+    asleep: Asleep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(similar_reply, "WAKE_S", 0.3)
     bot, place, _ = asleep
@@ -103,7 +118,7 @@ async def test_who_waits_for_a_model_that_does_not_come_is_told(
 
 
 async def test_a_question_that_is_answered_soon_hears_nothing_of_it(
-    asleep: tuple[Running, Town, Sleeper], monkeypatch: pytest.MonkeyPatch
+    asleep: Asleep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(similar_reply, "NOTICE_S", 60.0)
     bot, place, model = asleep

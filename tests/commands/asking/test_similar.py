@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
-import logging
-from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from bot.commands import query_scope, similar_reply
+from bot.commands import query_scope
 from bot.replies.contact_sheet import CELL
-from bot.replies.pages import PAGE_HITS
-from indexer.query.query import Query
 from indexer.records.ids import UserId
-from indexer.search import copy_checker
-from sandbox.drawing import edits
-from sandbox.permissions import Permission
-from sandbox.server import open_sandbox
 from sandbox.world import File, Message
 from sandbox.world.events import Event, MessageCreated
-from tests.openapi import description
 from tests.worlds.asking import shown, similar
-from tests.worlds.running_bot import Running, Town, noise, running, town, with_auto_start
-from tests.worlds.scenery import png, scenery
-from tests.worlds.waiting import DEADLINE_S, until
+from tests.worlds.running_bot import Running, Town, noise
+from tests.worlds.waiting import until
 
-
-@pytest.fixture
-def place() -> Town:
-    return town(pictures=24, secrets=2)
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("similar")]
 
 
 async def test_an_uploaded_picture_finds_the_message_that_shows_it(bot: Running, place: Town) -> None:
@@ -50,14 +36,6 @@ async def test_words_find_what_a_message_says(bot: Running, place: Town) -> None
     reply = await similar(bot.person(place.member), place.talk.id, text='"number 17"')
     wanted = next(m for m in place.pictures.messages() if m.content == "picture number 17")
     assert shown(reply) == [wanted.id]
-
-
-async def test_the_message_command_finds_what_is_like_the_message_but_not_itself(bot: Running, place: Town) -> None:
-    again = place.talk.post(place.member.user, "again", files=[noise(5)])
-    wanted = next(m for m in place.pictures.messages() if m.content == "picture number 5")
-    reply = await bot.person(place.member).message_command(place.talk.id, "Find similar", again.id)
-    assert shown(reply)[0] == wanted.id
-    assert again.id not in shown(reply)
 
 
 async def test_find_similar_on_a_message_without_a_picture_says_so(bot: Running, place: Town) -> None:
@@ -81,40 +59,6 @@ async def test_a_channel_filter_searches_that_channel_and_nothing_else(bot: Runn
     hidden = await similar(bot.person(place.member), place.talk.id, text="in:secret picture")
     assert "#secret" in hidden.text()
     assert "may see" in hidden.text()
-
-
-async def test_pages_turn_for_who_asked_and_what_they_may_see_is_worked_out_anew(bot: Running, place: Town) -> None:
-    asker = bot.person(place.member)
-    reply = await similar(asker, place.talk.id, text="picture number min:-1", count=12)
-    assert len(reply.sections()) == PAGE_HITS
-    first = shown(reply)
-    turned = await asker.press(reply, "Next")
-    assert "page 2 of 3" in turned.text()
-    assert not set(shown(turned)) & set(first)
-    assert shown(await asker.press(turned, "Previous")) == first
-    place.pictures.allow(place.guild.everyone, deny=Permission.VIEW_CHANNEL)
-
-    async def closed() -> bool:
-        again = await asker.press(reply, "Next")
-        return not shown(again)
-
-    await until(closed)
-    assert "no indexed picture that you may see" in reply.text()
-
-
-async def test_a_deleted_message_is_gone_from_the_next_page_turn(bot: Running, place: Town) -> None:
-    asker = bot.person(place.member)
-    reply = await similar(asker, place.talk.id, image=noise(3).data, text="min:-1", count=12)
-    gone = shown(reply)[0]
-    message = place.pictures.message(gone)
-    assert message is not None
-    message.delete()
-
-    async def turned() -> bool:
-        await asker.press(reply, "Next")
-        return gone not in shown(await asker.press(reply, "Previous"))
-
-    await until(turned)
 
 
 async def test_more_like_a_hit_answers_beside_it(bot: Running, place: Town) -> None:
@@ -156,18 +100,6 @@ async def test_asking_for_nothing_says_what_to_give(bot: Running, place: Town) -
 async def test_a_bad_date_says_how_dates_are_written(bot: Running, place: Town) -> None:
     reply = await similar(bot.person(place.member), place.talk.id, text="cat", after="next tuesday")
     assert "3 weeks ago" in reply.text()
-
-
-async def test_a_message_that_went_unnoticed_is_not_shown_but_replaced_and_purged(bot: Running, place: Town) -> None:
-    wanted = next(m for m in place.pictures.messages() if m.content == "picture number 3")
-    place.pictures._messages.pop(wanted.id)  # gone from Discord, and no event came
-    place.pictures._ids.remove(wanted.id)
-    reply = await similar(bot.person(place.member), place.talk.id, image=noise(3).data, text="min:-1")
-    assert wanted.id not in shown(reply)
-    assert len(shown(reply)) == PAGE_HITS
-    async with bot.service.db.reader() as connection:
-        rows = await connection.execute_fetchall("SELECT 1 FROM messages WHERE message_id = ?", (wanted.id,))
-    assert list(rows) == []
 
 
 async def test_a_shared_reply_shows_only_what_everybody_in_the_channel_may_see(bot: Running, place: Town) -> None:
@@ -231,72 +163,10 @@ async def test_the_footer_says_how_much_is_searched_and_indexed(bot: Running, pl
     assert f"24 pictures searched · 100 % of <#{place.pictures.id}> indexed" in reply.text()
 
 
-async def test_a_german_member_is_answered_in_german(bot: Running, place: Town) -> None:
-    place.guild.locale = "de"
+async def test_a_german_member_is_answered_in_german(
+    bot: Running, place: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(place.guild, "locale", "de")
     reply = await similar(bot.person(place.member), place.talk.id, image=noise(3).data)
     assert "Dasselbe Bild" in reply.text()
     assert "24 Bilder durchsucht" in reply.text()
-
-
-async def test_every_request_of_a_whole_conversation_is_one_that_discord_describes(tmp_path: Path) -> None:
-    rules = description()
-    place = town(pictures=12, secrets=1)
-    async with (
-        open_sandbox(place.world, keep=2_000) as sandbox,
-        running(sandbox, tmp_path / "data", with_auto_start) as bot,
-    ):
-        await bot.indexed(place.guild)
-        sandbox.record.clear()
-        asker = bot.person(place.member)
-        reply = await similar(asker, place.talk.id, image=noise(3).data, text="picture min:-1", count=12, explain=True)
-        await asker.press(reply, "Next")
-        await asker.press(reply, "Contact sheet")
-        await asker.press(reply, "Share here")
-        await asker.select(reply, "More like …", ["More like picture 6"])
-        await similar(asker, place.talk.id)
-        assert await rules.check(sandbox.record.exchanges) >= 10
-
-
-async def test_a_crop_of_a_posted_picture_is_called_an_edited_copy_and_says_how_much_is_left(
-    bot: Running, place: Town, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(copy_checker, "BUDGET_S", DEADLINE_S)
-    original = place.pictures.post(place.member.user, "the original", files=[File.of("a.png", png(scenery(7)))])
-    await bot.embedded(27)
-    crop = png(edits.crop(scenery(7), 0.8))
-    asker = bot.person(place.member)
-
-    async def told() -> bool:
-        reply = await similar(asker, place.talk.id, image=crop, explain=True)
-        first = reply.sections()[0].texts[0]
-        return (
-            shown(reply)[0] == original.id and "Edited copy: cropped to 64 %" in first and "its pixels agree" in first
-        )
-
-    await until(told)
-
-
-async def test_a_reply_that_is_dismissed_before_its_comparison_comes_is_no_failure(
-    bot: Running, place: Town, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(copy_checker, "BUDGET_S", DEADLINE_S)
-    monkeypatch.setattr(similar_reply, "COMPARE_S", 0.0)
-    waiting, dismissed, compared = asyncio.Event(), asyncio.Event(), bot.service.searcher.compared
-
-    async def late(query: Query) -> None:
-        waiting.set()
-        await dismissed.wait()
-        await compared(query)
-
-    monkeypatch.setattr(bot.service.searcher, "compared", late)
-    place.pictures.post(place.member.user, "the original", files=[File.of("a.png", png(scenery(7)))])
-    await bot.embedded(27)
-    with caplog.at_level(logging.INFO):
-        reply = await similar(bot.person(place.member), place.talk.id, image=png(edits.crop(scenery(7), 0.8)))
-        async with asyncio.timeout(DEADLINE_S):
-            await waiting.wait()
-        bot.sandbox.interactions.delete(reply.message)
-        dismissed.set()
-        await until(lambda: "stays without its comparison" in caplog.text)
-    assert reply.followups == []
-    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
