@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pty
 import signal
 import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
+from bot import cli
 from bot.control.operations import upkeep
 from bot.control.server import open_control
 from indexer.database import database
@@ -23,31 +26,58 @@ from indexer.reports.status import Counts
 from indexer.store import places
 from sandbox.server import open_sandbox
 from tests.worlds.child_bot import Child, child, environment, joining
+from tests.worlds.pseudo_terminal import pseudo_terminal
 from tests.worlds.running_bot import Town, indexed, noise, town
 from tests.worlds.waiting import DEADLINE_S, until
 
+Commanded = Callable[..., Awaitable[tuple[int, str, str]]]
 
-async def commanded(folder: Path, *arguments: str, typed: bytes | None = None) -> tuple[int, str, str]:
-    """Exit code and outputs of one command in `folder`; `typed`: what a person at a terminal types."""
-    stdin = asyncio.subprocess.DEVNULL
-    terminal: list[int] = []  # both ends
-    if sys.platform != "win32" and typed is not None:
-        master, stdin = pty.openpty()
-        terminal += (master, stdin)
-        os.write(master, typed)
+
+@pytest.fixture
+def commanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Commanded:
+    """Exit code and outputs of one command in the folder; `typed`: what a person at a terminal types."""
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("AFTERIMAGE_")]:
+        monkeypatch.delenv(name)
+
+    async def give(*arguments: str, typed: bytes | None = None) -> tuple[int, str, str]:
+        capsys.readouterr()
+        with standard_input(typed) as stdin, monkeypatch.context() as patched:
+            patched.setattr("sys.stdin", stdin)
+            code = await asyncio.to_thread(cli.main, list(arguments))
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return give
+
+
+@contextmanager
+def standard_input(typed: bytes | None) -> Iterator[TextIO]:
+    """A terminal at which this was typed; the empty device where nobody is."""
+    if typed is None:
+        with Path(os.devnull).open() as nobody:
+            yield nobody
+        return
+    ours, theirs = pseudo_terminal()
+    os.write(ours, typed)
+    try:
+        with os.fdopen(theirs) as terminal:
+            yield terminal
+    finally:
+        os.close(ours)
+
+
+async def in_a_process(folder: Path, *arguments: str) -> tuple[int, str, str]:
+    """The same of a command as a user gives it."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bot", *arguments),
         cwd=folder,
         env=environment(),
-        stdin=stdin,
+        stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    try:
-        out, err = await process.communicate()
-    finally:
-        for end in terminal:
-            os.close(end)
+    out, err = await process.communicate()
     assert process.returncode is not None
     return process.returncode, out.decode(), err.decode()
 
@@ -77,7 +107,9 @@ async def left(tmp_path: Path) -> Town:
     return place
 
 
-async def test_a_request_for_erasure_is_carried_out_beside_the_running_bot(tmp_path: Path) -> None:
+async def test_a_request_for_erasure_is_carried_out_beside_the_running_bot(
+    tmp_path: Path, commanded: Commanded
+) -> None:
     place = town()
     place.pictures.post(place.member.user, "quetzalcoatlus at dawn", files=[noise(77)])
     async with open_sandbox(place.world) as sandbox:
@@ -86,7 +118,7 @@ async def test_a_request_for_erasure_is_carried_out_beside_the_running_bot(tmp_p
             await bot.says("connected as")
             await embedded(tmp_path, 9)
             assert await asyncio.to_thread(lies_on_disk, tmp_path / "data", b"quetzalcoatlus")
-            code, out, err = await commanded(tmp_path, "forget", str(place.member.id), "--yes")
+            code, out, err = await in_a_process(tmp_path, "forget", str(place.member.id), "--yes")
             assert (code, "7 messages are gone" in out) == (0, True), err
             assert "files are written anew" in err
             assert (await counts(tmp_path)).embeddings == 2
@@ -94,8 +126,8 @@ async def test_a_request_for_erasure_is_carried_out_beside_the_running_bot(tmp_p
             place.pictures.post(place.member.user, "again", files=[noise(77)])
             place.pictures.post(place.owner.user, "by another", files=[noise(77)])
             await embedded(tmp_path, 3)
-            assert (await commanded(tmp_path, "compact"))[0] == 0
-            code, out, _ = await commanded(tmp_path, "retry")
+            assert (await commanded("compact"))[0] == 0
+            code, out, _ = await commanded("retry")
             assert (code, out) == (0, "0 pictures will be tried again within a minute\n")
             await ends_well(bot)
     assert not (tmp_path / "data" / "control.sock").exists()
@@ -107,27 +139,29 @@ async def ends_well(bot: Child) -> None:
     assert "Traceback" not in bot.said
 
 
-async def test_without_a_bot_the_command_does_it_itself(tmp_path: Path, left: Town) -> None:
-    code, out, _ = await commanded(tmp_path, "forget", str(left.member.id), "--yes")
+async def test_without_a_bot_the_command_does_it_itself(tmp_path: Path, left: Town, commanded: Commanded) -> None:
+    code, out, _ = await commanded("forget", str(left.member.id), "--yes")
     assert (code, out.startswith("6 messages are gone")) == (0, True)
     assert (await counts(tmp_path)).embeddings == 2
 
 
-async def test_forget_asks_first_and_takes_nothing_but_yes(tmp_path: Path, left: Town) -> None:
+async def test_forget_asks_first_and_takes_nothing_but_yes(tmp_path: Path, left: Town, commanded: Commanded) -> None:
     for typed in (b"no\n", b"y\n", b"\x04"):  # the last one is the end of the input
-        code, _, err = await commanded(tmp_path, "forget", str(left.member.id), typed=typed)
+        code, _, err = await commanded("forget", str(left.member.id), typed=typed)
         assert code == 1
         assert "6 stored messages with 6 pictures" in err
         assert "Nothing was changed." in err
-    code, _, err = await commanded(tmp_path, "forget", str(left.member.id))
+    code, _, err = await commanded("forget", str(left.member.id))
     assert code == 1
     assert err == "afterimage: This changes or deletes much, and nobody is here to be asked: give it with --yes.\n"
     assert (await counts(tmp_path)).messages == 8
-    code, out, _ = await commanded(tmp_path, "forget", str(left.member.id), typed=b"yes\n")
+    code, out, _ = await commanded("forget", str(left.member.id), typed=b"yes\n")
     assert (code, "6 messages are gone" in out) == (0, True)
 
 
-async def test_retry_beside_the_bot_has_what_failed_tried_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_retry_beside_the_bot_has_what_failed_tried_soon(
+    tmp_path: Path, commanded: Commanded, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(pipeline, "HOUSEKEEPING_S", 0.05)
     place = town()
     async with indexed(place, tmp_path / "data") as bot:
@@ -135,7 +169,7 @@ async def test_retry_beside_the_bot_has_what_failed_tried_soon(tmp_path: Path, m
             await tx.execute_fetchall("UPDATE places SET state = 'pending', picture_id = NULL WHERE place_id = 1")
             assert await places.failed(tx, PlaceId(1), Reason.UNREACHABLE)
         async with open_control(tmp_path / "data", upkeep(bot.service), DEADLINE_S):
-            code, out, _ = await commanded(tmp_path, "retry")
+            code, out, _ = await commanded("retry")
         assert (code, out) == (0, "1 pictures will be tried again within a minute\n")
 
         async def tried() -> bool:
@@ -145,15 +179,15 @@ async def test_retry_beside_the_bot_has_what_failed_tried_soon(tmp_path: Path, m
 
 
 async def test_while_the_database_is_busy_the_bot_writes_the_wish_down_and_carries_it_out_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, commanded: Commanded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place = town()
+    place, turn_s = town(), database.TURN_S
     async with indexed(place, tmp_path / "data") as bot:
         async with open_control(tmp_path / "data", upkeep(bot.service), DEADLINE_S):
             async with bot.service.db.transaction():
                 monkeypatch.setattr(database, "TURN_S", 0.01)
-                code, out, _ = await commanded(tmp_path, "forget", str(place.member.id), "--yes")
-            monkeypatch.undo()
+                code, out, _ = await commanded("forget", str(place.member.id), "--yes")
+            monkeypatch.setattr(database, "TURN_S", turn_s)
         assert (code, out.startswith("written down: the bot forgets")) == (0, True), out
 
         async def forgotten() -> bool:
