@@ -206,11 +206,11 @@ def _channel_of(demo: DemoWorld, message_id: int) -> int:
     return next(channel.id for channel in demo.world.channels() if channel.message(message_id))
 
 
-def test_the_demos_bot_has_the_rights_of_the_invitation_and_no_others() -> None:
+def test_the_demos_bot_has_the_rights_of_the_invitation_and_no_others(demo: DemoWorld) -> None:
     asked = parse_qs(urlsplit(invitation(1)).query)["permissions"]
     assert asked == [str(int(INVITED))]
     allowed = INVITED | Permission.MANAGE_THREADS
-    assert build(now_ms=NOW).guild.me.roles[0].permissions == INVITED
+    assert demo.guild.me.roles[0].permissions == INVITED
     assert build(now_ms=NOW, bot_allowed=allowed).guild.me.roles[0].permissions == allowed
 
 

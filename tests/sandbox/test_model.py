@@ -17,6 +17,7 @@ from sandbox.drawing import edits
 from sandbox.drawing.concepts import CONCEPTS
 from sandbox.drawing.scene import draw, random_scene
 from sandbox.model import CONFIG, EXPORT, NAME, RESIZE_MODE, WEIGHTS
+from tests.soak import SOAK
 
 if TYPE_CHECKING:
     import torch
@@ -107,9 +108,10 @@ def test_words_for_two_things_find_the_picture_of_both(clip: tuple[Any, Any, Any
     assert recall(of_texts(clip, texts), of_images(clip, [draw(scene, _SIZE) for scene in scenes])) >= 0.9
 
 
+@pytest.mark.soak
 def test_a_re_post_finds_its_original(clip: tuple[Any, Any, Any]) -> None:
     rng = Random(42)
-    originals = [draw(random_scene(rng), _SIZE) for _ in range(24)]
+    originals = [draw(random_scene(rng), _SIZE) for _ in range(24 if SOAK else 12)]
     gallery = of_images(clip, originals)
     whole = (edits.recompress, edits.half_size, edits.mirror, edits.caption_bar, edits.turn, edits.screenshot_frame)
     for edit in whole:
@@ -164,6 +166,8 @@ def test_the_losses_are_least_where_the_pairs_are() -> None:
     assert train.repost_loss(vectors, vectors) < train.repost_loss(vectors, vectors.roll(1, 0))
 
 
+@pytest.mark.soak
+@pytest.mark.skipif(not SOAK, reason="20 s of a processor for one step: AFTERIMAGE_SOAK=1 runs it")
 def test_a_few_steps_of_training_write_weights_that_load(drawn: Pool, tmp_path: Path) -> None:
     import open_clip
     import torch
