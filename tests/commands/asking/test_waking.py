@@ -66,6 +66,7 @@ def asleep(indexed_town: Asleep, monkeypatch: pytest.MonkeyPatch) -> Iterator[As
     model.woken.set()
 
 
+# Words whose vector is remembered need no model: each test asks with others.
 async def asked(bot: Running, place: Town, **options: object) -> Reply:
     return await bot.person(place.member).slash(place.talk.id, "similar", options)
 
@@ -80,7 +81,7 @@ async def test_the_answer_comes_by_itself_in_the_same_reply(
     bot, place, model = asleep
     monkeypatch.setattr(place.guild, "locale", locale)
     waking = WAKING[Language.ENGLISH if locale == "en-US" else Language.GERMAN]
-    reply = await (await asked(bot, place, text="picture number 3")).until(lambda reply: reply.text() == waking)
+    reply = await (await asked(bot, place, text=f"picture {locale}")).until(lambda reply: reply.text() == waking)
     assert reply.ephemeral
     model.woken.set()
     await reply.until(lambda reply: bool(reply.sections()))
@@ -112,7 +113,7 @@ async def test_who_waits_for_a_model_that_does_not_come_is_told(
 ) -> None:
     monkeypatch.setattr(similar_reply, "WAKE_S", 0.3)
     bot, place, _ = asleep
-    reply = await asked(bot, place, text="a cat")
+    reply = await asked(bot, place, text="a dog")
     await reply.until(lambda reply: "still being loaded" in reply.text())
     assert reply.followups == []
 
