@@ -10,8 +10,7 @@ from bot.config.loader import load
 from bot.observability import terminal
 from bot.observability.work_bar import work_bar
 from indexer.backup.make import Made, make_backup
-from indexer.database.stoppable_thread import NICE
-from indexer.platforms.processes import lower_priority
+from indexer.platforms.processes import NICE, lower_priority
 
 
 def run(arguments: argparse.Namespace) -> int:

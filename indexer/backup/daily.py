@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from indexer.database.database import Database
-from indexer.database.stoppable_thread import NICE, Check, in_stoppable_thread
+from indexer.database.stoppable_thread import Check, in_stoppable_thread
 from indexer.errors import RetryLater, Stop
+from indexer.platforms.processes import NICE
 from indexer.settings import Settings
 from indexer.store import application
 from indexer.supervisor import Faults, contained

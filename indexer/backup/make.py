@@ -19,8 +19,9 @@ from indexer.backup.manifest import Manifest, own_version
 from indexer.backup.whole_file import whole_file
 from indexer.database import migrate
 from indexer.database.database import FILE_NAME
-from indexer.database.stoppable_thread import NICE, Check, in_stoppable_thread
+from indexer.database.stoppable_thread import Check, in_stoppable_thread
 from indexer.errors import DiskFull
+from indexer.platforms.processes import NICE
 
 Tell = Callable[[str, int, int | None], None]
 

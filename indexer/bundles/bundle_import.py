@@ -16,8 +16,9 @@ from indexer.bundles.ownership import Ownership
 from indexer.bundles.storing import Stored, store
 from indexer.bundles.survey import survey
 from indexer.database.database import FILE_NAME, Database, open_database
-from indexer.database.stoppable_thread import NICE, in_stoppable_thread
+from indexer.database.stoppable_thread import in_stoppable_thread
 from indexer.errors import StorageError
+from indexer.platforms.processes import NICE
 from indexer.settings import Settings
 from indexer.store import application, guilds
 

@@ -27,7 +27,8 @@ from indexer.bundles.bundle_file import (
 from indexer.bundles.gather import Gathered, Selection, gather
 from indexer.database import migrate
 from indexer.database.database import FILE_NAME
-from indexer.database.stoppable_thread import NICE, Check, in_stoppable_thread
+from indexer.database.stoppable_thread import Check, in_stoppable_thread
+from indexer.platforms.processes import NICE
 
 Tell = Callable[[str, int, int | None], None]
 

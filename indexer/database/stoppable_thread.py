@@ -18,7 +18,6 @@ T = TypeVar("T")
 
 Check = Callable[[], None]  # raises ThreadStopped where nobody waits for the work any more
 
-NICE = 10  # of work that nobody waits for: whoever indexes or searches meanwhile goes first
 STEPS = 50_000  # of SQLite's virtual machine, some 5 ms, between two looks at whether the work was stopped
 
 

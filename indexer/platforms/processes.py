@@ -12,6 +12,8 @@ from pathlib import Path
 
 from indexer.platforms.linux import PR_SET_PDEATHSIG, Unavailable, prctl
 
+NICE = 10  # of work that nobody waits for: whoever indexes or searches meanwhile goes first
+
 
 def lower_priority(nice: int) -> None:
     """Lowers the priority of this process by `nice`. Windows has no nice values."""
