@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +19,7 @@ from safetensors.torch import save_file
 
 from benchmarks.answers_world import Town, fill, picture, town
 from benchmarks.report import Report
-from bot.config.loader import Config, DiscordSettings, LimitSettings, Secret
-from bot.gateway.client import Client
+from benchmarks.serving_bot import serving_bot
 from indexer.database.database import open_database
 from indexer.encode.encoder import open_encoder
 from indexer.ports import Encoder, Priority
@@ -30,8 +28,8 @@ from indexer.records.hits import Filter
 from indexer.records.ids import ChannelId, GuildId
 from indexer.records.pictures import ModelSpec, Pixels, PixelSpec, Vectors
 from indexer.search.search import Searcher
-from indexer.service import Service, open_service
-from indexer.settings import CrawlSettings, FetchSettings, ModelSettings, Settings
+from indexer.service import Service
+from indexer.settings import ModelSettings
 from indexer.store import channels, embeddings
 from sandbox.members import Person
 from sandbox.reply import Reply
@@ -58,7 +56,7 @@ async def measure(report: Report, rows: int = ROWS) -> None:
             data_dir = Path(folder) / "data"
             async with open_database(data_dir) as db, db.transaction() as tx:
                 await fill(tx, big, sandbox, await embeddings.model_id(tx, encoder.spec))
-            async with _bot(sandbox, data_dir, encoder) as service:
+            async with serving_bot(sandbox, data_dir, encoder) as service:
                 await service.index.maintain(service.db)
                 await service.searcher.learn_baseline()  # else it is learned beside the first questions
                 await _searches(report, service, big, encoder.spec)
@@ -72,29 +70,6 @@ def _checkpoint(folder: Path) -> Path:
     path = folder / f"{MODEL}.safetensors"
     save_file(open_clip.create_model(MODEL).state_dict(), path)
     return path
-
-
-@asynccontextmanager
-async def _bot(sandbox: Sandbox, data_dir: Path, encoder: Encoder, start: str = "manual") -> AsyncIterator[Service]:
-    settings = Settings(
-        data_dir=data_dir,
-        fetch=FetchSettings(insecure_hosts=(sandbox.cdn_host,)),
-        crawl=CrawlSettings(start=start),
-    )
-    token = Secret(sandbox.token)
-    config = Config(
-        settings=settings,
-        discord=DiscordSettings(token=token, api_base=sandbox.api_base),
-        limits=LimitSettings(per_minute=60_000, burst=1_000),
-    )
-    async with Client(config) as client:
-        await client.log_in(token)
-        async with (
-            open_service(settings, client.history, encoder) as service,
-            client.serving(service, 20.0),
-        ):
-            await client.wait_until_serving()
-            yield service
 
 
 class _NoModel:
@@ -178,7 +153,7 @@ async def _under_load(report: Report, data_dir: Path, encoder: Encoder) -> None:
     room, talk = guild.channel("room"), guild.channel("talk")
     for number in range(INDEXED):
         room.post(owner, f"picture {number}", files=[File.drawn(f"{number}.jpg", _maker(number), (320, 320))])
-    async with open_sandbox(world) as sandbox, _bot(sandbox, data_dir, encoder, start="auto") as service:
+    async with open_sandbox(world) as sandbox, serving_bot(sandbox, data_dir, encoder, start="auto") as service:
         person = sandbox.member(owner)
         acknowledged, replied = await _while_indexing(service, person, talk.id, guild.id)
         await asyncio.sleep(3)  # until what is in hand has ended

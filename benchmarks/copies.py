@@ -1,12 +1,14 @@
 """Which pictures are copies, told by their pixels: what is found of each edit, and what is taken wrongly.
 
-Of each original its edited copies and a look-alike are asked with: the same things on the same ground, each moved by up
-to 12 % of the picture. As many strangers are asked with, too. Each is held against the originals that a search would
-hold it against: the nearest ones by the model's cosine, and those whose perceptual hash agrees. `found` is the share of
-copies whose own original is taken for a copy, and no other picture before it. Candidates are small WebP copies. The
-second part does the same with pictures like photos (soft colours and grain), whose originals are known.
+Of 2,000 originals the edited copies are asked with, and of 500 a look-alike: the same things on the same ground, each
+moved by up to 12 % of the picture. 2,000 strangers are asked with, too. Each is held against the originals that a
+search would hold it against: the nearest ones by the model's cosine, and those whose perceptual hash agrees. `found` is
+the share of copies whose own original is taken for a copy, and no other picture before it. Candidates are small WebP
+copies. The second part does the same with pictures like photos (soft colours and grain), whose originals are known; the
+third (copies_speed.py) asks a bot.
 
-`python -m benchmarks.copies 200` takes 200 originals in place of 2,000.
+`python -m benchmarks.copies quality` and `… speed` run a part, and leave the other rows of the record as they are.
+`python -m benchmarks.copies quality 200` takes 200 originals.
 """
 
 from __future__ import annotations
@@ -17,19 +19,19 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 
 import numpy as np
 from PIL import Image
 
+from benchmarks import copies_speed
 from benchmarks.mixed_files import photo
 from benchmarks.report import Report
 from indexer.encode.encoder import open_encoder
-from indexer.geometry.compare import LARGEST_SIDE, Comparison
+from indexer.geometry.compare import LARGEST_SIDE, copy_of
 from indexer.pictures.decode_picture import Limits, decode_picture
-from indexer.records.copies import Copy
 from indexer.records.pictures import DecodedPicture, Pixels, PixelSpec
 from indexer.search.score_bands import SURE_BITS, copy_bits_of
 from indexer.settings import ModelSettings
@@ -37,8 +39,8 @@ from sandbox.drawing import edits
 from sandbox.drawing.scene import Scene, draw, random_scene
 from sandbox.model import CONFIG, NAME, RESIZE_MODE, WEIGHTS
 
-ORIGINALS = 2_000
-PHOTOS = 100
+ORIGINALS, LOOK_ALIKE_ORIGINALS = 2_000, 500
+PHOTOS, PHOTO_STRANGERS = 200, 1_000
 NEAREST = 5  # pictures that a question is held against
 MOVED = 0.12
 _SIZES = ((320, 240), (320, 240), (240, 320), (320, 320), (320, 180))
@@ -114,15 +116,24 @@ def drawn(numbers: range, spec: PixelSpec) -> tuple[list[Pixels], dict[str, _Ask
     return kept, asked
 
 
-def compared(question: Pixels, candidates: Sequence[tuple[int, Pixels]]) -> tuple[int | None, Copy | None, float]:
-    """The first of the candidates that the question is a copy of, what was done to it, and the seconds it took."""
-    start_s = time.process_time()
-    comparison = Comparison(question)
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """The first of the candidates that the question is a copy of; how long each pair took, in processor seconds."""
+
+    number: int | None
+    took_s: tuple[float, ...]
+
+
+def compared(question: Pixels, candidates: Sequence[tuple[int, Pixels]]) -> _Answer:
+    """As a search does it, candidate by candidate, but no further than the first copy."""
+    took_s = []
     for number, candidate in candidates:
-        copy = comparison.compare(candidate)
+        start_s = time.process_time()
+        copy = copy_of(question, candidate)
+        took_s.append(time.process_time() - start_s)
         if copy is not None:
-            return number, copy, time.process_time() - start_s
-    return None, None, time.process_time() - start_s
+            return _Answer(number, tuple(took_s))
+    return _Answer(None, tuple(took_s))
 
 
 async def drawn_pictures(report: Report, originals: int) -> None:
@@ -147,39 +158,50 @@ async def drawn_pictures(report: Report, originals: int) -> None:
                     hashes.setdefault(kind, []).extend(picture.perceptual_hash for picture in pictures.decoded)
                     small.setdefault(kind, []).extend(pictures.small)
         known, bits = np.concatenate(vectors[""]), np.array(hashes[""], np.uint64)
-        took: list[float] = []
+        took_s: list[float] = []
         for kind in (*EDITS, LOOK_ALIKES, STRANGERS):
+            asked_with = min(originals, LOOK_ALIKE_ORIGINALS) if kind == LOOK_ALIKES else originals
             cosines = np.concatenate(vectors[kind]) @ known.T
             differing = copy_bits_of(np.array(hashes[kind], np.uint64)[:, None], bits[None, :])
             jobs = []
-            for number in range(originals):
+            for number in range(asked_with):
                 agreeing = np.flatnonzero(differing[number] <= SURE_BITS).tolist()
                 order = list(dict.fromkeys((*agreeing, *np.argsort(-cosines[number])[:NEAREST].tolist())))[:NEAREST]
                 candidates_of = [(candidate, kept[candidate]) for candidate in order]
                 jobs.append(loop.run_in_executor(pool, compared, small[kind][number], candidates_of))
             answers = [await job for job in jobs]
-            took += [seconds for _, _, seconds in answers]
-            _row(report, "drawn", kind, [found for found, _, _ in answers])
-        report.row("drawn: a question, its candidates compared", float(np.quantile(took, 0.95)) * 1000, "ms p95")
-        report.row("drawn: the same", float(np.mean(took)) * 1000, "ms, mean")
+            took_s += [sum(answer.took_s) for answer in answers]
+            _row(report, "drawn", kind, [answer.number for answer in answers])
+            pairs_s = [pair_s for answer in answers for pair_s in answer.took_s]
+            report.row(f"drawn: {kind}: a pair, processor time", float(np.mean(pairs_s)) * 1000, "ms, mean")
+        report.row("drawn: a question, its candidates compared", float(np.quantile(took_s, 0.95)) * 1000, "ms p95")
+        report.row("drawn: the same", float(np.mean(took_s)) * 1000, "ms, mean")
 
 
-async def photo_like(report: Report, count: int) -> None:
+async def photo_like(report: Report, count: int, strangers: int) -> None:
     """The rows of pictures like photos. Each is held against its own original and four others, the own one last."""
     loop = asyncio.get_running_loop()
     with ProcessPoolExecutor() as pool:
+        made = [loop.run_in_executor(pool, _kept_photo, number) for number in range(count)]
+        kept = [await candidate for candidate in made]
         for kind in (*EDITS, STRANGERS):
-            jobs = [loop.run_in_executor(pool, _photo, kind, number, count) for number in range(count)]
-            _row(report, "photos", kind, [await job for job in jobs])
+            jobs = []
+            for number in range(strangers if kind == STRANGERS else count):
+                at = [(number + step) % count for step in (*range(1, NEAREST), 0)]
+                jobs.append(
+                    loop.run_in_executor(pool, _photo, kind, number, [(candidate, kept[candidate]) for candidate in at])
+                )
+            _row(report, "photos", kind, [(await job).number for job in jobs])
 
 
-def _photo(kind: str, number: int, count: int) -> int | None:
-    others = [(number + step) % count for step in range(1, NEAREST)]
-    candidates = [(at, small_copy(photo(640, 480, at), kept=True)) for at in (*others, number)]
-    rng = Random(number)
+def _kept_photo(number: int) -> Pixels:
+    return small_copy(photo(640, 480, number), kept=True)
+
+
+def _photo(kind: str, number: int, candidates: Sequence[tuple[int, Pixels]]) -> _Answer:
     other = kind == STRANGERS
-    image = photo(640, 480, 1_000_000 + number) if other else EDITS[kind][0](photo(640, 480, number), rng)
-    return compared(small_copy(image), candidates)[0]
+    image = photo(640, 480, 1_000_000 + number) if other else EDITS[kind][0](photo(640, 480, number), Random(number))
+    return compared(small_copy(image), candidates)
 
 
 def _row(report: Report, pictures: str, kind: str, found: Sequence[int | None]) -> None:
@@ -200,13 +222,24 @@ def _row(report: Report, pictures: str, kind: str, found: Sequence[int | None]) 
         report.row(f"{pictures}: {kind}", share, "found", f"≥ {least:g}", share >= least)
 
 
-async def main() -> None:
-    originals = int(sys.argv[1]) if len(sys.argv) > 1 else ORIGINALS
-    report = Report("copies")
+async def quality(report: Report, originals: int = ORIGINALS) -> None:
+    """The rows of what is found."""
     report.row("originals that are drawn", originals, "pictures")
     await drawn_pictures(report, originals)
-    await photo_like(report, min(PHOTOS, originals))
-    report.finish()
+    await photo_like(report, min(PHOTOS, originals), min(PHOTO_STRANGERS, originals))
+
+
+async def main() -> None:
+    report = Report("copies")
+    part = sys.argv[1] if len(sys.argv) > 1 else ""
+    if part in ("", "quality"):
+        await quality(report, int(sys.argv[2]) if len(sys.argv) > 2 else ORIGINALS)
+    if part in ("", "speed"):
+        await copies_speed.measure(report)
+    if part:
+        report.finish_part()
+    else:
+        report.finish()
 
 
 if __name__ == "__main__":

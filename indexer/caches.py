@@ -1,6 +1,7 @@
 """The caches of a data folder and of the running bot: their size, how often they served, and how they are emptied.
 
-Emptied is what costs only time to have again. Embeddings stay: without them every picture is read again. The vector
+Emptied is what costs only time to have again. Embeddings stay: without them every picture is read again. So do compared
+pairs, which cost downloads. The vector
 index and exported models make themselves anew too, but nothing answers well meanwhile.
 """
 
@@ -15,7 +16,7 @@ from indexer.clock import now_ms
 from indexer.database.database import Database, open_database
 from indexer.records.caches import CacheStatus, Remembered
 from indexer.settings import Settings
-from indexer.store import embeddings
+from indexer.store import embeddings, verdicts
 from indexer.thumbnails.kept_thumbnails import KeptThumbnails, kept_thumbnails
 from indexer.vectors.segment import FOLDER_NAME as SEGMENTS
 
@@ -48,6 +49,7 @@ class Caches:
         """Every cache."""
         async with self._db.reader() as connection:
             count, size = await embeddings.room(connection)
+            compared = await verdicts.count(connection)
         kept = await self._thumbnails.status()
         counted: tuple[int | None, int | None] = (None, None)
         served = counted
@@ -56,6 +58,7 @@ class Caches:
         index, exports = await asyncio.to_thread(lambda: (_room(self._segments), _room(self._exports)))
         return [
             CacheStatus("embeddings", "database", count, size, *counted, cleared=False),
+            CacheStatus("compared pairs", "database", compared, None, None, None, cleared=False),
             CacheStatus("vector index", "disk", *index, None, None, cleared=False),
             CacheStatus("exported models", "disk", *exports, None, None, cleared=False),
             CacheStatus(THUMBNAILS, "disk", kept.count, kept.bytes, *served, cleared=True),

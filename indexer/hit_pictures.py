@@ -73,18 +73,23 @@ class HitPictures:
                     tasks.create_task(get(key, shown))
         return found
 
-    async def file_bytes(self, shown: Shown, *, least_px: int = 0) -> bytes:
-        """A picture's file: from the disk, or by the signed address in its message. `least_px` as of the fetcher.
+    async def saved(self, shown: Shown) -> bytes | None:
+        """An archive's file; None where there is none."""
+        if not shown.path:
+            return None
+        # Imported where an archive's file is read: it takes a twelfth of a start, and most bots never read one.
+        from indexer.archives.saved_file import saved_file
+
+        return await asyncio.to_thread(saved_file, shown.path, largest_file(shown.path, self._max_bytes))
+
+    async def file_bytes(self, shown: Shown, *, least_px: int = 0, priority: Priority = Priority.QUERY) -> bytes:
+        """A picture's file: from the disk, or by the signed address in its message. `least_px` and `priority` as of the
+        fetcher.
 
         Raises AfterimageError.
         """
-        if shown.path:
-            # Imported where an archive's file is read: it takes a twelfth of a start, and most bots never read one.
-            from indexer.archives.saved_file import saved_file
-
-            data = await asyncio.to_thread(saved_file, shown.path, largest_file(shown.path, self._max_bytes))
-            if data is not None:
-                return data
+        if (data := await self.saved(shown)) is not None:
+            return data
         if self._verifier is None or self._fetcher is None:
             raise AfterimageError("no bot runs here that could ask Discord for the picture")
         picture = await self._verifier.picture(shown.channel_id, shown.message_id, shown.link)
@@ -95,6 +100,6 @@ class HitPictures:
             proxy_url=picture.proxy_url,
             width=picture.width,
             height=picture.height,
-            priority=Priority.QUERY,
+            priority=priority,
             least_px=least_px,
         )

@@ -21,6 +21,7 @@ from indexer.lru import LruCache
 from indexer.pictures.decoder import Decoder
 from indexer.pictures.small_copy import QUALITY
 from indexer.pictures.small_copy import webp as webp_of
+from indexer.ports import Priority
 from indexer.records.caches import Remembered
 from indexer.records.ids import GuildId, PictureId, PlaceId
 from indexer.store import places
@@ -108,8 +109,25 @@ class HitThumbnails:
         place = await self._places.get((guild_id, place_id))
         if place is None:
             return None
-        webp = self._made.get(place_id) or (await self._kept.of([place_id])).get(place_id)
+        webp = await self._small(place_id)
         return webp or await self._pictures.file_bytes(_shown(place), least_px=COMPARED_PX)
+
+    async def nearby(self, guild_id: GuildId, place_id: PlaceId) -> bytes | None:
+        """As `file`, but only what is on this machine: a thumbnail, an archive's file, or else None."""
+        place = await self._places.get((guild_id, place_id))
+        if place is None:
+            return None
+        return await self._small(place_id) or await self._pictures.saved(_shown(place))
+
+    async def download(self, guild_id: GuildId, place_id: PlaceId) -> bytes | None:
+        """As `file`, without a thumbnail, and behind everything that members wait for."""
+        place = await self._places.get((guild_id, place_id))
+        if place is None:
+            return None
+        return await self._pictures.file_bytes(_shown(place), least_px=COMPARED_PX, priority=Priority.INDEXING)
+
+    async def _small(self, place_id: PlaceId) -> bytes | None:
+        return self._made.get(place_id) or (await self._kept.of([place_id])).get(place_id)
 
     async def _make(self, place: ShownPlace) -> tuple[bytes, bytes]:
         """The SHA-256 of the file that the place shows now, and its thumbnail."""

@@ -39,6 +39,8 @@ from indexer.reports.reports import Reports
 from indexer.reports.status import Status
 from indexer.search.copy_checker import open_copy_checker
 from indexer.search.model_switch import GuildSearcher, OpenModel, open_searcher
+from indexer.search.pair_comparer import NAME as PAIRS
+from indexer.search.pair_comparer import PairComparer
 from indexer.search.reposts import RepostFinder
 from indexer.settings import Settings
 from indexer.store import application, audit, authors, embeddings, opt_outs, places
@@ -75,6 +77,7 @@ class Service:
     hit_pictures: HitPictures
     long_work: LongWork
     reposts: RepostFinder
+    pairs: PairComparer
     jobs: Jobs
     removals: Removals
     disk_notices: DiskNotices
@@ -216,6 +219,8 @@ async def open_service(
             await upkeep.keep(purge_after_s, jobs.ended, lambda: jobs.idle)
 
         backups, deletions = DailyBackup(db, settings), Deletions(db)
+        downloads = settings.search.compare_downloads
+        pairs = PairComparer(db, index, model_id, thumbnails, decoder, lambda: jobs.idle, downloads)
         background = [
             tasks.create_task(supervised(name, work, faults, backoff=backoff), name=name)
             for name, work, backoff in (
@@ -225,6 +230,7 @@ async def open_service(
                 (BACKUP, lambda: backups.run(faults), None),
                 (DELETIONS, deletions.repeat, None),
                 ("baseline", searcher.learn_baseline, None),
+                (PAIRS, pairs.keep, None),
             )
         ]
         remembered = {**searcher.remembered, "small copies": thumbnails.remembered, "comparisons": checker.remembered}
@@ -247,6 +253,7 @@ async def open_service(
                 hit_pictures=hit_pictures,
                 long_work=long_work,
                 reposts=RepostFinder(db, long_work, searcher),
+                pairs=pairs,
                 jobs=jobs,
                 removals=removals,
                 disk_notices=DiskNotices(db),

@@ -237,6 +237,16 @@ class SearchSettings:
     words_weight: Annotated[
         float, About("How much what a message says counts against what its picture shows; 0: not.", low=0, high=10)
     ] = 1.0
+    compare_downloads: Annotated[
+        int,
+        About(
+            "Small copies a minute that are downloaded in the background, to tell by their pixels which posted pictures"
+            " are copies of one another. 0: only what is on this machine is compared.",
+            "pictures",
+            low=0,
+            high=600,
+        ),
+    ] = 6
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,9 @@ from bot.observability import terminal
 from indexer.caches import Caches, open_caches
 from indexer.settings import Settings
 
-STAYS = "embeddings, the vector index and exported models stay: they cost hours or minutes to have again"
+STAYS = (
+    "embeddings, compared pairs, the vector index and exported models stay: they cost hours or minutes to have again"
+)
 
 
 @dataclass(frozen=True, slots=True)

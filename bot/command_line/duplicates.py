@@ -19,7 +19,7 @@ from bot.observability import terminal
 SHOWN_POSTS = 10  # of a group in the table
 _COLUMNS = (
     "group", "confidence", "post", "channel", "author", "posted", "file_name", "link", "path", "message_id",
-    "channel_id", "author_id",
+    "channel_id", "author_id", "copy", "changes",
 )  # fmt: skip
 
 
@@ -62,7 +62,7 @@ async def collected(config: Config, values: Json, count: int, wait: terminal.Wai
 def _rows(groups: Sequence[Json]) -> list[list[object]]:
     """A row a post: those of one group have its number."""
     return [
-        [number, group["confidence"], at, *(post[column] for column in _COLUMNS[3:])]
+        [number, group["confidence"], at, *(post[column] for column in _COLUMNS[3:-1]), ", ".join(post["changes"])]
         for number, group in enumerate(groups, start=1)
         for at, post in enumerate(group["posts"], start=1)
     ]
@@ -76,7 +76,7 @@ def text(found: Json, columns: int | None) -> str:
         lines.append(cut(f"{number:>3}. {times}  {_who(group['posts'][0])}".rstrip(), columns))
         lines += _where(group["posts"][0])
         for post in group["posts"][1:SHOWN_POSTS]:
-            lines.append(cut(f"     again  {_who(post)}", columns))
+            lines.append(cut(f"     again  {_who(post)}{_changes(post)}", columns))
             lines += _where(post)
         if group["times"] > SHOWN_POSTS:
             lines.append(f"     and {group['times'] - SHOWN_POSTS:,} more")
@@ -92,6 +92,10 @@ def text(found: Json, columns: int | None) -> str:
 def _who(post: Json) -> str:
     channel, author, file_name = (terminal.one_line(post[key], 40) for key in ("channel", "author", "file_name"))
     return f"#{channel or '?'}  {author}, {post['posted'][:10]}  {file_name}"
+
+
+def _changes(post: Json) -> str:
+    return f"  ({', '.join(post['changes'])})" if post["changes"] else ""
 
 
 def _where(post: Json) -> list[str]:

@@ -76,6 +76,8 @@ def _group(number: int, group: Json) -> str:
 def _post(post: Json) -> str:
     channel, author, name = (escape(plain(post[key], 80)) for key in ("channel", "author", "file_name"))
     parts = [f"#{channel} · {author} · {escape(post['posted'][:10])} · <code>{name}</code>"]
+    if post["changes"]:
+        parts.append(escape(", ".join(post["changes"])))
     if post["link"]:
         parts.append(f'<a rel="noreferrer noopener" href="{escape(post["link"])}">message</a>')
     if post["path"]:

@@ -13,6 +13,8 @@ from bot.control.pictures import Pictures
 from bot.control.question import filter_of, require_filters_only, where, wish_of
 from bot.links import message_link
 from bot.replies.answer_json import posted
+from bot.replies.reposts import edit_texts, sureness
+from bot.texts import Language
 from indexer.errors import TellPerson
 from indexer.hit_pictures import Shown
 from indexer.long_work import AlreadyRunning, TooManyWaiting
@@ -107,7 +109,11 @@ class Duplicates:
             listed = (group.first, *group.others)[:MOST_POSTS]
             details = await self.reports.described([post.place_id for post in listed])
             posts = [
-                _post(guild_id, detail, names, opens=self.opens)
+                {
+                    **_post(guild_id, detail, names, opens=self.opens),
+                    "copy": sureness(group, post),
+                    "changes": edit_texts(group, post, Language.ENGLISH),
+                }
                 for post in listed
                 if (detail := details.get(post.place_id)) is not None
             ]

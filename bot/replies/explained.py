@@ -20,7 +20,9 @@ def explained_parts(hit: Hit, language: Language) -> list[str]:
         texts.append(translate(language, "explain-words", bm25=bm25, rank=rank))
     if parts.hash_distance is not None:
         texts.append(translate(language, "explain-hash", bits=parts.hash_distance))
-    if hit.copied is not None:
+    if parts.pixels in ("another", "unknown"):
+        texts.append(translate(language, f"explain-pixels-{parts.pixels}"))
+    elif hit.copied is not None:
         correlation = decimal(hit.copied.correlation, 2, language)
         texts.append(translate(language, "explain-pixels", correlation=correlation))
     return texts

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import discord
 
 from bot.links import jump_link
+from bot.replies.closeness import copy_texts
 from bot.replies.escape import escaped, excerpt, plain
 from bot.replies.pages import (
     ACCENT,
@@ -18,6 +19,7 @@ from bot.replies.pages import (
     stamp,
 )
 from bot.texts import Language, translate
+from indexer.records.hits import Place
 from indexer.records.ids import GuildId
 from indexer.records.messages import PlaceFlag
 from indexer.search.reposts import RepostGroup, Reposts
@@ -88,7 +90,7 @@ def _section(guild_id: GuildId, place: int, group: RepostGroup, language: Langua
             "reposts-then",
             links=" · ".join(
                 f"[{stamp(post.message_id, 'd')}]({jump_link(guild_id, post.channel_id, post.message_id)})"
-                f" <@{post.author_id}>"
+                f" <@{post.author_id}>{_told(group, post, language)}"
                 for post in group.others[:LINKS]
             ),
         ),
@@ -107,6 +109,28 @@ def _section(guild_id: GuildId, place: int, group: RepostGroup, language: Langua
     description = None if hidden else plain(detail.alt_text or detail.file_name, ALT_CHARACTERS) or None
     thumbnail: discord.ui.Thumbnail[Any] = discord.ui.Thumbnail(detail.link, description=description, spoiler=hidden)
     return discord.ui.Section(text, accessory=thumbnail)
+
+
+def _told(group: RepostGroup, post: Place, language: Language) -> str:
+    """In brackets, how a post's picture differs from the first one; empty where it does not."""
+    texts = edit_texts(group, post, language)
+    return f" ({', '.join(texts)})" if texts else ""
+
+
+def edit_texts(group: RepostGroup, post: Place, language: Language) -> list[str]:
+    """What was done to a post's picture, as its pixels show, or that it is likely a copy; nothing where it is the first
+    one's picture."""
+    if post.place_id not in group.edited:
+        return []
+    copied = group.edited[post.place_id]
+    return [translate(language, "reposts-likely")] if copied is None else copy_texts(copied, language)
+
+
+def sureness(group: RepostGroup, post: Place) -> Literal["same", "certain", "likely"]:
+    """Whether a post's picture is the first one's, a copy of it by its pixels, or one that was not compared."""
+    if post.place_id not in group.edited:
+        return "same"
+    return "likely" if group.edited[post.place_id] is None else "certain"
 
 
 def _footer(found: Reposts, index: int, last: int, language: Language, percent: int) -> str:

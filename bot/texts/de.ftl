@@ -85,6 +85,7 @@ reposts-more = { $count ->
         [one] und { $count } weiteres Mal
        *[other] und { $count } weitere
     }
+reposts-likely = wohl eine Kopie
 reposts-compared = { $count ->
         [one] { $count } Bild verglichen, mindestens { $percent } % sicher
        *[other] { $count } Bilder verglichen, mindestens { $percent } % sicher
@@ -111,6 +112,8 @@ copy-framed = gerahmt
 copy-captioned = mit Beschriftung
 copy-saved = neu gespeichert
 explain-pixels = Pixel stimmen zu { $correlation } überein
+explain-pixels-another = die Pixel zeigen ein anderes Bild
+explain-pixels-unknown = die Pixel wurden nicht verglichen
 explain-hash = { $bits } von 64 Bits des Fingerabdrucks verschieden
 explain-standing = { $standing } σ über einem beliebigen Bild
 explain-stages = { $stages } · Ebene: { $floor }

@@ -85,6 +85,7 @@ reposts-line = **{ $number } · { $count } times** ({ $percent } % sure)
 reposts-first = First { $author } in { $channel }, { $age } · [Go to message]({ $link })
 reposts-then = Then { $links }
 reposts-more = and { $count } more
+reposts-likely = likely a copy
 reposts-compared = { $count ->
         [one] { $count } picture compared, { $percent } % or surer
        *[other] { $count } pictures compared, { $percent } % or surer
@@ -111,6 +112,8 @@ copy-framed = framed
 copy-captioned = with a caption
 copy-saved = saved again
 explain-pixels = its pixels agree by { $correlation }
+explain-pixels-another = its pixels show another picture
+explain-pixels-unknown = its pixels were not compared
 explain-hash = { $bits } of 64 hash bits differ
 explain-standing = { $standing } σ above a random picture
 explain-stages = { $stages } · floor: { $floor }

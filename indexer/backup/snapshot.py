@@ -28,7 +28,8 @@ Tell = Callable[[str, int, int | None], None]
 
 PAGES = 2048  # of 4 KiB, copied at once: between two steps the work may be stopped
 PIN_TRIES = 50  # how often a moment is looked for at which nobody writes; 1 ms each
-DERIVED = ("tombstones", "segments", "coverage", "index_log")  # a restored folder builds its vector index anew
+# A restored folder builds its vector index anew, and compares pictures anew.
+DERIVED = ("tombstones", "segments", "coverage", "index_log", "verdicts")
 NOT_COPIED = ("residue",)  # the copy holds nothing of what was deleted
 DAMAGED = (
     "{database} is damaged ({reason}), so no backup of it was made. `afterimage verify` says more; an earlier backup"

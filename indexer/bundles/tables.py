@@ -66,4 +66,5 @@ STAYS: Final = {
     "channel_texts": "made anew by triggers",
     "shown_texts": "made anew by triggers",
     "word_edits": "made anew by triggers",
+    "verdicts": "found out anew by comparing the pictures",
 }

@@ -42,7 +42,10 @@ def at_most(greys: Greys, side: float) -> tuple[Greys, float]:
 
 def smoothed(greys: Greys) -> Greys:
     """Weights 1, 2, 1 in both directions: takes away what resizing and compression change."""
-    edged = np.pad(greys, 1, mode="edge")
+    edged: Greys = np.empty((greys.shape[0] + 2, greys.shape[1] + 2), np.float32)  # np.pad takes ten times as long
+    edged[1:-1, 1:-1] = greys
+    edged[0, 1:-1], edged[-1, 1:-1] = greys[0], greys[-1]
+    edged[:, 0], edged[:, -1] = edged[:, 1], edged[:, -2]
     down = (edged[:-2] + 2 * edged[1:-1] + edged[2:]) / 4
     return ((down[:, :-2] + 2 * down[:, 1:-1] + down[:, 2:]) / 4).astype(np.float32)
 

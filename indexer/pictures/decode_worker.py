@@ -27,7 +27,7 @@ from PIL import (
 )
 
 from indexer.errors import Rejected
-from indexer.geometry.compare import Comparison
+from indexer.geometry.compare import copy_of
 from indexer.pictures import extras
 from indexer.pictures.decode_picture import Limits, decode_picture
 from indexer.pictures.decode_protocol import ANSWER, CANNOT_START, REQUEST
@@ -57,7 +57,7 @@ def compared(question: bytes, candidate: bytes, limits: Limits) -> bytes:
     first, second = (picture.thumbnail for picture in pictures)
     assert first is not None, "it was asked for"
     assert second is not None, "it was asked for"
-    found = Comparison(first).compare(second)
+    found = copy_of(first, second)
     return json.dumps({"copy": None if found is None else asdict(found)}).encode()
 
 

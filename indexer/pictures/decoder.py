@@ -93,6 +93,12 @@ class Decoder:
         picture_format(data)  # a file of another type is rejected before it needs a worker
         return await self._indexing.decode(data, thumbnail=thumbnail)
 
+    async def compare(self, left: bytes, right: bytes) -> Copy | None:
+        """Whether two posted pictures are copies of each other: as `Turn.compare`, but with the workers of indexing."""
+        picture_format(left)
+        picture_format(right)
+        return await self._indexing.compare(left, right)
+
     async def preview(self, data: bytes) -> Pixels:
         """The thumbnail of a file, for a person who looks.
 

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
+
+from indexer.records.ids import PictureId
+
+# The version of the rule by which indexer/geometry tells copies. Raise it when other pairs are taken for copies: what
+# was told of pairs by an earlier rule is then found out anew.
+RULE = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +28,14 @@ class Copy:
     turned: int = 0
     framed: bool = False
     captioned: bool = False
+
+
+Pair: TypeAlias = tuple[PictureId, PictureId]  # the smaller id first
+# What comparing pairs of pictures gave: what was done to the copy, or None where they are two pictures. A pair that is
+# not here was not compared.
+Verdicts: TypeAlias = Mapping[Pair, Copy | None]
+
+
+def pair_of(left: PictureId, right: PictureId) -> Pair:
+    """The key of two pictures, whichever is named first."""
+    return (left, right) if left < right else (right, left)

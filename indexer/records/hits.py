@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal
 
 from indexer.records.copies import Copy
 from indexer.records.exif import ExifFilter
@@ -129,6 +130,7 @@ class Parts:
     hash_distance: int | None = None  # differing bits of 64 between the perceptual hashes
     standing: float | None = None  # standard deviations above what this query scores on a picture taken at random
     copy: float | None = None  # how likely it is a copy, from cosine and hash; 1 and above: certainly
+    pixels: Literal["copy", "another", "unknown"] | None = None  # what comparing them gave; unknown: they were not had
 
 
 class Floor(StrEnum):

@@ -9,6 +9,7 @@ import numpy as np
 
 from indexer.database.database import Database
 from indexer.query.query import Query
+from indexer.records.copies import RULE
 from indexer.records.hits import Hit, Place, PlaceDetail
 from indexer.records.ids import ModelId, PictureId
 from indexer.search import hash_lookup, picture_facts
@@ -18,7 +19,7 @@ from indexer.search.picture_facts import PictureFacts
 from indexer.search.rank import cosines, diverse, groups_of_alike, hamming
 from indexer.search.relevance import Judged
 from indexer.search.stages import Search
-from indexer.store import places
+from indexer.store import places, verdicts
 
 # Two pictures are shown as one hit when they are this close: hashes of two encodings of one picture differ by a few
 # bits, and a cosine this high is the same picture to the model.
@@ -48,13 +49,12 @@ class Choose:
             shown = await picture_facts.places(connection, query.guild_id, top, query.filter)
             found = [search.judged[picture_id] for picture_id in top if picture_id in shown]
             chosen = choose(query, found, facts, search.scores, shown)
-            facts = await self._with_copies_by_hash(
-                connection, query, facts, [judged.picture_id for judged, _ in chosen]
-            )
+            facts = await self._with_copies(connection, query, facts, [judged.picture_id for judged, _ in chosen])
+            told = await verdicts.among(connection, query.guild_id, RULE, list(facts))
             copies: Mapping[PictureId, tuple[PictureId, ...]] = {}
-            if repeated_elsewhere([alike for _, alike in chosen], facts, typical):
+            if repeated_elsewhere([alike for _, alike in chosen], facts, typical, told):
                 shown = await picture_facts.places(connection, query.guild_id, list(facts), query.filter)
-                copies = groups_of_copies(facts, shown, typical)
+                copies = groups_of_copies(facts, shown, typical, told)
             leading = [_leading(judged, shown) for judged, _ in chosen]
             details = await places.describe(connection, [place.place_id for place in leading])
         search.hits = tuple(
@@ -64,17 +64,22 @@ class Choose:
             if (detail := details.get(place.place_id)) is not None and detail.channel_id in query.filter.channels
         )
 
-    async def _with_copies_by_hash(
+    async def _with_copies(
         self,
         connection: aiosqlite.Connection,
         query: Query,
         facts: Mapping[PictureId, PictureFacts],
         chosen: Sequence[PictureId],
     ) -> Mapping[PictureId, PictureFacts]:
-        """The same facts, and those of the pictures inside the filter whose hash agrees with that of a chosen one."""
+        """The same facts, and those of the pictures inside the filter whose hash agrees with that of a chosen one, or
+        that are copies of it by their pixels.
+        """
         hashes = [facts[picture_id].perceptual_hash for picture_id in chosen]
         alike = await hash_lookup.agreeing(connection, query.guild_id, hashes, query.filter, COPIES)
-        if not (more := alike.keys() - facts.keys()):
+        told = await verdicts.of_any(connection, query.guild_id, RULE, chosen)
+        copies = {picture_id for pair, copy in told.items() if copy is not None for picture_id in pair} - facts.keys()
+        shown = await picture_facts.places(connection, query.guild_id, sorted(copies), query.filter) if copies else {}
+        if not (more := (alike.keys() | shown.keys()) - facts.keys()):
             return facts
         return {**facts, **await picture_facts.facts(connection, self._model_id, more)}
 

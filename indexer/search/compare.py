@@ -33,7 +33,7 @@ class Compare:
             shown = await picture_facts.places(connection, query.guild_id, doubtful, query.filter)
         candidates = {picture_id: shown[picture_id][0].place_id for picture_id in doubtful if picture_id in shown}
         told, coming = await self._checker.told(asked, candidates, search.compare_s)
-        search.compared = Compared(told, coming)
+        search.compared = Compared(told, coming, doubtful)
 
 
 def asked_of(query: Query) -> Asked | None:

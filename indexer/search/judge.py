@@ -22,4 +22,5 @@ class Judge:
             search.facts,
             search.searched,
             search.compared.told,
+            search.compared.doubtful,
         )

@@ -55,6 +55,15 @@ async def facts(
     }
 
 
+async def hashes(connection: aiosqlite.Connection, picture_ids: Collection[PictureId]) -> dict[PictureId, int]:
+    """The perceptual hash of each, as `known_hash` gives it."""
+    rows = await connection.execute_fetchall(
+        "SELECT picture_id, perceptual_hash FROM pictures WHERE picture_id IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(picture_ids)),),
+    )
+    return {PictureId(picture_id): known_hash(stored) for picture_id, stored in rows}
+
+
 async def places(
     connection: aiosqlite.Connection, guild_id: GuildId, picture_ids: Collection[PictureId], filter: Filter
 ) -> dict[PictureId, tuple[Place, ...]]:
@@ -76,6 +85,21 @@ async def places(
         )
         found.setdefault(PictureId(picture_id), []).append(place)
     return {picture_id: tuple(shown) for picture_id, shown in found.items()}
+
+
+async def channels(
+    connection: aiosqlite.Connection, guild_id: GuildId, picture_ids: Collection[PictureId]
+) -> dict[PictureId, set[ChannelId]]:
+    """Which channels of the guild show each of these pictures."""
+    rows = await connection.execute_fetchall(
+        "SELECT DISTINCT p.picture_id, m.channel_id FROM places p CROSS JOIN messages m USING (message_id)"
+        " WHERE p.picture_id IN (SELECT value FROM json_each(?)) AND p.guild_id = ?",
+        (json.dumps(list(picture_ids)), guild_id),
+    )
+    found: dict[PictureId, set[ChannelId]] = {}
+    for picture_id, channel_id in rows:
+        found.setdefault(PictureId(picture_id), set()).add(ChannelId(channel_id))
+    return found
 
 
 async def version(connection: aiosqlite.Connection, guild_id: GuildId) -> Version:

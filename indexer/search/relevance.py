@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from indexer.query.query import Query
@@ -53,12 +53,14 @@ def judge(
     facts: Mapping[PictureId, PictureFacts],
     searched: int,
     compared: Mapping[PictureId, Copy | None],
+    doubtful: Collection[PictureId] = (),
 ) -> dict[PictureId, Judged]:
     """Those of `near` (nearest first), of `agreeing` (by their hash) and of `said` (best first) that are worth showing.
 
     Where a least score was asked for, it alone decides. Otherwise the candidates of the vector index count if the best
     of them is close enough for the best of `searched` pictures; a candidate of the text index always counts if its
-    message says at least LEAST_SHARE of the question. `compared` says of some what comparing their pixels gave.
+    message says at least LEAST_SHARE of the question. `compared` says what comparing their pixels gave, of some that
+    were `doubtful`.
     """
     spoken = {hit.picture_id: (rank, hit) for rank, hit in enumerate(said, start=1) if hit.share >= LEAST_SHARE}
     ranks = {picture_id: rank for rank, picture_id in enumerate(near, start=1)}
@@ -78,6 +80,8 @@ def judge(
         if band is Band.FAR and hit is not None:
             band = Band.SAID
         message_id = hit.place.message_id if hit else None
+        if picture_id in doubtful:
+            scores = replace(scores, pixels=_pixels(compared.get(picture_id, _UNKNOWN)))
         judged[picture_id] = Judged(picture_id, band, scores, message_id, compared.get(picture_id))
     if query.min_score is not None:
         least = query.min_score
@@ -121,6 +125,12 @@ def _parts(
         distance = min(hamming(asked, known.perceptual_hash) for asked in asked_with)
     words_rank, hit = said if said is not None else (None, None)
     return Parts(cosine, rank, hit.bm25 if hit else None, words_rank, distance, standing, copy)
+
+
+def _pixels(compared: Copy | Literal["unknown"] | None) -> Literal["copy", "another", "unknown"]:
+    if compared is None:
+        return "another"
+    return "copy" if isinstance(compared, Copy) else compared
 
 
 def _copied(

@@ -42,11 +42,12 @@ class StageClock:
 @dataclass(frozen=True, slots=True)
 class Compared:
     """`told`: for each picture that was compared what was done to it, or None: it is another picture. `coming`: some
-    are still being compared.
+    are still being compared. `doubtful` were to be compared.
     """
 
     told: Mapping[PictureId, Copy | None] = field(default_factory=dict)
     coming: bool = False
+    doubtful: Sequence[PictureId] = ()
 
 
 @dataclass(slots=True)

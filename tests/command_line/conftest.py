@@ -40,5 +40,8 @@ def run(folder: Folder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         said = capsys.readouterr()
         return code, said.out, said.err
 
-    with mock.patch("indexer.service.open_encoder", opened):
+    with (
+        mock.patch("indexer.service.open_encoder", opened),
+        mock.patch("indexer.read_only_search.open_encoder", opened),
+    ):
         yield give

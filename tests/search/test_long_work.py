@@ -135,6 +135,6 @@ def test_comparing_looks_for_a_stop_between_two_blocks(monkeypatch: pytest.Monke
     pictures = Comparable(vectors, np.zeros(100, np.uint64))
     stop = Third()
     with pytest.raises(Stopped):
-        leaders(pictures, 0.95, 0.3, stop)
+        leaders(pictures, 0.95, 0.3, stop=stop)
     assert stop.looks == 3
     assert leaders(pictures, 0.95, 0.3) == [(number, 1.0) for number in range(100)]

@@ -12,12 +12,15 @@ from PIL import Image
 
 from indexer.long_work import open_long_work
 from indexer.pictures.perceptual_hash import SIDE, perceptual_hash
+from indexer.records.copies import RULE, Copy, pair_of
 from indexer.records.hits import Filter
+from indexer.records.ids import MessageId
 from indexer.records.messages import PlaceFlag
+from indexer.search.copies import SHOWN
 from indexer.search.rank import hamming
 from indexer.search.reposts import Reposts, compare, described
 from indexer.search.score_bands import MIRRORED_BITS, copy_bits, copy_bits_of, copy_score, copy_scores
-from indexer.store import messages, places
+from indexer.store import messages, places, verdicts
 from tests.worlds.library import BEN, DAY_MS, GUILD, PETS, SECRET, START_MS, Library, ask, decoded, everywhere, flipped
 
 
@@ -69,6 +72,95 @@ async def test_what_is_only_similar_is_no_repost_until_the_threshold_says_so(lib
     await library.post("cat rain hill")
     assert (await find(library)).groups == ()
     assert len((await find(library, 0.3)).groups) == 1
+
+
+async def tell(library: Library, left: MessageId, right: MessageId, copy: Copy | None) -> None:
+    """As if the pixels of both had been compared."""
+    pair = pair_of(await library.picture_of(left), await library.picture_of(right))
+    async with library.db.transaction() as tx:
+        await verdicts.put(tx, GUILD, RULE, pair, copy)
+
+
+async def test_pixels_make_a_copy_certain_that_model_and_hash_do_not_find(library: Library) -> None:
+    await library.noise(10)
+    first, crop, likely = [await library.post(what) for what in ("cat rain", "cat hill", "cat rain #2")]
+    assert [len(group.others) for group in (await find(library)).groups] == [1]
+    await tell(library, crop, first, Copy(0.97, share=0.5))
+    (group,) = (await find(library)).groups
+    assert [place.message_id for place in group.others] == [crop, likely]
+    assert {place.message_id: group.edited[place.place_id] for place in group.others} == {
+        crop: Copy(0.97, share=0.5),
+        likely: None,
+    }
+    assert group.confidence == SHOWN
+    (identical,) = (await find(library, 1.0)).groups
+    assert [place.message_id for place in identical.others] == [likely]
+
+
+async def test_pixels_keep_another_picture_out_of_a_group_at_every_threshold(library: Library) -> None:
+    await library.noise(10)
+    first, look_alike, copy = [await library.post(f"cat #{n}") for n in range(3)]
+    assert len((await find(library)).groups[0].others) == 2
+    await tell(library, first, look_alike, None)
+    for threshold in (0.95, 0.5):
+        (group,) = (await find(library, threshold)).groups
+        assert [place.message_id for place in (group.first, *group.others)] == [first, copy]
+
+
+async def test_hashes_that_are_almost_equal_need_no_pixels(library: Library) -> None:
+    await library.noise(10)
+    first = await library.post(decoded("cat", perceptual_hash=0xFF))
+    again = await library.post(decoded("cat #2", perceptual_hash=0xFE))
+    await tell(library, first, again, None)
+    (group,) = (await find(library)).groups
+    assert group.edited == {}
+
+
+async def test_a_picture_joins_the_certain_copy_and_not_the_likely_one(library: Library) -> None:
+    await library.noise(10)
+    likely, certain, own = [await library.post(what) for what in ("cat", "cat rain", "cat #2")]
+    await tell(library, likely, certain, None)
+    await tell(library, own, certain, Copy(0.97, share=0.5))
+    (group,) = (await find(library)).groups
+    assert [place.message_id for place in (group.first, *group.others)] == [certain, own]
+
+
+async def test_a_verdict_of_another_rule_or_of_a_hidden_post_says_nothing(library: Library) -> None:
+    await library.noise(10)
+    first, crop = await library.post("cat rain"), await library.post("cat hill")
+    hidden = await library.post("cat fog", channel=SECRET)
+    async with library.db.transaction() as tx:
+        pair = pair_of(await library.picture_of(first), await library.picture_of(crop))
+        await verdicts.put(tx, GUILD, RULE + 1, pair, Copy(0.97))
+    await tell(library, first, hidden, Copy(0.97))
+    await tell(library, crop, hidden, Copy(0.97))
+    assert (await find(library)).groups == ()
+
+
+async def test_after_the_first_post_went_the_others_are_held_against_the_next_one(library: Library) -> None:
+    await library.noise(10)
+    first, crop, mirrored = [await library.post(what) for what in ("cat", "cat rain", "cat hill")]
+    await tell(library, first, crop, Copy(0.97, share=0.5))
+    await tell(library, first, mirrored, Copy(0.98, mirrored=True))
+    held = await library.searcher.calibration(GUILD, everywhere().channels)
+    async with open_long_work() as work, work.turn(1):
+        found = await compare(library.db, work, GUILD, library.model_id, everywhere(), 0.95, held)
+    async with library.db.transaction() as tx:
+        await messages.delete(tx, [first])
+    (group,) = (await described(library.db, GUILD, everywhere(), found)).groups
+    assert group.first.message_id == crop
+    assert list(group.edited.values()) == [None]
+
+
+async def test_a_search_says_of_a_certain_copy_who_posted_it_first(library: Library) -> None:
+    await library.noise(20)
+    first, crop = await library.post("boat", author=BEN), await library.post("cat rain hill")
+    before = (await library.searcher.search(ask("", "cat rain hill"))).hits[0]
+    assert (before.place.message_id, before.times) == (crop, 1)
+    await tell(library, first, crop, Copy(0.97, share=0.3))
+    await library.post("fog")  # what was answered before counts until something changes
+    after = (await library.searcher.search(ask("", "cat rain hill"))).hits[0]
+    assert (after.first_place.message_id, after.times) == (first, 2)
 
 
 async def test_one_message_that_shows_a_picture_twice_is_no_repost(library: Library) -> None:

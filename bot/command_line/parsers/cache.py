@@ -30,8 +30,8 @@ def add_cache(commands: Commands) -> None:
         "Delete thumbnails, and forget the answers, vectors of words, small copies and comparisons that the running bot"
         " has in memory. All of it comes back as it is needed.",
         examples=["cache clear", "cache clear --older-than 30d"],
-        notes="Embeddings, the vector index and exported models stay. Where files of an archive are gone, so are the"
-        " thumbnails of their pictures.",
+        notes="Embeddings, compared pairs, the vector index and exported models stay. Where files of an archive are"
+        " gone, so are the thumbnails of their pictures.",
     )
     clear.add_argument(
         "--older-than",

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
+from msgspec.structs import asdict
+
+from bot.replies.reposts import edit_texts, sureness
+from bot.texts import Language
 from bot.web.api import pictures
-from bot.web.api.models.pictures import DuplicatesQuery, RepostGroup, RepostGroups
+from bot.web.api.models.pictures import DuplicatesQuery, Repost, RepostGroup, RepostGroups
 from bot.web.api.operation import Call, Operation
 from bot.web.api.parts import Parts
 from bot.web.api.search import asker_of, filtered
@@ -40,15 +44,19 @@ async def duplicates(call: Call[DuplicatesQuery, None]) -> RepostGroups:
 
 
 async def _group(parts: Parts, group: FoundGroup, names: pictures.Names) -> RepostGroup | None:
-    places = [place.place_id for place in group.others[:POSTS]]
-    details = await parts.service.reports.described(places)
-    others = [pictures.shown(parts, details[place_id], names) for place_id in places if place_id in details]
+    posts = group.others[:POSTS]
+    details = await parts.service.reports.described([post.place_id for post in posts])
+    shown = [(post, pictures.shown(parts, details[post.place_id], names)) for post in posts if post.place_id in details]
     first = pictures.shown(parts, group.detail, names)
     if first is None:
         return None
     return RepostGroup(
         first=first,
-        others=[other for other in others if other is not None],
+        others=[
+            Repost(**asdict(other), copy=sureness(group, post), changes=edit_texts(group, post, Language.ENGLISH))
+            for post, other in shown
+            if other is not None
+        ],
         copies=len(group.others),
         confidence=round(group.confidence, 4),
     )

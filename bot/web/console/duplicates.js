@@ -36,7 +36,7 @@ function group({ first, others, copies, confidence }) {
   const grid = el("ol", { className: "grid", attributes: { "aria-label": "The same picture" } });
   const draw = (some) => grid.append(...some.map((post) => el("li", {}, card(post))));
   draw([{ ...first, named: "first" }]);
-  draw(others.slice(0, SHOWN).map((post) => ({ ...post, named: "again" })));
+  draw(others.slice(0, SHOWN).map((post) => ({ ...post, named: post.changes.join(", ") || "again" })));
   moveByKeys(grid);
   const links = [first.link, others[0]?.link].filter(Boolean);
   const both = links.length === 2 && button("Open both", () => links.forEach((link) => open(link, "_blank", "noreferrer,noopener")));

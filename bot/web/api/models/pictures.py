@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
@@ -83,6 +83,18 @@ class RandomPicture(Struct):
     picture: Hit | None
 
 
+class Repost(Hit):
+    """A picture that was posted again.
+
+    `copy`: it is the first post's picture ("same", also where the perceptual hashes are almost equal), a copy of it, as
+    comparing their pixels has shown ("certain"), or was not compared with it ("likely"). `changes` says in words what
+    was done to the copy.
+    """
+
+    copy: Literal["same", "certain", "likely"]
+    changes: list[str]
+
+
 class RepostGroup(Struct):
     """The same picture, posted more than once; `first` came first. `confidence` is that of the least certain copy.
 
@@ -90,7 +102,7 @@ class RepostGroup(Struct):
     """
 
     first: Hit
-    others: list[Hit]
+    others: list[Repost]
     copies: int
     confidence: Share
 
