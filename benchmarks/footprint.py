@@ -6,12 +6,10 @@ has ViT-B-32-256's shape and random weights. The page cache is warm.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -23,7 +21,7 @@ import psutil
 from benchmarks.answers_world import Town, fill, picture, town
 from benchmarks.process_memory import memory_mb
 from benchmarks.random_model import MODEL, random_checkpoint
-from benchmarks.report import Report
+from benchmarks.report import Report, run
 from bot.command_line.asking import answer_once
 from bot.config.loader import load
 from indexer.database.database import open_database
@@ -190,13 +188,5 @@ async def _searched_s(config: Path, number: int) -> float:
     return time.perf_counter() - start
 
 
-def main() -> None:
-    argparse.ArgumentParser(prog="python -m benchmarks.footprint", description=__doc__).parse_args()
-    report = Report("footprint")
-    with tempfile.TemporaryDirectory(prefix="bench-footprint-") as folder:
-        asyncio.run(measure(report, Path(folder)))
-    report.finish()
-
-
 if __name__ == "__main__":
-    main()
+    run("footprint", __doc__, measure)

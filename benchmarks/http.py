@@ -7,11 +7,9 @@ cores. The model has ViT-B-32-256's shape and random weights.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import re
-import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -27,7 +25,7 @@ from benchmarks.answers_world import VOCABULARY, Town, fill, town
 from benchmarks.http_client import Connection, Timings, at_rate, connections, readers
 from benchmarks.http_plain import open_plain
 from benchmarks.random_model import MODEL, random_checkpoint
-from benchmarks.report import Report
+from benchmarks.report import Report, run
 from indexer.api_keys import ApiKeys
 from indexer.database.database import open_database
 from indexer.encode.encoder import open_encoder
@@ -113,7 +111,7 @@ async def _beside_indexing(
     jobs = f"/api/v1/guilds/{busy.guild.id}/jobs"
     await sandbox.member(busy.owner, busy.guild).slash(busy.talk.id, "reindex start")
     async with asyncio.timeout(_START_S):
-        while not (before := await _job(opened[0], jobs, served))["places_done"]:  # noqa: ASYNC110 -- an answer tells
+        while not (before := await _job(opened[0], jobs, served))["places_done"]:  # noqa: ASYNC110 -- only asking again tells whether it has begun
             await asyncio.sleep(0.2)
     found = await at_rate(opened, served.questions(_SEARCHES), _PER_S)
     after = await _job(opened[0], jobs, served)
@@ -215,13 +213,5 @@ async def _bot(sandbox: Sandbox, config: Path, guilds: Sequence[Guild]) -> Async
         yield listening[1]
 
 
-def main() -> None:
-    argparse.ArgumentParser(prog="python -m benchmarks.http", description=__doc__).parse_args()
-    report = Report("http")
-    with tempfile.TemporaryDirectory(prefix="bench-http-") as folder:
-        asyncio.run(measure(report, Path(folder)))
-    report.finish()
-
-
 if __name__ == "__main__":
-    main()
+    run("http", __doc__, measure)

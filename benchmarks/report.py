@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
+import asyncio
 import json
 import os
 import platform
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable, Coroutine
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -77,6 +82,15 @@ class Report:
             "commit": _commit(),
         }
         (RESULTS / f"{self.name}.json").write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+
+
+def run(name: str, about: str | None, measure: Callable[[Report, Path], Coroutine[Any, Any, None]]) -> None:
+    """The command of a benchmark that has no options: measures in a folder that is deleted at the end."""
+    argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=about).parse_args()
+    report = Report(name)
+    with tempfile.TemporaryDirectory(prefix=f"bench-{name}-") as folder:
+        asyncio.run(measure(report, Path(folder)))
+    report.finish()
 
 
 def _machine() -> str:

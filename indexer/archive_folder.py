@@ -6,6 +6,7 @@ link: on Linux and macOS each step is opened from the one before, so that nobody
 
 from __future__ import annotations
 
+import heapq
 import os
 import stat
 import sys
@@ -16,7 +17,8 @@ from pathlib import Path
 
 from indexer.errors import TellPerson
 
-MOST_ENTRIES = 1000  # of one folder
+PAGE_ENTRIES = 1000
+MOST_PAGES = 100  # the names of so many are in memory at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +37,20 @@ class ArchiveFolder:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def listed(self, path: str) -> tuple[list[Entry], bool]:
-        """Files and folders at `path`, folders first, by name; and whether there are more than MOST_ENTRIES.
+    def listed(self, path: str, page: int = 1) -> tuple[list[Entry], bool]:
+        """Page `page`, from 1, of what lies at `path`, folders first, by name; and whether there is another page.
 
         Links, hidden files and what is neither file nor folder are left out. Raises TellPerson where there is no such
         folder.
         """
         parts = _parts(path)
-        found: list[Entry] = []
+        start, end = (page - 1) * PAGE_ENTRIES, page * PAGE_ENTRIES
         with _refusing(path), self._opened(parts) as folder, os.scandir(folder) as entries:
-            for entry in entries:
-                if (shown := _entry(entry)) is not None:
-                    found.append(shown)
-                if len(found) > MOST_ENTRIES:
-                    break
-        found.sort(key=lambda entry: (not entry.is_folder, entry.name))
-        return found[:MOST_ENTRIES], len(found) > MOST_ENTRIES
+            first = heapq.nsmallest(
+                end + 1, filter(_is_listed, entries), key=lambda entry: (not _is_folder(entry), entry.name)
+            )
+            found = [shown for entry in first[start:end] if (shown := _entry(entry)) is not None]
+        return found, len(first) > end
 
     def location(self, path: str) -> Path:
         """Where the file or folder `path` is. Raises TellPerson where there is none, or only by a link."""
@@ -113,13 +113,22 @@ def _refusing(path: str) -> Iterator[None]:
         raise TellPerson("archive-not-in-folder", path=path) from error
 
 
-def _entry(entry: os.DirEntry[str]) -> Entry | None:
+def _is_listed(entry: os.DirEntry[str]) -> bool:
     try:
         entry.name.encode()
-        found = entry.stat(follow_symlinks=False)
+        return entry.name[0] != "." and (_is_folder(entry) or entry.is_file(follow_symlinks=False))
     except (UnicodeEncodeError, OSError):  # a name that JSON cannot have; gone meanwhile
+        return False
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    return entry.is_dir(follow_symlinks=False)
+
+
+def _entry(entry: os.DirEntry[str]) -> Entry | None:
+    try:
+        found = entry.stat(follow_symlinks=False)
+    except OSError:  # gone meanwhile
         return None
-    is_folder = stat.S_ISDIR(found.st_mode)
-    if entry.name[0] == "." or not (is_folder or stat.S_ISREG(found.st_mode)):
-        return None
+    is_folder = _is_folder(entry)
     return Entry(entry.name, is_folder, 0 if is_folder else found.st_size, found.st_mtime_ns // 1_000_000)

@@ -97,5 +97,5 @@ async def start_jobs(service: Service, archive: Importable, origin: Origin) -> l
         except JobRefused:
             busy.append(guild.name)
     if busy:
-        raise TellPerson("archive-server-busy", servers=", ".join(busy), archive=str(archive.location))
+        raise TellPerson("archive-server-busy", servers=", ".join(busy), archive=archive.location.name)
     return started

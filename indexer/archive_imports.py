@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import threading
 from collections import deque
+from collections.abc import Hashable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -83,6 +84,13 @@ class ArchiveImports:
     def recent(self) -> list[ArchiveImport]:
         """The newest first."""
         return list(reversed(self._recent))
+
+    def state(self) -> Hashable:
+        """Another value whenever something of the newest imports has changed."""
+        return tuple(
+            (found.id, found.state, found.looked_bytes, found.total_bytes, found.survey is None, len(found.jobs))
+            for found in self._recent
+        )
 
     async def start(self, path: str, name: str | None, *, dry_run: bool) -> ArchiveImport:
         """Begins to look through what lies at `path` of the folder; `name`: as a collection of this name.

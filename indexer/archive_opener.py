@@ -17,7 +17,7 @@ from indexer.archives.picture_index import Told
 from indexer.archives.picture_walk import shown
 from indexer.archives.survey import Survey
 from indexer.database.database import FILE_NAME, Database, open_database
-from indexer.errors import ChannelClosed, StorageError, TellPerson
+from indexer.errors import ArchiveClosed, StorageError, TellPerson
 from indexer.ports import Archive, History
 from indexer.records.collections import COLLECTION_KIND, Collection
 from indexer.records.ids import GuildId
@@ -61,14 +61,14 @@ class Importable(Archive, Protocol):
 
 
 async def open_archive(settings: Settings, db: Database, origin: Origin) -> History:
-    """Opens an archive that was imported before. Raises ChannelClosed where it is not there any more."""
+    """Opens an archive that was imported before. Raises ArchiveClosed where it is not there any more."""
     location = Path(origin.location)
     if not await asyncio.to_thread(location.exists):
-        raise ChannelClosed("closed-archive", archive=origin.location)
+        raise ArchiveClosed(location)
     if origin.kind == COLLECTION_KIND:
         return await open_collection(settings, db, location, None)
     if origin.kind != KIND:
-        raise ChannelClosed("closed-archive", archive=origin.location)
+        raise ArchiveClosed(location)
     folders = [Path(folder) for folder in origin.media_folders]
     return await asyncio.to_thread(open_export, location, export_options(settings), folders)
 

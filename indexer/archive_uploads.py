@@ -35,7 +35,7 @@ DISK_AGAIN_S = 60.0
 
 @dataclass(slots=True, eq=False)
 class Upload:
-    """A file that comes. `parts` are the numbers, from 0, of those that are there."""
+    """A file that comes. `parts` has those that are there: their numbers, from 0, and the CRC-32 of each."""
 
     id: int
     name: str
@@ -43,7 +43,7 @@ class Upload:
     draft: Path
     handle: int
     touched_s: float
-    parts: set[int] = field(default_factory=set)
+    parts: dict[int, int] = field(default_factory=dict)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -119,22 +119,28 @@ class ArchiveUploads:
             raise TellPerson("upload-checksum", part=number)
         async with upload.lock:
             self._check_there(upload)
-            upload.parts.discard(number)  # a write that fails leaves neither the former part nor this one
+            upload.parts.pop(number, None)  # a write that fails leaves neither the former part nor this one
             try:
                 await to_the_end(asyncio.to_thread(_write, upload.handle, data, number * PART_BYTES))
             except OSError as error:
                 if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                     raise
                 raise DiskFull(f"No room for a part in {self._folder}.", retry_after=DISK_AGAIN_S) from error
-            upload.parts.add(number)
+            upload.parts[number] = checksum
             upload.touched_s = self._clock()
 
-    async def finish(self, upload: Upload) -> None:
-        """The file gets its name. Raises TellPerson where a part is missing, or a file has this name by now."""
+    async def finish(self, upload: Upload, checksums: list[int]) -> None:
+        """The file gets its name. `checksums`: the CRC-32 of each part of the file that the sender has.
+
+        Raises TellPerson where a part is missing or is another one, or a file has this name by now.
+        """
         async with upload.lock:
             self._check_there(upload)
             if missing := upload.part_count - len(upload.parts):
                 raise TellPerson("upload-incomplete", parts=missing)
+            for number in range(max(upload.part_count, len(checksums))):
+                if checksums[number : number + 1] != [upload.parts.get(number)]:
+                    raise TellPerson("upload-other", part=number)
             await to_the_end(self._named(upload))
 
     async def cancel(self, upload: Upload) -> None:

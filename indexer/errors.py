@@ -9,6 +9,7 @@ AfterimageError
 ├── LinkExpired       a signed link no longer works: fetch the message anew and use its fresh link
 ├── Told              has a sentence for a person: a key of the message catalogue and values
 │   ├── ChannelClosed     the channel cannot be read (any more): park it with the sentence as reason, go on with others
+│   │   ├── ArchiveClosed because the archive that has it cannot be read
 │   │   └── ChannelGone   it does not exist any more: delete what is known of it
 │   └── TellPerson        a person did something that can be put right: show the sentence to that person
 └── Stop              nothing can go on: print the message, exit
@@ -23,6 +24,7 @@ English like the log; a sentence for a member has no words before the bot shows 
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 
 from indexer.sentence import Sentence, Value
 
@@ -111,6 +113,13 @@ class Told(AfterimageError):
 
 class ChannelClosed(Told):
     """The channel cannot be read (any more): park it with its sentence as the reason, go on with the others."""
+
+
+class ArchiveClosed(ChannelClosed):
+    """The archive at `location` cannot be read (any more). People are told its name; the log says where it lies."""
+
+    def __init__(self, location: Path) -> None:
+        super().__init__("closed-archive", archive=location.name, location=str(location))
 
 
 class ChannelGone(ChannelClosed):

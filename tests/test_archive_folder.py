@@ -43,12 +43,15 @@ def test_folders_come_first_and_hidden_files_not_at_all(root: Path) -> None:
     assert ArchiveFolder(root).location("a/export.json") == root.resolve() / "a" / "export.json"
 
 
-def test_of_very_many_the_first_are_shown(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archive_folder, "MOST_ENTRIES", 3)
-    for at in range(5):
-        (root / "a" / "b" / str(at)).touch()
-    entries, more = ArchiveFolder(root).listed("a/b")
-    assert (len(entries), more) == (3, True)
+def test_very_many_are_shown_in_pages_by_name(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive_folder, "PAGE_ENTRIES", 3)
+    for name in "feabdc":
+        (root / "a" / "b" / name).touch()
+    (root / "a" / "b" / "z").mkdir()
+    folder = ArchiveFolder(root)
+    pages = [folder.listed("a/b", page) for page in (1, 2, 3, 4)]
+    assert [[entry.name for entry in entries] for entries, _ in pages] == [["z", "a", "b"], ["c", "d", "e"], ["f"], []]
+    assert [more for _, more in pages] == [True, True, False, False]
 
 
 CLIMBING = (

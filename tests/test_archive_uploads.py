@@ -49,6 +49,11 @@ async def uploads(
     await made.clean()
 
 
+def sums(data: bytes) -> list[int]:
+    """The CRC-32 of each part of the file."""
+    return [zlib.crc32(data[at : at + PART]) for at in range(0, len(data), PART)]
+
+
 def part(number: int) -> bytes:
     return DATA[number * PART : (number + 1) * PART]
 
@@ -77,15 +82,30 @@ async def test_parts_in_any_order_and_twice_become_the_file(uploads: ArchiveUplo
     assert upload.part_count == 3
     for number in (2, 0, 2):
         await put(uploads, upload, number)
-    assert await refused(uploads.finish(upload)) == "upload-incomplete"
+    assert await refused(uploads.finish(upload, sums(DATA))) == "upload-incomplete"
     await put(uploads, upload, 1)
     assert not (tmp_path / "archives" / "export.zip").exists()
-    await uploads.finish(upload)
+    await uploads.finish(upload, sums(DATA))
     assert (tmp_path / "archives" / "export.zip").read_bytes() == DATA
     assert uploads.known() == []
     assert list((tmp_path / "archives" / DRAFTS).iterdir()) == []
     assert await refused(put(uploads, upload, 0)) == "upload-unknown"
-    assert await refused(uploads.finish(upload)) == "upload-unknown"
+    assert await refused(uploads.finish(upload, sums(DATA))) == "upload-unknown"
+
+
+async def test_parts_of_another_file_of_the_same_name_and_size_never_become_mine(
+    uploads: ArchiveUploads, tmp_path: Path
+) -> None:
+    upload, other = await uploads.begin("export.zip", len(DATA)), DATA[::-1]
+    for number in range(3):
+        await put(uploads, upload, number)
+    await put(uploads, upload, 1, other[PART : 2 * PART])  # of somebody who goes on with "their" export.zip
+    for given in (sums(DATA), sums(other), sums(DATA)[:2], []):
+        assert await refused(uploads.finish(upload, given)) == "upload-other"
+    assert not (tmp_path / "archives" / "export.zip").exists()
+    await put(uploads, upload, 1)
+    await uploads.finish(upload, sums(DATA))
+    assert (tmp_path / "archives" / "export.zip").read_bytes() == DATA
 
 
 async def test_a_part_that_is_not_what_it_says_is_not_kept(uploads: ArchiveUploads) -> None:
@@ -93,7 +113,7 @@ async def test_a_part_that_is_not_what_it_says_is_not_kept(uploads: ArchiveUploa
     assert await refused(uploads.put(upload, 0, zlib.crc32(part(0)) ^ 1, part(0))) == "upload-checksum"
     for number, data in ((3, b"x"), (-1, part(0)), (0, part(0)[1:]), (2, part(0)), (0, b"")):
         assert await refused(put(uploads, upload, number, data)) == "upload-part"
-    assert upload.parts == set()
+    assert upload.parts == {}
 
 
 @pytest.mark.parametrize(("reason", "told"), [(errno.EIO, OSError), (errno.EDQUOT, DiskFull)])
@@ -110,7 +130,7 @@ async def test_a_part_that_is_sent_again_and_not_written_whole_is_not_there_any_
     monkeypatch.setattr(archive_uploads, "write_at", broken)
     with pytest.raises(told):
         await put(uploads, upload, 0, bytes(PART))
-    assert upload.parts == set()
+    assert upload.parts == {}
 
 
 async def cancelled_in(monkeypatch: pytest.MonkeyPatch, step: str, asked: Coroutine[Any, Any, object]) -> None:
@@ -139,7 +159,7 @@ async def test_a_request_that_ends_while_its_draft_is_made_leaves_an_upload_and_
     await cancelled_in(monkeypatch, "_new_draft", uploads.begin("export.zip", 1))
     (upload,) = uploads.known()
     await put(uploads, upload, 0, b"x")
-    await uploads.finish(upload)
+    await uploads.finish(upload, sums(b"x"))
 
 
 async def test_a_request_that_ends_while_the_file_gets_its_name_leaves_the_file_and_no_upload(
@@ -147,7 +167,7 @@ async def test_a_request_that_ends_while_the_file_gets_its_name_leaves_the_file_
 ) -> None:
     upload = await uploads.begin("export.zip", 1)
     await put(uploads, upload, 0, b"x")
-    await cancelled_in(monkeypatch, "_give_name", uploads.finish(upload))
+    await cancelled_in(monkeypatch, "_give_name", uploads.finish(upload, sums(b"x")))
     assert uploads.known() == []
     assert {path.name for path in (tmp_path / "archives").rglob("*")} == {DRAFTS, "export.zip"}
     assert await noted(database) == ["upload.begin", "upload.finish"]
@@ -173,7 +193,7 @@ async def test_a_file_that_is_there_is_never_replaced(uploads: ArchiveUploads, t
     upload = await uploads.begin("export.zip", 1)
     await put(uploads, upload, 0, b"x")
     (tmp_path / "archives" / "export.zip").write_text("of somebody else")
-    assert await refused(uploads.finish(upload)) == "upload-exists"
+    assert await refused(uploads.finish(upload, sums(b"x"))) == "upload-exists"
     assert await refused(uploads.begin("export.zip", 1)) == "upload-exists"
     assert (tmp_path / "archives" / "export.zip").read_text() == "of somebody else"
 
@@ -229,7 +249,7 @@ async def test_drafts_of_a_process_that_was_killed_go_at_the_next_start(
 async def test_each_step_is_in_the_audit_log(uploads: ArchiveUploads, database: Database) -> None:
     upload = await uploads.begin("export.zip", 1)
     await put(uploads, upload, 0, b"x")
-    await uploads.finish(upload)
+    await uploads.finish(upload, sums(b"x"))
     assert await refused(uploads.cancel(upload)) == "upload-unknown"
     await uploads.cancel(await uploads.begin("other.zip", 1))
     assert await noted(database) == ["upload.begin", "upload.finish", "upload.begin", "upload.cancel"]

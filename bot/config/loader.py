@@ -102,7 +102,7 @@ class WebSettings:
     ] = None
     upload_bytes: Annotated[
         int,
-        About("How much may be uploaded into that folder at once. 0: nothing.", "bytes", low=0),
+        About("How much may be uploaded into that folder at once. 0: nothing.", "bytes", low=0, high=40_000_000_000),
     ] = 0
 
 
@@ -291,6 +291,14 @@ def _check_together(config: Config) -> None:
             f"{config.origins['web.listen']}: web.listen is {shown(config.web.listen)}, but must be an address and a"
             " port, as in 127.0.0.1:8642 or [::1]:8642"
         ) from None
+    if config.web.archives is not None:
+        archives, data_dir = config.web.archives.resolve(), config.settings.data_dir.resolve()
+        if archives.is_relative_to(data_dir) or data_dir.is_relative_to(archives):
+            raise ConfigError(
+                f"{config.origins['web.archives']}: web.archives is {archives} and data_dir is {data_dir}, but neither"
+                " may lie in the other: what is in the folder for archives can be looked through over HTTP. Name a"
+                " folder beside the data folder"
+            )
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Config:

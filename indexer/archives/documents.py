@@ -163,7 +163,7 @@ def find(location: Path, media_folders: Sequence[Path] = ()) -> Found:
             size = status.st_size if kind is Kind.TRACKER else folder.size(parts)
             documents.append(Document((folder, *others), parts, size, status.st_mtime_ns // 1_000_000, kind))
         except OSError as error:  # it is gone by now
-            problems.add(folder.label(parts), None, _unreadable(error))
+            problems.add(folder.label(parts), None, unreadable(error))
     documents = _in_packages(documents, accounts)
     documents.sort(key=lambda document: _natural(document.label))
     for path in sorted({_file_of(document.folders[0], document.parts) for document in documents}):
@@ -200,11 +200,11 @@ def _candidates(location: Path, problems: Problems) -> Iterator[_Candidate]:
     try:
         is_folder, is_file = location.is_dir(), location.is_file()
     except OSError as error:
-        problems.add(str(location), None, _unreadable(error))
+        problems.add(str(location), None, unreadable(error))
         return
     if is_folder:
         folder = DiskFolder(location)
-        for parts in folder.files(lambda path, error: problems.add(path, None, _unreadable(error))):
+        for parts in folder.files(lambda path, error: problems.add(path, None, unreadable(error))):
             yield from _in_folder(folder, parts)
             name = parts[-1].lower()
             if any(part.endswith(_MEDIA_FOLDER) for part in parts[:-1]):
@@ -258,7 +258,7 @@ def _tracked(path: Path, problems: Problems, *, named: bool) -> Iterator[_Candid
         if named or error.sentence.key != "archive-no-tracker":
             problems.add(str(path), None, error.sentence)
     except UNREADABLE as error:
-        problems.add(str(path), None, _unreadable(error))
+        problems.add(str(path), None, unreadable(error))
 
 
 def _zipped(path: Path, problems: Problems) -> Iterator[_Candidate]:
@@ -268,7 +268,7 @@ def _zipped(path: Path, problems: Problems) -> Iterator[_Candidate]:
         problems.add(str(path), None, error.sentence)
         return
     except UNREADABLE as error:
-        problems.add(str(path), None, _unreadable(error))
+        problems.add(str(path), None, unreadable(error))
         return
     for name in folder.climbing:
         problems.add(f"{path}/{name}", None, Sentence("archive-climbs"))
@@ -276,8 +276,10 @@ def _zipped(path: Path, problems: Problems) -> Iterator[_Candidate]:
         yield from _in_folder(folder, parts)
 
 
-def _unreadable(error: Exception) -> Sentence:
-    return Sentence("archive-unreadable", {"error": str(error)})
+def unreadable(error: Exception) -> Sentence:
+    """Without the file's path, which stands beside it and is not everybody's to read."""
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return Sentence("archive-unreadable", {"error": reason})
 
 
 def _natural(label: str) -> list[tuple[int, str]]:

@@ -21,7 +21,7 @@ from indexer.archives.indexed_archive import PAGE_SIZE, IndexedArchive
 from indexer.archives.read_ahead import Key, ReadAhead
 from indexer.archives.rows import Rows
 from indexer.archives.survey import Files, is_dead
-from indexer.errors import LinkExpired, Reason, Rejected
+from indexer.errors import ArchiveClosed, LinkExpired, Reason, Rejected
 from indexer.records.ids import ChannelId, GuildId, MessageId
 from indexer.records.messages import Channel, Message, PictureRef
 
@@ -106,7 +106,7 @@ class ExportArchive(IndexedArchive[ExportIndex]):
                     contexts[number] = self._context(rows.channel, number)
                 found.append(to_message(schema.message(data), contexts[number]))
         except (*UNREADABLE, schema.NotReadable, Refused) as error:
-            raise self._closed() from error
+            raise ArchiveClosed(self.location) from error
         found.sort(key=lambda message: -message.id)
         return found
 

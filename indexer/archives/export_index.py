@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from indexer.archives import data_package
 from indexer.archives import exporter_schema as schema
-from indexer.archives.documents import UNREADABLE, Document, Found, Kind, Problems
+from indexer.archives.documents import UNREADABLE, Document, Found, Kind, Problems, unreadable
 from indexer.archives.expansion import Refused
 from indexer.archives.exporter_message import Context, to_channel, to_message, unix_ms
 from indexer.archives.folders import Folder, Parts
@@ -158,7 +158,7 @@ class _Builder:
         except Refused as error:
             problems.add(label, None, error.sentence)
         except UNREADABLE as error:
-            problems.add(label, None, Sentence("archive-unreadable", {"error": str(error)}))
+            problems.add(label, None, unreadable(error))
 
     def _read_export(self, number: int, document: Document, stream: MessageStream) -> None:
         head = schema.header(stream.header())

@@ -9,7 +9,7 @@ from typing import Final, Generic, Protocol, TypeVar
 from indexer.archives.documents import Problems
 from indexer.archives.rows import Rows
 from indexer.archives.survey import Survey
-from indexer.errors import ChannelClosed
+from indexer.errors import ArchiveClosed
 from indexer.records.ids import ChannelId, GuildId
 from indexer.records.messages import Guild
 
@@ -52,17 +52,14 @@ class IndexedArchive(Generic[Index]):
         return self.index.problems
 
     async def guild(self, guild_id: GuildId) -> Guild:
-        """Raises ChannelClosed where the archive has no such guild."""
+        """Raises ArchiveClosed where the archive has no such guild."""
         guild = self.survey.guilds.get(guild_id)
         if guild is None:
-            raise self._closed()
+            raise ArchiveClosed(self.location)
         return guild
 
     def _rows(self, channel_id: ChannelId) -> Rows:
         rows = self.index.rows.get(channel_id)
         if rows is None:
-            raise self._closed()
+            raise ArchiveClosed(self.location)
         return rows
-
-    def _closed(self) -> ChannelClosed:
-        return ChannelClosed("closed-archive", archive=str(self.location))

@@ -6,10 +6,11 @@ A run reads one origin. A stored message names its origin, and its picture is fe
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import Path
 
 from indexer.clock import now_ms
 from indexer.database.database import Database
-from indexer.errors import ChannelClosed, RetryLater
+from indexer.errors import ArchiveClosed, RetryLater
 from indexer.lru import LruCache
 from indexer.ports import PAGE, Archive, History
 from indexer.records.ids import DISCORD, ChannelId, GuildId, MessageId, OriginId
@@ -57,29 +58,31 @@ class Histories:
     """Every History of one data folder. Belongs to one event loop."""
 
     def __init__(self, db: Database, discord: History | None = None, open_archive: OpenArchive | None = None) -> None:
-        """`discord` None: this process has no connection to it. `open_archive` raises ChannelClosed where an archive
+        """`discord` None: this process has no connection to it. `open_archive` raises ArchiveClosed where an archive
         cannot be read. Its Archive must close its files when it is dropped: nothing else closes them.
         """
         self._db = db
         self._open_archive = open_archive
-        self._archives: LruCache[Origin, History] = LruCache(OPEN)
+        self._archives: LruCache[OriginId, tuple[Origin, History]] = LruCache(OPEN)
         self.connected = discord is not None
         self.discord: History = Disconnected() if discord is None else discord
 
     async def of(self, origin_id: OriginId) -> History:
-        """The History of this origin. Raises ChannelClosed where it is an archive that cannot be read now."""
+        """The History of this origin. Raises ArchiveClosed where it is an archive that cannot be read now."""
         if origin_id == DISCORD:
             return self.discord
         async with self._db.reader() as connection:
             origin = await origins.get(connection, origin_id)
-        history = None if origin is None else self._archives.get(origin)
-        if history is None:
+        opened_as, history = self._archives.get(origin_id) or (None, None)
+        if history is None or opened_as != origin:
             if origin is None or self._open_archive is None:
-                raise ChannelClosed("closed-archive", archive=origin.location if origin else str(origin_id))
+                raise ArchiveClosed(Path(origin.location if origin else str(origin_id)))
             history = await self._open_archive(self._db, origin)
             self.remember(origin, history)
         return history
 
     def remember(self, origin: Origin, archive: History) -> None:
-        """Keeps an archive that is open already, so that `of` does not read all of it again."""
-        self._archives.put(origin, archive)
+        """Keeps an archive that is open already, so that `of` does not read all of it again. Of an archive that has
+        changed, the former version is let go.
+        """
+        self._archives.put(origin.id, (origin, archive))

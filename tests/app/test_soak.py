@@ -135,7 +135,7 @@ async def _idle(bot: SoakedBot) -> bool:
 async def _eventually(holds: Callable[[], Awaitable[bool]]) -> None:
     """Asks every second, so that asking is no load of its own."""
     async with asyncio.timeout(CALM_S):
-        while not await holds():  # noqa: ASYNC110 -- an answer tells
+        while not await holds():  # noqa: ASYNC110 -- only asking again tells whether it holds by now
             await asyncio.sleep(1.0)
 
 

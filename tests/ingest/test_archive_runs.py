@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -214,13 +215,28 @@ async def test_housekeeping_fetches_again_for_a_server_that_only_an_archive_know
         await until(ready)
 
 
+async def test_of_an_archive_that_changed_the_former_version_is_not_held_any_more(archived: Archived) -> None:
+    world, histories = archived.world, archived.connected
+    versions = []
+    for version in "12":
+        async with world.db.transaction() as tx:
+            origin = await origins.note(tx, "export", "/exports/1.json", version)
+        opened = FakeArchive(cdn=world.cdn)
+        versions.append(weakref.ref(opened))
+        histories.remember(origin, opened)
+        assert await histories.of(archived.origin_id) is opened
+        del opened
+    assert [version() is None for version in versions] == [True, False]
+
+
 async def test_an_archive_that_is_not_there_is_named(archived: Archived) -> None:
     unopened = Histories(archived.world.db, archived.world.history)
     assert await unopened.of(DISCORD) is archived.world.history
-    for origin_id, name in ((archived.origin_id, "/exports/1.json"), (OriginId(99), "99")):
+    for origin_id, name, location in ((archived.origin_id, "1.json", "/exports/1.json"), (OriginId(99), "99", "99")):
         with pytest.raises(ChannelClosed) as closed:
             await unopened.of(origin_id)
-        assert closed.value.sentence.values["archive"] == name
+        assert closed.value.sentence.values["archive"] == name  # for people, who are not told where it lies
+        assert location in str(closed.value)  # for the log
     async with archived.world.pipeline(histories=unopened) as running:
         with pytest.raises(ChannelClosed):
             await running.run_guild(GUILD, origin_id=archived.origin_id)

@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from bot.texts.errors import english
 from bot.web.api import (
+    archive_uploads,
     archives,
     delete,
     duplicates,
@@ -33,12 +33,11 @@ from bot.web.api.bodies import answer, json_body, query_of
 from bot.web.api.openapi import document
 from bot.web.api.operation import Call, Operation
 from bot.web.api.parts import Parts
+from bot.web.api.refusals import refusal
 from bot.web.errors import ApiError
 from bot.web.guards import REQUEST_ID, Endpoint
 from indexer.correlation import Cause, caused_by
-from indexer.errors import AfterimageError, Rejected, RetryLater, Stop, Told
-from indexer.jobs import JobRefused
-from indexer.long_work import AlreadyRunning, TooManyWaiting
+from indexer.errors import AfterimageError
 from indexer.records.api_keys import ApiKey
 from indexer.records.ids import GuildId
 from indexer.records.messages import Guild
@@ -58,6 +57,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *keys.OPERATIONS,
     *operator.OPERATIONS,
     *archives.OPERATIONS,
+    *archive_uploads.OPERATIONS,
 )
 
 MOST_ID = 2**63 - 1  # of SQLite
@@ -135,7 +135,7 @@ class OperationEndpoint(Endpoint):
                 try:
                     made = await self._operation.handler(call)
                 except AfterimageError as error:
-                    raise _refusal(error, self._operation) from error
+                    raise refusal(error, self._operation) from error
         return answer(made, self._operation.status) if isinstance(made, msgspec.Struct) else made
 
     async def _call(self, request: web.Request, parts: Parts, key: ApiKey) -> Call[Any, Any]:
@@ -161,22 +161,6 @@ async def _guild(parts: Parts, key: ApiKey, number: int) -> Guild:
 
 def _nothing_here() -> ApiError:
     return ApiError(HTTPStatus.NOT_FOUND, "not_found", "There is nothing at this path.")
-
-
-def _refusal(error: AfterimageError, operation: Operation) -> ApiError:
-    """What the indexer refuses, with the status that fits. Raises what is no refusal but a fault."""
-    match error:
-        case JobRefused():
-            return ApiError(HTTPStatus.CONFLICT, "conflict", english(error))
-        case Rejected():
-            details = {"reason": error.reason.value}
-            return ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, "bad_picture", english(error), details)
-        case Told():
-            codes = {code for status, code in operation.refusals if status is HTTPStatus.UNPROCESSABLE_ENTITY}
-            return ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, min(codes, default="bad_question"), english(error))
-        case AlreadyRunning() | TooManyWaiting() | RetryLater() | Stop():
-            return ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "busy", str(error), headers={"Retry-After": "5"})
-    raise error
 
 
 def _pattern(path: str) -> str:

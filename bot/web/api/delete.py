@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
-
 from bot.control.delete import require_undeletable
 from bot.web.api.models.tags import BulkDelete, BulkDeleted, BulkUndelete, BulkUndeleted
-from bot.web.api.operation import WITH_MODEL_S, Call, NoQuery, Operation
+from bot.web.api.operation import BAD_QUESTION, CONFLICT, WITH_MODEL_S, Call, NoQuery, Operation
 from bot.web.api.search import filtered
 from bot.web.api.tags import require_confirmed, selected
 from indexer.records.api_keys import KeyScope
@@ -31,8 +29,6 @@ async def undelete(call: Call[NoQuery, BulkUndelete]) -> BulkUndeleted:
     return BulkUndeleted(await deletions.take_back(filter_.channels, call.guild.id, *filter_.message_ids))
 
 
-_BAD_QUESTION = (HTTPStatus.UNPROCESSABLE_ENTITY, "bad_question")
-
 OPERATIONS = (
     Operation(
         "deleteMessages",
@@ -45,7 +41,7 @@ OPERATIONS = (
         body=BulkDelete,
         cost=10.0,
         longest_s=WITH_MODEL_S,
-        refusals=(_BAD_QUESTION, (HTTPStatus.CONFLICT, "conflict")),
+        refusals=(BAD_QUESTION, CONFLICT),
     ),
     Operation(
         "undeleteMessages",
@@ -57,6 +53,6 @@ OPERATIONS = (
         scope=KeyScope.ADMIN,
         body=BulkUndelete,
         cost=5.0,
-        refusals=(_BAD_QUESTION,),
+        refusals=(BAD_QUESTION,),
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
 from http import HTTPStatus
 
@@ -27,11 +27,15 @@ async def events(call: Call[NoQuery, None]) -> web.StreamResponse:
 
 
 async def streamed(
-    call: Call[NoQuery, None], name: str, read: Callable[[], Awaitable[msgspec.Struct]]
+    call: Call[NoQuery, None],
+    name: str,
+    read: Callable[[], Awaitable[msgspec.Struct]],
+    state: Callable[[], Hashable] | None = None,
 ) -> web.StreamResponse:
     """Server-sent events `name` with what `read` returns, whenever it has changed.
 
-    Until the reader goes, the key is revoked, or the bot ends.
+    Until the reader goes, the key is revoked, or the bot ends. `state`: where it is as before, nothing is read; None:
+    only reading tells what has changed.
     """
     parts = call.parts
     if parts.streams[call.key.id] >= STREAMS_OF_A_KEY:
@@ -45,7 +49,7 @@ async def streamed(
     try:
         await response.prepare(call.request)
         with suppress(ConnectionResetError):
-            await _tell(call, response, name, read)
+            await _tell(call, response, name, read, state)
     finally:
         parts.streams -= Counter([call.key.id])
     return response
@@ -56,10 +60,14 @@ async def _tell(
     response: web.StreamResponse,
     name: str,
     read: Callable[[], Awaitable[msgspec.Struct]],
+    state: Callable[[], Hashable] | None,
 ) -> None:
     parts, told, looks = call.parts, b"", 0
+    now, known = b"", None
     while not parts.ending.is_set():
-        now = msgspec.json.encode(await read())
+        found = None if state is None else state()
+        if not now or found is None or found != known:
+            now, known = msgspec.json.encode(await read()), found
         if now != told:
             await response.write(b"event: " + name.encode() + b"\ndata: " + now + b"\n\n")
             told = now

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from bot.web.api.models.jobs import JobInfo, JobList, JobProgress, NewJob
-from bot.web.api.operation import Call, NoQuery, Operation
+from bot.web.api.operation import BAD_QUESTION, CONFLICT, Call, NoQuery, Operation
 from bot.web.api.parts import Parts
 from bot.web.api.servers import words
 from bot.web.errors import ApiError
@@ -95,7 +95,6 @@ def _progress(progress: Progress) -> JobProgress:
     )
 
 
-_CONFLICT = ((HTTPStatus.CONFLICT, "conflict"),)
 _CHANGES = {
     "pause": ("Pauses the running job.", _change(lambda jobs, guild_id: jobs.pause(guild_id))),
     "resume": ("Goes on with the paused job.", _change(lambda jobs, guild_id: jobs.resume(guild_id))),
@@ -115,7 +114,7 @@ OPERATIONS = (
         body=NewJob,
         status=HTTPStatus.CREATED,
         cost=5.0,
-        refusals=(*_CONFLICT, (HTTPStatus.UNPROCESSABLE_ENTITY, "bad_question")),
+        refusals=(CONFLICT, BAD_QUESTION),
     ),
     *(
         Operation(
@@ -127,7 +126,7 @@ OPERATIONS = (
             JobInfo,
             scope=KeyScope.WRITE,
             cost=5.0,
-            refusals=_CONFLICT,
+            refusals=(CONFLICT,),
         )
         for name, (summary, handler) in _CHANGES.items()
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from bot.web.api.models.keys import CreatedKey, KeyInfo, Keys, NewKey
-from bot.web.api.operation import Call, NoQuery, Operation
+from bot.web.api.operation import BAD_QUESTION, Call, NoQuery, Operation
 from bot.web.errors import ApiError
 from indexer.clock import now_ms
 from indexer.errors import TellPerson
@@ -67,7 +67,7 @@ OPERATIONS = (
         body=NewKey,
         status=HTTPStatus.CREATED,
         cost=5.0,
-        refusals=((HTTPStatus.UNPROCESSABLE_ENTITY, "bad_question"),),
+        refusals=(BAD_QUESTION,),
     ),
     Operation(
         "revokeKey",

@@ -23,6 +23,10 @@ USUAL_S = 10.0
 # A question that wakes the model waits for it: from a slow disk that takes a minute.
 WITH_MODEL_S = 120.0
 
+# Refusals that several operations have: a status, and a code of errors.py.
+CONFLICT = (HTTPStatus.CONFLICT, "conflict")
+BAD_QUESTION = (HTTPStatus.UNPROCESSABLE_ENTITY, "bad_question")
+
 Answer = msgspec.Struct | web.StreamResponse
 
 

@@ -11,7 +11,7 @@ from bot.control.question import Where, filter_of
 from bot.replies.closeness import Asked
 from bot.web.api import pictures
 from bot.web.api.models.pictures import Hits, RandomPicture, RandomQuery, SearchQuery
-from bot.web.api.operation import WITH_MODEL_S, Call, Operation
+from bot.web.api.operation import BAD_QUESTION, WITH_MODEL_S, Call, Operation
 from bot.web.api.uploads import PICTURES, picture_bytes
 from bot.web.errors import ApiError
 from indexer.clock import now_ms
@@ -91,8 +91,6 @@ async def at_random(call: Call[RandomQuery, None]) -> RandomPicture:
     return RandomPicture(None if detail is None else pictures.shown(call.parts, detail, names))
 
 
-_REFUSALS = ((HTTPStatus.UNPROCESSABLE_ENTITY, "bad_question"),)
-
 OPERATIONS = (
     Operation(
         "search",
@@ -103,7 +101,7 @@ OPERATIONS = (
         Hits,
         query=SearchQuery,
         longest_s=WITH_MODEL_S,
-        refusals=_REFUSALS,
+        refusals=(BAD_QUESTION,),
     ),
     Operation(
         "searchByPicture",
@@ -116,7 +114,7 @@ OPERATIONS = (
         uploads=PICTURES,
         cost=2.0,
         longest_s=WITH_MODEL_S,
-        refusals=(*_REFUSALS, (HTTPStatus.UNPROCESSABLE_ENTITY, "bad_picture")),
+        refusals=(BAD_QUESTION, (HTTPStatus.UNPROCESSABLE_ENTITY, "bad_picture")),
     ),
     Operation(
         "similar",
@@ -127,7 +125,7 @@ OPERATIONS = (
         Hits,
         query=SearchQuery,
         longest_s=WITH_MODEL_S,
-        refusals=_REFUSALS,
+        refusals=(BAD_QUESTION,),
     ),
     Operation(
         "random",
@@ -137,6 +135,6 @@ OPERATIONS = (
         at_random,
         RandomPicture,
         query=RandomQuery,
-        refusals=_REFUSALS,
+        refusals=(BAD_QUESTION,),
     ),
 )

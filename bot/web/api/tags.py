@@ -8,7 +8,7 @@ from typing import Any
 
 from bot.control.selection import Selecting, Selection
 from bot.web.api.models.tags import BulkTagged, BulkTags, PictureTags, TagChange, TagInfo, TagList
-from bot.web.api.operation import WITH_MODEL_S, Call, NoQuery, Operation
+from bot.web.api.operation import BAD_QUESTION, CONFLICT, WITH_MODEL_S, Call, NoQuery, Operation
 from bot.web.api.search import filtered
 from bot.web.errors import ApiError
 from indexer.errors import TellPerson
@@ -68,8 +68,6 @@ def _names(body: TagChange | BulkTags) -> tuple[tuple[str, ...], tuple[str, ...]
     return add, remove
 
 
-_REFUSALS = ((HTTPStatus.UNPROCESSABLE_ENTITY, "bad_question"),)
-
 OPERATIONS = (
     Operation(
         "tags",
@@ -90,7 +88,7 @@ OPERATIONS = (
         body=BulkTags,
         cost=10.0,
         longest_s=WITH_MODEL_S,
-        refusals=(*_REFUSALS, (HTTPStatus.CONFLICT, "conflict")),
+        refusals=(BAD_QUESTION, CONFLICT),
     ),
     Operation(
         "tagPicture",
@@ -101,6 +99,6 @@ OPERATIONS = (
         PictureTags,
         scope=KeyScope.WRITE,
         body=TagChange,
-        refusals=_REFUSALS,
+        refusals=(BAD_QUESTION,),
     ),
 )

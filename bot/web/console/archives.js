@@ -9,8 +9,8 @@ export async function show(view, context) {
   const folder = el("div");
   const imports = el("div", { attributes: { "aria-live": "polite" } });
   const state = { path: "" };
-  const open = async (path) => {
-    const listing = await ask("/archives", { query: { path } });
+  const open = async (path, page = 1) => {
+    const listing = await ask("/archives", { query: { path, page } });
     state.path = path;
     fill(folder, listing.uploads > 0 && uploading(() => open(state.path)), trail(path, open), entries(listing, open, begin));
   };
@@ -38,7 +38,7 @@ function trail(path, open) {
     parts.map((part, at) => [el("span", {}, "/"), button(part, () => open(parts.slice(0, at + 1).join("/")), "quiet")]).flat());
 }
 
-function entries({ path, entries: found, more }, open, begin) {
+function entries({ path, entries: found, page, more }, open, begin) {
   const inside = (name) => (path ? `${path}/${name}` : name);
   const collection = (name) => {
     const called = prompt("A folder of pictures comes in under a name:", name);
@@ -52,7 +52,8 @@ function entries({ path, entries: found, more }, open, begin) {
       entry.folder && button("As pictures …", () => collection(entry.name)))),
   ]);
   return el("div", {}, table("Archives", ["Name", "#Size", "Changed", "What to do"], rows),
-    !rows.length && el("p", { className: "soft" }, "There is nothing here yet."), more && el("p", {}, "There is more: the first thousand are shown."));
+    !rows.length && el("p", { className: "soft" }, page > 1 ? "There is no more." : "There is nothing here yet."),
+    el("div", { className: "row" }, page > 1 && button("Before", () => open(path, page - 1)), more && button("More", () => open(path, page + 1))));
 }
 
 function uploading(done) {

@@ -1,4 +1,4 @@
-// Sends a file in parts. What came before, of a file of this name and size, is not sent again.
+// Sends a file in parts. A part that came before is not sent again: that is known by its checksum, not by the file's name.
 
 import { ask } from "/console/api.js";
 
@@ -20,13 +20,13 @@ export async function upload(file, told) {
   const { uploads } = await ask("/uploads");
   const begun = uploads.find((found) => found.name === file.name && found.bytes === file.size)
     ?? await ask("/uploads", { method: "POST", body: { name: file.name, bytes: file.size } });
-  const there = new Set(begun.there);
+  const there = new Map(begun.there.map((sent) => [sent.part, sent.crc32]));
+  const sums = [];
   for (let part = 0; part < begun.parts; part += 1) {
-    if (!there.has(part)) {
-      const data = new Uint8Array(await file.slice(part * begun.part_bytes, (part + 1) * begun.part_bytes).arrayBuffer());
-      await ask(`/uploads/${begun.id}/parts/${part}`, { method: "PUT", query: { crc32: crc32(data) }, picture: data });
-    }
+    const data = new Uint8Array(await file.slice(part * begun.part_bytes, (part + 1) * begun.part_bytes).arrayBuffer());
+    sums.push(crc32(data));
+    if (there.get(part) !== sums[part]) await ask(`/uploads/${begun.id}/parts/${part}`, { method: "PUT", query: { crc32: sums[part] }, picture: data });
     told((part + 1) / begun.parts);
   }
-  await ask(`/uploads/${begun.id}/finish`, { method: "POST" });
+  await ask(`/uploads/${begun.id}/finish`, { method: "POST", body: { crc32: sums } });
 }

@@ -16,6 +16,17 @@ from typing import Any
 
 import pytest
 
+from bot.texts.errors import english
+from bot.web.api import archives, job_events
+from bot.web.api.api import OPERATIONS
+from bot.web.api.archives import import_list
+from bot.web.api.models.archives import ImportList
+from bot.web.api.parts import Parts
+from bot.web.api.refusals import refusal
+from indexer.errors import ArchiveClosed, DiskFull, RetryLater, StorageError
+from indexer.records.ids import GuildId
+from indexer.store import jobs
+from indexer.store.jobs import JobState, Scope, ScopeKind
 from tests.worlds.api_world import ADMIN, WRITE, ApiWorld
 from tests.worlds.exports import GUILD, document, picture_message
 from tests.worlds.picture_files import picture
@@ -71,10 +82,13 @@ async def test_a_file_comes_in_parts_is_looked_through_and_imported(api: ApiWorl
     assert (error["code"], "checksum" in error["message"]) == ("bad_archive", True)
     right = {"crc32": f"{zlib.crc32(data):08x}"}
     upload = await api.ask(part, method="PUT", params=right, data=data, headers=headers, key=admin)
-    assert upload["there"] == [0]
+    assert upload["there"] == [{"part": 0, "crc32": right["crc32"]}]
     listed = await api.ask("/api/v1/archives", key=admin)
     assert about["name"] not in {entry["name"] for entry in listed["entries"]}
-    await api.ask(f"/api/v1/uploads/{upload['id']}/finish", method="POST", key=admin)
+    finish = f"/api/v1/uploads/{upload['id']}/finish"
+    error = (await api.ask(finish, method="POST", json={"crc32": [wrong["crc32"]]}, key=admin, status=422))["error"]
+    assert (error["code"], "another file" in error["message"]) == ("bad_archive", True)
+    await api.ask(finish, method="POST", json={"crc32": [right["crc32"]]}, key=admin)
     listed = await api.ask("/api/v1/archives", key=admin)
     (entry,) = [entry for entry in listed["entries"] if entry["name"] == about["name"]]
     assert (entry["folder"], entry["bytes"]) == (False, len(data))
@@ -152,6 +166,30 @@ async def test_a_folder_of_pictures_comes_in_under_its_name(api: ApiWorld) -> No
     assert (found["collection"], [guild["name"] for guild in found["guilds"]]) == (True, ["Holidays"])
 
 
+async def test_an_answer_names_files_below_the_folder_and_never_where_that_lies(api: ApiWorld) -> None:
+    """What cannot be read, an archive that waits for the server's job, and a failure of the disk."""
+    broken = folder(api) / "broken"
+    broken.mkdir(exist_ok=True)
+    (broken / "cut.zip").write_bytes(export()[:100])
+    found = await imported(api, {"path": "broken", "dry_run": True})
+    assert [problem["file"] for problem in found["problems"]] == ["broken/cut.zip"]
+    town = {"id": str(api.place.guild.id), "name": "Town"}
+    (folder(api) / "town.json").write_bytes(document([picture_message(0, "gone.png")], guild=town))
+    async with api.service.db.transaction() as tx:
+        job_id = await jobs.create(tx, GuildId(api.place.guild.id), Scope(ScopeKind.SERVER))
+        await jobs.set_state(tx, job_id, JobState.PAUSED)
+    busy = await imported(api, {"path": "town.json"})
+    await api.ask(f"{api.town}/jobs/{job_id}/cancel", method="POST", key=await api.key(WRITE))
+    assert (busy["state"], "Town" in busy["reason"], "town.json waits" in busy["reason"]) == ("failed", True, True)
+    operation = next(operation for operation in OPERATIONS if operation.name == "search")
+    for error in (DiskFull(f"No room for {folder(api)}."), StorageError(f"{folder(api)} is damaged."), RetryLater("x")):
+        answer = refusal(error, operation)
+        assert (answer.status, answer.code, str(folder(api)) in answer.message) == (503, "busy", False)
+    gone = ArchiveClosed(folder(api) / "town.json")
+    assert str(folder(api)) in str(gone)  # in the log
+    assert str(folder(api).parent) not in json.dumps([found, busy]) + english(gone)
+
+
 async def test_imports_are_told_live(api: ApiWorld) -> None:
     headers = {"Authorization": f"Bearer {await api.key(ADMIN)}"}
     async with asyncio.timeout(60), api.http.get(f"{api.url}/api/v1/imports/events", headers=headers) as response:
@@ -159,6 +197,30 @@ async def test_imports_are_told_live(api: ApiWorld) -> None:
         assert await response.content.readline() == b"event: imports\n"
         line = await response.content.readline()
     assert "imports" in json.loads(line.removeprefix(b"data: "))
+
+
+async def test_while_nothing_changes_nothing_is_put_into_words_again(
+    api: ApiWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[ImportList] = []
+
+    async def list_and_count(parts: Parts) -> ImportList:
+        told.append(await import_list(parts))
+        return told[-1]
+
+    monkeypatch.setattr(job_events, "LOOK_S", 0.01)
+    monkeypatch.setattr(archives, "import_list", list_and_count)
+    headers = {"Authorization": f"Bearer {await api.key(ADMIN)}"}
+    async with asyncio.timeout(60), api.http.get(f"{api.url}/api/v1/imports/events", headers=headers) as response:
+        while await response.content.readline() != b": alive\n":
+            pass  # it has looked ten times
+        assert len(told) == 1
+        begun = await api.ask(
+            "/api/v1/imports", method="POST", json={"path": "letter"}, key=await api.key(ADMIN), status=201
+        )
+        while f'"id":{begun["id"]},'.encode() not in await response.content.readline():
+            pass
+    await ended(api, begun["id"])
 
 
 async def test_only_who_may_see_every_server_imports(api: ApiWorld) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -216,7 +217,15 @@ async def test_every_page_fits_is_accessible_and_asks_nobody_else(api: ApiWorld,
 
 
 async def _uploaded(tab: Tab, api: ApiWorld) -> None:
-    """A file that is chosen comes into the folder for archives, and is offered there."""
+    """A file that is chosen comes into the folder for archives, and is offered there. Of a file of the same name and
+    size some part is there already: the page sends its own.
+    """
+    admin, data = await api.key(ADMIN), b"[]"
+    about = {"name": "my export.json", "bytes": len(data)}
+    begun = await api.ask("/api/v1/uploads", method="POST", json=about, key=admin, status=201)
+    headers, sent = {"Content-Type": "application/octet-stream"}, {"crc32": f"{zlib.crc32(data):08x}"}
+    part = f"/api/v1/uploads/{begun['id']}/parts/0"
+    await api.ask(part, method="PUT", params=sent, data=data, headers=headers, key=admin)
     await go(tab, "archives")
     assert (
         await tab.run(

@@ -7,17 +7,20 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from bot.web.api.models.fields import Id
+from indexer.archive_folder import MOST_PAGES
 
 FolderPath = Annotated[
     str, Meta(max_length=4000, description="From the folder of `web.archives` on, with slashes. Empty: that folder.")
 ]
+MOST_PARTS = 5000  # of a file: their checksums fit into the body of a request
 Checksum = Annotated[str, Meta(pattern="^[0-9a-f]{8}$", description="CRC-32 of the part, as 8 hexadecimal digits.")]
 
 
 class PathQuery(Struct, forbid_unknown_fields=True):
-    """A folder."""
+    """A page of a folder."""
 
     path: FolderPath = ""
+    page: Annotated[int, Meta(ge=1, le=MOST_PAGES)] = 1
 
 
 class FolderEntry(Struct):
@@ -30,10 +33,11 @@ class FolderEntry(Struct):
 
 
 class FolderListing(Struct):
-    """Folders first, by name. `more`: the first thousand are shown. `uploads`: bytes that may be uploaded, 0: none."""
+    """A thousand a page, folders first, by name. `uploads`: bytes that may be uploaded, 0: none."""
 
     path: str
     entries: list[FolderEntry]
+    page: int
     more: bool
     uploads: int
 
@@ -111,6 +115,19 @@ class PartQuery(Struct, forbid_unknown_fields=True):
     crc32: Checksum
 
 
+class FinishUpload(Struct, forbid_unknown_fields=True):
+    """`crc32`: of each part of your file, in their order. Parts of another file of the same name are noticed by it."""
+
+    crc32: Annotated[list[Checksum], Meta(min_length=1, max_length=MOST_PARTS)]
+
+
+class UploadedPart(Struct):
+    """A part that came, and its CRC-32."""
+
+    part: int
+    crc32: Checksum
+
+
 class UploadInfo(Struct):
     """A file that comes in parts of `part_bytes`, the last one shorter, numbered from 0. `there`: those that came."""
 
@@ -119,7 +136,7 @@ class UploadInfo(Struct):
     bytes: int
     part_bytes: int
     parts: int
-    there: list[int]
+    there: list[UploadedPart]
 
 
 class UploadList(Struct):
