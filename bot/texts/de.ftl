@@ -576,6 +576,17 @@ upload-incomplete = { $parts } Teile dieser Datei fehlen noch.
 upload-unknown = Diesen Upload gibt es nicht, oder er ist abgelaufen.
 archive-outside = Es liegt außerhalb des Ordners des Exports. Ist es der Ordner der gespeicherten Dateien, so nenne ihn mit --media.
 bundle-nothing-stored = Davon ist hier nichts gespeichert, also gibt es nichts zu schreiben.
+bundle-another = Ein anderes Bündel wird gerade gemacht oder wartet darauf, geholt zu werden: Hole oder lösche zuerst dieses.
+bundle-no-room = Auf der Festplatte ist nicht genug Platz: Ein Bündel zu machen braucht das Doppelte der Größe der Datenbank.
+bundle-not-there = Es gibt keine Datei zu holen: Sie ist noch nicht gemacht oder nicht mehr da.
+bundle-unknown = Dieses Bündel gibt es nicht.
+bundle-fetched = Es wurde geholt.
+bundle-expired = Niemand hat es rechtzeitig geholt.
+bundle-cancelled = Es wurde gelöscht.
+bundle-stopped = Der Bot wurde beendet.
+bundle-outdated = Etwas darin muss seither vergessen sein: Mache es noch einmal.
+bundle-too-slow = Es dauerte länger als eine Stunde. Mache es mit `afterimage export`, das sich die Zeit nimmt.
+bundle-failed = Dem Bot misslang es; sein Protokoll sagt, wo.
 
 ## Schlüssel der HTTP-Schnittstelle
 key-name = Ein Schlüssel braucht einen Namen von 1 bis { $most } Zeichen.

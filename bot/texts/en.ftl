@@ -579,6 +579,17 @@ upload-incomplete = { $parts } parts of this file are still missing.
 upload-unknown = There is no such upload, or it has expired.
 archive-outside = It lies outside of the export's folder. If it is the folder of saved media, name it with --media.
 bundle-nothing-stored = Nothing of it is stored here, so there is nothing to write.
+bundle-another = Another bundle is being made, or waits to be fetched: fetch or delete that one first.
+bundle-no-room = There is not enough room on the disk: making a bundle takes twice the size of the database.
+bundle-not-there = There is no file to fetch: it is not made yet, or it is gone.
+bundle-unknown = There is no such bundle.
+bundle-fetched = It was fetched.
+bundle-expired = Nobody fetched it in time.
+bundle-cancelled = It was deleted.
+bundle-stopped = The bot was stopped.
+bundle-outdated = Something in it must be forgotten since: make it again.
+bundle-too-slow = It took longer than an hour. Make it with `afterimage export`, which takes its time.
+bundle-failed = The bot failed at it; its log says where.
 
 ## Keys of the HTTP interface
 key-name = A key needs a name of 1 to { $most } characters.

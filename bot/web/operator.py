@@ -58,7 +58,12 @@ class Operator:
     @asynccontextmanager
     async def serving(self, service: Service) -> AsyncIterator[None]:
         """The interface and its console are answered until the block ends."""
-        async with open_archives(self._config, service) as archives:
+        from indexer.bundle_exports import open_bundle_exports  # takes a start's time only where HTTP is on
+
+        async with (
+            open_archives(self._config, service) as archives,
+            open_bundle_exports(service.db, service.settings, service.removals, service.faults) as bundles,
+        ):
             parts = Parts(
                 service=service,
                 config=self._config,
@@ -67,6 +72,7 @@ class Operator:
                 beat=self._beat,
                 checks=self.checks,
                 opens=is_discord(self._config.discord.api_base),
+                bundles=bundles,
                 archives=archives,
             )
             async with self._api.serving(parts):

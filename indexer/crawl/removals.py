@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -96,6 +97,7 @@ class Removals:
         self._journal = journal
         self._keep = keep
         self._faults = faults
+        self._watchers: list[Callable[[Removal], None]] = []
         self._pending: dict[Removal, _Pending] = {}
         for number, what in journal.pending.items():
             removal = _read(what)
@@ -120,6 +122,15 @@ class Removals:
             if isinstance(removal, OptedOut) and removal.guild_id in (guild_id, EVERYWHERE)
         )
 
+    @contextmanager
+    def watched(self, watcher: Callable[[Removal], None]) -> Iterator[None]:
+        """Inside the block `watcher` is told of each removal before that is written down, perhaps more than once."""
+        self._watchers.append(watcher)
+        try:
+            yield
+        finally:
+            self._watchers.remove(watcher)
+
     async def take_up(self) -> None:
         """Writes down the opt-outs that a killed process began without the journal (only `afterimage forget` does)."""
         async with self._db.reader() as connection:
@@ -133,6 +144,8 @@ class Removals:
         """Returns when the removal is on the disk. If the journal cannot be written, that is logged and the removal is
         kept in memory; no error is raised.
         """
+        for watcher in self._watchers:
+            watcher(removal)
         if removal not in self._pending:
             self._pending[removal] = _Pending(self._journal.add({"kind": type(removal).__name__, **asdict(removal)}))
         await self._journal.flush()

@@ -16,6 +16,7 @@ from aiohttp import web
 from bot.web.api import (
     archive_uploads,
     archives,
+    bundles,
     delete,
     duplicates,
     job_events,
@@ -56,6 +57,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *job_events.OPERATIONS,
     *keys.OPERATIONS,
     *operator.OPERATIONS,
+    *bundles.OPERATIONS,
     *archives.OPERATIONS,
     *archive_uploads.OPERATIONS,
 )

@@ -22,6 +22,7 @@ from indexer.service import Service
 if TYPE_CHECKING:
     from indexer.archive_imports import ArchiveImports
     from indexer.archive_uploads import ArchiveUploads
+    from indexer.bundle_exports import BundleExports
 
 COMPARISONS = 16  # of /duplicates, kept for their next pages: up to 160 KB each
 COMPARED_S = 120.0  # seconds; a picture that came since is compared after that
@@ -53,6 +54,7 @@ class Parts:
     beat: Callable[[], Beat]
     checks: Callable[[], Sequence[Check]]
     opens: bool
+    bundles: BundleExports
     archives: Archives | None = None
     ending: asyncio.Event = field(default_factory=asyncio.Event)
     streams: Counter[KeyId] = field(default_factory=Counter)

@@ -3,6 +3,7 @@
 import { LASTING, ask, leavePage, session, signIn, signOut } from "/console/api.js";
 import * as archives from "/console/archives.js";
 import * as audit from "/console/audit.js";
+import * as bundles from "/console/bundles.js";
 import * as coverage from "/console/coverage.js";
 import { el, say } from "/console/dom.js";
 import * as duplicates from "/console/duplicates.js";
@@ -20,6 +21,7 @@ const PAGES = {
   failures: { title: "Failures", page: failures },
   status: { title: "Status", page: status, may: (key) => key.guild === null, anyServer: true },
   archives: { title: "Import", page: archives, may: (key) => key.scope === "admin" && key.guild === null, anyServer: true },
+  bundles: { title: "Export", page: bundles, may: (key) => key.scope === "admin" && key.guild === null },
   keys: { title: "Keys", page: keys, may: (key) => key.scope === "admin", anyServer: true },
   audit: { title: "Audit log", page: audit, may: (key) => key.scope === "admin", anyServer: true },
 };

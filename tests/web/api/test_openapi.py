@@ -60,8 +60,8 @@ CHECKS = [
     checks.negative_data_rejection,
 ]
 assert builder is not None, "it is imported here, because its import would hold up the event loop"
-# Their answers have no end: tests/web/api/test_resources.py and test_archives.py read them.
-ENDLESS = ("jobEvents", "importEvents")
+# Their answers have no end: tests/web/api/test_resources.py, test_archives.py and test_bundles.py read them.
+ENDLESS = ("jobEvents", "importEvents", "bundleEvents")
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
@@ -69,7 +69,7 @@ async def test_the_server_answers_as_the_document_says(api: ApiWorld, mode: Gene
     """With data that fits, asked of a server that is there; and with data that does not fit."""
     hit = (await api.ask(f"{api.town}/search"))["hits"][0]
     there = {"guild": str(api.place.guild.id), "place": hit["place"], "job": "1", "key": "999999"}
-    there |= {"upload": "1", "part": "0"}
+    there |= {"upload": "1", "part": "0", "bundle": "1"}
     keys = [(await api.service.api_keys.create("schemathesis", ADMIN))[1] for _ in OPERATIONS]  # each has its limits
     await asyncio.to_thread(_hold_all, mode, there, api.url, keys)
 

@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pyt
 AXE = Path(__file__).parent / "axe" / "axe.min.js"  # axe-core 4.14.1, under the Mozilla Public License 2.0
 
 HOSTILE = '<img src="https://evil.example/x.png" onerror="document.title=1"> <script>document.title=2</script>'
-PAGES = ("search", "duplicates", "coverage", "jobs", "failures", "status", "archives", "keys", "audit")
+PAGES = ("search", "duplicates", "coverage", "jobs", "failures", "status", "archives", "bundles", "keys", "audit")
 CARDS = "document.querySelectorAll('#view .picture').length"
 NOTICE = "document.getElementById('notice').textContent"
 
@@ -204,6 +204,7 @@ async def test_every_page_fits_is_accessible_and_asks_nobody_else(api: ApiWorld,
                 assert await tab.run("document.documentElement.scrollWidth <= innerWidth"), (page, width)
                 assert await violations(tab) == [], (page, width, scheme)
         await _uploaded(tab, api)
+        await _bundled(tab)
         await go(tab, "search")
         await tab.until("[...document.images].some((image) => image.closest('.frame') && image.naturalWidth > 0)")
         assert HOSTILE in await tab.run("document.getElementById('view').textContent")
@@ -243,6 +244,15 @@ async def _uploaded(tab: Tab, api: ApiWorld) -> None:
     buttons = "[...document.querySelectorAll('#view td button')]"
     await tab.run(f"{buttons}.find(({{ textContent }}) => textContent === 'Look through').click()")
     await tab.until("document.querySelector('#view section.card .error')?.textContent.includes('needs a name')")
+
+
+async def _bundled(tab: Tab) -> None:
+    """A server goes into one file, which the page saves by itself when it is made."""
+    await go(tab, "bundles")
+    await tab.run(
+        "[...document.querySelectorAll('#view button')].find((found) => found.textContent === 'Make a bundle').click()"
+    )
+    await tab.until("document.querySelector('#view section.card')?.textContent.includes('It was fetched.')")
 
 
 async def test_the_files_have_tags_and_a_policy_without_exceptions(api: ApiWorld) -> None:
