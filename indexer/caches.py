@@ -45,6 +45,11 @@ class Caches:
         self._remembered = remembered or {}
         self._embedded = embedded
 
+    def served(self) -> dict[str, tuple[int, int]]:
+        """How often each cache in memory had what was asked for, and how often not. Embeddings count among them."""
+        found = {name: (cache.hits, cache.misses) for name, cache in self._remembered.items()}
+        return found if self._embedded is None else {**found, "embeddings": self._embedded()}
+
     async def status(self) -> list[CacheStatus]:
         """Every cache."""
         async with self._db.reader() as connection:

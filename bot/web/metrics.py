@@ -20,6 +20,8 @@ from prometheus_client.registry import Collector
 from indexer.reports.status import Status
 
 # Upper bounds in seconds. Members should not notice a task that waits for up to 20 ms.
+# A question from a warm model takes some 20 ms, one that loads it some seconds.
+STAGE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 LAG_BUCKETS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
 
 
@@ -28,7 +30,8 @@ class Reading:
     """The state at one moment. `status` was counted in the database some seconds earlier; None until it was counted.
 
     `ready` says for each part whether it works. `faults` counts the failures of each kind of background work since the
-    start. `backup_s`: when the newest daily backup was made (Unix seconds).
+    start. `backup_s`: when the newest daily backup was made (Unix seconds). `caches`: how often each had what was asked
+    for, and how often not. `engine`: that of the bot's service, None until it is open.
     """
 
     version: str
@@ -41,6 +44,24 @@ class Reading:
     faults: Mapping[str, int] = field(default_factory=dict)
     disk_low: bool = False
     backup_s: float | None = None
+    caches: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    engine: Engine | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The processes beside the bot's own: the model's, and the workers that open pictures.
+
+    `runtime` and `device` are empty before the model was loaded once.
+    """
+
+    model: str
+    runtime: str
+    device: str
+    loaded: bool
+    starts: int
+    workers: int
+    workers_died: int
 
 
 def families(reading: Reading) -> Iterator[Metric]:
@@ -60,8 +81,31 @@ def families(reading: Reading) -> Iterator[Metric]:
     if reading.backup_s is not None:
         help_text = "When the newest daily backup was made, in Unix seconds."
         yield _one("afterimage_backup_timestamp_seconds", help_text, {}, reading.backup_s)
+    yield _counted(
+        "afterimage_cache_hits",
+        "Questions that a cache could answer.",
+        {n: h for n, (h, _) in reading.caches.items()},
+        "cache",
+    )
+    yield _counted(
+        "afterimage_cache_misses",
+        "Questions that it could not.",
+        {n: m for n, (_, m) in reading.caches.items()},
+        "cache",
+    )
+    if reading.engine is not None:
+        yield from _processes(reading.engine)
     if reading.status is not None:
         yield from _stored(reading.status)
+
+
+def _processes(engine: Engine) -> Iterator[Metric]:
+    labels = {"model": engine.model, "runtime": engine.runtime, "device": engine.device}
+    yield _one("afterimage_model_info", "1; the labels say which model runs, and how.", labels, 1)
+    yield _one("afterimage_model_loaded", "1 while the model's process is there.", {}, engine.loaded)
+    yield _counted("afterimage_model_starts", "How often a process has loaded the model.", {"": engine.starts})
+    yield _one("afterimage_decode_workers", "Processes that open pictures.", {}, engine.workers)
+    yield _counted("afterimage_decode_workers_died", "Those that died over a picture.", {"": engine.workers_died})
 
 
 def _stored(status: Status) -> Iterator[Metric]:
@@ -142,10 +186,22 @@ class Metrics:
             buckets=LAG_BUCKETS,
             registry=self._registry,
         )
+        self.search_stage_s = Histogram(
+            "afterimage_search_stage_seconds",
+            "How long each stage of a search took, and all of it (total).",
+            ["stage"],
+            buckets=STAGE_BUCKETS,
+            registry=self._registry,
+        )
         self._registry.register(_Families(read))
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
         GCCollector(registry=self._registry)
+
+    def searched(self, stage_ms: Mapping[str, float]) -> None:
+        """A search has ended. Its stages have names of this code."""
+        for stage, took_ms in stage_ms.items():
+            self.search_stage_s.labels(stage).observe(took_ms / 1000)
 
     def render(self) -> bytes:
         """Everything in the text format, version 0.0.4, which every version of Prometheus reads."""

@@ -18,9 +18,11 @@ from bot.web.api.api import Api
 from bot.web.api.parts import Parts
 from bot.web.archives import open_archives
 from bot.web.console.routes import console_routes
-from bot.web.metrics import Metrics, Reading
+from bot.web.metrics import Engine, Metrics, Reading
 from bot.web.probes import Check, probe_routes
 from indexer.clock import now_ms
+from indexer.encode.encoder import ModelEncoder
+from indexer.encode.protocol import NOT_CHOSEN
 from indexer.reports.status import Status
 from indexer.service import Service
 from indexer.supervisor import supervised
@@ -102,11 +104,14 @@ class Operator:
             faults={} if service is None else {fault.name: fault.count for fault in service.faults},
             disk_low=service is not None and service.disk_notices.full,
             backup_s=None if service is None else service.backups.newest_s,
+            caches={} if service is None else service.caches.served(),
+            engine=None if service is None else _engine(service),
         )
 
     def watching(self, tasks: asyncio.TaskGroup, service: Service) -> list[asyncio.Task[None]]:
         """Starts counting what the open service holds, until the caller cancels these tasks."""
         self.service = service
+        service.searcher.searched = self.metrics.searched
         counting = supervised(COUNTS, lambda: self._count(service), service.faults)
         return [
             tasks.create_task(counting, name=COUNTS),
@@ -133,3 +138,17 @@ class Operator:
         if fault is None or fault.in_a_row < NOT_IN_A_ROW:
             return Check(name, True)
         return Check(name, False, f"{wrong}, {fault.in_a_row} times in a row; the log says why")
+
+
+def _engine(service: Service) -> Engine:
+    encoder, decoder = service.encoder, service.decoder
+    choice = encoder.choice if isinstance(encoder, ModelEncoder) and encoder.choice != NOT_CHOSEN else None
+    return Engine(
+        model=encoder.spec.name,
+        runtime="" if choice is None else choice.runtime,
+        device="" if choice is None else choice.device,
+        loaded=encoder.awake,
+        starts=encoder.starts if isinstance(encoder, ModelEncoder) else 0,
+        workers=decoder.workers,
+        workers_died=decoder.died,
+    )

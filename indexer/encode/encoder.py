@@ -49,6 +49,11 @@ class ModelEncoder:
         return self._model.choice
 
     @property
+    def starts(self) -> int:
+        """How often a process has loaded the model."""
+        return self._model.starts
+
+    @property
     def pid(self) -> int | None:
         """The id of the model's process; None while there is none."""
         return self._model.pid

@@ -56,6 +56,7 @@ class ModelOnDemand:
         self._last = ""  # why it was not to be had
         self._again_s = 0.0  # a monotonic time before which no process is started
         self._starting = asyncio.Lock()
+        self.starts = 0  # how often its process was started and loaded it
 
     async def open(self) -> None:
         """Learns what the model is: from what is kept, else from the first start. Raises ModelUnavailable."""
@@ -65,6 +66,7 @@ class ModelOnDemand:
         else:
             try:
                 self._process = await ModelProcess.start(self._settings, self._frames, worker=self._worker)
+                self.starts += 1
             except ModelDied as error:
                 raise ModelUnavailable(
                     f"The model {self._settings.name} could not be loaded: its process {error}. The log says what it "
@@ -144,6 +146,7 @@ class ModelOnDemand:
         except (ModelDied, ModelUnavailable) as error:
             self._failed(error)
             raise ModelAway(f"The model could not be loaded: {error}") from error
+        self.starts += 1
         self._elsewhere = False
         self._process = process
         if self.facts is None:

@@ -83,6 +83,16 @@ class Decoder:
         self._members: OneAtATime[UserId] = OneAtATime()
         self.lockdown = lockdown
 
+    @property
+    def workers(self) -> int:
+        """How many there are now."""
+        return sum(pool.workers for pool in (self._questions, self._indexing, self._previews))
+
+    @property
+    def died(self) -> int:
+        """How many workers have died over a picture."""
+        return sum(pool.died for pool in (self._questions, self._indexing, self._previews))
+
     async def decode(self, data: bytes, *, thumbnail: bool = False) -> DecodedPicture:
         """Decodes the bytes of a file that is indexed into the model's input, and a thumbnail where it is wanted.
 

@@ -45,6 +45,12 @@ class WorkerPool(Generic[W]):
         self._busy: set[W] = set()
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._closed = False
+        self.died = 0  # workers over which a picture was lost, or tried again
+
+    @property
+    def workers(self) -> int:
+        """How many there are now."""
+        return len(self._idle) + len(self._busy)
 
     async def start_one(self) -> W:
         """Starts a worker ahead of its first picture. Raises CannotStart."""
@@ -92,6 +98,7 @@ class WorkerPool(Generic[W]):
             await self._put_back(worker, sound=False)
             raise Rejected(Reason.TOO_SLOW, f"over {longest_s:g} s") from None
         except WorkerDied as died:
+            self.died += 1
             ended = await self._end(worker)
             if ended == "SIGPROF":
                 raise Rejected(Reason.TOO_SLOW, f"over {budget_s:g} s of processor time") from died

@@ -10,6 +10,7 @@ from typing import Any
 import aiosqlite
 
 from indexer.records.ids import GuildId
+from indexer.store.jobs import JobState
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,9 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class GuildStatus:
-    """`jobs` counts those that were ever asked for, by their state."""
+    """`jobs` counts those that were ever asked for, by their state; 0 for a state that none has: Prometheus would see no
+    growth in a series that begins with the first failed job.
+    """
 
     id: GuildId
     name: str
@@ -103,7 +106,7 @@ async def read(connection: aiosqlite.Connection) -> Status:
             counts[guild_id][what] = number
     for guild_id, reason, number in await connection.execute_fetchall(_FAILURES):
         counts[guild_id].setdefault("failures", {})[reason] = number
-    jobs: dict[GuildId, dict[str, int]] = defaultdict(dict)
+    jobs: dict[GuildId, dict[str, int]] = defaultdict(lambda: dict.fromkeys(map(str, JobState), 0))
     for guild_id, state, number in await connection.execute_fetchall(_JOBS):
         jobs[guild_id][state] = number
     rows = await connection.execute_fetchall("SELECT guild_id, name, consent FROM guilds ORDER BY guild_id")

@@ -77,6 +77,7 @@ class GuildSearcher:
         self._checker = checker
         self._olds: dict[ModelId, _Old] = {}
         self._holding: set[asyncio.Task[None]] = set()
+        self.searched: Callable[[Mapping[str, float]], None] | None = None  # is told each search's stages, milliseconds
 
     @property
     def awake(self) -> bool:
@@ -103,7 +104,10 @@ class GuildSearcher:
 
     async def search(self, query: Query, *, compare_s: float = BUDGET_S) -> SearchResult:
         """As `Searcher.search`. Also raises TellPerson where the query's model is no longer to be had."""
-        return await (await self._asked(query)).search(query, compare_s=compare_s)
+        result = await (await self._asked(query)).search(query, compare_s=compare_s)
+        if self.searched is not None:
+            self.searched(result.stage_ms)
+        return result
 
     async def compared(self, query: Query) -> None:
         """As `Searcher.compared`."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import shutil
+import socket
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +21,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bot.config.loader import WebSettings, all_keys
 from bot.config.values import listen_address
-from bot.web.metrics import Metrics, Reading
+from bot.web.metrics import Engine, Metrics, Reading
 from bot.web.server import open_web
 from indexer.records.ids import GuildId
 from indexer.reports.status import Counts, GuildStatus, Status
+from tests.worlds.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 PROMETHEUS = ROOT / "deploy/prometheus"
@@ -29,6 +34,7 @@ ALERTS = [
 ]
 DASHBOARD: dict[str, Any] = json.loads((ROOT / "deploy/grafana/dashboards/afterimage.json").read_text())
 
+CONDITIONS = {rule["expr"] for rule in ALERTS}  # which are empty as long as nothing is wrong
 OF_PROMETHEUS = {"job", "instance"}  # labels that it adds to whatever it reads
 
 METRIC = re.compile(r"\b(afterimage_\w+|process_\w+|python_\w+|up)\b(?:\{([^}]*)\})?")
@@ -65,17 +71,41 @@ def wrong(query: str, shown: str, known: Labels) -> list[str]:
     return found + sorted((grouped | set(SHOWN.findall(shown))) - labels)
 
 
+@asynccontextmanager
+async def exporter() -> AsyncIterator[str]:
+    """The address of a web side all of whose metrics say something, and more with each second."""
+    counts = Counts(messages=9, pictures=7, ready=6, pending=1, embeddings=7, channels=2, failures={"corrupt": 1})
+    status = Status((GuildStatus(GuildId(5), "Town", True, counts, {"failed": 1}),), counts, {}, 4096, 1)
+    engine = Engine("demo", "openvino", "cpu", loaded=True, starts=1, workers=2, workers_died=0)
+    began_s = time.monotonic()
+
+    def reading() -> Reading:
+        metrics.loop_lag_s.observe(0.1)
+        metrics.searched({"scan": 2.0, "total": 30.0})
+        passed = int(time.monotonic() - began_s)
+        return Reading(
+            "1",
+            {"gateway": True, "model": True},
+            status,
+            1,
+            0,
+            0.1,
+            passed,
+            {"sweep": 1},
+            caches={"answers": (passed, 1)},
+            engine=engine,
+        )
+
+    metrics = Metrics(reading)
+    async with open_web(WebSettings(listen="127.0.0.1:0"), metrics.routes()) as url:
+        yield url
+
+
 @pytest.fixture
 async def known() -> Labels:
     """Every sample's name that a running web side shows, with its labels; `up` is Prometheus's own."""
-    counts = Counts(failures={"corrupt": 1})
-    status = Status((GuildStatus(GuildId(5), "Town", True, counts, {"failed": 1}),), counts, {}, 4096, 1)
-    metrics = Metrics(
-        lambda: Reading(version="1", ready={"model": True}, status=status, gateway_latency_s=0.1, faults={"sweep": 1})
-    )
-    metrics.loop_lag_s.observe(0.1)
     async with (
-        open_web(WebSettings(listen="127.0.0.1:0"), metrics.routes()) as url,
+        exporter() as url,
         aiohttp.ClientSession() as session,
         session.get(f"{url}/metrics") as response,
     ):
@@ -108,6 +138,12 @@ def test_a_query_for_what_there_is_not_is_found(known: Labels, query: str, shown
     assert wrong(query, shown, known) == found
 
 
+def test_every_alert_is_tried_by_promtool() -> None:
+    tried = yaml.safe_load((PROMETHEUS / "alerts.test.yml").read_text())["tests"]
+    asked = [case for test in tried for case in test["alert_rule_test"]]
+    assert {rule["alert"] for rule in ALERTS} == {case["alertname"] for case in asked if case.get("exp_alerts")}
+
+
 def test_every_alert_says_what_is_wrong_and_what_to_do() -> None:
     assert {"AfterimageNoGateway", "AfterimageQueueGrows", "AfterimageDiskLow", "AfterimageJobFailed"} <= {
         rule["alert"] for rule in ALERTS
@@ -132,6 +168,46 @@ def test_prometheus_and_grafana_find_the_bot_where_compose_puts_it() -> None:
     (source,) = yaml.safe_load((provisioning / "datasources/prometheus.yml").read_text())["datasources"]
     used = {target["datasource"]["uid"] for panel in DASHBOARD["panels"] for target in panel["targets"]}
     assert used == {source["uid"]}
+
+
+@pytest.mark.skipif(shutil.which("prometheus") is None, reason="Debian's package prometheus is not installed")
+async def test_a_real_prometheus_reads_the_bot_and_answers_every_panel(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shutil.copy(PROMETHEUS / "alerts.yml", tmp_path)
+    async with exporter() as url, aiohttp.ClientSession(f"http://127.0.0.1:{port}") as http:
+        config = (PROMETHEUS / "prometheus.yml").read_text().replace("bot:8642", url.removeprefix("http://"))
+        (tmp_path / "prometheus.yml").write_text(config.replace("15s", "1s"))
+        process = await asyncio.create_subprocess_exec(
+            "prometheus", f"--config.file={tmp_path}/prometheus.yml", f"--storage.tsdb.path={tmp_path}/data",
+            f"--web.listen-address=127.0.0.1:{port}",
+            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+
+        async def unanswered() -> list[str]:
+            """Queries without an answer, or with an error. A rate needs two readings."""
+            found = []
+            for query in [query.replace("$guild", ".*") for query, _ in queries()]:
+                async with http.get("/api/v1/query", params={"query": query}) as response:
+                    answer = await response.json()
+                if answer["status"] != "success" or (query not in CONDITIONS and not answer["data"]["result"]):
+                    found.append(query)
+            return found
+
+        async def answered() -> bool:
+            with suppress(aiohttp.ClientError):  # it still starts
+                return await unanswered() == []
+            return False
+
+        try:
+            await until(answered)
+            async with http.get("/api/v1/rules") as response:
+                groups = (await response.json())["data"]["groups"]
+            assert [rule["health"] for group in groups for rule in group["rules"]] == ["ok"] * len(ALERTS)
+        finally:
+            process.terminate()
+            await process.wait()
 
 
 @pytest.mark.parametrize("arguments", [("check", "config", "prometheus.yml"), ("test", "rules", "alerts.test.yml")])

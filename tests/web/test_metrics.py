@@ -11,12 +11,15 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bot.config.loader import WebSettings
 from bot.web.errors import CODES
-from bot.web.metrics import Metrics, Reading
+from bot.web.metrics import Engine, Metrics, Reading
 from bot.web.server import open_web
 from indexer.records.ids import GuildId
 from indexer.reports.status import Counts, GuildStatus, Status
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+ENGINE = Engine("demo", "openvino", "cpu", loaded=False, starts=2, workers=3, workers_died=1)
 
 
 def samples(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -38,9 +41,12 @@ async def test_what_is_stored_waits_and_fails_is_counted() -> None:
         gateway_latency_s=0.04,
         unparsed_events=9,
         faults={"sweep": 2},
+        caches={"answers": (3, 4)},
+        engine=ENGINE,
     )
     metrics = Metrics(lambda: reading)
     metrics.loop_lag_s.observe(0.004)
+    metrics.searched({"scan": 3.0, "total": 40.0})
     async with (
         open_web(WebSettings(listen="127.0.0.1:0"), metrics.routes()) as url,
         aiohttp.ClientSession() as session,
@@ -59,6 +65,13 @@ async def test_what_is_stored_waits_and_fails_is_counted() -> None:
     assert found["afterimage_gateway_unparsed_events_total", ()] == 9
     assert found["afterimage_background_faults_total", (("work", "sweep"),)] == 2
     assert found["afterimage_event_loop_lag_seconds_bucket", (("le", "0.005"),)] == 1
+    assert found["afterimage_search_stage_seconds_bucket", (("le", "0.005"), ("stage", "scan"))] == 1
+    assert found["afterimage_search_stage_seconds_bucket", (("le", "0.025"), ("stage", "total"))] == 0
+    answers = (("cache", "answers"),)
+    assert (found["afterimage_cache_hits_total", answers], found["afterimage_cache_misses_total", answers]) == (3, 4)
+    assert found["afterimage_model_info", (("device", "cpu"), ("model", "demo"), ("runtime", "openvino"))] == 1
+    assert (found["afterimage_model_loaded", ()], found["afterimage_model_starts_total", ()]) == (0, 2)
+    assert (found["afterimage_decode_workers", ()], found["afterimage_decode_workers_died_total", ()]) == (3, 1)
     assert found["process_resident_memory_bytes", ()] > 0
     assert "Town" not in str(found)  # names are what people gave; ids are enough to tell servers apart
 
@@ -74,7 +87,9 @@ def test_whatever_a_name_holds_the_text_can_be_read_back(faults: dict[str, int])
 def test_every_metric_stands_in_the_document() -> None:
     counts = Counts(failures={"corrupt": 1})
     status = Status((GuildStatus(GuildId(5), "Town", True, counts),), counts, {}, 4096, 1)
-    reading = Reading(version="1", ready={"model": True}, status=status, gateway_latency_s=0.1, faults={"sweep": 1})
+    reading = Reading(
+        version="1", ready={"model": True}, status=status, gateway_latency_s=0.1, faults={"sweep": 1}, engine=ENGINE
+    )
     text = Metrics(lambda: reading).render().decode()
     document = (ROOT / "docs" / "http.md").read_text("utf-8")
     for family in text_string_to_metric_families(text):
