@@ -22,7 +22,7 @@ from bot.web.metrics import Engine, Metrics, Reading
 from bot.web.probes import Check, probe_routes
 from indexer.clock import now_ms
 from indexer.encode.encoder import ModelEncoder
-from indexer.encode.protocol import NOT_CHOSEN
+from indexer.encode.model_on_demand import NOT_CHOSEN
 from indexer.reports.status import Status
 from indexer.service import Service
 from indexer.supervisor import supervised

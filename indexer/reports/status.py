@@ -37,7 +37,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class GuildStatus:
-    """`jobs` counts those that were ever asked for, by their state; 0 for a state that none has: Prometheus would see no
+    """`jobs` counts those that were ever asked for, by their state; 0 for a state that none has: Prometheus sees no
     growth in a series that begins with the first failed job.
     """
 
