@@ -15,6 +15,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+import aiohttp
 import discord
 from discord import app_commands
 
@@ -43,6 +44,10 @@ NO_MENTIONS = discord.AllowedMentions.none()
 
 # Among an interaction's `extras`: its reply says that the model is waking up, and what comes next takes its place.
 WAKING = "waking"
+
+
+# A connection to Discord that breaks in the middle of an answer. discord.py asks again only where it was reset.
+BROKEN = (aiohttp.ClientError, ConnectionError)
 
 
 class Spawn(Protocol):
@@ -90,12 +95,23 @@ def sentence_for(error: BaseException, error_id: str, language: Language = Langu
             return translate(language, "error-readers-busy")
         case ModelAway():
             return translate(language, "error-model", error=error_id)
-        case LinkExpired() | RetryLater() | TimeoutError():
+        case LinkExpired() | RetryLater() | TimeoutError() | aiohttp.ClientError() | ConnectionError():
             return translate(language, "error-busy", error=error_id)
         case ChannelClosed():
             return translate(language, "error-closed", error=error_id)
         case _:
             return translate(language, "error-failed", error=error_id)
+
+
+async def edit_reply(interaction: discord.Interaction[Any], **values: Any) -> None:
+    """Edits the reply to these values. Where the connection breaks, it does so again: that makes no second reply."""
+    try:
+        await interaction.edit_original_response(**values, allowed_mentions=NO_MENTIONS)
+    except BROKEN as error:
+        logger.info("a reply in guild %s is edited again: the connection broke: %s", interaction.guild_id, error)
+        for file in values.get("attachments", ()):
+            file.reset()
+        await interaction.edit_original_response(**values, allowed_mentions=NO_MENTIONS)
 
 
 async def answer_error(interaction: discord.Interaction[Any], error: BaseException) -> None:
@@ -107,7 +123,11 @@ async def answer_error(interaction: discord.Interaction[Any], error: BaseExcepti
     cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error
     text = sentence_for(cause, error_id, Language.of(interaction.locale))
     name = interaction.command.qualified_name if interaction.command else interaction.type.name
-    if error_id in text:
+    if isinstance(cause, BROKEN):
+        logger.warning(
+            "error %s in %s, guild %s: the connection to Discord broke: %s", error_id, name, interaction.guild_id, cause
+        )
+    elif error_id in text:
         logger.error("error %s in %s, guild %s", error_id, name, interaction.guild_id, exc_info=cause)
     else:
         logger.info("told to who asked, in %s, guild %s: %s", name, interaction.guild_id, cause)
@@ -118,5 +138,8 @@ async def answer_error(interaction: discord.Interaction[Any], error: BaseExcepti
             await interaction.followup.send(text, ephemeral=True, allowed_mentions=NO_MENTIONS)
         else:
             await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NO_MENTIONS)
-    except discord.HTTPException as failure:  # the interaction has expired, or Discord fails: the log has the error
+    except (
+        discord.HTTPException,
+        *BROKEN,
+    ) as failure:  # the interaction has expired, or Discord fails: the log has the error
         logger.warning("an answer in %s, guild %s, could not be shown: %s", name, interaction.guild_id, failure)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import discord
 from discord import app_commands
 
-from bot.commands import NO_MENTIONS, CommandContext, Tree
+from bot.commands import CommandContext, Tree, edit_reply
 from bot.commands.open_replies import OpenReplies, page_number
 from bot.commands.query_scope import Asker, Scope, SearchableChannel, asker, scope_of
 from bot.commands.thumbnails import give_addresses
@@ -57,7 +57,7 @@ class Duplicates:
         details = [group.detail for group in found.groups]
         places = {detail.link: (detail.channel_id, detail.message_id) for detail in details}
         files = await give_addresses(self.context, interaction, view, places)
-        await interaction.edit_original_response(view=view, attachments=files, allowed_mentions=NO_MENTIONS)
+        await edit_reply(interaction, view=view, attachments=files)
 
     async def _compare(self, who: Asker, filter: Filter, reply: DuplicatesReply) -> Compared:
         try:

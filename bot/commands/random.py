@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import discord
 from discord import app_commands
 
-from bot.commands import NO_MENTIONS, CommandContext, Tree
+from bot.commands import CommandContext, Tree, edit_reply
 from bot.commands.open_replies import OpenReplies
 from bot.commands.query_scope import Asker, Scope, SearchableChannel, asker, scope_of
 from bot.commands.similar_reply import Answers
@@ -42,7 +42,7 @@ class Random:
         view = single(detail, who.language, reply.token)
         where = {detail.link: (detail.channel_id, detail.message_id)}
         files = await give_addresses(self.context, interaction, view, where)
-        await interaction.edit_original_response(view=view, attachments=files, allowed_mentions=NO_MENTIONS)
+        await edit_reply(interaction, view=view, attachments=files)
 
 
 @dataclass(slots=True)

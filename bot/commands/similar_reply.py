@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import discord
 
-from bot.commands import NO_MENTIONS, WAKING, CommandContext
+from bot.commands import BROKEN, NO_MENTIONS, WAKING, CommandContext, edit_reply
 from bot.commands.hit_pictures import sheet
 from bot.commands.open_replies import OpenReplies, page_number
 from bot.commands.query_scope import ANSWER_S, Asker, Scope, asker
@@ -157,7 +157,11 @@ class Answers:
         try:
             await self.service.searcher.compared(reply.query)
             await self._edit(interaction, who, reply, 0.0)
-        except (discord.HTTPException, AfterimageError) as error:  # a reply that was dismissed is not found any more
+        except (
+            discord.HTTPException,
+            AfterimageError,
+            *BROKEN,
+        ) as error:  # a reply that was dismissed is not found any more
             logger.info("an answer in guild %s stays without its comparison: %s", who.guild_id, error)
 
     async def _edit(
@@ -168,9 +172,7 @@ class Answers:
             _check_posting(interaction, who)
         view, files, coming = await self._page(interaction, who, reply, compare_s)
         # Without content: it may say so far that the model is waking up.
-        await interaction.edit_original_response(
-            content=None, view=view, attachments=files, allowed_mentions=NO_MENTIONS
-        )
+        await edit_reply(interaction, content=None, view=view, attachments=files)
         interaction.extras.pop(WAKING, None)
         return coming
 

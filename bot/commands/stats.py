@@ -7,7 +7,7 @@ from typing import Any
 import discord
 from discord import app_commands
 
-from bot.commands import NO_MENTIONS, CommandContext, Tree, told
+from bot.commands import CommandContext, Tree, edit_reply, told
 from bot.commands.query_scope import asker
 from bot.commands.translator import localized
 from bot.texts import Language, translate
@@ -71,6 +71,6 @@ def register(tree: Tree, context: CommandContext) -> None:
             whole = next((guild.counts for guild in status.guilds if guild.id == who.guild_id), None)
             progress = service.jobs.progress(who.guild_id)
         text = stats_text(overview, percent, who.language, whole, progress)
-        await interaction.edit_original_response(content=text, allowed_mentions=NO_MENTIONS)
+        await edit_reply(interaction, content=text)
 
     tree.add_command(stats)

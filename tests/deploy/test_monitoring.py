@@ -97,6 +97,7 @@ async def exporter() -> AsyncIterator[str]:
         )
 
     metrics = Metrics(reading)
+    metrics.searched({"scan": 2.0, "total": 30.0})
     async with open_web(WebSettings(listen="127.0.0.1:0"), metrics.routes()) as url:
         yield url
 

@@ -1,0 +1,31 @@
+"""A connection to Discord that breaks in the middle of an answer: the member gets it all the same, or is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.worlds.running_bot import indexed, town
+from tests.worlds.waiting import until
+
+EDITS = "messages/@original"
+
+
+async def test_a_reply_whose_edit_broke_is_edited_again_and_else_said_to_be_late(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """That Discord fails is one line in the log, and no fault of the bot."""
+    place = town(pictures=3, secrets=0)
+    async with indexed(place, tmp_path) as bot:
+        owner, faults = bot.person(place.owner), bot.sandbox.faults
+        for command, options in (("similar", {"text": "picture number 1"}), ("random", {}), ("stats", {})):
+            faults.plan("truncate", EDITS)
+            reply = await owner.slash(place.talk.id, command, options)
+            assert "error" not in reply.text().lower()
+            assert reply.text()
+        faults.plan("truncate", EDITS, times=2)
+        await owner.slash(place.talk.id, "similar", {"text": "picture number 2"})
+        await until(lambda: "the connection to Discord broke" in caplog.text)
+        assert faults.struck["truncate"] == 5
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
