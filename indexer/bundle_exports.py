@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from indexer.backup.work_folder import work_folder
 from indexer.bundles.export import export_bundle
@@ -230,14 +230,29 @@ class BundleExports:
             await audit.add(tx, action, guild_id=bundle.guild.id, detail={"bundle": bundle.id, **more})
 
 
+class Running(Protocol):
+    """The open service of a bot."""
+
+    @property
+    def db(self) -> Database: ...
+
+    @property
+    def settings(self) -> Settings: ...
+
+    @property
+    def removals(self) -> Removals: ...
+
+    @property
+    def faults(self) -> Faults: ...
+
+
 @asynccontextmanager
-async def open_bundle_exports(
-    db: Database, settings: Settings, removals: Removals, faults: Faults
-) -> AsyncIterator[BundleExports]:
+async def open_bundle_exports(service: Running) -> AsyncIterator[BundleExports]:
     """Until the block ends: then none is made any more, and no file is left."""
     async with asyncio.TaskGroup() as tasks:
-        exports = BundleExports(db, settings.data_dir, settings.storage.min_free_bytes, tasks, faults)
-        with removals.watched(exports.on_removal):
+        settings = service.settings
+        exports = BundleExports(service.db, settings.data_dir, settings.storage.min_free_bytes, tasks, service.faults)
+        with service.removals.watched(exports.on_removal):
             try:
                 yield exports
             finally:

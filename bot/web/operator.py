@@ -64,7 +64,7 @@ class Operator:
 
         async with (
             open_archives(self._config, service) as archives,
-            open_bundle_exports(service.db, service.settings, service.removals, service.faults) as bundles,
+            open_bundle_exports(service) as bundles,
         ):
             parts = Parts(
                 service=service,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 import statistics
 import time
@@ -21,13 +22,12 @@ from tests.worlds.small_disk import small_disk
 from tests.worlds.soak_town import READER, SoakTown, soak_world
 from tests.worlds.soaked_bot import SoakedBot, soaked_bot
 
-SOAK_S: Final = 600.0
+SOAK_S: Final = float(os.environ.get("AFTERIMAGE_SOAK_S", "600"))  # shorter, to look for a fault
 PICTURES: Final = 600
 CALM_EVERY_S: Final = 30.0  # in which nothing breaks, what waits is done, and memory is measured
 CALM_S: Final = 240.0  # the longest time until all that waited is done
 WARM_SHARE: Final = 0.25  # of the measurements: caches and pools fill up
-# The goal is 1.05. Measured: 1.053 of the bot's own process, while the database doubled and its bounded caches filled.
-FLAT: Final = 1.08
+FLAT: Final = 1.05
 SAMPLE: Final = 150
 
 
@@ -47,7 +47,7 @@ async def test_whatever_breaks_all_are_answered_all_is_found_and_nothing_grows(d
         settings = {"storage.min_free_bytes": 1_000_000, "crawl.start": "auto"}
         async with soaked_bot(sandbox, disk / "data", tmp_path / "bot.log", **settings) as bot:
             draws = random.Random(12)
-            town = SoakTown(sandbox, guild, people, bot, tmp_path / "export", draws, posted)
+            town = SoakTown(sandbox, guild, people, bot, tmp_path / "export", draws, PICTURES, posted)
             await _everything_is_found(town)
             before = await _calm(town)
             measured = await _soaked(town, disk, SOAK_S)

@@ -41,7 +41,7 @@ REFUSED: Final = {404: "no_thumbnail", 409: "conflict", 429: "too_many_requests"
 
 @dataclass
 class SoakTown:
-    """`posted` has the messages with a picture that are there, by the word that they alone hold."""
+    """`posted` has the messages with a picture that are there, by the word that they alone hold; `most` of them."""
 
     sandbox: Sandbox
     guild: Guild
@@ -49,6 +49,7 @@ class SoakTown:
     bot: SoakedBot
     folder: Path
     draws: random.Random
+    most: int
     posted: dict[str, Message] = field(default_factory=dict)
     deleted: list[str] = field(default_factory=list)
     done: Counter[str] = field(default_factory=Counter)
@@ -62,14 +63,15 @@ class SoakTown:
     # Members
 
     async def post(self) -> None:
-        """A picture of its own with a word of its own; now and then an older one is deleted or edited."""
+        """A picture of its own with a word of its own; an older one is deleted, so that the server keeps its size, and
+        now and then one is edited.
+        """
         post(self.guild, self.people, next(self.numbers), self.posted)
-        fate = self.draws.random()
-        if fate < 0.3 and len(self.posted) > 50:
+        if len(self.posted) > self.most:
             word = self.draws.choice(list(self.posted))
             self.posted.pop(word).delete()
             self.deleted.append(word)
-        elif fate < 0.5:
+        if self.draws.random() < 0.3:
             word, message = self.draws.choice(list(self.posted.items()))
             message.edit(f"picture {word} again")
         self.done["posted"] += 1

@@ -208,6 +208,7 @@ async def test_while_nothing_changes_nothing_is_put_into_words_again(
         told.append(await import_list(parts))
         return told[-1]
 
+    (folder(api) / "letter").mkdir(exist_ok=True)
     monkeypatch.setattr(job_events, "LOOK_S", 0.01)
     monkeypatch.setattr(archives, "import_list", list_and_count)
     headers = {"Authorization": f"Bearer {await api.key(ADMIN)}"}
