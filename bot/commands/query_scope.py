@@ -17,6 +17,7 @@ from indexer.errors import ReadersBusy, RetryLater, TellPerson
 from indexer.ports import Priority
 from indexer.query.date_parser import parse_date
 from indexer.query.grammar import Reference, Wish
+from indexer.records.colours import Colour
 from indexer.records.hits import Filter
 from indexer.records.ids import ChannelId, GuildId, MessageId, UserId
 from indexer.records.messages import NO_FLAGS, Channel, PictureRef, PlaceFlag
@@ -75,6 +76,7 @@ class Scope:
     not_message: MessageId | None = None
     tags: frozenset[str] = frozenset()
     not_tags: frozenset[str] = frozenset()
+    colours: tuple[Colour, ...] = ()
 
     def filter(self, visible: frozenset[ChannelId], leaving: frozenset[UserId]) -> Filter:
         """The filter for a member who may see `visible`:
@@ -92,6 +94,7 @@ class Scope:
             not_message=self.not_message,
             tags=self.tags,
             not_tags=self.not_tags,
+            colours=self.colours,
         )
 
 
@@ -208,6 +211,7 @@ async def scope_of(
         exclude=wish.exclude,
         tags=frozenset(wish.tags),
         not_tags=frozenset(wish.not_tags),
+        colours=wish.colours,
     )
 
 

@@ -102,6 +102,7 @@ async def filter_of(reports: Reports, where: Where, wish: Wish) -> Filter:
         exif=wish.exif,
         tags=frozenset(wish.tags),
         not_tags=frozenset(wish.not_tags),
+        colours=wish.colours,
     )
 
 

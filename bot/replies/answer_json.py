@@ -84,7 +84,7 @@ def hit_json(guild_id: GuildId, hit: Hit, asked: Asked, names: Mapping[ChannelId
         "score": round(hit.score, 4) if compared else None,
         "band": hit.band.value,
         "named": band_text(hit, asked, language) + (f" ({score})" if score else ""),
-        "explained": explained_parts(hit, language) if compared else [],
+        "explained": explained_parts(hit, language),
         "parts": {
             name: round(value, 4) if isinstance(value, float) else value for name, value in asdict(hit.parts).items()
         },

@@ -25,6 +25,8 @@ def explained_parts(hit: Hit, language: Language) -> list[str]:
     elif hit.copied is not None:
         correlation = decimal(hit.copied.correlation, 2, language)
         texts.append(translate(language, "explain-pixels", correlation=correlation))
+    if parts.colour is not None:
+        texts.append(translate(language, "explain-colour", percent=round(parts.colour * 100)))
     return texts
 
 

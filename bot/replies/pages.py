@@ -171,8 +171,8 @@ def _lines(guild_id: GuildId, place: int, hit: Hit, asked: Asked, dress: Dress) 
                 count=hit.times,
             )
         )
-    if dress.explain and hit.band is not Band.LISTED:
-        lines.append("-# " + " · ".join(explained_parts(hit, language)))
+    if dress.explain and (explained := explained_parts(hit, language)):
+        lines.append("-# " + " · ".join(explained))
     return lines
 
 

@@ -114,6 +114,7 @@ copy-saved = neu gespeichert
 explain-pixels = Pixel stimmen zu { $correlation } überein
 explain-pixels-another = die Pixel zeigen ein anderes Bild
 explain-pixels-unknown = die Pixel wurden nicht verglichen
+explain-colour = { $percent } % davon hat die Farbe
 explain-hash = { $bits } von 64 Bits des Fingerabdrucks verschieden
 explain-standing = { $standing } σ über einem beliebigen Bild
 explain-stages = { $stages } · Ebene: { $floor }
@@ -427,6 +428,8 @@ grammar-no-value = { $filter }: hat keinen Wert; schreib es wie in { $filter ->
         [min] min:0.8
         [weight] weight:0.7
         [camera] camera:"EOS"
+        [color] color:rot
+        [colour] colour:rot
         [lens] lens:"50mm"
         [near] near:48.1,11.6,5km
         [tag] tag:urlaub
@@ -434,6 +437,7 @@ grammar-no-value = { $filter }: hat keinen Wert; schreib es wie in { $filter ->
     }.
 grammar-unknown-property = has: kennt „{ $text }“ nicht; es kennt { $known }.
 grammar-near = near: braucht Breite, Länge und eine Entfernung, wie in near:48.1,11.6,5km oder near:-33.9,18.4,800m, nicht „{ $text }“.
+grammar-colour = color: kennt „{ $text }“ nicht; es kennt { $known }, dasselbe auf Deutsch und Farben als #rrggbb.
 grammar-count = count: braucht eine ganze Zahl ab 1, nicht „{ $text }“.
 grammar-number = { $filter }: braucht eine Zahl von 0 bis 1, wie in { $filter ->
         [min] min:0,8

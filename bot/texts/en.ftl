@@ -114,6 +114,7 @@ copy-saved = saved again
 explain-pixels = its pixels agree by { $correlation }
 explain-pixels-another = its pixels show another picture
 explain-pixels-unknown = its pixels were not compared
+explain-colour = { $percent } % of it has the colour
 explain-hash = { $bits } of 64 hash bits differ
 explain-standing = { $standing } σ above a random picture
 explain-stages = { $stages } · floor: { $floor }
@@ -430,6 +431,8 @@ grammar-no-value = { $filter }: has no value; write it as in { $filter ->
         [min] min:0.8
         [weight] weight:0.7
         [camera] camera:"EOS"
+        [color] color:red
+        [colour] colour:red
         [lens] lens:"50mm"
         [near] near:48.1,11.6,5km
         [tag] tag:holiday
@@ -437,6 +440,7 @@ grammar-no-value = { $filter }: has no value; write it as in { $filter ->
     }.
 grammar-unknown-property = has: does not know “{ $text }”; it knows { $known }.
 grammar-near = near: needs latitude, longitude and a distance, as in near:48.1,11.6,5km or near:-33.9,18.4,800m, not “{ $text }”.
+grammar-colour = color: does not know “{ $text }”; it knows { $known }, and colours as #rrggbb.
 grammar-count = count: needs a whole number from 1 on, not “{ $text }”.
 grammar-number = { $filter }: needs a number from 0 to 1, as in { $filter ->
         [min] min:0.8

@@ -62,6 +62,7 @@ SCHEMA: Final = (
     picture_id      INTEGER PRIMARY KEY CHECK (picture_id > 0 AND picture_id < 1099511627776),
     sha256          BLOB NOT NULL CHECK (length(sha256) = 32),
     perceptual_hash INTEGER,
+    colours         BLOB CHECK (length(colours) = 32),
     width           INTEGER,
     height          INTEGER,
     format          TEXT CHECK (length(format) <= 100),

@@ -92,7 +92,8 @@ _COPIES: Sequence[tuple[str, str]] = (
     ),
     (
         "pictures",
-        "SELECT picture_id, sha256, perceptual_hash, width, height, format, frame_count, byte_count, state, reason"
+        "SELECT picture_id, sha256, perceptual_hash, colours, width, height, format, frame_count, byte_count, state,"
+        " reason"
         " FROM source.pictures WHERE picture_id IN (SELECT picture_id FROM places) ORDER BY picture_id",
     ),
     (

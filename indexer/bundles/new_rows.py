@@ -22,7 +22,7 @@ TEMPORARY: Final = {
     "incoming_pictures": "id INTEGER PRIMARY KEY, own INTEGER NOT NULL, state TEXT NOT NULL, fresh INTEGER NOT NULL",
 }
 
-_PICTURE = "sha256, perceptual_hash, width, height, format, frame_count, byte_count, state, reason"
+_PICTURE = "sha256, perceptual_hash, colours, width, height, format, frame_count, byte_count, state, reason"
 _PLACE = "source, link, file_name, alt_text, content_type, byte_count, width, height, flags, attempts"  # as they come
 # The same place here and there: after an update it has the same link at the same ordinal.
 _SAME_PLACE = (
@@ -126,13 +126,13 @@ def _map_pictures(connection: sqlite3.Connection) -> None:
 def _make_ready(connection: sqlite3.Connection) -> None:
     """Pictures that could not be opened here, and could there."""
     found = connection.execute(
-        "SELECT b.perceptual_hash, b.width, b.height, b.format, b.frame_count, o.picture_id"
+        "SELECT b.perceptual_hash, b.colours, b.width, b.height, b.format, b.frame_count, o.picture_id"
         " FROM temp.incoming_pictures i CROSS JOIN main.pictures o ON o.picture_id = i.own AND o.state = 'rejected'"
         " CROSS JOIN bundle.pictures b ON b.picture_id = i.id AND b.state = 'ready' WHERE NOT i.fresh"
     ).fetchall()
     connection.executemany(
-        "UPDATE main.pictures SET perceptual_hash = ?, width = ?, height = ?, format = ?, frame_count = ?,"
-        " state = 'ready', reason = NULL WHERE picture_id = ?",
+        "UPDATE main.pictures SET perceptual_hash = ?, colours = ?, width = ?, height = ?, format = ?,"
+        " frame_count = ?, state = 'ready', reason = NULL WHERE picture_id = ?",
         found,
     )
     connection.executemany(

@@ -13,8 +13,8 @@ CARRIED: Final = {
     "messages": {"message_id", "guild_id", "channel_id", "author_id", "edited_ms", "checked_ms", "origin_id"},
     "texts": {"message_id", "content", "file_names", "alt_texts"},
     "pictures": {
-        "picture_id", "sha256", "perceptual_hash", "width", "height", "format", "frame_count", "byte_count", "state",
-        "reason",
+        "picture_id", "sha256", "perceptual_hash", "colours", "width", "height", "format", "frame_count", "byte_count",
+        "state", "reason",
     },
     "places": {
         "message_id", "ordinal", "picture_id", "source", "link", "file_name", "alt_text", "content_type", "byte_count",

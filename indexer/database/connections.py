@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import aiosqlite
 
+from indexer.database.functions import add_functions
 from indexer.errors import DiskFull, RetryLater, StorageError
 
 T = TypeVar("T")
@@ -49,6 +50,7 @@ def connect_readonly(path: Path) -> sqlite3.Connection:
     """A plain read-only connection in autocommit mode, for use inside the thread that opens it. Blocks."""
     connection = sqlite3.connect(_uri(path, "ro"), uri=True, isolation_level=None, timeout=BUSY_MS / 1000)
     try:
+        add_functions(connection)
         for pragma in _READER:
             connection.execute(pragma).fetchall()
     except BaseException:
@@ -176,6 +178,7 @@ async def _open(uri: str, pragmas: tuple[str, ...]) -> aiosqlite.Connection:
     try:
         for pragma in pragmas:
             await connection.execute_fetchall(pragma)
+        await in_thread(connection, add_functions)
         # The thread keeps its last call alive, and a call of aiosqlite's own keeps the aiosqlite connection alive. So
         # the last call (here, and at the end of each use) is SQLite's own method: then a connection that is dropped
         # without a close can warn.

@@ -21,6 +21,7 @@ from indexer.pictures.decode_square import TRANSPOSE, Shrunk, square, thumbnail
 from indexer.pictures.file_type import FORMATS, breaks_off, picture_format
 from indexer.pictures.perceptual_hash import SIDE, perceptual_hash
 from indexer.pictures.raw_type import RAW_FORMATS
+from indexer.records.colours import samples
 from indexer.records.pictures import THUMBNAIL_SIDE, DecodedPicture, Pixels, PixelSpec, ResizeMode
 
 PngImagePlugin.MAX_TEXT_CHUNK = MAX_PROFILE  # Pillow allows a megabyte, but a printer's profile is larger when unpacked
@@ -34,6 +35,7 @@ _MAX_ANIMATION_PIXELS = 100_000_000
 # A frame whose greys deviate less than this from their mean (of 255) shows nothing: a fade-in, a blank card.
 _BLANK = 6.0
 _ORIENTATION = 0x0112
+_SAMPLE = 64  # a stripe of a 64th of the picture keeps its colour
 _NAMES = {"MPO": "JPEG", "HEIF": "HEIC"}  # Pillow's name → ours
 _EARLY = ("truncated", "not enough", "unexpected end", "premature")  # the words of the decoders for missing bytes
 
@@ -174,6 +176,7 @@ def _decode_open(
         frame_count=frame_count,
         byte_count=len(data),
         perceptual_hash=perceptual_hash(_greys(pictures[0], orientation)),
+        colours=samples(_sample(pictures[0])),
         thumbnail=thumbnail(pictures[0], (width, height), orientation, ratio) if ratio else None,
     )
 
@@ -323,6 +326,12 @@ def _transform(profile: bytes | None, mode: str) -> ImageCms.ImageCmsTransform |
         return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError, AttributeError):
         return None
+
+
+def _sample(shrunk: Shrunk) -> Pixels:
+    """[_SAMPLE², 3]: the colours of the whole picture, each the mean of one of _SAMPLE × _SAMPLE fields."""
+    small = shrunk.picture.resize((_SAMPLE, _SAMPLE), Image.Resampling.BOX, box=(0.0, 0.0, shrunk.width, shrunk.height))
+    return np.asarray(small).reshape(-1, 3)
 
 
 def _greys(shrunk: Shrunk, orientation: int = 1) -> Pixels:

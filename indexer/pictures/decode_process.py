@@ -10,6 +10,7 @@ import numpy as np
 
 from indexer.pictures.decode_protocol import REQUEST
 from indexer.pictures.worker_process import WorkerProcess, a_death, raise_rejected
+from indexer.records.colours import are_samples
 from indexer.records.copies import Copy
 from indexer.records.pictures import THUMBNAIL_SIDE, DecodedPicture, Pixels, PixelSpec
 
@@ -106,12 +107,21 @@ class Worker(WorkerProcess):
             frame_count=number("frame_count", 2**31),
             byte_count=len(data),
             perceptual_hash=number("perceptual_hash", 2**64 - 1),
+            colours=_colours(header["colours"]),
             thumbnail=thumbnail,
         )
 
     async def _pixels(self, width: int, height: int) -> Pixels:
         data = await self._answers.readexactly(width * height * 3)
         return np.frombuffer(data, np.uint8).reshape((height, width, 3))
+
+
+def _colours(digits: object) -> bytes:
+    """Raises ValueError for what no picture has."""
+    colours = bytes.fromhex(str(digits))
+    if not are_samples(colours):
+        raise ValueError(f"colours = {digits!r}")
+    return colours
 
 
 def _size_of_thumbnail(size: object) -> tuple[int, int]:

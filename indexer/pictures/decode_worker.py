@@ -72,6 +72,7 @@ def header_of(picture: DecodedPicture) -> bytes:
             "frame_count": picture.frame_count,
             "byte_count": picture.byte_count,
             "perceptual_hash": picture.perceptual_hash,
+            "colours": picture.colours.hex(),
             "thumbnail": None if picture.thumbnail is None else picture.thumbnail.shape[1::-1],
         }
     ).encode()

@@ -16,6 +16,10 @@ the places.
     tag:holiday -tag:"work trip"
 
 Only pictures that have all of these tags, and none of those.
+
+    color:red color:#aa3311
+
+Only pictures that show all of these colours.
 """
 
 from __future__ import annotations
@@ -25,8 +29,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from indexer.errors import TellPerson
+from indexer.query.colour_names import colour
 from indexer.query.date_parser import parse_date
 from indexer.query.tag_names import tag_name
+from indexer.records.colours import Colour
 from indexer.records.exif import ExifFilter, Near, Position
 from indexer.records.messages import NO_FLAGS, PlaceFlag
 
@@ -42,7 +48,10 @@ HAS: dict[str, PlaceFlag] = {
     "sticker": PlaceFlag.STICKER,
     "video": PlaceFlag.VIDEO,
 }
-_KEYS = ("in", "from", "after", "before", "has", "count", "min", "weight", "diverse", "camera", "lens", "near", "tag")
+_KEYS = (
+    *("in", "from", "after", "before", "has", "count", "min", "weight", "diverse", "camera", "lens", "near", "tag"),
+    *("color", "colour"),
+)
 _CLOSING = {'"': '"', "“": "”", "„": "“", "«": "»", "”": "”"}
 _MENTION = re.compile(r"<(#|@!?|@&)(\d{1,20})>")
 _NEAR = re.compile(r"(-?\d{1,2}(?:\.\d+)?),(-?\d{1,3}(?:\.\d+)?),(\d{1,5}(?:\.\d+)?)(km|m)", re.IGNORECASE)
@@ -81,12 +90,17 @@ class Wish:
     exif: ExifFilter | None = None
     tags: tuple[str, ...] = ()
     not_tags: tuple[str, ...] = ()
+    colours: tuple[Colour, ...] = ()
 
     @property
     def has_filters(self) -> bool:
         """Whether it says which messages may be shown at all: with nothing else, those are listed."""
         kept = (self.channels, self.not_channels, self.authors, self.require, self.exclude, self.exif)
-        return any((*kept, self.tags, self.not_tags)) or self.after_ms is not None or self.before_ms is not None
+        return (
+            any((*kept, self.tags, self.not_tags, self.colours))
+            or self.after_ms is not None
+            or self.before_ms is not None
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +141,7 @@ def _with_filters(wish: Wish, keyed: list[_Token], now_ms: int) -> Wish:
     lenses: list[str] = []
     near: list[Near] = []
     tags: dict[bool, list[str]] = {False: [], True: []}
+    colours: dict[str, Colour] = {}
     once: dict[str, _Token] = {}
     for token in keyed:
         if token.minus and token.key not in ("in", "has", "tag"):
@@ -146,6 +161,9 @@ def _with_filters(wish: Wish, keyed: list[_Token], now_ms: int) -> Wish:
                 near.append(_near(token.text))
             case "tag":
                 tags[token.minus].append(tag_name(token.text))
+            case "color" | "colour":
+                asked = colour(token.text)
+                colours[asked.name] = asked
             case _:
                 if token.key in once:
                     raise TellPerson("grammar-twice", filter=token.key)
@@ -176,6 +194,7 @@ def _with_filters(wish: Wish, keyed: list[_Token], now_ms: int) -> Wish:
         ExifFilter(tuple(cameras), tuple(lenses), tuple(near)) if cameras or lenses or near else None,
         tuple(tags[False]),
         tuple(tags[True]),
+        tuple(colours[name] for name in sorted(colours)),
     )
 
 

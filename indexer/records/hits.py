@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+from indexer.records.colours import Colour
 from indexer.records.copies import Copy
 from indexer.records.exif import ExifFilter
 from indexer.records.ids import (
@@ -30,7 +31,7 @@ class Filter:
     Times are Unix milliseconds: after_ms ≤ time < before_ms. A place matches when it has all flags of `require` and
     none of `exclude`. `not_authors` are members who want to be forgotten and whose messages are not all deleted yet.
     `exif` is what the files of a collection must say; no other picture passes it. A place must have all of `tags` and
-    none of `not_tags`.
+    none of `not_tags`, and its picture must show all of `colours`.
     """
 
     channels: frozenset[ChannelId]
@@ -44,6 +45,7 @@ class Filter:
     exif: ExifFilter | None = None
     tags: frozenset[str] = frozenset()
     not_tags: frozenset[str] = frozenset()
+    colours: tuple[Colour, ...] = ()
 
     @property
     def message_ids(self) -> tuple[int, int]:
@@ -131,6 +133,7 @@ class Parts:
     standing: float | None = None  # standard deviations above what this query scores on a picture taken at random
     copy: float | None = None  # how likely it is a copy, from cosine and hash; 1 and above: certainly
     pixels: Literal["copy", "another", "unknown"] | None = None  # what comparing them gave; unknown: they were not had
+    colour: float | None = None  # share of the picture that has the asked colour, 0–1; of several the smallest
 
 
 class Floor(StrEnum):

@@ -54,8 +54,9 @@ class DecodedPicture:
     """What the decode workers return for a file's bytes.
 
     `frames` holds one representative frame as [size, size, 3] uint8 (more where several frames are asked for).
-    `perceptual_hash` is 64 bits of the whole picture. `thumbnail` is the whole picture, upright, as [height, width, 3]
-    with at most THUMBNAIL_SIDE pixels on its longer side; None where none was asked for.
+    `perceptual_hash` is 64 bits of the whole picture. `colours` are samples of it (indexer/records/colours.py), empty
+    where nobody took them. `thumbnail` is the whole picture, upright, as [height, width, 3] with at most THUMBNAIL_SIDE
+    pixels on its longer side; None where none was asked for.
     """
 
     sha256: bytes
@@ -66,6 +67,7 @@ class DecodedPicture:
     frame_count: int
     byte_count: int
     perceptual_hash: int
+    colours: bytes = b""
     thumbnail: Pixels | None = None
 
     @property

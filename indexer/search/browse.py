@@ -5,7 +5,7 @@ from __future__ import annotations
 import aiosqlite
 
 from indexer.clock import now_ms
-from indexer.records.hits import Band, Filter, Hit
+from indexer.records.hits import Band, Filter, Hit, Parts
 from indexer.records.ids import GuildId, PictureId, first_message_at
 from indexer.search import picture_facts
 from indexer.search.hits import hit_at
@@ -27,11 +27,13 @@ async def browse(
     """
     chosen = await _newest(connection, guild_id, filter, count)
     shown = await picture_facts.places(connection, guild_id, chosen, filter)
+    colours = await picture_facts.colour_shares(connection, chosen, filter.colours)
     details = await places.describe(connection, [shown[picture_id][0].place_id for picture_id in chosen])
     hits = []
     for picture_id in chosen:
         place, *others = shown[picture_id]
-        hits.append(hit_at(picture_id, place, details[place.place_id], Band.LISTED, tuple(others)))
+        parts = Parts(colour=colours.get(picture_id))
+        hits.append(hit_at(picture_id, place, details[place.place_id], Band.LISTED, tuple(others), parts=parts))
     ((inside,),) = await connection.execute_fetchall(
         "SELECT count(*) FROM messages m JOIN places p USING (message_id)"  # noqa: S608 -- every part is ours
         f" WHERE m.guild_id = :guild AND {PLACE_INSIDE}",

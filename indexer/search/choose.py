@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import aiosqlite
 import numpy as np
@@ -56,9 +57,12 @@ class Choose:
                 shown = await picture_facts.places(connection, query.guild_id, list(facts), query.filter)
                 copies = groups_of_copies(facts, shown, typical, told)
             leading = [_leading(judged, shown) for judged, _ in chosen]
+            colours = await picture_facts.colour_shares(
+                connection, [judged.picture_id for judged, _ in chosen], query.filter.colours
+            )
             details = await places.describe(connection, [place.place_id for place in leading])
         search.hits = tuple(
-            _hit(judged, alike, place, detail, shown, copies)
+            _hit(_with_colour(judged, colours), alike, place, detail, shown, copies)
             for (judged, alike), place in zip(chosen, leading, strict=True)
             # Neither can happen inside one snapshot; were it to, silence beats a leak.
             if (detail := details.get(place.place_id)) is not None and detail.channel_id in query.filter.channels
@@ -109,6 +113,12 @@ def choose(
     best = max(relevance)
     picked = diverse([score / best for score in relevance], vectors[heads], query.count, query.diversity)
     return [(order[heads[at]], [order[member].picture_id for member in groups[at]]) for at in picked]
+
+
+def _with_colour(judged: Judged, colours: Mapping[PictureId, float]) -> Judged:
+    """The same, with its share of the asked colour where one was asked for."""
+    share = colours.get(judged.picture_id)
+    return judged if share is None else replace(judged, parts=replace(judged.parts, colour=share))
 
 
 def _leading(judged: Judged, shown: Shown) -> Place:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import aiosqlite
 import numpy as np
 
+from indexer.records.colours import Colour
 from indexer.records.hits import Filter, Place
 from indexer.records.ids import ChannelId, GuildId, MessageId, ModelId, PictureId, PlaceId, UserId
 from indexer.records.messages import PlaceFlag
@@ -62,6 +63,19 @@ async def hashes(connection: aiosqlite.Connection, picture_ids: Collection[Pictu
         (json.dumps(list(picture_ids)),),
     )
     return {PictureId(picture_id): known_hash(stored) for picture_id, stored in rows}
+
+
+async def colour_shares(
+    connection: aiosqlite.Connection, picture_ids: Collection[PictureId], colours: Sequence[Colour]
+) -> dict[PictureId, float]:
+    """Which share of each picture has the colour, 0–1; of several colours the smallest. Empty where none is asked."""
+    if not colours:
+        return {}
+    rows = await connection.execute_fetchall(
+        "SELECT picture_id, ifnull(colours, x'') FROM pictures WHERE picture_id IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(picture_ids)),),
+    )
+    return {PictureId(picture_id): min(colour.share(seen) for colour in colours) for picture_id, seen in rows}
 
 
 async def places(

@@ -37,7 +37,7 @@ async def meant(
     it says nothing of pictures, messages whose pictures were not read are meant, too.
     """
     conditions = ["m.guild_id = :guild", MESSAGE_INSIDE]
-    if filter.require or filter.exif is not None or filter.tags:
+    if filter.require or filter.exif is not None or filter.tags or filter.colours:
         conditions.append(_SOME_PICTURE)
     if filter.exclude or filter.not_tags:
         conditions.append(_NOTHING_KEPT)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
+from indexer.records.colours import wanted
 from indexer.records.exif import ExifFilter
 from indexer.records.hits import Filter
 
@@ -43,6 +44,12 @@ NOT_TAGGED_PLACES: Final = (
     "SELECT DISTINCT place_id FROM tags WHERE channel_id IN (SELECT value FROM json_each(:channels))"  # noqa: S608 -- constants
     f" AND tag IN ({_NOT_TAGS}) ORDER BY place_id"
 )
+# The picture of a place shows every asked colour (indexer/records/colours.py). One whose colours were never read shows
+# none.
+_COLOURED: Final = (
+    "EXISTS (SELECT 1 FROM pictures c WHERE c.picture_id = p.picture_id"
+    " AND c.colours IS NOT NULL AND shows_colours(c.colours, :colours))"
+)
 # The conditions of a filter on a place `p`, without those on its message.
 PLACE_ITSELF_INSIDE: Final = (
     "p.state = 'ready' AND (p.flags & :require) = :require AND (p.flags & :exclude) = 0"  # noqa: S608 -- constants
@@ -51,9 +58,15 @@ PLACE_ITSELF_INSIDE: Final = (
     f" AND t.tag IN ({_TAGS})) = json_array_length(:tags))"
     " AND (:not_tags IS NULL OR NOT EXISTS (SELECT 1 FROM tags t WHERE t.place_id = p.place_id"
     f" AND t.tag IN ({_NOT_TAGS})))"
+    f" AND (:colours IS NULL OR {_COLOURED})"
 )
 # The conditions of a filter on a place `p` of that message.
 PLACE_INSIDE: Final = f"{MESSAGE_INSIDE} AND {PLACE_ITSELF_INSIDE}"
+# The places in the filter's channels, by its authors and in its span of time, that show its colours, ascending.
+COLOURED_PLACES: Final = (
+    "SELECT p.place_id FROM messages m INDEXED BY messages_by_channel CROSS JOIN places p USING (message_id)"  # noqa: S608 -- constants
+    f" WHERE {MESSAGE_INSIDE} AND p.state = 'ready' AND {_COLOURED} ORDER BY p.place_id"
+)
 
 
 def filter_values(filter: Filter) -> Mapping[str, object]:
@@ -71,6 +84,7 @@ def filter_values(filter: Filter) -> Mapping[str, object]:
         "exif": filter.exif is not None,
         "tags": json.dumps(sorted(filter.tags)) if filter.tags else None,
         "not_tags": json.dumps(sorted(filter.not_tags)) if filter.not_tags else None,
+        "colours": wanted(filter.colours) if filter.colours else None,
         **_exif_values(filter.exif or ExifFilter()),
     }
 

@@ -61,14 +61,17 @@ async def add_all(tx: aiosqlite.Connection, pictures: Sequence[DecodedPicture]) 
     """
     await many_rows.write(
         tx,
-        "INSERT INTO pictures (sha256, perceptual_hash, width, height, format, frame_count, byte_count, state) :rows"
-        " ON CONFLICT (sha256) DO UPDATE SET perceptual_hash = excluded.perceptual_hash, width = excluded.width,"
+        "INSERT INTO pictures (sha256, perceptual_hash, colours, width, height, format, frame_count, byte_count, state)"
+        " :rows"
+        " ON CONFLICT (sha256) DO UPDATE SET perceptual_hash = excluded.perceptual_hash,"
+        "   colours = ifnull(excluded.colours, colours), width = excluded.width,"
         "   height = excluded.height, format = excluded.format, frame_count = excluded.frame_count,"
         "   state = 'ready', reason = NULL",
         [
             (
                 picture.sha256,
                 _signed(picture.perceptual_hash),
+                picture.colours or None,
                 picture.width,
                 picture.height,
                 picture.format,

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial, reduce
 from logging import getLogger
 from os import cpu_count
 from pathlib import Path
@@ -23,7 +24,7 @@ from indexer.records.hits import Candidate, Filter, Floor
 from indexer.records.ids import GuildId, ModelId
 from indexer.records.pictures import Vectors
 from indexer.settings import IndexSettings
-from indexer.store.filter_sql import EXIF_PLACES, NOT_TAGGED_PLACES, TAGGED_PLACES, filter_values
+from indexer.store.filter_sql import COLOURED_PLACES, EXIF_PLACES, NOT_TAGGED_PLACES, TAGGED_PLACES, filter_values
 from indexer.vectors import kernels, log_follower, maintenance, sqlite_scan
 from indexer.vectors.candidates import places_in, ranked
 from indexer.vectors.columns import Bytes, Ints, Part
@@ -298,15 +299,17 @@ class VectorIndex:
         """The only places that pass what SQLite alone knows of the filter, and those that do not, ascending; None: any,
         and none.
         """
-        if allowed.exif is None and not (allowed.tags or allowed.not_tags):
+        asked = {
+            EXIF_PLACES: allowed.exif is not None,
+            TAGGED_PLACES: bool(allowed.tags),
+            COLOURED_PLACES: bool(allowed.colours),
+        }
+        if not any((*asked.values(), allowed.not_tags)):
             return None, None
         with self.connection() as connection:
-            exif = _places(connection, EXIF_PLACES, allowed) if allowed.exif is not None else None
-            tagged = _places(connection, TAGGED_PLACES, allowed) if allowed.tags else None
+            listed = [_places(connection, sql, allowed) for sql, wanted in asked.items() if wanted]
             not_tagged = _places(connection, NOT_TAGGED_PLACES, allowed) if allowed.not_tags else None
-        if exif is not None and tagged is not None:
-            return np.intersect1d(exif, tagged, assume_unique=True), not_tagged
-        return tagged if exif is None else exif, not_tagged
+        return reduce(partial(np.intersect1d, assume_unique=True), listed) if listed else None, not_tagged
 
     def _version(self) -> int:
         """A number that changes with every commit of any process (3 µs)."""

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from indexer.database.functions import add_functions
 from indexer.records.ids import GuildId, ModelId
 from indexer.vectors.columns import Bytes, Part
 from indexer.vectors.memtable import Memtable
@@ -40,6 +41,7 @@ def connect(path: Path) -> sqlite3.Connection:
         f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=10.0, check_same_thread=False
     )
     connection.execute("PRAGMA query_only = ON")
+    add_functions(connection)
     return connection
 
 

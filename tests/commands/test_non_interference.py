@@ -28,6 +28,7 @@ from bot.texts.language import Language
 from indexer.database.database import open_database
 from indexer.errors import TellPerson
 from indexer.long_work import open_long_work
+from indexer.query.colour_names import NAMES, colour
 from indexer.query.grammar import parse
 from indexer.query.query import Query
 from indexer.records.hits import Filter, SearchResult
@@ -123,6 +124,8 @@ class Conversation:
         if rng.random() < 0.25:
             wanted = frozenset({rng.choice(TAGS)})
             chosen = replace(chosen, tags=wanted) if rng.random() < 0.5 else replace(chosen, not_tags=wanted)
+        if rng.random() < 0.15:
+            chosen = replace(chosen, colours=(colour(rng.choice(NAMES)),))
         if rng.random() < 0.15:
             chosen = replace(chosen, require=rng.choice((NO_FLAGS, PlaceFlag.EMBEDDED)), exclude=PlaceFlag.SPOILER)
         return chosen

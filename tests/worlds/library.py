@@ -98,11 +98,11 @@ def frame(what: str) -> Pixels:
     return np.frombuffer(raw, np.uint8).reshape(32, 32, 3)
 
 
-def decoded(what: str, *, perceptual_hash: int | None = None) -> DecodedPicture:
+def decoded(what: str, *, perceptual_hash: int | None = None, colours: bytes = b"") -> DecodedPicture:
     digest = hashlib.sha256(what.encode()).digest()
     if perceptual_hash is None:
         perceptual_hash = int.from_bytes(digest[:8], "big")
-    return DecodedPicture(digest, (frame(what.split(" #")[0]),), 640, 480, "PNG", 1, 1000, perceptual_hash)
+    return DecodedPicture(digest, (frame(what.split(" #")[0]),), 640, 480, "PNG", 1, 1000, perceptual_hash, colours)
 
 
 def flipped(bits: int, rng: Random, count: int) -> int:

@@ -14,10 +14,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import aiosqlite
+import numpy as np
 
 from indexer.database.database import Database, open_database
 from indexer.errors import Reason
 from indexer.query.query import Query
+from indexer.records.colours import samples
 from indexer.records.hits import Filter
 from indexer.records.ids import ChannelId, GuildId, MessageId, ModelId, UserId, ms_snowflake
 from indexer.records.messages import NO_FLAGS, Channel, ChannelKind, Guild, Message, PictureRef, PlaceFlag, Source
@@ -134,6 +136,12 @@ def sentence(rng: random.Random, most: int = 8) -> str:
 
 
 def a_picture(rng: random.Random) -> DecodedPicture:
+    picture = an_unpainted_picture(rng)
+    red, green, blue = picture.sha256[:3]  # the same content has the same colours, wherever it is posted
+    return replace(picture, colours=samples(np.array([(red, green, blue)], np.uint8)))
+
+
+def an_unpainted_picture(rng: random.Random) -> DecodedPicture:
     what = rng.choice(SHOWN)
     if rng.random() < 0.4:
         return decoded(what)
