@@ -7,18 +7,24 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, is_hypothesis_test, settings
 
 from indexer import supervisor
 from indexer.backoff import Backoff
 from indexer.database.database import Database, open_database
 from tests.loop_guard import LoopGuard
+from tests.soak import example_count
 from tests.worlds.library import Library
 from tests.worlds.migrated import migrated
 
 # Hypothesis's own time limits measure the machine. On a fresh machine, Hypothesis builds its tables of Unicode before
 # it draws the first text (2 s beside other work), and then reports a slow test. pytest's timeout is the limit instead.
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "any machine",
+    deadline=None,
+    max_examples=example_count(soak=100),
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("any machine")
 
 
@@ -62,6 +68,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """None leaves the decision to pytest."""
     return True if config.getoption("--quick") and is_slow(collection_path) else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every property test has a longer form: `make soak` draws more examples of it."""
+    for item in items:
+        if is_hypothesis_test(getattr(item, "obj", None)):
+            item.add_marker("soak")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from indexer.settings import IndexSettings
 from indexer.vectors import scan
 from indexer.vectors.index import VectorIndex
+from tests.soak import example_count
 from tests.worlds.index_world import GUILD, MODEL, open_world, unit
 
 pytestmark = pytest.mark.xdist_group("torch")
@@ -34,7 +35,7 @@ def gpu_scan() -> ModuleType:
     length=st.floats(0.1, 20),
     masked=st.booleans(),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=example_count(soak=40), deadline=None)
 def test_its_scores_are_within_its_bound_and_inside_the_mask(
     gpu_scan: ModuleType, seed: int, count: int, dimension: int, length: float, masked: bool
 ) -> None:

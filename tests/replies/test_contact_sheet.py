@@ -13,6 +13,7 @@ from PIL import Image
 from bot.replies import contact_sheet as sheets
 from bot.replies.contact_sheet import CELL, COLUMNS, MAX_HITS, Cell, contact_sheet, shrunk
 from indexer.records.pictures import Pixels
+from tests.soak import example_count
 
 
 def plain(colour: tuple[int, int, int], width: int = 64, height: int = 48) -> Pixels:
@@ -52,7 +53,7 @@ def test_nothing_to_draw_is_still_a_picture() -> None:
     assert opened(contact_sheet([], [], "")).width > CELL
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=example_count(soak=30), deadline=None)
 @given(st.integers(1, 400), st.integers(1, 400), st.text(max_size=200), st.text(max_size=80))
 def test_any_size_and_any_text_can_be_drawn(width: int, height: int, heading: str, title: str) -> None:
     image = opened(contact_sheet([], [Cell(plain((1, 2, 3), width, height), title, title)], heading))

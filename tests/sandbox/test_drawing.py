@@ -11,6 +11,7 @@ from PIL import Image, ImageChops
 from sandbox.drawing import edits, glyphs, grounds
 from sandbox.drawing.concepts import BY_ID, COLOURS, CONCEPTS, GLYPHS, SHAPES
 from sandbox.drawing.scene import Placed, Scene, caption, concept_ids, describe, draw, random_scene, traits, words
+from tests.soak import example_count
 
 _GREY = (128, 128, 128)
 
@@ -65,7 +66,7 @@ def test_every_ground_paints_the_size_it_is_asked_for(style: str) -> None:
     assert set(grounds.PHRASES) <= set(grounds.STYLES)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=example_count(soak=25), deadline=None)
 @given(seed=st.integers(0, 2**32), wide=st.integers(16, 200), high=st.integers(16, 200))
 def test_a_seed_draws_the_same_pixels_at_any_size(seed: int, wide: int, high: int) -> None:
     first, again = random_scene(Random(seed)), random_scene(Random(seed))
@@ -79,7 +80,7 @@ def test_different_seeds_draw_different_pictures() -> None:
     assert len({picture(seed, (64, 48)).tobytes() for seed in range(50)}) == 50
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=example_count(soak=50), deadline=None)
 @given(seed=st.integers(0, 2**32), count=st.integers(1, 3))
 def test_a_scene_shows_as_many_different_concepts_as_asked(seed: int, count: int) -> None:
     scene = random_scene(Random(seed), CONCEPTS[:5], count)
@@ -91,7 +92,7 @@ def test_a_scene_of_few_concepts_does_not_ask_for_more() -> None:
     assert len(random_scene(Random(1), CONCEPTS[:1], 3).placed) == 1
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=example_count(soak=100), deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_a_caption_says_only_what_is_true_and_in_the_scene_s_words(seed: int) -> None:
     rng = Random(seed)

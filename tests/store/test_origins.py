@@ -27,6 +27,7 @@ from indexer.store import (
     spans,
 )
 from indexer.store.messages import Stored
+from tests.soak import example_count
 from tests.worlds.records import AUTHOR, CHANNEL, GUILD, channel, matching, message, picture, settle
 
 LINK = "https://cdn.example/1/a.png"
@@ -190,7 +191,7 @@ class Undone(Exception):
     """Ends an example: the transaction is rolled back, and the database is as it was before."""
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=example_count(soak=150), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(events=st.lists(EVENTS, max_size=6))
 async def test_in_any_order_discord_has_the_last_word(database: Database, events: list[tuple[str, int, int]]) -> None:
     """A deletion ends everything. Else Discord's newest edit stands; where it told none, the newest of an archive."""

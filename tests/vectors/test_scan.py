@@ -230,7 +230,7 @@ def test_every_path_finds_exactly_the_best_and_all_that_tie(
 
 
 @given(seed=SEED, count=st.integers(1, 200), dimension=st.sampled_from([1, 5, 8, 16, 17, 64, 512]))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=example_count(soak=80), deadline=None)
 def test_a_row_scores_the_same_to_the_last_bit_in_any_company(seed: int, count: int, dimension: int) -> None:
     rng = np.random.default_rng(seed)
     rows = as_bytes(unit_rows(rng, count, dimension))
@@ -251,7 +251,7 @@ def test_a_row_scores_the_same_to_the_last_bit_in_any_company(seed: int, count: 
     dimension=st.sampled_from([1, 5, 16, 17, 48, 512, 768]),
     length=st.floats(0.01, 30),
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=example_count(soak=80), deadline=None)
 def test_no_approximate_score_is_further_off_than_its_bound(
     tmp_path_factory: pytest.TempPathFactory, seed: int, count: int, dimension: int, length: float
 ) -> None:

@@ -17,6 +17,7 @@ from indexer.vectors import segment_writer
 from indexer.vectors.columns import Bytes, as_vectors
 from indexer.vectors.segment import HEADER_BYTES, Damaged, Record, Segment, header
 from indexer.vectors.segment_writer import Listing, Long, arrange
+from tests.soak import example_count
 from tests.worlds.index_world import unit
 
 
@@ -48,7 +49,7 @@ def sealed(path: Path, places: Listing, dimension: int) -> Record:
     dimension=st.sampled_from([1, 3, 8, 16, 33]),
     top=st.sampled_from([1, 2**20, 2**40]),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=example_count(soak=60), deadline=None)
 def test_a_segment_gives_back_exactly_what_was_sealed(
     tmp_path_factory: pytest.TempPathFactory, seed: int, places: int, pictures: int, dimension: int, top: int
 ) -> None:
@@ -90,7 +91,7 @@ def test_a_segment_gives_back_exactly_what_was_sealed(
 
 
 @given(seed=st.integers(0, 2**32 - 1), dimension=st.sampled_from([2, 16, 100, 512]))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=example_count(soak=20), deadline=None)
 def test_codes_are_as_near_to_the_vectors_as_the_file_says(
     tmp_path_factory: pytest.TempPathFactory, seed: int, dimension: int
 ) -> None:
