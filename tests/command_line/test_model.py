@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from bot import cli
+from bot.command_line import model_trial
 from bot.command_line.model_trial import FILE_NAME, Trial, read_trials, write_trial
 from bot.config.loader import load
 from indexer.encode.catalogue import CATALOGUE
 from indexer.errors import ConfigError
+from tests.worlds.demo_export import exported_before
 from tests.worlds.json_schemas import assert_schema
 
 
@@ -82,7 +84,11 @@ def test_a_file_of_trials_that_makes_no_sense_is_none(here: Path, written: str) 
     assert read_trials(here / "data") == {}
 
 
-def test_a_trial_of_the_demos_model_is_remembered(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_trial_of_the_demos_model_is_remembered(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_trial, "PICTURES_S", 0.05)
+    exported_before(here / "data")
     code, out, err = ran(capsys, "trial", "demo", "--json")
     assert (code, err) == (0, "")
     found = json.loads(out)

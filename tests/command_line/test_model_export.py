@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bot import cli
@@ -12,7 +14,9 @@ from indexer.encode.encoder import open_encoder
 from indexer.encode.on_openvino.folder import read_manifest, verify
 from indexer.records.pictures import Vectors
 from indexer.settings import ModelSettings
-from sandbox.model import EXPORT
+from sandbox.model import EXPORT, WEIGHTS
+from tests.soak import SOAK
+from tests.worlds.demo_export import exported_before
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +33,22 @@ async def words_of(folder: Path) -> Vectors:
         return await encoder.encode_words(["a red circle", "ein Hund"])
 
 
-async def test_the_folder_alone_is_the_model(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_the_export_of_an_earlier_start_is_copied_and_the_copy_alone_is_the_model(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await asyncio.to_thread(exported_before, here / "data")
+    target = here / "for another" / "demo"
+    assert await asyncio.to_thread(cli.main, ["model", "export", "--to", str(target)]) == 0
+    assert f'model.folder = "{target}"' in capsys.readouterr().out
+    verify(target, read_manifest(target))
+    assert {path.name for path in target.iterdir()} == {*read_manifest(target).files, "manifest.json"}
+    await asyncio.to_thread(shutil.rmtree, here / "data")
+    assert np.isfinite(await words_of(target)).all()
+
+
+@pytest.mark.soak
+@pytest.mark.skipif(not SOAK, reason="imports torch, traces and checks: AFTERIMAGE_SOAK=1 runs it")
+async def test_an_export_that_the_command_makes_is_the_model(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target = here / "for another" / "demo"
     assert await asyncio.to_thread(cli.main, ["model", "export", "--to", str(target)]) == 0
     assert f'model.folder = "{target}"' in capsys.readouterr().out
@@ -55,13 +74,14 @@ def test_a_place_that_cannot_be_written_is_named(here: Path, capsys: pytest.Capt
     assert "file/demo cannot be written (file: File exists)" in capsys.readouterr().err
 
 
-def test_weights_that_are_not_there_are_named_and_nothing_is_made(
+def test_a_file_of_the_model_that_is_not_there_is_named_and_nothing_is_made(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("AFTERIMAGE_MODEL_NAME", "ViT-B-32-256")
-    monkeypatch.setenv("AFTERIMAGE_MODEL_PRETRAINED", str(here / "gone.safetensors"))
+    monkeypatch.setenv("AFTERIMAGE_MODEL_NAME", "my-own")
+    monkeypatch.setenv("AFTERIMAGE_MODEL_PRETRAINED", str(WEIGHTS))
+    monkeypatch.setenv("AFTERIMAGE_MODEL_CONFIG_FILE", str(here / "gone.json"))
     assert cli.main(["model", "export", "--to", "made"]) == 1
-    assert "gone.safetensors" in capsys.readouterr().err
+    assert "gone.json cannot be read" in capsys.readouterr().err
     assert not (here / "made").exists()
 
 
