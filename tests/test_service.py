@@ -31,7 +31,7 @@ from indexer.vectors.index import VectorIndex
 from tests.worlds.empty_history import EmptyHistory
 from tests.worlds.encoder import Encoder
 from tests.worlds.migrated import migrated
-from tests.worlds.waiting import until
+from tests.worlds.waiting import DEADLINE_S, until
 
 GUILD = Guild(GuildId(ms_snowflake(1_600_000_000_000)), "Town")
 CHANNEL = Channel(ChannelId(GUILD.id + 1), GUILD.id, ChannelKind.TEXT, "pictures")
@@ -239,7 +239,7 @@ async def test_the_index_is_looked_after_and_a_fault_there_ends_nothing(
             raise fault
 
     monkeypatch.setattr(VectorIndex, "maintain", maintain)
-    async with open_service(settings, history, Encoder()), asyncio.timeout(20):
+    async with open_service(settings, history, Encoder()), asyncio.timeout(DEADLINE_S):
         await done.wait()
 
 
@@ -253,7 +253,7 @@ async def test_the_index_is_looked_after_as_soon_as_a_job_ends(
         looked.set()
 
     monkeypatch.setattr(VectorIndex, "maintain", maintain)
-    async with open_service(settings, history, Encoder()) as service, asyncio.timeout(20):
+    async with open_service(settings, history, Encoder()) as service, asyncio.timeout(DEADLINE_S):
         await service.live.on_guild_join(GUILD)
         assert not looked.is_set()
         await service.jobs.start(GUILD.id)

@@ -68,7 +68,7 @@ async def connected(data_dir: Path) -> tuple[asyncio.StreamReader, asyncio.Strea
 async def hung_up(reader: asyncio.StreamReader) -> list[dict[str, Any]]:
     """Everything the bot still says until it ends the connection."""
     said = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(DEADLINE_S):
         while line := await reader.readline():
             said.append(json.loads(line))
     return said
@@ -236,7 +236,7 @@ async def test_more_callers_than_there_is_room_for_are_told_so(data_dir: Path, a
             return lambda _: waiting[number].set()
 
         asking = [asyncio.create_task(ask(data_dir, "wait", {}, told(number))) for number in range(CONNECTIONS)]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(DEADLINE_S):
             for event in waiting:
                 await event.wait()
         with pytest.raises(Refused, match="already"):
@@ -302,7 +302,7 @@ async def test_work_goes_on_when_the_command_is_interrupted(tmp_path: Path) -> N
         asking.cancel()
         await asyncio.wait({asking})
         gate.set()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(DEADLINE_S):
             await finished.wait()
 
 
@@ -389,7 +389,7 @@ async def test_a_command_that_reads_nothing_blocks_nobody(tmp_path: Path, monkey
     async with answering(tmp_path, chatter=chatter):
         _, writer = await connected(tmp_path)
         writer.write(json.dumps({"version": VERSION, "do": "chatter"}).encode() + b"\n")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(DEADLINE_S):
             await finished.wait()
         assert await ask(tmp_path, "echo", {}, nothing) == {"heard": {}}
         writer.close()

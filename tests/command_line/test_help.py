@@ -15,6 +15,7 @@ import pytest
 from bot.cli import command_parser, main
 from bot.command_line.command_tree import commands_of
 from bot.command_line.manual import man_page, markdown
+from tests.worlds.waiting import DEADLINE_S
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -96,7 +97,7 @@ def test_bash_completes_a_command_and_its_option(tmp_path: Path, capsys: pytest.
         "  COMP_WORDS=($words); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); COMPREPLY=()\n"
         '  _shtab_afterimage; echo "${COMPREPLY[@]}"\ndone'
     )
-    done = subprocess.run(["bash", "-c", asked], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["bash", "-c", asked], cwd=tmp_path, capture_output=True, text=True, timeout=DEADLINE_S)
     assert done.stdout.split() == ["duplicates", "--explain", "--plot"], done.stderr
 
 

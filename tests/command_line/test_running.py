@@ -14,6 +14,7 @@ from bot.config.loader import Config, load
 from bot.config.models import demo
 from indexer.errors import Stop
 from indexer.settings import ModelSettings
+from tests.worlds.waiting import DEADLINE_S
 
 ADDRESS = Address("http://127.0.0.1:1/api/v10", "a-token", "127.0.0.1:1", "http://127.0.0.1:1/")
 
@@ -47,7 +48,7 @@ async def test_a_sandbox_whose_starter_is_gone_ends_by_itself() -> None:
     async with open_sandbox_process() as (_, process):
         assert process.stdin is not None
         process.stdin.close()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(DEADLINE_S):
             assert await process.wait() == 0
 
 

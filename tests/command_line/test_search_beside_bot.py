@@ -22,6 +22,7 @@ from bot.control.protocol import VERSION
 from tests.worlds.answering_bot import MOST_BYTES, ROOT, answering, ran
 from tests.worlds.pseudo_terminal import pseudo_terminal
 from tests.worlds.running_bot import Running, Town, noise
+from tests.worlds.waiting import DEADLINE_S
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("beside a bot")]
 
@@ -111,7 +112,7 @@ async def test_next_to_nothing_is_imported(beside: Beside) -> None:
         env={"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=DEADLINE_S,
     )
     assert "searched 8 pictures" in done.stdout
     assert done.stdout.splitlines()[-1] == "loaded: []"

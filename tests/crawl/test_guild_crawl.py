@@ -23,7 +23,7 @@ from indexer.store import channels, messages, spans
 from indexer.store.message_pictures import NewPlace
 from tests.worlds.picture_files import picture
 from tests.worlds.pipeline_world import GUILD, World, busy, open_world
-from tests.worlds.waiting import until
+from tests.worlds.waiting import DEADLINE_S, until
 
 
 @pytest.fixture
@@ -301,7 +301,7 @@ async def test_cancelled_waiters_never_lose_a_slot(fates: list[int], count: int)
         if fate == 2:
             await asyncio.sleep(0)
     await asyncio.gather(*tasks, return_exceptions=True)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE_S):
         for _ in range(count):
             await slots._take(GuildId(9))
     assert slots._free == 0

@@ -9,6 +9,7 @@ import pytest
 
 from indexer.database.connections import in_thread
 from indexer.database.database import Database
+from tests.worlds.waiting import DEADLINE_S
 
 ENDLESS = "WITH RECURSIVE c (x) AS (SELECT began() UNION ALL SELECT x + 1 FROM c) SELECT max(x) FROM c"
 
@@ -57,7 +58,7 @@ async def test_a_cancelled_task_does_not_leave_its_work_running(database: Databa
     task = asyncio.create_task(ask())
     await began.wait()
     task.cancel()
-    async with asyncio.timeout(20):  # the task waits for the thread, and so ends with the statement
+    async with asyncio.timeout(DEADLINE_S):  # the task waits for the thread, and so ends with the statement
         with pytest.raises(asyncio.CancelledError):
             await task
         async with database.reader() as reader:

@@ -13,6 +13,7 @@ import pytest
 from indexer.database import lock
 from indexer.errors import StorageError
 from indexer.platforms.processes import kill
+from tests.worlds.waiting import DEADLINE_S
 
 HOLD = """
 import sys, time
@@ -48,7 +49,7 @@ def test_the_lock_vanishes_with_a_killed_process(tmp_path: Path) -> None:
         with pytest.raises(StorageError, match=f"process {process.pid} "), lock.hold(tmp_path):
             pass
         process.kill()
-        process.wait(10)
+        process.wait(DEADLINE_S)
         with lock.hold(tmp_path) as me:
             assert me.pid == os.getpid()
 
@@ -73,7 +74,7 @@ def test_a_forked_child_does_not_keep_the_lock_of_a_killed_parent(tmp_path: Path
         assert process.stdout is not None
         child = int(process.stdout.readline())
         process.kill()
-        process.wait(10)
+        process.wait(DEADLINE_S)
         try:
             with lock.hold(tmp_path):
                 os.kill(child, 0)  # it lives, and yet the lock is ours

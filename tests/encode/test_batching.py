@@ -16,6 +16,7 @@ from indexer.errors import Reason, Rejected, RetryLater
 from indexer.ports import Priority
 from indexer.records.pictures import Vectors
 from indexer.supervisor import Faults, supervised
+from tests.worlds.waiting import DEADLINE_S
 
 
 class Model:
@@ -230,7 +231,7 @@ async def test_a_wrong_number_of_vectors_costs_its_own_callers_only() -> None:
         return vectors[1:] if "short" in payloads else vectors
 
     model.run = one_too_few  # type: ignore[method-assign]  # of this model alone
-    async with running(model) as batches, asyncio.timeout(30):
+    async with running(model) as batches, asyncio.timeout(DEADLINE_S):
         with pytest.raises(Rejected, match="0 vectors for 1 pictures"):
             await pixels(batches, "short")
         assert await pixels(batches, "abc", priority=Priority.QUERY) == [3]
@@ -249,7 +250,7 @@ async def test_a_fault_of_the_pump_fails_who_waits_and_the_pump_begins_anew(monk
     monkeypatch.setattr(batches, "_run_batch", fails_once)
     soon = Backoff(tries=0, first_s=0.001, longest_s=0.002)
     pump = asyncio.create_task(supervised("encoder", batches.pump, faults, backoff=soon))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(DEADLINE_S):
         with pytest.raises(RetryLater):
             await pixels(batches, "abc")
         assert await pixels(batches, "abc") == [3]

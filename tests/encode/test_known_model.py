@@ -22,6 +22,7 @@ from indexer.errors import ModelAway
 from indexer.records.pictures import ModelSpec, PixelSpec
 from indexer.settings import ModelSettings
 from indexer.supervisor import Faults
+from tests.worlds.waiting import DEADLINE_S
 
 WORKER = "tests.worlds.model_child"
 SPEC = ModelSpec("fake", "none", 2, "00")
@@ -71,7 +72,7 @@ async def test_the_second_start_waits_for_no_model_and_a_question_does(tmp_path:
 
 async def test_the_model_is_loaded_before_anybody_asks(tmp_path: Path, weights: Path) -> None:
     await known(tmp_path, weights)
-    async with opened(tmp_path, weights) as encoder, asyncio.timeout(60):
+    async with opened(tmp_path, weights) as encoder, asyncio.timeout(DEADLINE_S):
         while encoder.pid is None:  # noqa: ASYNC110 -- of another process
             await asyncio.sleep(0.01)
         assert encoder.awake
@@ -151,7 +152,7 @@ async def test_a_known_model_that_cannot_be_loaded_ends_nothing_and_is_tried_aga
         with pytest.raises(ModelAway, match="no such weights"):
             await encoder.encode_words(["a"])
         (weights / "gone").unlink()
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(DEADLINE_S):
             while True:
                 try:
                     assert (await encoder.encode_words(["a"])).tolist() == [[1, 2]]

@@ -30,7 +30,7 @@ from indexer.records.pictures import Pixels
 from indexer.settings import ModelSettings
 from indexer.supervisor import Faults
 from tests.worlds.model_child import DEADLY, DIVISIVE, REDUCED, SIZE, UNPLUGGED
-from tests.worlds.waiting import until
+from tests.worlds.waiting import DEADLINE_S, until
 
 WORKER = "tests.worlds.model_child"
 ROOT = Path(__file__).parents[2]
@@ -381,6 +381,6 @@ async def test_it_ends_at_the_end_of_its_input_whatever_it_is_doing(tmp_path: Pa
     )
     await process.stdout.readuntil(b"settled" if doing == "hold-loading" else b"asked for")
     process.stdin.close()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(DEADLINE_S):
         assert await process.wait() == 0
     frames.close()

@@ -32,7 +32,7 @@ from sandbox.checks import commands as command_rules
 from sandbox.server import open_sandbox
 from sandbox.world import World
 from tests.worlds.running_bot import running, town
-from tests.worlds.waiting import until
+from tests.worlds.waiting import DEADLINE_S, until
 
 
 async def test_commands_are_registered_once_and_not_again_at_the_next_start(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ async def test_what_goes_on_behind_an_answer_is_counted_when_it_fails_and_a_stop
         raise error
 
     with pytest.raises(StorageError, match="damaged"):
-        async with running(town().world, tmp_path) as bot, asyncio.timeout(30):
+        async with running(town().world, tmp_path) as bot, asyncio.timeout(DEADLINE_S):
             bot.client._spawn(fail(ZeroDivisionError()), "progress message")
 
             async def counted() -> bool:

@@ -26,7 +26,7 @@ from tests.openapi import description
 from tests.worlds.crawling import listed, logged_in, open_index
 from tests.worlds.picture_files import picture
 from tests.worlds.rich_guild import rich_world
-from tests.worlds.waiting import until
+from tests.worlds.waiting import DEADLINE_S, until
 
 HISTORY = "GET /channels/{channel_id}/messages"
 
@@ -148,7 +148,7 @@ async def test_history_is_read_to_its_end_with_fresh_links(monkeypatch: pytest.M
 
 async def _until_refused(history: DiscordHistory, channel_id: ChannelId) -> None:
     """The change of permissions arrives by the gateway, a moment later."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE_S):
         while True:
             await history.page(channel_id)
             await asyncio.sleep(0.01)
@@ -267,13 +267,13 @@ async def test_a_crawl_cancelled_in_a_global_rate_limit_does_not_lock_the_bot(mo
         sandbox.faults.retry_after_s = 0.3
         sandbox.faults.plan("429-global", HISTORY)
         asking = asyncio.create_task(history.page(ChannelId(chat.id)))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE_S):
             while not sandbox.faults.struck["429-global"]:  # noqa: ASYNC110 -- the sandbox has no event for it
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.05)
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE_S):
             assert await history.page(ChannelId(chat.id)) == []
 
 

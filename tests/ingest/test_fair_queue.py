@@ -13,6 +13,7 @@ from indexer.backoff import LONGEST_TOLD_S, Backoff, with_retries
 from indexer.errors import RetryLater
 from indexer.ingest.fair_queue import FairQueue, Lane
 from indexer.records.ids import GuildId
+from tests.worlds.waiting import DEADLINE_S
 
 ONE, TWO, LIVE = Lane(1, GuildId(1)), Lane(1, GuildId(2)), Lane(0, GuildId(2))
 
@@ -89,7 +90,7 @@ async def test_whatever_is_cancelled_each_item_is_got_once_and_the_bound_holds(
     for taker, cancelled in zip(takers, gets, strict=True):
         if cancelled:
             taker.cancel()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE_S):
         while not all(giver.done() for giver in givers):
             for _ in range(3):
                 await asyncio.sleep(0)

@@ -20,7 +20,7 @@ from indexer.sentence import Sentence
 from indexer.store import places
 from tests.worlds.picture_files import picture
 from tests.worlds.pipeline_world import GUILD, World, busy, open_world
-from tests.worlds.waiting import until
+from tests.worlds.waiting import DEADLINE_S, until
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ async def test_a_full_encoder_holds_back_the_downloads_and_the_crawl(world: Worl
     async with world.pipeline() as running:
         task = asyncio.create_task(running.run_guild(GUILD))
         last = -1
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(DEADLINE_S):
             while (now := world.cdn.requests.total() + world.history.pages.total()) != last or not last:
                 last = now
                 await asyncio.sleep(0.5)

@@ -29,6 +29,7 @@ from tests.worlds.random_guilds import (
     discord_member,
     random_world,
 )
+from tests.worlds.waiting import DEADLINE_S
 
 READ = Permission.VIEW_CHANNEL | Permission.READ_MESSAGE_HISTORY
 
@@ -178,7 +179,7 @@ async def test_a_thread_whose_membership_discord_does_not_tell_in_time_stays_hid
     monkeypatch.setattr(thread_members, "ANSWER_S", 0.02)
     assert await seen(world, MEMBER, lobby) == {lobby.id}
     late.set()  # the request itself is never cut off: cut off in a global rate limit, it would lock discord.py
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE_S):
         await ended.wait()
 
 

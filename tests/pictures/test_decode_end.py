@@ -19,7 +19,7 @@ async def test_a_worker_ends_even_when_its_pipe_was_paused_in_the_middle_of_an_a
     data = picture(1)
     worker._requests.write(REQUEST.pack(len(data), 5.0, False, 0) + data)
     await until(lambda: worker._answers._paused)  # type: ignore[attr-defined]  # asyncio's own: nothing else tells
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(DEADLINE_S):
         assert await worker.kill() == "SIGKILL"
 
 

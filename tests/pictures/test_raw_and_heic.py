@@ -29,6 +29,7 @@ from indexer.records.ids import ChannelId, MessageId
 from indexer.records.pictures import DecodedPicture, PixelSpec
 from tests.worlds.picture_files import encoded, scene
 from tests.worlds.raw_files import dng
+from tests.worlds.waiting import DEADLINE_S
 
 needs_heic = pytest.mark.skipif(not installed(HEIC), reason="pip install 'afterimage[heic]'")
 needs_raw = pytest.mark.skipif(not installed(RAW), reason="pip install 'afterimage[raw]'")
@@ -220,5 +221,5 @@ os._exit(0)
 @pytest.mark.skipif(sys.platform != "linux", reason="the lock-down of processes is Linux's")
 def test_a_worker_that_may_start_threads_can_start_no_process() -> None:
     root = Path(__file__).resolve().parents[2]
-    run = subprocess.run([sys.executable, "-c", _TRIES], capture_output=True, cwd=root, timeout=60, check=False)
+    run = subprocess.run([sys.executable, "-c", _TRIES], capture_output=True, cwd=root, timeout=DEADLINE_S, check=False)
     assert (run.stdout, run.stderr) == (b"1", b"")

@@ -10,6 +10,7 @@ import pytest
 
 from indexer.platforms.processes import kill, minimal_environment
 from indexer.platforms.told_to_end import ended
+from tests.worlds.waiting import DEADLINE_S
 
 
 def test_a_child_gets_nothing_of_the_environment_but_what_windows_cannot_start_without() -> None:
@@ -23,7 +24,7 @@ def test_a_child_gets_nothing_of_the_environment_but_what_windows_cannot_start_w
 def test_a_process_ends_at_once() -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         kill(process.pid)
-        assert process.wait(30) != 0
+        assert process.wait(DEADLINE_S) != 0
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.worlds.waiting import DEADLINE_S
+
 _START_S = 60.0
 
 
@@ -27,7 +29,7 @@ class Tab:
         """One command of the protocol."""
         number = next(self._ids)
         await self.socket.send_json({"id": number, "method": method, "params": params})
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(DEADLINE_S):
             while True:
                 answer = await self.socket.receive_json()
                 if answer.get("method") == "Runtime.exceptionThrown":

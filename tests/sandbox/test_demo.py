@@ -28,6 +28,7 @@ from sandbox.server import open_sandbox
 from sandbox.world import ChannelKind, Embed, Message, MessageFlag, Thread
 from tests.sandbox.conftest import picture
 from tests.sandbox.raw import raw_client
+from tests.worlds.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.xdist_group("demo")  # one process makes the world
 
@@ -179,7 +180,7 @@ async def test_the_sandbox_runs_as_a_process_that_ends_with_its_parent(tmp_path:
     )  # fmt: skip
     assert process.stdout is not None
     assert process.stdin is not None
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(DEADLINE_S):
         told = json.loads(await process.stdout.readline())
         assert told.keys() >= {"api_base", "token", "cdn_host", "guild_id", "pid"}
         assert told["token"] == "given"

@@ -28,7 +28,7 @@ from tests.worlds.encoder import Encoder
 from tests.worlds.exports import GUILD
 from tests.worlds.picture_files import encoded, scene
 from tests.worlds.records import decoded, message, picture, settle
-from tests.worlds.waiting import until
+from tests.worlds.waiting import DEADLINE_S, until
 
 
 @asynccontextmanager
@@ -261,7 +261,7 @@ async def test_whoever_waits_for_the_file_keeps_no_thread_from_others(database: 
         with kept._file._turn:  # as a purge of a large file has it
             waiting = {asyncio.create_task(kept.of([place_id])) for _ in range(8)}
             await asyncio.wait(waiting, timeout=0.2)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(DEADLINE_S):
                 assert await asyncio.to_thread(int, "7") == 7
         assert await asyncio.gather(*waiting) == [{place_id: b"a"}] * 8
 

@@ -21,6 +21,7 @@ from indexer.vectors.compaction_plan import PARTIAL
 from indexer.vectors.index import VectorIndex
 from indexer.vectors.segment import SUFFIX
 from tests.worlds.index_world import GUILD, MODEL, World, half, open_world, unit
+from tests.worlds.waiting import DEADLINE_S
 
 SETTINGS = IndexSettings(seal_rows=64, threads=1, purge_after_s=86_400)
 
@@ -178,7 +179,7 @@ async def test_searches_go_on_while_a_segment_is_written(world: World, monkeypat
     await world.delete(list(world.places)[:3])
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(world.index.compact(world.database))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(DEADLINE_S):
             await begun.wait()
         await world.check(unit(rng, 1)[0], 20, world.everything())
         await world.fill(rng, 30)
@@ -204,7 +205,7 @@ async def test_maintenance_that_is_cancelled_leaves_nothing_behind(
     await world.delete(list(world.places)[:3])
     before = files(world)
     task = asyncio.ensure_future(world.index.compact(world.database))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(DEADLINE_S):
         await begun.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -14,6 +14,7 @@ from bot.app import operations
 from bot.control.server import open_control
 from indexer import ports
 from tests.worlds.running_bot import Running, Town, indexed, town
+from tests.worlds.waiting import DEADLINE_S
 
 ROOT = Path(__file__).resolve().parents[2]
 MOST_BYTES = 100_000
@@ -38,5 +39,5 @@ async def ran(folder: Path, *arguments: str, **variables: str) -> subprocess.Com
         env={**kept, "PYTHONPATH": str(ROOT), **variables},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=DEADLINE_S,
     )

@@ -9,6 +9,7 @@ import pytest
 
 from tests.worlds.asking import channels_of
 from tests.worlds.running_bot import Running, Town, noise, town
+from tests.worlds.waiting import DEADLINE_S
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("duplicates_and_random")]
 
@@ -79,14 +80,14 @@ async def test_six_at_once_by_one_member_leave_a_strangers_question_alone(bot: R
 
     def blocking(stop: threading.Event) -> None:
         begun.set()
-        release.wait(30)
+        release.wait(DEADLINE_S)
 
     async def hold() -> None:  # somebody else's comparison, which has not ended
         async with bot.service.long_work.turn(place.owner.id):
             await bot.service.long_work.run(blocking)
 
     holding = asyncio.create_task(hold())
-    await asyncio.to_thread(begun.wait, 30)
+    await asyncio.to_thread(begun.wait, DEADLINE_S)
     member = bot.person(place.member)
     asked = [asyncio.create_task(member.slash(place.talk.id, "duplicates")) for _ in range(6)]
     refused = 0

@@ -30,7 +30,7 @@ from indexer.store.jobs import JobState, Scope, ScopeKind
 from tests.worlds.api_world import ADMIN, WRITE, ApiWorld
 from tests.worlds.exports import GUILD, document, picture_message
 from tests.worlds.picture_files import picture
-from tests.worlds.waiting import until
+from tests.worlds.waiting import DEADLINE_S, until
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("api archives")]
 
@@ -192,7 +192,10 @@ async def test_an_answer_names_files_below_the_folder_and_never_where_that_lies(
 
 async def test_imports_are_told_live(api: ApiWorld) -> None:
     headers = {"Authorization": f"Bearer {await api.key(ADMIN)}"}
-    async with asyncio.timeout(60), api.http.get(f"{api.url}/api/v1/imports/events", headers=headers) as response:
+    async with (
+        asyncio.timeout(DEADLINE_S),
+        api.http.get(f"{api.url}/api/v1/imports/events", headers=headers) as response,
+    ):
         assert response.content_type == "text/event-stream"
         assert await response.content.readline() == b"event: imports\n"
         line = await response.content.readline()
