@@ -115,10 +115,10 @@ async def test_discord_in_trouble_at_the_login_is_said_in_one_line(tmp_path: Pat
     assert len(bot.said.splitlines()) == 1
 
 
-async def test_a_refused_token_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
+async def test_a_refused_token_is_one_line_and_exit_code_1_before_the_model_is_loaded(tmp_path: Path) -> None:
     async with open_sandbox(town().world) as sandbox:
         wrong = "MTIzNDU2Nzg5MDEyMzQ1Njc4OTA.GabcdE.abcdefghijklmnopqrstuvwxyz-123456"
-        more = joining(sandbox, AFTERIMAGE_DISCORD_TOKEN=wrong, AFTERIMAGE_LOG_LEVEL="error")
+        more = joining(sandbox, AFTERIMAGE_DISCORD_TOKEN=wrong, AFTERIMAGE_LOG_LEVEL="error", CHILD_LOADS="1")
         async with child(tmp_path, "run", **more) as bot:
             assert await bot.ended() == 1
     assert bot.said.startswith("afterimage: Discord does not accept the token.")
@@ -154,13 +154,3 @@ async def test_a_second_bot_on_the_same_data_is_told_who_writes(tmp_path: Path) 
             assert await second.ended() == 1
         assert f"process {bot.process.pid}" in second.said
         assert len(second.said.splitlines()) == 1
-
-
-async def test_a_wrong_token_is_said_before_the_model_is_loaded(tmp_path: Path) -> None:
-    async with open_sandbox(town().world) as sandbox:
-        wrong = "MTIzNDU2Nzg5MDEyMzQ1Njc4OTA.GabcdE.abcdefghijklmnopqrstuvwxyz-123456"
-        more = joining(sandbox, AFTERIMAGE_DISCORD_TOKEN=wrong, CHILD_LOADS="1")
-        async with child(tmp_path, "run", **more) as bot:
-            assert await bot.ended() == 1
-    assert "Discord does not accept the token." in bot.said
-    assert "loading" not in bot.said
