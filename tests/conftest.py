@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import os
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -105,6 +107,15 @@ def loop_guard() -> Iterator[LoopGuard]:
         yield guard
     if guard.blocks:
         pytest.fail("the event loop was blocked:\n" + "\n".join(guard.blocks), pytrace=False)
+
+
+@pytest.fixture(autouse=True)
+def priority() -> Iterator[None]:
+    """Fails the test if it lowered the priority of its process: every later test there would starve beside others."""
+    before = os.nice(0) if sys.platform != "win32" else 0
+    yield
+    after = os.nice(0) if sys.platform != "win32" else 0
+    assert after == before, f"a command of this test lowered the priority of its process by {after - before}"
 
 
 @pytest.fixture(autouse=True)

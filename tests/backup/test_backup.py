@@ -294,7 +294,10 @@ def test_the_commands_say_what_they_did(
 ) -> None:
     kept(tmp_path / "data")
     monkeypatch.chdir(tmp_path)
+    lowered: list[int] = []  # the process of the tests keeps its priority
+    monkeypatch.setattr("bot.command_line.backup.lower_priority", lowered.append)
     assert cli.main(["backup", "b.tar.zst"]) == 0
+    assert lowered == [10]
     assert "as of 20" in capsys.readouterr().out
     assert cli.main(["backup", "b.tar.zst"]) == 1
     assert "exists already" in capsys.readouterr().err
