@@ -45,6 +45,7 @@ async def _delete(arguments: argparse.Namespace, name: str, values: Values) -> i
             what = f"Collection {terminal.one_line(planned['server'])}" if "server" in planned else "From the index"
             count = f"{planned['messages']:,} messages with {planned['pictures']:,} pictures"
             make_sure(f"{what}: {count} are deleted.", "delete")
+            values = {**values, "confirmed": planned["messages"]}
         with terminal.waiting("deleting", quiet=arguments.quiet) as wait:
             done, _ = await carry(name, values, wait.on)
     return _told(arguments, done)

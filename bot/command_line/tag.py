@@ -95,6 +95,9 @@ async def _carried(
             with terminal.waiting("looking for a running bot", quiet=arguments.quiet) as wait:
                 planned = [(await carry(name, {**request, "dry_run": True}, wait.on))[0] for request in requests]
             make_sure(f"{sum(part['pictures'] for part in planned):,} {question}")
+            requests = [
+                {**request, "confirmed": part["pictures"]} for request, part in zip(requests, planned, strict=True)
+            ]
         with terminal.waiting("looking for a running bot", quiet=arguments.quiet) as wait:
             return [(await carry(name, request, wait.on))[0] for request in requests]
 

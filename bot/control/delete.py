@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from bot.control.confirmed import require_confirmed_in
 from bot.control.operations import Handler, Tell, Values
 from bot.control.progress_lines import progress_lines
 from bot.control.question import filter_of, where, wish_of
@@ -40,16 +41,17 @@ class Deleting:
         return {"delete": self.delete, "undelete": self.undelete, "delete-collection": self.delete_collection}
 
     async def delete(self, values: Values, tell: Tell) -> Values:
-        """`words` and `guild` as for `search`, `dry_run` → `messages` and `pictures` that are meant, how many messages
-        were `deleted`.
+        """`words` and `guild` as for `search`, `dry_run`, `confirmed` (the messages of a dry run) → `messages` and
+        `pictures` that are meant, how many messages were `deleted`.
 
-        Raises TellPerson where nothing is named, RetryLater.
+        Raises TellPerson where nothing is named, CountChanged, RetryLater.
         """
         selection = await self.selecting.asked(values, tell)
         deletions = self.store.deletions
         meant = await deletions.meant(selection.guild_id, selection.filter, selection.messages)
         deleted = 0
         if not values.get("dry_run"):
+            require_confirmed_in(values, len(meant.message_ids))
             told = progress_lines(tell, "messages deleted", len(meant.message_ids))
             deleted = await deletions.delete(selection.guild_id, meant, told)
         return {"messages": len(meant.message_ids), "pictures": meant.pictures, "deleted": deleted}
@@ -64,10 +66,10 @@ class Deleting:
         return {"messages": count}
 
     async def delete_collection(self, values: Values, tell: Tell) -> Values:
-        """`guild`, of a folder of pictures or of a server that archives alone know; `dry_run` → its name as `server`,
-        `messages`, `pictures`, `deleted`.
+        """`guild`, of a folder of pictures or of a server that archives alone know; `dry_run` and `confirmed` as for
+        `delete` → its name as `server`, `messages`, `pictures`, `deleted`.
 
-        Raises TellPerson for a server that the bot is in, RetryLater where the bot deletes it later.
+        Raises TellPerson for a server that the bot is in, CountChanged, RetryLater where the bot deletes it later.
         """
         place = await where(self.store.reports, values.get("guild"))
         if not await self.store.reports.archived_only(place.guild_id):
@@ -76,6 +78,7 @@ class Deleting:
         meant = await self.store.deletions.meant(place.guild_id, Filter(frozenset(place.names)))
         deleted = 0
         if not values.get("dry_run"):
+            require_confirmed_in(values, len(meant.message_ids))
             tell(f"deleting {len(meant.message_ids):,} messages")
             await self.store.forget_guild(place.guild_id)
             if await self.store.reports.archived_only(place.guild_id):

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from bot.control.confirmed import require_confirmed_in
 from bot.control.operations import Handler, Tell, Values
 from bot.control.progress_lines import progress_lines
 from bot.control.question import where
@@ -38,22 +39,24 @@ class Tagging:
         return {"tags-change": self.change, "tags-list": self.list}
 
     async def change(self, values: Values, tell: Tell) -> Values:
-        """`add` and `remove`, lists of tags; `targets` ([kind, value] each), or `words` and `guild`; `dry_run` →
-        `pictures` that are meant, how many `changed`, `full` ones that would have too many tags, `missing` targets.
+        """`add` and `remove`, lists of tags; `targets` ([kind, value] each), or `words` and `guild`; `dry_run`;
+        `confirmed` (the pictures of a dry run) → `pictures` that are meant, how many `changed`, `full` ones that would
+        have too many tags, `missing` targets.
 
-        Raises TellPerson for what cannot be a tag, or where nothing is named.
+        Raises TellPerson for what cannot be a tag, or where nothing is named; CountChanged.
         """
         add, remove = _names(values, "add"), _names(values, "remove")
         if not (add or remove):
             raise TellPerson("tag-none")
         places, missing = await self._meant(values, tell)
+        count = sum(len(place_ids) for place_ids in places.values())
         changed = full = 0
         if not values.get("dry_run"):
+            require_confirmed_in(values, count)
             for guild_id, place_ids in places.items():
                 told = progress_lines(tell, "pictures", len(place_ids))
                 done = await self.store.tags.change(guild_id, place_ids, add=add, remove=remove, told=told)
                 changed, full = changed + done.changed, full + done.full
-        count = sum(len(place_ids) for place_ids in places.values())
         return {"pictures": count, "changed": changed, "full": full, "missing": missing}
 
     async def list(self, values: Values, tell: Tell) -> Values:

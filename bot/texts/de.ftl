@@ -490,6 +490,7 @@ cli-needs = Dieser Befehl braucht { $name }.
 cli-id = { $name } muss eine ID sein, wie Discord sie gibt (ID kopieren), nicht „{ $found }“.
 cli-nobody-to-ask = Das ändert oder löscht viel, und niemand ist hier, den man fragen könnte: gib es mit --yes.
 select-nothing = Sag, was gemeint ist: Filter (in:#fotos, from:, after:, has:, tag:) oder Wörter.
+selection-changed = Bestätigt waren { $confirmed }, gemeint sind jetzt { $counted }; nichts wurde geändert. Sieh noch einmal nach und bestätige das.
 undelete-filters = Hier gehen nur in:, after: und before:; mehr ist über das Gelöschte nicht bekannt.
 delete-not-imported = Auf diesem Server ist oder war der Bot. Nenn, was weg soll: in:#kanal, from:, after:, before:. Entferne den Bot vom Server, um alles davon zu löschen.
 delete-collection-alone = --collection nennt alles davon; gib weder Wörter noch --guild dazu.

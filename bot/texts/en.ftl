@@ -493,6 +493,7 @@ cli-needs = This command needs { $name }.
 cli-id = { $name } must be an id as Discord gives it (Copy ID), not “{ $found }”.
 cli-nobody-to-ask = This changes or deletes much, and nobody is here to be asked: give it with --yes.
 select-nothing = Say what is meant: filters (in:#photos, from:, after:, has:, tag:), or words.
+selection-changed = You confirmed { $confirmed }, and now { $counted } are meant; nothing was changed. Look again, and confirm that.
 undelete-filters = Only in:, after: and before: can be given here: nothing else is known of what was deleted.
 delete-not-imported = The bot is, or was, in this server. Name what is to go: in:#channel, from:, after:, before:. Remove the bot from the server to have all of it deleted.
 delete-collection-alone = --collection names all of it; give no words and no --guild with it.

@@ -86,13 +86,18 @@ async def close(connection: aiosqlite.Connection) -> None:
     await to_the_end(connection.close())
 
 
-async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
-    """Awaits `work` to its end even if this task is cancelled meanwhile. Then the cancellation is raised here."""
+async def to_the_end(work: Coroutine[Any, Any, T], *, at_most_s: float | None = None) -> T:
+    """Awaits `work` to its end even if this task is cancelled meanwhile. Then the cancellation is raised here.
+
+    `at_most_s`: `work` is cancelled too if it has not ended that many seconds after the cancellation. None: never.
+    """
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
         try:
-            await asyncio.wait((task,))
+            await asyncio.wait((task,), timeout=None if cancelled is None else at_most_s)
+            if not task.done():
+                task.cancel()
         except asyncio.CancelledError as error:
             cancelled = error
     if cancelled is not None:

@@ -1,9 +1,13 @@
 """Stores the outcome of pictures: embedded, known already, or failed with a reason and a next attempt.
 
-Every method is one transaction. It ends its items: their progress counts them, and their claims are released.
+Every method is one transaction. It ends its items: their progress counts them, and their claims are released. A run
+ends with its last item. So what else a run must wait for (thumbnails) is given to a method as `before_end`: it is
+awaited when the transaction is committed, before the items end. Where it fails, the items end nevertheless.
 """
 
 from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
 
 import numpy as np
 
@@ -31,6 +35,9 @@ OF_THE_BYTES = frozenset(
 # Reasons that a later try does not change by itself.
 FINAL = OF_THE_BYTES | {Reason.TOO_MANY_BYTES, Reason.HOST_NOT_ALLOWED, Reason.TOO_SLOW, Reason.TOO_MUCH_MEMORY,
                         Reason.WORKER_DIED}  # fmt: skip
+
+
+BeforeEnd = Callable[[], Awaitable[None]]
 
 
 class Outcomes:
@@ -63,24 +70,27 @@ class Outcomes:
         content = self._contents[sha256] = Content(sha256, [item])
         return content
 
-    async def attach_known(self, content: Content) -> bool:
-        """Ends the content's items where its bytes are embedded or rejected already. False where they are not."""
+    async def known(self, sha256: bytes) -> pictures.PictureRow | None:
+        """The picture of these bytes where it is embedded or rejected already; None elsewhere."""
         async with self._db.reader() as connection:
-            stored_picture = await pictures.by_sha256(connection, content.sha256)
-            if stored_picture is None:
-                return False
+            stored_picture = await pictures.by_sha256(connection, sha256)
             if (
-                stored_picture.rejected is None
+                stored_picture is not None
+                and stored_picture.rejected is None
                 and await embeddings.vector(connection, self._model_id, stored_picture.id) is None
             ):
-                return False
-        # The row may be deleted at this moment, with the last message that showed it. Then its bytes are not known.
-        if not await self._attach(content, stored_picture.id, stored_picture.rejected is not None):
+                return None
+        return stored_picture
+
+    async def attach_known(self, content: Content, known: pictures.PictureRow, before_end: BeforeEnd) -> bool:
+        """Ends the content's items with the picture that `known` found. False where it has been deleted meanwhile, with
+        the last message that showed it."""
+        if not await self._attach(content, known.id, known.rejected is not None, before_end):
             return False
         self._forget(content)
         return True
 
-    async def embedded(self, batch: list[tuple[Prepared, Vectors]]) -> None:
+    async def embedded(self, batch: list[tuple[Prepared, Vectors]], before_end: BeforeEnd) -> None:
         """Stores pictures with their vectors ([d] float32, unit length) and ends their items."""
         async with self._db.transaction() as tx:
             ids = await pictures.add_all(tx, [prepared.picture for prepared, _ in batch])
@@ -93,13 +103,15 @@ class Outcomes:
                 for item in prepared.content.items
             ]
             await places.attach_all(tx, shown)
-        for (prepared, _), picture_id, count in zip(batch, ids, counts, strict=True):
-            if count and (run := prepared.content.items[0].progress) is not None:
-                run.embedded += 1
-            for item in prepared.content.items[:count]:
-                self._end(item)
-            del prepared.content.items[:count]
-            await self._attach(prepared.content, picture_id, failed=False)  # items that joined during the transaction
+        try:
+            await before_end()
+        finally:
+            for (prepared, _), count in zip(batch, counts, strict=True):
+                if count and (run := prepared.content.items[0].progress) is not None:
+                    run.embedded += 1
+                self._end_all(prepared.content, prepared.content.items[:count])
+        for (prepared, _), picture_id in zip(batch, ids, strict=True):
+            await self._attach(prepared.content, picture_id, failed=False)  # items that joined meanwhile
             self.release(prepared.content)
 
     async def rejected(self, content: Content, byte_count: int, reason: Reason) -> None:
@@ -157,7 +169,9 @@ class Outcomes:
         content.items.clear()
         self._forget(content)
 
-    async def _attach(self, content: Content, picture_id: PictureId, failed: bool) -> bool:
+    async def _attach(
+        self, content: Content, picture_id: PictureId, failed: bool, before_end: BeforeEnd | None = None
+    ) -> bool:
         """Attaches the items of the content, and those that join meanwhile. False where the picture was deleted."""
         while content.items:
             items = list(content.items)
@@ -165,7 +179,11 @@ class Outcomes:
                 if await pictures.get(tx, picture_id) is None:
                     return False
                 await places.attach_all(tx, [(item.place_id, picture_id) for item in items])
-            self._end_all(content, items, failed=failed)
+            try:
+                if before_end is not None:
+                    await before_end()
+            finally:
+                self._end_all(content, items, failed=failed)
         return True
 
     async def _fail(self, items: list[Item], reason: Reason) -> None:
@@ -181,7 +199,7 @@ class Outcomes:
             return None
         return now_ms() + round(self._backoff.wait_s(attempts + 1) * 1000)
 
-    def _end_all(self, content: Content, items: list[Item], *, failed: bool) -> None:
+    def _end_all(self, content: Content, items: list[Item], *, failed: bool = False) -> None:
         del content.items[: len(items)]
         for item in items:
             self._end(item, failed=failed)

@@ -12,6 +12,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from indexer.crawl.histories import Histories
+from indexer.database.database import to_the_end
 from indexer.database.room import Room
 from indexer.errors import AfterimageError, Reason, Rejected, RetryLater, Stop
 from indexer.ingest.download import FETCH_BACKOFF, Fetches, PlaceGone, download, failure_of, sha256_of
@@ -29,6 +30,9 @@ PIXEL_LANE = 16  # decoded pictures of a lane that wait for the encoder: two bat
 
 # Camera raw files have up to 128 MB each (indexer/picture_links.py); other files stay below fetch.max_download_bytes.
 LARGE_BYTES, LARGE_AT_ONCE = 32 * 1024**2, 2
+
+# Seconds that a cancelled worker has to store pictures and their thumbnails. The whole end of a container has ten.
+STORING_S = 4.0
 
 
 @dataclass(slots=True)
@@ -114,10 +118,12 @@ class Stages:
     async def _open(self, content: Content, data: bytes) -> Prepared | None:
         """The decoded picture. None where the content has ended: it is known already, or cannot be read."""
         thumbnail = self.thumbnails.wanted(content)
-        if await self.outcomes.attach_known(content):
-            if thumbnail:
-                await self.thumbnails.make_up(content.sha256, data)
-            return None
+        known = await self.outcomes.known(content.sha256)
+        if known is not None:
+            made = await self.thumbnails.missing(content.sha256, data) if thumbnail and known.rejected is None else {}
+            ending = self.outcomes.attach_known(content, known, lambda: self.thumbnails.keep(made))
+            if await to_the_end(ending, at_most_s=STORING_S):
+                return None
         try:
             return Prepared(content, *await self.thumbnails.decode(data, thumbnail=thumbnail))
         except Rejected as error:
@@ -161,8 +167,9 @@ class Stages:
                 case vectors:
                     done.append((prepared, mean_vector(vectors)))
         if done:
-            await self.outcomes.embedded(done)
-            await self.thumbnails.keep([prepared for prepared, _ in done])
+            made = {prepared.content.sha256: prepared.thumbnail for prepared, _ in done if prepared.thumbnail}
+            ending = self.outcomes.embedded(done, lambda: self.thumbnails.keep(made))
+            await to_the_end(ending, at_most_s=STORING_S)
 
     async def _vectors(self, prepared: Prepared) -> Vectors | Exception:
         """The vectors of a picture's frames, or the error that prevented them. Raises Stop."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
 from indexer.clock import now_ms
-from indexer.database.database import Database, open_database
+from indexer.database.database import Database, open_database, to_the_end
 from indexer.errors import RetryLater
 from indexer.records.ids import DISCORD, OriginId, PlaceId
 from indexer.settings import Settings
@@ -68,11 +68,9 @@ class KeptThumbnails:
         """Whether a thumbnail is kept of what a message of this origin shows."""
         return self._keep == "all" or (self._keep == "imported" and origin_id != DISCORD)
 
-    async def lacks(self, sha256: bytes) -> bool:
-        """Whether there is none of this picture, although one would be kept."""
-        async with self._db.reader() as connection:
-            wanted = await thumbnails.wanted(connection, [sha256], of_discord=self._keep == "all")
-        return sha256 in wanted and not await self._in_thread(self._file.has, sha256)
+    async def has(self, sha256: bytes) -> bool:
+        """Whether there is one of this picture, whoever may see it."""
+        return await self._in_thread(self._file.has, sha256)
 
     async def of(self, place_ids: Collection[PlaceId]) -> dict[PlaceId, bytes]:
         """The WebP of each of these places that has one on the disk."""
@@ -146,10 +144,10 @@ class KeptThumbnails:
 
     async def _in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """One use of the file at a time. A purge reads all of it: threads that waited for its end would be missing for
-        whatever else the process does in threads.
+        whatever else the process does in threads. Therefore a cancelled use keeps its turn until its thread has ended.
         """
         async with self._file_turn:
-            return await asyncio.to_thread(work, *args, **kwargs)
+            return await to_the_end(asyncio.to_thread(work, *args, **kwargs))
 
 
 @asynccontextmanager

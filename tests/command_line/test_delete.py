@@ -15,7 +15,8 @@ import pytest
 
 from tests.command_line.conftest import Run
 from tests.worlds.json_schemas import assert_schema
-from tests.worlds.kept_folder import rows
+from tests.worlds.kept_folder import change, rows
+from tests.worlds.person_at_terminal import Person
 from tests.worlds.pseudo_terminal import pseudo_terminal
 from tests.worlds.searchable_folder import GUILD_NAME, Folder, running_bot
 
@@ -102,6 +103,19 @@ def test_a_person_must_type_delete(own: Folder, run: Run, monkeypatch: pytest.Mo
             assert run("delete", '"formula"')[0] == code
         os.close(ours)
         assert messages(own) == left
+
+
+@pytest.mark.parametrize("words", [("after:2000",), ("--collection", GUILD_NAME)])
+def test_another_number_than_was_confirmed_is_not_deleted(
+    own: Folder, run: Run, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    def delete_another() -> None:
+        change(own.root / "data", "DELETE FROM messages WHERE message_id = (SELECT max(message_id) FROM messages)")
+
+    monkeypatch.setattr("sys.stdin", Person("delete", delete_another))
+    code, out, err = run("delete", *words)
+    assert (code, out, messages(own)) == (1, "", 7)
+    assert "You confirmed 8, and now 7 are meant" in err
 
 
 def test_what_cannot_be_meant_is_one_line(own: Folder, run: Run) -> None:

@@ -18,6 +18,8 @@ from indexer.errors import TellPerson
 from tests.command_line.conftest import Run
 from tests.worlds.exports import FIRST
 from tests.worlds.json_schemas import assert_schema
+from tests.worlds.kept_folder import change
+from tests.worlds.person_at_terminal import Person
 from tests.worlds.searchable_folder import Folder, running_bot
 
 pytestmark = pytest.mark.xdist_group("searching")  # one process makes the folder
@@ -96,6 +98,18 @@ async def test_a_questions_whole_result_is_counted_then_tagged(own: Folder, run:
         assert len(found(run, "-tag:best", "--count", "9")) < 6  # the pictures that were posted once or more
 
     await beside(bot, own, work)
+
+
+def test_another_number_than_was_confirmed_is_not_tagged(
+    own: Folder, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def delete_another() -> None:
+        change(own.root / "data", "DELETE FROM messages WHERE message_id = (SELECT max(message_id) FROM messages)")
+
+    monkeypatch.setattr("sys.stdin", Person("yes", delete_another))
+    code, out, err = run("tag", "add", "all", "--query", "after:2000")
+    assert (code, out, tagged(run, "list")[1]) == (1, "", {"tags": []})
+    assert "You confirmed 8, and now 7 are meant" in err
 
 
 def test_nobody_is_asked_in_a_pipe_and_what_names_nothing_is_told(

@@ -7,7 +7,7 @@ import io
 import shutil
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,8 @@ from PIL import Image
 
 from indexer.archive_opener import open_archive
 from indexer.database.database import Database
+from indexer.ingest import stages
+from indexer.ingest import thumbnails as ingest_thumbnails
 from indexer.records.ids import DISCORD, GuildId, MessageId, OriginId, PlaceId, UserId
 from indexer.service import Service, open_service
 from indexer.settings import Settings, ThumbnailSettings
@@ -27,6 +29,7 @@ from tests.archives.test_import import import_, settings, write_export
 from tests.worlds.encoder import Encoder
 from tests.worlds.exports import GUILD
 from tests.worlds.picture_files import encoded, scene
+from tests.worlds.pipeline_world import open_world
 from tests.worlds.records import decoded, message, picture, settle
 from tests.worlds.waiting import DEADLINE_S, until
 
@@ -50,19 +53,28 @@ def saved(export: Path, number: int) -> Path:
     return export / "photos.json_Files" / f"cat-{number}.png"
 
 
+async def ready(db: Database) -> int:
+    """How many places show a picture."""
+    async with db.reader() as connection:
+        ((count,),) = await connection.execute_fetchall("SELECT count(*) FROM places WHERE state = 'ready'")
+    return int(count)
+
+
+async def until_more(db: Database, before: int) -> None:
+    async def more() -> bool:
+        return await ready(db) > before
+
+    await until(more)
+
+
 async def every_place(service: Service) -> list[PlaceId]:
     async with service.db.reader() as connection:
         rows = await connection.execute_fetchall("SELECT place_id FROM places WHERE state = 'ready' ORDER BY 1")
     return [PlaceId(place_id) for (place_id,) in rows]
 
 
-async def until_kept(service: Service, count: int) -> None:
-    """An import ends when its pictures are stored; their thumbnails follow."""
-
-    async def kept() -> bool:
-        return (await service.kept_thumbnails.status()).count == count
-
-    await until(kept)
+def kept_of(database: Database, keep: str) -> AbstractAsyncContextManager[KeptThumbnails]:
+    return kept_thumbnails(database, Settings(data_dir=database.path.parent, thumbnails=ThumbnailSettings(keep=keep)))
 
 
 def size_of(webp: bytes) -> tuple[int, int]:
@@ -75,7 +87,6 @@ async def test_an_import_keeps_a_thumbnail_of_each_picture_which_serves_when_the
 ) -> None:
     async with service_on(data_dir) as service:
         await import_(service, export)
-        await until_kept(service, 3)
         shown = await every_place(service)
         found = await service.kept_thumbnails.of(shown)
         assert sorted(size_of(webp) for webp in found.values()) == [(24, 20), (24, 20), (256, 85)]
@@ -101,9 +112,55 @@ async def test_a_second_import_makes_up_what_is_missing_and_embeds_nothing(data_
         await asyncio.to_thread(shutil.copy, saved(export, number % 3), saved(other, number))
     async with service_on(data_dir) as service:
         again = await import_(service, other)
-        await until_kept(service, 3)
         shown = await every_place(service)
         assert (again.embedded, len(shown), len(await service.kept_thumbnails.of(shown))) == (0, 6, 6)
+
+
+@pytest.mark.parametrize("before", ["nothing was imported", "imported without thumbnails"])
+async def test_an_import_ends_when_its_last_thumbnail_is_kept(data_dir: Path, export: Path, before: str) -> None:
+    other = await asyncio.to_thread(write_export, export.parent / "other", 6)
+    known = before == "imported without thumbnails"
+    if known:
+        async with service_on(data_dir, "off") as service:
+            await import_(service, export)
+        for number in range(6):
+            await asyncio.to_thread(shutil.copy, saved(export, number % 3), saved(other, number))
+    async with service_on(data_dir) as service:
+        async with service.kept_thumbnails._turn:  # as a purge has it
+            importing = asyncio.create_task(import_(service, other))
+            await until_more(service.db, 3 if known else 0)
+            await asyncio.wait({importing}, timeout=0.2)
+            assert not importing.done()
+        await importing
+        assert (await service.kept_thumbnails.status()).count == (3 if known else 6)
+
+
+async def test_an_import_does_not_wait_for_ever_until_thumbnails_are_kept(
+    data_dir: Path, export: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest_thumbnails, "KEEP_S", 0.05)
+    async with service_on(data_dir) as service, service.kept_thumbnails._turn:
+        assert (await import_(service, export)).embedded == 3
+        assert (await service.kept_thumbnails.status()).count == 0
+
+
+@pytest.mark.parametrize("released", [True, False])
+async def test_a_pipeline_that_ends_keeps_the_thumbnail_of_what_it_has_stored(
+    data_dir: Path, released: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not released:
+        monkeypatch.setattr(stages, "STORING_S", 0.05)
+    async with open_world(data_dir) as world, kept_of(world.db, "all") as kept:
+        channel = world.history.channel(1)
+        message = world.history.post(1, 60, world.cdn.add("live.png", encoded(scene(40, 30), "PNG")))
+        await kept._turn.acquire()  # as a purge has it
+        async with world.pipeline(kept=kept) as running:
+            await world.live(running).on_message(world.history._shown(message), channel)
+            await until_more(world.db, 0)
+            if released:
+                asyncio.get_running_loop().call_soon(kept._turn.release)
+        assert (await kept.status()).count == released
+        assert await ready(world.db) == 1
 
 
 async def test_what_was_not_kept_is_kept_once_somebody_has_looked(data_dir: Path, export: Path) -> None:
@@ -140,7 +197,6 @@ async def test_what_is_deleted_while_a_purge_works_leaves_with_the_next(
 ) -> None:
     async with service_on(data_dir) as service:
         await import_(service, export)
-        await until_kept(service, 3)
         async with service.db.reader() as connection:
             rows = await connection.execute_fetchall("SELECT message_id FROM messages ORDER BY message_id")
         first, second, _ = [message_id for (message_id,) in rows]
@@ -170,7 +226,6 @@ async def test_what_is_deleted_while_a_purge_works_leaves_with_the_next(
 async def test_none_is_kept_from_the_moment_that_the_setting_says_so(data_dir: Path, export: Path) -> None:
     async with service_on(data_dir) as service:
         await import_(service, export)
-        await until_kept(service, 3)
     assert (data_dir / FILE_NAME).exists()
     async with service_on(data_dir, "off") as service:
         await service.upkeep.purge()
@@ -187,7 +242,6 @@ async def test_an_opt_out_hides_thumbnails_at_once_and_takes_them_to_the_last_by
 ) -> None:
     async with service_on(data_dir) as service:
         await import_(service, export)
-        await until_kept(service, 3)
         shown = await every_place(service)
         webps = list((await service.kept_thumbnails.of(shown)).values())
         assert await asyncio.to_thread(parts_in, data_dir, webps)
@@ -220,17 +274,11 @@ async def stored(db: Database, number: int, content: str, origin_id: OriginId) -
     return decoded(content).sha256, place.id
 
 
-async def kept_of(database: Database, keep: str) -> AsyncIterator[KeptThumbnails]:
-    chosen = Settings(data_dir=database.path.parent, thumbnails=ThumbnailSettings(keep=keep))
-    async with kept_thumbnails(database, chosen) as kept:
-        yield kept
-
-
 @pytest.mark.parametrize(("keep", "there"), [("off", set()), ("imported", {"b"}), ("all", {"a", "b"})])
 async def test_a_thumbnail_is_kept_of_what_the_setting_names(database: Database, keep: str, there: set[str]) -> None:
     await settle(database)
     (a, place_a), (b, place_b) = await stored(database, 1, "a", DISCORD), await stored(database, 2, "b", OriginId(1))
-    async for kept in kept_of(database, keep):
+    async with kept_of(database, keep) as kept:
         assert (kept.keeps(DISCORD), kept.keeps(OriginId(1))) == (keep == "all", keep != "off")
         await kept.put({a: b"a", b: b"b"})
         found = await kept.of([place_a, place_b])
@@ -242,7 +290,7 @@ async def test_a_thumbnail_is_kept_of_what_the_setting_names(database: Database,
 async def test_what_discord_tells_of_now_is_not_kept_any_more(database: Database) -> None:
     await settle(database)
     sha256, place_id = await stored(database, 1, "a", OriginId(1))
-    async for kept in kept_of(database, "imported"):
+    async with kept_of(database, "imported") as kept:
         await kept.put({sha256: b"a"})
         async with database.transaction() as tx:
             await tx.execute_fetchall("UPDATE messages SET origin_id = 0")
@@ -256,7 +304,7 @@ async def test_whoever_waits_for_the_file_keeps_no_thread_from_others(database: 
     sha256, place_id = await stored(database, 1, "a", DISCORD)
     threads = ThreadPoolExecutor(2)  # closed with the test's event loop
     asyncio.get_running_loop().set_default_executor(threads)
-    async for kept in kept_of(database, "all"):
+    async with kept_of(database, "all") as kept:
         await kept.put({sha256: b"a"})
         with kept._file._turn:  # as a purge of a large file has it
             waiting = {asyncio.create_task(kept.of([place_id])) for _ in range(8)}
@@ -269,7 +317,7 @@ async def test_whoever_waits_for_the_file_keeps_no_thread_from_others(database: 
 async def test_a_picture_that_was_deleted_meanwhile_is_not_kept(database: Database) -> None:
     await settle(database)
     sha256, _ = await stored(database, 1, "a", OriginId(1))
-    async for kept in kept_of(database, "imported"):
+    async with kept_of(database, "imported") as kept:
         async with database.transaction() as tx:
             await tx.execute_fetchall("DELETE FROM messages")
         await kept.put({sha256: b"a"})
@@ -279,7 +327,7 @@ async def test_a_picture_that_was_deleted_meanwhile_is_not_kept(database: Databa
 async def test_a_full_disk_is_noted_and_costs_no_picture(database: Database) -> None:
     await settle(database)
     (a, _), (b, place_id) = await stored(database, 1, "a", OriginId(1)), await stored(database, 2, "b", OriginId(1))
-    async for kept in kept_of(database, "imported"):
+    async with kept_of(database, "imported") as kept:
         await kept.put({a: b"a"})
         assert kept._file._connection is not None
         await asyncio.to_thread(kept._file._connection.execute, "PRAGMA max_page_count = 4")

@@ -27,6 +27,7 @@ from indexer.records.messages import Channel, ChannelKind, Guild, Message, Pictu
 from indexer.settings import CrawlSettings, DecodeSettings, FetchSettings, Settings
 from indexer.store import embeddings, guilds
 from indexer.supervisor import Faults
+from indexer.thumbnails.kept_thumbnails import KeptThumbnails
 from tests.worlds.encoder import SIZE, Encoder
 from tests.worlds.migrated import migrated
 from tests.worlds.picture_files import picture
@@ -162,7 +163,12 @@ class World(Tables):
     faults: Faults
     removals: Removals
 
-    def pipeline(self, history: FakeHistory | None = None, histories: Histories | None = None) -> Pipeline:
+    def pipeline(
+        self,
+        history: FakeHistory | None = None,
+        histories: Histories | None = None,
+        kept: KeptThumbnails | None = None,
+    ) -> Pipeline:
         assert self.decoder is not None
         return Pipeline(
             self.db,
@@ -173,6 +179,7 @@ class World(Tables):
             self.model_id,
             self.settings,
             self.faults,
+            kept,
         )
 
     def live(self, pipeline: Pipeline) -> Live:

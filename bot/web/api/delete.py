@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from bot.control.confirmed import require_confirmed
 from bot.control.delete import require_undeletable
 from bot.web.api.models.tags import BulkDelete, BulkDeleted, BulkUndelete, BulkUndeleted
 from bot.web.api.operation import BAD_QUESTION, CONFLICT, WITH_MODEL_S, Call, NoQuery, Operation
 from bot.web.api.search import filtered
-from bot.web.api.tags import require_confirmed, selected
+from bot.web.api.tags import selected
 from indexer.records.api_keys import KeyScope
 
 

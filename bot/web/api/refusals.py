@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from http import HTTPStatus
 
+from bot.control.confirmed import CountChanged
 from bot.texts.errors import english
 from bot.web.api.operation import Operation
 from bot.web.errors import ApiError
@@ -42,6 +43,8 @@ def refusal(error: AfterimageError, operation: Operation) -> ApiError:
     match error:
         case JobRefused():
             return ApiError(HTTPStatus.CONFLICT, "conflict", english(error))
+        case CountChanged():
+            return ApiError(HTTPStatus.CONFLICT, "conflict", english(error), {"count": error.counted})
         case Rejected():
             details = {"reason": error.reason.value}
             return ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, "bad_picture", english(error), details)

@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from http import HTTPStatus
 from typing import Any
 
+from bot.control.confirmed import require_confirmed
 from bot.control.selection import Selecting, Selection
 from bot.web.api.models.tags import BulkTagged, BulkTags, PictureTags, TagChange, TagInfo, TagList
 from bot.web.api.operation import BAD_QUESTION, CONFLICT, WITH_MODEL_S, Call, NoQuery, Operation
@@ -23,13 +24,6 @@ async def selected(call: Call[Any, Any], q: str) -> Selection:
     wish, filter_, _ = await filtered(call, q)
     selecting = Selecting(service.reports, lambda: nullcontext(service), service.settings.search)
     return await selecting.of_wish(wish, call.guild.id, filter_, lambda _: None)
-
-
-def require_confirmed(confirmed: int, counted: int) -> None:
-    """Raises ApiError where the dry run counted another number than there are now."""
-    if confirmed != counted:
-        message = f"The dry run counted {confirmed}, and now {counted} are meant: look again, and confirm that."
-        raise ApiError(HTTPStatus.CONFLICT, "conflict", message, {"count": counted})
 
 
 async def change_one(call: Call[NoQuery, TagChange]) -> PictureTags:
