@@ -27,7 +27,7 @@ from benchmarks.crawl_world import GUILD, PICTURES, ComputedHistory, FromMemory,
 from benchmarks.report import Report
 from indexer.crawl.histories import Histories
 from indexer.encode.encoder import open_encoder
-from indexer.ingest.pipeline import open_pipeline
+from indexer.ingest.pipeline import Pipeline
 from indexer.ports import Encoder, History, Priority
 from indexer.progress import Progress, State
 from indexer.query.query import Query
@@ -109,7 +109,7 @@ async def _pictures(report: Report, folder: Path, encoder: Encoder, host: str) -
             speeds["network"].append(progress.places_done / taken)
         async with (
             _open(folder / f"memory{turn}", history, encoder, host) as service,
-            open_pipeline(
+            Pipeline(
                 service.db,
                 Histories(service.db, history),
                 FromMemory(files),
@@ -141,7 +141,7 @@ async def _rerun(report: Report, folder: Path, host: str) -> None:
         await service.pipeline.run_guild(GUILD)
         first = history.pages
         counting = _Counting(service)
-        async with open_pipeline(
+        async with Pipeline(
             service.db,
             Histories(service.db, history),
             counting,

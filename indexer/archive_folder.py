@@ -61,7 +61,7 @@ class ArchiveFolder:
             if isinstance(folder, int):
                 found = os.stat(parts[-1], dir_fd=folder, follow_symlinks=False)
             else:
-                found = os.lstat(os.path.join(folder, parts[-1]))  # noqa: PTH118 -- the folder is a str here
+                found = os.lstat(_without_links(folder, parts[-1:]))
             if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
                 raise TellPerson("archive-not-in-folder", path=path)
         return Path(os.path.realpath(self.root)).joinpath(*parts)
@@ -80,11 +80,7 @@ class ArchiveFolder:
             finally:
                 os.close(handle)
         else:
-            root = os.path.realpath(self.root)
-            folder = os.path.join(root, *parts)  # noqa: PTH118 -- the folder is a str here
-            if os.path.realpath(folder) != folder:
-                raise OSError("a link")
-            yield folder
+            yield _without_links(os.path.realpath(self.root), parts)
 
 
 def is_plain_name(name: str) -> bool:
@@ -105,6 +101,14 @@ def _parts(path: str) -> tuple[str, ...]:
     return parts
 
 
+def _without_links(folder: str, parts: tuple[str, ...]) -> str:
+    """The path of `parts` in this folder, of which no part is a link or a junction of Windows. Raises OSError."""
+    path = os.path.join(folder, *parts)  # noqa: PTH118 -- the folder is a str here
+    if os.path.realpath(path) != path:
+        raise OSError("a link")
+    return path
+
+
 @contextmanager
 def _refusing(path: str) -> Iterator[None]:
     try:
@@ -116,6 +120,11 @@ def _refusing(path: str) -> Iterator[None]:
 def _is_listed(entry: os.DirEntry[str]) -> bool:
     try:
         entry.name.encode()
+        if (
+            sys.platform == "win32"
+            and entry.stat(follow_symlinks=False).st_reparse_tag == stat.IO_REPARSE_TAG_MOUNT_POINT
+        ):
+            return False  # a junction, which counts as a folder
         return entry.name[0] != "." and (_is_folder(entry) or entry.is_file(follow_symlinks=False))
     except (UnicodeEncodeError, OSError):  # a name that JSON cannot have; gone meanwhile
         return False

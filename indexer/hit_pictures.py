@@ -43,9 +43,13 @@ class HitPictures:
         self._fetcher = fetcher
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
 
+    def may_be_large(self, shown: Shown) -> bool:
+        """Whether the file may have more bytes than others: a camera raw file."""
+        return largest_file(shown.path, self._max_bytes) > self._max_bytes
+
     def room(self, shown: Shown) -> AbstractAsyncContextManager[None]:
         """Hold it from before `file_bytes` until the bytes are not needed any more: a large file waits for its turn."""
-        return self._large if largest_file(shown.path, self._max_bytes) > self._max_bytes else nullcontext()
+        return self._large if self.may_be_large(shown) else nullcontext()
 
     async def pixels(
         self, decoder: Decoder, member: UserId, wanted: Mapping[Key, Shown], within_s: float

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 
 import aiosqlite
 
 from indexer.database.database import Database
 from indexer.database.until_commit import UntilCommit
-from indexer.errors import RetryLater
+from indexer.errors import AfterimageError, RetryLater
 from indexer.hit_pictures import HitPictures, Shown
 from indexer.lru import LruCache
 from indexer.pictures.decoder import Decoder
@@ -104,20 +105,31 @@ class HitThumbnails:
     async def file(self, guild_id: GuildId, place_id: PlaceId) -> bytes | None:
         """The thumbnail of the place's picture where there is one already, else a file that shows it. As `of`.
 
-        Nothing is opened: whoever opens the file does so in a member's turn.
+        Nothing is opened but a file that may be large, since the caller holds several files at once: of it the
+        thumbnail is made. Whoever opens any other file does so in a member's turn.
         """
         place = await self._places.get((guild_id, place_id))
         if place is None:
             return None
+        if self._pictures.may_be_large(_shown(place)):
+            thumbnail = await self.of(guild_id, place_id)
+            return None if thumbnail is None else thumbnail.webp
         webp = await self._small(place_id)
         return webp or await self._pictures.file_bytes(_shown(place), least_px=COMPARED_PX)
 
     async def nearby(self, guild_id: GuildId, place_id: PlaceId) -> bytes | None:
-        """As `file`, but only what is on this machine: a thumbnail, an archive's file, or else None."""
+        """As `file`, but only what is on this machine: a thumbnail, an archive's file, or else None. Raises nothing."""
         place = await self._places.get((guild_id, place_id))
         if place is None:
             return None
-        return await self._small(place_id) or await self._pictures.saved(_shown(place))
+        if (webp := await self._small(place_id)) is not None:
+            return webp
+        if not self._pictures.may_be_large(_shown(place)):
+            return await self._pictures.saved(_shown(place))
+        with suppress(AfterimageError):
+            thumbnail = await self.of(guild_id, place_id)
+            return None if thumbnail is None else thumbnail.webp
+        return None
 
     async def download(self, guild_id: GuildId, place_id: PlaceId) -> bytes | None:
         """As `file`, without a thumbnail, and behind everything that members wait for."""

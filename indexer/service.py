@@ -27,7 +27,7 @@ from indexer.disk_notices import DiskNotices
 from indexer.encode.encoder import open_encoder
 from indexer.hit_pictures import HitPictures
 from indexer.hit_thumbnails import HitThumbnails
-from indexer.ingest.pipeline import Pipeline, open_pipeline
+from indexer.ingest.pipeline import Pipeline
 from indexer.jobs import Jobs
 from indexer.long_work import LongWork, open_long_work
 from indexer.opening import accelerator_of, former_models, open_index, open_journal
@@ -205,7 +205,7 @@ async def open_service(
             open_searcher(db, index, encoder, model_id, settings.search, open_model or former_models(settings), checker)
         )
         pipeline = await stack.enter_async_context(
-            open_pipeline(db, histories, fetcher, decoder, encoder, model_id, settings, faults, kept)
+            Pipeline(db, histories, fetcher, decoder, encoder, model_id, settings, faults, kept)
         )
         journal = await stack.enter_async_context(open_journal(settings))
         tasks = await stack.enter_async_context(asyncio.TaskGroup())

@@ -69,6 +69,19 @@ def test_a_path_that_climbs_is_absolute_or_hidden_leads_nowhere(root: Path, path
 
 
 @needs_links
+@pytest.mark.parametrize("target", ["../secret", "..", "/etc", "a", "z.zip", "nowhere"])
+def test_a_path_with_a_link_in_any_part_is_refused_where_a_folder_cannot_be_opened(root: Path, target: str) -> None:
+    folder = os.path.realpath(root)
+    (root / "link").symlink_to(target)
+    (root / "a" / "b" / "link").symlink_to(target)
+    for parts in (("link",), ("link", "x"), ("a", "b", "link"), ("a", "b", "link", "token.txt"), ("a", "..")):
+        with pytest.raises(OSError, match="a link"):
+            archive_folder._without_links(folder, parts)
+    for found in ((), ("a",), ("a", "b"), ("a", "export.json"), ("nowhere",)):
+        assert archive_folder._without_links(folder, found) == str(Path(folder, *found))
+
+
+@needs_links
 @pytest.mark.parametrize("target", ["../secret", "..", "/etc", "a", "z.zip", "link"])
 def test_a_link_is_neither_listed_nor_followed(root: Path, target: str) -> None:
     (root / "link").symlink_to(target)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from indexer import deletions
+from indexer.crawl import removals
 from indexer.deletions import NAME, Deletions, Meant
 from indexer.progress import Progress
 from indexer.records.hits import NO_END, Filter
@@ -175,6 +176,37 @@ async def test_what_discord_still_shows_stays_away_until_it_is_taken_back(tmp_pa
         assert await world.count("SELECT count(*) FROM places WHERE state = 'ready'") == 4
 
 
+async def test_of_a_server_that_was_left_only_the_ids_of_promises_stay(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(removals, "MARKS_AT_ONCE", 2)
+    posts = [await library.post(str(number), day=number, author=ANNA) for number in range(6)]
+    ours = Deletions(library.db)
+    await ours.delete(GUILD, await ours.meant(GUILD, everywhere(), posts[1:]))
+    async with library.db.transaction() as tx:
+        await messages.delete(tx, [posts[0]])
+        await tx.execute_fetchall("INSERT INTO deleted_here VALUES (9, 8)")  # of another server
+    await removals.opt_out(library.db, BEN, GUILD)
+    await removals.forget_guild(library.db, GUILD)
+    ids = {GUILD, MEMES, PETS, SECRET, ANNA, BEN, *posts}
+    found = set()
+    async with library.db.reader() as connection:
+        tables = await connection.execute_fetchall(
+            "SELECT m.name, c.name FROM sqlite_master m, pragma_table_info(m.name) c WHERE m.type = 'table'"
+            " AND m.sql LIKE 'CREATE TABLE%' AND c.type = 'INTEGER'"
+        )
+        for table, column in tables:
+            rows = await connection.execute_fetchall(f"SELECT {column} FROM {table}")
+            found |= {(table, column, value) for (value,) in rows if value in ids}
+        marks = await connection.execute_fetchall("SELECT message_id, channel_id FROM deleted_here")
+    assert {(table, column) for table, column, _ in found} == {
+        ("index_log", "guild_id"),  # that its vectors are to go; until they are gone
+        ("audit_log", "guild_id"), ("deletions", "message_id"), ("opt_outs", "guild_id"), ("opt_outs", "user_id"),
+    }  # fmt: skip
+    assert {value for table, _, value in found if table == "deletions"} == {posts[0]}
+    assert [tuple(mark) for mark in marks] == [(9, 8)]
+
+
 @pytest.fixture
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(emptying, "STEP", 5)
@@ -208,7 +240,7 @@ async def test_others_write_between_the_steps(tmp_path: Path) -> None:
 
 
 async def test_killed_between_two_steps_the_next_start_deletes_the_rest(tmp_path: Path) -> None:
-    await run_and_kill("killed_deletion", tmp_path)
+    await run_and_kill("killed_emptying", tmp_path, "delete")
     async with open_world(tmp_path, decodes=False) as world:
         assert 0 < await left(world) < POSTED
         repeating = asyncio.create_task(supervised(NAME, Deletions(world.db).repeat, Faults()))

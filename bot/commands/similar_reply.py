@@ -9,7 +9,7 @@ import io
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import discord
@@ -58,7 +58,8 @@ class SimilarReply:
     """One answer that can still be turned, searched from and shared. `shared`: the whole channel sees it, not only its
     owner.
 
-    `listed` are the pictures of all its hits as they were last shown.
+    `listed` are the pictures of all its hits as they were last shown. `turns` counts how often it was asked to show a
+    page. Whoever edits it holds `editing`: Discord keeps the edit that comes last, whichever was begun first.
     """
 
     owner_id: int
@@ -72,6 +73,8 @@ class SimilarReply:
     token: str = ""
     index: int = 0
     listed: tuple[PictureId, ...] = ()
+    turns: int = field(default=0, init=False)
+    editing: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     async def press(self, interaction: discord.Interaction[Any], action: str, values: Sequence[str]) -> None:
         answers = self.answers
@@ -149,14 +152,17 @@ class Answers:
     async def show(self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply) -> None:
         """Edits the reply to its current page, searched with what `who` may see now.
 
-        Where some pictures are still being compared, the reply is edited once more when they are. If that fails, the
-        answer is there all the same: only the log has it.
+        Where some pictures are still being compared, the reply is edited once more when they are, unless the page was
+        turned meanwhile. If that fails, the answer is there all the same: only the log has it.
         """
+        reply.turns += 1
+        turn = reply.turns
         if not await self._edit(interaction, who, reply, COMPARE_S):
             return
         try:
             await self.service.searcher.compared(reply.query)
-            await self._edit(interaction, who, reply, 0.0)
+            if reply.turns == turn:
+                await self._edit(interaction, who, reply, 0.0)
         except (
             discord.HTTPException,
             AfterimageError,
@@ -170,9 +176,10 @@ class Answers:
         """Edits the reply. Returns whether some of its pictures are still being compared."""
         if reply.shared:
             _check_posting(interaction, who)
-        view, files, coming = await self._page(interaction, who, reply, compare_s)
-        # Without content: it may say so far that the model is waking up.
-        await edit_reply(interaction, content=None, view=view, attachments=files)
+        async with reply.editing:
+            view, files, coming = await self._page(interaction, who, reply, compare_s)
+            # Without content: it may say so far that the model is waking up.
+            await edit_reply(interaction, content=None, view=view, attachments=files)
         interaction.extras.pop(WAKING, None)
         return coming
 

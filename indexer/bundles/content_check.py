@@ -29,12 +29,19 @@ VECTORS_AT_ONCE = 4_096
 MOST_ROW_BYTES = 1 << 24
 # What an import holds in memory as a whole; a server has at most some thousand channels, and threads.
 MOST_ROWS = {"guilds": 10_000, "channels": 1_000_000, "origins": 10_000, "models": 100, "spans": 1_000_000}
+# Of another bot's bundle, an opt-out everywhere becomes one of each of its servers.
+MOST_OPT_OUTS = 10_000_000
 MOST_KIND = 50  # characters of an archive's kind: where it comes in, a word may be put before it
 LENGTH_TOLERANCE = 1e-2  # of a vector's length, as for one that a model gives (indexer/store/embeddings.py)
 
 # A query that finds a row where it does not, and the fault.
 _RULES: Final = (
     ("SELECT 1 FROM origins WHERE NOT json_valid(media_folders)", "folders that are no list"),
+    (
+        "SELECT 1 WHERE (SELECT count(*) FROM guilds) * (SELECT count(*) FROM opt_outs WHERE guild_id = 0)"
+        f" > {MOST_OPT_OUTS}",
+        "more opt-outs than can come in",
+    ),
     (f"SELECT 1 FROM origins WHERE length(kind) > {MOST_KIND}", "an archive of a kind that cannot be one"),
     ("SELECT 1 FROM spans WHERE high = 9223372036854775807", "a span beyond all ids"),
     (f"SELECT 1 FROM places WHERE flags > {sum(PlaceFlag)}", "a picture with a property that is unknown here"),

@@ -1,4 +1,4 @@
-"""What comes before the messages of a bundle: servers, channels, origins, models, and promises to members."""
+"""What comes before the messages of a bundle, after the promises: servers, channels, origins, models."""
 
 from __future__ import annotations
 
@@ -22,10 +22,9 @@ UNOPENED = BUNDLE_KIND + " "
 
 
 class Counted(Protocol):
-    """Where it is noted what came along."""
+    """Where it is noted what came along. `opt_outs` came before."""
 
     opt_outs: int
-    deletions: int
     skipped: list[str]
 
 
@@ -61,7 +60,6 @@ async def prepare(tx: aiosqlite.Connection, ownership: Ownership, counted: Count
     models = await _models(tx)
     await tx.executemany("INSERT INTO temp.incoming_origins VALUES (?, ?)", list(here.items()))
     await tx.executemany("INSERT INTO temp.incoming_models VALUES (?, ?)", list(models.items()))
-    await _promises(tx, told_by_discord, counted)
     bots = await tx.execute_fetchall("SELECT user_id FROM bundle.users WHERE bot = 1")
     detail = {"application": ownership.application_id, "discord": told_by_discord, "opt_outs": counted.opt_outs}
     await audit.add(tx, "bundle.import", detail=detail)
@@ -189,32 +187,3 @@ async def _channels(
 async def _models(tx: aiosqlite.Connection) -> dict[int, ModelId]:
     rows = await tx.execute_fetchall("SELECT model_id, name, pretrained, dimension, fingerprint FROM bundle.models")
     return {number: await embeddings.model_id(tx, ModelSpec(*spec)) for number, *spec in rows}
-
-
-async def _promises(tx: aiosqlite.Connection, told_by_discord: bool, counted: Counted) -> None:
-    """Promises of this folder's bot hold as they are. One that another bot made everywhere holds for the servers that
-    come: a stranger's file must not make this bot forget anybody elsewhere.
-    """
-    if told_by_discord:
-        opt_outs = "SELECT guild_id, user_id, at_ms FROM bundle.opt_outs WHERE true"
-    else:
-        opt_outs = (
-            "SELECT g.guild_id, o.user_id, min(o.at_ms) FROM bundle.guilds g"
-            " JOIN bundle.opt_outs o ON o.guild_id IN (0, g.guild_id) WHERE g.guild_id != 0 GROUP BY 1, 2"
-        )
-    cursor = await tx.execute(f"INSERT INTO main.opt_outs (guild_id, user_id, at_ms) {opt_outs} ON CONFLICT DO NOTHING")
-    counted.opt_outs += cursor.rowcount
-    if told_by_discord:
-        cursor = await tx.execute(
-            "INSERT INTO main.deletions (message_id) SELECT message_id FROM bundle.deletions b WHERE NOT EXISTS ("
-            "   SELECT 1 FROM main.messages m WHERE m.message_id = b.message_id"
-            "   AND m.guild_id NOT IN (SELECT guild_id FROM bundle.guilds)) ON CONFLICT DO NOTHING"
-        )
-        counted.deletions += cursor.rowcount
-        cursor = await tx.execute(
-            "INSERT INTO main.deleted_here (message_id, channel_id) SELECT b.message_id, b.channel_id"
-            " FROM bundle.deleted_here b JOIN main.channels c USING (channel_id)"
-            " JOIN bundle.channels s ON s.channel_id = c.channel_id AND s.guild_id = c.guild_id"
-            " WHERE true ON CONFLICT DO NOTHING"
-        )
-        counted.deletions += cursor.rowcount

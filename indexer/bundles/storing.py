@@ -20,11 +20,12 @@ from indexer.bundles import content, new_rows
 from indexer.bundles.known_messages import update_known
 from indexer.bundles.ownership import Ownership
 from indexer.bundles.preparing import Prepared, prepare
+from indexer.bundles.promises import store_promises
 from indexer.database.connections import in_thread
 from indexer.database.database import Database
 from indexer.records.ids import DISCORD, ChannelId, GuildId, MessageId, OriginId, UserId
 from indexer.settings import CrawlSettings
-from indexer.store import deleted_here, messages, spans
+from indexer.store import application, deleted_here, messages, spans
 from indexer.store.emptying import empty_opted_out
 
 Tell = Callable[[str, int, int | None], None]
@@ -78,6 +79,9 @@ async def store(
     stored = Stored()
     cache_kib = ALONE_CACHE_KIB if alone else None
     async with db.attached(content.uri(rows), SCHEMA, new_rows.TEMPORARY, cache_kib=cache_kib):
+        async with db.transaction() as tx:
+            told_by_discord = ownership.is_discords_word(await application.get(tx))
+        await store_promises(db, told_by_discord, stored)
         async with db.transaction(durable=True) as tx:
             prepared = await prepare(tx, ownership, stored)
         stored.deleted += await empty_opted_out(db)

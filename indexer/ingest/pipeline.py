@@ -20,8 +20,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from types import TracebackType
 
@@ -242,20 +241,3 @@ def _items(fresh: Sequence[NewPlace], origin_id: OriginId, lane: Lane, progress:
     """The newest message first."""
     newest_first = sorted(fresh, key=lambda place: (-place.message.id, place.ref.ordinal))
     return [Item.of(place, origin_id, lane, progress) for place in newest_first]
-
-
-@asynccontextmanager
-async def open_pipeline(
-    db: Database,
-    histories: Histories,
-    fetcher: Fetches,
-    decoder: Decodes,
-    encoder: Encoder,
-    model_id: ModelId,
-    settings: Settings,
-    faults: Faults,
-    kept: KeptThumbnails | None = None,
-) -> AsyncIterator[Pipeline]:
-    """A running pipeline for as long as the block lasts."""
-    async with Pipeline(db, histories, fetcher, decoder, encoder, model_id, settings, faults, kept) as pipeline:
-        yield pipeline

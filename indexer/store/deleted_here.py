@@ -88,6 +88,20 @@ async def delete(tx: aiosqlite.Connection, message_ids: Collection[int]) -> int:
     return cursor.rowcount
 
 
+async def forget(tx: aiosqlite.Connection, guild_id: GuildId, limit: int) -> int:
+    """Takes up to `limit` marks of the guild's channels away; returns how many. It is one step of forgetting a guild.
+
+    A mark is what whoever runs the bot wanted, no promise to a member. Of a channel that was deleted before nobody
+    knows the guild: its marks stay, two numbers each.
+    """
+    cursor = await tx.execute(
+        "DELETE FROM deleted_here WHERE message_id IN (SELECT d.message_id FROM channels c"
+        " JOIN deleted_here d USING (channel_id) WHERE c.guild_id = ? LIMIT ?)",
+        (guild_id, limit),
+    )
+    return cursor.rowcount
+
+
 async def unfinished(connection: aiosqlite.Connection) -> array[int]:
     """Messages that are marked and still stored: a kill came between the two. 8 bytes each."""
     found = array("q")

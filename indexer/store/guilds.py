@@ -86,7 +86,7 @@ async def note_present(
 async def forget(tx: aiosqlite.Connection, guild_id: GuildId) -> None:
     """Deletes the guild and all that was read of it: channels, messages, texts, pictures shown nowhere else, vectors.
 
-    Opt-outs and the audit log (ids only) stay. For a large guild first call `messages.delete_some` in separate
-    transactions, so that the writer is not held for long.
+    Opt-outs, ids of messages that Discord said are gone, and the audit log stay: ids only. For a large guild first call
+    `messages.delete_some` in separate transactions, so that the writer is not held for long.
     """
     await tx.execute_fetchall("DELETE FROM guilds WHERE guild_id = ?", (guild_id,))

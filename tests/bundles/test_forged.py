@@ -178,6 +178,15 @@ WRONG: dict[str, tuple[Callable[[Path], None], str]] = {
     "a span to the end of all numbers": (
         with_rows("INSERT INTO spans VALUES (10, 0, 0, 9223372036854775807)"), "beyond all ids",
     ),
+    "more opt-outs than can come in": (
+        with_rows(
+            "WITH RECURSIVE n(i) AS (SELECT 10 UNION ALL SELECT i + 1 FROM n LIMIT 3200)"
+            " INSERT INTO guilds SELECT i, '', 0, 0 FROM n",
+            "WITH RECURSIVE n(i) AS (SELECT 10 UNION ALL SELECT i + 1 FROM n LIMIT 3200)"
+            " INSERT INTO opt_outs SELECT 0, i, 1 FROM n",
+        ),
+        "more opt-outs",
+    ),
     "more models than any bot has": (
         with_rows("INSERT INTO models WITH RECURSIVE c (n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM c LIMIT 100)"
                   " SELECT n, n, 'x', 1, 'x' FROM c"), "101 models",

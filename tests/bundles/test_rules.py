@@ -9,6 +9,7 @@ import pytest
 
 from indexer.archive_opener import open_archive
 from indexer.archives.export import KIND
+from indexer.bundles import promises
 from indexer.bundles.bundle_import import may_delete
 from indexer.bundles.storing import Stored
 from indexer.database.database import open_database
@@ -65,6 +66,29 @@ async def test_a_bundles_promises_reach_what_is_stored_here(tmp_path: Path) -> N
         async with db.reader() as connection:
             assert await opt_outs.unfinished(connection) == []
     assert set(await texts(tmp_path)) == {3, 5, 9}
+
+
+@pytest.mark.parametrize("theirs", [BOT, OTHER_BOT])
+async def test_promises_come_in_batches_of_which_none_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, theirs: int
+) -> None:
+    monkeypatch.setattr(promises, "ROWS_AT_ONCE", 3)
+    authors, gone, taken = range(500, 510), range(700, 708), range(800, 807)
+    promised = written(
+        *(f"INSERT INTO opt_outs VALUES ({author % 2}, {author}, 1)" for author in authors),
+        *(f"INSERT INTO deletions VALUES ({number})" for number in gone),
+        *(f"INSERT INTO deleted_here VALUES ({number}, 10)" for number in taken),
+    )
+    stored = await both(tmp_path, [], [promised, read(message(9))], theirs=theirs)
+    found = await asyncio.to_thread(same, tmp_path / "b")
+    if theirs == BOT:
+        assert {(row[0], row[1]) for row in found["opt_outs"]} == {(author % 2, author) for author in authors}
+        assert {row[0] for row in found["deletions"]} == set(gone)
+        assert {row[0] for row in found["deleted_here"]} == set(taken)
+        assert (stored.opt_outs, stored.deletions) == (10, 15)
+    else:
+        assert {(row[0], row[1]) for row in found["opt_outs"]} == {(1, author) for author in authors}
+        assert (stored.opt_outs, found["deletions"], found["deleted_here"]) == (10, [], [])
 
 
 async def test_another_bots_bundle_is_an_archive_and_its_promises_reach_its_server_alone(tmp_path: Path) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from pathlib import Path
+from typing import Any
 
+import discord
 import pytest
 
 from bot.commands import similar_reply
+from bot.commands.thumbnails import give_addresses
 from indexer.query.query import Query
 from indexer.search import copy_checker
 from sandbox.drawing import edits
@@ -70,6 +73,46 @@ async def test_a_crop_of_a_posted_picture_is_called_an_edited_copy_and_says_how_
         )
 
     await until(told)
+
+
+async def test_a_page_that_is_turned_while_its_comparison_is_written_stays_turned(
+    bot: Running, place: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copy_checker, "BUDGET_S", DEADLINE_S)
+    monkeypatch.setattr(similar_reply, "COMPARE_S", 0.0)
+    place.pictures.post(place.member.user, "the original", files=[File.of("a.png", png(scenery(7)))])
+    await bot.embedded(27)
+    begun: list[int] = []
+    ended: list[int] = []
+    late, go_on = asyncio.Event(), asyncio.Event()
+    edit = similar_reply.Answers._edit
+
+    async def addresses(*arguments: Any) -> list[discord.File]:
+        begun.append(1)
+        if len(begun) == 2:  # the page is made with what was compared, and not sent yet
+            late.set()
+            await go_on.wait()
+        return await give_addresses(*arguments)
+
+    async def edited(*arguments: Any) -> bool:
+        try:
+            return await edit(*arguments)
+        finally:
+            ended.append(1)
+
+    monkeypatch.setattr(similar_reply, "give_addresses", addresses)
+    monkeypatch.setattr(similar_reply.Answers, "_edit", edited)
+    asker = bot.person(place.member)
+    crop = png(edits.crop(scenery(7), 0.8))
+    reply = await similar(asker, place.talk.id, image=crop, text="min:-1", count=12)
+    async with asyncio.timeout(DEADLINE_S):
+        await late.wait()
+    pressing = asyncio.create_task(asker.press(reply, "Next"))
+    await asyncio.wait({pressing}, timeout=0.5)
+    go_on.set()
+    await pressing
+    await until(lambda: len(ended) >= 3)
+    assert "page 2 of" in reply.text()
 
 
 async def test_a_reply_that_is_dismissed_before_its_comparison_comes_is_no_failure(

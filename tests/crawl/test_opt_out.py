@@ -63,7 +63,7 @@ async def repeated(world: World) -> None:
 
 
 async def test_killed_between_two_steps_the_next_start_deletes_the_rest(tmp_path: Path) -> None:
-    await run_and_kill("killed_opt_out", tmp_path)
+    await run_and_kill("killed_emptying", tmp_path, "opt-out")
     async with open_world(tmp_path, decodes=False) as world:
         assert 0 < await left(world) < POSTED
         assert world.removals.leaving(GUILD) == {PROLIFIC}

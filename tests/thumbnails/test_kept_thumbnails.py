@@ -163,6 +163,24 @@ async def test_a_pipeline_that_ends_keeps_the_thumbnail_of_what_it_has_stored(
         assert await ready(world.db) == 1
 
 
+async def test_a_file_that_may_be_large_is_compared_by_its_thumbnail(data_dir: Path, export: Path) -> None:
+    """What a file shows, its bytes decide: this one is a PNG under the name of a camera raw file."""
+    raw = saved(export, 0).with_suffix(".dng")
+    await asyncio.to_thread(shutil.copy, saved(export, 0), raw)
+    async with service_on(data_dir, "off") as service:
+        await import_(service, export)
+        async with service.db.transaction() as tx:
+            await tx.execute_fetchall("UPDATE places SET path = ? WHERE path LIKE '%cat-0.png'", (str(raw),))
+        sides = []
+        for place_id in await every_place(service):
+            data = await service.thumbnails.file(GuildId(GUILD), place_id)
+            assert data is not None
+            assert await service.thumbnails.nearby(GuildId(GUILD), place_id) == data
+            with Image.open(io.BytesIO(data)) as image:
+                sides.append((image.format, max(image.size)))
+        assert sorted(sides) == [("PNG", 24), ("PNG", 24), ("WEBP", 256)]
+
+
 async def test_what_was_not_kept_is_kept_once_somebody_has_looked(data_dir: Path, export: Path) -> None:
     async with service_on(data_dir, "off") as service:
         await import_(service, export)

@@ -16,7 +16,7 @@ from bot.history.discord_history import DiscordHistory
 from bot.history.rest import RequestBudget
 from indexer.crawl.histories import Histories
 from indexer.database.database import open_database
-from indexer.ingest.pipeline import Pipeline, open_pipeline
+from indexer.ingest.pipeline import Pipeline
 from indexer.pictures.decoder import open_decoder
 from indexer.pictures.fetch import open_fetcher
 from indexer.records.ids import GuildId
@@ -115,7 +115,7 @@ async def open_index(
             await guilds.upsert(tx, Guild(GuildId(guild_id), "Test"))
             await guilds.set_consent(tx, GuildId(guild_id), True)
         pipeline = await stack.enter_async_context(
-            open_pipeline(db, Histories(db, history), fetcher, decoder, encoder, model_id, settings, Faults())
+            Pipeline(db, Histories(db, history), fetcher, decoder, encoder, model_id, settings, Faults())
         )
         yield Index(db, pipeline, encoder)
 

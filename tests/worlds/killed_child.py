@@ -18,10 +18,10 @@ async def wait_to_be_killed() -> None:
     await asyncio.Event().wait()
 
 
-async def run_and_kill(module: str, data_dir: Path) -> None:
-    """The parent's side: runs `python -m tests.worlds.MODULE DATA_DIR`, and kills it where it waits for that."""
+async def run_and_kill(module: str, data_dir: Path, *arguments: str) -> None:
+    """The parent's side: runs `python -m tests.worlds.MODULE DATA_DIR …`, and kills it where it waits for that."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", f"tests.worlds.{module}", str(data_dir)), stdout=asyncio.subprocess.PIPE
+        *(sys.executable, "-m", f"tests.worlds.{module}", str(data_dir), *arguments), stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
     try:
