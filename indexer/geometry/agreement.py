@@ -41,6 +41,12 @@ class Agreement:
     candidate_out: float
 
 
+def tells(greys: Greys) -> bool:
+    """Whether any block has something to see."""
+    blocks = _blocks(greys)
+    return bool(len(blocks)) and bool(np.max(blocks.var(axis=1)) > 2 * _NOISE)
+
+
 def agreement(candidate: Greys, question: Greys, onto: Similarity, side: float) -> Agreement | None:
     """None where too little of the pictures overlaps, or nothing can be seen there. Raises Apart."""
     level = Levels(candidate, question, onto, side)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from indexer.geometry.agreement import Agreement, agreement
+from indexer.geometry.agreement import Agreement, agreement, tells
 from indexer.geometry.alignment import Apart, aligned
 from indexer.geometry.greys import Greys, at_most, greys_of
 from indexer.geometry.placement import CROP_SCALES, SCALES, SIDE, TURNED_SCALES, Placement, placements, whole_edges
@@ -49,6 +49,14 @@ _LARGEST_OUT = 0.015
 _STRAIGHT = 1.0
 # A crop to more than this share of the area is the rounding, too.
 _WHOLE = 0.97
+
+
+def shows_something(picture: Pixels) -> bool:
+    """Whether a picture ([height, width, 3]) is neither too small nor too plain to be told from another."""
+    greys = _small(picture)
+    return min(greys.shape) >= _LEAST_SIDE and any(
+        tells(at_most(greys, side)[0]) for side in (_ROUGH_BLOCKS_SIDE, _FINE_SIDE)
+    )
 
 
 def copy_of(left: Pixels, right: Pixels) -> Copy | None:

@@ -26,8 +26,8 @@ from PIL import (
     WebPImagePlugin,  # noqa: F401 -- registers the format, which Image.open would import too late
 )
 
-from indexer.errors import Rejected
-from indexer.geometry.compare import copy_of
+from indexer.errors import Reason, Rejected
+from indexer.geometry.compare import copy_of, shows_something
 from indexer.pictures import extras
 from indexer.pictures.decode_picture import Limits, decode_picture
 from indexer.pictures.decode_protocol import ANSWER, CANNOT_START, REQUEST
@@ -57,6 +57,8 @@ def compared(question: bytes, candidate: bytes, limits: Limits) -> bytes:
     first, second = (picture.thumbnail for picture in pictures)
     assert first is not None, "it was asked for"
     assert second is not None, "it was asked for"
+    if not (shows_something(first) and shows_something(second)):
+        return json.dumps({"reason": Reason.UNSUPPORTED, "detail": "too small or too plain to be compared"}).encode()
     found = copy_of(first, second)
     return json.dumps({"copy": None if found is None else asdict(found)}).encode()
 

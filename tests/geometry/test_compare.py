@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from indexer.geometry.compare import copy_of
+from indexer.geometry.compare import copy_of, shows_something
 from indexer.records.copies import Copy
 from indexer.records.pictures import Pixels
 from sandbox.drawing import edits
@@ -158,3 +158,18 @@ def test_pictures_that_show_nothing_are_never_copies_and_no_shape_is_an_error(
     if flat == "none":
         other = values.integers(0, 256, other.shape, dtype=np.uint8)
     assert copy_of(own, other) is None
+
+
+@pytest.mark.parametrize(
+    ("picture", "seen"),
+    [
+        (scenery(1), True),
+        (scenery(2, (40, 32)), True),
+        (scenery(1, (256, 20)), False),
+        (Image.new("RGB", (200, 200), "navy"), False),
+        (Image.linear_gradient("L").convert("RGB"), True),
+    ],
+    ids=["a scene", "a small one", "a strip", "one colour", "a gradient"],
+)
+def test_a_picture_that_is_tiny_or_plain_shows_too_little_to_tell(picture: Image.Image, seen: bool) -> None:
+    assert shows_something(np.asarray(picture)) == seen

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from PIL import Image
 
 from indexer.errors import Reason, Rejected
 from indexer.pictures.decode_process import Worker, WorkerSettings
@@ -52,6 +53,8 @@ async def test_a_file_that_cannot_be_read_is_rejected_whichever_of_the_two_it_is
             assert refused.value.reason is Reason.TRUNCATED
         with pytest.raises(Rejected):
             await turn.compare(whole, b"<html>")
+        with pytest.raises(Rejected, match="too plain"):  # nothing was compared: they may be one picture or two
+            await turn.compare(whole, png(Image.new("RGB", (200, 200), "navy")))
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,14 @@ async def test_a_copy_is_told_another_picture_is_told_apart_and_what_is_away_is_
     assert not list(faults)
 
 
+async def test_of_a_picture_that_shows_too_little_nothing_is_told_or_remembered(decoder: Decoder) -> None:
+    shelf = Shelf()
+    shelf.files[PlaceId(11)] = png(scenery(1, (256, 20)))
+    async with opened(shelf, decoder) as checker:
+        assert await checker.told(asked(), {ORIGINAL: PlaceId(11)}, LONG_S) == ({}, False)
+        assert len(checker.remembered) == 0
+
+
 async def test_a_picture_of_the_index_is_asked_with_by_its_place(decoder: Decoder) -> None:
     async with opened(Shelf(), decoder) as checker:
         like = replace(asked(), small_copy=b"", place_id=PlaceId(11))

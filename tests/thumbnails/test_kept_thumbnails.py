@@ -150,6 +150,7 @@ async def test_a_pipeline_that_ends_keeps_the_thumbnail_of_what_it_has_stored(
 ) -> None:
     if not released:
         monkeypatch.setattr(stages, "STORING_S", 0.05)
+        monkeypatch.setattr(ingest_thumbnails, "KEEP_S", 3600.0)
     async with open_world(data_dir) as world, kept_of(world.db, "all") as kept:
         channel = world.history.channel(1)
         message = world.history.post(1, 60, world.cdn.add("live.png", encoded(scene(40, 30), "PNG")))
