@@ -171,18 +171,20 @@ async def test_nothing_of_another_server_here_is_touched_by_a_bundle_that_names_
         "INSERT INTO guilds (guild_id, name, added_ms) VALUES (2, 'Elsewhere', 0)",
         "INSERT INTO channels (channel_id, guild_id, kind, name) VALUES (20, 2, 'text', 'theirs')",
     )
-    here = [other, read(message(5, channel=20, guild=2, content="mine"))]
+    here = [other, read(*(message(number, channel=20, guild=2, content="mine") for number in (5, 15)))]
     forged = written(
+        "INSERT INTO deletions VALUES (15)",
+        "INSERT INTO deleted_here VALUES (16, 20)",
         "INSERT INTO channels (channel_id, guild_id, kind, name) VALUES (20, 1, 'text', 'forged')",
         "INSERT INTO spans VALUES (20, 0, 0, 99)",
     )
     posts = [message(5, content="forged", edited_ms=9), message(6, channel=20, content="forged")]
     stored = await both(tmp_path, here, [forged, read(*posts)])
-    assert await texts(tmp_path) == {5: "mine"}
-    assert stored.refused == 2
+    assert await texts(tmp_path) == {5: "mine", 15: "mine"}
+    assert (stored.refused, stored.deletions) == (2, 0)
     found = await asyncio.to_thread(same, tmp_path / "b")
     assert [row[:4] for row in found["channels"]][-1] == (20, 2, None, "text")
-    assert found["spans"] == []
+    assert (found["spans"], found["deletions"], found["deleted_here"]) == ([], [], [])
 
 
 @pytest.mark.parametrize("theirs", [BOT, OTHER_BOT])

@@ -108,12 +108,19 @@ async def test_a_second_import_makes_up_what_is_missing_and_embeds_nothing(data_
         assert await service.kept_thumbnails.of(await every_place(service)) == {}
     assert not (data_dir / FILE_NAME).exists()
     other = await asyncio.to_thread(write_export, export.parent / "other", 6)
-    for number in range(6):  # three more messages show the same
+    third = await asyncio.to_thread(write_export, export.parent / "third", 9)
+    for number in range(9):  # three more messages in each show the same
+        await asyncio.to_thread(shutil.copy, saved(export, number % 3), saved(third, number))
+    for number in range(6):
         await asyncio.to_thread(shutil.copy, saved(export, number % 3), saved(other, number))
     async with service_on(data_dir) as service:
         again = await import_(service, other)
         shown = await every_place(service)
         assert (again.embedded, len(shown), len(await service.kept_thumbnails.of(shown))) == (0, 6, 6)
+        made_ms = (await service.kept_thumbnails.status()).oldest_ms
+        await import_(service, third)
+        assert len(await every_place(service)) == 9
+        assert (await service.kept_thumbnails.status()).oldest_ms == made_ms  # none was made again
 
 
 @pytest.mark.parametrize("before", ["nothing was imported", "imported without thumbnails"])
@@ -352,6 +359,7 @@ async def test_a_full_disk_is_noted_and_costs_no_picture(database: Database) -> 
         await asyncio.to_thread(kept._file._connection.execute, "PRAGMA max_page_count = 4")
         await kept.put({b: b"b" * 100_000})
         assert database.room.low
+        await kept.put({b: b"b"})  # which would fit
         assert await kept.of([place_id]) == {}
 
 
