@@ -153,8 +153,9 @@ async def test_a_question_overtakes_a_batch_that_is_tried_again(
 async def test_ctrl_c_passes_it_by_and_its_priority_counts_beside_the_bots(encoder: ModelEncoder) -> None:
     await encoder.encode_words(["w1"])
     assert encoder.pid is not None
-    assert os.getpgid(encoder.pid) == encoder.pid
-    assert os.getsid(encoder.pid) == os.getsid(0)
+    if sys.platform != "win32":  # mypy follows no mark
+        assert os.getpgid(encoder.pid) == encoder.pid
+        assert os.getsid(encoder.pid) == os.getsid(0)
 
 
 async def test_what_the_model_fails_on_costs_no_process(encoder: ModelEncoder) -> None:
