@@ -1,14 +1,14 @@
 """Which pictures are copies, told by their pixels: what is found of each edit, and what is taken wrongly.
 
-Of 2,000 originals the edited copies are asked with, and of 500 a look-alike: the same things on the same ground, each
-moved by up to 12 % of the picture. 2,000 strangers are asked with, too. Each is held against the originals that a
-search would hold it against: the nearest ones by the model's cosine, and those whose perceptual hash agrees. `found` is
-the share of copies whose own original is taken for a copy, and no other picture before it. Candidates are small WebP
-copies. The second part does the same with pictures like photos (soft colours and grain), whose originals are known; the
-third (copies_speed.py) asks a bot.
+There are 2,000 originals. Of 300 of them the edited copies are asked with, and a look-alike: the same things on the
+same ground, each moved by up to 12 % of the picture. 1,000 strangers are asked with, too: so many tell one in a
+thousand. Each is held against the originals that a search would hold it against: the nearest five by the model's
+cosine, and those whose perceptual hash agrees. `found` is the share of copies whose own original is taken for a copy,
+and no other picture before it. Candidates are small WebP copies. The second part does the same with pictures like
+photos (soft colours and grain), whose originals are known; the third (copies_speed.py) asks a bot.
 
 `python -m benchmarks.copies quality` and `… speed` run a part, and leave the other rows of the record as they are.
-`python -m benchmarks.copies quality 200` takes 200 originals.
+`python -m benchmarks.copies quality 200` takes a tenth of everything.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ from sandbox.drawing import edits
 from sandbox.drawing.scene import Scene, draw, random_scene
 from sandbox.model import CONFIG, NAME, RESIZE_MODE, WEIGHTS
 
-ORIGINALS, LOOK_ALIKE_ORIGINALS = 2_000, 500
-PHOTOS, PHOTO_STRANGERS = 200, 1_000
+ORIGINALS, ASKED, STRANGERS_ASKED = 2_000, 300, 1_000
+PHOTOS = 100
 NEAREST = 5  # pictures that a question is held against
 MOVED = 0.12
 _SIZES = ((320, 240), (320, 240), (240, 320), (320, 320), (320, 180))
@@ -98,21 +98,26 @@ def moved(scene: Scene, rng: Random) -> Scene:
     return replace(scene, placed=tuple(shifted))
 
 
-def drawn(numbers: range, spec: PixelSpec) -> tuple[list[Pixels], dict[str, _Asked]]:
-    """Originals as candidates, and everything that is asked with, each edit of each original ("": itself)."""
+def drawn(numbers: range, copies: int, strangers: int, spec: PixelSpec) -> tuple[list[Pixels], dict[str, _Asked]]:
+    """Originals as candidates, and what is asked with: the originals ("": for their vectors), of those below `copies`
+    each edit and a look-alike, and a stranger for each number below `strangers`.
+    """
     kept: list[Pixels] = []
     asked = {kind: _Asked() for kind in ("", *EDITS, LOOK_ALIKES, STRANGERS)}
     for number in numbers:
+        if number < strangers:
+            other = Random(77 * 1_000_000 + number)
+            asked[STRANGERS].add(draw(random_scene(other), other.choice(_SIZES)), spec)
         rng = Random(9_001 * 1_000_000 + number)
         scene, size = random_scene(rng), rng.choice(_SIZES)
         original = draw(scene, size).convert("RGB")
         kept.append(small_copy(original, kept=True))
         asked[""].add(original, spec)
+        if number >= copies:
+            continue
         asked[LOOK_ALIKES].add(draw(moved(scene, rng), size), spec)
         for name, (edit, _) in EDITS.items():
             asked[name].add(edit(original, rng), spec)
-        other = Random(77 * 1_000_000 + number)
-        asked[STRANGERS].add(draw(random_scene(other), other.choice(_SIZES)), spec)
     return kept, asked
 
 
@@ -136,7 +141,7 @@ def compared(question: Pixels, candidates: Sequence[tuple[int, Pixels]]) -> _Ans
     return _Answer(None, tuple(took_s))
 
 
-async def drawn_pictures(report: Report, originals: int) -> None:
+async def drawn_pictures(report: Report, originals: int, copies: int, strangers: int) -> None:
     """The rows of pictures that the project draws."""
     settings = ModelSettings(
         NAME, str(WEIGHTS), config_file=CONFIG, resize_mode=RESIZE_MODE, device="cpu", precision="float32"
@@ -149,10 +154,15 @@ async def drawn_pictures(report: Report, originals: int) -> None:
     with ProcessPoolExecutor() as pool:
         async with open_encoder(settings) as encoder:
             ranges = [range(first, min(first + _BATCH, originals)) for first in range(0, originals, _BATCH)]
-            for part in [loop.run_in_executor(pool, partial(drawn, some, encoder.pixel_spec)) for some in ranges]:
+            for part in [
+                loop.run_in_executor(pool, partial(drawn, some, copies, strangers, encoder.pixel_spec))
+                for some in ranges
+            ]:
                 candidates, asked = await part
                 kept += candidates
                 for kind, pictures in asked.items():
+                    if not pictures.small:
+                        continue
                     frames = [picture.frames[0] for picture in pictures.decoded]
                     vectors.setdefault(kind, []).append(await encoder.encode_pixels(frames))
                     hashes.setdefault(kind, []).extend(picture.perceptual_hash for picture in pictures.decoded)
@@ -160,11 +170,10 @@ async def drawn_pictures(report: Report, originals: int) -> None:
         known, bits = np.concatenate(vectors[""]), np.array(hashes[""], np.uint64)
         took_s: list[float] = []
         for kind in (*EDITS, LOOK_ALIKES, STRANGERS):
-            asked_with = min(originals, LOOK_ALIKE_ORIGINALS) if kind == LOOK_ALIKES else originals
             cosines = np.concatenate(vectors[kind]) @ known.T
             differing = copy_bits_of(np.array(hashes[kind], np.uint64)[:, None], bits[None, :])
             jobs = []
-            for number in range(asked_with):
+            for number in range(len(small[kind])):
                 agreeing = np.flatnonzero(differing[number] <= SURE_BITS).tolist()
                 order = list(dict.fromkeys((*agreeing, *np.argsort(-cosines[number])[:NEAREST].tolist())))[:NEAREST]
                 candidates_of = [(candidate, kept[candidate]) for candidate in order]
@@ -179,7 +188,9 @@ async def drawn_pictures(report: Report, originals: int) -> None:
 
 
 async def photo_like(report: Report, count: int, strangers: int) -> None:
-    """The rows of pictures like photos. Each is held against its own original and four others, the own one last."""
+    """The rows of pictures like photos. Each is held against another picture, and then against its own original; a
+    stranger against one picture.
+    """
     loop = asyncio.get_running_loop()
     with ProcessPoolExecutor() as pool:
         made = [loop.run_in_executor(pool, _kept_photo, number) for number in range(count)]
@@ -187,7 +198,7 @@ async def photo_like(report: Report, count: int, strangers: int) -> None:
         for kind in (*EDITS, STRANGERS):
             jobs = []
             for number in range(strangers if kind == STRANGERS else count):
-                at = [(number + step) % count for step in (*range(1, NEAREST), 0)]
+                at = [(number + 1) % count, *([] if kind == STRANGERS else [number])]
                 jobs.append(
                     loop.run_in_executor(pool, _photo, kind, number, [(candidate, kept[candidate]) for candidate in at])
                 )
@@ -224,9 +235,12 @@ def _row(report: Report, pictures: str, kind: str, found: Sequence[int | None]) 
 
 async def quality(report: Report, originals: int = ORIGINALS) -> None:
     """The rows of what is found."""
+    copies, strangers = originals * ASKED // ORIGINALS, originals * STRANGERS_ASKED // ORIGINALS
     report.row("originals that are drawn", originals, "pictures")
-    await drawn_pictures(report, originals)
-    await photo_like(report, min(PHOTOS, originals), min(PHOTO_STRANGERS, originals))
+    report.row("of these, asked with edited and as look-alikes", copies, "pictures")
+    report.row("strangers that are asked with", strangers, "pictures")
+    await drawn_pictures(report, originals, copies, strangers)
+    await photo_like(report, max(originals * PHOTOS // ORIGINALS, 2), strangers)
 
 
 async def main() -> None:

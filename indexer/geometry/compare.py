@@ -93,6 +93,8 @@ class _Pair:
         onto = Similarity(complex(other_width / width), 0j)
         if whole_edges(self.question, self.candidate) >= _WHOLE_EDGES:
             yield Placement(1.0, False, 0, onto)
+            # Of 60 pictures turned by 5° the finer steps alone do not find 2: the turn is too far for them.
+            yield from self._rough([Placement(1.0, False, 0, onto)])
         if whole_edges(self.question, self.candidate[:, ::-1]) >= _WHOLE_EDGES:
             yield from self._rough([Placement(1.0, True, 0, onto)])
 

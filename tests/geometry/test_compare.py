@@ -15,6 +15,7 @@ from indexer.geometry.compare import copy_of, shows_something
 from indexer.records.copies import Copy
 from indexer.records.pictures import Pixels
 from sandbox.drawing import edits
+from sandbox.drawing.scene import draw, random_scene
 from tests.worlds.scenery import scenery
 
 SIZES = ((256, 192), (192, 256), (224, 224), (256, 144))
@@ -81,6 +82,16 @@ def test_a_turned_picture_is_found_with_its_angle(picture: Image.Image, degrees:
     expected = abs(degrees) if quarters == 0 else min(90 * quarters, 360 - 90 * quarters)
     assert copy.turned == pytest.approx(expected, abs=1.0)
     assert not copy.mirrored
+
+
+@pytest.mark.parametrize(("number", "size"), [(16, (320, 240)), (55, (320, 320))])
+def test_a_drawing_whose_edges_lie_far_off_once_it_is_turned_is_found(number: int, size: tuple[int, int]) -> None:
+    """These two are not found by the finer steps alone, nor by a placement on which half of the edges agree."""
+    rng = Random(9_001 * 1_000_000 + number)
+    drawing = draw(random_scene(rng), size).convert("RGB")
+    copy = compared(edits.turn(drawing), drawing)
+    assert copy is not None
+    assert copy.turned == 5
 
 
 @pytest.mark.parametrize("seed", range(10))
