@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from bot.replies.explained import explained_parts
+from bot.texts import Language
 from indexer.database.database import open_database
 from indexer.errors import RetryLater
 from indexer.pictures.decoder import open_decoder
@@ -90,6 +92,17 @@ async def test_pixels_make_an_edited_copy_and_nothing_else_does_where_the_hash_d
     library.file = None
     unknown = await first(library, replace(cropped(), digests=frozenset({b"a third one"})))
     assert (unknown.band, unknown.copied) == (Band.VERY_SIMILAR, None)
+
+
+async def test_where_pixels_speak_against_a_copy_a_hash_that_agrees_somewhat_makes_none(library: Compared) -> None:
+    await library.post(decoded("dog #posted", perceptual_hash=decoded("dog").perceptual_hash ^ 0b1_1111))
+    unknown = await first(library, cropped())
+    assert (unknown.band, unknown.parts.pixels) == (Band.EDITED, "unknown")
+    assert "its pixels were not compared" in explained_parts(unknown, Language.ENGLISH)
+    library.file = png(scenery(2))
+    other = await first(library, replace(cropped(), digests=frozenset({b"another question"})))
+    assert (other.band, other.parts.pixels) == (Band.VERY_SIMILAR, "another")
+    assert "its pixels show another picture" in explained_parts(other, Language.ENGLISH)
 
 
 async def test_where_the_hash_is_almost_equal_the_picture_is_not_compared(library: Compared) -> None:

@@ -105,11 +105,12 @@ async def test_a_verdict_never_outlives_either_picture(library: Library, seed: i
             assert stored == len(list(combinations(shown, 2)))
 
 
+@pytest.mark.parametrize("gone", [0, 1])
 async def test_in_a_guild_that_shows_a_picture_no_more_nothing_is_known_of_it_although_another_guild_shows_it(
-    library: Library,
+    library: Library, gone: int
 ) -> None:
-    deleted, stays = await library.post("both"), await library.post("other")
-    both, other = await library.picture_of(deleted), await library.picture_of(stays)
+    posted = [await library.post("one"), await library.post("two")]
+    left, right = [await library.picture_of(message_id) for message_id in posted]
     async with library.db.transaction() as tx:
         await tx.execute_fetchall("INSERT INTO guilds (guild_id, name, added_ms) VALUES (7, 'other', 0)")
         await tx.execute_fetchall(
@@ -124,8 +125,8 @@ async def test_in_a_guild_that_shows_a_picture_no_more_nothing_is_known_of_it_al
             " SELECT 70, 7, picture_id, picture_id, source, link, 'ready' FROM places"
         )
         for guild_id in (GUILD, OTHER_GUILD):
-            await verdicts.put(tx, guild_id, RULE, pair_of(both, other), CROPPED)
-        await messages.delete(tx, [deleted])
+            await verdicts.put(tx, guild_id, RULE, pair_of(left, right), CROPPED)
+        await messages.delete(tx, [posted[gone]])
     async with library.db.reader() as connection:
-        assert await verdicts.of_any(connection, GUILD, RULE, [both]) == {}
-        assert await verdicts.of_any(connection, OTHER_GUILD, RULE, [both]) == {pair_of(both, other): CROPPED}
+        assert await verdicts.of_any(connection, GUILD, RULE, [left, right]) == {}
+        assert await verdicts.of_any(connection, OTHER_GUILD, RULE, [left, right]) == {pair_of(left, right): CROPPED}
