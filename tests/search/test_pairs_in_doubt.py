@@ -39,15 +39,15 @@ def test_a_hash_that_agrees_somewhat_counts_beside_the_cosine() -> None:
     assert {picture for _, picture in found[PictureId(1)]} == {2}
 
 
-ids = st.integers(1, 60).map(PictureId)
-scored = st.dictionaries(ids, st.floats(0.8, 1.0), max_size=40)
-shown = st.dictionaries(ids, st.frozensets(st.sampled_from([PUBLIC, HIDDEN, ChannelId(3)])), max_size=60)
+where = st.frozensets(st.sampled_from([PUBLIC, HIDDEN, ChannelId(3)]), min_size=1)
 
 
-@given(scored, shown)
+@given(st.lists(st.tuples(st.floats(0.8, 1.0), where), min_size=10, max_size=30))
 def test_what_a_hidden_channel_shows_takes_no_place_of_what_others_show(
-    found: dict[PictureId, float], channels: dict[PictureId, frozenset[ChannelId]]
+    pictures: list[tuple[float, frozenset[ChannelId]]],
 ) -> None:
+    found = {PictureId(number): score for number, (score, _) in enumerate(pictures)}
+    channels = {PictureId(number): shown_in for number, (_, shown_in) in enumerate(pictures)}
     everything = [(score, picture) for picture, score in found.items()]
     with_hidden = [picture for _, picture in nearest(everything, channels)]
     visible = {picture: seen - {HIDDEN} for picture, seen in channels.items()}
