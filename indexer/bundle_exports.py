@@ -38,7 +38,6 @@ NAME = "making bundles"  # the name of this work among the faults
 REMEMBERED = 20
 KEPT_S = 300.0
 LONGEST_S = 3600.0  # of making one
-OUTDATED = "bundle-outdated"
 WORK_PREFIX = ".afterimage-bundle-"
 
 
@@ -52,6 +51,7 @@ class BundleState(StrEnum):
 class GuildBundle:
     """A bundle of a guild, or of some of its channels. While it is made, `done` of `total` of a step called `step` are
     done (`total` None: not known). `expires_ms`: until when it can be fetched. `reason`: why there is no file any more.
+    `is_outdated`: it must not be read any more, also by whoever has begun to.
     """
 
     id: int
@@ -66,17 +66,13 @@ class GuildBundle:
     byte_count: int = 0
     expires_ms: int | None = None
     reason: Sentence | None = None
+    is_outdated: bool = False
     task: asyncio.Task[None] | None = None
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
     def is_gone(self) -> None:
         """Nothing of it is on the disk any more."""
         self.state, self.path = BundleState.GONE, None
-
-    @property
-    def is_outdated(self) -> bool:
-        """Whether it must not be read any more, also by whoever has begun to."""
-        return self.reason is not None and self.reason.key == OUTDATED
 
     @property
     def file_name(self) -> str:
@@ -141,10 +137,10 @@ class BundleExports:
         except FileNotFoundError:
             raise TellPerson("bundle-not-there") from None
         try:
+            await self._note("bundle.fetch", bundle, {"bytes": bundle.byte_count})
             yield file
         finally:
             file.close()
-        await self._note("bundle.fetch", bundle, {"bytes": bundle.byte_count})
         await self.end(bundle, Sentence("bundle-fetched"))
 
     async def end(self, bundle: GuildBundle, reason: Sentence) -> None:
@@ -167,7 +163,8 @@ class BundleExports:
                 case GuildLeft(guild_id=guild_id) if guild_id != bundle.guild.id:
                     continue
                 case OptedOut() | GuildLeft() | ChannelDeleted():
-                    self._drop(bundle, Sentence(OUTDATED))
+                    bundle.is_outdated = True
+                    self._drop(bundle, Sentence("bundle-outdated"))
 
     def _drop(self, bundle: GuildBundle, reason: Sentence) -> None:
         if bundle.state is BundleState.GONE or bundle.over.is_set():

@@ -22,7 +22,8 @@ from tests.worlds.small_disk import small_disk
 from tests.worlds.soak_town import READER, SoakTown, soak_world
 from tests.worlds.soaked_bot import SoakedBot, soaked_bot
 
-SOAK_S: Final = float(os.environ.get("AFTERIMAGE_SOAK_S", "600"))  # shorter, to look for a fault
+WHOLE_S: Final = 600.0
+SOAK_S: Final = float(os.environ.get("AFTERIMAGE_SOAK_S", WHOLE_S))  # shorter, to look for a fault
 PICTURES: Final = 600
 CALM_EVERY_S: Final = 30.0  # in which nothing breaks, what waits is done, and memory is measured
 CALM_S: Final = 240.0  # the longest time until all that waited is done
@@ -39,7 +40,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.soak
 @pytest.mark.alone
-@pytest.mark.timeout(SOAK_S * 3)
+@pytest.mark.timeout(SOAK_S * 2 + 900)
 @pytest.mark.skipif(not SOAK, reason="ten minutes; set AFTERIMAGE_SOAK=1")
 async def test_whatever_breaks_all_are_answered_all_is_found_and_nothing_grows(disk: Path, tmp_path: Path) -> None:
     world, guild, people, posted = soak_world(PICTURES)
@@ -59,10 +60,13 @@ async def test_whatever_breaks_all_are_answered_all_is_found_and_nothing_grows(d
         assert bot.complaints() == []
     assert _grown(before["tasks"], after["tasks"]) == []
     assert after["files"] <= before["files"] + 8  # segments of what came meanwhile
-    for memory in zip(*measured, strict=True):  # of the bot's own process; with the model and what opens pictures
-        warm = memory[round(len(memory) * WARM_SHARE) :]
-        third = max(len(warm) // 3, 1)
-        assert statistics.median(warm[-third:]) <= FLAT * statistics.median(warm[:third]), memory
+    if SOAK_S < WHOLE_S:
+        return  # caches and pools are not full yet
+    # The model and what opens pictures are killed again and again: only the bot itself lives long enough to grow.
+    memory = [own_mb for own_mb, _ in measured]
+    warm = memory[round(len(memory) * WARM_SHARE) :]
+    third = max(len(warm) // 3, 1)
+    assert statistics.median(warm[-third:]) <= FLAT * statistics.median(warm[:third]), memory
 
 
 async def _soaked(town: SoakTown, disk: Path, seconds: float) -> list[tuple[float, float]]:

@@ -134,6 +134,9 @@ async def test_what_must_be_forgotten_is_not_sent_on_to_whoever_fetches_it_now(
         with pytest.raises(aiohttp.ClientError):
             await response.read()
     assert (await reached(api, bundle["id"], "gone"))["reason"].startswith("Something in it")
+    entries = (await api.ask("/api/v1/audit", key=await api.key(ADMIN)))["entries"]
+    fetches = [entry["detail"]["bundle"] for entry in entries if entry["action"] == "bundle.fetch"]
+    assert bundle["id"] in fetches  # also of what broke off
 
 
 async def test_bundles_are_told_live(api: ApiWorld) -> None:
