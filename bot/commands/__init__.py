@@ -123,10 +123,9 @@ async def answer_error(interaction: discord.Interaction[Any], error: BaseExcepti
     cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error
     text = sentence_for(cause, error_id, Language.of(interaction.locale))
     name = interaction.command.qualified_name if interaction.command else interaction.type.name
-    if isinstance(cause, BROKEN):
-        logger.warning(
-            "error %s in %s, guild %s: the connection to Discord broke: %s", error_id, name, interaction.guild_id, cause
-        )
+    if isinstance(cause, (RetryLater, LinkExpired, ChannelClosed, *BROKEN)):  # nothing in the code is wrong
+        what = f"{type(cause).__name__}: {cause}"
+        logger.warning("error %s in %s, guild %s: %s", error_id, name, interaction.guild_id, what)
     elif error_id in text:
         logger.error("error %s in %s, guild %s", error_id, name, interaction.guild_id, exc_info=cause)
     else:
@@ -138,8 +137,5 @@ async def answer_error(interaction: discord.Interaction[Any], error: BaseExcepti
             await interaction.followup.send(text, ephemeral=True, allowed_mentions=NO_MENTIONS)
         else:
             await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NO_MENTIONS)
-    except (
-        discord.HTTPException,
-        *BROKEN,
-    ) as failure:  # the interaction has expired, or Discord fails: the log has the error
+    except (discord.HTTPException, *BROKEN) as failure:  # it has expired, or Discord fails: the log has the error
         logger.warning("an answer in %s, guild %s, could not be shown: %s", name, interaction.guild_id, failure)

@@ -163,11 +163,7 @@ class Answers:
             await self.service.searcher.compared(reply.query)
             if reply.turns == turn:
                 await self._edit(interaction, who, reply, 0.0)
-        except (
-            discord.HTTPException,
-            AfterimageError,
-            *BROKEN,
-        ) as error:  # a reply that was dismissed is not found any more
+        except (discord.HTTPException, AfterimageError, *BROKEN) as error:  # a dismissed reply is not found any more
             logger.info("an answer in guild %s stays without its comparison: %s", who.guild_id, error)
 
     async def _edit(

@@ -77,7 +77,7 @@ def answers() -> Middleware:
             message = "The body is not what Content-Encoding and Transfer-Encoding say."
             return ApiError(HTTPStatus.BAD_REQUEST, "bad_request", message).response(request_id)
         except Exception as error:
-            if isinstance(error, ConnectionError) and request.transport is None:
+            if isinstance(error, ConnectionError) and (request.transport is None or request.transport.is_closing()):
                 message = "The connection ended before the request did."  # nobody reads it
                 return ApiError(HTTPStatus.BAD_REQUEST, "bad_request", message).response(request_id)
             log.exception("request %s: %s %s failed", request_id, request.method, request.path)

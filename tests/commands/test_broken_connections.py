@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.worlds.running_bot import indexed, town
+from sandbox.world import File
+from tests.worlds.running_bot import indexed, noise, town
 from tests.worlds.waiting import until
 
 EDITS = "messages/@original"
@@ -26,6 +27,10 @@ async def test_a_reply_whose_edit_broke_is_edited_again_and_else_said_to_be_late
             assert reply.text()
         faults.plan("truncate", EDITS, times=2)
         await owner.slash(place.talk.id, "similar", {"text": "picture number 2"})
-        await until(lambda: "the connection to Discord broke" in caplog.text)
+        await until(lambda: "in similar, guild" in caplog.text)
         assert faults.struck["truncate"] == 5
+        faults.rates, faults.only, faults.in_a_row = {"500": 1.0}, "attachments", 1000
+        asked = {"image": File.of("asked.png", noise(3).data)}
+        late = await owner.slash(place.talk.id, "similar", asked)
+        await late.until(lambda shown: "did not answer in time" in shown.content, 60.0)
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []

@@ -40,7 +40,16 @@ async def _takes(request: web.Request) -> web.Response:
     return web.json_response({"bytes": len(await request.read())})
 
 
-ROUTES = (web.get("/fails", _fails), web.get("/waits", _waits), web.post("/takes", _takes))
+async def _begins(request: web.Request) -> web.StreamResponse:
+    """The reader goes between its request and the answer's first byte."""
+    assert request.transport is not None
+    request.transport.close()
+    response = web.StreamResponse()
+    await response.prepare(request)
+    raise AssertionError("nothing can be written any more")
+
+
+ROUTES = (web.get("/begins", _begins), web.get("/fails", _fails), web.get("/waits", _waits), web.post("/takes", _takes))
 
 
 @asynccontextmanager
@@ -236,6 +245,15 @@ async def test_somebody_who_goes_in_the_middle_of_a_body_leaves_no_failure_in_th
             writer.write(b"half")
         await until(lambda: "POST /takes → " in caplog.text)
     assert "Traceback" not in caplog.text
+
+
+async def test_somebody_who_goes_before_the_answer_begins_leaves_no_failure_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with served() as (url, session):
+        with pytest.raises(aiohttp.ServerDisconnectedError):
+            await session.get(f"{url}/begins")
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 async def test_an_expectation_that_nobody_knows_is_refused() -> None:
