@@ -23,6 +23,8 @@ from bot.web.api.archives import import_list
 from bot.web.api.models.archives import ImportList
 from bot.web.api.parts import Parts
 from bot.web.api.refusals import refusal
+from indexer import archive_imports
+from indexer.archives.export import open_export
 from indexer.errors import ArchiveClosed, DiskFull, RetryLater, StorageError
 from indexer.records.ids import GuildId
 from indexer.store import jobs
@@ -130,6 +132,25 @@ async def test_nothing_outside_of_the_folder_is_imported(api: ApiWorld, path: st
     if path:
         error = (await api.ask("/api/v1/archives", params={"path": path}, key=admin, status=422))["error"]
         assert error["code"] == "bad_archive"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+async def test_a_link_that_takes_an_archives_place_while_it_is_looked_through_is_not_imported(
+    api: ApiWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, name = folder(api) / "swapped.zip", "swapped.zip"
+    place.write_bytes(export())
+
+    def open_and_swap(*arguments: Any) -> Any:
+        opened = open_export(*arguments)
+        place.unlink()
+        place.symlink_to(api.bot.data_dir)
+        return opened
+
+    monkeypatch.setattr(archive_imports, "open_export", open_and_swap)
+    found = await imported(api, {"path": name})
+    assert (found["state"], "a link leads to it" in found["reason"]) == ("failed", True)
+    assert [guild["job"] for guild in found["guilds"]] == [None]
 
 
 def nameless(data_dir: Path) -> int:
