@@ -10,6 +10,7 @@ import os
 import sys
 import zipfile
 import zlib
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import pytest
 
 from bot.texts.errors import english
-from bot.web.api import archives, job_events
+from bot.web.api import archive_uploads, archives, job_events
 from bot.web.api.api import OPERATIONS
 from bot.web.api.archives import import_list
 from bot.web.api.models.archives import ImportList
@@ -246,6 +247,24 @@ async def test_while_nothing_changes_nothing_is_put_into_words_again(
         while f'"id":{begun["id"]},'.encode() not in await response.content.readline():
             pass
     await ended(api, begun["id"])
+
+
+async def test_a_part_that_does_not_say_how_long_it_is_is_read_no_further_than_a_part_is_long(
+    api: ApiWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive_uploads, "PART_BYTES", 1000)
+    admin, about = await api.key(ADMIN), {"name": "long.zip", "bytes": 2000}
+    upload = await api.ask("/api/v1/uploads", method="POST", json=about, key=admin, status=201)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(3):
+            yield bytes(500)
+
+    part = f"/api/v1/uploads/{upload['id']}/parts/0?crc32=00000000"
+    headers = {"Content-Type": "application/octet-stream"}
+    refused = await api.ask(part, method="PUT", data=pieces(), headers=headers, key=admin, status=413)
+    assert (refused["error"]["code"], refused["error"]["details"]) == ("too_large", {"most": 1000})
+    await api.ask(f"/api/v1/uploads/{upload['id']}", method="DELETE", key=admin)
 
 
 async def test_only_who_may_see_every_server_imports(api: ApiWorld) -> None:
