@@ -47,6 +47,7 @@ async def test_a_picture_without_words_has_no_lines(readers: Readers) -> None:
 
 
 async def test_files_that_cannot_be_read_are_rejected_and_the_reader_goes_on(readers: Readers) -> None:
+    await readers.read(drawn())
     process = readers.pid
     for data, reason in (
         (b"words", Reason.NOT_A_PICTURE),
