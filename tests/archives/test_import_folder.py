@@ -110,7 +110,7 @@ async def test_an_import_that_is_cancelled_goes_on_where_it_was(data_dir: Path, 
         running = asyncio.create_task(import_folder(service, root))
 
         async def some() -> bool:
-            return (await counts(service)).ready == 1
+            return (await counts(service)).ready >= 1  # a busy machine makes one batch of two
 
         await until(some)
         running.cancel()
