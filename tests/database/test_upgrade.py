@@ -45,7 +45,8 @@ async def test_what_an_earlier_version_stored_is_all_there_after_the_upgrade(tmp
     async with open_database(tmp_path) as db, db.reader() as connection:
         status = await read(connection)
         (town,) = status.guilds
-        assert (town.name, town.consent, town.jobs) == ("Town", True, {"done": 1})
+        jobs = {state: count for state, count in town.jobs.items() if count}
+        assert (town.name, town.consent, jobs) == ("Town", True, {"done": 1})
         counts = town.counts
         assert (counts.messages, counts.ready, counts.pending, counts.embeddings) == (2, 1, 1, 1)
         assert status.schema == len(migrate.shipped())
