@@ -30,6 +30,7 @@ from sandbox.world import File, World
 POSTED = 400
 ASKED, WARM = 100, 5
 GOAL_MS = 400
+INDEXED_S = 600.0  # the longest that reading them may take
 LATEST_S = 3.0  # after the question; what is not called a copy by then is none to the bot
 CERTAIN = "Edited copy: "
 
@@ -59,7 +60,7 @@ async def measure(report: Report) -> None:
                 file = File.of("asked.png", encoded(asked, "PNG"))
                 reply = await person.slash(talk.id, "similar", {"image": file})
                 began_s, now_s = reply.interaction.born_at, asyncio.get_running_loop().time
-                while CERTAIN not in reply.text() and now_s() - began_s < LATEST_S:  # noqa: ASYNC110 -- as it is seen
+                while CERTAIN not in reply.text() and now_s() - began_s < LATEST_S:  # noqa: ASYNC110 -- the sandbox tells nobody of an edit
                     await asyncio.sleep(0.002)
                 if number >= WARM:
                     answered.append(reply.reply_ms)
@@ -74,5 +75,6 @@ async def measure(report: Report) -> None:
 
 
 async def _indexed(service: Service, guild_id: GuildId) -> None:
-    while (job := await service.jobs.newest(guild_id)) is None or job.state == "running":  # noqa: ASYNC110 -- nothing tells
-        await asyncio.sleep(0.1)
+    async with asyncio.timeout(INDEXED_S):
+        while (job := await service.jobs.newest(guild_id)) is None or job.state == "running":  # noqa: ASYNC110 -- a job tells nobody that it has ended
+            await asyncio.sleep(0.1)

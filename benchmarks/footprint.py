@@ -31,6 +31,7 @@ from indexer.settings import ModelSettings
 from indexer.store import embeddings
 from indexer.upkeep import MAINTAIN_S
 from indexer.vectors.index import REST_S
+from indexer.vectors.segment import FOLDER_NAME, SUFFIX
 from sandbox.demo.bot import as_toml, bot_process, environment, raise_if_ended
 from sandbox.server import Sandbox, open_sandbox
 from sandbox.world import File
@@ -61,6 +62,9 @@ async def measure(report: Report, folder: Path) -> None:
         async with _bot(sandbox, big, config) as (_, _, pid):  # makes the index
             await _question(sandbox, big, 0)
             await _until_model_gone(pid)
+            async with asyncio.timeout(_LONGEST_S):
+                while not any((data_dir / FOLDER_NAME).rglob(f"*{SUFFIX}")):  # noqa: ASYNC110 -- another process makes it
+                    await asyncio.sleep(0.2)
         starts = []
         async with _bot(sandbox, big, config) as (connected_s, answered_s, pid):
             starts.append((connected_s, answered_s))

@@ -70,8 +70,8 @@ class GuildBundle:
     task: asyncio.Task[None] | None = None
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def is_gone(self) -> None:
-        """Nothing of it is on the disk any more."""
+    def end(self) -> None:
+        """To be called when nothing of it is on the disk any more."""
         self.state, self.path = BundleState.GONE, None
 
     @property
@@ -121,7 +121,7 @@ class BundleExports:
             await self._note("bundle.export", bundle, {"channels": None if channels is None else len(channels)})
             self._recent.append(bundle)
             bundle.task = self._tasks.create_task(self._run(bundle, cause()), name=f"bundle {bundle.id}")
-            bundle.task.add_done_callback(lambda _: bundle.is_gone())
+            bundle.task.add_done_callback(lambda _: bundle.end())
             return bundle
 
     @asynccontextmanager

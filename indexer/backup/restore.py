@@ -173,7 +173,9 @@ def _carry_over(connection: sqlite3.Connection, former: Path) -> CarriedOver | N
     new_opt_outs = connection.executemany("INSERT OR IGNORE INTO opt_outs VALUES (?, ?, ?)", opt_outs).rowcount
     new_deletions = connection.executemany("INSERT OR IGNORE INTO deletions VALUES (?)", deletions).rowcount
     connection.execute("DELETE FROM api_keys")  # one that was revoked or deleted since must not open anything
-    for key in keys:
+    known = {name for _, name, *_ in connection.execute("PRAGMA table_info(api_keys)")}
+    # A key with a column of a newer version does not come along: what is not known here may limit what it opens.
+    for key in (key for key in keys if key.keys() <= known):
         columns, values = ", ".join(key), ", ".join("?" * len(key))
         connection.execute(f"INSERT INTO api_keys ({columns}) VALUES ({values})", tuple(key.values()))  # noqa: S608 -- the names of the table's own columns
     messages = sum(connection.execute(sql).rowcount for sql in FORBIDDEN)

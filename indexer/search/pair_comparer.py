@@ -147,11 +147,11 @@ class PairComparer:
                 return
             everything = Filter(frozenset(channel.id for channel in await channels.of_guild(connection, guild_id)))
             ids, _ = await newest(connection, guild_id, everything)
+            looked.pictures &= set(ids)
+            missing = [picture_id for picture_id in ids if picture_id not in looked.pictures]
             shown_in: dict[PictureId, set[ChannelId]] = {}
-            for some in batches(ids):
+            for some in batches(ids) if missing else ():
                 shown_in |= await picture_facts.channels(connection, guild_id, some)
-        looked.pictures &= set(ids)
-        missing = [picture_id for picture_id in ids if picture_id not in looked.pictures]
         for at in range(0, len(missing), ROWS):
             rows = missing[at : at + ROWS]
             budget.take("looked_at", len(rows))

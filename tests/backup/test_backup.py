@@ -257,6 +257,20 @@ def test_a_folder_in_use_or_with_a_database_is_refused(made: tuple[Path, Path, P
     assert is_sound(data_dir)
 
 
+def test_a_key_that_a_newer_version_has_limited_does_not_come_along(tmp_path: Path) -> None:
+    data_dir = kept(tmp_path / "data")
+    backed_up(data_dir, tmp_path / "b.tar")
+    change(
+        data_dir,
+        "ALTER TABLE api_keys ADD COLUMN only_at_night INTEGER",
+        "INSERT INTO api_keys (name, scope, sha256, created_ms, only_at_night)"
+        " VALUES ('limited', 'read', zeroblob(32), 1, 1)",
+    )
+    restored(data_dir, tmp_path / "b.tar", replace=True)
+    assert rows(data_dir, "SELECT 1 FROM api_keys") == []
+    assert is_sound(data_dir)
+
+
 def test_what_was_promised_after_the_backup_holds_after_it_was_put_in_place(tmp_path: Path) -> None:
     data_dir = kept(tmp_path / "data")
     key = "INSERT INTO api_keys (name, scope, sha256, created_ms) VALUES ('a key', 'read', zeroblob(32), 1)"

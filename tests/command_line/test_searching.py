@@ -23,6 +23,10 @@ import pytest
 from PIL import Image
 
 from bot import cli
+from indexer.pictures.decode_picture import Limits, decode_picture
+from indexer.query.grammar import parse
+from indexer.records.colours import SAMPLES, SHOWN
+from indexer.records.pictures import PixelSpec
 from tests.command_line.conftest import Run
 from tests.worlds.encoder import Encoder
 from tests.worlds.exports import FIRST, GUILD
@@ -32,6 +36,8 @@ from tests.worlds.searchable_folder import GUILD_NAME, POSTS, Folder, running_bo
 from tests.worlds.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.xdist_group("searching")  # one process makes the folder
+
+SPEC, LIMITS = PixelSpec(64), Limits(10**8)
 
 
 def found(run: Run, *arguments: str) -> dict[str, Any]:
@@ -222,6 +228,17 @@ def test_the_sheet_and_the_preview_show_the_pictures_of_the_archive(run: Run, fo
     assert len(data) == int(sent[1])
     with Image.open(io.BytesIO(data)) as image:
         assert image.size == (24, 20)  # the whole picture, as its thumbnail has it
+
+
+def test_a_colour_finds_the_pictures_that_show_it_and_says_how_much(run: Run, folder: Folder) -> None:
+    stored = {number: decode_picture(folder.file(number).read_bytes(), SPEC, LIMITS).colours for number, _ in POSTS}
+    for name in ("green", "purple"):
+        asked = parse(f"color:{name}", 0).colours[0]
+        shares = sorted(share for seen in stored.values() if (share := asked.share(seen)) >= SHOWN / SAMPLES)
+        assert 0 < len(shares) <= len(stored)
+        hits = found(run, "search", f"color:{name}", "--count", "10")["hits"]
+        assert sorted(hit["parts"]["colour"] for hit in hits) == [round(share, 4) for share in shares]
+        assert all(hit["parts"]["colour"] is None for hit in found(run, "search", "in:#photos")["hits"])
 
 
 def test_random_pictures_pass_the_filters_and_come_once(run: Run) -> None:

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from indexer.pictures.decode_picture import Limits, decode_picture
+from indexer.query.grammar import parse
+from indexer.records.colours import SAMPLES, SHOWN
 from indexer.records.ids import GuildId
+from indexer.records.pictures import PixelSpec
 from indexer.tags import Target
+from sandbox.world import File
+from sandbox.world.channels import Channel
+from sandbox.world.messages import Message
 from tests.worlds.asking import shown
 from tests.worlds.running_bot import Running, Town, noise, town
 
@@ -19,6 +26,14 @@ def place() -> Town:
     adult.post(place.member.user, "for adults", files=[noise(500)])
     place.talk.post(place.owner.user, "by the owner", files=[noise(501)])
     return place
+
+
+def colours_of(file: File) -> bytes:
+    return decode_picture(file.data, PixelSpec(64), Limits(10**8)).colours
+
+
+def sorted_messages(channel: Channel) -> list[Message]:
+    return sorted(channel.messages(), key=lambda message: message.id)
 
 
 async def test_filters_alone_show_the_newest_page_by_page_with_no_score(bot: Running, place: Town) -> None:
@@ -61,6 +76,24 @@ async def test_tags_filter_among_what_each_member_may_see_and_are_shown_to_nobod
     assert len(shown(await bot.person(place.owner).slash(place.talk.id, "similar", asked))) == 3
     without = await bot.person(place.member).slash(place.talk.id, "similar", {"text": "in:#pictures -tag:evidence"})
     assert "11 pictures pass" in without.text()
+
+
+async def test_a_colour_filters_among_what_each_member_may_see(bot: Running, place: Town) -> None:
+    public, hidden = (
+        {message.id: colours_of(noise(first + at)) for at, message in enumerate(sorted_messages(channel))}
+        for channel, first in ((place.pictures, 0), (place.secret, 1000))
+    )
+    for name in ("red", "green", "blue"):
+        asked = parse(f"color:{name}", 0).colours[0]
+        seen = [message_id for message_id, stored in public.items() if asked.share(stored) >= SHOWN / SAMPLES]
+        more = [message_id for message_id, stored in hidden.items() if asked.share(stored) >= SHOWN / SAMPLES]
+        assert 0 < len(seen) < len(public)
+        options = {"text": f"color:{name} in:#pictures"}
+        reply = await bot.person(place.member).slash(place.talk.id, "similar", options)
+        assert shown(reply) == sorted(seen, reverse=True)[:5]
+        options = {"text": f"color:{name} in:#secret"}
+        assert shown(await bot.person(place.owner).slash(place.talk.id, "similar", options)) == sorted(more)[::-1][:5]
+        assert shown(await bot.person(place.member).slash(place.talk.id, "similar", options)) == []
 
 
 async def test_words_to_leave_out_alone_are_told_what_they_need(

@@ -9,6 +9,10 @@ import aiohttp
 import pytest
 
 from indexer.one_at_a_time import WAITING
+from indexer.pictures.decode_picture import Limits, decode_picture
+from indexer.query.grammar import parse
+from indexer.records.colours import SAMPLES, SHOWN
+from indexer.records.pictures import PixelSpec
 from tests.worlds.api_world import READ, ApiWorld
 from tests.worlds.running_bot import noise
 from tests.worlds.waiting import DEADLINE_S
@@ -34,6 +38,15 @@ async def test_the_grammar_is_that_of_the_command(api: ApiWorld) -> None:
     assert (found["hits"][0]["author"], found["hits"][0]["channel"]) == ("Bo", "pictures")
     only = await api.ask(f"{api.town}/search", params={"q": "in:#secret count:1"})
     assert len(only["hits"]) == 1
+
+
+async def test_a_colour_is_a_filter_here_too(api: ApiWorld) -> None:
+    asked = parse("color:blue", 0).colours[0]
+    stored = [decode_picture(noise(number).data, PixelSpec(64), Limits(10**8)).colours for number in range(6)]
+    numbers = [number for number, seen in enumerate(stored) if asked.share(seen) >= SHOWN / SAMPLES]
+    assert 0 < len(numbers) < len(stored)
+    found = await api.ask(f"{api.town}/search", params={"q": "color:blue in:#pictures"})
+    assert sorted(hit["text"] for hit in found["hits"]) == [f"picture number {number}" for number in numbers]
 
 
 async def test_an_uploaded_picture_finds_itself_and_a_stored_one_finds_it_too(api: ApiWorld) -> None:
