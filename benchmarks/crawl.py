@@ -167,7 +167,13 @@ class _Counting(LightEncoder):
         self.encoded = 0
 
     async def fetch(
-        self, url: str, *, proxy_url: str | None = None, width: int | None = None, height: int | None = None
+        self,
+        url: str,
+        *,
+        proxy_url: str | None = None,
+        width: int | None = None,
+        height: int | None = None,
+        max_bytes: int | None = None,
     ) -> bytes:
         self.fetched += 1
         return await self._service.fetcher.fetch(url, proxy_url=proxy_url, width=width, height=height)

@@ -117,7 +117,13 @@ class FromMemory:
         self._files = files
 
     async def fetch(
-        self, url: str, *, proxy_url: str | None = None, width: int | None = None, height: int | None = None
+        self,
+        url: str,
+        *,
+        proxy_url: str | None = None,
+        width: int | None = None,
+        height: int | None = None,
+        max_bytes: int | None = None,
     ) -> bytes:
         return self._files[url.partition("?")[0].rsplit("/", 1)[-1]]
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
+MOST_FRAMES = 8  # of an animation, that are embedded
 Keep = Literal["pictures", "all"]  # which messages are stored: see CrawlSettings.messages
 
 
@@ -104,6 +105,15 @@ class FetchSettings:
     max_download_bytes: Annotated[
         int, About("The largest file that is downloaded, for history and for uploads.", "bytes", low=1024)
     ] = 32 * 1024 * 1024
+    max_video_bytes: Annotated[
+        int,
+        About(
+            "The largest video that is downloaded to find it by its frames, not by Discord's still picture of it alone."
+            " Needs the extra `video`, and `decode.frames` above 1. 0: none is.",
+            "bytes",
+            low=0,
+        ),
+    ] = 25_000_000
     timeout_s: Annotated[
         float, About("The longest wait for one file, connect to last byte.", "seconds", low=1, high=600)
     ] = 30.0
@@ -154,8 +164,14 @@ class DecodeSettings:
         ),
     ] = 0
     frames: Annotated[
-        int, About("Frames embedded of an animation; 1: the one that shows most.", "frames", low=1, high=16)
-    ] = 1
+        int,
+        About(
+            "Frames by which an animation is found: those that look most different. 1: only the one that shows most.",
+            "frames",
+            low=1,
+            high=MOST_FRAMES,
+        ),
+    ] = 3
 
 
 @dataclass(frozen=True, slots=True)

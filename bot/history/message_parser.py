@@ -39,13 +39,14 @@ STICKER_LOTTIE, STICKER_GIF = 3, 4
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A picture before it gets an ordinal and its inherited flags."""
+    """A picture before it gets an ordinal and its inherited flags. `video`: where the video is whose still it is."""
 
     source: Source
     media: Payload
     flags: PlaceFlag = NO_FLAGS
     alt_text: str = ""
     file_name: str = ""
+    video: str = ""
 
 
 def parse_message(
@@ -149,7 +150,9 @@ def _of_embed(embed: Payload) -> Iterator[_Found]:
             flags = PlaceFlag.EMBEDDED | PlaceFlag.VIDEO
             if embed.get("type") == "gifv":
                 flags |= PlaceFlag.ANIMATED
-            yield _Found(Source.EMBED_VIDEO, embed["thumbnail"], flags, alt)
+            yield _Found(
+                Source.EMBED_VIDEO, embed["thumbnail"], flags, alt, video=str(embed["video"].get("proxy_url") or "")
+            )
         else:
             yield _Found(Source.EMBED_THUMBNAIL, embed["thumbnail"], PlaceFlag.EMBEDDED, alt)
 
@@ -201,8 +204,10 @@ def _reference(found: _Found, ordinal: int) -> PictureRef | None:
     if not fetchable(url):
         return None
     link = bare_link(url)
+    video = found.video
     if found.flags & PlaceFlag.VIDEO and found.source in (Source.VIDEO, Source.COMPONENT) and proxy is not None:
-        url = proxy = _poster(proxy)  # the video's own URL would load the whole video
+        video, url = url, _poster(proxy)
+        proxy = url
     elif proxy is not None and found.source is not Source.ATTACHMENT and link == url:
         url = proxy  # the bot never contacts an unknown host; Discord's proxy has a copy of its own
     size, width, height = (_positive(media.get(key)) for key in ("size", "width", "height"))
@@ -216,6 +221,8 @@ def _reference(found: _Found, ordinal: int) -> PictureRef | None:
         alt_text=found.alt_text,
         content_type=str(media["content_type"]) if media.get("content_type") else None,
         size=None if found.flags & PlaceFlag.VIDEO else size,
+        video_url=video,
+        video_size=size if video and found.source is not Source.EMBED_VIDEO else None,
         width=width,
         height=height,
         flags=found.flags,

@@ -28,7 +28,8 @@ class HitJson(TypedDict):
     `score` is the cosine, null where nothing was compared. `band` is a key, `named` the words of Discord's replies.
     `link` opens the message; null where the server is the sandbox's. `path` is an archive's file, or null. `picture` is
     a small copy (WebP, base64), null where it could not be had; only there if it was asked for. `place` is the number
-    of the picture in this message, `tags` are its tags there.
+    of the picture in this message, `tags` are its tags there. `at_ms`: which moment of an animation is meant,
+    milliseconds from its start; null where there is no choice.
     """
 
     place: str
@@ -53,6 +54,7 @@ class HitJson(TypedDict):
     height: int
     kinds: list[str]
     tags: list[str]
+    at_ms: int | None
     shown_elsewhere: int
     picture: NotRequired[str | None]
 
@@ -104,6 +106,7 @@ def hit_json(guild_id: GuildId, hit: Hit, asked: Asked, names: Mapping[ChannelId
         "height": hit.height,
         "kinds": kinds_of(place.flags),
         "tags": list(hit.tags),
+        "at_ms": hit.at_ms,
         "shown_elsewhere": len(hit.other_places),
     }
 

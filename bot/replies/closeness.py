@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bot.texts import Language, translate
-from bot.texts.formats import decimal
+from bot.texts.formats import decimal, moment
 from indexer.records.copies import Copy
 from indexer.records.hits import Band, Hit
 
@@ -28,13 +28,16 @@ class Asked:
 
 def band_text(hit: Hit, asked: Asked, language: Language) -> str:
     """How close the hit is to the picture or, where only words were asked for, to the words.
-    Of an edited copy it says what was done to it, where the pixels show it. Empty where nothing was compared.
+    Of an edited copy it says what was done to it, where the pixels show it; of an animation at which moment it is so
+    close. Empty where nothing was compared.
     """
     if hit.band is Band.LISTED:
         return ""
     named = translate(language, f"band-{hit.band}" if asked.pictures else f"words-{hit.band}")
     if hit.band is Band.EDITED and hit.copied is not None:
-        return f"{named}: {', '.join(copy_texts(hit.copied, language))}"
+        named = f"{named}: {', '.join(copy_texts(hit.copied, language))}"
+    if hit.at_ms is not None and hit.band is not Band.SAID:
+        named = translate(language, "band-at", band=named, moment=moment(hit.at_ms))
     return named
 
 

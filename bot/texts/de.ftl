@@ -25,6 +25,7 @@ band-very-similar = Sehr ähnlich
 band-related = Verwandt
 band-said = In den Worten
 band-far = Weit entfernt
+band-at = { $band }, bei { $moment }
 
 ## words
 

@@ -28,6 +28,7 @@ band-very-similar = Very similar
 band-related = Related
 band-said = In its words
 band-far = Far off
+band-at = { $band }, at { $moment }
 
 ## words
 

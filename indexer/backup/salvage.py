@@ -196,7 +196,7 @@ class _Salvage:
         match table:
             case "messages" if self._gaps["users"]:
                 self._stand_in("users", row.get("author_id"), "bot", (None,))
-            case "embeddings":
+            case "embeddings" | "frames":
                 return row if self._is_embedding(row) else None
             case "places" if row.get("picture_id") is not None and not self._is_there("pictures", row["picture_id"]):
                 fetch_again = {"picture_id": None, "state": "pending", "reason": None, "next_attempt_ms": None}

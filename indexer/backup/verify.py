@@ -180,6 +180,10 @@ def _rows(connection: sqlite3.Connection, found: Verification) -> None:
             "SELECT count(*) FROM embeddings e JOIN models m USING (model_id) WHERE length(vector) != 2 * dimension",
             "{:,} embeddings have another length than their model's",
         ),
+        "frame-length": (
+            "SELECT count(*) FROM frames f JOIN models m USING (model_id) WHERE length(vector) != 2 * dimension",
+            "{:,} frames of animations have embeddings of another length than their model's",
+        ),
         "texts": (
             "SELECT count(*) FROM messages WHERE message_id NOT IN (SELECT message_id FROM texts)",
             "{:,} messages have no row for their text",

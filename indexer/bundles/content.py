@@ -129,8 +129,17 @@ SCHEMA: Final = (
     fingerprint TEXT NOT NULL CHECK (length(fingerprint) <= 1000)
 ) STRICT""",
     """CREATE TABLE embeddings (
-    embedding_id INTEGER PRIMARY KEY CHECK (embedding_id > 0),
-    vector       BLOB NOT NULL
+    embedding_id  INTEGER PRIMARY KEY CHECK (embedding_id > 0),
+    vector        BLOB NOT NULL,
+    at_ms         INTEGER CHECK (at_ms >= 0),
+    frames_sought INTEGER NOT NULL CHECK (frames_sought >= 1)
+) STRICT""",
+    """CREATE TABLE frames (
+    embedding_id    INTEGER NOT NULL REFERENCES embeddings,
+    at_ms           INTEGER NOT NULL CHECK (at_ms >= 0),
+    perceptual_hash INTEGER NOT NULL,
+    vector          BLOB NOT NULL,
+    PRIMARY KEY (embedding_id, at_ms)
 ) STRICT""",
     """CREATE TABLE spans (
     channel_id INTEGER NOT NULL REFERENCES channels,

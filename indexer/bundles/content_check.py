@@ -23,6 +23,7 @@ from indexer.errors import Reason, StorageError, TellPerson
 from indexer.query.tag_names import MOST_TAGS, tag_name
 from indexer.records.ids import COLLECTION_SHIFT, MADE_UP
 from indexer.records.messages import ChannelKind, PlaceFlag, Source
+from indexer.settings import MOST_FRAMES
 
 VECTORS_AT_ONCE = 4_096
 # Three texts of a million characters have 12 MB at most. A CHECK of a text's length counts up to its first U+0000.
@@ -78,6 +79,10 @@ _RULES: Final = (
         "SELECT 1 FROM embeddings WHERE NOT EXISTS (SELECT 1 FROM pictures WHERE state = 'ready'"
         f" AND picture_id = embedding_id & {(1 << MODEL_SHIFT) - 1})",
         "an embedding of a picture that it does not have",
+    ),
+    (
+        f"SELECT 1 FROM frames GROUP BY embedding_id HAVING count(*) >= {MOST_FRAMES}",
+        "more frames of one animation than can come in",
     ),
 )  # fmt: skip
 _WORDS: Final[tuple[tuple[str, type[StrEnum]], ...]] = (
@@ -163,18 +168,19 @@ def _check_tags(found: Iterable[str]) -> None:
 
 
 def _check_vectors(connection: sqlite3.Connection, stop: Check, tell: Tell) -> None:
-    ((total,),) = connection.execute("SELECT count(*) FROM embeddings")
+    ((total,),) = connection.execute("SELECT (SELECT count(*) FROM embeddings) + (SELECT count(*) FROM frames)")
     done = 0
     for model_id, dimension in connection.execute("SELECT model_id, dimension FROM models").fetchall():
-        cursor = connection.execute(
-            "SELECT vector FROM embeddings WHERE embedding_id >= ? AND embedding_id < ?",
-            (model_id << MODEL_SHIFT, model_id + 1 << MODEL_SHIFT),
-        )
-        while rows := cursor.fetchmany(VECTORS_AT_ONCE):
-            stop()
-            _check_unit([vector for (vector,) in rows], dimension)
-            done += len(rows)
-            tell("embeddings checked", done, total)
+        for table in ("embeddings", "frames"):
+            cursor = connection.execute(
+                f"SELECT vector FROM {table} WHERE embedding_id >= ? AND embedding_id < ?",
+                (model_id << MODEL_SHIFT, model_id + 1 << MODEL_SHIFT),
+            )
+            while rows := cursor.fetchmany(VECTORS_AT_ONCE):
+                stop()
+                _check_unit([vector for (vector,) in rows], dimension)
+                done += len(rows)
+                tell("embeddings checked", done, total)
 
 
 def _check_unit(vectors: list[bytes], dimension: int) -> None:

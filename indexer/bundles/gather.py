@@ -108,9 +108,15 @@ _COPIES: Sequence[tuple[str, str]] = (
     ),
     (
         "embeddings",
-        f"SELECT (e.model_id << {content.MODEL_SHIFT}) + e.picture_id, e.vector FROM models m"
+        f"SELECT (e.model_id << {content.MODEL_SHIFT}) + e.picture_id, e.vector, e.at_ms, e.frames_sought FROM models m"
         " CROSS JOIN pictures p JOIN source.embeddings e ON e.picture_id = p.picture_id AND e.model_id = m.model_id"
         " ORDER BY m.model_id, p.picture_id",
+    ),
+    (
+        "frames",
+        f"SELECT (f.model_id << {content.MODEL_SHIFT}) + f.picture_id, f.at_ms, f.perceptual_hash, f.vector"
+        " FROM models m CROSS JOIN pictures p JOIN source.frames f ON f.picture_id = p.picture_id"
+        " AND f.model_id = m.model_id ORDER BY m.model_id, p.picture_id, f.at_ms",
     ),
     (
         "tried_models",

@@ -71,6 +71,7 @@ def store(connection: sqlite3.Connection, batch: Batch) -> Brought:
         f" CROSS JOIN bundle.embeddings e ON e.embedding_id = (m.id << {MODEL_SHIFT}) + i.id"
         " WHERE i.state = 'ready' ON CONFLICT DO NOTHING"
     ).rowcount
+    _frames(connection)
     execute(
         "INSERT INTO main.picture_texts (picture_id, kind, body, confidence) SELECT i.own, t.kind, t.body, t.confidence"
         " FROM temp.incoming_pictures i CROSS JOIN bundle.picture_texts t ON t.picture_id = i.id"
@@ -139,6 +140,27 @@ def _make_ready(connection: sqlite3.Connection) -> None:
         "UPDATE main.places SET state = 'ready', reason = NULL, next_attempt_ms = NULL"
         " WHERE picture_id = ? AND state = 'failed'",
         [(picture_id,) for *_, picture_id in found],
+    )
+
+
+def _frames(connection: sqlite3.Connection) -> None:
+    """Further frames of animations that have none here, and of which fewer were looked for."""
+    found = connection.execute(
+        "SELECT b.at_ms, b.frames_sought, o.embedding_id, b.embedding_id FROM temp.incoming_models m"
+        f" CROSS JOIN temp.incoming_pictures i"
+        f" CROSS JOIN bundle.embeddings b ON b.embedding_id = (m.id << {MODEL_SHIFT}) + i.id AND b.frames_sought > 1"
+        " CROSS JOIN main.embeddings o ON o.picture_id = i.own AND o.model_id = m.own"
+        "   AND o.frames_sought < b.frames_sought"
+        " WHERE NOT EXISTS (SELECT 1 FROM main.frames k WHERE k.picture_id = i.own AND k.model_id = m.own)"
+    ).fetchall()
+    connection.executemany(
+        "UPDATE main.embeddings SET at_ms = ?, frames_sought = ? WHERE embedding_id = ?", [row[:3] for row in found]
+    )
+    connection.executemany(
+        "INSERT INTO main.frames (picture_id, model_id, at_ms, perceptual_hash, vector)"
+        " SELECT o.picture_id, o.model_id, f.at_ms, f.perceptual_hash, f.vector"
+        " FROM main.embeddings o CROSS JOIN bundle.frames f WHERE o.embedding_id = ? AND f.embedding_id = ?",
+        [row[2:] for row in found],
     )
 
 

@@ -46,6 +46,12 @@ _LACKING = {
     " WHERE NOT EXISTS (SELECT 1 FROM main.pictures c JOIN main.embeddings e USING (picture_id)"
     "   JOIN main.models m USING (model_id) WHERE c.sha256 = s.sha256 AND e.vector = b.vector"
     "   AND (m.name, m.pretrained, m.dimension, m.fingerprint) = (n.name, n.pretrained, n.dimension, n.fingerprint))",
+    "frames of animations": "SELECT count(*) FROM bundle.frames b JOIN bundle.models n"
+    f" ON n.model_id = b.embedding_id >> {content.MODEL_SHIFT}"
+    f" JOIN bundle.pictures s ON s.picture_id = b.embedding_id & {(1 << content.MODEL_SHIFT) - 1}"
+    " WHERE NOT EXISTS (SELECT 1 FROM main.pictures c JOIN main.frames f USING (picture_id)"
+    "   JOIN main.models m USING (model_id) WHERE c.sha256 = s.sha256 AND (f.at_ms, f.vector) = (b.at_ms, b.vector)"
+    "   AND (m.name, m.pretrained, m.dimension, m.fingerprint) = (n.name, n.pretrained, n.dimension, n.fingerprint))",
     "tags": "SELECT count(*) FROM bundle.tags b WHERE NOT EXISTS (SELECT 1 FROM main.places p JOIN main.tags t"
     " USING (place_id) WHERE p.message_id = b.message_id AND p.ordinal = b.ordinal AND t.tag = b.tag)",
     "texts of pictures": "SELECT count(*) FROM bundle.picture_texts b JOIN bundle.pictures s USING (picture_id)"

@@ -23,7 +23,8 @@ CARRIED: Final = {
     "exif": {"camera", "lens", "x", "y", "z"},
     "picture_texts": {"picture_id", "kind", "body", "confidence"},
     "models": {"model_id", "name", "pretrained", "dimension", "fingerprint"},
-    "embeddings": {"picture_id", "model_id", "vector"},
+    "embeddings": {"picture_id", "model_id", "vector", "at_ms", "frames_sought"},
+    "frames": {"picture_id", "model_id", "at_ms", "perceptual_hash", "vector"},
     "spans": {"channel_id", "origin_id", "low", "high"},
     "tried_models": {"guild_id", "model_id"},
     "opt_outs": {"guild_id", "user_id", "at_ms"},
@@ -48,6 +49,7 @@ LEFT_OUT: Final = {
         "channel_id": "the message says it",
     },
     "embeddings": {"embedding_id": "rows are numbered anew"},
+    "frames": {"frame_id": "rows are numbered anew"},
 }
 
 # Tables that stay, and why.

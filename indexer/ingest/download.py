@@ -27,7 +27,13 @@ class Fetches(Protocol):
     """The part of Fetcher that the pipeline needs."""
 
     async def fetch(
-        self, url: str, *, proxy_url: str | None = None, width: int | None = None, height: int | None = None
+        self,
+        url: str,
+        *,
+        proxy_url: str | None = None,
+        width: int | None = None,
+        height: int | None = None,
+        max_bytes: int | None = None,
     ) -> bytes: ...
 
 
@@ -48,20 +54,23 @@ class PlaceGone(Exception):
         self.asked_ms = asked_ms
 
 
-async def download(item: Item, fetcher: Fetches, histories: Histories, backoff: Backoff) -> bytes:
+async def download(
+    item: Item, fetcher: Fetches, histories: Histories, backoff: Backoff, *, max_video_bytes: int = 0
+) -> bytes:
     """The bytes of the item's picture: from its archive where the archive has the file, or else from its link.
 
+    `max_video_bytes` above 0: of the video that it is the still of, so large at most.
     If the link has expired, Discord is asked once for the message and its new link. The place is GONE if that link has
     expired too, or if Discord does not show the message of an archive. Raises Rejected, RetryLater when `backoff` has
     no more tries, ChannelClosed, or PlaceGone.
     """
     try:
-        if item.origin_id != DISCORD:
+        if item.origin_id != DISCORD and not max_video_bytes:
             archive = await histories.of(item.origin_id)
             data = await archive.picture(item.ref) if isinstance(archive, Archive) else None
             if data is not None:
                 return data
-        return await _fetch_with_retries(item.ref, fetcher, backoff)
+        return await _fetch_with_retries(item.ref, fetcher, backoff, max_video_bytes)
     except LinkExpired as error:
         if item.origin_id != DISCORD and not histories.connected:
             raise Rejected(Reason.GONE, f"{error} Nobody here can ask Discord for a fresh one.") from error
@@ -71,7 +80,7 @@ async def download(item: Item, fetcher: Fetches, histories: Histories, backoff: 
     if fresh is None:
         raise PlaceGone(message, asked_ms)
     try:
-        return await _fetch_with_retries(fresh, fetcher, backoff)
+        return await _fetch_with_retries(fresh, fetcher, backoff, max_video_bytes)
     except LinkExpired as error:
         raise Rejected(Reason.GONE, f"a fresh link of message {item.message_id} does not work either") from error
 
@@ -85,10 +94,12 @@ async def _ask_anew(item: Item, histories: Histories) -> Message | None:
         raise Rejected(Reason.GONE, f"an archive's link has expired, and {error}") from error
 
 
-async def _fetch_with_retries(ref: PictureRef, fetcher: Fetches, backoff: Backoff) -> bytes:
+async def _fetch_with_retries(ref: PictureRef, fetcher: Fetches, backoff: Backoff, max_video_bytes: int) -> bytes:
     failures = 0
     while True:
         try:
+            if max_video_bytes:
+                return await fetcher.fetch(ref.video_url, max_bytes=max_video_bytes)
             return await fetcher.fetch(ref.url, proxy_url=ref.proxy_url, width=ref.width, height=ref.height)
         except RetryLater as error:
             failures += 1

@@ -7,9 +7,7 @@ awaited when the transaction is committed, before the items end. Where it fails,
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
-import numpy as np
+from collections.abc import Awaitable, Callable, Sequence
 
 from indexer.backoff import Backoff
 from indexer.clock import now_ms
@@ -18,9 +16,9 @@ from indexer.errors import Reason
 from indexer.ingest.items import Content, Item, Prepared
 from indexer.records.ids import ModelId, PictureId, PlaceId
 from indexer.records.messages import Message
-from indexer.records.pictures import Vectors
+from indexer.records.pictures import EmbeddedFrame, Moment, Vectors
 from indexer.settings import Keep
-from indexer.store import embeddings, messages, pictures, places
+from indexer.store import embeddings, frames, messages, pictures, places
 
 # A failed place is tried again after 1, 2, 4, … minutes, at most a day: 12 times over about two days. After that it is
 # tried only on request.
@@ -43,7 +41,9 @@ BeforeEnd = Callable[[], Awaitable[None]]
 class Outcomes:
     """Writes outcomes. Belongs to one event loop."""
 
-    def __init__(self, db: Database, model_id: ModelId, keep: Keep, backoff: Backoff = PLACE_BACKOFF):
+    def __init__(self, db: Database, model_id: ModelId, keep: Keep, frames: int, backoff: Backoff = PLACE_BACKOFF):
+        """`frames`: so many of an animation are looked for."""
+        self._frames = frames
         self._db = db
         self._keep = keep
         self._model_id = model_id
@@ -71,14 +71,15 @@ class Outcomes:
         return content
 
     async def known(self, sha256: bytes) -> pictures.PictureRow | None:
-        """The picture of these bytes where it is embedded or rejected already; None elsewhere."""
+        """The picture of these bytes where it is embedded or rejected already; None elsewhere, and where more frames of
+        it are to be looked for.
+        """
         async with self._db.reader() as connection:
             stored_picture = await pictures.by_sha256(connection, sha256)
-            if (
-                stored_picture is not None
-                and stored_picture.rejected is None
-                and await embeddings.vector(connection, self._model_id, stored_picture.id) is None
-            ):
+            if stored_picture is None or stored_picture.rejected is not None:
+                return stored_picture
+            sought = await embeddings.frames_sought(connection, self._model_id, stored_picture.id)
+            if sought is None or (sought < self._frames and (stored_picture.frame_count or 1) > 1):
                 return None
         return stored_picture
 
@@ -91,11 +92,21 @@ class Outcomes:
         return True
 
     async def embedded(self, batch: list[tuple[Prepared, Vectors]], before_end: BeforeEnd) -> None:
-        """Stores pictures with their vectors ([d] float32, unit length) and ends their items."""
+        """Stores pictures with the vectors of their frames ([n, d] float32, unit length) and ends their items."""
         async with self._db.transaction() as tx:
             ids = await pictures.add_all(tx, [prepared.picture for prepared, _ in batch])
-            vectors = [vector for _, vector in batch]
+            vectors = [shown[0] for _, shown in batch]
             await embeddings.add(tx, self._model_id, list(zip(ids, vectors, strict=True)))
+            moving = zip(ids, batch, strict=True)
+            await frames.put(
+                tx,
+                self._model_id,
+                [
+                    _animation(picture_id, prepared.picture.moments, shown, self._frames)
+                    for picture_id, (prepared, shown) in moving
+                    if prepared.picture.moments
+                ],
+            )
             counts = [len(prepared.content.items) for prepared, _ in batch]
             shown = [
                 (item.place_id, picture_id)
@@ -162,6 +173,13 @@ class Outcomes:
         if item.progress is not None:
             item.progress.withdrew(1)
 
+    def take_back(self, content: Content) -> list[Item]:
+        """The items of a content that cannot be used, so that their pictures are had in another way."""
+        items = list(content.items)
+        content.items.clear()
+        self._forget(content)
+        return items
+
     def release(self, content: Content) -> None:
         """Ends a content's items without an outcome."""
         for item in content.items:
@@ -214,10 +232,7 @@ class Outcomes:
             del self._contents[content.sha256]
 
 
-def mean_vector(vectors: Vectors) -> Vectors:
-    """[d] of unit length: the mean of a picture's [n, d] frame vectors. The first frame's vector if they cancel out."""
-    if len(vectors) == 1:
-        return np.asarray(vectors[0], np.float32)
-    mean = vectors.mean(axis=0)
-    length = float(np.linalg.norm(mean))
-    return np.asarray(vectors[0] if length < 1e-6 else mean / length, np.float32)
+def _animation(picture_id: PictureId, moments: Sequence[Moment], vectors: Vectors, sought: int) -> frames.Animation:
+    first, *others = moments
+    further = (EmbeddedFrame(moment, vector) for moment, vector in zip(others, vectors[1:], strict=True))
+    return frames.Animation(picture_id, first.at_ms, sought, tuple(further))

@@ -48,7 +48,9 @@ class PendingPlaces:
         outcomes: Outcomes,
         admit: Callable[[Sequence[Item]], Awaitable[None]],
         slots: FairSemaphore,
+        frames: int,
     ) -> None:
+        """`frames`: so many of an animation are looked for."""
         self._db = db
         self._histories = histories
         self._keep = keep
@@ -56,6 +58,7 @@ class PendingPlaces:
         self._outcomes = outcomes
         self._admit = admit
         self._slots = slots
+        self._frames = frames
 
     async def guilds_with_work(self) -> list[GuildId]:
         """Guilds that may be read, have no job under way or paused, and have places to fetch."""
@@ -82,7 +85,8 @@ class PendingPlaces:
                 silent.update(place.place_id for place in together)
 
     async def take_up_unembedded(self, guild_id: GuildId, lane: Lane, progress: Progress | None) -> bool:
-        """Gives the pipeline one place of each picture of the guild that has no embedding of the model in use.
+        """Gives the pipeline one place of each picture of the guild that has no embedding of the model in use, and of
+        each animation of which too few frames were looked for.
 
         So the index is built again after a change of the model. Places that the pipeline has already are left out.
         False where an origin did not answer for some of them.
@@ -91,7 +95,9 @@ class PendingPlaces:
         answered = True
         while True:
             async with self._db.reader() as connection:
-                picture_ids = await embeddings.missing(connection, self._model_id, AT_ONCE, below=below)
+                picture_ids = await embeddings.missing(
+                    connection, self._model_id, AT_ONCE, below=below, frames=self._frames
+                )
                 newest_places = await places.showing(connection, picture_ids)
             if not picture_ids:
                 return answered

@@ -11,8 +11,8 @@ Memory, whatever the size of a guild and however many guilds run:
     links            (2 × LINK_LANE + concurrency × 1,000) × about 2 KB, for each guild that runs
 
 With the defaults and a model of 256 pixels: 384 MiB if every file were as large as allowed (a few MiB in practice,
-since the media proxy's copies have some 30 KB), 20 MiB of pixels, under 10 MiB of links. tests/ingest/test_pipeline.py
-tests these bounds of the queues.
+since the media proxy's copies have some 30 KB), 20 MiB of pixels (60 if all were animations of three scenes), under
+10 MiB of links. tests/ingest/test_pipeline.py tests these bounds of the queues.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from indexer.ingest.outcomes import Outcomes
 from indexer.ingest.pending import PendingPlaces
 from indexer.ingest.stages import Stages
 from indexer.ingest.thumbnails import Thumbnails
+from indexer.pictures.extras import VIDEO, installed
 from indexer.ports import Encoder, Mirror
 from indexer.progress import Progress, State
 from indexer.records.ids import DISCORD, ChannelId, GuildId, ModelId, OriginId
@@ -83,15 +84,22 @@ class Pipeline:
         decoders = settings.decode.workers or min(os.cpu_count() or 1, 4)
         self._workers = settings.fetch.concurrency + decoders
         keep = settings.crawl.keep
-        self._outcomes = Outcomes(db, model_id, keep)
+        self._outcomes = Outcomes(db, model_id, keep, settings.decode.frames)
         thumbnails = Thumbnails(decoder, kept)
         self._stages = Stages(
-            db.room, histories, fetcher, thumbnails, encoder, self._outcomes, settings.model.batch_size
+            db.room,
+            histories,
+            fetcher,
+            thumbnails,
+            encoder,
+            self._outcomes,
+            settings.model.batch_size,
+            settings.fetch.max_video_bytes if settings.decode.frames > 1 and installed(VIDEO) else 0,
         )
         # Nothing is read while the disk has no room.
         self._slots = FairSemaphore(settings.crawl.concurrency, db.room.wait)
         self._pending_places = PendingPlaces(
-            db, histories, keep, model_id, self._outcomes, self._stages.admit, self._slots
+            db, histories, keep, model_id, self._outcomes, self._stages.admit, self._slots, settings.decode.frames
         )
         self._sweep = Sweep(
             db,

@@ -18,7 +18,7 @@ from indexer.errors import AfterimageError, Reason, Rejected, RetryLater, Stop
 from indexer.ingest.download import FETCH_BACKOFF, Fetches, PlaceGone, download, failure_of, sha256_of
 from indexer.ingest.fair_queue import FairQueue, Lane
 from indexer.ingest.items import Content, Item, Prepared
-from indexer.ingest.outcomes import Outcomes, mean_vector
+from indexer.ingest.outcomes import Outcomes
 from indexer.ingest.thumbnails import Thumbnails
 from indexer.ports import Encoder, Priority
 from indexer.records.pictures import Vectors
@@ -37,7 +37,9 @@ STORING_S = 4.0
 
 @dataclass(slots=True)
 class Stages:
-    """Each stage runs until it is cancelled, in as many tasks as its owner starts. `batch_size`: pictures at once."""
+    """Each stage runs until it is cancelled, in as many tasks as its owner starts. `batch_size`: pictures at once.
+    `max_video_bytes`: of the largest video that is fetched; 0: none is.
+    """
 
     room: Room
     histories: Histories
@@ -46,6 +48,7 @@ class Stages:
     encoder: Encoder
     outcomes: Outcomes
     batch_size: int
+    max_video_bytes: int = 0
     large: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LARGE_AT_ONCE))
     links: FairQueue[Item] = field(default_factory=lambda: FairQueue(LINK_LANE))
     pixels: FairQueue[Prepared] = field(default_factory=lambda: FairQueue(PIXEL_LANE))
@@ -93,21 +96,30 @@ class Stages:
 
     async def _prepare(self, item: Item) -> None:
         """Downloads and decodes one item for the encoder's queue, or ends the item."""
+        wanted = bool(item.ref.video_url) and (item.ref.video_size or 0) <= self.max_video_bytes
+        await self._prepare_file(item, video=wanted and self.max_video_bytes > 0)
+
+    async def _prepare_file(self, item: Item, *, video: bool) -> None:
+        """`video`: of the whole video where it can be had and opened, else of Discord's still picture of it."""
+        most = self.max_video_bytes if video else 0
         try:
-            data = await download(item, self.fetcher, self.histories, FETCH_BACKOFF)
+            data = await download(item, self.fetcher, self.histories, FETCH_BACKOFF, max_video_bytes=most)
         except PlaceGone as gone:
             await self.outcomes.gone(item, gone.message, gone.asked_ms)
             return
         except Stop:
             raise
         except Exception as error:  # noqa: BLE001 -- any error of one picture is recorded and is never fatal
-            await self.outcomes.failed(item, _reason(error, item))
+            if video:
+                await self._prepare_file(item, video=False)
+            else:
+                await self.outcomes.failed(item, _reason(error, item))
             return
         content = self.outcomes.gather(await sha256_of(data), item)
         if content is None:
             return
         try:
-            prepared = await self._open(content, data)
+            prepared = await self._open(content, data, video=video)
             del data  # not needed while the pixels wait for the encoder
             if prepared is not None:
                 await self.pixels.put(item.lane, prepared)
@@ -115,11 +127,11 @@ class Stages:
             self.outcomes.release(content)
             raise
 
-    async def _open(self, content: Content, data: bytes) -> Prepared | None:
+    async def _open(self, content: Content, data: bytes, *, video: bool) -> Prepared | None:
         """The decoded picture. None where the content has ended: it is known already, or cannot be read."""
         thumbnail = self.thumbnails.wanted(content)
         known = await self.outcomes.known(content.sha256)
-        if known is not None:
+        if known is not None and not (video and known.rejected):
             made = await self.thumbnails.missing(content.sha256, data) if thumbnail and known.rejected is None else {}
             ending = self.outcomes.attach_known(content, known, lambda: self.thumbnails.keep(made))
             if await to_the_end(ending, at_most_s=STORING_S):
@@ -128,7 +140,11 @@ class Stages:
             return Prepared(content, *await self.thumbnails.decode(data, thumbnail=thumbnail))
         except Rejected as error:
             log.info("place %d: %s", content.items[0].place_id, error)
-            await self.outcomes.rejected(content, len(data), error.reason)
+            if video:
+                for item in self.outcomes.take_back(content):
+                    await self._prepare_file(item, video=False)
+            else:
+                await self.outcomes.rejected(content, len(data), error.reason)
         except Stop:
             raise
         except Exception as error:  # noqa: BLE001 -- one picture, whatever is wrong with it, ends no worker
@@ -165,7 +181,7 @@ class Stages:
                     if prepared.content.items:
                         await self.outcomes.failed_content(prepared.content, _reason(error, prepared.content.items[0]))
                 case vectors:
-                    done.append((prepared, mean_vector(vectors)))
+                    done.append((prepared, vectors))
         if done:
             made = {prepared.content.sha256: prepared.thumbnail for prepared, _ in done if prepared.thumbnail}
             ending = self.outcomes.embedded(done, lambda: self.thumbnails.keep(made))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -13,26 +14,22 @@ import numpy as np
 from PIL import Image, ImageCms, PngImagePlugin
 
 from indexer.errors import Reason, Rejected
+from indexer.pictures.animation_frames import different_frames, representative_frame
 from indexer.pictures.decode_cost import check_frames, check_jpeg
 from indexer.pictures.decode_memory import picture_memory
 from indexer.pictures.decode_repair import MAX_PROFILE, ends_early, with_end, without_extras
 from indexer.pictures.decode_square import TRANSPOSE, Shrunk, square, thumbnail
-from indexer.pictures.file_type import FORMATS, breaks_off, picture_format
+from indexer.pictures.file_type import FORMATS, VIDEO_FORMATS, breaks_off, picture_format
 from indexer.pictures.perceptual_hash import SIDE, perceptual_hash
 from indexer.pictures.raw_type import RAW_FORMATS
 from indexer.records.colours import samples
-from indexer.records.pictures import THUMBNAIL_SIDE, DecodedPicture, Pixels, PixelSpec, ResizeMode
+from indexer.records.pictures import THUMBNAIL_SIDE, DecodedPicture, Moment, Pixels, PixelSpec, ResizeMode
 
 PngImagePlugin.MAX_TEXT_CHUNK = MAX_PROFILE  # Pillow allows a megabyte, but a printer's profile is larger when unpacked
 
 # A picture is first averaged by a whole factor, and stays at least this many times larger than the input; only the rest
 # is interpolated. Then the cosine to the embedding of the slow way is ≥ .99997. At 1 × it fell to .9975 (measured).
 _HEADROOM = 2
-# An animation is decoded frame by frame up to the one that is wanted, but only up to this number of pixels in all:
-# about a second of work.
-_MAX_ANIMATION_PIXELS = 100_000_000
-# A frame whose greys deviate less than this from their mean (of 255) shows nothing: a fade-in, a blank card.
-_BLANK = 6.0
 _ORIENTATION = 0x0112
 _SAMPLE = 64  # a stripe of a 64th of the picture keeps its colour
 _NAMES = {"MPO": "JPEG", "HEIF": "HEIC"}  # Pillow's name → ours
@@ -42,13 +39,14 @@ _EARLY = ("truncated", "not enough", "unexpected end", "premature")  # the words
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The most that a picture may cost, in pixels and bytes of memory. `frames`: how many an animation should give.
-    `thumbnail`: whether one is made too.
+    `thumbnail`: whether one is made too. `videos`: whether they are opened.
     """
 
     max_pixels: int
     memory_bytes: int = 2 * 1024**3
     frames: int = 1
     thumbnail: bool = False
+    videos: bool = False
 
     def thumbnail_ratio(self, width: int, height: int) -> float:
         """By how much a picture is shrunk to its thumbnail, at most 1; 0: none is made."""
@@ -57,7 +55,7 @@ class Limits:
 
 def decode_picture(data: bytes, spec: PixelSpec, limits: Limits) -> DecodedPicture:
     """Decodes a file. For any bytes it raises only Rejected, with the reason."""
-    file_format = picture_format(data)
+    file_format = picture_format(data, videos=limits.videos)
     Image.MAX_IMAGE_PIXELS = limits.max_pixels
     try:
         with warnings.catch_warnings():
@@ -65,6 +63,8 @@ def decode_picture(data: bytes, spec: PixelSpec, limits: Limits) -> DecodedPictu
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             check_frames(data, file_format)
             file = data
+            if file_format in VIDEO_FORMATS:
+                return _decode_video(data, file_format, spec, limits)
             if file_format in RAW_FORMATS:
                 decoded = _decode_raw(data, file_format, spec, limits)
                 return replace(decoded, sha256=hashlib.sha256(data).digest(), byte_count=len(data))
@@ -141,6 +141,24 @@ def _decode_raw(data: bytes, file_format: str, spec: PixelSpec, limits: Limits) 
     return replace(decoded, width=size[0], height=size[1], format=file_format)
 
 
+def _decode_video(data: bytes, file_format: str, spec: PixelSpec, limits: Limits) -> DecodedPicture:
+    from indexer.pictures.decode_video import decode_video  # the worker has imported it, where the extra is there
+
+    def shrink(frame: Image.Image) -> Shrunk:
+        return _shrink(frame, spec, limits, frame.size)
+
+    video = decode_video(data, file_format, limits.frames, limits.max_pixels, limits.memory_bytes, shrink)
+    return _made(
+        data,
+        file_format,
+        [frame.shrunk for frame in video.frames],
+        (video.width, video.height),
+        spec,
+        limits,
+        at_ms=[frame.at_ms for frame in video.frames],
+    )
+
+
 def _decode_open(
     image: Image.Image, data: bytes, spec: PixelSpec, limits: Limits, *, turned: int = 1
 ) -> DecodedPicture:
@@ -150,8 +168,16 @@ def _decode_open(
     # A TIFF's pages and a JPEG's second view are not an animation.
     animates = file_format in ("PNG", "WEBP", "GIF", "AVIF")
     frame_count = max(int(getattr(image, "n_frames", 1)), 1) if animates else 1
-    if frame_count > 1:
-        pictures = _frames(image, data, frame_count, spec, limits)
+    at_ms: list[int] = []
+
+    def shrink(frame: Image.Image) -> Shrunk:
+        return _shrink(frame, spec, limits, frame.size)
+
+    if frame_count > 1 and limits.frames > 1:
+        shown = different_frames(image, frame_count, limits.frames, shrink)
+        pictures, at_ms = [frame.shrunk for frame in shown], [frame.at_ms for frame in shown]
+    elif frame_count > 1:
+        pictures = [representative_frame(image, data, frame_count, shrink)]
     else:
         image.load()
         pictures = [_shrink(image, spec, limits, (width / scale, height / scale))]
@@ -159,20 +185,47 @@ def _decode_open(
     # a PNG may have EXIF after its pixels, and to read it Pillow would load the pixels and ignore their damage.
     orientation = 1 if file_format == "TIFF" else _orientation(image)
     orientation = turned if orientation == 1 else orientation
-    if orientation >= 5:
-        width, height = height, width
-    ratio = limits.thumbnail_ratio(width, height)
+    upright = (height, width) if orientation >= 5 else (width, height)
+    return _made(
+        data,
+        file_format,
+        pictures,
+        upright,
+        spec,
+        limits,
+        orientation=orientation,
+        frame_count=frame_count,
+        at_ms=at_ms,
+    )
+
+
+def _made(
+    data: bytes,
+    file_format: str,
+    pictures: Sequence[Shrunk],
+    upright: tuple[int, int],
+    spec: PixelSpec,
+    limits: Limits,
+    *,
+    orientation: int = 1,
+    frame_count: int = 1,
+    at_ms: Sequence[int] = (),
+) -> DecodedPicture:
+    """`pictures`: the one that stands for the file first. `upright`: width and height of the original, when turned."""
+    ratio = limits.thumbnail_ratio(*upright)
+    hashes = [perceptual_hash(_greys(picture, orientation)) for picture in pictures]
     return DecodedPicture(
         sha256=hashlib.sha256(data).digest(),
-        frames=tuple(square(picture, (width, height), orientation, spec) for picture in pictures),
-        width=width,
-        height=height,
+        frames=tuple(square(picture, upright, orientation, spec) for picture in pictures),
+        width=upright[0],
+        height=upright[1],
         format=file_format,
         frame_count=frame_count,
         byte_count=len(data),
-        perceptual_hash=perceptual_hash(_greys(pictures[0], orientation)),
+        perceptual_hash=hashes[0],
         colours=samples(_sample(pictures[0])),
-        thumbnail=thumbnail(pictures[0], (width, height), orientation, ratio) if ratio else None,
+        thumbnail=thumbnail(pictures[0], upright, orientation, ratio) if ratio else None,
+        moments=tuple(map(Moment, at_ms, hashes)) if at_ms else (),
     )
 
 
@@ -204,42 +257,6 @@ def _most_shrunk(width: int, height: int, spec: PixelSpec, limits: Limits) -> fl
 def _factor(image: Image.Image, spec: PixelSpec, limits: Limits) -> int:
     """The largest whole factor by which a picture can be averaged so that the headroom remains."""
     return max(int(_most_shrunk(*image.size, spec, limits)), 1)
-
-
-def _frames(image: Image.Image, data: bytes, count: int, spec: PixelSpec, limits: Limits) -> list[Shrunk]:
-    """The representative frame first, then (where more are asked for) others, evenly spread, in order of time.
-
-    The representative frame is the one at a third of the animation. If that one is blank, it is the frame with the most
-    detail among a few.
-    """
-    reach = min(count, max(_MAX_ANIMATION_PIXELS // max(image.width * image.height, 1), 1))
-    third = reach // 3
-    spread = {reach * (2 * i + 1) // (2 * limits.frames) for i in range(limits.frames)}
-    spread.discard(min(spread, key=lambda index: abs(index - third)))
-    shown = _look(image, spread | {third}, spec, limits)
-    best = third
-    if _detail(shown[third]) < _BLANK:
-        # The file is opened again, because some of Pillow's animation readers fail when they go back.
-        with Image.open(BytesIO(data), formats=FORMATS) as again:
-            shown |= _look(again, {0, reach // 2, reach * 2 // 3, reach - 1} - shown.keys(), spec, limits)
-        best = max(shown, key=lambda index: (_detail(shown[index]), -abs(index - third)))
-    others = [index for index in sorted(spread - {best}) if _detail(shown[index]) >= _BLANK]
-    return [shown[best], *(shown[index] for index in others)]
-
-
-def _look(image: Image.Image, indexes: set[int], spec: PixelSpec, limits: Limits) -> dict[int, Shrunk]:
-    """These frames of an animation. None of them may be before its current frame."""
-    shown = {}
-    for index in sorted(indexes):
-        image.seek(index)
-        image.load()
-        shown[index] = _shrink(image, spec, limits, image.size)
-    return shown
-
-
-def _detail(shrunk: Shrunk) -> float:
-    """Standard deviation of the greys, 0–127."""
-    return float(_greys(shrunk).std())
 
 
 def _shrink(image: Image.Image, spec: PixelSpec, limits: Limits, extent: tuple[float, float]) -> Shrunk:

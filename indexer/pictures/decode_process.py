@@ -12,7 +12,8 @@ from indexer.pictures.decode_protocol import REQUEST
 from indexer.pictures.worker_process import WorkerProcess, a_death, raise_rejected
 from indexer.records.colours import are_samples
 from indexer.records.copies import Copy
-from indexer.records.pictures import THUMBNAIL_SIDE, DecodedPicture, Pixels, PixelSpec
+from indexer.records.pictures import THUMBNAIL_SIDE, DecodedPicture, Moment, Pixels, PixelSpec
+from indexer.settings import MOST_FRAMES
 
 MODULE = "indexer.pictures.decode_worker"
 
@@ -26,6 +27,7 @@ class WorkerSettings:
     frames: int
     memory_bytes: int
     nice: int
+    videos: bool = False  # whether they are opened, where the extra for them is installed
 
     def as_json(self) -> str:
         return json.dumps(
@@ -38,6 +40,7 @@ class WorkerSettings:
                 "frames": self.frames,
                 "memory_bytes": self.memory_bytes,
                 "nice": self.nice,
+                "videos": self.videos,
             }
         )
 
@@ -94,7 +97,7 @@ class Worker(WorkerProcess):
                 raise ValueError(f"{key} = {value!r}")
             return value
 
-        frames = [await self._pixels(self.size, self.size) for _ in range(number("frames", 64))]
+        frames = [await self._pixels(self.size, self.size) for _ in range(number("frames", MOST_FRAMES))]
         thumbnail = None
         if header.get("thumbnail") is not None:
             thumbnail = await self._pixels(*_size_of_thumbnail(header["thumbnail"]))
@@ -109,6 +112,7 @@ class Worker(WorkerProcess):
             perceptual_hash=number("perceptual_hash", 2**64 - 1),
             colours=_colours(header["colours"]),
             thumbnail=thumbnail,
+            moments=_moments(header["moments"], len(frames)),
         )
 
     async def _pixels(self, width: int, height: int) -> Pixels:
@@ -122,6 +126,20 @@ def _colours(digits: object) -> bytes:
     if not are_samples(colours):
         raise ValueError(f"colours = {digits!r}")
     return colours
+
+
+def _moments(found: object, frames: int) -> tuple[Moment, ...]:
+    """Raises ValueError for what no animation of so many frames has."""
+    moments = []
+    for pair in found if isinstance(found, list) else [None]:
+        match pair:
+            case [int(at_ms), int(bits)] if 0 <= at_ms < 2**31 and 0 <= bits < 2**64:
+                moments.append(Moment(at_ms, bits))
+            case _:
+                raise ValueError(f"moments = {found!r}")
+    if moments and len(moments) != frames:
+        raise ValueError(f"moments = {found!r} of {frames} frames")
+    return tuple(moments)
 
 
 def _size_of_thumbnail(size: object) -> tuple[int, int]:

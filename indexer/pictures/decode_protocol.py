@@ -7,9 +7,9 @@
     answer    length u32 · JSON header · frames, each size × size × 3 bytes · thumbnail, width × height × 3 bytes
 
 The header is {"reason", "detail"} for a picture that was rejected, or else the fields of DecodedPicture, with
-`thumbnail` as [width, height] or null. Where there is a second file, the two pictures are compared: the header is then
-{"copy": the fields of Copy, or null}, and no pixels follow. The messages are JSON and raw bytes, never pickles: a
-worker reads untrusted files, so the pool must not trust what it writes.
+`thumbnail` as [width, height] or null, and `moments` as [[milliseconds, hash], …]. Where there is a second file, the
+two pictures are compared: the header is then {"copy": the fields of Copy, or null}, and no pixels follow. The messages
+are JSON and raw bytes, never pickles: a worker reads untrusted files, so the pool must not trust what it writes.
 """
 
 from __future__ import annotations

@@ -76,6 +76,7 @@ def header_of(picture: DecodedPicture) -> bytes:
             "perceptual_hash": picture.perceptual_hash,
             "colours": picture.colours.hex(),
             "thumbnail": None if picture.thumbnail is None else picture.thumbnail.shape[1::-1],
+            "moments": [(moment.at_ms, moment.perceptual_hash) for moment in picture.moments],
         }
     ).encode()
 
@@ -111,7 +112,7 @@ def enter(settings: dict[str, Any], load: Callable[[], object] | None = None) ->
     """
     lower_priority(settings["nice"])
     Image.preinit()
-    _open_extras()
+    _open_extras(videos=settings.get("videos", False))
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # a worker should use one core
     for codec in ("ascii", "latin-1", "utf-8", "utf-16"):
         codecs.lookup(codec)
@@ -135,21 +136,23 @@ def _say(answers: BinaryIO, header: Mapping[str, str]) -> None:
     answers.flush()
 
 
-def _open_extras() -> None:
+def _open_extras(*, videos: bool) -> None:
     """Imports the readers that are installed only where somebody asks for them; afterwards none could be loaded."""
     if extras.installed(extras.HEIC):
         import pillow_heif
 
         pillow_heif.register_heif_opener(decode_threads=1, thumbnails=False, depth_images=False, aux_images=False)
     if extras.installed(extras.RAW):
-        import indexer.pictures.decode_raw  # noqa: F401 -- decode_picture needs it when there is no file to be had
+        import indexer.pictures.decode_raw
+    if videos and extras.installed(extras.VIDEO):
+        import indexer.pictures.decode_video  # noqa: F401 -- decode_picture needs both when there is no file to be had
 
 
 def main(arguments: str) -> None:
     """Runs until standard input ends. `arguments` is JSON, written by indexer.pictures.decode_process."""
     settings = json.loads(arguments)
     spec = PixelSpec(settings["size"], ResizeMode(settings["resize_mode"]), settings["interpolation"], settings["fill"])
-    limits = Limits(settings["max_pixels"], settings["memory_bytes"], settings["frames"])
+    limits = Limits(settings["max_pixels"], settings["memory_bytes"], settings["frames"], videos=settings["videos"])
     answers = enter(settings)
     with suppress(BrokenPipeError):  # the bot has ended
         serve(sys.stdin.buffer, answers, spec, limits)

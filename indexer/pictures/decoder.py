@@ -10,7 +10,7 @@ import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from indexer.errors import Stop
@@ -100,7 +100,7 @@ class Decoder:
         its reader. Raises ReadersBusy when too many pictures wait or no reader can be started now. Raises Stop when the
         pool is closed meanwhile. A cancellation frees the worker at once.
         """
-        picture_format(data)  # a file of another type is rejected before it needs a worker
+        picture_format(data, videos=True)  # a file of another type is rejected before it needs a worker
         return await self._indexing.decode(data, thumbnail=thumbnail)
 
     async def compare(self, left: bytes, right: bytes) -> Copy | None:
@@ -145,7 +145,7 @@ def _worker_settings(settings: DecodeSettings, spec: PixelSpec, nice: int) -> Wo
         indexing_workers(settings) + QUESTION_WORKERS
     )  # of previews there is one, for a person who looks: not counted
     memory_bytes = settings.memory_bytes or worker_memory(processes)
-    return WorkerSettings(spec, settings.max_pixels, settings.frames, memory_bytes, nice)
+    return WorkerSettings(spec, settings.max_pixels, 1, memory_bytes, nice)
 
 
 @asynccontextmanager
@@ -167,7 +167,7 @@ async def open_decoder(settings: DecodeSettings, spec: PixelSpec) -> AsyncIterat
     )
     indexing = Pool(
         PoolSettings(
-            _worker_settings(settings, spec, _INDEXING_NICE),
+            replace(_worker_settings(settings, spec, _INDEXING_NICE), frames=settings.frames, videos=True),
             indexing_workers(settings),
             settings.timeout_s,
             settings.timeout_s * _INDEXING_PATIENCE,

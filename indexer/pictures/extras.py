@@ -18,6 +18,7 @@ class Extra:
 
 HEIC = Extra("heic", "pillow_heif", 1_000)
 RAW = Extra("raw", "rawpy", 2_000)
+VIDEO = Extra("video", "av", 4_000)
 
 
 @cache
@@ -28,4 +29,4 @@ def installed(extra: Extra) -> bool:
 
 def readers_version(own: int) -> int:
     """Of the readers with their extras: what others could not open is tried again where one was added."""
-    return own + sum(extra.version for extra in (HEIC, RAW) if installed(extra))
+    return own + sum(extra.version for extra in (HEIC, RAW, VIDEO) if installed(extra))

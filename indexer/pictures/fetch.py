@@ -85,20 +85,22 @@ class Fetcher:
         height: int | None = None,
         priority: Priority = Priority.INDEXING,
         least_px: int = 0,
+        max_bytes: int | None = None,
     ) -> bytes:
         """The bytes of the picture at `url`, or of the media proxy's smaller copy where that is large enough: for the
         model, and for `least_px` on its shorter side.
 
-        `width` and `height` are those that Discord gives for the original, in pixels. A picture outside Discord (of an
-        embed) is fetched only through `proxy_url`. Raises Rejected (host not allowed, too many bytes, gone, forbidden),
-        LinkExpired (request the message again; if its fresh link has expired too, the picture is gone) or RetryLater
-        (429, 5xx, time-out, broken connection, incomplete body).
+        `width` and `height` are those that Discord gives for the original, in pixels. `max_bytes` takes the place of
+        the setting. A picture outside Discord (of an embed) is fetched only through `proxy_url`. Raises Rejected (host
+        not allowed, too many bytes, gone, forbidden), LinkExpired (request the message again; if its fresh link has
+        expired too, the picture is gone) or RetryLater (429, 5xx, time-out, broken connection, incomplete body).
         """
         tries = self._addresses(url, proxy_url, width, height, max(self._target_px, least_px))
+        most = self._settings.max_download_bytes if max_bytes is None else max_bytes
         async with self._slots[priority]:
             try:
                 async with asyncio.timeout(self._settings.timeout_s):
-                    return await self._first_of(tries)
+                    return await self._first_of(tries, most)
             except TimeoutError as error:
                 waited = f"{self._settings.timeout_s:g} s"
                 raise RetryLater(f"{without_query(tries[-1])} did not finish within {waited}.") from error
@@ -126,21 +128,21 @@ class Fetcher:
         copy = sized(proxy, width, height, target_px) if proxy else None
         return [copy, original] if copy else [original]
 
-    async def _first_of(self, tries: list[URL]) -> bytes:
+    async def _first_of(self, tries: list[URL], most: int) -> bytes:
         *copies, original = tries
         for address in copies:
             try:
-                body, is_picture = await self._get(address)
+                body, is_picture = await self._get(address, most)
             except _Refused:  # 415 and 400: it cannot resize this file; 403 and 404: the original gives the reason
                 continue
             if body and is_picture:
                 return body
         try:
-            return (await self._get(original))[0]
+            return (await self._get(original, most))[0]
         except _Refused as refused:
             raise _meaning(refused) from refused
 
-    async def _get(self, address: URL) -> tuple[bytes, bool]:
+    async def _get(self, address: URL, most: int) -> tuple[bytes, bool]:
         """The body, and whether the server calls it a picture. Follows redirects, each hop checked."""
         for _ in range(_MAX_REDIRECTS + 1):
             async with self._session.get(address, allow_redirects=False) as response:
@@ -148,7 +150,7 @@ class Fetcher:
                     address = self._next_hop(address, response.headers.get("Location", ""))
                     continue
                 if response.status == 200:
-                    return await self._read(response), response.content_type.startswith("image/")
+                    return await self._read(response, most), response.content_type.startswith("image/")
                 if response.status == 429 or response.status >= 500:
                     raise RetryLater(
                         f"{without_query(address)} answered HTTP {response.status}.",
@@ -164,8 +166,7 @@ class Fetcher:
             raise Rejected(Reason.HOST_NOT_ALLOWED, f"a redirect to no address: {error}") from error
         return allowed(target, self._settings.extra_hosts, self._settings.insecure_hosts)
 
-    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
-        cap = self._settings.max_download_bytes
+    async def _read(self, response: aiohttp.ClientResponse, cap: int) -> bytes:
         claimed = response.content_length
         if claimed is not None and claimed > cap:
             raise Rejected(Reason.TOO_MANY_BYTES, f"{claimed} bytes, {cap} are allowed")

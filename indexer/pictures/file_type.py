@@ -5,12 +5,13 @@ from __future__ import annotations
 import struct
 
 from indexer.errors import Reason, Rejected
-from indexer.pictures.extras import HEIC, RAW, Extra, installed
+from indexer.pictures.extras import HEIC, RAW, VIDEO, Extra, installed
 from indexer.pictures.raw_type import RAW_FORMATS, raw_format
 
 # The formats that Pillow may open. A maintained C library or Pillow's own bounded code decodes each of them. EPS (runs
 # Ghostscript), PSD, WMF, FITS and similar formats are not opened.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "AVIF", "BMP", "TIFF")
+VIDEO_FORMATS = ("MP4", "QuickTime", "WebM")
 
 _BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # sizes of the known BMP headers; a text may begin with "BM" too
 # Files that members may post as pictures, and what they are: offset, bytes there, reason, name.
@@ -46,9 +47,11 @@ _HEIC = frozenset((b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm"
 _HEIF = frozenset((b"mif1", b"mif2", b"msf1", b"miaf"))
 
 
-def picture_format(data: bytes) -> str:
+def picture_format(data: bytes, *, videos: bool = False) -> str:
     """The member of FORMATS that the first bytes show, or one of RAW_FORMATS, or "HEIC". For every other file raises
     Rejected, which names its type, also where only the extra is missing that would open it.
+
+    `videos`: also one of VIDEO_FORMATS, where the extra for them is installed.
     """
     if not data:
         raise Rejected(Reason.EMPTY)
@@ -60,6 +63,8 @@ def picture_format(data: bytes) -> str:
     if file_format is not None:
         return file_format
     reason, name = _other(data)
+    if videos and name in VIDEO_FORMATS and installed(VIDEO):
+        return name
     raise Rejected(reason, name, file_format=name)
 
 
@@ -173,8 +178,10 @@ def breaks_off(data: bytes, file_format: str) -> bool:
         return b"\x3b" not in data[-8:]
     if file_format == "BMP":
         return int(struct.unpack_from("<I", data, 2)[0]) > len(data)
-    if file_format in ("AVIF", "HEIC"):
+    if file_format in ("AVIF", "HEIC", "MP4", "QuickTime"):
         return _boxes_break_off(data)
+    if file_format == "WebM":
+        return False  # its parts may be of unknown length
     order = "<" if data.startswith(b"II") else ">"  # TIFF: its directory, which most writers put last, must lie inside
     return len(data) < 8 or int(struct.unpack_from(f"{order}I", data, 4)[0]) >= len(data)
 

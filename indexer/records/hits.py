@@ -151,7 +151,8 @@ class Hit:
     `other_places` are the other places of the same picture that the filter allows, newest first. `copies` are the
     places of edited copies, by the rule of /duplicates. `copied`: by its pixels it is the picture that was asked with,
     and this was done to one of the two; None: that was not found, or not looked for. `path` is where an archive has the
-    file; empty if none has it. `tags` are those of `place` alone.
+    file; empty if none has it. `tags` are those of `place` alone. `at_ms`: when the frame of an animation is shown that
+    is nearest to the question (milliseconds from its start); None for pictures that were embedded by one frame.
     """
 
     picture_id: PictureId
@@ -172,6 +173,7 @@ class Hit:
     tags: tuple[str, ...] = ()
     parts: Parts = field(default_factory=Parts)
     copied: Copy | None = None
+    at_ms: int | None = None
 
     @property
     def first_place(self) -> Place:

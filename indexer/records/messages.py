@@ -108,7 +108,8 @@ class PictureRef:
     `link` is its identity: the URL without query. `url` is the signed URL to fetch now. `proxy_url` is the same file at
     Discord's media proxy. Sizes are those that Discord gives (bytes, pixels), or None. `path` is where the archive has
     the file, in a form that helps a person to find it; empty where there is only the link. `exif` is what the file of a
-    collection says; of Discord's pictures it is never kept.
+    collection says; of Discord's pictures it is never kept. Where the picture is the still of a video, `video_url` is
+    where the video is to be fetched now, and `video_size` its bytes; empty and None where nobody says it.
     """
 
     ordinal: int
@@ -125,6 +126,8 @@ class PictureRef:
     flags: PlaceFlag = NO_FLAGS
     path: str = ""
     exif: Exif | None = None
+    video_url: str = ""
+    video_size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,10 +50,27 @@ class ModelSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Moment:
+    """A frame of an animation: when it is shown (milliseconds from the start), and its perceptual hash (64 bits)."""
+
+    at_ms: int
+    perceptual_hash: int
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedFrame:
+    """A frame of an animation with its vector ([d] float32, unit length)."""
+
+    moment: Moment
+    vector: Vectors
+
+
+@dataclass(frozen=True, slots=True)
 class DecodedPicture:
     """What the decode workers return for a file's bytes.
 
-    `frames` holds one representative frame as [size, size, 3] uint8 (more where several frames are asked for).
+    `frames` holds one representative frame as [size, size, 3] uint8. Where several of an animation are asked for, those
+    that look different follow it, in order of time, and `moments` says of each when it is shown; else that is empty.
     `perceptual_hash` is 64 bits of the whole picture. `colours` are samples of it (indexer/records/colours.py), empty
     where nobody took them. `thumbnail` is the whole picture, upright, as [height, width, 3] with at most THUMBNAIL_SIDE
     pixels on its longer side; None where none was asked for.
@@ -69,6 +86,7 @@ class DecodedPicture:
     perceptual_hash: int
     colours: bytes = b""
     thumbnail: Pixels | None = None
+    moments: tuple[Moment, ...] = ()
 
     @property
     def animated(self) -> bool:

@@ -149,4 +149,5 @@ def _hit(
         copies=tuple(sorted(repeated - everywhere, reverse=True)),
         parts=judged.parts,
         copied=judged.copied,
+        at_ms=judged.at_ms,
     )

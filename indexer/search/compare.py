@@ -50,13 +50,15 @@ def asked_of(query: Query) -> Asked | None:
 
 def _in_doubt(search: Search) -> list[PictureId]:
     """The nearest candidates that are close enough, and of which neither the bytes nor the hash say that they are the
-    picture.
+    picture. An animation's small copy shows the frame that stands for it, so no other frame can be compared.
     """
+    frames = search.nearest_frames
     near = [picture_id for picture_id in search.near if picture_id in search.facts][:MOST]
     return [
         picture_id
         for picture_id in near
-        if search.calibration.picture_enough(float(search.facts[picture_id].vector @ search.target.vector))
+        if search.calibration.picture_enough(float(frames[picture_id].vector @ search.target.vector))
+        and frames[picture_id] is search.facts[picture_id]
         and not _sure(search.query, search.facts[picture_id])
     ]
 

@@ -17,6 +17,7 @@ def hit_at(
     copies: tuple[Place, ...] = (),
     parts: Parts | None = None,
     copied: Copy | None = None,
+    at_ms: int | None = None,
 ) -> Hit:
     """`detail` is that of `place`. The score is the cosine of `parts`; 0 where nothing was compared."""
     parts = parts or Parts()
@@ -39,4 +40,5 @@ def hit_at(
         band=band,
         parts=parts,
         copied=copied,
+        at_ms=at_ms,
     )

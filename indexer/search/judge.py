@@ -19,7 +19,7 @@ class Judge:
             search.near,
             search.agreeing,
             search.said,
-            search.facts,
+            search.nearest_frames,
             search.searched,
             search.compared.told,
             search.compared.doubtful,

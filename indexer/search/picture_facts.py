@@ -13,7 +13,8 @@ from indexer.records.colours import Colour
 from indexer.records.hits import Filter, Place
 from indexer.records.ids import ChannelId, GuildId, MessageId, ModelId, PictureId, PlaceId, UserId
 from indexer.records.messages import PlaceFlag
-from indexer.records.pictures import Vectors
+from indexer.records.pictures import EmbeddedFrame, Vectors
+from indexer.store import frames
 from indexer.store.filter_sql import PLACE_INSIDE, filter_values
 
 Version = tuple[int, int]  # of a guild's index, as `version` reads it
@@ -23,12 +24,24 @@ Version = tuple[int, int]  # of a guild's index, as `version` reads it
 class PictureFacts:
     """What shows that two pictures are the same: vector ([d], unit length), SHA-256 of the bytes, perceptual hash.
 
-    The hash is unsigned, 64 bits, and 0 where it says nothing: the picture is flat.
+    The hash is unsigned, 64 bits, and 0 where it says nothing: the picture is flat. `further` are the other frames of
+    an animation, and `at_ms` is when its vector's own frame is shown (None where there are no others).
     """
 
     vector: Vectors
     sha256: bytes
     perceptual_hash: int
+    at_ms: int | None = None
+    further: tuple[EmbeddedFrame, ...] = ()
+
+    def nearest_frame(self, target: Vectors) -> PictureFacts:
+        """The same picture by the frame that is nearest to `target` ([d])."""
+        if not self.further:
+            return self
+        best = max(self.further, key=lambda frame: float(frame.vector @ target))
+        if float(best.vector @ target) <= float(self.vector @ target):
+            return self
+        return PictureFacts(best.vector, self.sha256, best.moment.perceptual_hash, best.moment.at_ms)
 
 
 def known_hash(stored: int | None) -> int:
@@ -41,7 +54,7 @@ async def facts(
 ) -> dict[PictureId, PictureFacts]:
     """Of those pictures that have an embedding of this model."""
     rows = await connection.execute_fetchall(
-        "SELECT p.picture_id, e.vector, p.sha256, p.perceptual_hash FROM pictures p"
+        "SELECT p.picture_id, e.vector, p.sha256, p.perceptual_hash, e.at_ms, e.frames_sought FROM pictures p"
         " JOIN embeddings e ON e.picture_id = p.picture_id AND e.model_id = ?"
         " WHERE p.picture_id IN (SELECT value FROM json_each(?))",
         (model_id, json.dumps(list(picture_ids))),
@@ -50,9 +63,16 @@ async def facts(
     if not found:
         return {}
     vectors = np.frombuffer(b"".join(row[1] for row in found), "<f2").astype(np.float32).reshape(len(found), -1)
+    moving = await frames.of(connection, model_id, [PictureId(row[0]) for row in found if row[5] > 1])
     return {
-        PictureId(picture_id): PictureFacts(vector, sha256, known_hash(perceptual_hash))
-        for (picture_id, _, sha256, perceptual_hash), vector in zip(found, vectors, strict=True)
+        PictureId(picture_id): PictureFacts(
+            vector,
+            sha256,
+            known_hash(perceptual_hash),
+            at_ms if picture_id in moving else None,
+            moving.get(picture_id, ()),
+        )
+        for (picture_id, _, sha256, perceptual_hash, at_ms, _), vector in zip(found, vectors, strict=True)
     }
 
 

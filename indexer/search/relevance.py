@@ -33,7 +33,7 @@ _UNKNOWN: Final = "unknown"  # the pixels were not compared
 @dataclass(frozen=True, slots=True)
 class Judged:
     """A picture that may become a hit. `best_message` is the message whose words matched best, if any did. `copied`: by
-    its pixels it is the picture that was asked with.
+    its pixels it is the picture that was asked with. `at_ms`: when the frame of an animation is shown that was judged.
     """
 
     picture_id: PictureId
@@ -41,6 +41,7 @@ class Judged:
     parts: Parts
     best_message: MessageId | None = None
     copied: Copy | None = None
+    at_ms: int | None = None
 
 
 def judge(
@@ -60,7 +61,7 @@ def judge(
     Where a least score was asked for, it alone decides. Otherwise the candidates of the vector index count if the best
     of them is close enough for the best of `searched` pictures; a candidate of the text index always counts if its
     message says at least LEAST_SHARE of the question. `compared` says what comparing their pixels gave, of some that
-    were `doubtful`.
+    were `doubtful`. `facts` of an animation are those of its frame that is nearest to the question.
     """
     spoken = {hit.picture_id: (rank, hit) for rank, hit in enumerate(said, start=1) if hit.share >= LEAST_SHARE}
     ranks = {picture_id: rank for rank, picture_id in enumerate(near, start=1)}
@@ -82,7 +83,8 @@ def judge(
         message_id = hit.place.message_id if hit else None
         if picture_id in doubtful:
             scores = replace(scores, pixels=_pixels(compared.get(picture_id, _UNKNOWN)))
-        judged[picture_id] = Judged(picture_id, band, scores, message_id, compared.get(picture_id))
+        at_ms = facts[picture_id].at_ms
+        judged[picture_id] = Judged(picture_id, band, scores, message_id, compared.get(picture_id), at_ms)
     if query.min_score is not None:
         least = query.min_score
         return {key: found for key, found in judged.items() if (found.parts.cosine or 0.0) >= least}

@@ -25,7 +25,7 @@ CANDIDATES_A_HIT = 4
 
 
 class Retrieve:
-    """Writes `near`, `agreeing`, `said`, `facts`, `searched` and `floor`."""
+    """Writes `near`, `agreeing`, `said`, `facts`, `nearest_frames`, `searched` and `floor`."""
 
     name = "retrieve"
 
@@ -51,6 +51,8 @@ class Retrieve:
             search.agreeing = await _with_the_phrases(connection, query, agreeing)
             wanted = [*search.near, *search.agreeing, *(hit.picture_id for hit in search.said)]
             search.facts = await picture_facts.facts(connection, self._model_id, wanted)
+        target = search.target.vector
+        search.nearest_frames = {picture_id: known.nearest_frame(target) for picture_id, known in search.facts.items()}
         search.searched, search.floor = answer.searched, answer.floor
 
     async def _nearest(self, search: Search, limit: int) -> IndexAnswer:

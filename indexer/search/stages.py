@@ -60,12 +60,13 @@ class Search:
     clock: StageClock
 
     # Retrieve: candidates of the vector index (nearest first), those whose perceptual hash agrees (fewest bits first)
-    # and those of the text index (best first), what is known of them, how many places are inside the filter, and which
-    # floor answered.
+    # and those of the text index (best first), what is known of them, the same by each one's frame that is nearest to
+    # the question, how many places are inside the filter, and which floor answered.
     near: Sequence[PictureId] = ()
     agreeing: Sequence[PictureId] = ()
     said: Sequence[WordHit] = ()
     facts: Mapping[PictureId, PictureFacts] = field(default_factory=dict)
+    nearest_frames: Mapping[PictureId, PictureFacts] = field(default_factory=dict)
     searched: int = 0
     floor: Floor = Floor.INDEX
 

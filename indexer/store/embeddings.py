@@ -47,37 +47,42 @@ async def add(tx: aiosqlite.Connection, model_id: ModelId, embeddings: Sequence[
     A picture that was deleted meanwhile is left out. Raises ValueError for a vector that has another dimension than the
     model, is not finite, or is not of unit length; then nothing is stored.
     """
-    # One query for both, and then plain rows: with a look-up inside the INSERT each row would cost half as much again.
-    rows = list(
-        await tx.execute_fetchall(
-            "SELECT m.dimension, p.picture_id FROM models m LEFT JOIN ("
-            "   SELECT picture_id FROM json_each(?) j CROSS JOIN pictures ON picture_id = j.value) p"
-            " WHERE m.model_id = ?",
-            (as_json(picture_id for picture_id, _ in embeddings), model_id),
-        )
+    halves = await as_halves(tx, model_id, embeddings)
+    # One query, and then plain rows: with a look-up inside the INSERT each row would cost half as much again.
+    existing = await tx.execute_fetchall(
+        "SELECT picture_id FROM json_each(?) j CROSS JOIN pictures ON picture_id = j.value",
+        (as_json(picture_id for picture_id, _ in embeddings),),
     )
-    if not rows:
-        raise ValueError(f"model {model_id} is unknown: ask embeddings.model_id for its id first")
-    shape = (rows[0][0],)
-    existing_ids = {picture_id for _, picture_id in rows}
-    for picture_id, vector in embeddings:
-        if vector.shape != shape:
-            raise ValueError(f"picture {picture_id}: not a vector of unit length and shape {shape}: {vector.shape}")
-    vectors = np.array([vector for _, vector in embeddings], np.float32).reshape(-1, *shape)
-    unit = np.abs(np.linalg.norm(vectors, axis=1) - 1.0) < _LENGTH_TOLERANCE
-    if not unit.all():
-        picture_id = embeddings[int(np.argmin(unit))][0]
-        raise ValueError(f"picture {picture_id}: not a vector of unit length and shape {shape}")
+    existing_ids = {picture_id for (picture_id,) in existing}
     cursor = await tx.executemany(
         "INSERT INTO embeddings (picture_id, model_id, vector) VALUES (?, ?, ?)"
         " ON CONFLICT (picture_id, model_id) DO UPDATE SET vector = excluded.vector WHERE vector != excluded.vector",
         [
-            (picture_id, model_id, half.tobytes())
-            for (picture_id, _), half in zip(embeddings, vectors.astype(_FLOAT16), strict=True)
+            (picture_id, model_id, half)
+            for (picture_id, _), half in zip(embeddings, halves, strict=True)
             if picture_id in existing_ids
         ],
     )
     return cursor.rowcount
+
+
+async def as_halves(
+    connection: aiosqlite.Connection, model_id: ModelId, found: Sequence[tuple[PictureId, Vectors]]
+) -> list[bytes]:
+    """Vectors of pictures as they are stored. Raises ValueError as `add`."""
+    row = await first(connection, "SELECT dimension FROM models WHERE model_id = ?", (model_id,))
+    if row is None:
+        raise ValueError(f"model {model_id} is unknown: ask embeddings.model_id for its id first")
+    shape = (row[0],)
+    for picture_id, vector in found:
+        if vector.shape != shape:
+            raise ValueError(f"picture {picture_id}: not a vector of unit length and shape {shape}: {vector.shape}")
+    vectors = np.array([vector for _, vector in found], np.float32).reshape(-1, *shape)
+    unit = np.abs(np.linalg.norm(vectors, axis=1) - 1.0) < _LENGTH_TOLERANCE
+    if not unit.all():
+        picture_id = found[int(np.argmin(unit))][0]
+        raise ValueError(f"picture {picture_id}: not a vector of unit length and shape {shape}")
+    return [half.tobytes() for half in vectors.astype(_FLOAT16)]
 
 
 async def count(connection: aiosqlite.Connection, model_id: ModelId) -> int:
@@ -97,14 +102,22 @@ async def tried_all(tx: aiosqlite.Connection, guild_id: GuildId, model_id: Model
 
 
 async def missing(
-    connection: aiosqlite.Connection, model_id: ModelId, limit: int, *, below: PictureId | None = None
+    connection: aiosqlite.Connection,
+    model_id: ModelId,
+    limit: int,
+    *,
+    below: PictureId | None = None,
+    frames: int = 1,
 ) -> list[PictureId]:
-    """Ready pictures without an embedding of this model, newest first. `below`: continue after this picture."""
+    """Ready pictures without an embedding of this model, newest first, and animations of which fewer than `frames` were
+    looked for. `below`: continue after this picture.
+    """
     rows = await connection.execute_fetchall(
         "SELECT picture_id FROM pictures WHERE state = 'ready' AND picture_id < ifnull(?1, 9223372036854775807)"
-        " AND NOT EXISTS (SELECT 1 FROM embeddings e WHERE e.picture_id = pictures.picture_id AND e.model_id = ?2)"
+        " AND NOT EXISTS (SELECT 1 FROM embeddings e WHERE e.picture_id = pictures.picture_id AND e.model_id = ?2"
+        "   AND (e.frames_sought >= ?4 OR ifnull(frame_count, 1) <= 1))"
         " ORDER BY picture_id DESC LIMIT ?3",
-        (below, model_id, limit),
+        (below, model_id, limit, frames),
     )
     return [PictureId(picture_id) for (picture_id,) in rows]
 
@@ -154,15 +167,31 @@ async def vector(connection: aiosqlite.Connection, model_id: ModelId, picture_id
     row = await first(
         connection, "SELECT vector FROM embeddings WHERE picture_id = ? AND model_id = ?", (picture_id, model_id)
     )
-    return None if row is None else np.frombuffer(row[0], _FLOAT16).astype(np.float32)
+    return None if row is None else as_vector(row[0])
+
+
+def as_vector(half: bytes) -> Vectors:
+    """[d] float32 of a stored vector."""
+    return np.frombuffer(half, _FLOAT16).astype(np.float32)
+
+
+async def frames_sought(connection: aiosqlite.Connection, model_id: ModelId, picture_id: PictureId) -> int | None:
+    """How many frames of the picture were looked for when it was embedded; None where it was not."""
+    row = await first(
+        connection,
+        "SELECT frames_sought FROM embeddings WHERE picture_id = ? AND model_id = ?",
+        (picture_id, model_id),
+    )
+    return None if row is None else int(row[0])
 
 
 async def room(connection: aiosqlite.Connection) -> tuple[int, int]:
-    """How many embeddings there are of all models, and the bytes of their vectors."""
+    """How many embeddings there are of all models, and the bytes of their vectors and of those of further frames."""
     row = await first(
         connection,
-        "SELECT coalesce(sum(n), 0), coalesce(sum(n * 2 * dimension), 0) FROM (SELECT dimension,"
-        " (SELECT count(*) FROM embeddings e WHERE e.model_id = models.model_id) AS n FROM models)",
+        "SELECT coalesce(sum(n), 0), coalesce(sum((n + further) * 2 * dimension), 0) FROM (SELECT dimension,"
+        " (SELECT count(*) FROM embeddings e WHERE e.model_id = models.model_id) AS n,"
+        " (SELECT count(*) FROM frames f WHERE f.model_id = models.model_id) AS further FROM models)",
     )
     assert row is not None, "an aggregate has one row"
     return int(row[0]), int(row[1])

@@ -70,7 +70,7 @@ async def add_all(tx: aiosqlite.Connection, pictures: Sequence[DecodedPicture]) 
         [
             (
                 picture.sha256,
-                _signed(picture.perceptual_hash),
+                as_signed(picture.perceptual_hash),
                 picture.colours or None,
                 picture.width,
                 picture.height,
@@ -112,9 +112,14 @@ async def add_rejected(tx: aiosqlite.Connection, sha256: bytes, byte_count: int,
     return PictureId(row[0])
 
 
-def _signed(value: int) -> int:
+def as_signed(value: int) -> int:
     """64 unsigned bits as SQLite's integer."""
     return value - (1 << 64) if value >= 1 << 63 else value
+
+
+def as_unsigned(stored: int) -> int:
+    """SQLite's integer as 64 unsigned bits."""
+    return stored & (1 << 64) - 1
 
 
 def _picture(row: Sequence[Any]) -> PictureRow:
@@ -122,7 +127,7 @@ def _picture(row: Sequence[Any]) -> PictureRow:
     return PictureRow(
         id=PictureId(picture_id),
         sha256=sha256,
-        perceptual_hash=None if perceptual_hash is None else perceptual_hash & (1 << 64) - 1,
+        perceptual_hash=None if perceptual_hash is None else as_unsigned(perceptual_hash),
         width=width,
         height=height,
         format=picture_format,

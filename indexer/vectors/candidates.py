@@ -32,12 +32,15 @@ def ranked(pictures: Ints, scores: Floats, places: Mapping[int, Iterable[Place]]
     return tuple(candidates[:k])
 
 
-def places_in(parts: Sequence[tuple[Part, Terms]], top: Best) -> dict[int, list[Place]]:
-    """For each picture of `top` its living places inside the filter, over all parts."""
+def places_in(parts: Sequence[tuple[Part, Terms]], top: Best, *, own_rows: bool) -> dict[int, list[Place]]:
+    """For each picture of `top` its living places inside the filter, over all parts.
+
+    `own_rows`: there is one part, and `top.rows` are rows of its pictures, none of a further frame.
+    """
     pictures = top.pictures
     places: defaultdict[int, list[Place]] = defaultdict(list)
     for part, terms in parts:
-        rows = top.rows if len(parts) == 1 else part.block.vector_rows(pictures)
+        rows = top.rows if own_rows else part.block.vector_rows(pictures)
         positions = (rows >= 0).nonzero()[0]
         if not len(positions):
             continue

@@ -127,7 +127,31 @@ def _differing_vectors(snapshot: Snapshot, olds: list[Old], stored_pictures: Lon
             chunk = pictures[start : start + FETCH_ROWS]
             sealed = old.segment.vectors.take(old.segment.vector_rows(chunk), axis=0)
             differing += int(np.count_nonzero((sealed != snapshot.vectors(chunk)).any(axis=1)))
+        differing += _differing_frames(snapshot, old.segment, pictures)
     return differing
+
+
+def _differing_frames(snapshot: Snapshot, segment: Segment, pictures: Long) -> int:
+    """How many of these pictures (ascending) have other further frames in the segment than in the database."""
+    frames, stored = snapshot.frames(pictures)
+    rows, held = np.empty(0, np.int64), np.empty(0, np.int64)
+    if segment.frames is not None:
+        shown = segment.frames.pictures.astype(np.int64)
+        rows = np.argsort(shown, kind="stable")
+        rows = rows[np.isin(shown[rows], pictures)]
+        held = shown[rows]
+    every = np.union1d(stored, held)
+    counts = (np.bincount(np.searchsorted(every, found), minlength=len(every)) for found in (stored, held))
+    uneven = every[np.not_equal(*counts)]
+    frames, rows = frames[np.isin(stored, uneven, invert=True)], rows[np.isin(held, uneven, invert=True)]
+    differing: list[Long] = [uneven]
+    for start in range(0, len(rows) if segment.frames is not None else 0, FETCH_ROWS):
+        snapshot.check()
+        assert segment.frames is not None
+        some = rows[start : start + FETCH_ROWS]
+        other = segment.frames.vectors[some] != snapshot.frame_vectors(frames[start : start + FETCH_ROWS])
+        differing.append(segment.frames.pictures[some[other.any(axis=1)]].astype(np.int64))
+    return len(np.unique(np.concatenate(differing)))
 
 
 def _stopped(check: Check) -> bool:

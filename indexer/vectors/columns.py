@@ -1,8 +1,8 @@
 """What one scan covers: unique vectors, and the places that show them, as numpy columns.
 
 A *block* is a sealed segment or a snapshot of the memtable. Row i of `primary` is the place that owns vector i. Further
-places of the same picture are in `extra`, and `owner` has the vector row of each. A *part* is a block together with
-the places that have been deleted from it since.
+places of the same picture are in `extra`, and `owner` has the vector row of each. Further vectors of the same picture
+are in `frames`. A *part* is a block together with the places that have been deleted from it since.
 """
 
 from __future__ import annotations
@@ -77,6 +77,40 @@ class Codes:
     reach: float
 
 
+class VectorRows(Protocol):
+    """Vectors of pictures, to be scanned."""
+
+    @property
+    def dimension(self) -> int: ...
+    @property
+    def vectors(self) -> Bytes:
+        """[n, 2·dimension], float16 rows as bytes: the offset in a mapped file is odd, and bytes need no alignment."""
+        ...
+
+    @property
+    def codes(self) -> Codes | None: ...
+    @property
+    def pictures(self) -> Ints:
+        """[n] the picture of each vector."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """Further vectors of a block's pictures: other frames of animations. `owner` has the picture's row in the block,
+    ascending.
+    """
+
+    dimension: int
+    vectors: Bytes
+    codes: Codes | None
+    pictures: Ints
+    owner: Ints
+
+    def __len__(self) -> int:
+        return len(self.owner)
+
+
 class Block(Protocol):
     """Vectors and places. Never changes once made; safe to read from any thread."""
 
@@ -91,6 +125,11 @@ class Block(Protocol):
     def codes(self) -> Codes | None: ...
     @property
     def pictures(self) -> Ints: ...
+    @property
+    def frames(self) -> Frames | None:
+        """None where no picture of the block has further frames."""
+        ...
+
     @property
     def primary(self) -> Rows: ...
     @property

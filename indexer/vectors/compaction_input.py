@@ -31,6 +31,17 @@ _SOME = (
 _VECTORS = """
     SELECT picture_id, vector FROM embeddings WHERE model_id = ? AND picture_id IN (SELECT value FROM json_each(?))
 """
+_FRAMES = """
+    SELECT frame_id, picture_id FROM frames
+    WHERE model_id = ? AND length(vector) = ? AND picture_id IN (SELECT value FROM json_each(?))
+    ORDER BY picture_id, at_ms
+"""
+_FRAME_VECTORS = "SELECT frame_id, vector FROM frames WHERE frame_id IN (SELECT value FROM json_each(?))"
+
+
+def has_frames(connection: sqlite3.Connection, model_id: ModelId) -> bool:
+    """Whether any picture has further frames for this model, of whichever guild: a look at an index (3 µs)."""
+    return connection.execute("SELECT 1 FROM frames WHERE model_id = ? LIMIT 1", (model_id,)).fetchone() is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +77,30 @@ class Snapshot:
     def vectors(self, pictures: Long) -> Bytes:
         """[n, 2·dimension] float16 bytes, in the order of `pictures`, which are distinct and all embedded."""
         records = self.connection.execute(_VECTORS, (self.model_id, json.dumps(pictures.tolist()))).fetchall()
-        rows = np.empty((len(pictures), 2 * self.dimension), np.uint8)
-        order = np.argsort(pictures)
-        ids = np.fromiter((picture for picture, _ in records), np.int64, len(records))
-        positions = order[np.searchsorted(pictures, ids, sorter=order)]
+        return self._in_order(pictures, records)
+
+    def frames(self, pictures: Long) -> tuple[Long, Long]:
+        """The further frames of these pictures, by picture and time: [n] frame ids, and [n] picture ids."""
+        chunks = [np.empty((0, 2), np.int64)]
+        if has_frames(self.connection, self.model_id):
+            for start in range(0, len(pictures), FETCH_ROWS):
+                self.check()
+                some = np.sort(pictures[start : start + FETCH_ROWS]).tolist()
+                values = (self.model_id, 2 * self.dimension, json.dumps(some))
+                chunks.append(np.array(self.connection.execute(_FRAMES, values).fetchall(), np.int64).reshape(-1, 2))
+        found = np.concatenate(chunks)
+        return found[:, 0], found[:, 1]
+
+    def frame_vectors(self, frames: Long) -> Bytes:
+        """[n, 2·dimension] float16 bytes, in the order of the frame ids, which are distinct."""
+        records = self.connection.execute(_FRAME_VECTORS, (json.dumps(frames.tolist()),)).fetchall()
+        return self._in_order(frames, records)
+
+    def _in_order(self, wanted: Long, records: Sequence[tuple[int, bytes]]) -> Bytes:
+        rows = np.empty((len(wanted), 2 * self.dimension), np.uint8)
+        order = np.argsort(wanted)
+        ids = np.fromiter((row_id for row_id, _ in records), np.int64, len(records))
+        positions = order[np.searchsorted(wanted, ids, sorter=order)]
         rows[positions] = np.frombuffer(b"".join(vector for _, vector in records), np.uint8).reshape(len(records), -1)
         return rows
 
@@ -89,7 +120,8 @@ class Old:
 
     def survivors(self) -> Listing:
         """The living places."""
-        segment, count = self.segment, self.record.vectors
+        segment = self.segment
+        count = len(segment.pictures)
         alive = np.ones(self.record.places, np.bool_)
         alive[list(self.dead)] = False
         pictures = segment.pictures.astype(np.int64)

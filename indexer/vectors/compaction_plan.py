@@ -71,6 +71,7 @@ def make(
             return make(snapshot, settings, files, everything=everything)
     survivors = [old.survivors() for old in inputs]
     arranged = segment_writer.arrange(Listing.joined([listing, *survivors]))
+    arranged = arranged.with_frames(*snapshot.frames(arranged.primary.picture))
     vectors = Vectors(snapshot, list(zip(inputs, survivors, strict=True)))
     written, paths = _write(arranged, snapshot, vectors, files.path_of)
     retired = [*(old.record for old in inputs), *damaged]
@@ -160,13 +161,16 @@ def _write(
     paths: list[Path] = []
     begun: list[Path] = []
     try:
-        for start in range(0, len(arranged.primary), MAX_ROWS):
+        for piece in arranged.pieces(MAX_ROWS):
             final = path_of(secrets.token_hex(8))
             final.parent.mkdir(parents=True, exist_ok=True)
             partial = final.with_suffix(PARTIAL)
             begun += [partial, final]
-            piece = arranged.slice(start, start + MAX_ROWS)
-            records.append(segment_writer.write(partial, piece, snapshot.dimension, vectors, snapshot.check))
+            records.append(
+                segment_writer.write(
+                    partial, piece, snapshot.dimension, vectors, snapshot.check, snapshot.frame_vectors
+                )
+            )
             partial.rename(final)
             paths.append(final)
         for folder in {path.parent for path in paths}:

@@ -7,12 +7,13 @@ these are scanned without a copy. Every other filter becomes a mask over columns
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from indexer.records.hits import NO_END, Filter
-from indexer.vectors.columns import Block, Bools, Ints, Part, Rows
+from indexer.vectors.columns import Block, Bools, Frames, Ints, Part, Rows, VectorRows
 
 # Measured on 512 float16 dimensions (benchmarks/index.py prints them anew): opening a view on a run costs 7 µs and a
 # row of it 20 ns; a bitmap costs 2 ns for every row of its stretch; a gathered row 90 ns.
@@ -175,6 +176,35 @@ def plan(part: Part, terms: Terms) -> Plan:
         places += len(extra)
         pieces = _with_rows(pieces, np.unique(block.owner[extra]), len(block.pictures))
     return Plan(tuple(piece for piece in pieces if _count(piece)), places)
+
+
+def plans(parts: Sequence[tuple[Part, Terms]]) -> tuple[list[VectorRows], list[Plan]]:
+    """What is scanned of these parts: each block, then the further frames of those that have any; and the plan of each.
+
+    Only a block's plan counts places.
+    """
+    scanned: list[VectorRows] = [part.block for part, _ in parts]
+    planned = [plan(part, terms) for part, terms in parts]
+    for (part, _), pictures in zip(parts, tuple(planned), strict=True):
+        if (frames := part.block.frames) is not None:
+            scanned.append(frames)
+            planned.append(_of_frames(frames, pictures))
+    return scanned, planned
+
+
+def _of_frames(frames: Frames, pictures: Plan) -> Plan:
+    """The further frames of those vectors that the plan of their block scans. They have no places of their own."""
+    mask = np.zeros(len(frames), np.bool_)
+    for piece in pictures.pieces:
+        if isinstance(piece, Picked):
+            mask |= np.isin(frames.owner, piece.rows)
+            continue
+        first, last = np.searchsorted(frames.owner, (piece.start, piece.stop))
+        if isinstance(piece, Run):
+            mask[first:last] = True
+        else:
+            mask[first:last] |= piece.mask[frames.owner[first:last] - piece.start]
+    return Plan((_piece(0, mask),) if mask.any() else (), 0)
 
 
 def extras(part: Part, terms: Terms) -> Ints:

@@ -28,7 +28,7 @@ from indexer.store.filter_sql import COLOURED_PLACES, EXIF_PLACES, NOT_TAGGED_PL
 from indexer.vectors import kernels, log_follower, maintenance, sqlite_scan
 from indexer.vectors.candidates import places_in, ranked
 from indexer.vectors.columns import Bytes, Ints, Part
-from indexer.vectors.filter import Terms, compile_filter, plan
+from indexer.vectors.filter import Terms, compile_filter, plans
 from indexer.vectors.log_follower import Files, LogFollower, View
 from indexer.vectors.sample import of_parts
 from indexer.vectors.scan import Accelerator, Tools, best
@@ -105,10 +105,10 @@ class VectorIndex:
                 candidates, searched = sqlite_scan.search(connection, guild_id, model_id, values, k, allowed)
             return IndexAnswer(candidates, searched, Floor.DIRECT)
         parts = self._compiled(view, allowed)
-        plans = [plan(part, terms) for part, terms in parts]
-        top = best(self._tools, [part.block for part, _ in parts], plans, values, k, self._spread)
-        candidates = ranked(top.pictures, top.scores, places_in(parts, top), k)
-        return IndexAnswer(candidates, sum(plan.places for plan in plans), Floor.INDEX)
+        scanned, planned = plans(parts)
+        top = best(self._tools, scanned, planned, values, k, self._spread)
+        candidates = ranked(top.pictures, top.scores, places_in(parts, top, own_rows=len(scanned) == 1), k)
+        return IndexAnswer(candidates, sum(plan.places for plan in planned), Floor.INDEX)
 
     def sample(self, guild_id: GuildId, model_id: ModelId, allowed: Filter, count: int) -> Bytes:
         """[n, 2·d] float16 bytes of `count` pictures (all, where there are fewer) that `allowed` lets through. Blocks.

@@ -15,7 +15,8 @@ import numpy as np
 from indexer.database.functions import add_functions
 from indexer.records.ids import GuildId, ModelId
 from indexer.vectors.columns import Bytes, Part
-from indexer.vectors.memtable import Memtable
+from indexer.vectors.compaction_input import has_frames
+from indexer.vectors.memtable import FrameListing, Memtable
 from indexer.vectors.segment import Damaged, Record, Segment
 from indexer.vectors.segment_writer import Listing
 
@@ -28,6 +29,11 @@ _FRESH = f"""
     CROSS JOIN embeddings e ON e.picture_id = p.picture_id AND e.model_id = :model AND length(e.vector) = :bytes
     WHERE m.guild_id = :guild
 """  # noqa: S608 -- only the constant above is put in; CROSS JOIN: in this order, whatever the planner guesses
+_FRAMES = """
+    SELECT f.picture_id, f.vector FROM json_each(:pictures) j
+    CROSS JOIN frames f ON f.picture_id = j.value AND f.model_id = :model AND length(f.vector) = :bytes
+    ORDER BY f.picture_id, f.at_ms
+"""
 _EVERY = f"""
     SELECT {_COLUMNS}, e.vector FROM messages m CROSS JOIN places p USING (message_id)
     CROSS JOIN embeddings e ON e.picture_id = p.picture_id AND e.model_id = :model AND length(e.vector) = :bytes
@@ -139,8 +145,11 @@ def fresh(
     model_id: ModelId,
     dimension: int,
     places: Iterable[int] | None,
-) -> tuple[Listing, Bytes]:
-    """These places (None: all of the guild) as they are now, with vectors; those without an embedding are left out."""
+) -> tuple[Listing, Bytes, FrameListing | None]:
+    """These places (None: all of the guild) as they are now, with vectors; those without an embedding are left out.
+
+    Also the further frames of their pictures; None where there are none.
+    """
     rows = connection.execute(
         _EVERY if places is None else _FRESH,
         {
@@ -151,10 +160,22 @@ def fresh(
         },
     ).fetchall()
     if not rows:
-        return Listing.joined([]), np.empty((0, 2 * dimension), np.uint8)
+        return Listing.joined([]), np.empty((0, 2 * dimension), np.uint8), None
     *columns, vectors = zip(*rows, strict=True)
     listing = Listing(*(np.array(column, np.int64) for column in columns))
-    return listing, np.frombuffer(b"".join(vectors), np.uint8).reshape(-1, 2 * dimension)
+    frames = _frames(connection, model_id, dimension, listing) if has_frames(connection, model_id) else None
+    return listing, np.frombuffer(b"".join(vectors), np.uint8).reshape(-1, 2 * dimension), frames
+
+
+def _frames(connection: sqlite3.Connection, model_id: ModelId, dimension: int, listing: Listing) -> FrameListing | None:
+    pictures = json.dumps(np.unique(listing.picture).tolist())
+    rows = connection.execute(_FRAMES, {"pictures": pictures, "model": model_id, "bytes": 2 * dimension}).fetchall()
+    if not rows:
+        return None
+    shown, vectors = zip(*rows, strict=True)
+    return FrameListing(
+        np.array(shown, np.int64), np.frombuffer(b"".join(vectors), np.uint8).reshape(-1, 2 * dimension)
+    )
 
 
 def serving_model(connection: sqlite3.Connection, guild_id: GuildId, wanted: ModelId) -> int:
@@ -264,6 +285,13 @@ class LogFollower:
                 " ON e.picture_id = p.picture_id AND e.model_id = ? WHERE m.guild_id = ? LIMIT ?)",
                 (self._model, self._guild, TAIL_ROWS + 1),
             ).fetchone()
+            if has_frames(connection, self._model):
+                (frame_count,) = connection.execute(
+                    "SELECT count(*) FROM (SELECT DISTINCT f.frame_id FROM messages m JOIN places p USING (message_id)"
+                    " JOIN frames f ON f.picture_id = p.picture_id AND f.model_id = ? WHERE m.guild_id = ? LIMIT ?)",
+                    (self._model, self._guild, TAIL_ROWS + 1),
+                ).fetchone()
+                count += frame_count
             self._whole = count <= TAIL_ROWS
             if self._whole:
                 self._memtable.add(*fresh(connection, self._guild, self._model, self.dimension, None))

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from indexer.vectors.columns import Bools, Bytes, Codes, Ints, Part, Rows
-from indexer.vectors.segment_writer import Listing
+from indexer.vectors.columns import Bools, Bytes, Codes, Frames, Ints, Part, Rows
+from indexer.vectors.segment_writer import Listing, Long
 
 
 class GrowingIds:
@@ -75,6 +75,20 @@ class _Places:
 
 
 @dataclass(frozen=True, slots=True)
+class FrameListing:
+    """Further frames of pictures: `picture` ascending, and [n, 2·dimension] float16 bytes."""
+
+    picture: Long
+    vectors: Bytes
+
+    def by_picture(self) -> dict[int, Bytes]:
+        if not len(self.picture):
+            return {}
+        pictures, firsts = np.unique(self.picture, return_index=True)
+        return dict(zip(pictures.tolist(), np.split(self.vectors, firsts[1:]), strict=True))
+
+
+@dataclass(frozen=True, slots=True)
 class _Snapshot:
     """The memtable as it was at one moment (see Block)."""
 
@@ -87,6 +101,7 @@ class _Snapshot:
     channels: GrowingIds
     authors: GrowingIds
     row_of_picture: dict[int, int]
+    frames: Frames | None = None
     codes: Codes | None = None
     starts: Ints | None = None
 
@@ -122,8 +137,8 @@ class _Snapshot:
 class Memtable:
     """Places that the log added since the last publication. One thread writes. Any thread may read snapshots.
 
-    The vector of a row never changes. A new vector for an old picture makes a new row; the places of the old row were
-    removed before.
+    The vector and the frames of a row never change. A new vector for an old picture, and other frames, make a new row;
+    the places of the old row were removed before.
     """
 
     def __init__(self, dimension: int) -> None:
@@ -132,6 +147,8 @@ class Memtable:
         self._pictures = _Column(np.int64)
         self._primary, self._extra = _Places(), _Places()
         self._owner = _Column(np.int64)
+        self._frame_vectors = _Column(np.uint8, 2 * dimension)
+        self._frame_owner = _Column(np.int64)
         self._channels, self._authors = GrowingIds(), GrowingIds()
         self._row_of_picture: dict[int, int] = {}
         self._at: dict[int, tuple[bool, int]] = {}  # place id → (is extra, row)
@@ -143,8 +160,8 @@ class Memtable:
 
     @property
     def rows(self) -> int:
-        """The number of vector rows, deleted ones included: they decide how much memory the memtable needs."""
-        return len(self._pictures.view())
+        """The number of vectors, deleted ones included: they decide how much memory the memtable needs."""
+        return len(self._pictures.view()) + len(self._frame_owner.view())
 
     def remove(self, places: Iterable[int]) -> None:
         """Deletes places. Ids that it does not hold are ignored."""
@@ -159,14 +176,18 @@ class Memtable:
                 column.view()[rows] = False
                 setattr(self, name, column)
 
-    def add(self, listing: Listing, vectors: Bytes) -> None:
-        """Adds places that it does not hold yet, with their `vectors`, [n, 2·dimension] float16 bytes."""
+    def add(self, listing: Listing, vectors: Bytes, frames: FrameListing | None = None) -> None:
+        """Adds places that it does not hold yet, with their `vectors`, [n, 2·dimension] float16 bytes.
+
+        `frames` are all further frames of their pictures.
+        """
         first: list[int] = []
         extra_owners: list[tuple[int, int]] = []
-        count = self.rows
+        count = len(self._pictures.view())
+        further = {} if frames is None else frames.by_picture()
         for position, picture in enumerate(listing.picture.tolist()):
             row = self._row_of_picture.get(picture)
-            if row is not None and self._same(row, position, first, vectors):
+            if row is not None and (row >= count or self._same(row, vectors[position], further.get(picture))):
                 extra_owners.append((position, row))
             else:
                 self._row_of_picture[picture] = count + len(first)
@@ -183,6 +204,10 @@ class Memtable:
         self._at.update((places[position], (False, count + number)) for number, position in enumerate(first))
         self._at.update((places[position], (True, start + number)) for number, (position, _) in enumerate(extra_owners))
         chosen = np.array(first, np.int64)
+        for row, picture in enumerate(listing.picture[chosen].tolist() if further else (), start=count):
+            if picture in further:
+                self._frame_vectors.extend(further[picture])
+                self._frame_owner.extend(np.full(len(further[picture]), row))
         self._vectors.extend(vectors if len(first) == len(places) else vectors[chosen])
         self._pictures.extend(listing.picture[chosen])
         self._primary.extend(*(column[chosen] for column in columns))
@@ -193,10 +218,13 @@ class Memtable:
             self._extra.extend(*(column[extra_positions] for column in columns))
             self._extra_alive.extend(np.ones(len(extra_positions), np.bool_))
 
-    def _same(self, row: int, at: int, first: list[int], vectors: Bytes) -> bool:
-        count = self.rows
-        vector = self._vectors.view()[row] if row < count else vectors[first[row - count]]
-        return bool((vector == vectors[at]).all())
+    def _same(self, row: int, vector: Bytes, further: Bytes | None) -> bool:
+        """Whether the row has this vector and these frames."""
+        if not (self._vectors.view()[row] == vector).all():
+            return False
+        first, last = np.searchsorted(self._frame_owner.view(), (row, row + 1))
+        held = self._frame_vectors.view()[first:last]
+        return len(held) == 0 if further is None else np.array_equal(held, further)
 
     def part(self) -> Part:
         """A snapshot. Later changes of the memtable do not change it."""
@@ -210,8 +238,15 @@ class Memtable:
             self._channels,
             self._authors,
             self._row_of_picture,
+            self._frames(),
         )
         return Part(block, _or_none(self._alive.view()), _or_none(self._extra_alive.view()))
+
+    def _frames(self) -> Frames | None:
+        owner = self._frame_owner.view()
+        if not len(owner):
+            return None
+        return Frames(self._dimension, self._frame_vectors.view(), None, self._pictures.view()[owner], owner)
 
 
 def _or_none(alive: Bools) -> Bools | None:

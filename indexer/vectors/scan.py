@@ -1,5 +1,7 @@
 """The k best pictures of several parts, exactly: approximate scans with a bounded error, then one common score.
 
+Of a picture with several vectors (frames of an animation) the best one counts.
+
 The scan of a piece returns a few more rows than are needed, and its ceiling: the highest score that a row which it left
 out can have. `columns.score` scores the returned rows anew. A piece whose ceiling reaches the k-th score is scanned
 again for more rows, until it cannot contain a better row. So every path gives the same pictures in the same order.
@@ -15,7 +17,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from indexer.vectors.columns import Block, Bools, Bytes, Floats, Ints, score, slack
+from indexer.vectors.columns import Bools, Bytes, Floats, Ints, VectorRows, score, slack
 from indexer.vectors.filter import Masked, Picked, Piece, Plan, Run
 from indexer.vectors.kernels import Kernels
 
@@ -76,20 +78,23 @@ class Tools:
 @dataclass(frozen=True, slots=True)
 class _Task:
     part: int
-    block: Block
+    block: VectorRows
     piece: Piece
     depth: int
 
 
 def best(
     tools: Tools,
-    blocks: Sequence[Block],
+    blocks: Sequence[VectorRows],
     plans: Sequence[Plan],
     query: Floats,
     k: int,
     spread: Callable[[Callable[[_Task], Found], Sequence[_Task]], Iterable[Found]],
 ) -> Best:
-    """The k best pictures of all plans, and all that tie with the k-th. `spread` maps a function over tasks."""
+    """The k best pictures of all plans, and all that tie with the k-th. `spread` maps a function over tasks.
+
+    `blocks` are blocks and frames of blocks. `parts` of the result are positions in `blocks`.
+    """
     total = sum(_size(piece) for plan in plans for piece in plan.pieces)
     parallel = total >= THREADED_ROWS and tools.threads >= 2
     limit = max(-(-total // (2 * tools.threads)), THREADED_ROWS // 8) if parallel else total
@@ -118,7 +123,12 @@ def best(
 
 
 def _merge(
-    blocks: Sequence[Block], tasks: Sequence[_Task], found: Sequence[Found], query: Floats, k: int, tolerance: float
+    blocks: Sequence[VectorRows],
+    tasks: Sequence[_Task],
+    found: Sequence[Found],
+    query: Floats,
+    k: int,
+    tolerance: float,
 ) -> tuple[Best, float]:
     """The best of what was found, and the k-th score (−inf while there are fewer than k)."""
     if not found:
@@ -133,14 +143,19 @@ def _merge(
     order = (-scores).argsort(kind="stable")
     if not np.isfinite(scores).all():  # only a damaged file that no check has found yet holds such rows
         order = order[np.isfinite(scores[order])]
-    if len(blocks) > 1:  # the same picture may lie in two segments, with the same bytes
-        _, first = np.unique(pictures[order], return_index=True)
-        order = order[np.sort(first)]
-    if len(order) > k:  # the final score is computed only for rows that can still be among the k best
+    repeated = False
+    firsts = np.arange(min(len(order), k + 1))
+    if len(blocks) > 1:  # a picture may have several frames, or lie in two segments, with the same bytes
+        firsts = _first_of_each(pictures[order])
+        repeated = len(firsts) < len(order)
+    if len(firsts) > k:  # the final score is computed only for rows that can still be among the k best
         ranked = scores[order]
-        order = order[: int((-ranked).searchsorted(2 * tolerance - ranked[k - 1], "right"))]
+        least = ranked[firsts[k - 1]]
+        order = order[: int((-ranked).searchsorted(2 * tolerance - least, "right"))]
     final = score(_gathered(blocks, parts[order], rows[order]), query)
     by_score = (-final).argsort(kind="stable")
+    if repeated:  # only now: of two frames of a picture, the approximate scores do not say which is the better one
+        by_score = by_score[_first_of_each(pictures[order[by_score]])]
     floor = -np.inf
     if len(by_score) >= k:
         floor = float(final[by_score[k - 1]])
@@ -149,11 +164,17 @@ def _merge(
     return Best(pictures[order].astype(np.int64), final[by_score], parts[order], rows[order]), floor
 
 
+def _first_of_each(pictures: Ints) -> Ints:
+    """The positions at which a picture occurs for the first time, ascending."""
+    _, first = np.unique(pictures, return_index=True)
+    return np.sort(first)
+
+
 def _joined(arrays: list[Any]) -> Any:
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
-def _gathered(blocks: Sequence[Block], parts: Ints, rows: Ints) -> Bytes:
+def _gathered(blocks: Sequence[VectorRows], parts: Ints, rows: Ints) -> Bytes:
     """The vectors of these rows of these blocks."""
     if len(blocks) == 1:
         return blocks[0].vectors.take(rows, axis=0)

@@ -1,7 +1,8 @@
 """One sealed segment: a file that FAISS reads, with a row table after FAISS's data. Mapped read-only, never changed.
 
     0          81 bytes      the header that faiss.write_index puts before a float16 scalar quantizer
-    81         2·d·n bytes   float16 vectors, row after row: FAISS scans them and numpy gathers them in this file once
+    81         2·d·n bytes   float16 vectors, row after row: FAISS scans them and numpy gathers them in this file once.
+                             First those of the pictures, then those of their further frames
     …          d·n bytes     one byte a dimension, for the first pass of a wide scan
     …          columns       see columns.py
     …          JSON          where the columns are
@@ -27,7 +28,7 @@ import numpy as np
 
 from indexer.platforms.files import BINARY
 from indexer.platforms.memory_map import give_back, map_for_reading, read_ahead
-from indexer.vectors.columns import Bytes, Codes, Ints, Rows
+from indexer.vectors.columns import Bytes, Codes, Frames, Ints, Rows
 
 MAGIC = b"AFTIMG\x00\x01"
 SUFFIX = ".segment"
@@ -38,7 +39,9 @@ CHECK_BYTES = 4 * 1024 * 1024  # one step of the background check: 0.6 ms of wor
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A segment's row in SQLite. `places` includes the `vectors` primaries."""
+    """A segment's row in SQLite. `vectors` are those of pictures and of their further frames. `places` includes the
+    primaries, one a picture.
+    """
 
     id: int
     name: str
@@ -118,16 +121,18 @@ class Segment:
         self._bind(vectors_end)
 
     def _bind(self, vectors_end: int) -> None:
-        count, dimension = self.record.vectors, self.dimension
-        self.vectors: Bytes = self._data[HEADER_BYTES:vectors_end].reshape(count, 2 * dimension)
-        self.codes: Codes | None = Codes(
-            self._data[vectors_end : vectors_end + dimension * count].reshape(count, dimension),
-            self._column("centre"),
-            self._column("step"),
-            self._meta["residual"],
-            self._meta["reach"],
-        )
+        total, dimension = self.record.vectors, self.dimension
         self.pictures: Ints = self._column("picture")
+        count = len(self.pictures)
+        vectors: Bytes = self._data[HEADER_BYTES:vectors_end].reshape(total, 2 * dimension)
+        coded = self._data[vectors_end : vectors_end + dimension * total].reshape(total, dimension)
+        self.vectors = vectors[:count]
+        self.codes: Codes | None = self._codes(coded[:count])
+        self.frames: Frames | None = None
+        if total > count:
+            owner = self._column("frame_owner")
+            frame_codes = self._codes(coded[count:])
+            self.frames = Frames(dimension, vectors[count:], frame_codes, self.pictures[owner], owner)
         places = Rows(*(self._column(name) for name in ("message", "place", "channel", "author", "flags")))
         self.primary = places.slice(0, count)
         self.extra = places.slice(count, len(places))
@@ -137,6 +142,10 @@ class Segment:
         self.starts: Ints | None = self._column("starts")
         self._pictures_sorted, self._picture_order = self._column("pictures_sorted"), self._column("picture_order")
         self._places_sorted, self._place_order = self._column("places_sorted"), self._column("place_order")
+
+    def _codes(self, coded: Bytes) -> Codes:
+        meta = self._meta
+        return Codes(coded, self._column("centre"), self._column("step"), meta["residual"], meta["reach"])
 
     def _column(self, name: str) -> Any:
         kind, offset, length = self._meta["columns"][name]

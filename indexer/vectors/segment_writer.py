@@ -6,10 +6,11 @@ import json
 import os
 import struct
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -53,22 +54,48 @@ class Listing:
         )
 
 
+_NOTHING: Final = np.empty(0, np.int64)
+
+
 @dataclass(frozen=True, slots=True)
 class Arranged:
-    """`primary`: each picture's newest place, by channel, then message. `extra`: the others, by `owner`."""
+    """`primary`: each picture's newest place, by channel, then message. `extra`: the others, by `owner`. `frame`: ids
+    of the pictures' further frames, by `frame_owner`. Owners are rows of `primary`.
+    """
 
     primary: Listing
     extra: Listing
     owner: Long
+    frame: Long = field(default_factory=_NOTHING.copy)
+    frame_owner: Long = field(default_factory=_NOTHING.copy)
 
     def slice(self, start: int, stop: int) -> Arranged:
-        """The pictures start ≤ row < stop with all their places."""
+        """The pictures start ≤ row < stop with all their places and frames."""
         first, last = np.searchsorted(self.owner, (start, stop))
+        first_frame, last_frame = np.searchsorted(self.frame_owner, (start, stop))
         return Arranged(
             self.primary.take(slice(start, stop)),
             self.extra.take(slice(first, last)),
             self.owner[first:last] - start,
+            self.frame[first_frame:last_frame],
+            self.frame_owner[first_frame:last_frame] - start,
         )
+
+    def with_frames(self, frame: Long, picture: Long) -> Arranged:
+        """The same with these further frames, each with its picture, in their order."""
+        by_picture = np.argsort(self.primary.picture)
+        owner = by_picture[np.searchsorted(self.primary.picture, picture, sorter=by_picture)]
+        order = np.argsort(owner, kind="stable")
+        return replace(self, frame=frame[order], frame_owner=owner[order])
+
+    def pieces(self, most_vectors: int) -> Iterator[Arranged]:
+        """The same in slices of at most so many vectors. A picture and its frames are never parted."""
+        ends = np.cumsum(1 + np.bincount(self.frame_owner, minlength=len(self.primary)))
+        start = written = 0
+        while start < len(self.primary):
+            stop = max(int(np.searchsorted(ends, written + most_vectors, "right")), start + 1)
+            yield self.slice(start, stop)
+            start, written = stop, int(ends[stop - 1])
 
 
 def arrange(listing: Listing) -> Arranged:
@@ -93,17 +120,22 @@ def write(
     dimension: int,
     vectors_of: Callable[[Long], Bytes],
     check: Callable[[], None],
+    frames_of: Callable[[Long], Bytes] | None = None,
 ) -> Record:
     """Writes `path` and syncs it to the disk. The Record has id 0 and the path's stem as name.
 
-    `vectors_of` gives the [n, 2·dimension] float16 bytes of picture ids. It is called for one chunk after the other, in
-    row order. `check` is called between chunks. It may raise to stop the work; then the caller must remove the file.
+    `vectors_of` gives the [n, 2·dimension] float16 bytes of picture ids, `frames_of` those of frame ids (None: there
+    are none). Each is called for one chunk after the other, in row order. `check` is called between chunks. It may
+    raise to stop the work; then the caller must remove the file.
     """
-    count = len(arranged.primary)
+    count = len(arranged.primary) + len(arranged.frame)
+    chunks = _chunks(arranged.primary.picture, vectors_of)
+    if frames_of is not None:
+        chunks = chain(chunks, _chunks(arranged.frame, frames_of))
     with path.open("w+b") as file:
         head = header(count, dimension)
         file.write(head)
-        low, high, crc = _write_vectors(file, arranged.primary.picture, dimension, vectors_of, check)
+        low, high, crc = _write_vectors(file, chunks, dimension, check)
         centre: npt.NDArray[np.float32] = (high + low) * np.float32(0.5)
         step: npt.NDArray[np.float32] = np.maximum((high - low) / np.float32(254), np.float32(1e-12))
         residual, reach, crc = _write_codes(file, count, dimension, centre, step, crc, check)
@@ -119,26 +151,28 @@ def write(
         0,
         path.stem,
         count,
-        count + len(arranged.extra),
+        len(arranged.primary) + len(arranged.extra),
         start + len(table),
         zlib.crc32(table, zlib.crc32(head)),
         crc,
     )
 
 
+def _chunks(ids: Long, vectors_of: Callable[[Long], Bytes]) -> Iterator[Bytes]:
+    for start in range(0, len(ids), CHUNK_ROWS):
+        yield np.ascontiguousarray(vectors_of(ids[start : start + CHUNK_ROWS]))
+
+
 def _write_vectors(
-    file: BinaryIO, pictures: Long, dimension: int, vectors_of: Callable[[Long], Bytes], check: Callable[[], None]
+    file: BinaryIO, chunks: Iterable[Bytes], dimension: int, check: Callable[[], None]
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], int]:
     """Returns the smallest and the largest value of each dimension, and the checksum."""
-    low, high = np.zeros(dimension, np.float32), np.zeros(dimension, np.float32)
+    low, high = np.full(dimension, np.inf, np.float32), np.full(dimension, -np.inf, np.float32)
     crc = 0
-    for start in range(0, len(pictures), CHUNK_ROWS):
+    for rows in chunks:
         check()
-        rows = np.ascontiguousarray(vectors_of(pictures[start : start + CHUNK_ROWS]))
         values = as_vectors(rows)
-        chunk_low, chunk_high = values.min(axis=0), values.max(axis=0)
-        low = chunk_low if start == 0 else np.minimum(low, chunk_low)
-        high = chunk_high if start == 0 else np.maximum(high, chunk_high)
+        low, high = np.minimum(low, values.min(axis=0)), np.maximum(high, values.max(axis=0))
         data = rows.data
         crc = zlib.crc32(data, crc)
         file.write(data)
@@ -204,6 +238,8 @@ def _table(
         "centre": centre.astype(np.float32),
         "step": step.astype(np.float32),
     }
+    if len(arranged.frame):
+        columns["frame_owner"] = _narrow(arranged.frame_owner)
     body = bytearray()
     index: dict[str, tuple[str, int, int]] = {}
     for name, column in columns.items():

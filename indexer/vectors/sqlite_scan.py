@@ -14,6 +14,7 @@ from indexer.records.ids import GuildId, ModelId
 from indexer.store.filter_sql import PLACE_INSIDE, filter_values
 from indexer.vectors.candidates import make_place, ranked
 from indexer.vectors.columns import Bytes, Floats, Ints, score
+from indexer.vectors.compaction_input import has_frames
 from indexer.vectors.sample import chosen
 
 FETCH_ROWS = 20_000  # read at once: a row is 300 bytes as Python objects and 48 as numbers
@@ -29,6 +30,10 @@ _PLACES = f"""
 _VECTORS = (
     "SELECT picture_id, vector FROM embeddings WHERE model_id = ? AND picture_id IN (SELECT value FROM json_each(?))"
 )
+_FRAMES = """
+    SELECT picture_id, vector FROM frames
+    WHERE model_id = ? AND picture_id IN (SELECT value FROM json_each(?)) AND length(vector) = ?
+"""
 
 
 def search(
@@ -42,10 +47,14 @@ def search(
     try:
         places = _places(connection, guild_id, model_id, len(query), allowed)
         pictures, scores = np.empty(0, np.int64), np.empty(0, np.float32)
-        for chunk, vectors in _vectors(connection, model_id, np.unique(places[:, 0]), 2 * len(query)):
+        moving = has_frames(connection, model_id)
+        for chunk, vectors in _vectors(connection, model_id, np.unique(places[:, 0]), 2 * len(query), frames=moving):
             pictures = np.concatenate([pictures, chunk])
             scores = np.concatenate([scores, score(vectors, query)])
             order = np.argsort(-scores, kind="stable")
+            if moving:  # of several frames of a picture the best one
+                _, first = np.unique(pictures[order], return_index=True)
+                order = order[np.sort(first)]
             if len(order) > k:
                 order = order[scores[order] >= scores[order[k - 1]]]
             pictures, scores = pictures[order], scores[order]
@@ -94,10 +103,13 @@ def _places(
 
 
 def _vectors(
-    connection: sqlite3.Connection, model_id: ModelId, pictures: Ints, width: int
+    connection: sqlite3.Connection, model_id: ModelId, pictures: Ints, width: int, *, frames: bool = False
 ) -> Iterator[tuple[Ints, Bytes]]:
+    """`frames`: with the further frames of these pictures, whose ids then occur several times."""
     for start in range(0, len(pictures), CHUNK):
-        chunk = pictures[start : start + CHUNK]
-        rows = connection.execute(_VECTORS, (model_id, json.dumps(chunk.tolist()))).fetchall()
+        chunk = json.dumps(pictures[start : start + CHUNK].tolist())
+        rows = connection.execute(_VECTORS, (model_id, chunk)).fetchall()
+        if frames:
+            rows += connection.execute(_FRAMES, (model_id, chunk, width)).fetchall()
         ids = np.fromiter((picture for picture, _ in rows), np.int64, len(rows))
         yield ids, np.frombuffer(b"".join(vector for _, vector in rows), np.uint8).reshape(-1, width)

@@ -81,6 +81,7 @@ def content(data_dir: Path) -> dict[str, list[tuple[object, ...]]]:
         "places",
         "pictures",
         "embeddings",
+        "frames",
         "spans",
         "opt_outs",
     )

@@ -75,6 +75,27 @@ def change_embeddings_unseen(data_dir: Path) -> None:
     )
 
 
+def change_frames_unseen(data_dir: Path) -> None:
+    change(
+        data_dir,
+        "DROP TRIGGER index_frame_update",
+        "UPDATE frames SET vector = (SELECT vector FROM embeddings WHERE picture_id = 2)"
+        " WHERE frame_id = (SELECT min(frame_id) FROM frames)",
+    )
+
+
+def lose_frames_unseen(data_dir: Path) -> None:
+    change(
+        data_dir,
+        "DROP TRIGGER index_frame_delete",
+        "DELETE FROM frames WHERE picture_id = (SELECT min(picture_id) FROM frames)",
+    )
+
+
+def shorten_a_frame(data_dir: Path) -> None:
+    change(data_dir, "UPDATE frames SET vector = x'0000' WHERE frame_id = 1")
+
+
 def move_places_unseen(data_dir: Path) -> None:
     change(data_dir, "DROP TRIGGER index_message_update", "UPDATE messages SET author_id = 500 WHERE author_id != 500")
 
@@ -132,6 +153,9 @@ def interrupt_an_exchange(data_dir: Path) -> None:
         (remove_segment, {"segment-damaged"}),
         (lose_log_lines, {"segment-missing"}),
         (change_embeddings_unseen, {"segment-differing"}),
+        (change_frames_unseen, {"segment-differing"}),
+        (lose_frames_unseen, {"segment-differing"}),
+        (shorten_a_frame, {"frame-length"}),
         (move_places_unseen, {"segment-differing"}),
         (delete_places_unseen, {"segment-surplus"}),
         (shorten_an_embedding, {"embedding-length"}),

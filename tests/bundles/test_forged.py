@@ -136,6 +136,10 @@ def linked(file: Path) -> None:
 
 NAN = np.array([np.nan, 0, 0, 0], "<f2").tobytes()
 LONG = np.array([3, 0, 0, 0], "<f2").tobytes()
+UNIT = np.array([1, 0, 0, 0], "<f2").tobytes()
+ONE_FRAME = "INSERT INTO frames SELECT min(embedding_id), 0, 0, :v FROM embeddings"
+NO_FRAMES, RENUMBER = "DELETE FROM frames", "UPDATE embeddings SET embedding_id = embedding_id"
+EIGHT_FRAMES = [ONE_FRAME.replace("0, 0,", f"{number}, 0,") for number in range(8)]
 WRONG: dict[str, tuple[Callable[[Path], None], str]] = {
     "half of it": (cut, "damaged|ends early|missing"),
     "a byte": (flipped, "not the bytes|damaged|size"),
@@ -148,8 +152,12 @@ WRONG: dict[str, tuple[Callable[[Path], None], str]] = {
     "a vector that is not a number": (with_rows("UPDATE embeddings SET vector = :v", v=NAN), "not of unit length"),
     "a vector of another length": (with_rows("UPDATE embeddings SET vector = :v", v=LONG), "not of unit length"),
     "a vector of another dimension": (with_rows("UPDATE embeddings SET vector = :v", v=b"\0\0"), "another length"),
-    "an embedding of no model": (with_rows("UPDATE embeddings SET embedding_id = embedding_id + (9 << 40)"), "a model"),
-    "an embedding of no picture": (with_rows("UPDATE embeddings SET embedding_id = embedding_id + 99"), "a picture"),
+    "an embedding of no model": (with_rows(NO_FRAMES, f"{RENUMBER} + (9 << 40)"), "a model"),
+    "an embedding of no picture": (with_rows(NO_FRAMES, f"{RENUMBER} + 99"), "a picture"),
+    "a frame that is not a number": (with_rows(ONE_FRAME, v=NAN), "not of unit length"),
+    "a frame of another dimension": (with_rows(ONE_FRAME, v=b"\0\0"), "another length"),
+    "a frame of no embedding": (with_rows("INSERT INTO frames VALUES (7, 0, 0, x'00')"), "not there"),
+    "more frames than any setting asks for": (with_rows(*EIGHT_FRAMES, v=UNIT), "more frames"),
     "a place of no message": (with_rows("UPDATE places SET message_id = message_id + 99"), "not there"),
     "a place that shows what is rejected": (
         with_rows("UPDATE pictures SET state = 'rejected', reason = 'corrupt'"), "cannot be searched",

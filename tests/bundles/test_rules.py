@@ -153,6 +153,22 @@ async def test_a_picture_that_waits_here_is_taken_from_the_bundle(tmp_path: Path
     assert (stored.messages, stored.known, stored.embeddings) == (0, 1, 2)
 
 
+async def test_frames_of_an_animation_come_along_where_fewer_were_looked_for_here(tmp_path: Path) -> None:
+    """The picture of `m2` has two further frames in the bundle, that of `n2` others here."""
+    posts = [message(1, picture("m2")), message(2, picture("n2"))]
+    lost = written(
+        "DELETE FROM frames WHERE picture_id = 1",
+        "UPDATE embeddings SET frames_sought = 1, at_ms = NULL WHERE picture_id = 1",
+        "UPDATE frames SET at_ms = at_ms + 1 WHERE picture_id = 2",
+    )
+    await both(tmp_path, [read(*posts), lost], [read(*posts)])
+    here = await asyncio.to_thread(same, tmp_path / "b")
+    there = await asyncio.to_thread(same, tmp_path / "a")
+    assert len(here["frames"]) == len(there["frames"]) == 4
+    assert len(set(here["frames"]) & set(there["frames"])) == 2
+    assert here["embeddings"] == there["embeddings"]
+
+
 async def test_what_this_folder_does_not_keep_stays_out(tmp_path: Path) -> None:
     bot = written("UPDATE users SET bot = 1 WHERE user_id = 555")
     there = [read(message(1), message(2, picture("a")), message(3, picture("b"), author=555)), bot]

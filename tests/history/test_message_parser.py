@@ -106,7 +106,7 @@ def test_what_may_be_a_picture_is_tried_and_what_cannot_be_is_not(name: str, mor
     assert bool(parsed(attachments=[attachment(name, **more)]).pictures) is taken
 
 
-def test_a_video_gives_its_poster_from_the_media_proxy_and_never_itself() -> None:
+def test_a_video_gives_its_poster_from_the_media_proxy_and_says_where_it_is_itself() -> None:
     ref = only(attachments=[attachment("clip.mp4", content_type="video/mp4")])
     assert ref.source is Source.VIDEO
     assert ref.flags & PlaceFlag.VIDEO
@@ -115,6 +115,8 @@ def test_a_video_gives_its_poster_from_the_media_proxy_and_never_itself() -> Non
     assert ref.proxy_url == ref.url
     assert ref.link == f"{CDN}/clip.mp4"
     assert ref.size is None  # the poster's is not known
+    assert (ref.video_url.partition("?")[0], ref.video_size) == (ref.link, attachment("clip.mp4")["size"])
+    assert only(attachments=[attachment("cat.png")]).video_url == ""
 
 
 def test_a_picture_of_a_stranger_is_fetched_from_discords_copy_only() -> None:
@@ -137,6 +139,10 @@ def test_an_embeds_image_thumbnail_and_video_poster_are_three_places() -> None:
     poster = only(embeds=[{"type": "gifv", "thumbnail": thumbnail, "video": video}])
     assert poster.source is Source.EMBED_VIDEO
     assert poster.flags == PlaceFlag.EMBEDDED | PlaceFlag.VIDEO | PlaceFlag.ANIMATED
+    assert poster.video_url == "", "a stranger's server is not asked"
+    proxied = {**video, "proxy_url": "https://images-ext-1.discordapp.net/v"}
+    poster = only(embeds=[{"type": "gifv", "thumbnail": thumbnail, "video": proxied}])
+    assert (poster.video_url, poster.video_size) == ("https://images-ext-1.discordapp.net/v", None)
 
 
 def test_components_show_pictures_in_galleries_sections_files_and_containers() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,13 @@ from indexer.backoff import Backoff
 from indexer.crawl import guild_crawl
 from indexer.errors import ChannelClosed, ModelUnavailable, TellPerson
 from indexer.ingest import pending, pipeline, stages
+from indexer.pictures.extras import VIDEO, installed
 from indexer.progress import Progress, State
 from indexer.records.ids import ChannelId, GuildId, MessageId
 from indexer.records.pictures import Vectors
 from indexer.sentence import Sentence
 from indexer.store import places
-from tests.worlds.picture_files import picture
+from tests.worlds.picture_files import moving, picture, scene
 from tests.worlds.pipeline_world import GUILD, World, busy, open_world
 from tests.worlds.waiting import DEADLINE_S, until
 
@@ -66,6 +68,76 @@ async def test_the_same_bytes_are_embedded_once_however_often_they_are_posted(wo
     assert world.encoder.encoded == 3
     assert await world.count("SELECT count(*) FROM pictures") == 3
     assert await world.count("SELECT count(*) FROM places WHERE state = 'ready'") == 60
+
+
+async def test_an_animation_is_embedded_by_the_frames_that_look_different_and_only_once(world: World) -> None:
+    drawn = [scene(96, 64, seed) for seed in (1, 1, 1, 2, 2, 3, 3)]
+    world.history.channel(1)
+    for at, data in enumerate((moving(drawn, "GIF"), moving(drawn, "GIF"), picture(1))):
+        world.history.post(1, at, world.cdn.add(f"{at}.gif", data))
+    await index(world)
+    assert world.encoder.encoded == 4
+    assert await world.count("SELECT count(*) FROM embeddings") == 2
+    assert await world.count("SELECT count(*) FROM frames") == 2
+    assert await world.count("SELECT count(*) FROM frames WHERE at_ms IN (0, 250)") == 2
+    assert await world.count("SELECT count(*) FROM embeddings WHERE frames_sought = 3 AND at_ms = 150") == 1
+
+
+async def test_an_animation_that_was_read_by_one_frame_gets_the_others_when_the_server_is_read_anew(
+    world: World,
+) -> None:
+    drawn = [scene(96, 64, seed) for seed in (1, 2, 3)]
+    world.history.channel(1)
+    world.history.post(1, 0, world.cdn.add("0.gif", moving(drawn, "GIF")))
+    world.history.post(1, 1, world.cdn.add("1.png", picture(1)))
+    await index(world)
+    async with world.db.transaction() as tx:
+        await tx.execute_fetchall("DELETE FROM frames")
+        await tx.execute_fetchall("UPDATE embeddings SET frames_sought = 1, at_ms = NULL")
+    progress = await index(world)
+    assert (progress.places_done, world.cdn.requests["0.gif"], world.cdn.requests["1.png"]) == (1, 2, 1)
+    assert await world.count("SELECT count(*) FROM frames") == 2
+    assert await world.count("SELECT count(*) FROM embeddings") == 2
+    await index(world)
+    assert world.cdn.requests["0.gif"] == 2, "what was found is known"
+
+
+@pytest.mark.skipif(not installed(VIDEO), reason="pip install 'afterimage[video]'")
+async def test_a_video_is_found_by_its_frames_and_by_its_poster_where_it_cannot_be_opened(world: World) -> None:
+    from tests.worlds.video_files import video
+
+    world.history.channel(1)
+    films = {"whole.mp4": video(), "cut.mp4": video()[:1000], "large.mp4": video(), "gone.mp4": b""}
+    for at, (name, film) in enumerate(films.items()):
+        size = 30_000_000 if name == "large.mp4" else len(film)
+        posted = world.history.post(1, at, world.cdn.add(f"poster-{name}.webp", picture(at)))
+        link = world.cdn.add(name, film)
+        if not film:
+            world.cdn.statuses[name] = [404, 404]  # also with a fresh link
+        (ref,) = posted.pictures
+        film_ref = replace(ref, video_url=world.cdn.signed(link), video_size=size)
+        world.history.messages[ChannelId(1)][posted.id] = replace(posted, pictures=(film_ref,))
+    await index(world)
+    stored = "SELECT count(*) FROM pictures JOIN embeddings USING (picture_id) WHERE format = ?"
+    assert (await world.count(stored, "MP4"), await world.count(stored, "PNG")) == (1, 3)
+    assert await world.count("SELECT count(*) FROM places WHERE state = 'ready'") == 4
+    assert await world.count("SELECT count(*) FROM frames") == 2
+    assert {name: world.cdn.requests[name] for name in films} == {
+        "whole.mp4": 1, "cut.mp4": 1, "large.mp4": 0, "gone.mp4": 2,
+    }  # fmt: skip
+    assert world.cdn.requests["poster-whole.mp4.webp"] == 0
+    assert await world.count("SELECT count(*) FROM places WHERE flags & 1") == 0, "a video is no animated picture"
+
+
+async def test_without_the_extra_no_video_is_fetched(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "installed", lambda extra: False)
+    world.history.channel(1)
+    posted = world.history.post(1, 0, world.cdn.add("poster.webp", picture(1)))
+    (ref,) = posted.pictures
+    film = replace(ref, video_url=world.cdn.signed(world.cdn.add("film.mp4", b"film")))
+    world.history.messages[ChannelId(1)][posted.id] = replace(posted, pictures=(film,))
+    await index(world)
+    assert (world.cdn.requests["poster.webp"], world.cdn.requests["film.mp4"]) == (1, 0)
 
 
 async def test_bad_files_are_recorded_with_a_reason_and_never_stop_the_others(world: World) -> None:

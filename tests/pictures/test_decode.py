@@ -160,18 +160,6 @@ def test_a_representative_frame_is_not_the_blank_first_one() -> None:
             assert difference(picture.frames[0], still.frames[0]) < 12, (picture_format, order)
 
 
-def test_several_frames_of_an_animation_come_in_order_of_time_after_the_representative_one() -> None:
-    frames = [scene(100, 100, seed) for seed in range(9)]
-    picture = decoded(moving(frames, "WEBP", lossless=True), frames=3)
-    stills = [decoded(encoded(frame, "PNG")).frames[0] for frame in frames]
-    chosen = [min(range(9), key=lambda i: difference(stills[i], frame)) for frame in picture.frames]
-    assert chosen[0] == 3
-    assert len(set(chosen)) == 3
-    assert chosen[1:] == sorted(chosen[1:])
-    assert decoded(encoded(scene(), "PNG"), frames=3).frames[0].shape == (64, 64, 3)
-    assert len(decoded(encoded(scene(), "PNG"), frames=3).frames) == 1
-
-
 def test_the_second_view_of_a_camera_jpeg_is_no_animation() -> None:
     data = encoded(scene(), "MPO", save_all=True, append_images=[scene(seed=2)])
     picture = decoded(data)

@@ -36,6 +36,19 @@ pytestmark = pytest.mark.xdist_group("decode pool")  # one process makes the lon
 SPEC = PixelSpec(64)
 
 
+async def test_of_what_is_indexed_several_frames_come_and_of_a_question_one() -> None:
+    data = moving([scene(96, 64, seed) for seed in (1, 2, 3)], "GIF")
+    async with open_decoder(DecodeSettings(workers=1), SPEC) as pool:
+        picture = await pool.decode(data)
+        async with pool.turn_of(UserId(1)) as turn:
+            asked = await turn.decode(data)
+    local = decode_picture(data, SPEC, Limits(100_000_000, frames=3))
+    assert [moment.at_ms for moment in picture.moments] == [50, 0, 100]
+    assert picture.moments == local.moments
+    assert all(np.array_equal(frame, other) for frame, other in zip(picture.frames, local.frames, strict=True))
+    assert (len(asked.frames), asked.moments) == (1, ())
+
+
 @pytest.fixture
 async def decoder() -> AsyncIterator[Decoder]:
     async with open_decoder(DecodeSettings(workers=2), SPEC) as pool:

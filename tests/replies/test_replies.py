@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.replies.closeness import Asked
+from bot.replies.answer_json import hit_json
+from bot.replies.closeness import Asked, band_text
 from bot.replies.escape import HIDDEN, escaped, excerpt, plain
 from bot.replies.pages import MAX_CHARACTERS, MAX_COMPONENTS, PAGE_HITS, Coverage, Dress, page, page_count, title
 from bot.texts import Language, translate
@@ -78,6 +79,7 @@ def full_to_the_brim(language: Language) -> tuple[Asked, SearchResult, Dress]:
     hits = [
         hit(
             number, excerpt=EVIL, file_name=EVIL, alt_text=EVIL, link=link, band=Band.VERY_SIMILAR, parts=parts,
+            at_ms=36_000_000,
             other_places=(place(199_000_000_000_000_000),) * 99,
         )
         for number in range(50)
@@ -279,3 +281,18 @@ def test_a_members_locale_chooses_the_language() -> None:
     assert Language.of(discord.Locale.japanese) is Language.ENGLISH
     assert Language.of(None) is Language.ENGLISH
     assert translate(Language.GERMAN, "button-next") == "Weiter"
+
+
+@pytest.mark.parametrize(
+    ("at_ms", "english", "german"),
+    [(None, "Very similar", "Sehr ähnlich"), (7_999, "Very similar, at 0:07", "Sehr ähnlich, bei 0:07"),
+     (3_723_000, "Very similar, at 1:02:03", "Sehr ähnlich, bei 1:02:03")],
+)  # fmt: skip
+def test_a_hit_says_at_which_moment_of_an_animation_it_is_so_close(
+    at_ms: int | None, english: str, german: str
+) -> None:
+    found = hit(1, band=Band.VERY_SIMILAR, at_ms=at_ms)
+    assert band_text(found, Asked(1), Language.ENGLISH) == english
+    assert band_text(found, Asked(1), Language.GERMAN) == german
+    assert hit_json(GUILD, found, Asked(1), {}, opens=True)["at_ms"] == at_ms
+    assert "0:0" not in band_text(hit(1, band=Band.SAID, at_ms=at_ms), Asked(0, "x"), Language.ENGLISH)

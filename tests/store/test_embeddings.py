@@ -116,6 +116,6 @@ async def test_an_unknown_model_is_refused(tx: aiosqlite.Connection) -> None:
 
 @given(st.integers(0, (1 << 64) - 1))
 def test_64_bits_fit_sqlites_integer_and_return(value: int) -> None:
-    signed = pictures._signed(value)
+    signed = pictures.as_signed(value)
     assert -(1 << 63) <= signed < 1 << 63
     assert signed & ((1 << 64) - 1) == value

@@ -62,6 +62,29 @@ async def test_compact_removes_the_bytes_of_everything_deleted_at_once(world: Wo
     await world.check(unit(np.random.default_rng(2), 1)[0], 1000, world.everything())
 
 
+async def test_frames_leave_the_files_with_their_picture_and_when_others_take_their_place(world: World) -> None:
+    rng = np.random.default_rng(20)
+    kept_picture, gone_picture = sorted(world.vectors)[:2]
+    frames = {picture: unit(rng, 2) for picture in (kept_picture, gone_picture)}
+    for picture, vectors in frames.items():
+        await world.move(picture, vectors)
+    await world.index.compact(world.database)
+    await world.fill(rng, 70)
+    await world.index.maintain(world.database)
+    assert all(holds(world, half(vector)) for vectors in frames.values() for vector in vectors)
+    await world.check(frames[gone_picture][1], 3, world.everything())
+    await world.move(kept_picture, frames[kept_picture][:1])
+    await world.delete([place for place, shown in world.places.items() if shown.picture == gone_picture])
+    await world.index.compact(world.database)
+    await world.fill(rng, 70)
+    await world.index.maintain(world.database)
+    assert holds(world, half(frames[kept_picture][0]))
+    gone = (frames[kept_picture][1], *frames[gone_picture])
+    assert not any(holds(world, half(vector)) for vector in gone)
+    for vector in gone:
+        await world.check(vector, 3, world.everything())
+
+
 async def test_deleted_bytes_leave_by_themselves_when_their_time_is_up(world: World) -> None:
     vector = await delete_picture(world)
     async with world.database.transaction() as tx:

@@ -62,10 +62,11 @@ def filters(world: World, rng: np.random.Generator) -> list[Filter]:
     ]
 
 
-async def test_every_filter_agrees_with_brute_force_in_tail_and_segments(world: World) -> None:
+@pytest.mark.parametrize("moving", [False, True])
+async def test_every_filter_agrees_with_brute_force_in_tail_and_segments(world: World, moving: bool) -> None:
     rng = np.random.default_rng(1)
     for step in range(8):
-        await world.fill(rng, 60)
+        await world.fill(rng, 60, moving=moving)
         if step % 2:
             await world.index.maintain(world.database)
         await world.delete(rng.choice(list(world.places), 5, replace=False).tolist())

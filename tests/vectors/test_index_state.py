@@ -63,7 +63,7 @@ class IndexMachine(RuleBasedStateMachine):
 
     @rule(seed=SEED, count=st.integers(1, 40))
     def post(self, seed: int, count: int) -> None:
-        self.runner.run(self.world.fill(np.random.default_rng(seed), count, channels=3, authors=4))
+        self.runner.run(self.world.fill(np.random.default_rng(seed), count, channels=3, authors=4, moving=True))
 
     @rule(seed=SEED, share=st.floats(0, 1))
     def delete(self, seed: int, share: float) -> None:
@@ -101,6 +101,13 @@ class IndexMachine(RuleBasedStateMachine):
         async with self.world.database.transaction() as tx:
             await write_embeddings(tx, [picture], vector)
 
+    @rule(seed=SEED, count=st.integers(0, 7))
+    def give_a_picture_other_frames(self, seed: int, count: int) -> None:
+        rng = np.random.default_rng(seed)
+        if self.world.vectors:
+            picture = int(rng.choice(sorted(self.world.vectors)))
+            self.runner.run(self.world.move(picture, unit(rng, count)))
+
     @rule(seed=SEED, flags=st.integers(0, 3))
     def edit_a_message(self, seed: int, flags: int) -> None:
         rng = np.random.default_rng(seed)
@@ -115,6 +122,7 @@ class IndexMachine(RuleBasedStateMachine):
             picture = int(np.random.default_rng(seed).choice(sorted(self.world.vectors)))
             self.runner.run(self._sql("DELETE FROM embeddings WHERE picture_id = ?", picture))
             del self.world.vectors[picture]
+            self.world.frames.pop(picture, None)
 
     async def _sql(self, sql: str, *parameters: int) -> None:
         async with self.world.database.transaction() as tx:
@@ -167,7 +175,9 @@ class IndexMachine(RuleBasedStateMachine):
             allowed = replace(allowed, not_message=MessageId(next(iter(self.world.places.values())).message))
         query = unit(rng, 1)[0]
         if rng.random() < 0.5 and self.world.vectors:
-            query = self.world.vectors[int(rng.choice(sorted(self.world.vectors)))]
+            picture = int(rng.choice(sorted(self.world.vectors)))
+            shown = [self.world.vectors[picture], *self.world.frames.get(picture, ())]
+            query = shown[int(rng.integers(len(shown)))]
         self.world.expect(query, k, allowed)
         assert (
             self.reader.search(GUILD, MODEL, query, k, allowed).candidates

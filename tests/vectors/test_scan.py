@@ -20,9 +20,9 @@ from indexer.vectors import filter as filtering
 from indexer.vectors import kernels as kernel_module
 from indexer.vectors import scan, segment_writer
 from indexer.vectors.columns import Floats, Ints, Part, as_vectors, score, slack
-from indexer.vectors.filter import Picked, Run, compile_filter, plan
+from indexer.vectors.filter import Picked, Run, compile_filter, plan, plans
 from indexer.vectors.kernels import Kernels, load
-from indexer.vectors.memtable import Memtable
+from indexer.vectors.memtable import FrameListing, Memtable
 from indexer.vectors.segment import Segment
 from indexer.vectors.segment_writer import Listing, arrange
 from tests.soak import example_count
@@ -100,18 +100,30 @@ def inside(listing: Listing, allowed: Filter) -> Ints:
     )  # fmt: skip
 
 
-def sealed_part(path: Path, listing: Listing, vectors: Floats) -> Part:
+Moving = tuple[Ints, Floats]  # further frames: the picture of each, ascending, and its vector
+NOTHING_MOVES: Moving = (np.empty(0, np.int64), np.empty((0, DIMENSION), np.float32))
+
+
+def sealed_part(path: Path, listing: Listing, vectors: Floats, moving: Moving = NOTHING_MOVES) -> Part:
     """`vectors` are by picture id."""
+    shown = np.flatnonzero(np.isin(moving[0], listing.picture))
     record = segment_writer.write(
-        path, arrange(listing), vectors.shape[1], lambda ids: as_bytes(vectors[ids]), lambda: None
+        path,
+        arrange(listing).with_frames(shown, moving[0][shown]),
+        vectors.shape[1],
+        lambda ids: as_bytes(vectors[ids]),
+        lambda: None,
+        lambda ids: as_bytes(moving[1][ids]),
     )
     return Part(Segment(path, record, vectors.shape[1]))
 
 
-def tail_part(listing: Listing, vectors: Floats) -> Part:
+def tail_part(listing: Listing, vectors: Floats, moving: Moving = NOTHING_MOVES) -> Part:
     tail = Memtable(vectors.shape[1])
     for at in np.array_split(np.arange(len(listing)), 3):
-        tail.add(listing.take(at), as_bytes(vectors[listing.picture[at]]))
+        shown = np.isin(moving[0], listing.picture[at])
+        frames = FrameListing(moving[0][shown], as_bytes(moving[1][shown]))
+        tail.add(listing.take(at), as_bytes(vectors[listing.picture[at]]), frames)
     return tail.part()
 
 
@@ -185,6 +197,7 @@ PATHS: dict[str, dict[str, int]] = {
     path=st.sampled_from(sorted(PATHS)),
     costs=st.sampled_from(sorted(COSTS)),
     scattered=st.booleans(),
+    moving_share=st.sampled_from([0.0, 0.1, 1.0]),
 )
 @settings(max_examples=example_count(200), deadline=None)
 def test_every_path_finds_exactly_the_best_and_all_that_tie(
@@ -196,15 +209,18 @@ def test_every_path_finds_exactly_the_best_and_all_that_tie(
     path: str,
     costs: str,
     scattered: bool,
+    moving_share: float,
 ) -> None:
     rng = np.random.default_rng(seed)
     listing = a_listing(rng, count, count)
     vectors = unit_rows(rng, count + 1, distinct=distinct)
     split = int(rng.integers(0, count + 1))
+    owners = np.sort(rng.integers(1, count + 1, int(3 * count * moving_share)))
+    moving = (owners, unit_rows(rng, len(owners), distinct=distinct) if len(owners) else NOTHING_MOVES[1])
     folder = tmp_path_factory.mktemp("scan")
     parts = [
-        sealed_part(folder / "one.segment", listing.take(slice(0, split)), vectors) if split else None,
-        tail_part(listing.take(slice(split, None)), vectors) if split < count else None,
+        sealed_part(folder / "one.segment", listing.take(slice(0, split)), vectors, moving) if split else None,
+        tail_part(listing.take(slice(split, None)), vectors, moving) if split < count else None,
     ]
     allowed = (
         a_filter(rng, listing) if scattered else Filter(frozenset(ChannelId(number) for number in range(100, 107)))
@@ -219,10 +235,12 @@ def test_every_path_finds_exactly_the_best_and_all_that_tie(
             patch.setattr(scan, name, value)
         for name, value in COSTS[costs].items():
             patch.setattr(filtering, name, value)
-        plans = [plan(part, terms) for part, terms in pairs]
-        top = scan.best(scan.Tools(loaded, 2), [part.block for part, _ in pairs], plans, query, k, map)
+        top = scan.best(scan.Tools(loaded, 2), *plans(pairs), query, k, map)
     pictures = np.unique(listing.picture[inside(listing, allowed)])
     scores = score(as_bytes(vectors[pictures]), query) if len(pictures) else np.empty(0, np.float32)
+    for picture, value in zip(moving[0], score(as_bytes(moving[1]), query), strict=True):
+        at = np.flatnonzero(pictures == picture)
+        scores[at] = np.maximum(scores[at], value)
     floor = np.sort(scores)[-k] if len(scores) >= k else -np.inf
     want = {(int(picture), float(value)) for picture, value in zip(pictures, scores, strict=True) if value >= floor}
     assert set(zip(top.pictures.tolist(), top.scores.tolist(), strict=True)) == want

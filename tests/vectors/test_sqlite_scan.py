@@ -27,7 +27,7 @@ SETTINGS = IndexSettings(seal_rows=64, threads=1)
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     async with open_world(tmp_path / "data", SETTINGS) as opened:
         rng = np.random.default_rng(1)
-        await opened.fill(rng, 300)
+        await opened.fill(rng, 300, moving=True)
         await opened.index.maintain(opened.database)
         await opened.fill(rng, 50)
         await opened.delete(rng.choice(list(opened.places), 30, replace=False).tolist())

@@ -17,8 +17,9 @@ from indexer.bundles.gather import Selection
 from indexer.database.database import FILE_NAME, Database, open_database
 from indexer.records.ids import DISCORD, GuildId, OriginId
 from indexer.records.messages import Guild, Message
+from indexer.records.pictures import EmbeddedFrame, Moment
 from indexer.settings import CrawlSettings, Settings
-from indexer.store import channels, embeddings, guilds, messages, pictures, places
+from indexer.store import channels, embeddings, frames, guilds, messages, pictures, places
 from tests.worlds.migrated import migrated
 from tests.worlds.records import GUILD, MODEL, channel, decoded, vector
 
@@ -34,8 +35,10 @@ SAME: Mapping[str, str] = {
     " LEFT JOIN pictures USING (picture_id) ORDER BY 1, 2",
     "pictures": "SELECT sha256, perceptual_hash, width, height, format, frame_count, byte_count, state, reason"
     " FROM pictures ORDER BY 1",
-    "embeddings": "SELECT sha256, name, pretrained, dimension, fingerprint, vector FROM embeddings"
-    " JOIN pictures USING (picture_id) JOIN models USING (model_id) ORDER BY 1, 2",
+    "embeddings": "SELECT sha256, name, pretrained, dimension, fingerprint, vector, at_ms, frames_sought"
+    " FROM embeddings JOIN pictures USING (picture_id) JOIN models USING (model_id) ORDER BY 1, 2",
+    "frames": "SELECT sha256, name, f.at_ms, f.perceptual_hash, f.vector FROM frames f"
+    " JOIN pictures USING (picture_id) JOIN models USING (model_id) ORDER BY 1, 2, 3",
     "picture_texts": "SELECT sha256, kind, body, confidence FROM picture_texts JOIN pictures USING (picture_id)"
     " ORDER BY 1, 2",
     "exif": "SELECT message_id, ordinal, camera, lens, x, y, z FROM exif JOIN places USING (place_id) ORDER BY 1, 2",
@@ -124,6 +127,9 @@ async def embed_all(tx: aiosqlite.Connection) -> None:
     for place_id, link in rows:
         picture_id = await pictures.add(tx, decoded(link))
         await embeddings.add(tx, model_id, [(picture_id, vector(sum(link.encode())))])
+        if link.endswith("2"):
+            further = tuple(EmbeddedFrame(Moment(700 * n, 9 << 60), vector(sum(link.encode()) + n)) for n in (1, 2))
+            await frames.put(tx, model_id, [frames.Animation(picture_id, 350, 3, further)])
         await places.attach(tx, place_id, picture_id)
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import aiosqlite
 import numpy as np
@@ -113,6 +114,18 @@ async def write_embeddings(
     )
 
 
+async def write_frames(tx: aiosqlite.Connection, picture: int, vectors: Sequence[Vectors], model: int = MODEL) -> None:
+    """These further frames of the picture in place of those that it had."""
+    await tx.execute_fetchall(
+        "UPDATE embeddings SET at_ms = 250, frames_sought = 8 WHERE picture_id = ? AND model_id = ?", (picture, model)
+    )
+    await tx.execute_fetchall("DELETE FROM frames WHERE picture_id = ? AND model_id = ?", (picture, model))
+    await tx.executemany(
+        "INSERT INTO frames (picture_id, model_id, at_ms, perceptual_hash, vector) VALUES (?, ?, ?, 0, ?)",
+        [(picture, model, 500 * number, half(vector)) for number, vector in enumerate(vectors)],
+    )
+
+
 def allows(allowed: Filter, place: Shown) -> bool:
     """The filter, implemented as its documentation describes it."""
     time_ms = snowflake_ms(place.message)
@@ -128,19 +141,27 @@ def allows(allowed: Filter, place: Shown) -> bool:
 
 
 def brute_force(
-    places: Iterable[Shown], vectors: dict[int, Vectors], query: Vectors, k: int, allowed: Filter
+    places: Iterable[Shown],
+    vectors: dict[int, Vectors],
+    query: Vectors,
+    k: int,
+    allowed: Filter,
+    frames: Mapping[int, Sequence[Vectors]] = MappingProxyType({}),
 ) -> tuple[tuple[Candidate, ...], int]:
-    """The right answer: every allowed place of every picture, sorted as Candidate promises."""
+    """The right answer: every allowed place of every picture, sorted as Candidate promises. Of a picture's vector and
+    its further frames the best counts.
+    """
     shown: dict[int, list[Shown]] = {}
     for place in places:
         if place.picture in vectors and allows(allowed, place):
             shown.setdefault(place.picture, []).append(place)
     found = []
     for picture, where in shown.items():
-        rows = np.frombuffer(half(vectors[picture]), np.uint8)[np.newaxis]
+        halves = b"".join(half(vector) for vector in (vectors[picture], *frames.get(picture, ())))
+        rows = np.frombuffer(halves, np.uint8).reshape(-1, 2 * len(query))
         candidate = Candidate(
             PictureId(picture),
-            float(score(rows, query)[0]),
+            float(score(rows, query).max()),
             tuple(
                 sorted(
                     (
@@ -168,6 +189,13 @@ class World:
     folder: Path
     places: dict[int, Shown]
     vectors: dict[int, Vectors]
+    frames: dict[int, Sequence[Vectors]] = field(default_factory=dict)
+
+    async def move(self, picture: int, frames: Iterable[Vectors]) -> None:
+        """The picture is an animation with these further frames, in place of those that it had."""
+        self.frames[picture] = list(frames)
+        async with self.database.transaction() as tx:
+            await write_frames(tx, picture, self.frames[picture])
 
     async def add(self, places: Sequence[Shown], vectors: dict[int, Vectors]) -> None:
         async with self.database.transaction() as tx:
@@ -177,8 +205,13 @@ class World:
         self.places.update((place.place, place) for place in places)
         self.vectors.update(vectors)
 
-    async def fill(self, rng: np.random.Generator, count: int, *, channels: int = 6, authors: int = 9) -> None:
-        """Adds `count` places. Every eighth shows an older picture again, every sixteenth vector equals another one."""
+    async def fill(
+        self, rng: np.random.Generator, count: int, *, channels: int = 6, authors: int = 9, moving: bool = False
+    ) -> None:
+        """Adds `count` places. Every eighth shows an older picture again, every sixteenth vector equals another one.
+
+        `moving`: every third picture is an animation with one to three further frames.
+        """
         first = max(self.places, default=0) + 1
         places: list[Shown] = []
         vectors: dict[int, Vectors] = {}
@@ -197,6 +230,8 @@ class World:
             message = message_id(int(rng.integers(10_000)), number)
             places.append(Shown(number, int(picture), channel, author, message, int(rng.integers(4))))
         await self.add(places, vectors)
+        for picture in list(vectors)[::3] if moving else ():
+            await self.move(picture, unit(rng, int(rng.integers(1, 4))))
 
     async def delete(self, places: Iterable[int]) -> None:
         removed = [self.places.pop(place) for place in places]
@@ -204,6 +239,7 @@ class World:
             await tx.executemany("DELETE FROM messages WHERE message_id = ?", [(place.message,) for place in removed])
         shown = {shown.picture for shown in self.places.values()}
         self.vectors = {picture: vector for picture, vector in self.vectors.items() if picture in shown}
+        self.frames = {picture: vectors for picture, vectors in self.frames.items() if picture in shown}
 
     def everything(self, **more: object) -> Filter:
         base = Filter(frozenset(ChannelId(place.channel) for place in self.places.values()) | {ChannelId(100)})
@@ -216,7 +252,7 @@ class World:
     def expect(self, query: Vectors, k: int, allowed: Filter) -> None:
         """Asserts that the index answers as brute force does."""
         answer = self.index.search(GUILD, MODEL, query, k, allowed)
-        candidates, searched = brute_force(self.places.values(), self.vectors, query, k, allowed)
+        candidates, searched = brute_force(self.places.values(), self.vectors, query, k, allowed, self.frames)
         assert answer.candidates == candidates
         assert answer.searched == searched
 

@@ -57,7 +57,7 @@ def _made() -> Path:
 
 async def _make(folder: Path) -> None:
     async with open_world(folder, SETTINGS) as world:
-        await world.fill(np.random.default_rng(5), PLACES)
+        await world.fill(np.random.default_rng(5), PLACES, moving=True)
         await _tell(world)
         await world.index.maintain(world.database)
         await world.fill(np.random.default_rng(6), 100)

@@ -16,11 +16,19 @@ from indexer.query.query import Query
 from indexer.records.hits import Filter
 from indexer.records.ids import ChannelId, GuildId, MessageId, ModelId, PictureId, UserId, ms_snowflake
 from indexer.records.messages import NO_FLAGS, Channel, ChannelKind, Guild, Message, PictureRef, PlaceFlag, Source
-from indexer.records.pictures import DecodedPicture, ModelSpec, Pixels, PixelSpec, Vectors
+from indexer.records.pictures import (
+    DecodedPicture,
+    EmbeddedFrame,
+    ModelSpec,
+    Moment,
+    Pixels,
+    PixelSpec,
+    Vectors,
+)
 from indexer.search.baseline_sentences import BASELINE_SENTENCES
 from indexer.search.search import Searcher
 from indexer.settings import IndexSettings, SearchSettings
-from indexer.store import channels, embeddings, guilds, messages, picture_texts, pictures, places
+from indexer.store import channels, embeddings, frames, guilds, messages, picture_texts, pictures, places
 from indexer.vectors.index import VectorIndex
 
 DIMENSION = 256
@@ -105,6 +113,15 @@ def decoded(what: str, *, perceptual_hash: int | None = None, colours: bytes = b
     return DecodedPicture(digest, (frame(what.split(" #")[0]),), 640, 480, "PNG", 1, 1000, perceptual_hash, colours)
 
 
+def animated(*scenes: str) -> DecodedPicture:
+    """An animation of these scenes, each of 7 seconds. The second one stands for it."""
+    stills = [decoded(what) for what in scenes]
+    order = [1, *(at for at in range(len(scenes)) if at != 1)]
+    moments = tuple(Moment(7_000 * at, stills[at].perceptual_hash) for at in order)
+    first = stills[1]
+    return replace(first, frames=tuple(stills[at].frames[0] for at in order), frame_count=90, moments=moments)
+
+
 def flipped(bits: int, rng: Random, count: int) -> int:
     """The hash with `count` of its 64 bits turned over."""
     for at in rng.sample(range(64), count):
@@ -172,8 +189,12 @@ class Library:
             for place, picture in zip(stored.new_places, decoded_pictures, strict=True):
                 picture_id = await pictures.add(tx, picture)
                 await places.attach(tx, place.id, picture_id)
-                vector = (await self.encoder.encode_pixels(picture.frames))[0]
+                vector, *others = await self.encoder.encode_pixels(picture.frames)
                 await embeddings.add(tx, self.model_id, [(picture_id, vector)])
+                if picture.moments:
+                    first, *moments = picture.moments
+                    further = tuple(map(EmbeddedFrame, moments, others))
+                    await frames.put(tx, self.model_id, [frames.Animation(picture_id, first.at_ms, 3, further)])
         return message_id
 
     async def says(self, message_id: MessageId, body: str, kind: str = "ocr") -> None:

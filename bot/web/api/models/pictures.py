@@ -38,7 +38,8 @@ class Hit(Struct):
 
     `band` says how close it is, `named` the same in words; `named` is empty and `score` null where nothing was
     compared. `link` opens the message in Discord; null where it is not Discord's. `path`: an archive's file.
-    `kinds`: animated, spoiler, … `tags`: of this place. `shown_elsewhere` counts other messages with the same picture.
+    `kinds`: animated, spoiler, … `tags`: of this place. `at_ms`: which moment of an animation is meant, milliseconds
+    from its start; null where there is no choice. `shown_elsewhere` counts other messages with the same picture.
     """
 
     place: Id
@@ -63,6 +64,7 @@ class Hit(Struct):
     height: int
     kinds: list[str]
     tags: list[str]
+    at_ms: int | None
     shown_elsewhere: int
 
 
