@@ -1,6 +1,6 @@
 """Reads a folder of pictures as the bot indexes: decode workers and the model's process. For encode_end_to_end.py.
 
-`python -m benchmarks.encode_ours FOLDER CHECKPOINT EXPORTS`: says "ready", waits for a line, says the seconds.
+`python -m benchmarks.encode_ours FOLDER CHECKPOINT EXPORTS [PRECISION]`: "ready", it waits for a line, and the seconds.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from indexer.settings import DecodeSettings, ModelSettings
 AT_ONCE = 32  # pictures on their way; the bot's own queues hold more
 
 
-async def main(folder: Path, checkpoint: Path, exports: Path) -> None:
-    settings = ModelSettings(MODEL, str(checkpoint), device="cpu", export_dir=exports, idle_s=0)
+async def main(folder: Path, checkpoint: Path, exports: Path, precision: str) -> None:
+    settings = ModelSettings(MODEL, str(checkpoint), device="cpu", precision=precision, export_dir=exports, idle_s=0)
     async with open_encoder(settings) as encoder, open_decoder(DecodeSettings(), encoder.pixel_spec) as decoder:
         free = asyncio.Semaphore(AT_ONCE)
 
@@ -39,4 +39,4 @@ async def main(folder: Path, checkpoint: Path, exports: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*map(Path, sys.argv[1:])))
+    asyncio.run(main(*map(Path, sys.argv[1:4]), precision=sys.argv[4] if len(sys.argv) > 4 else "auto"))

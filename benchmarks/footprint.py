@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 import statistics
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Final
 
@@ -24,14 +25,13 @@ from benchmarks.random_model import MODEL, random_checkpoint
 from benchmarks.report import Report, run
 from bot.command_line.asking import answer_once
 from bot.config.loader import load
-from indexer.database.database import open_database
+from indexer.database.database import FILE_NAME, open_database
 from indexer.encode.encoder import open_encoder
 from indexer.encode.process import WORKER
 from indexer.settings import ModelSettings
 from indexer.store import embeddings
 from indexer.upkeep import MAINTAIN_S
 from indexer.vectors.index import REST_S
-from indexer.vectors.segment import FOLDER_NAME, SUFFIX
 from sandbox.demo.bot import as_toml, bot_process, environment, raise_if_ended
 from sandbox.server import Sandbox, open_sandbox
 from sandbox.world import File
@@ -61,10 +61,10 @@ async def measure(report: Report, folder: Path) -> None:
             await fill(tx, big, sandbox, await embeddings.model_id(tx, encoder.spec))
         async with _bot(sandbox, big, config) as (_, _, pid):  # makes the index
             await _question(sandbox, big, 0)
+            await _until_covered(data_dir / FILE_NAME)
             await _until_model_gone(pid)
-            async with asyncio.timeout(_LONGEST_S):
-                while not any((data_dir / FOLDER_NAME).rglob(f"*{SUFFIX}")):  # noqa: ASYNC110 -- another process makes it
-                    await asyncio.sleep(0.2)
+            await asyncio.sleep(_REST_S)
+            report.row("at rest, model gone, of the bot that has made the index (PSS)", memory_mb(pid), "MB")
         starts = []
         async with _bot(sandbox, big, config) as (connected_s, answered_s, pid):
             starts.append((connected_s, answered_s))
@@ -148,6 +148,14 @@ async def _question(sandbox: Sandbox, big: Town, number: int, *, with_picture: b
         while not reply.sections():  # noqa: ASYNC110 -- the sandbox tells nobody of an edit
             await asyncio.sleep(0.005)
     return (time.perf_counter() - start) * 1e3
+
+
+async def _until_covered(database: Path) -> None:
+    """Waits until the segments hold every picture: what is waited for is committed last."""
+    with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
+        async with asyncio.timeout(_LONGEST_S):
+            while connection.execute("SELECT 1 FROM coverage").fetchone() is None:  # noqa: ASYNC110 -- another process makes it
+                await asyncio.sleep(0.2)
 
 
 async def _until_model_gone(pid: int) -> None:

@@ -15,17 +15,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
+from benchmarks.calibrated_int8 import calibrate
 from benchmarks.encode_model import pictures_per_s
 from benchmarks.process_memory import memory_mb
 from benchmarks.random_model import MODEL, random_checkpoint
 from benchmarks.report import Report
 from indexer.encode.encoder import ModelEncoder, open_encoder
-from indexer.encode.on_openvino.export_process import quantized
-from indexer.encode.on_openvino.folder import read_manifest
-from indexer.encode.on_openvino.int8 import SAMPLE, int8_folder
-from indexer.encode.trial_set import trial_pictures
 from indexer.settings import ModelSettings
 
 _ROUNDS: Final = 3
@@ -35,13 +30,6 @@ _INT8: Final = "OpenVINO, two batches at once (pictures' network alone)"
 def _memory_mb(encoder: ModelEncoder) -> float:
     assert encoder.pid is not None
     return memory_mb(encoder.pid)
-
-
-def _calibrate(exports: Path) -> str:
-    """On as many drawn frames as a bot collects; "" where int8 has passed."""
-    (folder,) = [path.parent for path in exports.glob("*/manifest.json")]
-    frames = np.stack(trial_pictures(read_manifest(folder).pixel_spec.size, SAMPLE))
-    return quantized(folder, frames, int8_folder(folder, exports))
 
 
 async def _measure(report: Report, folder: Path) -> None:
@@ -58,7 +46,7 @@ async def _measure(report: Report, folder: Path) -> None:
         precision = encoder.choice.precision
     ways = {way: replace(settings, precision=precision) for way, settings in ways.items()}
     start = time.perf_counter()
-    if why_not := await asyncio.to_thread(_calibrate, folder / "models"):
+    if why_not := await asyncio.to_thread(calibrate, folder / "models"):
         report.row(f"int8 is not used: {why_not}", 0, "pictures/s")
     else:
         report.row("int8: calibrated and checked, once", time.perf_counter() - start, "s")
