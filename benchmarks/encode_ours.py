@@ -39,4 +39,5 @@ async def main(folder: Path, checkpoint: Path, exports: Path, precision: str) ->
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*map(Path, sys.argv[1:4]), precision=sys.argv[4] if len(sys.argv) > 4 else "auto"))
+    pictures, weights, models, *precision = sys.argv[1:]
+    asyncio.run(main(Path(pictures), Path(weights), Path(models), *precision or ["auto"]))

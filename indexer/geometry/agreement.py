@@ -51,10 +51,7 @@ def agreement(candidate: Greys, question: Greys, onto: Similarity, side: float) 
     """None where too little of the pictures overlaps, or nothing can be seen there. Raises Apart."""
     level = Levels(candidate, question, onto, side)
     height, width = level.candidate.shape
-    points = centres(height, width)
-    there = level.onto.factor * points + level.onto.shift
-    seen, inside = sampled(level.question, there)
-    inside &= _within(points, level.candidate) & _within(there, level.question)
+    seen, inside = overlap(level)
     known = inside.reshape(height, width)
     if not known.any():
         return None
@@ -77,6 +74,15 @@ def agreement(candidate: Greys, question: Greys, onto: Similarity, side: float) 
     different = float((alike[telling] < _SAME_BLOCK).mean()) if count else 1.0
     outs = _outside(onto.inverse(), question, candidate), _outside(onto, candidate, question)
     return Agreement(len(own), count, different, greys, _correlation(own, other), *outs)
+
+
+def overlap(level: Levels) -> tuple[Greys, npt.NDArray[np.bool_]]:
+    """What the question shows at each pixel of the candidate, row by row, and which of these pixels lie in both."""
+    points = centres(*level.candidate.shape)
+    there = level.onto.factor * points + level.onto.shift
+    seen, inside = sampled(level.question, there)
+    inside &= _within(points, level.candidate) & _within(there, level.question)
+    return seen, inside
 
 
 def _blocks(values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:

@@ -1,9 +1,9 @@
 """Two pictures in; whether one is a copy of the other, and what was done to it, out. Pure, and deterministic.
 
 Rough placements of one picture over the other are found by their edges (placement.py), the best of them are moved until
-they fit (alignment.py), and then every block of the part that both show must agree (agreement.py). Two pictures of the
-same things fail there: something has moved. A change of what is taken for a copy needs another RULE
-(indexer/records/copies.py). Blocks for 5 to 50 ms a pair on a slow core.
+they fit (alignment.py). Then every block of the part that both show must agree (agreement.py), and so must their
+colours, where both have any (colours.py). Two pictures of the same things fail there: something has moved. A change of
+what is taken for a copy needs another RULE (indexer/records/copies.py). Blocks for 5 to 50 ms a pair on a slow core.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 
 from indexer.geometry.agreement import Agreement, agreement, tells
 from indexer.geometry.alignment import Apart, aligned
+from indexer.geometry.colours import colours_agree, shades
 from indexer.geometry.greys import Greys, at_most, greys_of
 from indexer.geometry.placement import CROP_SCALES, SCALES, SIDE, TURNED_SCALES, Placement, placements, whole_edges
 from indexer.geometry.similarity import Similarity
@@ -66,9 +67,15 @@ def copy_of(left: Pixels, right: Pixels) -> Copy | None:
     """
     # Placing the smaller one over the larger finds crops and bars; what it cannot find is a crop that was made larger.
     smaller, larger = sorted(
-        (_small(left), _small(right)), key=lambda greys: (greys.size, greys.shape, greys.tobytes())
+        (_Picture(left, _small(left)), _Picture(right, _small(right))),
+        key=lambda picture: (
+            picture.greys.size,
+            picture.greys.shape,
+            picture.greys.tobytes(),
+            picture.pixels.tobytes(),
+        ),
     )
-    if min(*smaller.shape, *larger.shape) < _LEAST_SIDE:
+    if min(*smaller.greys.shape, *larger.greys.shape) < _LEAST_SIDE:
         return None
     pair, turned_round = _Pair(smaller, larger), _Pair(larger, smaller)
     return (
@@ -79,35 +86,43 @@ def copy_of(left: Pixels, right: Pixels) -> Copy | None:
 
 
 @dataclass(frozen=True, slots=True)
+class _Picture:
+    pixels: Pixels
+    greys: Greys
+
+
+@dataclass(frozen=True, slots=True)
 class _Pair:
     """A picture (`question`), and one that it is laid over."""
 
-    question: Greys
-    candidate: Greys
+    question: _Picture
+    candidate: _Picture
 
     def whole(self) -> Iterator[Placement]:
         """Each shows all of the other, as it is or mirrored: most copies. Nothing needs to be searched."""
-        (height, width), (other_height, other_width) = self.candidate.shape, self.question.shape
+        question, candidate = self.question.greys, self.candidate.greys
+        (height, width), (other_height, other_width) = candidate.shape, question.shape
         if abs(width * other_height / (height * other_width) - 1) > _SAME_SHAPE:
             return
         onto = Similarity(complex(other_width / width), 0j)
-        if whole_edges(self.question, self.candidate) >= _WHOLE_EDGES:
+        if whole_edges(question, candidate) >= _WHOLE_EDGES:
             yield Placement(1.0, False, 0, onto)
             # Of 60 pictures turned by 5° the finer steps alone do not find 2: the turn is too far for them.
             yield from self._rough([Placement(1.0, False, 0, onto)])
-        if whole_edges(self.question, self.candidate[:, ::-1]) >= _WHOLE_EDGES:
+        if whole_edges(question, candidate[:, ::-1]) >= _WHOLE_EDGES:
             yield from self._rough([Placement(1.0, True, 0, onto)])
 
     def placed(self, scales: Sequence[float], turned_scales: Sequence[float]) -> Iterator[Placement]:
         """The placements that a search at these scales finds, the best first."""
-        found = self._rough(placements(self.question, self.candidate, scales, turned_scales, _PLACEMENTS))
+        rough = placements(self.question.greys, self.candidate.greys, scales, turned_scales, _PLACEMENTS)
+        found = self._rough(rough)
         yield from sorted(found, key=lambda placement: -placement.score)[:_FINE]
 
     def first(self, placements: Iterable[Placement]) -> Copy | None:
         """What was done to the copy, by the first placement that shows that it is one."""
         for placement in placements:
             fit = self._fitted(placement, _FINE_SIDE, _FINE_STEPS, _FINE_SIDE)
-            if fit is not None and _is_copy(*fit):
+            if fit is not None and _is_copy(*fit) and self._colours_agree(placement, fit[0]):
                 return _described(placement, *fit, *self._sides(placement))
         return None
 
@@ -131,10 +146,20 @@ class _Pair:
             return None
         return None if found is None else (better, found)
 
+    def _colours_agree(self, placement: Placement, onto: Similarity) -> bool:
+        own, other = (shades(picture.pixels, LARGEST_SIDE) for picture in (self.candidate, self.question))
+        try:
+            return colours_agree([_sides(placement, *plane) for plane in zip(own, other, strict=True)], onto)
+        except Apart:
+            return False
+
     def _sides(self, placement: Placement) -> tuple[Greys, Greys]:
-        """The candidate and the question as the placement takes them: mirrored, turned by quarters."""
-        own = self.candidate[:, ::-1] if placement.mirrored else self.candidate
-        return own, np.rot90(self.question, placement.quarters)
+        return _sides(placement, self.candidate.greys, self.question.greys)
+
+
+def _sides(placement: Placement, candidate: Greys, question: Greys) -> tuple[Greys, Greys]:
+    """The candidate and the question as the placement takes them: mirrored, turned by quarters."""
+    return candidate[:, ::-1] if placement.mirrored else candidate, np.rot90(question, placement.quarters)
 
 
 def _small(pixels: Pixels) -> Greys:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
 from indexer.geometry.compare import copy_of, shows_something
 from indexer.records.copies import Copy
@@ -124,6 +124,30 @@ def test_a_picture_that_was_saved_again_is_found_and_nothing_else_is_said_of_it(
 @sampled(15)
 def test_other_pictures_are_not_taken(seed: int, size: tuple[int, int]) -> None:
     assert compared(scenery(seed + 1, size), scenery(seed, size)) is None
+
+
+def drawing(seed: int) -> Image.Image:
+    rng = Random(seed)
+    return draw(random_scene(rng), rng.choice(((320, 240), (320, 240), (240, 320), (320, 320), (320, 180)))).convert(
+        "RGB"
+    )
+
+
+@pytest.mark.parametrize(("left", "right"), [(798, 1316), (801, 1097), (845, 1812)])
+def test_one_thing_on_grounds_of_one_brightness_and_other_colours_is_not_a_copy(left: int, right: int) -> None:
+    """Their greys agree: a face on dots and on stripes, for one, each of the brightness of its ground."""
+    assert compared(drawing(77_000_000 + left), drawing(9_001_000_000 + right)) is None
+
+
+@given(seed=st.integers(0, 2**32 - 1), fades=st.floats(0.3, 1.6), warmth=st.integers(-30, 30))
+@sampled(8)
+def test_a_filter_over_all_colours_leaves_a_copy(seed: int, fades: float, warmth: int) -> None:
+    picture = scenery(seed)
+    faded = np.asarray(ImageEnhance.Color(picture).enhance(fades)).astype(np.int16)
+    warmer = (faded + np.array((warmth, 0, -warmth))).clip(0, 255).astype(np.uint8)
+    assert compared(Image.fromarray(warmer), picture) is not None
+    grey = picture.convert("L")
+    assert compared(ImageOps.colorize(grey, "#2b1d0e", "#f3e3c3"), picture) is not None
 
 
 @given(seed=st.integers(0, 2**32 - 1), moved=st.floats(0.05, 0.12))
