@@ -86,8 +86,16 @@ def empty_message() -> ApiError:
     return ApiError(400, 50006, "Cannot send an empty message")
 
 
+def closed_to_messages() -> ApiError:
+    return ApiError(403, 50007, "Cannot send messages to this user")
+
+
 def silent_channel() -> ApiError:
     return ApiError(400, 50008, "Cannot send messages in a non-text channel")
+
+
+def invalid_recipients() -> ApiError:
+    return ApiError(400, 50033, "Invalid Recipient(s)")
 
 
 def invalid_webhook_token() -> ApiError:

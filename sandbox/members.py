@@ -163,6 +163,11 @@ class Person:
             raise NotAllowed(f"{self.member.display_name} may not delete that message")
         message.delete()
 
+    def direct_messages(self) -> list[str]:
+        """What the bot has written to this user, newest first."""
+        channel = self.sandbox.world.direct.get(self.member.id)
+        return [] if channel is None else [message.content for message in reversed(channel.messages)]
+
     # Internal steps
 
     def _channel(self, channel_id: int) -> Channel:

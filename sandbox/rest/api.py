@@ -15,7 +15,7 @@ from sandbox.interactions import Interactions
 from sandbox.limits import Limits
 from sandbox.links import Links
 from sandbox.record import Exchange, Record
-from sandbox.rest import applications, channels, guilds, interactions, messages, search, threads
+from sandbox.rest import applications, channels, direct, guilds, interactions, messages, search, threads
 from sandbox.rest.call import NOTHING, Call, Route, Status, parse
 from sandbox.wire import Json
 from sandbox.world import World
@@ -25,8 +25,8 @@ VIA: Final = {"Via": "1.1 google"}
 """On every answer: a 429 without it is taken for a ban by Cloudflare."""
 
 ROUTES: Final = (
-    *applications.ROUTES, *guilds.ROUTES, *search.ROUTES, *threads.ROUTES, *messages.ROUTES, *channels.ROUTES,
-    *interactions.ROUTES,
+    *applications.ROUTES, *direct.ROUTES, *guilds.ROUTES, *search.ROUTES, *threads.ROUTES, *messages.ROUTES,
+    *channels.ROUTES, *interactions.ROUTES,
 )  # fmt: skip
 _MAJOR: Final = ("channel_id", "guild_id", "webhook_id", "interaction_id")
 

@@ -7,6 +7,7 @@ from sandbox.checks import fields
 from sandbox.checks import messages as checks
 from sandbox.errors import Invalid
 from sandbox.permissions import Permission
+from sandbox.rest import direct
 from sandbox.rest.call import NOTHING, Call, Route, channel_of, need, snowflake
 from sandbox.snowflakes import iso, ms
 from sandbox.wire import Json
@@ -84,11 +85,15 @@ def _may_send(channel: Channel) -> None:
 
 
 async def create(api: "Api", call: Call) -> Json:
-    """The bot posts."""
+    """The bot posts, in a guild or to one user."""
+    if (conversation := direct.find(api.world, call.id("channel_id"))) is not None:
+        return direct.send(api.world, conversation, call)
     channel = channel_of(api.world, call)
     _may_send(channel)
     request = call.json()
     body = checks.check(request, call.uploads)
+    if request.get("enforce_nonce") and (sent := _sent_before(api, channel, body.nonce)) is not None:
+        return _shown(api, sent)
     if body.files:
         need(channel, Permission.ATTACH_FILES)
     message = Message(
@@ -99,6 +104,13 @@ async def create(api: "Api", call: Call) -> Json:
         _refer(channel, message, reference)
     checks.apply(body, message)
     return _shown(api, channel.add(message))
+
+
+def _sent_before(api: "Api", channel: Channel, nonce: str | int | None) -> Message | None:
+    """The bot's message with this nonce, of the last minutes."""
+    since_ms = api.world.clock.now_ms() - direct.NONCE_MS
+    own = (found for found in channel.page(100) if found.author.id == api.world.bot.id and ms(found.id) > since_ms)
+    return next((found for found in own if nonce is not None and found.nonce == nonce), None)
 
 
 def _refer(channel: Channel, message: Message, reference: Json) -> None:

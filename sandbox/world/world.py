@@ -11,6 +11,7 @@ from sandbox import permissions
 from sandbox.permissions import Permission
 from sandbox.snowflakes import Clock, Snowflakes
 from sandbox.world.channels import Channel
+from sandbox.world.direct import DirectChannel
 from sandbox.world.events import Event
 from sandbox.world.files import File
 from sandbox.world.guilds import Guild, User
@@ -44,6 +45,10 @@ class World:
         self.attachments: dict[int, Attachment] = {}
         self.hosted: dict[str, Hosted] = {}
         self.stickers: dict[int, Sticker] = {}
+        self.direct: dict[int, DirectChannel] = {}
+        """The bot's conversations, by the user's id."""
+        self.closed_to_messages: set[int] = set()
+        """Users who take no direct messages."""
         self._listeners: list[Callable[[Event], None]] = []
         app_id = self.ids.make()
         self.application = Application(app_id, "Afterimage", _token(app_id))

@@ -3,6 +3,7 @@
 import io
 
 import discord
+import pytest
 from discord import ui
 
 from sandbox.gateway_session import Session
@@ -101,7 +102,11 @@ async def test_what_discord_py_sends_and_gets_is_as_discord_describes_it(connect
         await sent.delete()
         assert [thread async for thread in channel.archived_threads(limit=10)]
         assert [thread async for thread in channel.archived_threads(private=True, joined=True)]
-        await channel.guild.fetch_member(rich.member.id)
+        member = await channel.guild.fetch_member(rich.member.id)
+        await member.send("hello", nonce="a")
+        rich.world.closed_to_messages.add(member.id)
+        with pytest.raises(discord.Forbidden):
+            await member.send("hello")
         counts = sandbox.record.counts
         assert counts["PATCH /webhooks/{webhook_id}/{webhook_token}/messages/@original"] == 1
         assert await described.check(sandbox.record.exchanges) > 10

@@ -206,3 +206,27 @@ async def test_a_picture_that_discord_py_sends_can_be_had(connect: Connect) -> N
         edited = await sent.edit(attachments=[])
         assert edited.attachments == []
         assert (await api.read(sent.attachments[0].url))[0] == 404
+
+
+async def test_the_bot_writes_to_a_user_who_takes_messages_and_a_nonce_is_sent_once() -> None:
+    rich = rich_world()
+    user, stranger = rich.member.id, rich.world.user("stranger")
+    async with open_sandbox(rich.world) as sandbox, raw_client(sandbox) as api:
+        opened = await api.post("/users/@me/channels", {"recipient_id": str(user)})
+        assert (opened.body["type"], opened.body["recipients"][0]["id"]) == (1, str(user))
+        assert (await api.post("/users/@me/channels", {"recipient_id": str(user)})).body["id"] == opened.body["id"]
+        assert (await api.post("/users/@me/channels", {"recipient_id": "5"})).body["code"] == 50033
+        for path in (f"/channels/{opened.body['id']}/messages", f"/channels/{rich.chat.id}/messages"):
+            once = {"content": "hello", "nonce": "a", "enforce_nonce": True}
+            first = await api.post(path, once)
+            assert (await api.post(path, once)).body["id"] == first.body["id"]
+            assert (await api.post(path, {"content": "hello", "nonce": "a"})).body["id"] != first.body["id"]
+            rich.world.clock.advance(600)
+            assert (await api.post(path, once)).body["id"] != first.body["id"]
+        person = sandbox.member(rich.member)
+        assert person.direct_messages() == ["hello"] * 3
+        rich.world.closed_to_messages.add(user)
+        closed = await api.post(f"/channels/{opened.body['id']}/messages", {"content": "hello"})
+        assert (closed.status, closed.body["code"]) == (403, 50007)
+        elsewhere = (await api.post("/users/@me/channels", {"recipient_id": str(stranger.id)})).body["id"]
+        assert (await api.post(f"/channels/{elsewhere}/messages", {"content": "hello"})).body["code"] == 50007
