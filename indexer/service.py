@@ -37,6 +37,8 @@ from indexer.ports import Encoder, History
 from indexer.records.ids import EVERYWHERE, GuildId, ModelId, UserId
 from indexer.reports.reports import Reports
 from indexer.reports.status import Status
+from indexer.saved_notices import SavedNotices
+from indexer.saved_searches import SavedSearches
 from indexer.search.copy_checker import open_copy_checker
 from indexer.search.model_switch import GuildSearcher, OpenModel, open_searcher
 from indexer.search.pair_comparer import NAME as PAIRS
@@ -50,6 +52,7 @@ from indexer.tags import Tags
 from indexer.thumbnails.kept_thumbnails import KeptThumbnails, kept_thumbnails
 from indexer.upkeep import Upkeep
 from indexer.vectors.index import VectorIndex
+from indexer.watched_pictures import WatchedPictures
 
 logger = logging.getLogger(__name__)
 
@@ -88,6 +91,9 @@ class Service:
     caches: Caches
     tags: Tags
     deletions: Deletions
+    saved_searches: SavedSearches
+    saved_notices: SavedNotices
+    watched_pictures: WatchedPictures
     faults: Faults  # of all background work, the bot's too
     model_id: ModelId
 
@@ -264,6 +270,9 @@ async def open_service(
                 caches=Caches(db, settings, kept, remembered, pipeline.known_and_embedded),
                 tags=Tags(db),
                 deletions=deletions,
+                saved_searches=SavedSearches(db),
+                saved_notices=SavedNotices(db),
+                watched_pictures=WatchedPictures(db, searcher, thumbnails, decoder),
                 faults=faults,
                 model_id=model_id,
             )

@@ -22,6 +22,7 @@ from bot.texts.formats import size_text
 from bot.token_buckets import TokenBuckets
 from indexer.errors import TellPerson
 from indexer.records.ids import EVERYWHERE, GuildId, UserId, snowflake_ms
+from indexer.records.saved_searches import AskedPicture
 from indexer.reports.data_export import HeldMessage
 from indexer.service import Service
 
@@ -62,11 +63,14 @@ class Privacy:
         guild_id, user_id, language = _who(interaction)
         held = await self._service.reports.held(user_id, guild_id)
         out = await self._service.reports.opted_out(user_id)
+        saved = await self._service.saved_searches.of_member(user_id, guild_id)
         lines = [
             translate(language, "privacy-title"),
             translate(language, "privacy-kept-all" if self._keeps_all else "privacy-kept"),
             translate(language, "privacy-yours", messages=held.messages, pictures=held.pictures),
         ]
+        if saved:
+            lines.append(translate(language, "privacy-saved", searches=len(saved)))
         actions = ["sure-here", "sure-everywhere", "export"]
         if EVERYWHERE in out:
             lines.append(translate(language, "privacy-out-everywhere"))
@@ -111,12 +115,34 @@ class Privacy:
     async def _export(self, interaction: Interaction, user_id: UserId, language: Language) -> None:
         out = await self._service.reports.opted_out(user_id)
         messages = [_exported(message) for message in await self._service.reports.held_messages(user_id)]
-        if not messages and not out:
+        saved = await self._service.saved_searches.of_member(user_id)
+        watched = await self._service.watched_pictures.added_by(user_id)
+        if not (messages or out or saved or watched):
             raise TellPerson("privacy-nothing")
         held = {
             "user": str(user_id),
             "opted_out_of": ["everywhere" if guild == EVERYWHERE else str(guild) for guild in out],
             "messages": messages,
+            "saved_searches": [
+                {
+                    "guild": str(search.guild_id),
+                    "name": search.name,
+                    "question": search.question,
+                    **({"picture": _asked_with(search.picture)} if search.picture is not None else {}),
+                    "unix_ms": search.created_ms,
+                }
+                for search in saved
+            ],
+            "watched_pictures": [
+                {
+                    "guild": str(guild),
+                    "number": picture.watch_id,
+                    "told_channel": str(picture.watch.channel_id),
+                    "unix_ms": snowflake_ms(picture.watch.after_id),
+                    **({"picture": _asked_with(picture.picture)} if picture.picture is not None else {}),
+                }
+                for guild, picture in watched
+            ],
         }
         name, data = await asyncio.to_thread(_pack, held, interaction.filesize_limit or ATTACHMENT_BYTES, language)
         if data is None:
@@ -147,6 +173,14 @@ def _exported(message: HeldMessage) -> dict[str, Any]:
             }
             for picture in message.pictures
         ],
+    }
+
+
+def _asked_with(picture: AskedPicture) -> dict[str, Any]:
+    return {
+        "sha256": picture.sha256.hex(),
+        "perceptual_hash": f"{picture.perceptual_hash:016x}",
+        "embedding": [round(float(number), 4) for number in picture.vector],
     }
 
 

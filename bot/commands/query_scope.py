@@ -11,6 +11,7 @@ import discord
 from discord import app_commands
 
 from bot.permissions import visible_channels
+from bot.permissions.thread_members import ThreadMembers
 from bot.texts import Language
 from indexer.clock import now_ms
 from indexer.errors import ReadersBusy, RetryLater, TellPerson
@@ -105,15 +106,28 @@ def manages(interaction: discord.Interaction[Any]) -> bool:
 
 async def asker(interaction: discord.Interaction[Any], service: Service) -> Asker:
     """Raises TellPerson outside a server."""
-    guild, member = interaction.guild, interaction.user
-    language = Language.of(interaction.locale)
-    if guild is None or not isinstance(member, discord.Member):
+    member, language = interaction.user, Language.of(interaction.locale)
+    if interaction.guild is None or not isinstance(member, discord.Member):
         raise TellPerson("error-server-only")
+    threads = interaction.client.thread_members
+    return await asker_in(service, threads, member, language, interaction.channel, manages=manages(interaction))
+
+
+async def asker_in(
+    service: Service,
+    threads: ThreadMembers,
+    member: discord.Member,
+    language: Language,
+    channel: visible_channels.AskingChannel,
+    *,
+    manages: bool = False,
+) -> Asker:
+    """This member as somebody who asks in this channel. None: what is age-restricted is not shown."""
+    guild = member.guild
     stored = await service.reports.channels(GuildId(guild.id))
-    members = interaction.client.thread_members
-    visible = await visible_channels.look(members, guild, member, interaction.channel, stored)
+    visible = await visible_channels.look(threads, guild, member, channel, stored)
     leaving = service.removals.leaving(GuildId(guild.id))
-    return Asker(guild, member, language, visible, stored, manages(interaction), interaction.channel, leaving)
+    return Asker(guild, member, language, visible, stored, manages, channel, leaving)
 
 
 def with_threads(channel_ids: Iterable[int], stored: Iterable[Channel]) -> frozenset[ChannelId]:

@@ -129,19 +129,31 @@ class Answers:
         origin: Literal["given", "message"] = "given",
     ) -> None:
         """Searches, and replies to an interaction that was deferred for the asker's eyes only."""
-        count = min(wish.count or self.settings.default_count, self.settings.max_count)
-        if not (pictures or wish.words.strip()):
-            if wish.without:
-                raise TellPerson("error-only-without")
-            if scope == Scope():
-                raise TellPerson("error-nothing-asked")
-            count = count if wish.count else browse.MOST
-        scoped = scope.filter(who.visible, who.leaving)
-        query = Query.for_pictures(who.guild_id, scoped, tuple(pictures), count=count).asked_by(wish)
-        query = replace(query, visible=who.visible, asker=who.user_id)
-        query = await self._prepared(interaction, who, query)
+        query = Query.for_pictures(who.guild_id, scope.filter(who.visible, who.leaving), tuple(pictures))
         asked = Asked(len(pictures), wish.words, wish.without, origin)
         kept = tuple(shrunk(picture.frames[0]) for picture in pictures)
+        await self.answer_query(interaction, who, wish, query, scope, asked, kept, explain=explain, share=share)
+
+    async def answer_query(
+        self,
+        interaction: discord.Interaction[Any],
+        who: Asker,
+        wish: Wish,
+        query: Query,
+        scope: Scope,
+        asked: Asked,
+        kept: tuple[Pixels, ...] = (),
+        *,
+        explain: bool = False,
+        share: bool = False,
+    ) -> None:
+        """As `answer`, for a query that has its pictures already. `kept`: they, to be shown on a contact sheet."""
+        count = min(wish.count or self.settings.default_count, self.settings.max_count)
+        if not (query.has_pictures or wish.words.strip()):
+            require_something(wish, scope)
+            count = count if wish.count else browse.MOST
+        query = replace(query, count=count, visible=who.visible, asker=who.user_id).asked_by(wish)
+        query = await self.prepared(interaction, who, query)
         reply = SimilarReply(interaction.user.id, query, scope, asked, explain, self, kept)
         if share:
             await self.share(interaction, who, reply)
@@ -179,7 +191,7 @@ class Answers:
         interaction.extras.pop(WAKING, None)
         return coming
 
-    async def _prepared(self, interaction: discord.Interaction[Any], who: Asker, query: Query) -> Query:
+    async def prepared(self, interaction: discord.Interaction[Any], who: Asker, query: Query) -> Query:
         """The query with everything that the model makes of it. Where the model is being loaded and that takes
         noticeable time, the reply says so, until the answer takes its place."""
         searcher = self.service.searcher
@@ -336,6 +348,16 @@ class Answers:
             closed |= verified.closed
             if not verified.gone and not verified.closed:
                 return result
+
+
+def require_something(wish: Wish, scope: Scope) -> None:
+    """Raises TellPerson where a question without a picture asks for nothing."""
+    if wish.words.strip():
+        return
+    if wish.without:
+        raise TellPerson("error-only-without")
+    if scope == Scope():
+        raise TellPerson("error-nothing-asked")
 
 
 def _check_posting(interaction: discord.Interaction[Any], who: Asker) -> None:

@@ -71,10 +71,20 @@ class LogSettings:
 
 @dataclass(frozen=True, slots=True)
 class LimitSettings:
-    """How often one member may ask, as a token bucket: `burst` at once, `per_minute` in the long run."""
+    """How often one member may ask, as a token bucket: `burst` at once, `per_minute` in the long run; and is told."""
 
     per_minute: Annotated[float, About("Commands a member may give in the long run.", "a minute", low=1)] = 20.0
     burst: Annotated[int, About("Commands a member may give at once.", "commands", low=1, high=1000)] = 6
+    notice_minutes: Annotated[
+        float,
+        About(
+            "The least time between two notices that one saved search gives its member; what is new meanwhile is in the"
+            " next one.",
+            "minutes",
+            low=0,
+            high=10_080,
+        ),
+    ] = 60.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import logging
 import math
 import sys
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -23,8 +23,10 @@ from bot.commands import (
     privacy,
     random,
     reindex,
+    saved,
     similar,
     stats,
+    watch,
 )
 from bot.commands import help as help_command
 from bot.commands.forged import answer_if_forged
@@ -44,6 +46,12 @@ from bot.gateway.shards import SILENT_S, Shards
 from bot.gateway.unparsed_events import UnparsedEvents
 from bot.history.discord_history import DiscordHistory
 from bot.history.hidden_channels import is_hidden
+from bot.notices import rounds
+from bot.notices.absent_members import AbsentMembers
+from bot.notices.saved_notices import NAME as SAVED_NOTICES
+from bot.notices.saved_notices import SavedSearchNotices
+from bot.notices.watch_notices import NAME as WATCH_NOTICES
+from bot.notices.watch_notices import WatchNotices
 from bot.observability.health import Beat
 from bot.permissions.thread_members import ThreadMembers
 from bot.token_buckets import TokenBuckets
@@ -55,7 +63,7 @@ from indexer.supervisor import contained, supervised
 
 logger = logging.getLogger(__name__)
 
-COMMANDS = (similar, duplicates, random, reindex, stats, privacy, help_command)
+COMMANDS = (similar, saved, duplicates, random, watch, reindex, stats, privacy, help_command)
 
 
 class Client(discord.AutoShardedClient):
@@ -107,6 +115,8 @@ class Client(discord.AutoShardedClient):
         self._context: CommandContext
         self._events: Events
         self._disk_notices: DiskNotices
+        self.saved_notices: SavedSearchNotices
+        self.watch_notices: WatchNotices
         self._tasks: asyncio.TaskGroup
         self._spawned: set[asyncio.Task[None]] = set()
         self._settling: Settling
@@ -136,6 +146,10 @@ class Client(discord.AutoShardedClient):
         )
         self._events = Events(self, service, self.history)
         self._disk_notices = DiskNotices(self, service)
+        members = AbsentMembers(self.history.rest.shielded)
+        minutes = self._config.limits.notice_minutes
+        self.saved_notices = SavedSearchNotices(self, service, members, self.thread_members, minutes)
+        self.watch_notices = WatchNotices(self, service)
         self._settling = Settling(self, self._context, self._events, self._absent_s, self._settled)
         for module in COMMANDS:
             module.register(self.tree, self._context)
@@ -149,6 +163,10 @@ class Client(discord.AutoShardedClient):
                 tasks.create_task(supervised("absences", self._watch_absences, service.faults), name="absences"),
                 tasks.create_task(supervised("unwanted", self._forget_unwanted, service.faults), name="unwanted"),
                 tasks.create_task(supervised(DISK_NOTICES, self._watch_disk, service.faults), name=DISK_NOTICES),
+                *(
+                    tasks.create_task(supervised(name, self._tells(notices.round), service.faults), name=name)
+                    for name, notices in ((SAVED_NOTICES, self.saved_notices), (WATCH_NOTICES, self.watch_notices))
+                ),
             ]
             try:
                 yield connection
@@ -263,6 +281,13 @@ class Client(discord.AutoShardedClient):
     async def _watch_disk(self) -> None:
         await self._settled.wait()
         await self._disk_notices.watch()
+
+    def _tells(self, look: Callable[[], Awaitable[bool]]) -> Callable[[], Awaitable[None]]:
+        async def tell() -> None:
+            await self._settled.wait()
+            await rounds.keep(look)
+
+        return tell
 
     async def on_guild_available(self, guild: discord.Guild) -> None:
         if self.is_ready():  # until then requests are refused; settling takes in every server that came before

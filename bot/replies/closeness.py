@@ -33,11 +33,20 @@ def band_text(hit: Hit, asked: Asked, language: Language) -> str:
     """
     if hit.band is Band.LISTED:
         return ""
-    named = translate(language, f"band-{hit.band}" if asked.pictures else f"words-{hit.band}")
-    if hit.band is Band.EDITED and hit.copied is not None:
-        named = f"{named}: {', '.join(copy_texts(hit.copied, language))}"
+    if asked.pictures:
+        named = picture_band_text(hit.band, hit.copied, language)
+    else:
+        named = translate(language, f"words-{hit.band}")
     if hit.at_ms is not None and hit.band is not Band.SAID:
         named = translate(language, "band-at", band=named, moment=moment(hit.at_ms))
+    return named
+
+
+def picture_band_text(band: Band, copied: Copy | None, language: Language) -> str:
+    """How close one picture is to another; of an edited copy what was done to it, where the pixels show it."""
+    named = translate(language, f"band-{band}")
+    if band is Band.EDITED and copied is not None:
+        return f"{named}: {', '.join(copy_texts(copied, language))}"
     return named
 
 

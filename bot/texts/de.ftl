@@ -302,6 +302,10 @@ privacy-yours = Von dir auf diesem Server: { $messages ->
         [one] { $pictures } Bild
        *[other] { $pictures } Bildern
     }.
+privacy-saved = Du hast auf diesem Server { $searches ->
+        [one] { $searches } Suche
+       *[other] { $searches } Suchen
+    } gespeichert: `/saved list`.
 privacy-out-here = Du wolltest auf diesem Server vergessen werden: nichts Neues von dir wird hier gespeichert.
 privacy-out-everywhere = Du wolltest überall vergessen werden: nichts Neues von dir wird gespeichert.
 privacy-forget-here = Vergiss mich auf diesem Server
@@ -327,16 +331,93 @@ privacy-exported-before = Du hast in der letzten Stunde schon um einen Export ge
 privacy-nothing = Ich habe nichts von dir.
 privacy-too-large = Was ich von dir habe, ist zu groß zum Senden ({ $size }): frag, wer mich betreibt.
 
+## saved
+
+saved-added = Gespeichert als **{ $name }**: `/saved run` fragt noch einmal. Niemand sonst sieht das; `/saved remove` entfernt es.
+saved-with-an-old-picture = ihr Bild ist von einem früheren Modell: `/saved add` speichert es neu
+saved-tells = meldet dir Neues
+saved-will-tell = Ich melde mich mit einer Direktnachricht, wenn etwas Neues passt, { $minutes ->
+        [0] jedes Mal
+       *[other] höchstens alle { $minutes } Minuten
+    }. Deine eigenen Nachrichten zählen nie.
+saved-will-tell-in = Ich melde mich mit einer Direktnachricht, wenn etwas Neues passt, { $minutes ->
+        [0] jedes Mal
+       *[other] höchstens alle { $minutes } Minuten
+    }; nimmst du keine an, erwähne ich dich in { $channel }, mit dem, was dort alle sehen dürfen. Deine eigenen Nachrichten zählen nie.
+saved-channel-closed = Ich kann dich in <#{ $channel }> nicht erwähnen: du oder ich dürfen dort nicht schreiben. Wähle einen anderen Kanal.
+saved-too-many-told = Auf diesem Server melden schon { $most } gespeicherte Suchen Neues, mehr geht nicht; ohne `notify` lässt sie sich speichern.
+saved-with-a-picture = mit einem Bild
+saved-without-picture = Das Modell ist ein anderes, seit du **{ $name }** gespeichert hast; ihr Bild hat hier nicht gezählt. `/saved add` mit dem Bild speichert sie neu.
+saved-picture-outdated = Das Modell ist ein anderes, seit du „{ $name }“ gespeichert hast; ihr Bild lässt sich nicht mehr vergleichen. `/saved add` mit dem Bild speichert sie neu.
+saved-removed = **{ $name }** ist entfernt.
+saved-list = { $searches ->
+        [0] Du hast auf diesem Server keine Suche gespeichert: `/saved add` tut es.
+        [one] Du hast auf diesem Server { $searches } von { $most } Suchen gespeichert:
+       *[other] Du hast auf diesem Server { $searches } von { $most } Suchen gespeichert:
+    }
+saved-unknown = Du hast auf diesem Server keine Suche namens „{ $name }“; `/saved list` zeigt deine.
+saved-name = Ein Name hat 1 bis { $most } Zeichen.
+saved-too-many = Du hast auf diesem Server { $most } Suchen gespeichert, mehr geht nicht; `/saved remove` schafft Platz.
+saved-server-full = Die Mitglieder dieses Servers haben { $most } Suchen gespeichert, mehr geht nicht.
+saved-opted-out = Du wolltest vergessen werden, also speichere ich keine Suche von dir; mit `/privacy` kommst du zurück.
+
+## notices
+
+notice-saved = { $pictures ->
+        [one] Ein neues Bild passt
+       *[other] { $pictures } neue Bilder passen
+    } zu deiner gespeicherten Suche **{ $name }** auf **{ $server }**:
+notice-saved-in-channel = { $member }, { $pictures ->
+        [one] ein neues Bild passt
+       *[other] { $pictures } neue Bilder passen
+    } zu einer gespeicherten Suche von dir:
+notice-more = … und { $pictures } weitere: `/saved run` zeigt sie.
+notice-end = `/saved remove` beendet diese Nachrichten.
+notice-watch = { $pictures ->
+        [one] Ein beobachtetes Bild wurde gezeigt:
+       *[other] { $pictures } beobachtete Bilder wurden gezeigt:
+    }
+notice-watch-what = { $what } (beobachtetes Bild #{ $number })
+
+## watch
+
+watch-added = Beobachtet als **{ $numbers }**: ich schreibe in { $channel }, wenn es noch einmal gezeigt wird, gleich oder verändert. Ich lösche nie etwas.
+watch-added-alike = Beobachtet als **{ $numbers }**: ich schreibe in { $channel }, wenn es oder etwas sehr Ähnliches gezeigt wird. Ich lösche nie etwas.
+watch-goes = Beobachtet wird es, solange es diese Nachricht gibt; ein hochgeladenes Bild bis `/watch remove`.
+watch-unwatched = { $channels ->
+        [one] { $channels } Kanal, den du siehst, wird dafür nicht beobachtet
+       *[other] { $channels } Kanäle, die du siehst, werden dafür nicht beobachtet
+    }: nicht alle, die { $channel } lesen, dürfen lesen, was dort steht.
+watch-list = { $pictures ->
+        [0] Auf diesem Server wird kein Bild beobachtet: `/watch add` tut es.
+        [one] Auf diesem Server wird { $pictures } Bild beobachtet:
+       *[other] Auf diesem Server werden { $pictures } Bilder beobachtet:
+    }
+watch-more = … und { $pictures }, die früher hinzukamen.
+watch-uploaded = ein hochgeladenes Bild
+watch-hidden = eine Nachricht, die du nicht sehen darfst
+watch-copies = Kopien
+watch-alike = Kopien und sehr Ähnliches
+watch-removed = **#{ $number }** wird nicht mehr beobachtet.
+watch-unknown = Auf diesem Server wird kein Bild als #{ $number } beobachtet; `/watch list` zeigt sie.
+watch-either = Gib mir entweder ein Bild (`image`) oder den Link einer Nachricht (`message`).
+watch-no-picture = Das ist kein Link zu einer Nachricht dieses Servers mit Bildern, die ich kenne. Neue Bilder brauchen einen Moment.
+watch-channel-closed = Ich kann in <#{ $channel }> nicht schreiben: du oder ich dürfen es nicht. Wähle einen anderen Kanal.
+watch-too-many = Höchstens { $most } Bilder lassen sich auf einem Server beobachten; `/watch remove` schafft Platz.
+watch-opted-out = Du wolltest vergessen werden, also beobachte ich nichts, was du hinzufügst; mit `/privacy` kommst du zurück.
+
 ## help
 
 help-text = **Ich finde Bilder in der Geschichte dieses Servers.** Du siehst nur Treffer aus Kanälen, die du lesen darfst.
     - `/similar` mit Bild, Wörtern oder beidem: `text: red bicycle -car in:#fotos after:2024 has:gif`
     - `/similar` nur mit Filtern zeigt das Neueste: `text: in:#fotos has:gif`
     - Rechtsklick auf eine Nachricht (oder gedrückt halten) → Apps → **Ähnliche finden**
+    - `/saved add`, `list`, `run`, `remove`: Suchen, die du behältst, nur für dich; `notify` meldet dir Neues
     - `/duplicates`: was mehrmals gezeigt wurde · `/random`: irgendein Bild
     - `/stats`: was erfasst ist · `/privacy`: was ich speichere, vergiss mich, Export · `/help`: dies
 help-manager = Du verwaltest diesen Server:
     - `/reindex start` lässt mich seine Geschichte lesen (Neuestes zuerst), `status`, `failures`, `pause`, `resume`, `cancel`
+    - `/watch add` nennt ein Bild: wird es noch einmal gezeigt, erfährt es ein Kanal; `list`, `remove`
     - ich lese Kanäle, in denen ich „Kanal anzeigen“ und „Nachrichtenverlauf anzeigen“ habe
 
 ## command
@@ -347,6 +428,15 @@ command-duplicates = Findet Bilder, die mehrmals gezeigt wurden
 command-random = Zeigt irgendein Bild aus der Geschichte dieses Servers
 command-help = Was ich finden kann, und wie man fragt
 command-privacy = Was ich speichere; vergiss mich; gib mir, was du von mir hast
+command-saved = Suchen, die du unter einem Namen behältst, nur für dich
+command-saved-add = Behält eine Suche unter einem Namen
+command-saved-list = Deine Suchen auf diesem Server
+command-saved-run = Fragt eine deiner Suchen noch einmal
+command-saved-remove = Entfernt eine deiner Suchen
+command-watch = Bilder, die beobachtet werden: ein Kanal erfährt, wenn eines wiederkommt (Server verwalten)
+command-watch-add = Beobachtet ein Bild, oder alle Bilder einer Nachricht
+command-watch-list = Was auf diesem Server beobachtet wird
+command-watch-remove = Beobachtet es nicht mehr
 command-reindex = Liest die Geschichte dieses Servers für /similar (Server verwalten)
 command-reindex-start = Beginnt: liest die Bilder dieses Servers, eines Kanals oder was gescheitert ist
 command-reindex-status = Wie weit es ist
@@ -367,6 +457,14 @@ option-author = Nur, was dieses Mitglied gezeigt hat
 option-after = Nur ab diesem Tag: 2024-05-01, gestern, vor 3 Wochen
 option-before = Nur vor diesem Tag: 2024-05-01, gestern, vor 3 Wochen
 option-count = Wie viele Treffer
+option-saved-name = Ihr Name
+option-saved-notify = Sag mir mit einer Direktnachricht, wenn etwas Neues passt
+option-saved-channel = Wo ich dich erwähnen darf, wenn du keine Direktnachrichten annimmst
+option-watch-channel = Der Kanal, der es erfährt
+option-watch-image = Das Bild, das beobachtet wird
+option-watch-message = Stattdessen: der Link einer Nachricht mit Bildern
+option-watch-lookalikes = Auch, was nur sehr ähnlich ist
+option-watch-number = Seine Nummer, wie /watch list sie zeigt
 option-share = Zeigt die Treffer allen in diesem Kanal, soweit alle sie sehen dürfen
 option-explain = Zeigt, wie jeder Treffer an seinen Platz kam
 option-threshold = Wie sicher ich sein muss, von 0,5 bis 1; ohne Angabe 0,95

@@ -305,6 +305,10 @@ privacy-yours = Of yours, in this server: { $messages ->
         [one] { $pictures } picture
        *[other] { $pictures } pictures
     }.
+privacy-saved = You have saved { $searches ->
+        [one] { $searches } search
+       *[other] { $searches } searches
+    } in this server: `/saved list`.
 privacy-out-here = You asked to be forgotten in this server: nothing new by you is stored here.
 privacy-out-everywhere = You asked to be forgotten everywhere: nothing new by you is stored in any server.
 privacy-forget-here = Forget me in this server
@@ -330,16 +334,93 @@ privacy-exported-before = You asked for an export within the last hour; ask for 
 privacy-nothing = I hold nothing of yours.
 privacy-too-large = What I hold of yours is too large to send here ({ $size }): ask whoever runs me for it.
 
+## saved
+
+saved-added = Kept as **{ $name }**: `/saved run` asks it again. Nobody else sees it; `/saved remove` removes it.
+saved-with-an-old-picture = its picture is of a former model: `/saved add` saves it anew
+saved-tells = tells you
+saved-will-tell = I tell you by direct message when something new fits, { $minutes ->
+        [0] each time
+       *[other] at most every { $minutes } minutes
+    }. Your own messages never count.
+saved-will-tell-in = I tell you by direct message when something new fits, { $minutes ->
+        [0] each time
+       *[other] at most every { $minutes } minutes
+    }; if you take none, I mention you in { $channel }, with what everybody there may see. Your own messages never count.
+saved-channel-closed = I cannot mention you in <#{ $channel }>: you, or I, may not post there. Choose another channel.
+saved-too-many-told = In this server { $most } saved searches tell their members already, and no more can; without `notify` it can be saved.
+saved-with-a-picture = with a picture
+saved-without-picture = The model has changed since you saved **{ $name }**, so its picture did not count here. `/saved add` with the picture saves it anew.
+saved-picture-outdated = The model has changed since you saved “{ $name }”, so its picture cannot be compared any more. `/saved add` with the picture saves it anew.
+saved-removed = **{ $name }** is removed.
+saved-list = { $searches ->
+        [0] You have saved no search in this server: `/saved add` does.
+        [one] You have saved { $searches } search of { $most } in this server:
+       *[other] You have saved { $searches } searches of { $most } in this server:
+    }
+saved-unknown = You have saved no search named “{ $name }” in this server; `/saved list` shows yours.
+saved-name = A name has 1 to { $most } characters.
+saved-too-many = You have saved { $most } searches in this server, and no more fit; `/saved remove` makes room.
+saved-server-full = The members of this server have saved { $most } searches, and no more fit.
+saved-opted-out = You asked to be forgotten, so I keep no search of yours; `/privacy` lets you come back.
+
+## notices
+
+notice-saved = { $pictures ->
+        [one] A new picture fits
+       *[other] { $pictures } new pictures fit
+    } your saved search **{ $name }** in **{ $server }**:
+notice-saved-in-channel = { $member }, { $pictures ->
+        [one] a new picture fits
+       *[other] { $pictures } new pictures fit
+    } a saved search of yours:
+notice-more = … and { $pictures } more: `/saved run` shows them.
+notice-end = `/saved remove` ends these messages.
+notice-watch = { $pictures ->
+        [one] A watched picture was posted:
+       *[other] { $pictures } watched pictures were posted:
+    }
+notice-watch-what = { $what } (watched picture #{ $number })
+
+## watch
+
+watch-added = Watched as **{ $numbers }**: I post in { $channel } when it is posted again, as it is or edited. I never delete anything.
+watch-added-alike = Watched as **{ $numbers }**: I post in { $channel } when it, or something very similar, is posted. I never delete anything.
+watch-goes = It is watched as long as that message is there; an uploaded picture is watched until `/watch remove`.
+watch-unwatched = { $channels ->
+        [one] { $channels } channel that you see is not watched for it
+       *[other] { $channels } channels that you see are not watched for it
+    }, because not everybody who reads { $channel } may read what is posted there.
+watch-list = { $pictures ->
+        [0] No picture is watched in this server: `/watch add` does it.
+        [one] { $pictures } picture is watched in this server:
+       *[other] { $pictures } pictures are watched in this server:
+    }
+watch-more = … and { $pictures } that were added earlier.
+watch-uploaded = an uploaded picture
+watch-hidden = a message that you may not see
+watch-copies = re-posts
+watch-alike = re-posts and look-alikes
+watch-removed = **#{ $number }** is no longer watched.
+watch-unknown = No picture is watched as #{ $number } in this server; `/watch list` shows them.
+watch-either = Give me either a picture (`image`) or the link of a message (`message`).
+watch-no-picture = That is no link to a message of this server with pictures that I know. New pictures take a moment.
+watch-channel-closed = I cannot post in <#{ $channel }>: you, or I, may not. Choose another channel.
+watch-too-many = At most { $most } pictures can be watched in one server; `/watch remove` makes room.
+watch-opted-out = You asked to be forgotten, so I watch for nothing that you add; `/privacy` lets you come back.
+
 ## help
 
 help-text = **I find pictures in this server's own history.** You see only hits from channels that you may read.
     - `/similar` with a picture, words, or both: `text: red bicycle -car in:#photos after:2024 has:gif`
     - `/similar` with filters alone shows the newest: `text: in:#photos has:gif`
     - right-click (or hold) a message → Apps → **Find similar**
+    - `/saved add`, `list`, `run`, `remove`: searches that you keep, for you alone; `notify` tells you what is new
     - `/duplicates`: what was posted more than once · `/random`: any picture
     - `/stats`: what is indexed · `/privacy`: what I keep, forget me, export · `/help`: this
 help-manager = You manage this server:
     - `/reindex start` lets me read its history (newest first), `status`, `failures`, `pause`, `resume`, `cancel`
+    - `/watch add` names a picture: when it is posted again, I tell a channel; `list`, `remove`
     - I read channels where I have View Channel and Read Message History
 
 ## command
@@ -350,6 +431,15 @@ command-duplicates = Find pictures that were posted more than once
 command-random = Show any picture of this server's history
 command-help = What I can find, and how to ask
 command-privacy = What I keep; forget me; export what you hold of mine
+command-saved = Searches that you keep under a name, for you alone
+command-saved-add = Keep a search under a name
+command-saved-list = Your searches in this server
+command-saved-run = Ask one of your searches again
+command-saved-remove = Remove one of your searches
+command-watch = Pictures to watch for: a channel is told when one is posted again (Manage Server)
+command-watch-add = Watch for a picture, or for all pictures of a message
+command-watch-list = What is watched in this server
+command-watch-remove = Watch for it no longer
 command-reindex = Read this server's history for /similar (Manage Server)
 command-reindex-start = Start: read the pictures of this server, one channel, or what failed
 command-reindex-status = How far it is
@@ -370,6 +460,14 @@ option-author = Only what this member posted
 option-after = Only from this day on: 2024-05-01, yesterday, 3 weeks ago
 option-before = Only before this day: 2024-05-01, yesterday, 3 weeks ago
 option-count = How many hits
+option-saved-name = Its name
+option-saved-notify = Tell me by direct message when something new fits
+option-saved-channel = Where I may mention you, if you take no direct messages
+option-watch-channel = The channel that is told
+option-watch-image = The picture to watch for
+option-watch-message = Instead: the link of a message with pictures
+option-watch-lookalikes = Also what is only very similar
+option-watch-number = Its number, as /watch list shows it
 option-share = Show the hits to everybody in this channel, as far as all may see them
 option-explain = Show how each hit got its place
 option-threshold = How sure I must be, from 0.5 to 1; 0.95 if you do not say

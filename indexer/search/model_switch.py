@@ -26,6 +26,7 @@ from indexer.records.hits import SearchResult
 from indexer.records.ids import GuildId, ModelId
 from indexer.records.pictures import ModelSpec, Pixels, PixelSpec, Vectors
 from indexer.search.copy_checker import BUDGET_S, CopyChecker
+from indexer.search.new_matches import Bar
 from indexer.search.search import Searcher
 from indexer.settings import SearchSettings
 from indexer.store import embeddings
@@ -108,6 +109,10 @@ class GuildSearcher:
         if self.searched is not None:
             self.searched(result.stage_ms)
         return result
+
+    async def bar(self, query: Query) -> Bar:
+        """As `Searcher.bar`."""
+        return await (await self._asked(query)).bar(query)
 
     async def compared(self, query: Query) -> None:
         """As `Searcher.compared`."""

@@ -11,11 +11,11 @@ import numpy as np
 
 from indexer.records.colours import Colour
 from indexer.records.hits import Filter, Place
-from indexer.records.ids import ChannelId, GuildId, MessageId, ModelId, PictureId, PlaceId, UserId
-from indexer.records.messages import PlaceFlag
+from indexer.records.ids import ChannelId, GuildId, ModelId, PictureId
 from indexer.records.pictures import EmbeddedFrame, Vectors
 from indexer.store import frames
 from indexer.store.filter_sql import PLACE_INSIDE, filter_values
+from indexer.store.places import read_place
 
 Version = tuple[int, int]  # of a guild's index, as `version` reads it
 
@@ -113,11 +113,8 @@ async def places(
         {"pictures": json.dumps(list(picture_ids)), "guild": guild_id, **filter_values(filter)},
     )
     found: dict[PictureId, list[Place]] = {}
-    for picture_id, message_id, place_id, channel_id, author_id, flags in rows:
-        place = Place(
-            MessageId(message_id), PlaceId(place_id), ChannelId(channel_id), UserId(author_id), PlaceFlag(flags)
-        )
-        found.setdefault(PictureId(picture_id), []).append(place)
+    for picture_id, *columns in rows:
+        found.setdefault(PictureId(picture_id), []).append(read_place(columns))
     return {picture_id: tuple(shown) for picture_id, shown in found.items()}
 
 

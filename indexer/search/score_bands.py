@@ -155,9 +155,14 @@ class Calibration:
             return Band.SAME
         if copied:
             return Band.EDITED
-        if self.closeness(cosine) >= VERY_SIMILAR_CLOSENESS:
+        if cosine >= self.least_very_similar:
             return Band.VERY_SIMILAR
         return Band.RELATED if not self.judges or background.standing(cosine) >= PICTURES_RELATED else Band.FAR
+
+    @property
+    def least_very_similar(self) -> float:
+        """The cosine from which on a picture is very similar to the one that was asked with."""
+        return self.typical + VERY_SIMILAR_CLOSENESS * (1.0 - self.typical)
 
     def picture_enough(self, cosine: float) -> bool:
         return not self.judges or cosine >= self.typical_low
@@ -168,14 +173,22 @@ class Calibration:
 
     def words_enough(self, standing: float, searched: int) -> bool:
         """Whether the best of `searched` pictures answers the question at all."""
-        return not self.judges or standing >= WORDS_ENOUGH + _chance(searched)
+        return not self.judges or standing >= self.least_words(searched)
+
+    def least_words(self, searched: int) -> float:
+        """The standing from which on the best of `searched` pictures answers words."""
+        return WORDS_ENOUGH + _chance(searched)
 
     def both_band(self, standing: float, best: float) -> Band:
         """The same for pictures and words together; `standing` is that of the whole question."""
         return self._band(standing, BOTH_WELL, max(BOTH_RELATED, BESIDE_BOTH * best))
 
     def both_enough(self, standing: float, searched: int) -> bool:
-        return not self.judges or standing >= BOTH_ENOUGH + _chance(searched)
+        return not self.judges or standing >= self.least_both(searched)
+
+    def least_both(self, searched: int) -> float:
+        """The same for pictures and words together."""
+        return BOTH_ENOUGH + _chance(searched)
 
     def _band(self, standing: float, well: float, related: float) -> Band:
         if not self.judges:

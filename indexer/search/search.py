@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -23,6 +24,7 @@ from indexer.search.compare import Compare, asked_of
 from indexer.search.copy_checker import BUDGET_S, CopyChecker
 from indexer.search.fuse import Fuse
 from indexer.search.judge import Judge
+from indexer.search.new_matches import Bar, bar_of
 from indexer.search.picture_facts import Version
 from indexer.search.prepare import embedded, looked_up, texts_of
 from indexer.search.query_vector import QueryVector, make_query_vector
@@ -68,6 +70,7 @@ class Searcher:
     ) -> None:
         """Without a checker, copies are told by the model and the hash alone."""
         self._db = db
+        self._index = index
         self._checker = checker
         self._encoder = encoder
         self._model_id = model_id
@@ -151,6 +154,19 @@ class Searcher:
         if not result.coming:
             self._answers.put(key, result)
         return result
+
+    async def bar(self, query: Query) -> Bar:
+        """What a new picture must reach to match this question, measured on what its asker may see now.
+
+        The question looks for something. Raises as `search` does.
+        """
+        query = await self.prepare(query)
+        calibration = await self.calibration(query.guild_id, query.seen)
+        target = await self._query_vector(query, calibration)
+        nearest = await asyncio.to_thread(
+            self._index.search, query.guild_id, self._model_id, target.vector, 1, query.filter
+        )
+        return bar_of(query, target, calibration, nearest.searched)
 
     async def compared(self, query: Query) -> None:
         """Waits until nothing more is being compared for this question, which was prepared. Bounded by the budget."""

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import aiosqlite
 
 from indexer.database import many_rows
 from indexer.database.database import as_json, first
 from indexer.errors import Reason
-from indexer.records.hits import Filter, PlaceDetail
-from indexer.records.ids import EVERYWHERE, ChannelId, GuildId, MessageId, OriginId, PictureId, PlaceId
+from indexer.records.hits import Filter, Place, PlaceDetail
+from indexer.records.ids import EVERYWHERE, ChannelId, GuildId, MessageId, OriginId, PictureId, PlaceId, UserId
 from indexer.records.messages import PlaceFlag, Source
 from indexer.store.filter_sql import PLACE_INSIDE, filter_values
 
@@ -81,6 +82,12 @@ SELECT n.place_id, n.guild_id, m.channel_id, n.message_id, m.origin_id, n.ordina
 FROM newest n JOIN messages m USING (message_id)
 ORDER BY n.turn, random() LIMIT :limit
 """
+
+
+def read_place(columns: Sequence[Any]) -> Place:
+    """Of message_id, place_id, channel_id, author_id and flags."""
+    message_id, place_id, channel_id, author_id, flags = columns
+    return Place(MessageId(message_id), PlaceId(place_id), ChannelId(channel_id), UserId(author_id), PlaceFlag(flags))
 
 
 async def pending(
