@@ -25,6 +25,7 @@ from benchmarks.random_model import MODEL, random_checkpoint
 from benchmarks.report import RESULTS, Report
 from benchmarks.storage import PAGE, settle, store, timed, world
 from indexer.backup.make import make_backup
+from indexer.backup.own_process import Order, make_in_process
 from indexer.backup.restore import restore_backup
 from indexer.backup.verify import verify
 from indexer.database.database import Database, open_database
@@ -80,10 +81,10 @@ async def index(
 
 
 async def daily_backups(folder: Path) -> None:
-    """One after the other until cancelled, in a thread of this process, as the bot makes its daily one."""
+    """One after the other until cancelled, as the bot makes its daily one."""
     for number in itertools.count():
         file = folder / f"daily-{number}.tar"
-        await make_backup(folder / "data", file, quietly)
+        await make_in_process(Order(str(folder / "data"), str(file), "", 0, make_folder=False))
         file.unlink()
 
 

@@ -18,18 +18,14 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from indexer.backup.own_process import Order, make_in_process
 from indexer.database.database import Database
-from indexer.database.stoppable_thread import Check, in_stoppable_thread
-from indexer.errors import RetryLater, Stop
-from indexer.platforms.processes import NICE
+from indexer.errors import RetryLater
 from indexer.settings import Settings
 from indexer.store import application
 from indexer.supervisor import Faults, contained
-
-if TYPE_CHECKING:
-    from indexer.backup.make import Made
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +110,7 @@ class DailyBackup:
                 await self.look(new_folder_too=time.monotonic() - began_s >= FIRST_S)
             pause_s = AGAIN_S if attempt.failed else LOOK_S
 
-    async def look(self, *, new_folder_too: bool = True) -> Made | None:
+    async def look(self, *, new_folder_too: bool = True) -> Path | None:
         """Makes a backup where the newest one is a day old and something has changed since; then removes old ones.
 
         `new_folder_too`: also where there is none yet. Raises RetryLater where it cannot be made.
@@ -155,36 +151,26 @@ class DailyBackup:
         """Where nothing changes, nothing new is made: then age removes what may hold something that was deleted."""
         return datetime.now(UTC) - old.at > (self._settings.backup.keep + 1) * DAY
 
-    async def _make(self, kept: list[Kept]) -> Made | None:
+    async def _make(self, kept: list[Kept]) -> Path | None:
         """None where nothing has changed since the newest one."""
         at = datetime.now(UTC)
         target = self.folder / f"{await self._prefix()}{at.strftime(_STAMP)}.tar.zst"
-        newest = kept[-1].path if kept else None
-        try:
-            made = await in_stoppable_thread(lambda check: self._make_in_thread(target, newest, check), nice=NICE)
-        except Stop as error:
-            raise RetryLater(f"No daily backup was made. {error}") from error
-        except OSError as error:
-            raise RetryLater(f"No daily backup was made: {self.folder} cannot be written ({error}).") from error
-        self._looked = at
-        if made is not None:
-            log.info("daily backup: %s, %d bytes", made.path, made.byte_count)
-        return made
-
-    def _make_in_thread(self, target: Path, newest: Path | None, check: Check) -> Made | None:
-        from indexer.backup.make import make_if_changed  # once a day: no start of the bot pays for it
-
-        settings = self._settings
-        if settings.backup.folder is None:  # a folder that somebody named may be a disk that is not mounted now
-            target.parent.mkdir(mode=0o700, exist_ok=True)
-        return make_if_changed(
-            settings.data_dir,
-            target,
-            check,
-            lambda *_: None,
-            unless=_checksum(newest),
-            keep_free=settings.storage.min_free_bytes,
+        order = Order(
+            data_dir=str(self._settings.data_dir),
+            target=str(target),
+            newest=str(kept[-1].path) if kept else "",
+            keep_free=self._settings.storage.min_free_bytes,
+            make_folder=self._settings.backup.folder is None,  # one that somebody named may be a disk that is away now
         )
+        try:
+            byte_count = await make_in_process(order)
+        except RetryLater as error:
+            raise RetryLater(f"No daily backup was made. {error}") from error
+        self._looked = at
+        if byte_count is None:
+            return None
+        log.info("daily backup: %s, %d bytes", target, byte_count)
+        return target
 
     async def _remove(self, goes: Callable[[Kept, int], bool]) -> int:
         """Removes those for which `goes(backup, how many are newer)` is true, never the newest."""
@@ -231,14 +217,3 @@ def _list(folder: Path, prefixes: Iterable[str]) -> dict[str, Kept]:
                 at = datetime.strptime(match[1], _STAMP).replace(tzinfo=UTC)
                 found[path.name] = Kept(path, at, path.stat().st_size)
     return found
-
-
-def _checksum(backup: Path | None) -> str:
-    """The SHA-256 of the database in this backup; empty where that cannot be read."""
-    from indexer.backup.backup_file import DATABASE, read_manifest
-
-    try:
-        part = None if backup is None else read_manifest(backup).part(DATABASE)
-    except Stop:
-        return ""
-    return "" if part is None else part.sha256

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from indexer.encode.process import OWN_VARIABLES
-from indexer.encode.protocol import command
 from indexer.errors import AfterimageError
+from indexer.platforms.processes import command, environment_without_settings
 from indexer.platforms.told_to_end import ended
 from indexer.settings import ModelSettings
 
@@ -55,8 +53,7 @@ async def download(settings: ModelSettings, tell: Callable[[str], None], *, offl
     process = await asyncio.create_subprocess_exec(
         *command(json.dumps(arguments), PROCESS),
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        env={key: value for key, value in os.environ.items() if not key.startswith(OWN_VARIABLES)},
-        limit=_LINE_BYTES,
+        env=environment_without_settings(), limit=_LINE_BYTES,
     )  # fmt: skip
     assert process.stdin is not None
     assert process.stdout is not None

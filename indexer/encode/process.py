@@ -19,10 +19,10 @@ import numpy as np
 
 from indexer.encode.batching import Kind, ModelDied, ModelFailed, OutOfMemory, Payload
 from indexer.encode.child import log_levels
-from indexer.encode.protocol import LENGTH, Choice, Facts, command, message, settings_json
+from indexer.encode.protocol import LENGTH, Choice, Facts, message, settings_json
 from indexer.encode.shared_frames import SharedFrames
 from indexer.errors import ModelUnavailable
-from indexer.platforms.processes import kill
+from indexer.platforms.processes import command, environment_without_settings, kill
 from indexer.platforms.shared_memory import inherited
 from indexer.records.pictures import Vectors
 from indexer.settings import ModelSettings
@@ -30,7 +30,6 @@ from indexer.settings import ModelSettings
 log = logging.getLogger(__name__)
 
 WORKER = "indexer.encode.worker"
-OWN_VARIABLES = "AFTERIMAGE_"  # the bot's settings, its token perhaps among them
 
 _PROGRESS_S = 10.0  # seconds between two lines in the log while a model loads
 _LONGEST_S = 600.0  # seconds for a batch; one of 1,024 pictures takes half of it on a slow machine
@@ -81,8 +80,7 @@ class ModelProcess:
             process = await asyncio.create_subprocess_exec(
                 *command(arguments, worker),
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-                env={key: value for key, value in os.environ.items() if not key.startswith(OWN_VARIABLES)},
-                pass_fds=inherited(frames.reference), process_group=0,
+                env=environment_without_settings(), pass_fds=inherited(frames.reference), process_group=0,
             )  # fmt: skip
         except OSError as error:
             raise ModelDied(f"could not be started ({error})") from error

@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import json
 import struct
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -81,14 +80,6 @@ def specs_of(told: dict[str, Any]) -> tuple[ModelSpec, PixelSpec]:
     pixels = told["pixel_spec"]
     resize_mode = ResizeMode(pixels["resize_mode"])
     return ModelSpec(**told["spec"]), PixelSpec(**(pixels | {"resize_mode": resize_mode}))
-
-
-def command(arguments: str, module: str) -> list[str]:
-    """The command line of the process: `main(arguments)` of a module, found where the bot's own modules are found."""
-    root = str(Path(__file__).parents[2])
-    paths = [root, *(path for path in sys.path if path and path != root)]
-    code = f"import sys; sys.path[:] = {paths!r}; from {module} import main; main({arguments!r})"
-    return [sys.executable, "-I", "-c", code]
 
 
 def message(header: dict[str, Any]) -> bytes:

@@ -12,13 +12,12 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import ClassVar, Self
 
 from indexer.errors import Reason, Rejected
 from indexer.pictures.decode_protocol import ANSWER, CANNOT_START
 from indexer.pictures.lockdown.report import Lockdown
-from indexer.platforms.processes import kill, minimal_environment
+from indexer.platforms.processes import command, kill, minimal_environment
 
 _CHUNK = 256 * 1024  # bytes written to a pipe at once, so that a large file does not block the event loop for long
 # libde265 (HEIC) starts a thread; an arena of its own for it would take 64 MB of the address space.
@@ -31,17 +30,6 @@ class WorkerDied(Exception):
 
 class CannotStart(Exception):
     """A worker could not be started."""
-
-
-def command(arguments: str, module: str) -> list[str]:
-    """The command line of a worker: `main(arguments)` of a module.
-
-    It is a new program, isolated and without site: no start-up files run, and it has no copy of the bot's memory.
-    """
-    root = str(Path(__file__).parents[2])
-    paths = [root, *(path for path in sys.path if path and path != root)]
-    code = f"import sys; sys.path[:] = {paths!r}; from {module} import main; main({arguments!r})"
-    return [sys.executable, "-I", "-S", "-c", code]
 
 
 def _environment() -> dict[str, str]:
@@ -90,7 +78,7 @@ class WorkerProcess:
         # the processors out by session (sched_autogroup), and its nice value would then say nothing beside the model's.
         try:
             process = await asyncio.create_subprocess_exec(
-                *command(arguments, module),
+                *command(arguments, module, site=False),
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
                 env=_environment(), process_group=0,
             )  # fmt: skip

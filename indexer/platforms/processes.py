@@ -12,6 +12,7 @@ from pathlib import Path
 
 from indexer.platforms.linux import PR_SET_PDEATHSIG, Unavailable, prctl
 
+OWN_VARIABLES = "AFTERIMAGE_"  # how the bot's settings begin in the environment, its token perhaps among them
 NICE = 10  # of work that nobody waits for: whoever indexes or searches meanwhile goes first
 
 
@@ -54,14 +55,31 @@ def kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
+def command(arguments: str, module: str, *, site: bool = True) -> list[str]:
+    """The command line of a process of ours: `main(arguments)` of a module, found where our own modules are found.
+
+    It is a new program, isolated: it has no copy of this process's memory. Without `site` no start-up files run.
+    """
+    root = str(Path(__file__).parents[2])
+    paths = [root, *(path for path in sys.path if path and path != root)]
+    code = f"import sys; sys.path[:] = {paths!r}; from {module} import main; main({arguments!r})"
+    return [sys.executable, "-I", *(() if site else ("-S",)), "-c", code]
+
+
+def environment_without_settings() -> dict[str, str]:
+    """This process's environment, for a process that must not know the bot's settings."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(OWN_VARIABLES)}
+
+
 def minimal_environment(platform: str, whole: Mapping[str, str]) -> dict[str, str]:
     """The part of `whole` that a program needs to start on `platform`: nothing, or on Windows the system's folder."""
     return {name: whole[name] for name in ("SYSTEMROOT",) if platform == "win32" and name in whole}
 
 
-def resident_bytes() -> int | None:
-    """The memory that this process has in the machine's; None where the system has no /proc."""
+def resident_bytes(pid: int | None = None) -> int | None:
+    """The memory that a process (None: this one) has in the machine's; None where it has ended or there is no /proc."""
     if sys.platform != "win32":
         with suppress(OSError, ValueError, IndexError):
-            return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+            statm = Path(f"/proc/{'self' if pid is None else pid}/statm").read_text("ascii")
+            return int(statm.split()[1]) * os.sysconf("SC_PAGE_SIZE")
     return None

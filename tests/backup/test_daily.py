@@ -18,6 +18,7 @@ from bot.control.operations import upkeep
 from indexer.backup import daily
 from indexer.backup.backup_file import read_manifest
 from indexer.backup.daily import NAME, DailyBackup
+from indexer.backup.make import WORK_PREFIX
 from indexer.database.database import FILE_NAME, Database, open_database
 from indexer.errors import RetryLater
 from indexer.offline_store import open_store
@@ -179,6 +180,16 @@ async def test_what_goes_wrong_costs_no_older_backup_and_does_not_end_the_bot(
         with pytest.raises(RetryLater, match="damaged"):
             await DailyBackup(db, chosen).look()
     assert files(tmp_path / "disk") == before
+
+
+async def test_one_that_is_stopped_in_the_middle_leaves_no_copy_of_messages(tmp_path: Path) -> None:
+    async with opened(tmp_path) as db:
+        making = asyncio.create_task(DailyBackup(db, settings(tmp_path / "data")).look())
+        folder = tmp_path / "data" / "backups"
+        await until(lambda: making.done() or list(folder.glob(f"{WORK_PREFIX}*")))
+        making.cancel()
+        await asyncio.wait({making})
+        assert not list(folder.glob(f"{WORK_PREFIX}*"))
 
 
 async def test_switched_off_it_makes_none_and_says_that_old_ones_stay(

@@ -19,11 +19,11 @@ import pytest
 from indexer.backoff import Backoff
 from indexer.encode import model_on_demand, process
 from indexer.encode.encoder import ModelEncoder, open_encoder
-from indexer.encode.protocol import command, message, settings_json
+from indexer.encode.protocol import message, settings_json
 from indexer.encode.shared_frames import SharedFrames
 from indexer.encode.worker import is_lost_device, is_want_of_memory
 from indexer.errors import ModelUnavailable, Reason, Rejected, RetryLater
-from indexer.platforms.processes import kill
+from indexer.platforms.processes import command, kill
 from indexer.platforms.shared_memory import inherited
 from indexer.ports import Priority
 from indexer.records.pictures import Pixels

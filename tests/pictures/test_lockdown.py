@@ -21,8 +21,8 @@ from indexer.pictures.decoder import open_decoder, probe_lockdown
 from indexer.pictures.extras import HEIC, installed
 from indexer.pictures.lockdown.report import Lockdown
 from indexer.pictures.lockdown.seccomp import filter_program
-from indexer.pictures.worker_process import command
 from indexer.platforms.linux import Unavailable
+from indexer.platforms.processes import command
 from indexer.records.pictures import PixelSpec
 from indexer.settings import DecodeSettings
 from tests.worlds.waiting import DEADLINE_S
@@ -65,7 +65,7 @@ def probe(port: int, file: Path, only: str | None = None) -> tuple[dict[str, str
     settings = json.loads(WorkerSettings(SPEC, 10**8, 1, 512 * 1024**2, nice=0).as_json())
     told: dict[str, Any] = {**settings, "parent": os.getpid(), "file": str(file), "port": port, "only": only}
     run = subprocess.run(
-        command(json.dumps(told), "tests.worlds.lockdown_probe"),
+        command(json.dumps(told), "tests.worlds.lockdown_probe", site=False),
         input=b"x",
         capture_output=True,
         timeout=DEADLINE_S,

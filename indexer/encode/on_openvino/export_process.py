@@ -24,10 +24,10 @@ from indexer.encode.on_openvino.folder import (
     why_outdated,
 )
 from indexer.encode.on_openvino.records import json_of, write_record
-from indexer.encode.protocol import LENGTH, command, message, settings_json, settings_of
+from indexer.encode.protocol import LENGTH, message, settings_json, settings_of
 from indexer.encode.shared_frames import Frames, mapped
 from indexer.errors import ModelUnavailable
-from indexer.platforms.processes import lower_priority
+from indexer.platforms.processes import command, lower_priority
 from indexer.platforms.shared_memory import create_shared, delete_shared, inherited, open_shared
 from indexer.settings import ModelSettings
 
