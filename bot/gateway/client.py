@@ -114,6 +114,7 @@ class Client(discord.AutoShardedClient):
         self.thread_members = ThreadMembers(self.http, self.history.rest.shielded)
         self._context: CommandContext
         self._events: Events
+        self._count_events: Callable[[], int] = lambda: 0  # none comes before `serving`
         self._disk_notices: DiskNotices
         self.saved_notices: SavedSearchNotices
         self.watch_notices: WatchNotices
@@ -144,7 +145,8 @@ class Client(discord.AutoShardedClient):
         self._context = CommandContext(
             service=service, config=self._config, spawn=self._spawn, presses=presses, following=Following()
         )
-        self._events = Events(self, service, self.history)
+        events = self._events = Events(self, service, self.history)
+        self._count_events = lambda: events.waiting
         self._disk_notices = DiskNotices(self, service)
         members = AbsentMembers(self.history.rest.shielded)
         minutes = self._config.limits.notice_minutes
@@ -224,6 +226,7 @@ class Client(discord.AutoShardedClient):
             away_since=round(min(away.values()), 3) if away else None,
             latency_ms=round(max(latencies) * 1000, 1) if latencies else None,
             unparsed_events=self.unparsed.total,
+            events_waiting=self._count_events(),
         )
 
     async def launch_shard(self, gateway: yarl.URL, shard_id: int, *, initial: bool = False) -> None:

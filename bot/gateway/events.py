@@ -64,6 +64,11 @@ class Events:
         """Waits until every event in the queues is processed."""
         await self._queues.settled()
 
+    @property
+    def waiting(self) -> int:
+        """How many events are in the queues."""
+        return self._queues.waiting
+
     async def _read_again(self, guild_id: GuildId, edited: frozenset[MessageId]) -> None:
         if guild_id in await self._service.consented():
             if edited:

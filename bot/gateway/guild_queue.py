@@ -65,6 +65,11 @@ class GuildQueues:
             self._tasks, self._ended = None, True
             self._idle.set()
 
+    @property
+    def waiting(self) -> int:
+        """How many events wait."""
+        return sum(len(guild.deletions) + len(guild.events) for guild in self._waiting.values())
+
     async def settled(self) -> None:
         """Waits until no event waits, or until `run` has ended and nothing would process the events."""
         await self._idle.wait()

@@ -28,7 +28,7 @@ class Beat:
 
     `away_since` (Unix seconds) is the time of the first loss among the `shards_away` gateway connections that are away
     now. `latency_ms` is that of the slowest heartbeat. `unparsed_events` counts gateway events that could not be
-    parsed.
+    parsed, `events_waiting` those that wait to be taken in.
     """
 
     serving: bool
@@ -37,6 +37,7 @@ class Beat:
     away_since: float | None = None
     latency_ms: float | None = None
     unparsed_events: int = 0
+    events_waiting: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,14 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from indexer.ingest.stage_times import STAGES
 from indexer.reports.status import Status
 
 # Upper bounds in seconds. Members should not notice a task that waits for up to 20 ms.
 # A question from a warm model takes some 20 ms, one that loads it some seconds.
 STAGE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+# A picture waits for its turn in a stage, too: on a busy machine for seconds, and for a model that is loaded a minute.
+INDEXING_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 LAG_BUCKETS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
 
 
@@ -31,7 +34,8 @@ class Reading:
 
     `ready` says for each part whether it works. `faults` counts the failures of each kind of background work since the
     start. `backup_s`: when the newest daily backup was made (Unix seconds). `caches`: how often each had what was asked
-    for, and how often not. `engine`: that of the bot's service, None until it is open.
+    for, and how often not. `queues`: how many wait in each bounded queue. `memory`: resident bytes of each kind of
+    process. `engine`: that of the bot's service, None until it is open.
     """
 
     version: str
@@ -45,6 +49,8 @@ class Reading:
     disk_low: bool = False
     backup_s: float | None = None
     caches: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    queues: Mapping[str, int] = field(default_factory=dict)
+    memory: Mapping[str, int] = field(default_factory=dict)
     engine: Engine | None = None
 
 
@@ -93,6 +99,8 @@ def families(reading: Reading) -> Iterator[Metric]:
         {n: m for n, (_, m) in reading.caches.items()},
         "cache",
     )
+    yield _by("afterimage_queue_items", "How many wait in a bounded queue.", "stage", reading.queues)
+    yield _by("afterimage_memory_bytes", "Resident memory, by kind of process.", "process", reading.memory)
     if reading.engine is not None:
         yield from _processes(reading.engine)
     if reading.status is not None:
@@ -125,6 +133,11 @@ def _stored(status: Status) -> Iterator[Metric]:
         for guild in status.guilds:
             family.add_metric([str(guild.id)], getattr(guild.counts, name))
         yield family
+    read = GaugeMetricFamily("afterimage_history_read_ratio", "Share of its history that was read.", labels=["guild"])
+    for guild in status.guilds:
+        if guild.read is not None:
+            read.add_metric([str(guild.id)], guild.read)
+    yield read
     jobs = GaugeMetricFamily("afterimage_jobs", "Jobs that were asked for, by their state.", labels=["guild", "state"])
     for guild in status.guilds:
         for state, count in sorted(guild.jobs.items()):
@@ -193,6 +206,15 @@ class Metrics:
             buckets=STAGE_BUCKETS,
             registry=self._registry,
         )
+        self.indexing_stage_s = Histogram(
+            "afterimage_indexing_stage_seconds",
+            "How long a picture was in each stage of indexing, waiting for its turn there included.",
+            ["stage"],
+            buckets=INDEXING_BUCKETS,
+            registry=self._registry,
+        )
+        for stage in STAGES:  # there from the start: an alert compares them with the queues
+            self.indexing_stage_s.labels(stage)
         self._registry.register(_Families(read))
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
@@ -202,6 +224,10 @@ class Metrics:
         """A search has ended. Its stages have names of this code."""
         for stage, took_ms in stage_ms.items():
             self.search_stage_s.labels(stage).observe(took_ms / 1000)
+
+    def indexed(self, stage: str, took_s: float) -> None:
+        """A picture has been in this stage of indexing."""
+        self.indexing_stage_s.labels(stage).observe(took_s)
 
     def render(self) -> bytes:
         """Everything in the text format, version 0.0.4, which every version of Prometheus reads."""

@@ -23,6 +23,8 @@ from bot.web.probes import Check, probe_routes
 from indexer.clock import now_ms
 from indexer.encode.encoder import ModelEncoder
 from indexer.encode.model_on_demand import NOT_CHOSEN
+from indexer.ingest.stage_times import DECODE
+from indexer.platforms.processes import resident_bytes
 from indexer.reports.status import Status
 from indexer.service import Service
 from indexer.supervisor import supervised
@@ -105,6 +107,8 @@ class Operator:
             disk_low=service is not None and service.disk_notices.full,
             backup_s=None if service is None else service.backups.newest_s,
             caches={} if service is None else service.caches.served(),
+            queues={"events": beat.events_waiting} | ({} if service is None else _queues(service)),
+            memory=_memory(service),
             engine=None if service is None else _engine(service),
         )
 
@@ -112,6 +116,7 @@ class Operator:
         """Starts counting what the open service holds, until the caller cancels these tasks."""
         self.service = service
         service.searcher.searched = self.metrics.searched
+        service.pipeline.times.observed = self.metrics.indexed
         counting = supervised(COUNTS, lambda: self._count(service), service.faults)
         return [
             tasks.create_task(counting, name=COUNTS),
@@ -138,6 +143,22 @@ class Operator:
         if fault is None or fault.in_a_row < NOT_IN_A_ROW:
             return Check(name, True)
         return Check(name, False, f"{wrong}, {fault.in_a_row} times in a row; the log says why")
+
+
+def _queues(service: Service) -> dict[str, int]:
+    decoder = service.decoder
+    return {**service.pipeline.waiting, DECODE: decoder.waiting, "questions": decoder.questions_waiting}
+
+
+def _memory(service: Service | None) -> dict[str, int]:
+    """Resident bytes of the bot's own process, the model's, and those that open pictures; as far as /proc tells."""
+    pids: dict[str, list[int | None]] = {"bot": [None]}
+    if service is not None:
+        encoder = service.encoder
+        pids["model"] = [encoder.pid] if isinstance(encoder, ModelEncoder) and encoder.pid is not None else []
+        pids["pictures"] = list(service.decoder.pids)
+    found = {name: [resident_bytes(pid) for pid in processes] for name, processes in pids.items()}
+    return {name: sum(filter(None, sizes)) for name, sizes in found.items() if found["bot"] != [None]}
 
 
 def _engine(service: Service) -> Engine:

@@ -7,14 +7,17 @@ awaited when the transaction is committed, before the items end. Where it fails,
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Set as AbstractSet
 
 from indexer.backoff import Backoff
 from indexer.clock import now_ms
 from indexer.database.database import Database
 from indexer.errors import Reason
 from indexer.ingest.items import Content, Item, Prepared
-from indexer.records.ids import ModelId, PictureId, PlaceId
+from indexer.progress import Progress
+from indexer.records.ids import GuildId, ModelId, PictureId, PlaceId
 from indexer.records.messages import Message
 from indexer.records.pictures import EmbeddedFrame, Moment, Vectors
 from indexer.settings import Keep
@@ -49,14 +52,45 @@ class Outcomes:
         self._model_id = model_id
         self._backoff = backoff
         self._contents: dict[bytes, Content] = {}
-        self.claimed: set[PlaceId] = set()
+        self._claims: dict[PlaceId, Item] = {}
+        self._waited: list[tuple[set[PlaceId], asyncio.Event]] = []
 
-    def claim(self, place_id: PlaceId) -> bool:
-        """Reserves a place for one item, so that two items never fetch it at once. False where another item has it."""
-        if place_id in self.claimed:
+    @property
+    def claimed(self) -> AbstractSet[PlaceId]:
+        """The places that an item has."""
+        return self._claims.keys()
+
+    def claim(self, item: Item) -> bool:
+        """Reserves its place for it: no two items ever fetch a place at once. False where another item has it."""
+        if item.place_id in self._claims:
             return False
-        self.claimed.add(place_id)
+        self._claims[item.place_id] = item
         return True
+
+    async def others_ended(self, guild_id: GuildId, progress: Progress) -> None:
+        """Waits until the places of the guild that items of others than this run have at this moment are released."""
+        held = {
+            item.place_id
+            for item in self._claims.values()
+            if item.guild_id == guild_id and item.progress is not progress
+        }
+        if not held:
+            return
+        waited = (held, asyncio.Event())
+        self._waited.append(waited)
+        try:
+            await waited[1].wait()
+        finally:
+            self._waited.remove(waited)
+
+    def _unclaim(self, item: Item) -> None:
+        if self._claims.get(item.place_id) is not item:
+            return
+        del self._claims[item.place_id]
+        for held, ended in self._waited:
+            held.discard(item.place_id)
+            if not held:
+                ended.set()
 
     def gather(self, sha256: bytes, item: Item) -> Content | None:
         """The content to work on, with `item` in it. None where another item has the same bytes and works on them.
@@ -167,9 +201,9 @@ class Outcomes:
 
     def withdraw(self, item: Item) -> None:
         """Ends an item without an outcome, unless it has ended already. Its place does not change."""
-        if item.place_id not in self.claimed:
+        if self._claims.get(item.place_id) is not item:
             return
-        self.claimed.discard(item.place_id)
+        self._unclaim(item)
         if item.progress is not None:
             item.progress.withdrew(1)
 
@@ -223,7 +257,7 @@ class Outcomes:
             self._end(item, failed=failed)
 
     def _end(self, item: Item, *, failed: bool = False) -> None:
-        self.claimed.discard(item.place_id)
+        self._unclaim(item)
         if item.progress is not None:
             item.progress.finished(failed=failed)
 

@@ -38,6 +38,7 @@ from indexer.ingest.fair_queue import Lane
 from indexer.ingest.items import BACKLOG, LIVE, Item
 from indexer.ingest.outcomes import Outcomes
 from indexer.ingest.pending import PendingPlaces
+from indexer.ingest.stage_times import DOWNLOAD, ENCODE, STORE, StageTimes
 from indexer.ingest.stages import Stages
 from indexer.ingest.thumbnails import Thumbnails
 from indexer.pictures.extras import VIDEO, installed
@@ -217,6 +218,17 @@ class Pipeline:
         embedded = sum(run.embedded for run in runs)
         return max(sum(run.places_done - run.failed for run in runs) - embedded, 0), embedded
 
+    @property
+    def times(self) -> StageTimes:
+        """How long its stages take."""
+        return self._stages.times
+
+    @property
+    def waiting(self) -> dict[str, int]:
+        """Pictures that wait in its queues, by the stage that takes them next; with those that are stored just now."""
+        stages = self._stages
+        return {DOWNLOAD: len(stages.links), ENCODE: len(stages.pixels), STORE: stages.times.under_way(STORE)}
+
     def runs(self, guild_id: GuildId) -> bool:
         """Whether the guild is being indexed now."""
         return guild_id in self._running
@@ -231,8 +243,13 @@ class Pipeline:
             self._stages.offer(item)
 
     async def _take_up(self, guild_id: GuildId, lane: Lane, progress: Progress) -> bool:
-        """Fetches due and unembedded places. Returns whether an origin answered for every unembedded picture."""
+        """Fetches due and unembedded places, and waits for those that live work or housekeeping has already.
+
+        Returns whether an origin answered for every unembedded picture.
+        """
         await self._pending_places.take_up(guild_id, lane, progress)
+        await self._outcomes.others_ended(guild_id, progress)
+        await self._pending_places.take_up(guild_id, lane, progress)  # what they gave back without an outcome
         return await self._pending_places.take_up_unembedded(guild_id, lane, progress)
 
     async def _housekeep(self) -> None:

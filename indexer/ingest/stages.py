@@ -19,6 +19,7 @@ from indexer.ingest.download import FETCH_BACKOFF, Fetches, PlaceGone, download,
 from indexer.ingest.fair_queue import FairQueue, Lane
 from indexer.ingest.items import Content, Item, Prepared
 from indexer.ingest.outcomes import Outcomes
+from indexer.ingest.stage_times import DECODE, DOWNLOAD, ENCODE, STORE, StageTimes
 from indexer.ingest.thumbnails import Thumbnails
 from indexer.ports import Encoder, Priority
 from indexer.records.pictures import Vectors
@@ -49,6 +50,7 @@ class Stages:
     outcomes: Outcomes
     batch_size: int
     max_video_bytes: int = 0
+    times: StageTimes = field(default_factory=StageTimes)
     large: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LARGE_AT_ONCE))
     links: FairQueue[Item] = field(default_factory=lambda: FairQueue(LINK_LANE))
     pixels: FairQueue[Prepared] = field(default_factory=lambda: FairQueue(PIXEL_LANE))
@@ -58,7 +60,7 @@ class Stages:
 
         All items are claimed before the first one waits, so that no other task takes their places meanwhile.
         """
-        claimed = [item for item in items if self.outcomes.claim(item.place_id)]
+        claimed = [item for item in items if self.outcomes.claim(item)]
         for item in claimed:
             if item.progress is not None:
                 item.progress.began()
@@ -72,7 +74,7 @@ class Stages:
 
     def offer(self, item: Item) -> None:
         """Puts an item into its lane without waiting. It stays pending if the lane is full or its place is taken."""
-        if self.outcomes.claim(item.place_id):
+        if self.outcomes.claim(item):
             if item.progress is not None:
                 item.progress.began()
             if not self.links.offer(item.lane, item):
@@ -103,7 +105,8 @@ class Stages:
         """`video`: of the whole video where it can be had and opened, else of Discord's still picture of it."""
         most = self.max_video_bytes if video else 0
         try:
-            data = await download(item, self.fetcher, self.histories, FETCH_BACKOFF, max_video_bytes=most)
+            with self.times.timed(DOWNLOAD):
+                data = await download(item, self.fetcher, self.histories, FETCH_BACKOFF, max_video_bytes=most)
         except PlaceGone as gone:
             await self.outcomes.gone(item, gone.message, gone.asked_ms)
             return
@@ -137,7 +140,8 @@ class Stages:
             if await to_the_end(ending, at_most_s=STORING_S):
                 return None
         try:
-            return Prepared(content, *await self.thumbnails.decode(data, thumbnail=thumbnail))
+            with self.times.timed(DECODE):
+                return Prepared(content, *await self.thumbnails.decode(data, thumbnail=thumbnail))
         except Rejected as error:
             log.info("place %d: %s", content.items[0].place_id, error)
             if video:
@@ -185,12 +189,14 @@ class Stages:
         if done:
             made = {prepared.content.sha256: prepared.thumbnail for prepared, _ in done if prepared.thumbnail}
             ending = self.outcomes.embedded(done, lambda: self.thumbnails.keep(made))
-            await to_the_end(ending, at_most_s=STORING_S)
+            with self.times.timed(STORE, len(done)):
+                await to_the_end(ending, at_most_s=STORING_S)
 
     async def _vectors(self, prepared: Prepared) -> Vectors | Exception:
         """The vectors of a picture's frames, or the error that prevented them. Raises Stop."""
         try:
-            return await self.encoder.encode_pixels(prepared.picture.frames, Priority.INDEXING)
+            with self.times.timed(ENCODE):
+                return await self.encoder.encode_pixels(prepared.picture.frames, Priority.INDEXING)
         except Stop:
             raise
         except Exception as error:  # noqa: BLE001 -- recorded with the place

@@ -80,18 +80,34 @@ class Decoder:
         self._questions = questions
         self._indexing = indexing
         self._previews = previews
+        self._pools = (questions, indexing, previews)
         self._members: OneAtATime[UserId] = OneAtATime()
         self.lockdown = lockdown
 
     @property
     def workers(self) -> int:
         """How many there are now."""
-        return sum(pool.workers for pool in (self._questions, self._indexing, self._previews))
+        return sum(pool.workers for pool in self._pools)
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes of the workers."""
+        return [pid for pool in self._pools for pid in pool.pids]
+
+    @property
+    def waiting(self) -> int:
+        """Posted pictures that wait for a worker."""
+        return self._indexing.waiting
+
+    @property
+    def questions_waiting(self) -> int:
+        """Pictures of questions that wait for a worker."""
+        return self._questions.waiting
 
     @property
     def died(self) -> int:
         """How many workers have died over a picture."""
-        return sum(pool.died for pool in (self._questions, self._indexing, self._previews))
+        return sum(pool.died for pool in self._pools)
 
     async def decode(self, data: bytes, *, thumbnail: bool = False) -> DecodedPicture:
         """Decodes the bytes of a file that is indexed into the model's input, and a thumbnail where it is wanted.
@@ -131,7 +147,7 @@ class Decoder:
 
     async def close(self) -> None:
         """Ends every worker. Waiting callers get Stop."""
-        for pool in (self._questions, self._indexing, self._previews):
+        for pool in self._pools:
             await pool.close()
 
 

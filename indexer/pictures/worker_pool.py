@@ -52,6 +52,16 @@ class WorkerPool(Generic[W]):
         """How many there are now."""
         return len(self._idle) + len(self._busy)
 
+    @property
+    def waiting(self) -> int:
+        """Pictures that wait for a worker."""
+        return sum(not turn.done() for turn in self._waiting)
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes of the workers."""
+        return [worker.pid for worker in (*self._idle, *self._busy)]
+
     async def start_one(self) -> W:
         """Starts a worker ahead of its first picture. Raises CannotStart."""
         worker = await self._start()

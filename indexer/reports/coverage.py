@@ -24,6 +24,24 @@ _CHANNELS = (
 )
 
 
+_FROM_DISCORD = (
+    "SELECT channel_id FROM channels WHERE guild_id = ? AND parked_reason IS NULL AND origin_id = 0"
+    " AND kind NOT IN ('forum', 'media')"
+)
+
+
+async def history_read(connection: aiosqlite.Connection, guild_id: GuildId, now_ms: int) -> float | None:
+    """The share of the guild's history that Discord has shown, 0–1, over all channels that can be read now.
+
+    None where there is none: a folder of pictures, a server that only archives know.
+    """
+    known = [ChannelId(found) for (found,) in await connection.execute_fetchall(_FROM_DISCORD, (guild_id,))]
+    if not known:
+        return None
+    read = await spans.of_guild(connection, guild_id)
+    return read_share({channel_id: read.get(channel_id, []) for channel_id in known}, now_ms)
+
+
 async def coverage(
     connection: aiosqlite.Connection, guild_id: GuildId, channels: Collection[ChannelId], now_ms: int
 ) -> int:

@@ -9,7 +9,9 @@ from typing import Any
 
 import aiosqlite
 
+from indexer.clock import now_ms
 from indexer.records.ids import GuildId
+from indexer.reports.coverage import history_read
 from indexer.store.jobs import JobState
 
 
@@ -38,7 +40,8 @@ class Counts:
 @dataclass(frozen=True, slots=True)
 class GuildStatus:
     """`jobs` counts those that were ever asked for, by their state; 0 for a state that none has: Prometheus sees no
-    growth in a series that begins with the first failed job.
+    growth in a series that begins with the first failed job. `read`: the share of its history that Discord has shown,
+    0–1; None where it has no channel that may be read.
     """
 
     id: GuildId
@@ -46,6 +49,7 @@ class GuildStatus:
     consent: bool
     counts: Counts
     jobs: Mapping[str, int] = field(default_factory=dict)
+    read: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +114,10 @@ async def read(connection: aiosqlite.Connection) -> Status:
     for guild_id, state, number in await connection.execute_fetchall(_JOBS):
         jobs[guild_id][state] = number
     rows = await connection.execute_fetchall("SELECT guild_id, name, consent FROM guilds ORDER BY guild_id")
+    now = now_ms()
+    shares = {guild_id: await history_read(connection, guild_id, now) for guild_id, _, _ in rows}
     guilds = tuple(
-        GuildStatus(GuildId(guild_id), name, bool(consent), _counts(counts[guild_id]), jobs[guild_id])
+        GuildStatus(GuildId(guild_id), name, bool(consent), _counts(counts[guild_id]), jobs[guild_id], shares[guild_id])
         for guild_id, name, consent in rows
     )
     models: dict[str, int] = defaultdict(int)

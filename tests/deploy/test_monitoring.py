@@ -6,7 +6,6 @@ import asyncio
 import json
 import re
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -39,6 +38,7 @@ OF_PROMETHEUS = {"job", "instance"}  # labels that it adds to whatever it reads
 
 METRIC = re.compile(r"\b(afterimage_\w+|process_\w+|python_\w+|up)\b(?:\{([^}]*)\})?")
 GROUPED = re.compile(r"\bby \(([^)]*)\)")
+LISTENS = re.compile(r'msg="Listening on".*? address=(\S+)')
 SHOWN = re.compile(r"\{\{\s*(?:\$labels\.)?(\w+)\s*\}\}")
 
 Labels = dict[str, set[str]]
@@ -75,13 +75,14 @@ def wrong(query: str, shown: str, known: Labels) -> list[str]:
 async def exporter() -> AsyncIterator[str]:
     """The address of a web side all of whose metrics say something, and more with each second."""
     counts = Counts(messages=9, pictures=7, ready=6, pending=1, embeddings=7, channels=2, failures={"corrupt": 1})
-    status = Status((GuildStatus(GuildId(5), "Town", True, counts, {"failed": 1}),), counts, {}, 4096, 1)
+    status = Status((GuildStatus(GuildId(5), "Town", True, counts, {"failed": 1}, 0.5),), counts, {}, 4096, 1)
     engine = Engine("demo", "openvino", "cpu", loaded=True, starts=1, workers=2, workers_died=0)
     began_s = time.monotonic()
 
     def reading() -> Reading:
         metrics.loop_lag_s.observe(0.1)
         metrics.searched({"scan": 2.0, "total": 30.0})
+        metrics.indexed("decode", 0.02)
         passed = int(time.monotonic() - began_s)
         return Reading(
             "1",
@@ -93,6 +94,8 @@ async def exporter() -> AsyncIterator[str]:
             passed,
             {"sweep": 1},
             caches={"answers": (passed, 1)},
+            queues={"download": 3, "decode": 0, "encode": 2, "store": 0, "questions": 0, "events": 0},
+            memory={"bot": 1, "model": 2, "pictures": 3},
             engine=engine,
         )
 
@@ -171,20 +174,42 @@ def test_prometheus_and_grafana_find_the_bot_where_compose_puts_it() -> None:
     assert used == {source["uid"]}
 
 
+@asynccontextmanager
+async def prometheus(folder: Path, scraped: str) -> AsyncIterator[str]:
+    """The address of a Prometheus that reads `scraped` each second, by the files of deploy/prometheus.
+
+    It chooses its port itself, and says it: one that is chosen before may be another's when it starts.
+    """
+    shutil.copy(PROMETHEUS / "alerts.yml", folder)
+    config = (PROMETHEUS / "prometheus.yml").read_text().replace("bot:8642", scraped.removeprefix("http://"))
+    (folder / "prometheus.yml").write_text(config.replace("15s", "1s"))
+    said, found = folder / "prometheus.log", ""
+    with said.open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            "prometheus", f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data",
+            "--web.listen-address=127.0.0.1:0", stdout=asyncio.subprocess.DEVNULL, stderr=log,
+        )  # fmt: skip
+
+    async def listens() -> bool:
+        nonlocal found
+        text = await asyncio.to_thread(said.read_text, "utf-8")
+        assert process.returncode is None, text
+        match = LISTENS.search(text)
+        found = match[1] if match else ""
+        return bool(found)
+
+    try:
+        await until(listens)
+        yield f"http://{found}"
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
 @pytest.mark.skipif(shutil.which("prometheus") is None, reason="Debian's package prometheus is not installed")
 async def test_a_real_prometheus_reads_the_bot_and_answers_every_panel(tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    shutil.copy(PROMETHEUS / "alerts.yml", tmp_path)
-    async with exporter() as url, aiohttp.ClientSession(f"http://127.0.0.1:{port}") as http:
-        config = (PROMETHEUS / "prometheus.yml").read_text().replace("bot:8642", url.removeprefix("http://"))
-        (tmp_path / "prometheus.yml").write_text(config.replace("15s", "1s"))
-        process = await asyncio.create_subprocess_exec(
-            "prometheus", f"--config.file={tmp_path}/prometheus.yml", f"--storage.tsdb.path={tmp_path}/data",
-            f"--web.listen-address=127.0.0.1:{port}",
-            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-        )  # fmt: skip
+    async with exporter() as url, prometheus(tmp_path, url) as address, aiohttp.ClientSession(address) as http:
 
         async def unanswered() -> list[str]:
             """Queries without an answer, or with an error. A rate needs two readings."""
@@ -201,14 +226,10 @@ async def test_a_real_prometheus_reads_the_bot_and_answers_every_panel(tmp_path:
                 return await unanswered() == []
             return False
 
-        try:
-            await until(answered)
-            async with http.get("/api/v1/rules") as response:
-                groups = (await response.json())["data"]["groups"]
-            assert [rule["health"] for group in groups for rule in group["rules"]] == ["ok"] * len(ALERTS)
-        finally:
-            process.terminate()
-            await process.wait()
+        await until(answered)
+        async with http.get("/api/v1/rules") as response:
+            groups = (await response.json())["data"]["groups"]
+        assert [rule["health"] for group in groups for rule in group["rules"]] == ["ok"] * len(ALERTS)
 
 
 @pytest.mark.parametrize("arguments", [("check", "config", "prometheus.yml"), ("test", "rules", "alerts.test.yml")])

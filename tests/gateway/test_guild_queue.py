@@ -70,6 +70,7 @@ async def test_a_guild_whose_event_takes_long_keeps_nobody_else_waiting() -> Non
         queues.offer(B, index.event("elsewhere"))
         await until(lambda: index.done)
         assert index.done == ["elsewhere"]
+        assert queues.waiting == 1
         over.set()
         await queues.settled()
     assert index.done == ["elsewhere", "after it"]

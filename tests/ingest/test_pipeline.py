@@ -374,6 +374,35 @@ async def test_housekeeping_takes_up_what_is_due_without_being_asked(
     assert MessageId(message.id) in world.history.messages[ChannelId(1)]
 
 
+@pytest.mark.parametrize("given_back", [False, True], ids=["ends", "is given back"])
+async def test_a_run_is_done_only_when_what_housekeeping_has_of_its_server_is_too(
+    world: World, monkeypatch: pytest.MonkeyPatch, given_back: bool
+) -> None:
+    """Also where housekeeping ends without an outcome: then the run fetches the picture itself."""
+    monkeypatch.setattr(stages, "FETCH_BACKOFF", Backoff(1, 0.01, 0.02))
+    world.history.channel(1)
+    world.history.post(1, 1, world.cdn.add("a.png", picture(1)))
+    world.cdn.statuses["a.png"] = [503]
+    await index(world)
+    async with world.db.transaction() as tx:
+        await tx.execute_fetchall("UPDATE places SET next_attempt_ms = 1")
+    monkeypatch.setattr(pipeline, "HOUSEKEEPING_S", 0.05)
+    world.cdn.held = asyncio.Event()
+    async with world.pipeline() as running:
+        await until(lambda: world.cdn.open_requests)
+        monkeypatch.setattr(pipeline, "HOUSEKEEPING_S", 3600.0)  # it looks once
+        task = asyncio.create_task(running.run_guild(GUILD))
+        await until(lambda: task.done() or running._outcomes._waited)
+        assert not task.done()
+        if given_back:
+            for held in list(running._outcomes._claims.values()):
+                running._outcomes.withdraw(held)
+            await until(lambda: world.cdn.open_requests == 2)
+        world.cdn.held.set()
+        assert (await task).state is State.DONE
+        assert await world.count("SELECT count(*) FROM places WHERE state = 'ready'") == 1
+
+
 async def test_what_stops_a_stage_stops_the_pipeline_and_says_why(world: World) -> None:
     world.fill(channels=1, messages=10, every=1)
 

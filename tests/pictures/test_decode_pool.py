@@ -194,7 +194,7 @@ async def test_a_picture_that_needs_too_much_memory_is_rejected() -> None:
 async def test_cancelling_frees_the_worker_and_never_mixes_answers_up(decoder: Decoder) -> None:
     tasks = [asyncio.create_task(decoder.decode(long_one())) for _ in range(2)]
     waiting = asyncio.create_task(decoder.decode(KINDS["png"]))
-    await asyncio.sleep(0.1)
+    await until(lambda: decoder.waiting)
     waiting.cancel()
     tasks[0].cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -340,6 +340,29 @@ async def test_whoever_waits_for_the_file_keeps_no_thread_from_others(database: 
         assert await asyncio.gather(*waiting) == [{place_id: b"a"}] * 8
 
 
+async def test_a_use_that_is_cancelled_keeps_its_turn_until_its_thread_has_ended(database: Database) -> None:
+    """Or else each one that gives up would leave a thread behind that waits for the file."""
+    await settle(database)
+    sha256, place_id = await stored(database, 1, "a", DISCORD)
+    threads = ThreadPoolExecutor(2)  # closed with the test's event loop
+    asyncio.get_running_loop().set_default_executor(threads)
+    async with kept_of(database, "all") as kept:
+        await kept.put({sha256: b"a"})
+        with kept._file._turn:  # as a purge of a large file has it
+            cancelled = asyncio.create_task(kept.of([place_id]))
+            await until(kept._file_turn.locked)
+            await asyncio.wait({cancelled}, timeout=0.1)  # its thread waits for the file by now
+            cancelled.cancel()
+            others = {asyncio.create_task(kept.of([place_id])) for _ in range(4)}
+            await asyncio.wait(others, timeout=0.1)
+            assert not cancelled.done()
+            async with asyncio.timeout(DEADLINE_S):
+                assert await asyncio.to_thread(int, "7") == 7
+        assert await asyncio.gather(*others) == [{place_id: b"a"}] * 4
+        with pytest.raises(asyncio.CancelledError):
+            await cancelled
+
+
 async def test_a_picture_that_was_deleted_meanwhile_is_not_kept(database: Database) -> None:
     await settle(database)
     sha256, _ = await stored(database, 1, "a", OriginId(1))

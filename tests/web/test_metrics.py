@@ -32,7 +32,7 @@ def samples(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
 
 async def test_what_is_stored_waits_and_fails_is_counted() -> None:
     counts = Counts(channels=3, parked=1, messages=7, places=6, ready=4, pending=1, pictures=4, failures={"corrupt": 1})
-    status = Status((GuildStatus(GuildId(5), "Town", True, counts, {"failed": 2}),), counts, {}, 4096, 1)
+    status = Status((GuildStatus(GuildId(5), "Town", True, counts, {"failed": 2}, 0.25),), counts, {}, 4096, 1)
     reading = Reading(
         version="1.2.3",
         ready={"gateway": True, "model": False},
@@ -42,11 +42,14 @@ async def test_what_is_stored_waits_and_fails_is_counted() -> None:
         unparsed_events=9,
         faults={"sweep": 2},
         caches={"answers": (3, 4)},
+        queues={"encode": 5, "events": 0},
+        memory={"bot": 1000, "model": 2000},
         engine=ENGINE,
     )
     metrics = Metrics(lambda: reading)
     metrics.loop_lag_s.observe(0.004)
     metrics.searched({"scan": 3.0, "total": 40.0})
+    metrics.indexed("decode", 0.02)
     async with (
         open_web(WebSettings(listen="127.0.0.1:0"), metrics.routes()) as url,
         aiohttp.ClientSession() as session,
@@ -72,6 +75,12 @@ async def test_what_is_stored_waits_and_fails_is_counted() -> None:
     assert found["afterimage_model_info", (("device", "cpu"), ("model", "demo"), ("runtime", "openvino"))] == 1
     assert (found["afterimage_model_loaded", ()], found["afterimage_model_starts_total", ()]) == (0, 2)
     assert (found["afterimage_decode_workers", ()], found["afterimage_decode_workers_died_total", ()]) == (3, 1)
+    assert found["afterimage_indexing_stage_seconds_bucket", (("le", "0.01"), ("stage", "decode"))] == 0
+    assert found["afterimage_indexing_stage_seconds_bucket", (("le", "0.025"), ("stage", "decode"))] == 1
+    assert found["afterimage_indexing_stage_seconds_count", (("stage", "store"),)] == 0  # there from the start
+    assert found["afterimage_queue_items", (("stage", "encode"),)] == 5
+    assert found["afterimage_memory_bytes", (("process", "model"),)] == 2000
+    assert found["afterimage_history_read_ratio", (guild,)] == 0.25
     assert found["process_resident_memory_bytes", ()] > 0
     assert "Town" not in str(found)  # names are what people gave; ids are enough to tell servers apart
 
@@ -86,10 +95,11 @@ def test_whatever_a_name_holds_the_text_can_be_read_back(faults: dict[str, int])
 
 def test_every_metric_stands_in_the_document() -> None:
     counts = Counts(failures={"corrupt": 1})
-    status = Status((GuildStatus(GuildId(5), "Town", True, counts),), counts, {}, 4096, 1)
+    status = Status((GuildStatus(GuildId(5), "Town", True, counts, read=1.0),), counts, {}, 4096, 1)
     reading = Reading(
-        version="1", ready={"model": True}, status=status, gateway_latency_s=0.1, faults={"sweep": 1}, engine=ENGINE
-    )
+        version="1", ready={"model": True}, status=status, gateway_latency_s=0.1, faults={"sweep": 1}, engine=ENGINE,
+        queues={"encode": 1}, memory={"bot": 1}, backup_s=1.0, caches={"answers": (1, 1)},
+    )  # fmt: skip
     text = Metrics(lambda: reading).render().decode()
     document = (ROOT / "docs" / "http.md").read_text("utf-8")
     for family in text_string_to_metric_families(text):
