@@ -665,7 +665,7 @@ archive-tracker-forged = Ihre Tabellen sind nicht die, die Discord History Track
 archive-tracker-version = Sie hat die Version { $version } der Dateien von Discord History Tracker; lesbar sind { $known }. Öffne sie einmal mit dem aktuellen Discord History Tracker, der sie auf den neuen Stand bringt.
 archive-not-in-folder = Im Ordner für Archive (web.archives) gibt es { $path } nicht, oder nur eine Verknüpfung führt dorthin.
 archive-looking = Gerade wird ein anderes Archiv durchgesehen: Warte, bis das fertig ist.
-archive-nothing = Nichts hier ist ein Export von DiscordChatExporter in JSON oder ein anderes Archiv. Ein Ordner mit Bildern braucht einen Namen. Ein Bündel kommt mit `afterimage import` herein, das fragt, bevor es etwas ersetzt.
+archive-nothing = Nichts hier ist ein Export von DiscordChatExporter in JSON oder ein anderes Archiv. Ein Ordner mit Bildern braucht einen Namen.
 archive-stopped = Der Bot wurde beendet, während er das Archiv durchsah. Importiere es noch einmal.
 archive-failed = Der Bot ist an diesem Import gescheitert; sein Protokoll sagt, woran.
 upload-name = Der Name einer Datei hat höchstens 200 Byte, beginnt nicht mit einem Punkt und enthält keines von / \ : * ? " < > |.
@@ -691,6 +691,11 @@ bundle-stopped = Der Bot wurde beendet.
 bundle-outdated = Etwas darin muss seither vergessen sein: Mache es noch einmal.
 bundle-too-slow = Es dauerte länger als eine Stunde. Mache es mit `afterimage export`, das sich die Zeit nimmt.
 bundle-failed = Dem Bot misslang es; sein Protokoll sagt, wo.
+bundle-confirm = Dieses Bündel kann löschen und ersetzen, was hier gespeichert ist; { $deleted } Nachrichten würden gehen. Sieh nach, was es bringt. Wer weiß, wer es gemacht hat, und das will, gibt diese Zahl als Bestätigung.
+bundle-unsound = Das Bündel kommt nicht herein: { $error }
+bundle-import-no-room = Auf der Festplatte ist nicht genug Platz: Die Zeilen eines Bündels brauchen das Doppelte ihrer Größe. Was hereinkam, bleibt, und derselbe Import geht weiter.
+bundle-import-busy = Die Datenbank war zu lange beschäftigt. Was hereinkam, bleibt, und derselbe Import geht weiter.
+bundle-import-stopped = Der Bot wurde beendet. Was hereinkam, bleibt, und derselbe Import geht weiter.
 
 ## Schlüssel der HTTP-Schnittstelle
 key-name = Ein Schlüssel braucht einen Namen von 1 bis { $most } Zeichen.

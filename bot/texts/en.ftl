@@ -668,7 +668,7 @@ archive-tracker-forged = Its tables are not those that Discord History Tracker m
 archive-tracker-version = It has the version { $version } of Discord History Tracker's files; { $known } can be read. Open it once with the current Discord History Tracker, which brings it up to date.
 archive-not-in-folder = There is no file or folder { $path } in the folder for archives (web.archives), or a link leads to it.
 archive-looking = Another archive is being looked through: wait until that is done.
-archive-nothing = Nothing here is an export of DiscordChatExporter in JSON, or another archive. A folder of pictures needs a name. A bundle comes in by `afterimage import`, which asks before it replaces anything.
+archive-nothing = Nothing here is an export of DiscordChatExporter in JSON, or another archive. A folder of pictures needs a name.
 archive-stopped = The bot was stopped while it looked through the archive. Import it again.
 archive-failed = The bot failed at this import; its log says where.
 upload-name = A file's name has at most 200 bytes, does not begin with a dot, and has none of / \ : * ? " < > |.
@@ -694,6 +694,11 @@ bundle-stopped = The bot was stopped.
 bundle-outdated = Something in it must be forgotten since: make it again.
 bundle-too-slow = It took longer than an hour. Make it with `afterimage export`, which takes its time.
 bundle-failed = The bot failed at it; its log says where.
+bundle-confirm = This bundle may delete and replace what is stored here; { $deleted } messages would go. Look at what it brings. Who knows who made it and wants that gives this number as confirmation.
+bundle-unsound = The bundle does not come in: { $error }
+bundle-import-no-room = There is not enough room on the disk: the rows of a bundle need twice their size. What came in stays, and the same import goes on.
+bundle-import-busy = The database was busy for too long. What came in stays, and the same import goes on.
+bundle-import-stopped = The bot was stopped. What came in stays, and the same import goes on.
 
 ## Keys of the HTTP interface
 key-name = A key needs a name of 1 to { $most } characters.

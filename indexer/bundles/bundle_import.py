@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,7 +21,7 @@ from indexer.database.database import FILE_NAME, Database, open_database
 from indexer.database.stoppable_thread import in_stoppable_thread
 from indexer.errors import StorageError
 from indexer.platforms.processes import NICE
-from indexer.settings import Settings
+from indexer.settings import CrawlSettings, Settings
 from indexer.store import application, guilds
 
 WORK_PREFIX = ".afterimage-import-"
@@ -49,32 +51,63 @@ class ImportedBundle:
         return {"file": str(self.path), **told, **asdict(self.stored)}
 
 
-async def import_bundle(place: Open, settings: Settings, path: Path, tell: Tell, *, alone: bool) -> ImportedBundle:
-    """Stores the bundle at `path`. `alone`: no bot runs in this process, so nobody waits for the writer.
+@dataclass(frozen=True, slots=True)
+class OpenBundle:
+    """A bundle whose file was checked as a whole; `rows` has what is in it."""
 
-    Raises StorageError where the file is not whole, not ours or forged, and then nothing has changed; DiskFull;
-    RetryLater where the database is busy: what came in stays, and the same import goes on.
+    path: Path
+    manifest: BundleManifest
+    rows: Path
+    crawl: CrawlSettings
+
+    @property
+    def _ownership(self) -> Ownership:
+        return Ownership(self.manifest.application_id, str(self.path), self.manifest.parts[0].sha256)
+
+    async def survey(self, db: Database | None) -> ImportedBundle:
+        """What `store` would do. `db` None: nothing is stored yet."""
+        return ImportedBundle(self.path, self.manifest, await survey(db, self.rows, self._ownership, self.crawl))
+
+    async def may_delete(self, db: Database) -> bool:
+        """Whether `store` may delete or replace what is stored: see the function of this name."""
+        return await _may_delete(db, self.manifest)
+
+    async def store(self, db: Database, tell: Tell, *, alone: bool) -> ImportedBundle:
+        """Stores it. `alone`: no bot runs in this process, so nobody waits for the writer.
+
+        Raises DiskFull; RetryLater where the database is busy: what came in stays, and the same import goes on.
+        """
+        stored = await store(db, self.rows, self._ownership, self.crawl, tell, alone=alone)
+        return ImportedBundle(self.path, self.manifest, stored)
+
+
+@asynccontextmanager
+async def open_bundle(
+    settings: Settings, path: Path, tell: Tell, *, nice: int = 0, work_in: Path | None = None
+) -> AsyncIterator[OpenBundle]:
+    """The bundle at `path`, its rows beside the database (or in the folder `work_in`) until the block ends.
+
+    `nice`: of the thread that checks it. Raises StorageError where the file is not whole, not ours or forged; DiskFull.
     """
-    with work_folder(settings.data_dir, WORK_PREFIX) as work:
+    with work_folder(work_in or settings.data_dir, WORK_PREFIX) as work:
         rows = work / CONTENT
-        manifest = await _extract(path, rows, tell, nice=0 if alone else NICE)
-        ownership = _ownership(path, manifest)
-        stored = await store(place.db, rows, ownership, settings.crawl, tell, alone=alone)
-    return ImportedBundle(path, manifest, stored)
+        manifest = await in_stoppable_thread(lambda check: bundle_file.extract(path, rows, check, tell), nice=nice)
+        yield OpenBundle(path, manifest, rows, settings.crawl)
+
+
+async def import_bundle(place: Open, settings: Settings, path: Path, tell: Tell, *, alone: bool) -> ImportedBundle:
+    """Stores the bundle at `path`. Raises as `open_bundle`, and then nothing has changed; and as `OpenBundle.store`."""
+    async with open_bundle(settings, path, tell, nice=0 if alone else NICE) as bundle:
+        return await bundle.store(place.db, tell, alone=alone)
 
 
 async def survey_bundle(settings: Settings, path: Path, tell: Tell) -> ImportedBundle:
     """What `import_bundle` would do, beside a bot that runs too: for `--dry-run`. Stores nothing. Raises as it does."""
-    exists = await asyncio.to_thread((settings.data_dir / FILE_NAME).exists)
-    folder = settings.data_dir if exists else Path(tempfile.gettempdir())
-    with work_folder(folder, WORK_PREFIX) as work:
-        rows = work / CONTENT
-        manifest = await _extract(path, rows, tell, nice=0)
-        ownership = _ownership(path, manifest)
-        if not exists:
-            return ImportedBundle(path, manifest, await survey(None, rows, ownership, settings.crawl))
-        async with open_database(settings.data_dir, write=False) as db:
-            return ImportedBundle(path, manifest, await survey(db, rows, ownership, settings.crawl))
+    if not await asyncio.to_thread((settings.data_dir / FILE_NAME).exists):
+        async with open_bundle(settings, path, tell, work_in=Path(tempfile.gettempdir())) as bundle:
+            return await bundle.survey(None)
+    async with open_bundle(settings, path, tell) as bundle, open_database(settings.data_dir, write=False) as db:
+        return await bundle.survey(db)
 
 
 async def may_delete(settings: Settings, path: Path) -> bool:
@@ -88,17 +121,14 @@ async def may_delete(settings: Settings, path: Path) -> bool:
     if not await asyncio.to_thread((settings.data_dir / FILE_NAME).exists):
         return False
     try:
-        async with open_database(settings.data_dir, write=False) as db, db.reader() as connection:
-            own, stored = await application.get(connection), await guilds.known(connection)
+        async with open_database(settings.data_dir, write=False) as db:
+            return await _may_delete(db, manifest)
     except StorageError:
         return True
+
+
+async def _may_delete(db: Database, manifest: BundleManifest) -> bool:
+    async with db.reader() as connection:
+        own, stored = await application.get(connection), await guilds.known(connection)
     told_by_discord = Ownership(manifest.application_id, "", "").is_discords_word(own)
     return bool(stored) and (told_by_discord or manifest.counts.get("opt_outs", 0) > 0)
-
-
-async def _extract(path: Path, rows: Path, tell: Tell, nice: int) -> BundleManifest:
-    return await in_stoppable_thread(lambda check: bundle_file.extract(path, rows, check, tell), nice=nice)
-
-
-def _ownership(path: Path, manifest: BundleManifest) -> Ownership:
-    return Ownership(manifest.application_id, str(path), manifest.parts[0].sha256)

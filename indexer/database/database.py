@@ -62,6 +62,7 @@ class Database:
         self._writer = writer
         self._synchronous = ""  # the current setting of the writer; "" while it is unknown
         self._turn = asyncio.Lock()
+        self._attaching = asyncio.Lock()
         self._owner: asyncio.Task[Any] | None = None
         self._places = asyncio.Semaphore(READERS)
         self._idle: list[aiosqlite.Connection] = []
@@ -131,7 +132,8 @@ class Database:
         """Within the block every transaction also sees the database at `uri`, as `schema`, and the `temporary` tables.
 
         `uri` must be read-only. `temporary` gives each table's columns; they are empty at first. `cache_kib`: another
-        size for the writer's page cache meanwhile. Raises RetryLater, StorageError.
+        size for the writer's page cache meanwhile. One is attached at a time: whoever comes next waits for the end of
+        the block. Raises RetryLater, StorageError.
         """
         attaching: list[_Statement] = [
             ("ATTACH ? AS ?", (uri, schema)),
@@ -143,12 +145,13 @@ class Database:
             ("DETACH ?", (schema,)),
             (f"PRAGMA cache_size = -{CACHE_KIB}", ()),
         ]
-        try:
-            # Where the writer was busy for too long when the last one ended, that one is still attached.
-            await self._outside_transaction(schema, detaching, attaching)
-            yield
-        finally:
-            await to_the_end(self._outside_transaction(schema, detaching))
+        async with self._attaching:
+            try:
+                # Where the writer was busy for too long when the last one ended, that one is still attached.
+                await self._outside_transaction(schema, detaching, attaching)
+                yield
+            finally:
+                await to_the_end(self._outside_transaction(schema, detaching))
 
     async def _outside_transaction(
         self, schema: str, detaching: Sequence[_Statement], attaching: Sequence[_Statement] = ()

@@ -55,6 +55,34 @@ async def test_what_was_not_attached_to_its_end_can_be_attached_again(database: 
         assert "other" not in {name for _, name, _ in found}
 
 
+async def test_whoever_attaches_next_waits_until_the_other_one_is_detached(database: Database, tmp_path: Path) -> None:
+    """Two bundles under one name: the second would take the place of the first in the middle of its import."""
+    uris = []
+    for number in (1, 2):
+        other = tmp_path / f"{number}.sqlite3"
+        with closing(sqlite3.connect(other)) as connection:
+            connection.execute(f"CREATE TABLE t AS SELECT {number} AS n")
+        uris.append(f"{other.as_uri()}?mode=ro")
+    seen: list[int] = []
+    go = asyncio.Event()
+
+    async def look(uri: str) -> None:
+        async with database.attached(uri, "other", {}):
+            await go.wait()
+            async with database.transaction() as tx:
+                seen.extend(n for (n,) in await tx.execute_fetchall("SELECT n FROM other.t"))
+
+    async with asyncio.TaskGroup() as tasks:
+        for uri in uris:
+            tasks.create_task(look(uri))
+        async with database.transaction():  # each has had its turn to attach
+            pass
+        async with database.transaction():
+            pass
+        go.set()
+    assert seen == [1, 2]
+
+
 async def test_a_transaction_that_raises_leaves_nothing(database: Database) -> None:
     with pytest.raises(LookupError):
         async with database.transaction() as tx:

@@ -16,6 +16,7 @@ from bot.web.api.job_events import streamed
 from bot.web.api.models.archives import (
     FolderEntry,
     FolderListing,
+    ImportedBundle,
     ImportedGuild,
     ImportInfo,
     ImportList,
@@ -31,6 +32,7 @@ from indexer.records.api_keys import KeyScope
 
 if TYPE_CHECKING:
     from indexer.archive_imports import ArchiveImport
+    from indexer.bundles.bundle_file import BundledGuild
 
 SHOWN_PROBLEMS = 50
 
@@ -52,7 +54,7 @@ async def listed(call: Call[PathQuery, None]) -> FolderListing:
 
 async def start(call: Call[NoQuery, NewImport]) -> ImportInfo:
     body, archives = call.body, archives_of(call.parts)
-    begun = await archives.imports.start(body.path, body.name, dry_run=body.dry_run)
+    begun = await archives.imports.start(body.path, body.name, dry_run=body.dry_run, confirm=body.confirm)
     return described(begun, archives.folder.root)
 
 
@@ -82,6 +84,10 @@ def described(found: ArchiveImport, root: Path) -> ImportInfo:
         state=found.state.value,
         looked_bytes=found.looked_bytes,
         total_bytes=found.total_bytes,
+        step=found.step,
+        done=found.done,
+        total=found.total,
+        bundle=_bundle(found),
         collection=found.collection,
         guilds=_guilds(found),
         problems=[
@@ -98,7 +104,15 @@ def _inside(root: Path, label: str) -> str:
     return label.removeprefix(above).replace(os.sep, "/")
 
 
+def _bundle(found: ArchiveImport) -> ImportedBundle | None:
+    if found.bundle is None:
+        return None
+    return ImportedBundle(found.bundle.manifest.created_ms, **asdict(found.bundle.stored), asks=found.asks)
+
+
 def _guilds(found: ArchiveImport) -> list[ImportedGuild]:
+    if found.bundle is not None:
+        return [_bundled(guild) for guild in found.bundle.manifest.guilds]
     survey = found.survey
     if survey is None:
         return []
@@ -114,6 +128,12 @@ def _guilds(found: ArchiveImport) -> list[ImportedGuild]:
         )
         for guild in survey.guilds.values()
     ]
+
+
+def _bundled(guild: BundledGuild) -> ImportedGuild:
+    """A bundle has no files of pictures."""
+    files = dict.fromkeys(("saved", "missing", "refused", "live", "dead", "elsewhere"), 0)
+    return ImportedGuild(str(guild.id), guild.name, guild.channels, guild.messages, guild.pictures, **files, job=None)
 
 
 ADMIN: dict[str, Any] = {"scope": KeyScope.ADMIN, "everything": True}
@@ -145,7 +165,7 @@ OPERATIONS = (
         "startImport",
         "POST",
         "/imports",
-        "Looks through an archive of that folder and imports it as jobs; or only says what would come.",
+        "Looks through an archive or bundle of that folder and imports it; or only says what would come.",
         start,
         ImportInfo,
         body=NewImport,

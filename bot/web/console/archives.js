@@ -27,7 +27,7 @@ export async function show(view, context) {
   }
   fill(view, folder, el("h2", {}, "Imports, the newest first"), imports);
   return follow("/imports/events", "imports", (found) => {
-    imports.replaceChildren(...found.imports.map((listed) => described(listed, context)));
+    imports.replaceChildren(...found.imports.map((listed) => described(listed, context, begin)));
     if (!found.imports.length) imports.append(el("p", { className: "soft" }, "Nothing was imported since the bot has started."));
   });
 }
@@ -75,18 +75,39 @@ function uploading(done) {
   return el("div", { className: "card row" }, el("label", { className: "field", htmlFor: file.id }, "A file to bring in", file), button("Upload", send, "primary"), bar);
 }
 
-function described(found, { guilds }) {
+const FACTS = [["messages", "new messages"], ["known", "known already"], ["updated", "of them older here"], ["pictures", "new pictures"], ["embeddings", "embeddings"],
+  ["refused", "messages stay out"], ["opt_outs", "opt-outs"], ["deletions", "deletions"], ["deleted", "messages here go"]];
+
+/** What a bundle brings, and the button that imports it once that was looked at. */
+function bundled({ path, state, dry_run, bundle }, begin) {
+  const open = dry_run || state === "failed";
+  const go = () => {
+    const asked = `${path} may delete and replace what is stored here: ${many(bundle.deleted, "message")} would go. Go on only where you know who made it.`;
+    return !bundle.asks || confirm(asked) ? begin(path, bundle.asks ? { confirm: bundle.deleted } : {}) : undefined;
+  };
+  return [
+    el("p", {}, "As of ", time(bundle.created_ms), ": ", FACTS.filter(([key]) => bundle[key]).map(([key, text]) => `${number(bundle[key])} ${text}`).join(" · ") || "nothing that is not here"),
+    bundle.skipped.length > 0 && el("p", { className: "soft" }, `Stays out, another folder here has its number: ${bundle.skipped.join(", ")}`),
+    open && state !== "looking" && button(bundle.asks ? "Import the bundle …" : "Import the bundle", go),
+  ];
+}
+
+function described(found, { guilds }, begin) {
   const left = found.state === "looking" && found.total_bytes > 0 ? `${Math.floor(100 * found.looked_bytes / found.total_bytes)} % looked through` : "";
-  const state = { looking: "is looked through", done: found.dry_run ? "was looked through" : "is imported", failed: "failed" }[found.state];
+  const over = found.bundle ? "was imported" : "is imported";
+  const state = { looking: "is looked through", storing: "comes in", done: found.dry_run ? "was looked through" : over, failed: "failed" }[found.state];
+  const going = ["looking", "storing"].includes(found.state) && found.step;
   return el("section", { className: "card" },
     el("div", { className: "row" }, el("strong", {}, found.path), el("span", { className: "soft" }, state), time(found.began_ms)),
-    left && el("p", {}, left), found.reason && el("p", { className: "error" }, found.reason),
+    left && el("p", {}, left),
+    going && el("p", {}, `${found.step}: ${number(found.done)}${found.total === null ? "" : ` of ${number(found.total)}`}`), found.reason && el("p", { className: "error" }, found.reason),
     found.guilds.map((guild) => el("p", {}, [
       `${guild.name}: ${many(guild.channels, found.collection ? "folder" : "channel")}`, many(guild.messages, "message"), many(guild.pictures, "picture"),
       guild.saved ? `${number(guild.saved)} in files` : "", guild.live ? `${number(guild.live)} with a link that works` : "",
       guild.dead ? `${number(guild.dead)} with a link that has expired` : "", guild.missing ? `${number(guild.missing)} files missing` : "",
       guild.job === null ? "" : `job ${guild.job}${guilds.some((known) => known.id === guild.id) ? "" : ": choose the server above once the page is loaded again"}`,
     ].filter(Boolean).join(" · "))),
+    found.bundle && bundled(found, begin),
     found.problems.map((problem) => el("p", { className: "soft" }, `${problem.file}${problem.offset === null ? "" : `, byte ${number(problem.offset)}`}: ${problem.text}`)),
     found.problem_count > found.problems.length && el("p", { className: "soft" }, `and ${number(found.problem_count - found.problems.length)} more`));
 }

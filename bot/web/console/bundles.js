@@ -17,7 +17,7 @@ export async function show(view, { guild }) {
     say("It is being made.");
   };
   fill(view,
-    el("p", {}, "A bundle brings a server to another Afterimage without reading or embedding anything again: afterimage import takes it in there. Keep it as you keep members' messages."),
+    el("p", {}, "A bundle brings a server to another Afterimage without reading or embedding anything again: its page Import, or afterimage import, takes it in there. Keep it as you keep members' messages."),
     el("div", { className: "card row" },
       el("label", { className: "field", htmlFor: chosen.id }, "Only these channels, with their threads (none: the whole server)", chosen), button("Make a bundle", make, "primary")),
     el("h2", {}, "Bundles, the newest first"), list);

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
+import zlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +15,17 @@ import aiohttp
 import pytest
 
 from bot.web.api import bundles
-from indexer import bundle_exports
+from indexer import archive_imports, bundle_exports
+from indexer.archive_folder import ArchiveFolder
+from indexer.archive_imports import ArchiveImports, ImportState
 from indexer.bundle_exports import WORK_PREFIX, BundleExports
 from indexer.bundles import bundle_file
+from indexer.bundles.bundle_import import OpenBundle, open_bundle
 from indexer.crawl.removals import ChannelDeleted, OptedOut
 from indexer.errors import TellPerson
 from indexer.records.ids import ChannelId, GuildId, UserId
 from indexer.supervisor import Faults
+from tests.web.api.test_archives import folder
 from tests.worlds.api_world import ADMIN, READ, WRITE, ApiWorld
 from tests.worlds.waiting import until
 
@@ -166,3 +174,110 @@ async def test_only_who_may_see_every_server_takes_one_along(api: ApiWorld) -> N
         for method, path in (("GET", ""), ("POST", ""), ("GET", "/events"), ("GET", "/1/file"), ("DELETE", "/1")):
             refused = await api.ask(f"{api.town}/bundles{path}", method=method, json={}, key=key, status=403)
             assert refused["error"]["code"] == "forbidden"
+
+
+async def uploaded(api: ApiWorld, name: str) -> None:
+    """A bundle of the town, fetched, and brought into the folder for archives as an archive is."""
+    _, data = await fetched(api, (await made(api))["id"])
+    headers, crc32 = await fresh(api), f"{zlib.crc32(data):08x}"
+    about = {"name": name, "bytes": len(data)}
+    upload = await api.ask("/api/v1/uploads", method="POST", json=about, headers=headers, status=201)
+    part = f"/api/v1/uploads/{upload['id']}/parts/0"
+    sent = {**headers, "Content-Type": "application/octet-stream"}
+    await api.ask(part, method="PUT", params={"crc32": crc32}, data=data, headers=sent)
+    body = {"crc32": [crc32]}
+    await api.ask(f"/api/v1/uploads/{upload['id']}/finish", method="POST", json=body, headers=headers)
+
+
+async def imported(api: ApiWorld, body: dict[str, Any]) -> dict[str, Any]:
+    """The import that this asks for, once it has ended."""
+    headers = await fresh(api)
+    begun = await api.ask("/api/v1/imports", method="POST", json=body, headers=headers, status=201)
+    found: dict[str, Any] = {}
+
+    async def over() -> bool:
+        imports = (await api.ask("/api/v1/imports", headers=headers))["imports"]
+        found.update(next(listed for listed in imports if listed["id"] == begun["id"]))
+        return found["state"] not in ("looking", "storing")
+
+    await until(over)
+    return found
+
+
+async def messages(api: ApiWorld) -> int:
+    async with api.service.db.reader() as connection:
+        ((count,),) = await connection.execute_fetchall("SELECT count(*) FROM messages")
+    return int(count)
+
+
+async def test_a_bundle_comes_in_by_upload_dry_run_and_confirmation(api: ApiWorld) -> None:
+    await uploaded(api, "town.bundle.zst")
+    whole = await messages(api)
+    async with api.service.db.transaction() as tx:  # as if a former bot alone had read it
+        ((lost,),) = await tx.execute_fetchall(
+            "DELETE FROM messages WHERE message_id = (SELECT max(message_id) FROM messages WHERE guild_id = ?)"
+            " RETURNING message_id",
+            (api.place.guild.id,),
+        )
+    looked = await imported(api, {"path": "town.bundle.zst", "dry_run": True})
+    bundle = looked["bundle"]
+    assert (looked["state"], bundle["messages"], bundle["deleted"], bundle["asks"]) == ("done", 1, 0, True)
+    assert [(guild["name"], guild["job"]) for guild in looked["guilds"]] == [("Town", None)]
+    for body, reason in (({}, "gives this number"), ({"confirm": 5}, "You confirmed 5, and now 0")):
+        refused = await imported(api, {"path": "town.bundle.zst", **body})
+        assert (refused["state"], reason in refused["reason"]) == ("failed", True), refused
+        assert await messages(api) == whole - 1
+    done = await imported(api, {"path": "town.bundle.zst", "confirm": 0})
+    assert (done["state"], done["bundle"]["messages"], done["reason"]) == ("done", 1, "")
+    assert await messages(api) == whole
+    hits = (await api.ask(f"{api.town}/search", params={"per_page": 50}))["hits"]
+    assert str(lost) in {hit["message_id"] for hit in hits}
+    entries = (await api.ask("/api/v1/audit", key=await api.key(ADMIN)))["entries"]
+    (entry,) = [entry for entry in entries if entry["action"] == "bundle.import"]
+    assert entry["key"]
+    assert entry["request"]
+    assert not list(api.bot.data_dir.glob(".afterimage-import-*"))
+
+
+async def test_a_bundle_that_is_not_whole_changes_nothing_and_its_answer_names_no_folder(api: ApiWorld) -> None:
+    await uploaded(api, "cut.bundle.zst")
+    path = folder(api) / "cut.bundle.zst"
+    path.write_bytes(path.read_bytes()[:-200])
+    failed = await imported(api, {"path": "cut.bundle.zst", "confirm": 0})
+    assert (failed["state"], "does not come in: " in failed["reason"]) == ("failed", True), failed
+    assert str(folder(api).parent) not in json.dumps(failed)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+async def test_a_link_that_takes_a_bundles_place_while_it_is_looked_through_brings_nothing(
+    api: ApiWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await uploaded(api, "swapped.bundle.zst")
+    place = folder(api) / "swapped.bundle.zst"
+
+    @asynccontextmanager
+    async def open_and_swap(*arguments: Any, **more: Any) -> AsyncIterator[OpenBundle]:
+        async with open_bundle(*arguments, **more) as bundle:
+            place.unlink()
+            place.symlink_to(api.bot.data_dir)
+            yield bundle
+
+    monkeypatch.setattr(archive_imports, "open_bundle", open_and_swap)
+    failed = await imported(api, {"path": "swapped.bundle.zst", "confirm": 0})
+    assert (failed["state"], failed["bundle"], "a link leads to it" in failed["reason"]) == ("failed", None, True)
+
+
+async def test_a_bot_that_ends_does_not_wait_for_a_bundle_that_comes_in(api: ApiWorld) -> None:
+    await uploaded(api, "slow.bundle.zst")
+    async with asyncio.TaskGroup() as tasks:
+        imports = ArchiveImports(api.service, ArchiveFolder(folder(api)), tasks)
+        async with api.service.db.transaction():  # so that its first step waits
+            begun = await imports.start("slow.bundle.zst", None, dry_run=False, confirm=0)
+            await until(lambda: begun.state is ImportState.STORING)
+            ending = tasks.create_task(imports.end())
+            await asyncio.sleep(0)
+        await ending
+    assert begun.reason is not None
+    assert (begun.state, begun.reason.key) == (ImportState.FAILED, "bundle-import-stopped")
+    async with api.service.db.transaction() as tx:  # nothing of it is attached any more
+        assert "bundle" not in {name for _, name, _ in await tx.execute_fetchall("PRAGMA database_list")}

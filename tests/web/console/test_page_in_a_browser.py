@@ -13,9 +13,13 @@ import pytest_asyncio
 
 from bot.web.api import job_events
 from bot.web.console.routes import PATH, files
+from indexer.bundles.export import export_bundle
+from indexer.bundles.gather import Selection
+from indexer.records.ids import GuildId
 from sandbox.world import File
 from tests.sandbox.chromium import Tab, open_tab
 from tests.worlds.api_world import ADMIN, READ, WRITE, ApiWorld, api_world
+from tests.worlds.bundled import quietly
 from tests.worlds.running_bot import noise
 from tests.worlds.waiting import until
 
@@ -205,6 +209,7 @@ async def test_every_page_fits_is_accessible_and_asks_nobody_else(api: ApiWorld,
                 assert await violations(tab) == [], (page, width, scheme)
         await _uploaded(tab, api)
         await _bundled(tab)
+        await _taken_in(tab, api)
         await go(tab, "search")
         await tab.until("[...document.images].some((image) => image.closest('.frame') && image.naturalWidth > 0)")
         assert HOSTILE in await tab.run("document.getElementById('view').textContent")
@@ -253,6 +258,24 @@ async def _bundled(tab: Tab) -> None:
         "[...document.querySelectorAll('#view button')].find((found) => found.textContent === 'Make a bundle').click()"
     )
     await tab.until("document.querySelector('#view section.card')?.textContent.includes('It was fetched.')")
+
+
+async def _taken_in(tab: Tab, api: ApiWorld) -> None:
+    """A bundle in the folder is looked through, says what it would do, and comes in when that is confirmed."""
+    target = api.bot.data_dir.with_name("archives") / "town.bundle.zst"
+    await export_bundle(api.bot.data_dir, Selection((GuildId(api.place.guild.id),)), target, quietly)
+    await go(tab, "archives")
+    row = "[...document.querySelectorAll('#view tr')].find((found) => found.textContent.includes('town.bundle.zst'))"
+    await tab.until(f"{row} !== undefined")
+    await tab.run(f"[...{row}.querySelectorAll('button')][0].click()")
+    card = "document.querySelector('#view section.card')"
+    named = "({ textContent }) => textContent === 'Import the bundle …'"
+    offered = f"[...({card}?.querySelectorAll('button') ?? [])].find({named})"
+    await tab.until(f"{offered} !== undefined")
+    assert await violations(tab) == []
+    await tab.run(f"window.confirm = (text) => {{ window.asked = text; return true; }}; {offered}.click()")
+    await tab.until(f"{card}.textContent.includes('was imported')")
+    assert "0 messages would go" in await tab.run("window.asked")
 
 
 async def test_the_files_have_tags_and_a_policy_without_exceptions(api: ApiWorld) -> None:

@@ -43,11 +43,15 @@ class FolderListing(Struct):
 
 
 class NewImport(Struct, forbid_unknown_fields=True):
-    """What to import. `name`: a folder of pictures, as a collection of this name. `dry_run`: only say what is in it."""
+    """What to import. `name`: a folder of pictures, as a collection of this name. `dry_run`: only say what is in it.
+
+    `confirm`: how many messages here a bundle may delete; it needs that where its `bundle.asks` is true.
+    """
 
     path: FolderPath
     name: Annotated[str, Meta(min_length=1, max_length=100)] | None = None
     dry_run: bool = False
+    confirm: Annotated[int, Meta(ge=0)] | None = None
 
 
 class ImportedGuild(Struct):
@@ -67,6 +71,28 @@ class ImportedGuild(Struct):
     job: int | None
 
 
+class ImportedBundle(Struct):
+    """What a bundle brings, or would bring. `messages`, `pictures` and `embeddings` are new here; of `known` messages
+    `updated` are of an older version here, `refused` ones stay out. `opt_outs` and `deletions` come along, and for them
+    `deleted` messages go here. `skipped`: collections that cannot come in.
+
+    `asks`: it may delete or replace what is stored, and is imported only with its `deleted` as `confirm`.
+    """
+
+    created_ms: int
+    messages: int
+    known: int
+    updated: int
+    refused: int
+    pictures: int
+    embeddings: int
+    opt_outs: int
+    deletions: int
+    deleted: int
+    skipped: list[str]
+    asks: bool
+
+
 class ImportProblem(Struct):
     """What could not be read: the file, where in it (a byte, null: all of it), and why."""
 
@@ -78,7 +104,8 @@ class ImportProblem(Struct):
 class ImportInfo(Struct):
     """An import. While it is `looking`, `looked_bytes` of `total_bytes` were looked through (0: not known).
 
-    `collection`: it is a folder of pictures. `reason` says why it failed.
+    `collection`: it is a folder of pictures. `reason` says why it failed. Of a bundle, `done` of `total` of a `step`
+    are done (null: not known), and its rows come in while it is `storing`.
     """
 
     id: int
@@ -86,9 +113,13 @@ class ImportInfo(Struct):
     name: str | None
     dry_run: bool
     began_ms: int
-    state: Literal["looking", "done", "failed"]
+    state: Literal["looking", "storing", "done", "failed"]
     looked_bytes: int
     total_bytes: int
+    step: str
+    done: int
+    total: int | None
+    bundle: ImportedBundle | None
     collection: bool
     guilds: list[ImportedGuild]
     problems: list[ImportProblem]
