@@ -16,7 +16,19 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from bot.config.models import resolved
-from bot.config.values import PREFIX, Key, Secret, build, convert, from_text, keys_of, listen_address, shown, suggest
+from bot.config.values import (
+    PREFIX,
+    Key,
+    Secret,
+    build,
+    convert,
+    from_text,
+    is_origin,
+    keys_of,
+    listen_address,
+    shown,
+    suggest,
+)
 from indexer.errors import ConfigError
 from indexer.settings import About, Settings
 
@@ -102,6 +114,13 @@ class WebSettings:
     hosts: Annotated[
         tuple[str, ...],
         About("Names that this server answers to, beside addresses and localhost: of a proxy, or a container."),
+    ] = ()
+    origins: Annotated[
+        tuple[str, ...],
+        About(
+            "Origins of other sites whose pages may ask /api/v1 from a browser, each with a key of its own, as"
+            " https://tools.example.org; none: no page of another site may."
+        ),
     ] = ()
     archives: Annotated[
         Path | None,
@@ -301,6 +320,12 @@ def _check_together(config: Config) -> None:
             f"{config.origins['web.listen']}: web.listen is {shown(config.web.listen)}, but must be an address and a"
             " port, as in 127.0.0.1:8642 or [::1]:8642"
         ) from None
+    for origin in config.web.origins:
+        if not is_origin(origin):
+            raise ConfigError(
+                f"{config.origins['web.origins']}: web.origins has {shown(origin)}, but must name origins as a browser"
+                " does, like https://tools.example.org: a scheme, a host, perhaps a port, and nothing behind"
+            )
     if config.web.archives is not None:
         archives, data_dir = config.web.archives.resolve(), config.settings.data_dir.resolve()
         if archives.is_relative_to(data_dir) or data_dir.is_relative_to(archives):

@@ -202,3 +202,8 @@ def listen_address(text: str) -> tuple[str, int]:
     except ValueError:
         pass
     raise ValueError(f"{text!r} is no address and port")
+
+
+def is_origin(text: str) -> bool:
+    """Whether this is a site as a browser names it: `https://tools.example.org`, `http://localhost:3000`."""
+    return re.fullmatch(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?", text) is not None

@@ -14,6 +14,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from bot.config.loader import WebSettings
 from bot.config.values import listen_address
 from bot.web.guards import add_headers, answers, deadline, fair_share, known_hosts
+from bot.web.origins import answer_preflights, name_origins
 from indexer.errors import Stop
 
 log = logging.getLogger(__name__)
@@ -51,11 +52,13 @@ async def open_web(settings: WebSettings, routes: Iterable[web.RouteDef]) -> Asy
             known_hosts(settings.hosts),
             fair_share(PER_MINUTE, BURST, but=API),
             fair_share(API_PER_MINUTE, API_BURST, below=API),
+            answer_preflights(settings.origins, API),
             deadline(LONGEST_S),
         ],
         client_max_size=REQUEST_BYTES,
     )
     app.on_response_prepare.append(add_headers)
+    app.on_response_prepare.append(name_origins(settings.origins, API))
     app.add_routes(routes)
     runner = web.AppRunner(
         app,

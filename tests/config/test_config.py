@@ -122,6 +122,8 @@ def test_paths_in_the_file_count_from_its_folder_and_paths_in_the_environment_do
         ("data_dir = 'data'\n[web]\narchives = 'data/archives'", ("web.archives is", "data_dir is", "neither")),
         ("data_dir = 'data'\n[web]\narchives = 'elsewhere/../data'", ("web.archives is", "data_dir is")),
         ("data_dir = 'here/data'\n[web]\narchives = 'here'", ("web.archives is", "Name a folder beside")),
+        ("[web]\norigins = ['*']", ("web.origins has '*'", "like https://tools.example.org")),
+        ("[web]\norigins = ['https://tools.example.org/']", ("web.origins has", "nothing behind")),
         ("[web]\nupload_bytes = 50000000000", ("web.upload_bytes is", "40000000000 (bytes)")),
         ("model.name = ", ("not valid TOML", "at end of document")),
     ],

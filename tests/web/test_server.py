@@ -129,6 +129,32 @@ async def test_a_name_that_was_not_configured_is_refused(host: str, answered: bo
             assert (await error_of(response))["code"] == "host_not_allowed"
 
 
+PAGE = "http://tools.example:3000"
+
+
+async def test_a_page_of_a_named_origin_may_ask_the_interface_and_no_other() -> None:
+    """Also what refuses it: a page must be able to read why."""
+    settings = WebSettings(listen="127.0.0.1:0", origins=(PAGE,))
+    asks = {"Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "authorization"}
+
+    async def allowed(path: str, method: str, origin: str) -> tuple[int, set[str]]:
+        headers = {"Origin": origin} | (asks if method == "OPTIONS" else {})
+        async with served(settings) as (url, session), session.request(method, url + path, headers=headers) as response:
+            assert "Access-Control-Allow-Credentials" not in response.headers
+            assert response.headers.get("Access-Control-Allow-Origin", PAGE) == PAGE
+            assert ("Origin" in response.headers.get("Vary", "")) is path.startswith("/api/")
+            return response.status, {name for name in response.headers if name.startswith("Access-Control-Allow-")}
+
+    origin = {"Access-Control-Allow-Origin"}
+    methods = {*origin, "Access-Control-Allow-Methods", "Access-Control-Allow-Headers"}
+    assert await allowed("/api/v1/nothing", "OPTIONS", PAGE) == (204, methods)
+    assert await allowed("/api/v1/nothing", "GET", PAGE) == (404, origin)
+    assert await allowed("/api/v1/nothing", "OPTIONS", "http://tools.example") == (404, set())
+    assert await allowed("/api/v1/nothing", "GET", "http://evil.example") == (404, set())
+    assert await allowed("/nothing", "GET", PAGE) == (404, set())
+    assert await allowed("/nothing", "OPTIONS", PAGE) == (404, set())
+
+
 async def test_an_address_that_asks_too_often_is_told_when_to_ask_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "PER_MINUTE", 1.0)
     monkeypatch.setattr(server, "BURST", 3)
