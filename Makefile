@@ -19,11 +19,13 @@ WORKERS     ?= 3
 PURE_ROOMS  := config geometry platforms query replies reports store text texts
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-archive run setup quick test docs coverage check fmt soak bench lock clean
+.PHONY: help install demo demo-archive run setup quick test docs coverage check fmt soak bench lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 	@echo "bench-NAME one benchmark: $(BENCHES)"
+
+install: $(VENV)/.runtime ## set up the environment in .venv, and nothing else
 
 demo: $(VENV)/.runtime ## index a made-up server and search it, all on this machine
 	$(BIN)/python -m sandbox.demo

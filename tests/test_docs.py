@@ -189,6 +189,14 @@ def test_the_index_of_decisions_names_each_once() -> None:
     assert re.findall(r"^\| \[\d+\]\((.+?)\) \|", index, re.MULTILINE) == [path.name for path in ADRS]
 
 
+def test_the_newest_release_in_the_changelog_is_the_version_that_is_built() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    headings = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    released = [heading.split(" - ") for heading in headings if heading != "Unreleased"]
+    assert released[0][0] == project["version"]
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\d", date) for _, date in released)
+
+
 def test_the_changelog_has_its_sections_in_order_and_says_nothing_twice() -> None:
     text = (ROOT / "CHANGELOG.md").read_text("utf-8")
     for release in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+import tarfile
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from indexer.backup.verify import look_through
 from indexer.database import migrate
 from indexer.database.database import FILE_NAME, open_database
+from indexer.query.query import Query
+from indexer.records.hits import Filter, Floor
+from indexer.records.ids import GuildId
 from indexer.reports.status import read
+from indexer.service import Service, open_service
+from indexer.settings import DecodeSettings, Settings
+from tests.worlds.bundled import quietly
+from tests.worlds.encoder import Encoder
+from tests.worlds.kept_folder import rows
+from tests.worlds.running_bot import noise
 from tests.worlds.tables import Tables
 
 # What each schema takes from the first with an index on, as the bot stored it then: two messages with pictures, one
@@ -56,3 +68,54 @@ async def test_what_an_earlier_version_stored_is_all_there_after_the_upgrade(tmp
         assert await tables.count("SELECT high FROM spans WHERE channel_id = 2 AND low = 0") == 41
         assert await tables.count("SELECT count(*) FROM embeddings WHERE vector = x'003c0000'") == 1
         assert list(await connection.execute_fetchall("PRAGMA foreign_key_check")) == []
+
+
+# What 0.1.0's own code left, a bot on a sandbox's server; written_by_0_1_0.md says how.
+WRITTEN_BY_0_1_0 = Path(__file__).with_name("written_by_0_1_0.tar.xz")
+KEPT = {
+    "messages": "SELECT message_id, guild_id, channel_id, author_id, content, file_names FROM messages"
+    " JOIN texts USING (message_id) ORDER BY 1",
+    "places": "SELECT message_id, ordinal, sha256, p.link FROM places p JOIN pictures USING (picture_id)"
+    " WHERE p.state = 'ready' ORDER BY 1, 2",
+    "pictures": "SELECT sha256, width, height, format, byte_count FROM pictures WHERE state = 'ready' ORDER BY 1",
+    "embeddings": "SELECT sha256, name, pretrained, dimension, fingerprint, vector FROM embeddings"
+    " JOIN pictures USING (picture_id) JOIN models USING (model_id) ORDER BY 1",
+    "spans": "SELECT channel_id, low, high FROM spans ORDER BY 1, 2",
+    "opt_outs": "SELECT guild_id, user_id FROM opt_outs ORDER BY 1, 2",
+    "jobs": "SELECT guild_id, state FROM jobs ORDER BY 1",
+}
+
+
+def kept_rows(data_dir: Path) -> dict[str, list[tuple[object, ...]]]:
+    return {what: rows(data_dir, sql) for what, sql in KEPT.items()}
+
+
+async def found(service: Service, data_dir: Path, **asked: object) -> list[str]:
+    """What the messages say that a question finds in the folder's server, best first."""
+    ((guild_id,),) = await asyncio.to_thread(rows, data_dir, "SELECT guild_id FROM guilds")
+    channels = frozenset(channel.id for channel in await service.reports.channels(GuildId(int(str(guild_id)))))
+    query = Query(GuildId(int(str(guild_id))), Filter(channels), **asked)  # type: ignore[arg-type]  # fields of a query
+    result = await service.searcher.search(await service.searcher.prepare(query))
+    assert result.floor is Floor.INDEX
+    return [hit.excerpt for hit in result.hits]
+
+
+async def test_a_data_folder_of_0_1_0_keeps_every_row_and_is_searched(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    with tarfile.open(WRITTEN_BY_0_1_0) as archive:
+        archive.extractall(data_dir, filter="data")
+    before = await asyncio.to_thread(kept_rows, data_dir)
+    assert (len(before["messages"]), len(before["embeddings"]), len(before["opt_outs"])) == (24, 22, 1)
+    async with open_service(Settings(data_dir=data_dir, decode=DecodeSettings(workers=1)), None, Encoder()) as service:
+        assert await asyncio.to_thread(kept_rows, data_dir) == before
+        picture = await service.decoder.decode(noise(3).data)
+        (first, *_) = await found(service, data_dir, frames=picture.frames)
+        assert first in ("picture number 3", "number 3 again")
+        assert "picture number 4" in await found(service, data_dir, words='picture "number 4"', phrases=("number 4",))
+        of_the_model = "SELECT count(*) FROM embeddings WHERE model_id = ?"
+        assert await Tables(service.db).count(of_the_model, service.model_id) == 22  # so none has to be made again
+        status = await service.status()
+        assert (status.schema, status.total.messages) == (len(migrate.shipped()), 24)
+        assert (status.total.ready, status.total.pending) == (23, 1)  # what it could not read is tried once more
+    assert len(migrate.backups(data_dir / FILE_NAME)) == 1
+    assert (await asyncio.to_thread(look_through, data_dir, quietly, quietly)).faults == []
