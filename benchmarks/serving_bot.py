@@ -10,19 +10,20 @@ from bot.config.loader import Config, DiscordSettings, LimitSettings, Secret
 from bot.gateway.client import Client
 from indexer.ports import Encoder
 from indexer.service import Service, open_service
-from indexer.settings import CrawlSettings, FetchSettings, Settings
+from indexer.settings import CrawlSettings, FetchSettings, OcrSettings, Settings
 from sandbox.server import Sandbox
 
 
 @asynccontextmanager
 async def serving_bot(
-    sandbox: Sandbox, data_dir: Path, encoder: Encoder, start: str = "manual"
+    sandbox: Sandbox, data_dir: Path, encoder: Encoder, start: str = "manual", *, ocr: bool = False
 ) -> AsyncIterator[Service]:
     """Connected and serving, until the block ends."""
     settings = Settings(
         data_dir=data_dir,
         fetch=FetchSettings(insecure_hosts=(sandbox.cdn_host,)),
         crawl=CrawlSettings(start=start),
+        ocr=OcrSettings(enabled=ocr),
     )
     token = Secret(sandbox.token)
     config = Config(

@@ -21,6 +21,7 @@ from bot.control.duplicates import Duplicates
 from bot.control.evaluate import Evaluating
 from bot.control.imports import imports
 from bot.control.keys import keys
+from bot.control.ocr import ocr
 from bot.control.operations import Handler, running_status, upkeep
 from bot.control.pictures import Pictures
 from bot.control.search import Drawing, Searching
@@ -148,6 +149,7 @@ def operations(config: Config, service: Service) -> dict[str, Handler]:
         **imports(service),
         **keys(service),
         **caches(service),
+        **ocr(service),
         **Searching(service, pictures, search, opens).handlers(),
         **Drawing(service.reports, pictures, search, opens).handlers(),
         **Duplicates(service.reports, service.reposts, pictures, opens).handlers(),

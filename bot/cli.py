@@ -21,6 +21,7 @@ from bot.command_line.parsers.cache import add_cache
 from bot.command_line.parsers.deleting import add_deleting
 from bot.command_line.parsers.keys import add_keys
 from bot.command_line.parsers.model import add_model
+from bot.command_line.parsers.ocr import add_ocr
 from bot.command_line.parsers.parser import Commands, Parser
 from bot.command_line.parsers.running import add_running
 from bot.command_line.parsers.safety import add_safety
@@ -65,6 +66,7 @@ def command_parser() -> Parser:
     add_model(commands)
     add_upkeep(commands)
     add_cache(commands)
+    add_ocr(commands)
     add_deleting(commands)
     add_safety(commands)
     add_shell(commands)

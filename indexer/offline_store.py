@@ -15,6 +15,7 @@ from indexer.caches import Caches
 from indexer.crawl.removals import forget_guild, opt_out
 from indexer.database.database import FILE_NAME, Database, open_database
 from indexer.deletions import Deletions
+from indexer.ocr.requests import OcrRequests
 from indexer.opening import open_index
 from indexer.records.ids import EVERYWHERE, GuildId, UserId
 from indexer.reports.reports import Reports
@@ -36,6 +37,7 @@ class Store:
     reports: Reports
     tags: Tags
     deletions: Deletions
+    ocr: OcrRequests
 
     async def forget_user(self, user_id: UserId, where: GuildId = EVERYWHERE, *, by: UserId | None = None) -> int:
         """As `Service.forget_user`. Raises RetryLater where the database is busy."""
@@ -69,4 +71,5 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
             Reports(db),
             Tags(db),
             Deletions(db),
+            OcrRequests(db, enabled=settings.ocr.enabled),
         )

@@ -30,10 +30,13 @@ from indexer.hit_thumbnails import HitThumbnails
 from indexer.ingest.pipeline import Pipeline
 from indexer.jobs import Jobs
 from indexer.long_work import LongWork, open_long_work
+from indexer.ocr.opening import open_ocr, required_models
+from indexer.ocr.requests import OcrRequests
 from indexer.opening import accelerator_of, former_models, open_index, open_journal
 from indexer.pictures.decoder import READERS_VERSION, Decoder, open_decoder
 from indexer.pictures.fetch import Fetcher, open_fetcher
 from indexer.ports import Encoder, History
+from indexer.questions import Questions
 from indexer.records.ids import EVERYWHERE, GuildId, ModelId, UserId
 from indexer.reports.reports import Reports
 from indexer.reports.status import Status
@@ -94,6 +97,7 @@ class Service:
     saved_searches: SavedSearches
     saved_notices: SavedNotices
     watched_pictures: WatchedPictures
+    ocr: OcrRequests
     faults: Faults  # of all background work, the bot's too
     model_id: ModelId
 
@@ -182,6 +186,7 @@ async def open_service(
     go, the database closes. Raises Stop (ConfigError, StorageError, ModelUnavailable) where something cannot be opened.
     """
     faults = Faults()
+    ocr_models = required_models(settings)
     async with AsyncExitStack() as stack:
         db = await stack.enter_async_context(
             open_database(settings.data_dir, min_free_bytes=settings.storage.min_free_bytes)
@@ -206,14 +211,22 @@ async def open_service(
         hit_verifier = HitVerifier(db, histories.discord, keep, faults)
         hit_pictures = HitPictures(settings.fetch.max_download_bytes, hit_verifier, fetcher)
         thumbnails = HitThumbnails(db, hit_pictures, decoder, kept)
+        questions = Questions()
         checker = await stack.enter_async_context(open_copy_checker(thumbnails, decoder, faults))
         searcher = await stack.enter_async_context(
-            open_searcher(db, index, encoder, model_id, settings.search, open_model or former_models(settings), checker)
+            open_searcher(
+                db, index, encoder, model_id, settings.search, open_model or former_models(settings), checker, questions
+            )
         )
         pipeline = await stack.enter_async_context(
             Pipeline(db, histories, fetcher, decoder, encoder, model_id, settings, faults, kept)
         )
         journal = await stack.enter_async_context(open_journal(settings))
+        ocr = OcrRequests(db, enabled=settings.ocr.enabled)
+        connected = history is not None
+        reading = await stack.enter_async_context(
+            open_ocr(ocr_models, settings, db, hit_pictures, questions, ocr, connected=connected)
+        )
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         removals = Removals(db, histories.discord, journal, keep, faults)
         await removals.take_up()
@@ -237,6 +250,7 @@ async def open_service(
                 (DELETIONS, deletions.repeat, None),
                 ("baseline", searcher.learn_baseline, None),
                 (PAIRS, pairs.keep, None),
+                *reading,
             )
         ]
         remembered = {**searcher.remembered, "small copies": thumbnails.remembered, "comparisons": checker.remembered}
@@ -273,6 +287,7 @@ async def open_service(
                 saved_searches=SavedSearches(db),
                 saved_notices=SavedNotices(db),
                 watched_pictures=WatchedPictures(db, searcher, thumbnails, decoder),
+                ocr=ocr,
                 faults=faults,
                 model_id=model_id,
             )

@@ -12,6 +12,7 @@ from typing import Any
 
 from bot.config.loader import load
 from bot.control.client import NoBot, Refused, ask
+from bot.control.ocr import counts_text
 from bot.observability import terminal
 from indexer.errors import RetryLater
 from indexer.pictures.decoder import Readers, describe_readers
@@ -78,6 +79,8 @@ def text(found: Status) -> str:
     ]
     lines += [f"failed: {reason} {count:,}" for reason, count in sorted(found.total.failures.items())]
     lines += [f"model: {name} ({count:,} embeddings)" for name, count in found.models.items()]
+    if found.words:
+        lines.append(counts_text(found.words))
     lines.append(f"database: {found.database_bytes:,} bytes, segments: {found.total.segment_bytes:,} bytes")
     return "\n".join(lines)
 

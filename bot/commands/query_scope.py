@@ -78,6 +78,7 @@ class Scope:
     tags: frozenset[str] = frozenset()
     not_tags: frozenset[str] = frozenset()
     colours: tuple[Colour, ...] = ()
+    text: bool | None = None
 
     def filter(self, visible: frozenset[ChannelId], leaving: frozenset[UserId]) -> Filter:
         """The filter for a member who may see `visible`:
@@ -96,6 +97,7 @@ class Scope:
             tags=self.tags,
             not_tags=self.not_tags,
             colours=self.colours,
+            text=self.text,
         )
 
 
@@ -226,6 +228,7 @@ async def scope_of(
         tags=frozenset(wish.tags),
         not_tags=frozenset(wish.not_tags),
         colours=wish.colours,
+        text=wish.text,
     )
 
 

@@ -103,6 +103,7 @@ async def filter_of(reports: Reports, where: Where, wish: Wish) -> Filter:
         tags=frozenset(wish.tags),
         not_tags=frozenset(wish.not_tags),
         colours=wish.colours,
+        text=wish.text,
     )
 
 

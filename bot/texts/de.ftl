@@ -17,6 +17,8 @@ hit-line = **{ $number } · { $band }**
 hit-where = { $author } in { $channel } · { $age } · [Zur Nachricht]({ $link })
 hit-first = Zuerst gezeigt von { $author } { $age }, insgesamt { $count }-mal
 
+hit-in-picture = Wörter im Bild gefunden
+
 ## band
 
 band-same-picture = Dasselbe Bild
@@ -106,6 +108,7 @@ select-hit = Mehr wie Bild { $number }
 
 explain-cosine = Kosinus { $cosine }, Rang { $rank }
 explain-words = BM25 { $bm25 }, Rang { $rank }
+explain-picture-words = { $bm25 } davon durch Wörter im Bild
 copy-cropped = auf { $percent } % beschnitten
 copy-mirrored = gespiegelt
 copy-turned = um { $degrees }° gedreht
@@ -581,6 +584,7 @@ cli-nothing-asked = Sag, wonach gesucht werden soll: afterimage search a red bic
 cli-which-server = Sag mit --guild NAME, auf welchem Server; bekannt sind: { $known }.
 cli-unknown-server = Server { $server } ist nicht im Index; bekannt sind: { $known }.
 cli-author = Niemand namens { $name } hat dort ein erfasstes Bild gezeigt.
+cli-ocr-off = Wörter in Bildern werden nicht gelesen: setze zuerst ocr.enabled = true in der Konfiguration.
 cli-channel = Kein Kanal { $channel } ist dort erfasst.
 cli-file-too-large = { $path } ist zu groß: alle Bilder zusammen dürfen { $most } Bytes haben (fetch.max_download_bytes).
 cli-file-unreadable = { $path } ist nicht lesbar: { $error }.

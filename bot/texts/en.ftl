@@ -20,6 +20,8 @@ hit-first = First posted by { $author } { $age }, shown { $count ->
        *[other] { $count } times
     }
 
+hit-in-picture = words found in the picture
+
 ## band
 
 band-same-picture = Same picture
@@ -106,6 +108,7 @@ select-hit = More like picture { $number }
 
 explain-cosine = cosine { $cosine }, rank { $rank }
 explain-words = BM25 { $bm25 }, rank { $rank }
+explain-picture-words = { $bm25 } of it from words in the picture
 copy-cropped = cropped to { $percent } %
 copy-mirrored = mirrored
 copy-turned = turned by { $degrees }°
@@ -584,6 +587,7 @@ cli-nothing-asked = Say what to look for: afterimage search a red bicycle, or a 
 cli-which-server = Say in which server with --guild NAME; known are: { $known }.
 cli-unknown-server = Server { $server } is not in the index; known are: { $known }.
 cli-author = Nobody named { $name } has posted a picture that is indexed there.
+cli-ocr-off = Reading words in pictures is off: set ocr.enabled = true in the configuration first.
 cli-channel = No channel { $channel } is indexed there.
 cli-file-too-large = { $path } is too large: all pictures together may have { $most } bytes (fetch.max_download_bytes).
 cli-file-unreadable = { $path } cannot be read: { $error }.

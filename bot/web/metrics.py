@@ -118,6 +118,9 @@ def _processes(engine: Engine) -> Iterator[Metric]:
 
 def _stored(status: Status) -> Iterator[Metric]:
     yield _one("afterimage_database_bytes", "Size of the database file, without its log.", {}, status.database_bytes)
+    if status.words:
+        help_text = "Pictures and their words: read, with text, failed, left to read."
+        yield _by("afterimage_words_in_pictures", help_text, "state", status.words)
     counts = {
         "messages": "Messages stored.",
         "pictures": "Readable pictures stored; in each server that shows it, a picture counts.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
@@ -39,7 +40,8 @@ _EARLY = ("truncated", "not enough", "unexpected end", "premature")  # the words
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The most that a picture may cost, in pixels and bytes of memory. `frames`: how many an animation should give.
-    `thumbnail`: whether one is made too. `videos`: whether they are opened.
+    `thumbnail`: whether one is made too. `videos`: whether they are opened. `copy_pixels`: the thumbnail is a larger
+    copy, of at most so many pixels; 0: no such copy.
     """
 
     max_pixels: int
@@ -47,9 +49,12 @@ class Limits:
     frames: int = 1
     thumbnail: bool = False
     videos: bool = False
+    copy_pixels: int = 0
 
     def thumbnail_ratio(self, width: int, height: int) -> float:
         """By how much a picture is shrunk to its thumbnail, at most 1; 0: none is made."""
+        if self.copy_pixels:
+            return min(math.sqrt(self.copy_pixels / max(width * height, 1)), 1.0)
         return min(THUMBNAIL_SIDE / max(width, height, 1), 1.0) if self.thumbnail else 0.0
 
 

@@ -3,10 +3,10 @@
     cat in the rain -dog "birthday party" in:#memes from:@anna after:2024-05-01 before:"3 weeks ago" has:gif count:10
 
 Words say what to look for; `-word` and `-"two words"` what must not be there; words in quotes must stand in the
-message's text, file name or alt text. `in: from: after: before: has: count: min:` narrow the search, `weight:` sets
-pictures against words, `diverse:` asks for variety; a value with spaces stands in quotes, a space after the colon is
-allowed. in:, from: and has: may be repeated (any of the channels, any of the authors, all of the properties). A
-backslash before a word takes its meaning away: `\\-5` looks for "-5".
+message's text, file name or alt text, or in the picture itself. `in: from: after: before: has: count: min:` narrow
+the search, `weight:` sets pictures against words, `diverse:` asks for variety; a value with spaces stands in quotes,
+a space after the colon is allowed. in:, from: and has: may be repeated (any of the channels, any of the authors, all
+of the properties). A backslash before a word takes its meaning away: `\\-5` looks for "-5".
 
     camera:"EOS 5D" lens:50mm near:48.1,11.6,5km
 
@@ -48,6 +48,7 @@ HAS: dict[str, PlaceFlag] = {
     "sticker": PlaceFlag.STICKER,
     "video": PlaceFlag.VIDEO,
 }
+TEXT = "text"  # beside those: words were read in the picture
 _KEYS = (
     *("in", "from", "after", "before", "has", "count", "min", "weight", "diverse", "camera", "lens", "near", "tag"),
     *("color", "colour"),
@@ -70,7 +71,7 @@ class Reference:
 class Wish:
     """What a text asks for. `words` are for the model (quoted ones included), `phrases` those that stood in quotes.
 
-    `weight` is that of the pictures against the words, `diversity` as in Query, both 0–1.
+    `weight` is that of the pictures against the words, `diversity` as in Query, both 0–1. `text` as in Filter.
     """
 
     words: str = ""
@@ -91,6 +92,7 @@ class Wish:
     tags: tuple[str, ...] = ()
     not_tags: tuple[str, ...] = ()
     colours: tuple[Colour, ...] = ()
+    text: bool | None = None
 
     @property
     def has_filters(self) -> bool:
@@ -100,6 +102,7 @@ class Wish:
             any((*kept, self.tags, self.not_tags, self.colours))
             or self.after_ms is not None
             or self.before_ms is not None
+            or self.text is not None
         )
 
 
@@ -142,6 +145,7 @@ def _with_filters(wish: Wish, keyed: list[_Token], now_ms: int) -> Wish:
     near: list[Near] = []
     tags: dict[bool, list[str]] = {False: [], True: []}
     colours: dict[str, Colour] = {}
+    has_text: set[bool] = set()
     once: dict[str, _Token] = {}
     for token in keyed:
         if token.minus and token.key not in ("in", "has", "tag"):
@@ -151,6 +155,8 @@ def _with_filters(wish: Wish, keyed: list[_Token], now_ms: int) -> Wish:
                 channels[token.minus].append(reference(token.text, "#"))
             case "from":
                 authors.append(reference(token.text, "@"))
+            case "has" if _property(token.text) == TEXT:
+                has_text.add(not token.minus)
             case "has":
                 flags[token.minus] |= _flag(token.text)
             case "camera":
@@ -170,6 +176,8 @@ def _with_filters(wish: Wish, keyed: list[_Token], now_ms: int) -> Wish:
                 once[token.key] = token
     if both := flags[False] & flags[True]:
         raise TellPerson("grammar-both", property=_name(both))
+    if len(has_text) > 1:
+        raise TellPerson("grammar-both", property=TEXT)
     if contradicted := set(tags[False]) & set(tags[True]):
         raise TellPerson("grammar-both-tags", tag=min(contradicted))
     after = parse_date(once["after"].text, now_ms) if "after" in once else None
@@ -195,6 +203,7 @@ def _with_filters(wish: Wish, keyed: list[_Token], now_ms: int) -> Wish:
         tuple(tags[False]),
         tuple(tags[True]),
         tuple(colours[name] for name in sorted(colours)),
+        has_text.pop() if has_text else None,
     )
 
 
@@ -270,11 +279,16 @@ def _quoted(text: str, at: int) -> tuple[str, int]:
 
 
 def _flag(text: str) -> PlaceFlag:
-    name = text.lower()
-    name = name if name in HAS else name.removesuffix("s")
+    name = _property(text)
     if name not in HAS:
-        raise TellPerson("grammar-unknown-property", text=text, known=", ".join(HAS))
+        raise TellPerson("grammar-unknown-property", text=text, known=", ".join((*HAS, TEXT)))
     return HAS[name]
+
+
+def _property(text: str) -> str:
+    """The value of has: in the singular."""
+    name = text.lower()
+    return name if name in HAS else name.removesuffix("s")
 
 
 def _near(text: str) -> Near:

@@ -132,7 +132,7 @@ class Query:
             None if scope.authors is None else sorted(scope.authors),
             sorted(scope.not_authors),
             (scope.after_ms, scope.before_ms, int(scope.require), int(scope.exclude), scope.not_message, scope.exif),
-            (sorted(scope.tags), sorted(scope.not_tags), scope.colours),
+            (sorted(scope.tags), sorted(scope.not_tags), scope.colours, scope.text),
             (self.words, self.phrases, self.without, self.like, sorted(self.digests), self.hashes),
             sorted(self.not_pictures),
             (self.count, self.min_score, self.diversity, self.picture_weight),

@@ -31,7 +31,8 @@ class Filter:
     Times are Unix milliseconds: after_ms ≤ time < before_ms. A place matches when it has all flags of `require` and
     none of `exclude`. `not_authors` are members who want to be forgotten and whose messages are not all deleted yet.
     `exif` is what the files of a collection must say; no other picture passes it. A place must have all of `tags` and
-    none of `not_tags`, and its picture must show all of `colours`.
+    none of `not_tags`, and its picture must show all of `colours`. `text`: words were read in the picture (True), or
+    none were (False); None: either.
     """
 
     channels: frozenset[ChannelId]
@@ -46,6 +47,7 @@ class Filter:
     tags: frozenset[str] = frozenset()
     not_tags: frozenset[str] = frozenset()
     colours: tuple[Colour, ...] = ()
+    text: bool | None = None
 
     @property
     def message_ids(self) -> tuple[int, int]:
@@ -134,6 +136,7 @@ class Parts:
     copy: float | None = None  # how likely it is a copy, from cosine and hash; 1 and above: certainly
     pixels: Literal["copy", "another", "unknown"] | None = None  # what comparing them gave; unknown: they were not had
     colour: float | None = None  # share of the picture that has the asked colour, 0–1; of several the smallest
+    picture_bm25: float | None = None  # of `bm25`, what words that stand in the picture itself add; None: nothing
 
 
 class Floor(StrEnum):

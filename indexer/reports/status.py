@@ -12,6 +12,7 @@ import aiosqlite
 from indexer.clock import now_ms
 from indexer.records.ids import GuildId
 from indexer.reports.coverage import history_read
+from indexer.store import readings
 from indexer.store.jobs import JobState
 
 
@@ -54,13 +55,16 @@ class GuildStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """`models` maps "name pretrained" to its embeddings; `database_bytes` is the SQLite file's size without its WAL."""
+    """`models` maps "name pretrained" to its embeddings; `database_bytes` is the SQLite file's size without its WAL.
+    `words`: how many pictures were read for words, as `readings.counts`; empty where that was never on.
+    """
 
     guilds: tuple[GuildStatus, ...]
     total: Counts
     models: Mapping[str, int]
     database_bytes: int
     schema: int
+    words: Mapping[str, int] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: the totals and the number of guilds at top level, each guild's own counts in `per_guild`."""
@@ -70,6 +74,7 @@ class Status:
             "models": dict(self.models),
             "database_bytes": self.database_bytes,
             "schema": self.schema,
+            "words": dict(self.words),
             "per_guild": [
                 {"id": str(guild.id), "name": guild.name, "consent": guild.consent, **asdict(guild.counts)}
                 for guild in self.guilds
@@ -129,6 +134,7 @@ async def read(connection: aiosqlite.Connection) -> Status:
         models=dict(models),
         database_bytes=await _pragma(connection, "page_count") * await _pragma(connection, "page_size"),
         schema=await _pragma(connection, "user_version"),
+        words=await readings.counts(connection) if await readings.begun(connection) else {},
     )
 
 

@@ -21,6 +21,7 @@ from indexer.database.database import Database
 from indexer.errors import AfterimageError, ModelUnavailable, TellPerson
 from indexer.ports import Encoder, Priority
 from indexer.query.query import Query
+from indexer.questions import Questions
 from indexer.records.caches import Remembered
 from indexer.records.hits import SearchResult
 from indexer.records.ids import GuildId, ModelId
@@ -69,7 +70,10 @@ class GuildSearcher:
         settings: SearchSettings,
         open_model: OpenModel,
         checker: CopyChecker | None = None,
+        questions: Questions | None = None,
     ) -> None:
+        """`questions` is told of each question."""
+        self._questions = questions or Questions()
         self._db = db
         self._index = index
         self._searcher = searcher
@@ -96,7 +100,8 @@ class GuildSearcher:
 
     async def prepare(self, query: Query) -> Query:
         """As `Searcher.prepare`; what it gives is asked of the same model from then on."""
-        return await (await self._asked(query)).prepare(query)
+        with self._questions.asking():
+            return await (await self._asked(query)).prepare(query)
 
     async def learn_words(self, queries: Sequence[Query]) -> None:
         """As `Searcher.learn_words`; all queries are of one guild."""
@@ -105,7 +110,8 @@ class GuildSearcher:
 
     async def search(self, query: Query, *, compare_s: float = BUDGET_S) -> SearchResult:
         """As `Searcher.search`. Also raises TellPerson where the query's model is no longer to be had."""
-        result = await (await self._asked(query)).search(query, compare_s=compare_s)
+        with self._questions.asking():
+            result = await (await self._asked(query)).search(query, compare_s=compare_s)
         if self.searched is not None:
             self.searched(result.stage_ms)
         return result
@@ -230,10 +236,11 @@ async def open_searcher(
     settings: SearchSettings,
     open_model: OpenModel,
     checker: CopyChecker | None = None,
+    questions: Questions | None = None,
 ) -> AsyncIterator[GuildSearcher]:
     """A searcher whose old models live as long as the block, at most."""
     current = Searcher(db, index, encoder, model_id, settings, checker)
-    searcher = GuildSearcher(db, index, current, settings, open_model, checker)
+    searcher = GuildSearcher(db, index, current, settings, open_model, checker, questions)
     try:
         yield searcher
     finally:

@@ -126,7 +126,8 @@ def _parts(
     if known.perceptual_hash and (asked_with := [asked for asked in query.hashes if asked]):
         distance = min(hamming(asked, known.perceptual_hash) for asked in asked_with)
     words_rank, hit = said if said is not None else (None, None)
-    return Parts(cosine, rank, hit.bm25 if hit else None, words_rank, distance, standing, copy)
+    bm25, in_picture = (hit.bm25, hit.picture_bm25 or None) if hit else (None, None)
+    return Parts(cosine, rank, bm25, words_rank, distance, standing, copy, picture_bm25=in_picture)
 
 
 def _pixels(compared: Copy | Literal["unknown"] | None) -> Literal["copy", "another", "unknown"]:

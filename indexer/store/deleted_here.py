@@ -15,14 +15,15 @@ import aiosqlite
 from indexer.database.database import as_json, first
 from indexer.records.hits import Filter
 from indexer.records.ids import MADE_UP, ChannelId, GuildId, MessageId
-from indexer.store.filter_sql import MESSAGE_INSIDE, PLACE_ITSELF_INSIDE, filter_values
+from indexer.store.filter_sql import HAS_TEXT, MESSAGE_INSIDE, PLACE_ITSELF_INSIDE, filter_values
 
 _FETCH = 10_000  # rows read at once
 
 # A message goes whole, so one picture of it that the filter keeps out keeps the message.
 _NOTHING_KEPT: Final = (
-    "NOT EXISTS (SELECT 1 FROM places k WHERE k.message_id = m.message_id AND ((k.flags & :exclude) != 0"
-    " OR EXISTS (SELECT 1 FROM tags t WHERE t.place_id = k.place_id"
+    "NOT EXISTS (SELECT 1 FROM places p WHERE p.message_id = m.message_id AND ((p.flags & :exclude) != 0"  # noqa: S608 -- constants
+    f" OR (:text = 0 AND {HAS_TEXT})"
+    " OR EXISTS (SELECT 1 FROM tags t WHERE t.place_id = p.place_id"
     " AND t.tag IN (SELECT value FROM json_each(:not_tags)))))"
 )
 _SOME_PICTURE: Final = f"EXISTS (SELECT 1 FROM places p WHERE p.message_id = m.message_id AND {PLACE_ITSELF_INSIDE})"  # noqa: S608 -- constants
@@ -37,9 +38,9 @@ async def meant(
     it says nothing of pictures, messages whose pictures were not read are meant, too.
     """
     conditions = ["m.guild_id = :guild", MESSAGE_INSIDE]
-    if filter.require or filter.exif is not None or filter.tags or filter.colours:
+    if filter.require or filter.exif is not None or filter.tags or filter.colours or filter.text:
         conditions.append(_SOME_PICTURE)
-    if filter.exclude or filter.not_tags:
+    if filter.exclude or filter.not_tags or filter.text is False:
         conditions.append(_NOTHING_KEPT)
     values = {"guild": guild_id, **filter_values(filter)}
     if among is not None:

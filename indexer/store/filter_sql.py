@@ -50,6 +50,8 @@ _COLOURED: Final = (
     "EXISTS (SELECT 1 FROM pictures c WHERE c.picture_id = p.picture_id"
     " AND c.colours IS NOT NULL AND shows_colours(c.colours, :colours))"
 )
+# Words were read in the picture of a place `p`.
+HAS_TEXT: Final = "EXISTS (SELECT 1 FROM picture_texts w WHERE w.picture_id = p.picture_id AND w.kind = 'ocr')"
 # The conditions of a filter on a place `p`, without those on its message.
 PLACE_ITSELF_INSIDE: Final = (
     "p.state = 'ready' AND (p.flags & :require) = :require AND (p.flags & :exclude) = 0"  # noqa: S608 -- constants
@@ -59,6 +61,7 @@ PLACE_ITSELF_INSIDE: Final = (
     " AND (:not_tags IS NULL OR NOT EXISTS (SELECT 1 FROM tags t WHERE t.place_id = p.place_id"
     f" AND t.tag IN ({_NOT_TAGS})))"
     f" AND (:colours IS NULL OR {_COLOURED})"
+    f" AND (:text IS NULL OR :text = {HAS_TEXT})"
 )
 # The conditions of a filter on a place `p` of that message.
 PLACE_INSIDE: Final = f"{MESSAGE_INSIDE} AND {PLACE_ITSELF_INSIDE}"
@@ -66,6 +69,12 @@ PLACE_INSIDE: Final = f"{MESSAGE_INSIDE} AND {PLACE_ITSELF_INSIDE}"
 COLOURED_PLACES: Final = (
     "SELECT p.place_id FROM messages m INDEXED BY messages_by_channel CROSS JOIN places p USING (message_id)"  # noqa: S608 -- constants
     f" WHERE {MESSAGE_INSIDE} AND p.state = 'ready' AND {_COLOURED} ORDER BY p.place_id"
+)
+# The same for those in whose pictures words were read. Only messages whose pictures say something are looked at.
+TEXT_PLACES: Final = (
+    "SELECT p.place_id FROM messages m INDEXED BY messages_by_channel"  # noqa: S608 -- constants
+    " CROSS JOIN shown_texts s USING (message_id) CROSS JOIN places p USING (message_id)"
+    f" WHERE {MESSAGE_INSIDE} AND p.state = 'ready' AND {HAS_TEXT} ORDER BY p.place_id"
 )
 
 
@@ -81,6 +90,7 @@ def filter_values(filter: Filter) -> Mapping[str, object]:
         "not_message": filter.not_message,
         "require": int(filter.require),
         "exclude": int(filter.exclude),
+        "text": filter.text,
         "exif": filter.exif is not None,
         "tags": json.dumps(sorted(filter.tags)) if filter.tags else None,
         "not_tags": json.dumps(sorted(filter.not_tags)) if filter.not_tags else None,

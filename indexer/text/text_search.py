@@ -91,12 +91,16 @@ _AMONG_UNSPACED = " UNION ALL ".join(
 
 @dataclass(frozen=True, slots=True)
 class WordHit:
-    """A picture whose message says the words, or that says them itself; the numbers are those of bm25.Figures."""
+    """A picture whose message says the words, or that says them itself. The numbers are those of bm25.Figures.
+
+    `picture_bm25`: what of `bm25` the picture's own words add.
+    """
 
     picture_id: PictureId
     place: Place
     bm25: float
     share: float = 1.0
+    picture_bm25: float = 0.0
 
 
 async def ranked(
@@ -315,7 +319,7 @@ def _pictures(connection: sqlite3.Connection, messages: Sequence[Ranked], filter
         )
         shown.setdefault(message_id, []).append((PictureId(picture_id), place))
     return [
-        WordHit(picture_id, place, figures.bm25, figures.share)
+        WordHit(picture_id, place, figures.bm25, figures.share, figures.bm25 - message.own.bm25)
         for message in messages
         for picture_id, place in shown.get(message.message_id, ())
         if (figures := message.of(picture_id)).bm25

@@ -109,8 +109,8 @@ def compile_filter(
 ) -> Terms | None:
     """`allowed` in the block's codes; None when no row of the block can pass.
 
-    `places` are those that the filter's `exif`, `tags` and `colours` let through, `not_places` those that have one of
-    its `not_tags`, both ascending; None where the filter has none of these.
+    `places` are those that the filter's `exif`, `tags`, `colours` and `text` let through, `not_places` those that have
+    one of its `not_tags`, or words where it wants none, both ascending; None where the filter has none of these.
     """
     codes = block.channels.codes(allowed.channels)
     if not len(codes):

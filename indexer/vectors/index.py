@@ -24,7 +24,14 @@ from indexer.records.hits import Candidate, Filter, Floor
 from indexer.records.ids import GuildId, ModelId
 from indexer.records.pictures import Vectors
 from indexer.settings import IndexSettings
-from indexer.store.filter_sql import COLOURED_PLACES, EXIF_PLACES, NOT_TAGGED_PLACES, TAGGED_PLACES, filter_values
+from indexer.store.filter_sql import (
+    COLOURED_PLACES,
+    EXIF_PLACES,
+    NOT_TAGGED_PLACES,
+    TAGGED_PLACES,
+    TEXT_PLACES,
+    filter_values,
+)
 from indexer.vectors import kernels, log_follower, maintenance, sqlite_scan
 from indexer.vectors.candidates import places_in, ranked
 from indexer.vectors.columns import Bytes, Ints, Part
@@ -299,17 +306,22 @@ class VectorIndex:
         """The only places that pass what SQLite alone knows of the filter, and those that do not, ascending; None: any,
         and none.
         """
-        asked = {
+        inside = {
             EXIF_PLACES: allowed.exif is not None,
             TAGGED_PLACES: bool(allowed.tags),
             COLOURED_PLACES: bool(allowed.colours),
+            TEXT_PLACES: allowed.text is True,
         }
-        if not any((*asked.values(), allowed.not_tags)):
+        outside = {NOT_TAGGED_PLACES: bool(allowed.not_tags), TEXT_PLACES: allowed.text is False}
+        if not any((*inside.values(), *outside.values())):
             return None, None
         with self.connection() as connection:
-            listed = [_places(connection, sql, allowed) for sql, wanted in asked.items() if wanted]
-            not_tagged = _places(connection, NOT_TAGGED_PLACES, allowed) if allowed.not_tags else None
-        return reduce(partial(np.intersect1d, assume_unique=True), listed) if listed else None, not_tagged
+            listed = [_places(connection, sql, allowed) for sql, asked in inside.items() if asked]
+            left_out = [_places(connection, sql, allowed) for sql, asked in outside.items() if asked]
+        return (
+            reduce(partial(np.intersect1d, assume_unique=True), listed) if listed else None,
+            reduce(np.union1d, left_out) if left_out else None,
+        )
 
     def _version(self) -> int:
         """A number that changes with every commit of any process (3 µs)."""

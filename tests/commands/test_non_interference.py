@@ -127,6 +127,8 @@ class Conversation:
         if rng.random() < 0.15:
             chosen = replace(chosen, colours=(colour(rng.choice(NAMES)),))
         if rng.random() < 0.15:
+            chosen = replace(chosen, text=rng.random() < 0.6)
+        if rng.random() < 0.15:
             chosen = replace(chosen, require=rng.choice((NO_FLAGS, PlaceFlag.EMBEDDED)), exclude=PlaceFlag.SPOILER)
         return chosen
 

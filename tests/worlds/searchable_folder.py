@@ -7,11 +7,12 @@ terminal would act on.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from bot.app import operations
 from bot.config.loader import Config
@@ -58,12 +59,12 @@ class Folder:
         return self.root / "export" / FILES / f"file-{first}.png"
 
 
-def write(root: Path) -> Folder:
-    """Writes the export and imports it."""
+def write(root: Path, own: Mapping[int, bytes] = MappingProxyType({})) -> Folder:
+    """Writes the export and imports it. `own`: files that take the place of the pictures with these numbers."""
     saved = root / "export" / FILES
     saved.mkdir(parents=True)
     for at, (number, _) in enumerate(POSTS):
-        (saved / f"file-{at}.png").write_bytes(picture(number))
+        (saved / f"file-{at}.png").write_bytes(own.get(number) or picture(number))
     listed = [picture_message(at, f"{FILES}/file-{at}.png", content=said) for at, (_, said) in enumerate(POSTS)]
     (root / "export" / "photos.json").write_bytes(document(listed, guild={"name": GUILD_NAME}))
     (root / "config.toml").write_text('data_dir = "data"\n[decode]\nworkers = 1\n')

@@ -5,7 +5,7 @@ import { button, el, failed, many, number, say } from "/console/dom.js";
 import { card, moveByKeys } from "/console/pictures.js";
 
 // What the grammar knows, as chips that write it: docs/search.md.
-const HINTS = ["in:#", "-in:#", "from:@", "after:", "before:", "has:gif", "has:embed", "has:sticker", "tag:", '"exact words"', "-"];
+const HINTS = ["in:#", "-in:#", "from:@", "after:", "before:", "has:gif", "has:embed", "has:sticker", "has:text", "tag:", '"exact words"', "-"];
 const FILTER = /-?(?:in|from|after|before|has|tag|count|min|weight|diverse):(?:"[^"]*"|\S+)|"[^"]*"|(?<=^|\s)-\S+/gi;
 
 let listening = null;

@@ -9,6 +9,7 @@ from indexer.query.grammar import parse
 from indexer.records.colours import SAMPLES, SHOWN
 from indexer.records.ids import GuildId
 from indexer.records.pictures import PixelSpec
+from indexer.store import picture_texts
 from indexer.tags import Target
 from sandbox.world import File
 from sandbox.world.channels import Channel
@@ -94,6 +95,25 @@ async def test_a_colour_filters_among_what_each_member_may_see(bot: Running, pla
         options = {"text": f"color:{name} in:#secret"}
         assert shown(await bot.person(place.owner).slash(place.talk.id, "similar", options)) == sorted(more)[::-1][:5]
         assert shown(await bot.person(place.member).slash(place.talk.id, "similar", options)) == []
+
+
+async def test_words_that_stand_in_pictures_are_found_by_who_may_see_them(bot: Running, place: Town) -> None:
+    public, hidden = sorted_messages(place.pictures)[4], sorted_messages(place.secret)[1]
+    async with bot.service.db.transaction() as tx:
+        for message, text in ((public, "DEPARTURE Gate Zebra"), (hidden, "zebra crossing")):
+            ((picture_id,),) = await tx.execute_fetchall(
+                "SELECT picture_id FROM places WHERE message_id = ?", (message.id,)
+            )
+            await picture_texts.put(tx, picture_id, "ocr", text, 0.9)
+    member, owner = bot.person(place.member), bot.person(place.owner)
+    for text in ('"gate zebra"', "has:text"):
+        assert shown(await member.slash(place.talk.id, "similar", {"text": text})) == [public.id]
+    reply = await member.slash(place.talk.id, "similar", {"text": '"zebra"'})
+    assert shown(reply) == [public.id]
+    assert "words found in the picture" in reply.text()
+    assert set(shown(await owner.slash(place.talk.id, "similar", {"text": "has:text"}))) == {public.id, hidden.id}
+    without = await member.slash(place.talk.id, "similar", {"text": "in:#pictures -has:text"})
+    assert "11 pictures pass" in without.text()
 
 
 async def test_words_to_leave_out_alone_are_told_what_they_need(
