@@ -21,7 +21,7 @@ from statistics import median
 
 import numpy as np
 
-from benchmarks import index_data, index_plot
+from benchmarks import index_colours, index_data, index_plot
 from benchmarks.index_data import GUILD, MODEL, Data
 from benchmarks.index_peers import Ask, Ids, K, Truth, peers, truths
 from benchmarks.index_plot import Curves
@@ -89,6 +89,7 @@ async def _one_size(report: Report, data: Data, folder: Path, bandwidth: float, 
         if small:
             await _durable(report, label, db, index, data)
             _peers(report, data, filters, folder, curves, curves[f"Afterimage, {label} rows"])
+            await index_colours.measure(report, data, db, index)
         index.close()
 
 

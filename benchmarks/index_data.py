@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from indexer.records.colours import SAMPLES
 from indexer.records.hits import Filter
 from indexer.records.ids import ChannelId, UserId, ms_snowflake
 
@@ -25,6 +26,7 @@ AUTHORS = 2_000
 GUILD, MODEL = 1, 1
 START_MS, SPAN_MS = 1_500_000_000_000, 5 * 365 * 86_400_000
 CHUNK = 10_000
+CELLS = 180  # of a picture's colours (indexer/records/colours.py)
 VARIED = 24  # dimensions in which rows of a cluster differ
 
 Vectors = npt.NDArray[np.float32]
@@ -32,13 +34,16 @@ Vectors = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """Row i: its vector (float16), channel, author, message; one place a picture. Deleted rows stay in the arrays."""
+    """Row i: its vector (float16), channel, author, message, colours; one place a picture. Deleted rows stay in the
+    arrays.
+    """
 
     vectors: npt.NDArray[np.float16]
     channel: npt.NDArray[np.int64]
     author: npt.NDArray[np.int64]
     message: npt.NDArray[np.int64]
     deleted: npt.NDArray[np.bool_]
+    colours: npt.NDArray[np.uint8]
     image_queries: Vectors
     text_queries: Vectors
 
@@ -77,9 +82,18 @@ def make(rows: int, queries: int = 40, seed: int = 7) -> Data:
         author.astype(np.int64),
         np.array([ms_snowflake(int(ms)) + number % 4096 for number, ms in enumerate(message)], np.int64),
         rng.random(rows) < 0.0018,
+        _colours(rows),
         _unit(near + 0.3 * varied + 0.2 * noise),
         _unit(words),
     )
+
+
+def _colours(rows: int) -> npt.NDArray[np.uint8]:
+    """[rows, SAMPLES] of pictures that show six colours each, one more than another; a few colours are in most."""
+    rng = np.random.default_rng(13)
+    order = rng.permutation(CELLS)
+    shown = order[rng.zipf(1.3, (rows, 6)) % CELLS].astype(np.uint8)
+    return np.sort(np.take_along_axis(shown, rng.zipf(1.5, (rows, SAMPLES)) % 6, axis=1), axis=1)
 
 
 def filters(data: Data) -> dict[str, Filter]:
@@ -128,11 +142,11 @@ def write(path: Path, data: Data) -> None:
         connection.executemany(
             "INSERT INTO messages (message_id, guild_id, channel_id, author_id, edited_ms, checked_ms)"
             " VALUES (?, 1, ?, ?, NULL, 0)",
-            [(m, c, a) for _, m, c, a, _ in rows],
+            [(m, c, a) for _, m, c, a, *_ in rows],
         )
         connection.executemany(
-            "INSERT INTO pictures (picture_id, sha256, byte_count, state) VALUES (?, ?, 1, 'ready')",
-            [(number, number.to_bytes(32, "big")) for number, *_ in rows],
+            "INSERT INTO pictures (picture_id, sha256, colours, byte_count, state) VALUES (?, ?, ?, 1, 'ready')",
+            [(number, number.to_bytes(32, "big"), colours) for number, *_, colours in rows],
         )
         connection.executemany(
             "INSERT INTO places (place_id, message_id, guild_id, ordinal, picture_id, source, link, state)"
@@ -141,7 +155,7 @@ def write(path: Path, data: Data) -> None:
         )
         connection.executemany(
             "INSERT INTO embeddings (picture_id, model_id, vector) VALUES (?, 1, ?)",
-            [(number, vector) for number, *_, vector in rows],
+            [(number, vector) for number, *_, vector, _ in rows],
         )
         connection.commit()
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -158,10 +172,11 @@ def delete_marked(path: Path, data: Data) -> None:
     connection.close()
 
 
-def _rows(data: Data, start: int, stop: int) -> Iterator[tuple[int, int, int, int, bytes]]:
+def _rows(data: Data, start: int, stop: int) -> Iterator[tuple[int, int, int, int, bytes, bytes]]:
     for row in range(start, stop):
         yield (
             row + 1, int(data.message[row]), int(data.channel[row]), int(data.author[row]), data.vectors[row].tobytes(),
+            data.colours[row].tobytes(),
         )  # fmt: skip
 
 

@@ -40,7 +40,11 @@ COMMAND = "afterimage salvage"
 AT_ONCE = 5_000  # rows between two commits
 LENGTH_TOLERANCE = 1e-2  # of an embedding's length: the one with which it was stored
 # What triggers make anew from other tables, what the new file has already, and what says where deleted bytes may be.
-_MADE_ANEW = {*DERIVED, "channel_texts", "shown_texts", "word_edits", "readers", "residue", "sqlite_sequence"}
+_MADE_ANEW = {
+    *DERIVED,
+    *("channel_authors", "channel_texts", "place_colours", "shown_texts", "word_edits"),
+    *("readers", "residue", "sqlite_sequence"),
+}
 _PLACES_INDEX = "sqlite_autoindex_places_1"  # (message, ordinal, place): tells which places there were
 
 

@@ -76,6 +76,8 @@ STAYS: Final = {
     "index_log": "made anew by triggers",
     "channel_texts": "made anew by triggers",
     "shown_texts": "made anew by triggers",
+    "place_colours": "made anew by triggers",
+    "channel_authors": "made anew by triggers",
     "word_edits": "made anew by triggers",
     "verdicts": "found out anew by comparing the pictures",
 }

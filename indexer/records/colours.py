@@ -79,6 +79,16 @@ def shows(colours: bytes, wanted: bytes) -> bool:
     return all(_count(colours, cells) >= SHOWN for cells in _parts(wanted))
 
 
+def showing(colours: bytes, wanted: Iterable[Colour]) -> npt.NDArray[np.bool_]:
+    """[n] which of n pictures show all of the wanted colours; `colours` are the samples of one after the other."""
+    found = np.ones(len(colours) // SAMPLES, np.bool_)
+    for colour in wanted:
+        counted = bytes(number in colour.cells for number in range(256))
+        matches = np.frombuffer(colours.translate(counted), np.uint8).reshape(-1, SAMPLES)
+        found &= matches.sum(axis=1, dtype=np.uint8) >= SHOWN
+    return found
+
+
 def _count(colours: bytes, cells: bytes) -> int:
     return len(colours) - len(colours.translate(None, cells))
 

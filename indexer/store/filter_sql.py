@@ -65,12 +65,8 @@ PLACE_ITSELF_INSIDE: Final = (
 )
 # The conditions of a filter on a place `p` of that message.
 PLACE_INSIDE: Final = f"{MESSAGE_INSIDE} AND {PLACE_ITSELF_INSIDE}"
-# The places in the filter's channels, by its authors and in its span of time, that show its colours, ascending.
-COLOURED_PLACES: Final = (
-    "SELECT p.place_id FROM messages m INDEXED BY messages_by_channel CROSS JOIN places p USING (message_id)"  # noqa: S608 -- constants
-    f" WHERE {MESSAGE_INSIDE} AND p.state = 'ready' AND {_COLOURED} ORDER BY p.place_id"
-)
-# The same for those in whose pictures words were read. Only messages whose pictures say something are looked at.
+# The places in the filter's channels, by its authors and in its span of time, in whose pictures words were read,
+# ascending. Only messages whose pictures say something are looked at.
 TEXT_PLACES: Final = (
     "SELECT p.place_id FROM messages m INDEXED BY messages_by_channel"  # noqa: S608 -- constants
     " CROSS JOIN shown_texts s USING (message_id) CROSS JOIN places p USING (message_id)"

@@ -24,14 +24,8 @@ from indexer.records.hits import Candidate, Filter, Floor
 from indexer.records.ids import GuildId, ModelId
 from indexer.records.pictures import Vectors
 from indexer.settings import IndexSettings
-from indexer.store.filter_sql import (
-    COLOURED_PLACES,
-    EXIF_PLACES,
-    NOT_TAGGED_PLACES,
-    TAGGED_PLACES,
-    TEXT_PLACES,
-    filter_values,
-)
+from indexer.store import place_colours
+from indexer.store.filter_sql import EXIF_PLACES, NOT_TAGGED_PLACES, TAGGED_PLACES, TEXT_PLACES, filter_values
 from indexer.vectors import kernels, log_follower, maintenance, sqlite_scan
 from indexer.vectors.candidates import places_in, ranked
 from indexer.vectors.columns import Bytes, Ints, Part
@@ -309,15 +303,16 @@ class VectorIndex:
         inside = {
             EXIF_PLACES: allowed.exif is not None,
             TAGGED_PLACES: bool(allowed.tags),
-            COLOURED_PLACES: bool(allowed.colours),
             TEXT_PLACES: allowed.text is True,
         }
         outside = {NOT_TAGGED_PLACES: bool(allowed.not_tags), TEXT_PLACES: allowed.text is False}
-        if not any((*inside.values(), *outside.values())):
+        if not any((*inside.values(), *outside.values(), allowed.colours)):
             return None, None
         with self.connection() as connection:
             listed = [_places(connection, sql, allowed) for sql, asked in inside.items() if asked]
             left_out = [_places(connection, sql, allowed) for sql, asked in outside.items() if asked]
+            if allowed.colours:
+                listed.append(np.sort(place_colours.shown(connection, allowed).places))
         return (
             reduce(partial(np.intersect1d, assume_unique=True), listed) if listed else None,
             reduce(np.union1d, left_out) if left_out else None,

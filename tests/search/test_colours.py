@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from indexer.pictures.decode_picture import Limits, decode_picture
+from indexer.query.colour_names import NAMES, colour
 from indexer.query.grammar import parse
+from indexer.records.colours import SAMPLES, showing, shows
 from indexer.records.hits import Filter
 from indexer.records.ids import MessageId
+from indexer.records.messages import NO_FLAGS, PlaceFlag
 from indexer.records.pictures import DecodedPicture, PixelSpec
+from indexer.search import browse
 from indexer.settings import IndexSettings
 from indexer.store import pictures
 from indexer.vectors.index import VectorIndex
-from tests.worlds.library import GUILD, MEMES, PETS, SECRET, Library, ask, decoded
+from tests.worlds.library import (
+    ANNA,
+    BEN,
+    DAY_MS,
+    GUILD,
+    MEMES,
+    PETS,
+    SECRET,
+    START_MS,
+    Library,
+    ask,
+    decoded,
+)
 from tests.worlds.picture_files import encoded
 
+SAMPLED = st.binary(min_size=SAMPLES, max_size=SAMPLES)
 RED, BLUE, WHITE = (200, 30, 30), (20, 40, 220), (255, 255, 255)
 
 
@@ -99,6 +119,52 @@ async def test_without_faiss_the_answers_are_the_same(library: Library, tmp_path
         direct.close()
     assert [place.message_id for candidate in results[0].candidates for place in candidate.places] == [red]
     assert results[0].candidates == results[1].candidates
+
+
+async def test_a_listing_keeps_to_the_rest_of_the_filter_and_to_the_order_of_messages(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(browse, "COLOURED_AT_ONCE", 2)
+    posts = [
+        await library.post(
+            *(painted(f"cat {number} {at}", RED) for at in range(3)),
+            author=(ANNA, BEN)[number % 2],
+            channel=(MEMES, PETS)[number % 2],
+            day=number,
+            flags=PlaceFlag.SPOILER if number == 3 else NO_FLAGS,
+        )
+        for number in range(6)
+    ]
+    await library.post(painted("cat blue", BLUE), day=7)
+    red = asking("color:red")
+
+    async def listed(allowed: Filter, count: int = 50) -> tuple[list[tuple[MessageId, str]], int]:
+        result = await library.searcher.search(ask("", filter=allowed, count=count))
+        return [(hit.place.message_id, hit.file_name) for hit in result.hits], result.searched
+
+    every = [(post, f"{at}.png") for post in reversed(posts) for at in range(3)]
+    assert await listed(red) == (every, 18)
+    assert await listed(red, 4) == (every[:4], 18)
+    only = replace(red, authors=frozenset({BEN}))
+    assert await listed(only) == ([found for found in every if found[0] in posts[1::2]], 9)
+    assert await listed(replace(only, exclude=PlaceFlag.SPOILER), 4) == (every[:3] + every[12:13], 6)
+    later = replace(red, after_ms=START_MS + 2 * DAY_MS, before_ms=START_MS + 4 * DAY_MS)
+    assert await listed(later) == ([found for found in every if found[0] in posts[2:4]], 6)
+
+
+async def test_an_answer_is_not_remembered_beyond_the_colours_that_it_was_given_by(library: Library) -> None:
+    message_id = await library.post("cat", say="cat")
+    assert await found(library, "color:red", "cat") == []
+    async with library.db.transaction() as tx:
+        await pictures.add(tx, painted("cat", RED))
+    assert await found(library, "color:red", "cat") == [message_id]
+
+
+@given(st.lists(SAMPLED, max_size=20), st.lists(st.sampled_from(NAMES), max_size=2))
+def test_many_pictures_at_once_are_told_as_each_alone(stored: list[bytes], names: list[str]) -> None:
+    colours = [colour(name) for name in names]
+    alone = [all(shows(picture, wanted.cells) for wanted in colours) for picture in stored]
+    assert showing(b"".join(stored), colours).tolist() == alone
 
 
 async def test_a_picture_that_is_read_again_gets_its_colours_and_keeps_them(library: Library) -> None:
