@@ -7,7 +7,7 @@ from enum import IntEnum
 from typing import Any, Final
 
 from sandbox import errors
-from sandbox.checks import components, fields, messages
+from sandbox.checks import command_options, commands, components, fields, messages
 from sandbox.checks.messages import Body
 from sandbox.signal import Signal
 from sandbox.snowflakes import Clock
@@ -159,9 +159,7 @@ class Interactions:
         elif answer is Answer.MODAL:
             on.modal = components.of_modal(data)
         else:
-            on.choices = fields.items(data.get("choices"), "data.choices", 0, 25)
-            for i, choice in enumerate(on.choices):
-                fields.text(choice.get("name"), f"data.choices.{i}.name", 1, 100)
+            on.choices = command_options.suggested(data.get("choices"), "data.choices", _typed_into(on.data))
         on.answer = answer
         on.acknowledged_at = asyncio.get_running_loop().time()
         if answer not in (Answer.DEFERRED_MESSAGE, Answer.DEFERRED_UPDATE):
@@ -271,6 +269,16 @@ def _metadata(on: Interaction) -> Json:
     }
     if on.source is not None:
         found["interacted_message_id"] = str(on.source.id)
-    if "target_id" in on.data:
+    if on.data.get("type") == commands.USER_MENU:
+        found["target_user"] = on.data["resolved"]["users"][on.data["target_id"]]
+    elif "target_id" in on.data:
         found["target_message_id"] = on.data["target_id"]
     return found
+
+
+def _typed_into(data: Json) -> int:
+    """The type of the option that a member is typing into."""
+    options: list[Json] = data.get("options", [])
+    while options and "options" in options[0]:
+        options = options[0]["options"]
+    return next((int(option["type"]) for option in options if option.get("focused")), command_options.STRING)

@@ -13,7 +13,7 @@ from sandbox.wire import Json
 from sandbox.wire import components as kinds
 from sandbox.wire.interactions import interaction as wire
 from sandbox.wire.interactions import resolved_message
-from sandbox.world import Channel, File, Member, Message, Thread
+from sandbox.world import Channel, File, Member, Message, Thread, User
 
 if TYPE_CHECKING:
     from sandbox.server import Sandbox
@@ -70,6 +70,20 @@ class Person:
         data = {
             "id": command["id"], "name": command["name"], "type": commands.MESSAGE_MENU, "resolved": resolved,
             "target_id": str(message_id), "guild_id": str(self.member.guild.id),
+        }  # fmt: skip
+        return await self._ask(Kind.COMMAND, channel, data, timeout_s, name=name)
+
+    async def user_command(
+        self, channel_id: int, name: str, user: User | Member | int, *, timeout_s: float = _TIMEOUT_S
+    ) -> Reply:
+        """Right-click a member, or the author of a message who has left, and pick Apps → `name`."""
+        channel = self._channel(channel_id)
+        command = self._find(commands.USER_MENU, name)
+        permitted(command, self.member, channel)
+        values = Values(self.member.guild, self.sandbox.links, self.member)
+        data = {
+            "id": command["id"], "name": command["name"], "type": commands.USER_MENU, "target_id": values.user(user),
+            "resolved": values.resolved, "guild_id": str(self.member.guild.id),
         }  # fmt: skip
         return await self._ask(Kind.COMMAND, channel, data, timeout_s, name=name)
 

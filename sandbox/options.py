@@ -119,6 +119,12 @@ class Values:
         self.resolved.setdefault("attachments", {})[str(made.id)] = attachment(made, self.links)
         return str(made.id)
 
+    def user(self, value: User | Member | int) -> str:
+        """The id of a user, who need not be a member any more."""
+        number = value if isinstance(value, int) else value.id
+        self._user(number)
+        return str(number)
+
     def _entity(self, option: Json, value: Any) -> str:
         number = value.id if isinstance(value, Channel | Member | Role | User) else int(value)
         kind = option["type"]

@@ -107,6 +107,19 @@ def _lengths(option: Json, field: str) -> None:
     _range(option, field, "min_length", "max_length", whole=True)
 
 
+def suggested(choices: object, field: str, kind: int) -> list[Json]:
+    """The choices that an application suggests for an option of this type. Raises Invalid as Discord would."""
+    found = [fields.thing(entry, f"{field}.{i}") for i, entry in enumerate(fields.items(choices, field, 0, 25))]
+    for i, entry in enumerate(found):
+        fields.text(entry.get("name"), f"{field}.{i}.name", 1, 100)
+        localizations.check(entry, f"{field}.{i}", strict_names=False, most_name=100, described=False)
+        if kind == STRING:
+            fields.text(entry.get("value"), f"{field}.{i}.value", 1, 100)
+        else:
+            _value(entry.get("value"), f"{field}.{i}.value", whole=kind == INTEGER)
+    return found
+
+
 def _choices(option: Json, kind: int, field: str) -> None:
     if option.get("choices") is None:
         return

@@ -66,6 +66,15 @@ def _commands(bot: Bot) -> None:
     async def complete(interaction: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:
         return [app_commands.Choice(name=current + end, value=current + end) for end in ("", "s")]
 
+    @echo.autocomplete("number")
+    async def too_long(interaction: discord.Interaction, current: str) -> list[app_commands.Choice[int]]:
+        return [app_commands.Choice(name="x" * 101, value=1)]
+
+    @bot.tree.context_menu(name="Who is …")
+    async def who_is(interaction: discord.Interaction, user: discord.User) -> None:
+        seen = (type(user).__name__, user.id, user.display_name)
+        await interaction.response.send_message(str(seen), ephemeral=True)
+
     @bot.tree.command(description="A menu")
     async def menu(interaction: discord.Interaction) -> None:
         await interaction.response.send_message("choose", view=Menu())
@@ -154,7 +163,27 @@ async def test_autocomplete_offers_what_the_bot_says(connect: Connect, rich: Ric
         choices = await ben.autocomplete(rich.chat.id, "echo", {"text": "cat"}, "text")
         assert [choice["value"] for choice in choices] == ["cat", "cats"]
         with pytest.raises(NotAllowed, match="completes nothing"):
-            await ben.autocomplete(rich.chat.id, "echo", {"text": "a", "number": 1}, "number")
+            await ben.autocomplete(rich.chat.id, "echo", {"text": "a", "flag": True}, "flag")
+
+
+async def test_suggestions_that_discord_would_refuse_are_no_answer(connect: Connect, rich: Rich) -> None:
+    async with open_sandbox(rich.world) as sandbox, connect(sandbox, _commands):
+        sandbox.interactions.acknowledge_s = 0.3
+        with pytest.raises(NoAnswer, match="did not respond"):
+            await sandbox.member(rich.member).autocomplete(rich.chat.id, "echo", {"text": "a", "number": "1"}, "number")
+
+
+async def test_a_user_command_brings_the_member_and_one_who_left_as_a_user(connect: Connect, rich: Rich) -> None:
+    gone = rich.world.user("gone", "Gone")
+    async with open_sandbox(rich.world) as sandbox, connect(sandbox, _commands):
+        ben = sandbox.member(rich.member)
+        reply = await ben.user_command(rich.chat.id, "Who is …", rich.member)
+        assert reply.content == str(("Member", rich.member.id, "Benny"))
+        assert reply.message.metadata is not None
+        assert reply.message.metadata["target_user"]["id"] == str(rich.member.id)
+        assert "target_message_id" not in reply.message.metadata
+        left = await ben.user_command(rich.chat.id, "Who is …", gone)
+        assert left.content == str(("User", gone.id, "Gone"))
 
 
 async def test_menus_and_buttons_change_the_message_they_are_on(connect: Connect, rich: Rich) -> None:
