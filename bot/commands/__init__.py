@@ -26,6 +26,7 @@ from indexer.errors import ChannelClosed, LinkExpired, ModelAway, ReadersBusy, R
 from indexer.sentence import Sentence
 
 if TYPE_CHECKING:
+    from bot.commands.autocomplete import QuestionCompletion
     from bot.commands.progress import Following
     from bot.config.loader import Config
     from indexer.service import Service
@@ -62,14 +63,15 @@ class Spawn(Protocol):
 class CommandContext:
     """What every command may use: the open indexer, the configuration, and a parent for tasks that outlive an answer.
 
-    `presses` are the token buckets for each member's presses of all buttons and menus. `following` are the progress
-    messages that are kept up to date.
+    `presses` are the token buckets for each member's presses of all buttons and menus. `completion` suggests what a
+    question that is being typed may go on with. `following` are the progress messages that are kept up to date.
     """
 
     service: Service
     config: Config
     spawn: Spawn
     presses: TokenBuckets
+    completion: QuestionCompletion
     following: Following
 
 

@@ -43,6 +43,8 @@ async def sheet(
     ]
     question_cells = [Cell(picture, translate(who.language, "sheet-asked")) for picture in pictures]
     heading = plain(asked.words, 100)
+    if asked.author is not None and hits:
+        heading = translate(who.language, "title-by", author=plain(hits[0].author_name, 40))
     if not heading:
         heading = translate(who.language, "sheet-heading") if pictures else title(asked, who.language)
     return await asyncio.to_thread(contact_sheet, question_cells, cells, heading)

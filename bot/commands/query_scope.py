@@ -108,26 +108,45 @@ def manages(interaction: discord.Interaction[Any]) -> bool:
 
 async def asker(interaction: discord.Interaction[Any], service: Service) -> Asker:
     """Raises TellPerson outside a server."""
-    member, language = interaction.user, Language.of(interaction.locale)
-    if interaction.guild is None or not isinstance(member, discord.Member):
+    return await asker_in(
+        service, interaction.client.thread_members, _member(interaction), Language.of(interaction.locale),
+        interaction.channel, manages=manages(interaction),
+    )  # fmt: skip
+
+
+async def asker_at_once(interaction: discord.Interaction[Any], service: Service) -> Asker:
+    """As `asker`, but nothing is asked of Discord: private threads that only membership opens count as not visible."""
+    return await asker_in(
+        service, None, _member(interaction), Language.of(interaction.locale), interaction.channel,
+        manages=manages(interaction),
+    )  # fmt: skip
+
+
+def _member(interaction: discord.Interaction[Any]) -> discord.Member:
+    if interaction.guild is None or not isinstance(interaction.user, discord.Member):
         raise TellPerson("error-server-only")
-    threads = interaction.client.thread_members
-    return await asker_in(service, threads, member, language, interaction.channel, manages=manages(interaction))
+    return interaction.user
 
 
 async def asker_in(
     service: Service,
-    threads: ThreadMembers,
+    threads: ThreadMembers | None,
     member: discord.Member,
     language: Language,
     channel: visible_channels.AskingChannel,
     *,
     manages: bool = False,
 ) -> Asker:
-    """This member as somebody who asks in this channel. None: what is age-restricted is not shown."""
+    """This member as somebody who asks in this channel. None: what is age-restricted is not shown.
+
+    Without `threads` nothing is asked of Discord.
+    """
     guild = member.guild
     stored = await service.reports.channels(GuildId(guild.id))
-    visible = await visible_channels.look(threads, guild, member, channel, stored)
+    if threads is None:
+        visible = visible_channels.visible_channels(guild, member, channel, stored=stored)
+    else:
+        visible = await visible_channels.look(threads, guild, member, channel, stored)
     leaving = service.removals.leaving(GuildId(guild.id))
     return Asker(guild, member, language, visible, stored, manages, channel, leaving)
 

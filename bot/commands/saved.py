@@ -39,6 +39,7 @@ class Saved(app_commands.Group):
         super().__init__(name="saved", description=localized("command-saved"), guild_only=True)
         self._service = context.service
         self._answers = answers
+        self._completion = context.completion
         self._minutes = context.config.limits.notice_minutes
 
     @app_commands.command(description=localized("command-saved-add"))
@@ -73,6 +74,10 @@ class Saved(app_commands.Group):
         if notice is not None:
             lines.append(_told_how(notice, who.language, self._minutes))
         await self._say(interaction, "\n".join(lines))
+
+    @add.autocomplete("text")
+    async def complete_text(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        return await self._completion.choices(interaction, typed)
 
     @app_commands.command(name="list", description=localized("command-saved-list"))
     async def list_all(self, interaction: Interaction) -> None:

@@ -70,6 +70,10 @@ def register(tree: Tree, context: CommandContext) -> None:
         pictures = [await decode_upload(service, who, upload) for upload in given]
         await answers.answer(interaction, who, wish, pictures, scope, explain=explain, share=share)
 
+    @similar_command.autocomplete("text")
+    async def complete_text(interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
+        return await context.completion.choices(interaction, typed)
+
     @app_commands.context_menu(name=localized("command-find-similar"))
     @app_commands.guild_only()
     async def find_similar(interaction: discord.Interaction[Any], message: discord.Message) -> None:

@@ -16,6 +16,7 @@ import discord
 
 from bot.commands import BROKEN, NO_MENTIONS, WAKING, CommandContext, edit_reply
 from bot.commands.hit_pictures import sheet
+from bot.commands.newest_messages import NewestMessages
 from bot.commands.open_replies import OpenReplies, page_number
 from bot.commands.query_scope import ANSWER_S, Asker, Scope, asker
 from bot.commands.thumbnails import give_addresses
@@ -25,12 +26,12 @@ from bot.replies.closeness import Asked
 from bot.replies.contact_sheet import MAX_HITS, shrunk
 from bot.replies.pages import PAGE_HITS, Coverage, Dress, page, page_count
 from bot.texts import Language, translate
+from indexer.crawl.on_demand import TakenIn
 from indexer.errors import AfterimageError, TellPerson
-from indexer.lru import LruCache
 from indexer.query.grammar import Wish
 from indexer.query.query import Query
 from indexer.records.hits import Floor, SearchResult
-from indexer.records.ids import ChannelId, GuildId, MessageId, PictureId, UserId
+from indexer.records.ids import ChannelId, MessageId, PictureId, UserId
 from indexer.records.pictures import DecodedPicture, Pixels
 from indexer.search import browse
 from indexer.search.copy_checker import BUDGET_S
@@ -43,14 +44,12 @@ logger = logging.getLogger(__name__)
 
 # Before a page is shown, its messages are looked up in Discord, all at the same time, within so many seconds in total.
 VERIFY_S = 1.0
-COVERAGE_S = 60.0
 # An answer waits so long until the pixels of its pictures are compared; what comes later edits it.
 COMPARE_S = 0.25
 # A wait that is over within a second needs no words. An interaction lives for 15 minutes; a model that takes longer
 # than this from disk is not coming.
 NOTICE_S = 1.0
 WAKE_S = 300.0
-REMEMBERED = 4_096
 
 
 @dataclass(slots=True)
@@ -84,6 +83,10 @@ class SimilarReply:
             self.index = index
             await answers.show(interaction, await asker(interaction, answers.service), self)
             return
+        if action == "newest":
+            await interaction.response.defer()
+            await answers.read_newest(interaction, await asker(interaction, answers.service), self)
+            return
         await interaction.response.defer(ephemeral=True, thinking=True)
         who = await asker(interaction, answers.service)
         match action:
@@ -114,7 +117,7 @@ class Answers:
         self.service: Service = context.service
         self.settings = context.config.settings.search
         self.replies = OpenReplies(kind, context.presses)
-        self._coverage: LruCache[tuple[GuildId, UserId, frozenset[ChannelId]], int] = LruCache(REMEMBERED, COVERAGE_S)
+        self._newest = NewestMessages(self.service)
 
     async def answer(
         self,
@@ -127,10 +130,14 @@ class Answers:
         explain: bool = False,
         share: bool = False,
         origin: Literal["given", "message"] = "given",
+        author: UserId | None = None,
     ) -> None:
-        """Searches, and replies to an interaction that was deferred for the asker's eyes only."""
+        """Searches, and replies to an interaction that was deferred for the asker's eyes only.
+
+        `author`: the scope is this member's pictures and nothing else.
+        """
         query = Query.for_pictures(who.guild_id, scope.filter(who.visible, who.leaving), tuple(pictures))
-        asked = Asked(len(pictures), wish.words, wish.without, origin)
+        asked = Asked(len(pictures), wish.words, wish.without, origin, author)
         kept = tuple(shrunk(picture.frames[0]) for picture in pictures)
         await self.answer_query(interaction, who, wish, query, scope, asked, kept, explain=explain, share=share)
 
@@ -161,31 +168,52 @@ class Answers:
         reply.token = self.replies.remember(reply)
         await self.show(interaction, who, reply)
 
-    async def show(self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply) -> None:
-        """Edits the reply to its current page, searched with what `who` may see now.
+    async def show(
+        self,
+        interaction: discord.Interaction[Any],
+        who: Asker,
+        reply: SimilarReply,
+        taken_in: TakenIn | None = None,
+    ) -> None:
+        """Edits the reply to its current page, searched with what `who` may see now. `taken_in` was just read for it.
 
         Where some pictures are still being compared, the reply is edited once more when they are, unless the page was
         turned meanwhile. If that fails, the answer is there all the same: only the log has it.
         """
         reply.turns += 1
         turn = reply.turns
-        if not await self._edit(interaction, who, reply, COMPARE_S):
+        if not await self._edit(interaction, who, reply, COMPARE_S, taken_in):
             return
         try:
             await self.service.searcher.compared(reply.query)
             if reply.turns == turn:
-                await self._edit(interaction, who, reply, 0.0)
+                await self._edit(interaction, who, reply, 0.0, taken_in)
         except (discord.HTTPException, AfterimageError, *BROKEN) as error:  # a dismissed reply is not found any more
             logger.info("an answer in guild %s stays without its comparison: %s", who.guild_id, error)
 
+    async def read_newest(self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply) -> None:
+        """Reads the newest messages of the channels that were asked about, and shows the answer from its beginning.
+
+        Raises TellPerson where the member asked for that a moment ago.
+        """
+        channels = reply.scope.filter(self._visible(interaction, who, reply), who.leaving).channels
+        taken_in = await self._newest.read(who, channels)
+        reply.index = 0
+        await self.show(interaction, who, reply, taken_in)
+
     async def _edit(
-        self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply, compare_s: float
+        self,
+        interaction: discord.Interaction[Any],
+        who: Asker,
+        reply: SimilarReply,
+        compare_s: float,
+        taken_in: TakenIn | None,
     ) -> bool:
         """Edits the reply. Returns whether some of its pictures are still being compared."""
         if reply.shared:
             _check_posting(interaction, who)
         async with reply.editing:
-            view, files, coming = await self._page(interaction, who, reply, compare_s)
+            view, files, coming = await self._page(interaction, who, reply, compare_s, taken_in)
             # Without content: it may say so far that the model is waking up.
             await edit_reply(interaction, content=None, view=view, attachments=files)
         interaction.extras.pop(WAKING, None)
@@ -272,10 +300,17 @@ class Answers:
             raise TellPerson("error-timeout") from None
 
     async def _page(
-        self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply, compare_s: float
+        self,
+        interaction: discord.Interaction[Any],
+        who: Asker,
+        reply: SimilarReply,
+        compare_s: float,
+        taken_in: TakenIn | None = None,
     ) -> tuple[discord.ui.LayoutView, list[discord.File], bool]:
         """The page, the files that it shows, and whether some pictures are still being compared."""
-        result, percent = await self._with_coverage(interaction, who, reply, compare_s)
+        channels = reply.scope.filter(self._visible(interaction, who, reply), who.leaving).channels
+        searching = self._verified_search(interaction, who, reply, compare_s=compare_s)
+        result, covered = await both(searching, self._newest.covered(who, channels))
         chosen = reply.scope.channels
         only = next(iter(chosen)) if chosen is not None and len(chosen) == 1 else None
         what = "server" if chosen is None else "chosen"
@@ -287,7 +322,7 @@ class Answers:
             reply.token,
             reply.explain,
             shareable=not reply.shared,
-            coverage=Coverage(percent, only, what),
+            coverage=Coverage(covered.percent, only, what, 0 if reply.shared else covered.unread, taken_in),
             shared_by=UserId(reply.owner_id) if reply.shared else None,
             manages=who.manages and not reply.shared,
         )
@@ -296,21 +331,6 @@ class Answers:
         view = page(who.guild_id, reply.asked, result, reply.index, dress)
         places = {hit.link: (hit.place.channel_id, hit.place.message_id) for hit in result.hits}
         return view, await give_addresses(self.context, interaction, view, places), result.coming
-
-    async def _with_coverage(
-        self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply, compare_s: float
-    ) -> tuple[SearchResult, int]:
-        channels = reply.scope.filter(self._visible(interaction, who, reply), who.leaving).channels
-        # Cached for each member separately: otherwise an older number would reveal that another member asked a moment
-        # ago.
-        key = (who.guild_id, who.user_id, channels)
-        searching = self._verified_search(interaction, who, reply, compare_s=compare_s)
-        known = self._coverage.get(key)
-        if known is not None:
-            return await searching, known
-        result, percent = await both(searching, self.service.reports.coverage(who.guild_id, channels))
-        self._coverage.put(key, percent)
-        return result, percent
 
     def _visible(self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply) -> frozenset[ChannelId]:
         if not reply.shared:

@@ -20,6 +20,7 @@ from bot.commands import (
     NO_MENTIONS,
     CommandContext,
     duplicates,
+    pictures_by,
     privacy,
     random,
     reindex,
@@ -29,6 +30,7 @@ from bot.commands import (
     watch,
 )
 from bot.commands import help as help_command
+from bot.commands.autocomplete import QuestionCompletion, completion_buckets
 from bot.commands.forged import answer_if_forged
 from bot.commands.open_replies import press_buckets
 from bot.commands.progress import Following
@@ -63,7 +65,7 @@ from indexer.supervisor import contained, supervised
 
 logger = logging.getLogger(__name__)
 
-COMMANDS = (similar, saved, duplicates, random, watch, reindex, stats, privacy, help_command)
+COMMANDS = (similar, pictures_by, saved, duplicates, random, watch, reindex, stats, privacy, help_command)
 
 
 class Client(discord.AutoShardedClient):
@@ -108,7 +110,8 @@ class Client(discord.AutoShardedClient):
         parsers["MESSAGE_CREATE"] = lambda payload: self._events.message(payload)
         parsers["MESSAGE_UPDATE"] = lambda payload: self._events.edit(payload)
         self.unparsed.wrap(parsers)
-        self.tree = Commands(self, TokenBuckets(config.limits.per_minute, config.limits.burst))
+        asking = TokenBuckets(config.limits.per_minute, config.limits.burst)
+        self.tree = Commands(self, asking, completion_buckets(config.limits))
         crawl = config.settings.crawl
         self.history = DiscordHistory(self, stickers=crawl.stickers, bots=crawl.bots)
         self.thread_members = ThreadMembers(self.http, self.history.rest.shielded)
@@ -141,9 +144,13 @@ class Client(discord.AutoShardedClient):
         on (as an exception group).
         """
         await self._claim(service)
-        presses = press_buckets(self._config.limits)
         self._context = CommandContext(
-            service=service, config=self._config, spawn=self._spawn, presses=presses, following=Following()
+            service=service,
+            config=self._config,
+            spawn=self._spawn,
+            presses=press_buckets(self._config.limits),
+            completion=QuestionCompletion(service),
+            following=Following(),
         )
         events = self._events = Events(self, service, self.history)
         self._count_events = lambda: events.waiting

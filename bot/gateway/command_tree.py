@@ -17,7 +17,8 @@ from indexer.correlation import Cause, begin
 class Commands(app_commands.CommandTree[Any]):
     """Limits each member, refuses politely while the bot stops, and answers every error in one sentence."""
 
-    def __init__(self, client: discord.Client, buckets: TokenBuckets) -> None:
+    def __init__(self, client: discord.Client, buckets: TokenBuckets, typing: TokenBuckets) -> None:
+        """`buckets` are for commands, `typing` for suggestions: Discord asks for them at nearly every key."""
         # Set for every command. Discord fills in a missing value from the application's own settings; then the commands
         # that it returns would differ from those that were sent.
         super().__init__(
@@ -26,10 +27,15 @@ class Commands(app_commands.CommandTree[Any]):
             allowed_installs=app_commands.AppInstallationType(guild=True),
         )
         self._buckets = buckets
+        self._typing = typing
         self.stopping = False
         self.in_hand: set[asyncio.Task[Any]] = set()
 
     async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
+        typing = interaction.type is discord.InteractionType.autocomplete
+        if typing and (self.stopping or self._typing.take(interaction.user.id)):
+            await interaction.response.autocomplete([])
+            return False
         asking = interaction.type is discord.InteractionType.application_command
         if self.stopping:
             if asking:

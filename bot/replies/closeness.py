@@ -10,6 +10,7 @@ from bot.texts import Language, translate
 from bot.texts.formats import decimal, moment
 from indexer.records.copies import Copy
 from indexer.records.hits import Band, Hit
+from indexer.records.ids import UserId
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +18,14 @@ class Asked:
     """The question, as the title says it. `pictures` counts those that were uploaded or pointed at.
 
     Pictures that were pointed at are in a message (`origin` "message"), or among those that the bot had shown
-    ("shown").
+    ("shown"). `author`: nothing but this member's pictures was asked for.
     """
 
     pictures: int = 0
     words: str = ""
     without: Sequence[str] = ()
     origin: Literal["given", "message", "shown"] = "given"
+    author: UserId | None = None
 
 
 def band_text(hit: Hit, asked: Asked, language: Language) -> str:

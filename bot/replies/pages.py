@@ -1,13 +1,13 @@
 """A search result as pages of Components V2.
 
 Discord's limits for a message: 40 components, nested ones included, and 4,000 characters of text over all of them. A
-page of `PAGE_HITS` hits needs at most 33 components and, with every text at its longest, about 3,400 characters. A test
+page of `PAGE_HITS` hits needs at most 35 components and, with every text at its longest, about 3,400 characters. A test
 fills a page completely and counts both.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +19,7 @@ from bot.replies.closeness import Asked, band_text, score_text
 from bot.replies.escape import escaped, excerpt, plain
 from bot.replies.explained import explained_parts, explained_stages
 from bot.texts import Language, translate
+from indexer.crawl.on_demand import TakenIn
 from indexer.records.hits import Band, Floor, Hit, SearchResult
 from indexer.records.ids import GuildId, UserId, snowflake_ms
 from indexer.records.messages import PlaceFlag
@@ -41,12 +42,15 @@ class Coverage:
     """How much of what was searched is indexed: a percentage, for one channel or for what `what` names.
 
     `what` is the end of a text's key: `server` (all that the reader may see), `chosen` channels, or what `everyone` in
-    this channel may see.
+    this channel may see. `unread`: of so many of these channels the newest messages are not read yet. `taken_in`: what
+    has just been read because the reader asked for it.
     """
 
     percent: int
     channel_id: int | None = None
     what: str = "server"
+    unread: int = 0
+    taken_in: TakenIn | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +90,14 @@ def page(guild_id: GuildId, asked: Asked, result: SearchResult, index: int, dres
     container: discord.ui.Container[Any] = discord.ui.Container(accent_colour=ACCENT)
     container.add_item(discord.ui.TextDisplay(f"### {_heading(asked, dress)}"))
     if not shown:
-        container.add_item(discord.ui.TextDisplay(_nothing(result, language)))
+        container.add_item(discord.ui.TextDisplay(_nothing(asked, result, language)))
     for place, hit in enumerate(shown, start=index * PAGE_HITS + 1):
         container.add_item(_section(guild_id, place, hit, asked, dress))
     container.add_item(discord.ui.Separator())
     container.add_item(discord.ui.TextDisplay(_footer(result, index, last, dress)))
     view = discord.ui.LayoutView(timeout=None)
     view.add_item(container)
-    if dress.token is not None and result.hits:
+    if dress.token is not None:
         _add_buttons(view, dress.token, shown, index, last, dress)
     view.stop()  # discord.py does not have to remember the view: the buttons' names say which open reply they belong to
     return view
@@ -108,6 +112,8 @@ def _heading(asked: Asked, dress: Dress) -> str:
 
 def title(asked: Asked, language: Language) -> str:
     """One line that says what was asked, with the member's words escaped."""
+    if asked.author is not None:
+        return translate(language, "title-by", author=f"<@{asked.author}>")
     if not (asked.pictures or asked.words.strip()):
         return translate(language, "title-newest")
     parts = []
@@ -176,7 +182,9 @@ def _lines(guild_id: GuildId, place: int, hit: Hit, asked: Asked, dress: Dress) 
     return lines
 
 
-def _nothing(result: SearchResult, language: Language) -> str:
+def _nothing(asked: Asked, result: SearchResult, language: Language) -> str:
+    if result.searched == 0 and asked.author is not None:
+        return translate(language, "none-by", author=f"<@{asked.author}>")
     if result.searched == 0:
         return translate(language, "none-searched")
     text = translate(language, "none-found", searched=result.searched)
@@ -201,6 +209,8 @@ def _footer(result: SearchResult, index: int, last: int, dress: Dress) -> str:
     if result.floor is Floor.LIVE or (dress.manages and result.floor is not Floor.INDEX):
         parts.append(translate(language, f"footer-floor-{result.floor}"))
     lines = ["-# " + " · ".join(parts)]
+    if dress.coverage is not None:
+        lines += [f"-# {text}" for text in _newest(dress.coverage, language)]
     if dress.shared_by is not None:
         lines.append("-# " + translate(language, "footer-shared", author=f"<@{dress.shared_by}>"))
     if dress.explain and dress.manages:
@@ -208,7 +218,30 @@ def _footer(result: SearchResult, index: int, last: int, dress: Dress) -> str:
     return "\n".join(lines)
 
 
+def _newest(coverage: Coverage, language: Language) -> Iterator[str]:
+    """What was read just now, and whether newest messages are still unread."""
+    if (taken_in := coverage.taken_in) is not None:
+        if taken_in.channels:
+            yield translate(language, "newest-read", channels=taken_in.channels, pictures=taken_in.pictures)
+        else:
+            yield translate(language, "newest-nothing")
+    if coverage.unread:
+        yield translate(language, "newest-unread", count=coverage.unread)
+
+
 def _add_buttons(
+    view: discord.ui.LayoutView, token: str, shown: Sequence[Hit], index: int, last: int, dress: Dress
+) -> None:
+    language = dress.language
+    if shown:
+        _add_hit_buttons(view, token, shown, index, last, dress)
+    if dress.coverage is not None and dress.coverage.unread:
+        row: discord.ui.ActionRow[Any] = discord.ui.ActionRow()
+        row.add_item(_button(token, "newest", language))
+        view.add_item(row)
+
+
+def _add_hit_buttons(
     view: discord.ui.LayoutView, token: str, shown: Sequence[Hit], index: int, last: int, dress: Dress
 ) -> None:
     language = dress.language

@@ -4,6 +4,7 @@ title-pictures = Bilder wie { $what }
 title-words = Bilder zu { $what }
 title-asked = { $author } fragte: { $what }
 title-newest = Die neuesten Bilder, die durch deine Filter passen
+title-by = Die neuesten Bilder von { $author }
 title-given = das angegebene
 title-message = das in jener Nachricht
 title-shown = das gewählte
@@ -46,6 +47,7 @@ none-found = { $searched ->
        *[other] Keines der { $searched } Bilder, die du hier sehen darfst, kommt nahe heran.
     } Versuch andere Wörter, ein anderes Bild oder weniger Filter.
 none-searched = Es gibt kein erfasstes Bild, das du sehen darfst und das durch deine Filter passt. Nimm einen Filter weg oder bitte jemanden mit „Server verwalten“ um /reindex start.
+none-by = Es gibt kein erfasstes Bild von { $author }, das du sehen darfst.
 
 ## footer
 
@@ -67,6 +69,18 @@ footer-everyone = dem, was alle hier sehen dürfen,
 footer-floor-direct = ohne den schnellen Index gesucht, er wird neu aufgebaut
 footer-floor-live = nur in den neuesten Nachrichten gesucht
 footer-shared = geteilt von { $author }: nur, was alle hier sehen dürfen
+newest-unread = { $count ->
+        [one] Die neuesten Nachrichten eines Kanals sind noch nicht auffindbar.
+       *[other] Die neuesten Nachrichten von { $count } Kanälen sind noch nicht auffindbar.
+    }
+newest-read = Gerade gelesen: die neuesten Nachrichten { $channels ->
+        [one] eines Kanals
+       *[other] von { $channels } Kanälen
+    }. { $pictures ->
+        [one] { $pictures } weiteres Bild ist auffindbar.
+       *[other] { $pictures } weitere Bilder sind auffindbar.
+    }
+newest-nothing = Neueres war gerade nicht zu lesen.
 
 ## button
 
@@ -76,6 +90,7 @@ button-share = Hier teilen
 button-sheet = Kontaktbogen
 button-another = Noch eins
 button-like = Mehr davon
+button-newest = Neueste Nachrichten jetzt
 
 ## reposts
 
@@ -158,6 +173,7 @@ error-no-picture = Diese Nachricht zeigt kein Bild; nimm „Ähnliche finden“ 
 error-no-hit = Dieses Bild ist nicht mehr da oder nicht mehr für dich sichtbar; frag noch einmal mit /similar.
 error-model = Mein Modell ist gerade nicht da: bitte in einer Minute noch einmal. Filter allein (in:, from:, has:) gehen ohne. (Fehler { $error })
 error-still-waking = Mein Modell wird noch geladen: bitte in einigen Minuten noch einmal. Filter allein (in:, from:, has:) gehen ohne.
+error-newest-again = Du hast die neuesten Nachrichten gerade erst lesen lassen: Versuche es in { $seconds } s noch einmal.
 error-timeout = Die Suche hat zu lange gedauert: versuch es gleich noch einmal oder mit engerem Filter.
 error-still-comparing = Dein letztes /duplicates vergleicht noch: warte auf seine Antwort.
 error-many-comparing = Gerade vergleichen viele: bitte in einer Minute noch einmal um /duplicates.
@@ -414,7 +430,7 @@ watch-opted-out = Du wolltest vergessen werden, also beobachte ich nichts, was d
 help-text = **Ich finde Bilder in der Geschichte dieses Servers.** Du siehst nur Treffer aus Kanälen, die du lesen darfst.
     - `/similar` mit Bild, Wörtern oder beidem: `text: red bicycle -car in:#fotos after:2024 has:gif`
     - `/similar` nur mit Filtern zeigt das Neueste: `text: in:#fotos has:gif`
-    - Rechtsklick auf eine Nachricht (oder gedrückt halten) → Apps → **Ähnliche finden**
+    - Rechtsklick auf eine Nachricht (oder gedrückt halten) → Apps → **Ähnliche finden**; auf ein Mitglied → Apps → **Bilder von …**
     - `/saved add`, `list`, `run`, `remove`: Suchen, die du behältst, nur für dich; `notify` meldet dir Neues
     - `/duplicates`: was mehrmals gezeigt wurde · `/random`: irgendein Bild
     - `/stats`: was erfasst ist · `/privacy`: was ich speichere, vergiss mich, Export · `/help`: dies
@@ -426,6 +442,7 @@ help-manager = Du verwaltest diesen Server:
 ## command
 
 command-find-similar = Ähnliche finden
+command-pictures-by = Bilder von …
 command-similar = Findet Bilder in der Geschichte dieses Servers: nach Bild, Wörtern oder beidem
 command-duplicates = Findet Bilder, die mehrmals gezeigt wurden
 command-random = Zeigt irgendein Bild aus der Geschichte dieses Servers

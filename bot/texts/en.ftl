@@ -4,6 +4,7 @@ title-pictures = Pictures like { $what }
 title-words = Pictures for { $what }
 title-asked = { $author } asked: { $what }
 title-newest = The newest pictures that pass your filters
+title-by = The newest pictures by { $author }
 title-given = the one you gave
 title-message = the one in that message
 title-shown = the one you chose
@@ -49,6 +50,7 @@ none-found = { $searched ->
        *[other] None of the { $searched } pictures that you may see here comes close.
     } Try other words, another picture, or fewer filters.
 none-searched = There is no indexed picture that you may see and that passes your filters. Take away a filter, or ask someone with Manage Server to give /reindex start.
+none-by = There is no indexed picture by { $author } that you may see.
 
 ## footer
 
@@ -70,6 +72,18 @@ footer-everyone = what everyone here may see
 footer-floor-direct = searched without the fast index, which is being rebuilt
 footer-floor-live = searched the newest messages only
 footer-shared = shared by { $author }: only what everyone here may see
+newest-unread = { $count ->
+        [one] The newest messages of one channel cannot be found yet.
+       *[other] The newest messages of { $count } channels cannot be found yet.
+    }
+newest-read = Read just now: the newest messages of { $channels ->
+        [one] one channel
+       *[other] { $channels } channels
+    }. { $pictures ->
+        [one] { $pictures } more picture can be found.
+       *[other] { $pictures } more pictures can be found.
+    }
+newest-nothing = Nothing newer could be read just now.
 
 ## button
 
@@ -79,6 +93,7 @@ button-share = Share here
 button-sheet = Contact sheet
 button-another = Another
 button-like = More like this
+button-newest = Newest messages now
 
 ## reposts
 
@@ -158,6 +173,7 @@ error-no-picture = That message shows no picture; use Find similar on one that d
 error-no-hit = This picture is no longer there or no longer yours to see; ask again with /similar.
 error-model = My model is not there just now: please try again in a minute. Filters alone (in:, from:, has:) work without it. (error { $error })
 error-still-waking = My model is still being loaded: please ask again in some minutes. Filters alone (in:, from:, has:) work without it.
+error-newest-again = You had the newest messages read a moment ago: please try again in { $seconds } s.
 error-timeout = The search took too long: try again in a moment, or with a narrower filter.
 error-still-comparing = Your last /duplicates is still comparing: wait for its answer.
 error-many-comparing = Many are comparing pictures just now: please ask for /duplicates again in a minute.
@@ -417,7 +433,7 @@ watch-opted-out = You asked to be forgotten, so I watch for nothing that you add
 help-text = **I find pictures in this server's own history.** You see only hits from channels that you may read.
     - `/similar` with a picture, words, or both: `text: red bicycle -car in:#photos after:2024 has:gif`
     - `/similar` with filters alone shows the newest: `text: in:#photos has:gif`
-    - right-click (or hold) a message → Apps → **Find similar**
+    - right-click (or hold) a message → Apps → **Find similar**; a member → Apps → **Pictures by …**
     - `/saved add`, `list`, `run`, `remove`: searches that you keep, for you alone; `notify` tells you what is new
     - `/duplicates`: what was posted more than once · `/random`: any picture
     - `/stats`: what is indexed · `/privacy`: what I keep, forget me, export · `/help`: this
@@ -429,6 +445,7 @@ help-manager = You manage this server:
 ## command
 
 command-find-similar = Find similar
+command-pictures-by = Pictures by …
 command-similar = Find pictures in this server's history: like a picture, by words, or both
 command-duplicates = Find pictures that were posted more than once
 command-random = Show any picture of this server's history

@@ -47,6 +47,7 @@ _OTHER_NAMES: Final = {
     "braun": "brown",
 }
 NAMES: Final = tuple(_COLOURS)
+ALL_NAMES: Final = (*NAMES, *_OTHER_NAMES)
 _HEX: Final = re.compile(r"#?([0-9a-f]{3}|[0-9a-f]{6})", re.IGNORECASE)
 
 

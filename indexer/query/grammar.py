@@ -49,11 +49,12 @@ HAS: dict[str, PlaceFlag] = {
     "video": PlaceFlag.VIDEO,
 }
 TEXT = "text"  # beside those: words were read in the picture
+EXCLUDABLE = ("in", "has", "tag")  # a minus may stand before these filters
 _KEYS = (
     *("in", "from", "after", "before", "has", "count", "min", "weight", "diverse", "camera", "lens", "near", "tag"),
     *("color", "colour"),
 )
-_CLOSING = {'"': '"', "“": "”", "„": "“", "«": "»", "”": "”"}
+CLOSING_QUOTES = {'"': '"', "“": "”", "„": "“", "«": "»", "”": "”"}
 _MENTION = re.compile(r"<(#|@!?|@&)(\d{1,20})>")
 _NEAR = re.compile(r"(-?\d{1,2}(?:\.\d+)?),(-?\d{1,3}(?:\.\d+)?),(\d{1,5}(?:\.\d+)?)(km|m)", re.IGNORECASE)
 _KEYED = re.compile(rf"({'|'.join(_KEYS)}):(.*)", re.IGNORECASE | re.DOTALL)
@@ -107,13 +108,21 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class _Token:
-    """`minus` stood before it, `key` is one of _KEYS or empty, `quoted` says that the value stood in quotes."""
+class Token:
+    """`minus` stood before it, `key` is one of _KEYS or empty, `quoted` says that the value stood in quotes.
+
+    It stands in `start` ≤ position < `end` of the text. `unclosed`: its quotes have no end. `plain`: a backslash took
+    its meaning away.
+    """
 
     text: str
     key: str = ""
     minus: bool = False
     quoted: bool = False
+    start: int = 0
+    end: int = 0
+    unclosed: bool = False
+    plain: bool = False
 
 
 def parse(text: str, now_ms: int) -> Wish:
@@ -123,7 +132,7 @@ def parse(text: str, now_ms: int) -> Wish:
     words: list[str] = []
     phrases: list[str] = []
     without: list[str] = []
-    keyed: list[_Token] = []
+    keyed: list[Token] = []
     for token in _tokens(text):
         if token.key:
             keyed.append(token)
@@ -136,7 +145,7 @@ def parse(text: str, now_ms: int) -> Wish:
     return _with_filters(Wish(" ".join(words), tuple(phrases), tuple(without)), keyed, now_ms)
 
 
-def _with_filters(wish: Wish, keyed: list[_Token], now_ms: int) -> Wish:
+def _with_filters(wish: Wish, keyed: list[Token], now_ms: int) -> Wish:
     channels: dict[bool, list[Reference]] = {False: [], True: []}
     authors: list[Reference] = []
     flags = {False: NO_FLAGS, True: NO_FLAGS}
@@ -146,9 +155,9 @@ def _with_filters(wish: Wish, keyed: list[_Token], now_ms: int) -> Wish:
     tags: dict[bool, list[str]] = {False: [], True: []}
     colours: dict[str, Colour] = {}
     has_text: set[bool] = set()
-    once: dict[str, _Token] = {}
+    once: dict[str, Token] = {}
     for token in keyed:
-        if token.minus and token.key not in ("in", "has", "tag"):
+        if token.minus and token.key not in EXCLUDABLE:
             raise TellPerson("grammar-not-excluded", filter=token.key)
         match token.key:
             case "in":
@@ -221,14 +230,16 @@ def reference(text: str, mark: str) -> Reference:
     return Reference(None, name)
 
 
-def _tokens(text: str) -> Iterator[_Token]:
+def _tokens(text: str) -> Iterator[Token]:
     """Reads left to right; a key without a value takes the next token for it."""
-    waiting: _Token | None = None
-    for token in _raw_tokens(text):
+    waiting: Token | None = None
+    for token in raw_tokens(text):
+        if not (token.text or token.key):  # quotes with nothing in them
+            continue
         if waiting is not None:
             if token.key or token.minus:
                 raise TellPerson("grammar-no-value", filter=waiting.key)
-            yield _Token(token.text, waiting.key, waiting.minus, token.quoted)
+            yield Token(token.text, waiting.key, waiting.minus, token.quoted)
             waiting = None
         elif token.key and not token.text:
             waiting = token
@@ -238,44 +249,49 @@ def _tokens(text: str) -> Iterator[_Token]:
         raise TellPerson("grammar-no-value", filter=waiting.key)
 
 
-def _raw_tokens(text: str) -> Iterator[_Token]:
+def raw_tokens(text: str) -> Iterator[Token]:
+    """What stands between the spaces, from left to right, before a value is given to its key."""
     at = 0
     while at < len(text):
         if text[at].isspace():
             at += 1
             continue
+        start = at
         minus = text[at] in "-–−" and at + 1 < len(text) and not text[at + 1].isspace()
         if minus:
             at += 1
-        if text[at] in _CLOSING:
-            inner, at = _quoted(text, at)
-            if inner:
-                yield _Token(inner, minus=minus, quoted=True)
+        if text[at] in CLOSING_QUOTES:
+            inner, at, unclosed = _quoted(text, at)
+            if inner or unclosed:
+                yield Token(inner, "", minus, True, start, at, unclosed)
             continue
         end = at
-        while end < len(text) and not text[end].isspace() and not (text[end] in _CLOSING and text[end - 1] == ":"):
+        while (
+            end < len(text) and not text[end].isspace() and not (text[end] in CLOSING_QUOTES and text[end - 1] == ":")
+        ):
             end += 1
         word, at = text[at:end], end
         if word.startswith("\\") and not minus:
-            yield _Token(word[1:])
+            yield Token(word[1:], start=start, end=end, plain=True)
             continue
         match = _KEYED.fullmatch(word)
         if match is None:
             if word.strip("-–−"):
-                yield _Token(word, minus=minus)
-        elif at < len(text) and text[at] in _CLOSING and not match[2]:
-            inner, at = _quoted(text, at)
-            yield _Token(inner, match[1].lower(), minus, quoted=True)
+                yield Token(word, minus=minus, start=start, end=end)
+        elif at < len(text) and text[at] in CLOSING_QUOTES and not match[2]:
+            inner, at, unclosed = _quoted(text, at)
+            yield Token(inner, match[1].lower(), minus, True, start, at, unclosed)
         else:
-            yield _Token(match[2], match[1].lower(), minus)
+            yield Token(match[2], match[1].lower(), minus, start=start, end=end)
 
 
-def _quoted(text: str, at: int) -> tuple[str, int]:
-    """What stands in the quotes that open at `at`, and where it goes on; an unclosed quote reaches to the end."""
-    end = text.find(_CLOSING[text[at]], at + 1)
-    if end < 0:
+def _quoted(text: str, at: int) -> tuple[str, int, bool]:
+    """What stands in the quotes that open at `at`, where it goes on, and whether nothing closes them."""
+    end = text.find(CLOSING_QUOTES[text[at]], at + 1)
+    unclosed = end < 0
+    if unclosed:
         end = len(text)
-    return " ".join(text[at + 1 : end].split()), end + 1
+    return " ".join(text[at + 1 : end].split()), min(end + 1, len(text)), unclosed
 
 
 def _flag(text: str) -> PlaceFlag:
@@ -314,7 +330,7 @@ def count_of(text: str) -> int:
     return int(text)
 
 
-def _share(token: _Token, least: float) -> float:
+def _share(token: Token, least: float) -> float:
     """0.8, 0,8 or 80%, from `least` to 1."""
     plain = token.text.replace(",", ".")
     try:

@@ -71,6 +71,13 @@ class Reports:
         async with self._db.reader() as connection:
             return await authors.named(connection, guild_id, name, among)
 
+    async def author_names(
+        self, typed: str, among: Collection[ChannelId], without: Collection[UserId], limit: int
+    ) -> list[str]:
+        """Up to `limit` names that begin so, of authors of stored messages in these channels, but for `without`."""
+        async with self._db.reader() as connection:
+            return await authors.names_beginning(connection, typed, among, without, limit)
+
     async def coverage(self, guild_id: GuildId, among: Collection[ChannelId]) -> int:
         """The percentage of these channels' pictures that is indexed, rounded down, 0–100."""
         async with self._db.reader() as connection:

@@ -27,3 +27,29 @@ async def bots(connection: aiosqlite.Connection) -> list[UserId]:
     """The authors of stored messages that are known to be bots or webhooks."""
     rows = await connection.execute_fetchall("SELECT user_id FROM users WHERE bot = 1")
     return [UserId(user_id) for (user_id,) in rows]
+
+
+async def names_beginning(
+    connection: aiosqlite.Connection,
+    typed: str,
+    channels: Collection[ChannelId],
+    without: Collection[UserId],
+    limit: int,
+) -> list[str]:
+    """Up to `limit` names of authors who have a stored message in one of the channels, but for those `without`.
+
+    Names that begin so come first, then those of which another word does, each in the alphabet's order, whatever the
+    case of their letters. Only these channels' rows are read.
+    """
+    start = typed.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+    rows = await connection.execute_fetchall(
+        "SELECT min(u.name) FROM (SELECT DISTINCT author_id FROM channel_authors"
+        "   WHERE channel_id IN (SELECT value FROM json_each(:channels))) a"
+        " CROSS JOIN users u ON u.user_id = a.author_id"
+        " WHERE (u.name LIKE :start ESCAPE '\\' OR u.name LIKE '% ' || :start ESCAPE '\\')"
+        " AND u.user_id NOT IN (SELECT value FROM json_each(:without))"
+        " GROUP BY u.name COLLATE NOCASE"
+        " ORDER BY min(u.name) LIKE :start ESCAPE '\\' DESC, u.name COLLATE NOCASE LIMIT :limit",
+        {"channels": as_json(channels), "start": start, "without": as_json(without), "limit": limit},
+    )
+    return [name for (name,) in rows]

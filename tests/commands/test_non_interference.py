@@ -192,6 +192,8 @@ class Conversation:
         async with self._twin.db.reader() as connection:
             for name in ("anna", "BEN", "carl", "gone", "nobody"):
                 self.replies.append(repr(sorted(await authors.named(connection, GUILD, name, VISIBLE))))
+            for typed in ("", "a", "B", "car", "go", "%"):
+                self.replies.append(repr(await authors.names_beginning(connection, typed, VISIBLE, (), 3)))
 
     def _show(self, view: Any) -> None:
         self.replies.append(json.dumps(view.to_components(), ensure_ascii=False))

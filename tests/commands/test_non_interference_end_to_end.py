@@ -42,7 +42,12 @@ async def conversation(who: Person, channel_id: int, own: Message) -> list[str]:
     for name in ("duplicates", "stats", "help", "privacy"):
         await ask(name)
     await ask("random", before="2016")
-    return [sent(reply) for reply in replies]
+    by = [await who.user_command(channel_id, "Pictures by …", user) for user in (who.member, who.member.guild.owner)]
+    suggested = [
+        await who.autocomplete(channel_id, "similar", {"text": text}, "text")
+        for text in ("from:", "in:", "cat from:a", "in:s", "-in:#p")
+    ]
+    return [*(sent(reply) for reply in (*replies, *by)), repr(suggested)]
 
 
 async def ready(bot: Running, count: int) -> None:
@@ -71,6 +76,7 @@ async def test_what_is_posted_out_of_sight_and_asked_by_others_changes_no_byte_o
 ) -> None:
     place = town(pictures=20, secrets=2)
     own = place.talk.post(place.member.user, "mine", files=[noise(7)])
+    hidden_author = place.guild.join(place.world.user("aron", "Aron"))
     other = place.world.guild("Elsewhere", place.owner.user)
     elsewhere = other.channel("pictures")
     elsewhere.post(place.owner.user, "picture elsewhere", files=[noise(900)])
@@ -80,7 +86,8 @@ async def test_what_is_posted_out_of_sight_and_asked_by_others_changes_no_byte_o
         member = bot.person(place.member)
         before = await conversation(member, place.talk.id, own)
         hidden = hide(place, elsewhere)
-        await ready(bot, 24 + hidden)
+        place.secret.post(hidden_author.user, "by somebody else", files=[noise(4_000)])
+        await ready(bot, 24 + hidden + 1)
         owner = await conversation(bot.person(place.owner), place.talk.id, own)
         await bot.service.index.maintain(bot.service.db)
         assert await conversation(member, place.talk.id, own) == before

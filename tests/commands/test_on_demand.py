@@ -14,6 +14,7 @@ from indexer.records.ids import ChannelId, GuildId, UserId
 from indexer.records.messages import Message
 from indexer.store import jobs
 from indexer.store.jobs import JobState, Scope, ScopeKind
+from sandbox.permissions import Permission
 from sandbox.server import open_sandbox
 from tests.worlds.asking import shown, similar
 from tests.worlds.running_bot import Running, Town, noise, running, town, with_crawl
@@ -115,3 +116,55 @@ async def test_a_channel_that_fails_leaves_the_others(
     both = {ChannelId(place.secret.id), ChannelId(place.pictures.id)}
     assert await bot.service.on_demand.take_in(GuildId(place.guild.id), both)
     assert (await bot.service.status()).total.embeddings == 12
+
+
+async def test_a_gap_has_a_button_that_reads_the_newest_messages_once_for_each_member(
+    bot: Running, place: Town
+) -> None:
+    place.talk.post(place.owner.user, "the first that is known", files=[noise(600)])
+    await bot.embedded(1)
+    asker = bot.person(place.member)
+    reply = await asker.slash(place.talk.id, "similar", {"text": "after:2001"})
+    assert "The newest messages of one channel cannot be found yet." in reply.text()
+    assert len(shown(reply)) == 1
+    await asker.press(reply, "Newest messages now")
+    await reply.until(lambda now: "Read just now" in now.text())
+    assert "the newest messages of one channel. 12 more pictures can be found." in reply.text()
+    assert "cannot be found yet" not in reply.text()
+    assert "13 pictures pass these filters" in reply.text()
+    assert pages_read(bot, place.secret.id) == 0
+    assert await bot.count("SELECT count(*) FROM spans WHERE channel_id = ? AND low = 0", place.pictures.id) == 1
+    owner = await bot.person(place.owner).slash(place.talk.id, "similar", {"text": "after:2001"})
+    assert "The newest messages of one channel cannot be found yet." in owner.text()  # of #secret
+
+
+async def test_the_button_reads_nothing_that_is_hidden_by_then(bot: Running, place: Town) -> None:
+    member = bot.person(place.member)
+    reply = await member.slash(place.talk.id, "similar", {"text": "in:#talk -in:#talk"})
+    assert not [button.label for button in reply.buttons()]
+    reply = await member.slash(place.talk.id, "similar", {"channel": place.talk.id, "text": "after:2001"})
+    assert not [button.label for button in reply.buttons()]  # #talk was read
+    place.talk.post(place.owner.user, "the first that is known", files=[noise(600)])
+    await bot.embedded(1)
+    reply = await member.slash(place.talk.id, "similar", {"text": "after:2001"})
+    place.pictures.allow(place.member, deny=Permission.VIEW_CHANNEL)
+    await member.press(reply, "Newest messages now")
+    await reply.until(lambda now: "Nothing newer could be read" in now.text())
+    assert pages_read(bot, place.pictures.id) == 0
+
+
+async def test_the_button_is_refused_to_who_just_used_it(
+    bot: Running, place: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(on_demand, "CHANNELS", 1)
+    place.talk.post(place.owner.user, "the first that is known", files=[noise(600)])
+    await bot.embedded(1)
+    owner = bot.person(place.owner)
+    reply = await owner.slash(place.talk.id, "similar", {"text": "after:2001"})
+    assert "The newest messages of 2 channels cannot be found yet." in reply.text()
+    await owner.press(reply, "Newest messages now")
+    await reply.until(lambda now: "Read just now" in now.text())
+    assert "The newest messages of one channel cannot be found yet." in reply.text()
+    refused = await owner.press(reply, "Newest messages now")
+    assert "a moment ago" in refused.text()
+    assert pages_read(bot, place.pictures.id) == 0  # the other channel was read

@@ -19,6 +19,7 @@ from bot.replies.closeness import Asked, band_text
 from bot.replies.escape import HIDDEN, escaped, excerpt, plain
 from bot.replies.pages import MAX_CHARACTERS, MAX_COMPONENTS, PAGE_HITS, Coverage, Dress, page, page_count, title
 from bot.texts import Language, translate
+from indexer.crawl.on_demand import TakenIn
 from indexer.records.hits import Band, Floor, Hit, Parts, Place, SearchResult
 from indexer.records.ids import ChannelId, GuildId, MessageId, PictureId, PlaceId, UserId
 from indexer.records.messages import NO_FLAGS, PlaceFlag, Source
@@ -86,9 +87,8 @@ def full_to_the_brim(language: Language) -> tuple[Asked, SearchResult, Dress]:
     ]  # fmt: skip
     stages = dict.fromkeys(("picture", "text", "vectors", "words", "retrieve", "total"), 12345.678)
     found = result(*hits, searched=123_456_789, floor=Floor.DIRECT, stage_ms=stages)
-    dress = Dress(
-        language, "similar-ABCDEFGHIJKL", True, True, Coverage(100, 300_000_000_000_000_000), UserId(4 * 10**17)
-    )
+    coverage = Coverage(100, 300_000_000_000_000_000, unread=12_345, taken_in=TakenIn(4, 24))
+    dress = Dress(language, "similar-ABCDEFGHIJKL", True, True, coverage, UserId(4 * 10**17))
     return Asked(10, EVIL, (EVIL, EVIL)), found, dress
 
 
@@ -255,6 +255,34 @@ def test_the_title_says_what_was_asked_with_the_members_words_escaped() -> None:
     )
     assert title(Asked(3), Language.ENGLISH) == "Pictures like the 3 you gave"
     assert title(Asked(0, "Katze"), Language.GERMAN) == "Bilder zu “Katze”"
+
+
+def test_a_gap_is_told_and_has_a_button_also_where_nothing_was_found() -> None:
+    dress = Dress(token="similar-ABCDEFGHIJKL", coverage=Coverage(50, unread=2))
+    for found in (result(hit()), result()):
+        view = page(GUILD, Asked(0, "cat"), found, 0, dress)
+        assert "The newest messages of 2 channels cannot be found yet" in texts(view)
+        names = [item["custom_id"].rpartition(":")[2] for item in walk(sent(view)) if item["type"] == 2]
+        assert names == ([*(["sheet", "share"] if found.hits else []), "newest"])
+        allowed_by_discord(view)
+    covered = page(GUILD, Asked(0, "cat"), result(), 0, Dress(token="similar-ABCDEFGHIJKL", coverage=Coverage(50)))
+    assert not [item for item in walk(sent(covered)) if item["type"] == 2]
+
+
+def test_what_was_just_read_is_told() -> None:
+    def told(taken_in: TakenIn) -> str:
+        return texts(page(GUILD, Asked(1), result(hit()), 0, Dress(coverage=Coverage(50, taken_in=taken_in))))
+
+    assert "the newest messages of one channel. 3 more pictures can be found." in told(TakenIn(1, 3))
+    assert "of 4 channels. 1 more picture can be found." in told(TakenIn(4, 1))
+    assert "Nothing newer could be read just now." in told(TakenIn(0, 0))
+
+
+def test_pictures_of_one_member_are_named_after_the_member() -> None:
+    asked = Asked(author=UserId(7))
+    assert title(asked, Language.ENGLISH) == "The newest pictures by <@7>"
+    nothing = texts(page(GUILD, asked, result(searched=0), 0, Dress(Language.GERMAN)))
+    assert "Es gibt kein erfasstes Bild von <@7>, das du sehen darfst." in nothing
 
 
 def test_a_slower_floor_is_named() -> None:

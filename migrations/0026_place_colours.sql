@@ -1,7 +1,7 @@
--- 0021: the colours of places, side by side.
+-- 0026: the colours of places, side by side.
 --
 -- Why: `color:red` asks for the colours of every picture in the question's channels. Four rows in three trees were read for each
--- of them, and a function in Python was called: 0.5 s for 100,000 pictures (docs/adr/0050). Here they lie in the order of
+-- of them, and a function in Python was called: 0.5 s for 100,000 pictures (docs/adr/0056). Here they lie in the order of
 -- their channels, 62 bytes each, so a question reads its own channels from end to end, and nothing of others. A row is
 -- here where a place is ready and its picture has colours. Triggers keep it so, whoever writes.
 

@@ -1,4 +1,4 @@
--- 0022: who has written in each channel.
+-- 0027: who has written in each channel.
 --
 -- Why: while a member types `from:an`, the bot suggests authors whose messages this member may see. Looked up by author, a
 -- suggestion would take the longer the more that author wrote in hidden channels. These rows are read by channel, and only
