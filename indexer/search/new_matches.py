@@ -18,7 +18,7 @@ from indexer.search.score_bands import AGREEING_BITS, Calibration, copy_bits_of
 
 # A gate is made at one look and used until the next. What it is measured on changes meanwhile, so it lets through what
 # misses the bar by so many standard deviations, or by so much of a cosine.
-SLACK, SLACK_COSINE = 0.5, 0.05
+SLACK, SLACK_COSINE = 0.25, 0.05
 MATCHES: Final = (Band.SAME, Band.EDITED, Band.VERY_SIMILAR, Band.LISTED)
 
 
