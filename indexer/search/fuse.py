@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from indexer.records.hits import Band
 from indexer.search.rank import reciprocal_rank_fusion
 from indexer.search.relevance import copies_first
 from indexer.search.stages import Search
@@ -24,7 +25,13 @@ class Fuse:
     async def run(self, search: Search) -> None:
         weight = self._words_weight * (WITH_PICTURES if search.query.has_pictures else 1.0)
         found = dict.fromkeys((*search.near, *search.agreeing))
-        near = [(picture_id, 1.0) for picture_id in copies_first(found, search.judged)]
+        # A picture that only says some of the words stands somewhere among the vectors, too. That place means nothing:
+        # with it, chance put half of an answer before the whole one.
+        near = [
+            (picture_id, 1.0)
+            for picture_id in copies_first(found, search.judged)
+            if search.judged[picture_id].band is not Band.SAID
+        ]
         said = [
             (hit.picture_id, weight * hit.share**SHARE_POWER) for hit in search.said if hit.picture_id in search.judged
         ]

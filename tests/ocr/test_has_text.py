@@ -85,6 +85,26 @@ async def test_has_text_looks_only_where_the_asker_may(library: Posted, words: s
     assert nothing_else.searched == 2, "hidden pictures do not count"
 
 
+async def test_who_says_all_of_the_words_comes_before_who_says_some_and_is_by_chance_nearer(
+    database: Database, tmp_path: Path
+) -> None:
+    library = Library(database, tmp_path / "index")
+    await library.open()
+    await library.noise(150)
+    right = []
+    for number in range(8):
+        words = f"zebra{number} gate{number} delay{number}"
+        right.append(await library.post(f"shot{number}"))
+        await library.says(right[-1], f"departures {words}")
+        await library.says(await library.post(f"photo{number}"), f"arrivals zebra{number} gate{number}")
+    first = []
+    for number in range(8):
+        answer = await library.searcher.search(asked(f"zebra{number} gate{number} delay{number}", MEMES, PETS))
+        first.append(answer.hits[0].place.message_id)
+    library.index.close()
+    assert first == right
+
+
 async def test_delete_takes_has_text_as_it_takes_other_filters(library: Posted) -> None:
     both = await library.post("plain too", "receipt")
     await library.says(both, "17 May")
