@@ -166,7 +166,8 @@ class DecodeSettings:
     frames: Annotated[
         int,
         About(
-            "Frames by which an animation is found: those that look most different. 1: only the one that shows most.",
+            "Frames by which an animation is found: those that together look most like all of it. 1: only the one that"
+            " shows most.",
             "frames",
             low=1,
             high=MOST_FRAMES,

@@ -1,7 +1,7 @@
-"""Which frames of an animation are embedded: one that stands for it, and those that look most different from it.
+"""Which frames of an animation are embedded: those that together look most like all of its frames.
 
-Frames are decoded one after the other, because each is drawn over the one before it. Only as many of their pixels are
-held as are wanted, whatever the animation's length.
+Frames are decoded one after the other, because each is drawn over the one before it. A bounded number of them is held,
+whatever the animation's length.
 """
 
 from __future__ import annotations
@@ -26,9 +26,13 @@ _MAX_COMPARED_PIXELS = 60_000_000
 LOOKED_AT = 32
 # A frame whose greys deviate less than this from their mean (of 255) shows nothing: a fade-in, a blank card.
 _BLANK = 6.0
-# Two frames look different when their colours, averaged in 12 × 12 fields, differ by this much in the mean (of 255).
+# Frames are chosen until every frame differs from a chosen one by less than this: in the mean (of 255) of their
+# colours, averaged in 12 × 12 fields.
 _DIFFERENT = 10.0
 _FIELDS = 12
+# Bytes of pixels that are held. Of more, every second frame is left out.
+_HELD_BYTES = 64 * 1024**2
+_EXCHANGES = 8  # rounds in which chosen frames are exchanged for better ones; two are usual
 # Browsers show a frame of a GIF or PNG that names 10 ms or less for 100 ms.
 _LEAST_MS, _CUSTOMARY_MS = 10, 100
 
@@ -41,16 +45,6 @@ class ShownFrame:
 
     shrunk: Shrunk
     at_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    frame: ShownFrame
-    fields: npt.NDArray[np.float32]
-    stands: bool  # it stands for the animation
-
-    def distance(self, other: _Kept) -> float:
-        return float(np.abs(self.fields - other.fields).mean())
 
 
 def representative_frame(image: Image.Image, data: bytes, count: int, shrink: Shrink) -> Shrunk:
@@ -67,9 +61,9 @@ def representative_frame(image: Image.Image, data: bytes, count: int, shrink: Sh
 
 
 def different_frames(image: Image.Image, count: int, sought: int, shrink: Shrink) -> list[ShownFrame]:
-    """At most `sought` frames that look different: the one that stands for the animation, then others in order of time.
+    """At most `sought` frames: the one that stands for the animation, then others in order of time.
 
-    The first is the one at a third; if that is blank, the one with the most detail. Blank frames are no others.
+    The first is the one that looks most like the frame at a third. Blank frames are left out, unless all are.
     """
     third = _reach(image, count, _MAX_PIXELS) // 3
     reach = max(_reach(image, count, _MAX_COMPARED_PIXELS), third + 1)
@@ -87,62 +81,68 @@ def different_frames(image: Image.Image, count: int, sought: int, shrink: Shrink
 
 
 class FrameChoice:
-    """Chooses among frames that pass in order of time. Holds `sought` + 1 of them at most."""
+    """Chooses among frames that pass in order of time. Holds _HELD_BYTES of pixels at most."""
 
     def __init__(self, sought: int) -> None:
         self._sought = sought
-        self._kept: list[_Kept] = []
-        self._stands = False
+        self._held: list[ShownFrame] = []
+        self._number, self._every = 0, 1
+        self._standing: ShownFrame | None = None
         self._fullest: tuple[float, ShownFrame] | None = None
 
     def look_at(self, frame: ShownFrame, *, may_stand: bool) -> None:
-        """`may_stand`: it stands for all, unless it is blank, or an earlier one does."""
+        """`may_stand`: what is chosen first looks like this one, unless it is blank, or an earlier one might stand."""
         detail = _detail(frame.shrunk)
         if self._fullest is None or detail > self._fullest[0]:
             self._fullest = (detail, frame)
-        if detail >= _BLANK:
-            kept = _Kept(frame, _fields(frame.shrunk), may_stand and not self._stands)
-            self._stands = self._stands or may_stand
-            self._kept = _most_different([*self._kept, kept], self._sought)
+        if detail < _BLANK:
+            return
+        if may_stand and self._standing is None:
+            self._standing = frame
+        if self._number % self._every == 0:
+            self._held.append(frame)
+        self._number += 1
+        if len(self._held) * _bytes(frame) > _HELD_BYTES:
+            self._held, self._every = self._held[::2], 2 * self._every
 
     def chosen(self) -> list[ShownFrame]:
-        """The one that stands for all, or the one with the most detail; then others in order of time.
-
-        Raises ValueError where nothing was looked at.
-        """
+        """The one that stands for all, then others in order of time. Raises ValueError where nothing was looked at."""
         if self._fullest is None:
             raise ValueError("no frame was looked at")
-        first = next((kept for kept in self._kept if kept.stands), None)
-        if first is None:
-            first = _Kept(self._fullest[1], _fields(self._fullest[1].shrunk), True)
-        return [first.frame, *_others(first, self._kept, self._sought)]
+        if not self._held:
+            return [self._fullest[1]]
+        fields = np.stack([_fields(frame.shrunk) for frame in self._held])
+        apart = np.stack([np.abs(fields - own).mean(axis=(1, 2, 3)) for own in fields])
+        chosen = _most_like_all(apart, self._sought)
+        standing = _fields((self._standing or self._fullest[1]).shrunk)
+        first = min(chosen, key=lambda at: float(np.abs(fields[at] - standing).mean()))
+        return [self._held[first], *(self._held[at] for at in sorted(chosen) if at != first)]
+
+
+def _most_like_all(apart: npt.NDArray[np.float32], most: int) -> list[int]:
+    """At most `most` rows of [n, n] distances: those to which all rows are nearest, in sum (k-medoids).
+
+    Only as many as it takes for every row to be nearer than _DIFFERENT to one of them.
+    """
+    chosen: list[int] = []
+    nearest = np.full(len(apart), np.inf, np.float32)
+    while len(chosen) < most and float(nearest.max()) >= _DIFFERENT:
+        chosen.append(int(np.minimum(nearest, apart).sum(axis=1).argmin()))
+        nearest = np.minimum(nearest, apart[chosen[-1]])
+    for _ in range(_EXCHANGES):
+        before = list(chosen)
+        for number in range(len(chosen)):
+            others = [at for at in chosen if at != chosen[number]]
+            nearest = apart[others].min(axis=0) if others else np.full(len(apart), np.inf, np.float32)
+            chosen[number] = int(np.minimum(nearest, apart).sum(axis=1).argmin())
+        if chosen == before:
+            break
+    return list(dict.fromkeys(chosen))
 
 
 def _reach(image: Image.Image, count: int, pixels: int) -> int:
     """How many of the frames are decoded at most."""
     return min(count, max(pixels // max(image.width * image.height, 1), 1))
-
-
-def _most_different(kept: list[_Kept], most: int) -> list[_Kept]:
-    """Without the later one of the two that look most alike, where there are more than `most`."""
-    if len(kept) <= most:
-        return kept
-    pairs = ((left, right) for right in range(len(kept)) for left in range(right))
-    left, right = min(pairs, key=lambda pair: kept[pair[0]].distance(kept[pair[1]]))
-    left_out = left if kept[right].stands else right
-    return [frame for number, frame in enumerate(kept) if number != left_out]
-
-
-def _others(first: _Kept, kept: list[_Kept], sought: int) -> list[ShownFrame]:
-    """Those that look different from the first and from each other, the most different chosen first."""
-    chosen, left = [first], [frame for frame in kept if frame is not first]
-    while left and len(chosen) < sought:
-        nearest = [min(frame.distance(other) for other in chosen) for frame in left]
-        best = int(np.argmax(nearest))
-        if nearest[best] < _DIFFERENT:
-            break
-        chosen.append(left.pop(best))
-    return sorted((frame.frame for frame in chosen[1:]), key=lambda frame: frame.at_ms)
 
 
 def _look(image: Image.Image, indexes: set[int], shrink: Shrink) -> dict[int, Shrunk]:
@@ -159,6 +159,10 @@ def _duration_ms(image: Image.Image) -> float:
     """For how long the current frame of a GIF or PNG is shown. Of other formats each frame names its own time."""
     duration = image.info.get("duration", 0)
     return float(duration) if isinstance(duration, int | float) and duration > _LEAST_MS else _CUSTOMARY_MS
+
+
+def _bytes(frame: ShownFrame) -> int:
+    return 3 * frame.shrunk.picture.width * frame.shrunk.picture.height
 
 
 def _fields(shrunk: Shrunk) -> npt.NDArray[np.float32]:

@@ -22,7 +22,7 @@ from indexer.pictures.animation_frames import LOOKED_AT, FrameChoice, ShownFrame
 CONTAINERS: Final = {"MP4": "mov", "QuickTime": "mov", "WebM": "matroska"}
 # Key frames can be decoded without others. Of a video with fewer of them, as short ones have, every frame is decoded.
 _KEY_FRAMES = 8
-# Pixels that are decoded of a video in all: 96 frames of 1920 × 1080.
+# Pixels that are decoded of a video in all: 96 frames of 1920 × 1080, which take a second of processor time.
 _MAX_PIXELS = 200_000_000
 # Bytes for each pixel of the pictures that a decoder holds: 16 to refer to, and ours, at 12 bits a pixel; then RGB.
 _HELD = 17 * 3 // 2 + 2 * 3
@@ -41,8 +41,8 @@ class Video:
 def decode_video(
     data: bytes, file_format: str, sought: int, max_pixels: int, memory_bytes: int, shrink: Shrink
 ) -> Video:
-    """At most `sought` frames that look different. The first one with something on it stands for the video, as
-    Discord's own still picture of it does.
+    """At most `sought` frames. The one that stands for the video looks most like its first that has something on it.
+    Discord's own still picture is such a frame.
 
     Raises Rejected, and what PyAV raises for a damaged file.
     """

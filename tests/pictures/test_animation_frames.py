@@ -87,6 +87,19 @@ def test_a_blank_frame_is_neither_the_first_nor_another(picture_format: str, opt
     assert len(decoded(animation([BLANK] * 4), 3).frames) == 1
 
 
+def test_a_fade_from_one_scene_to_the_next_stands_for_neither() -> None:
+    """Also where it lies at a third of the animation."""
+    faded = Image.blend(A, B, 0.5)
+    picture = decoded(animation([A, A, A, faded, B, B, B, B, B, B]), 2)
+    assert [which(frame, [A, B, faded]) for frame in picture.frames] == [0, 1]
+
+
+def test_of_very_large_frames_fewer_are_held_and_still_of_all_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(animation_frames, "_HELD_BYTES", 7 * 3 * SIZE[0] * SIZE[1])
+    picture = decoded(animation([A] * 10 + [B] * 10 + [C] * 10), 3)
+    assert [which(frame, [A, B, C]) for frame in picture.frames] == [1, 0, 2]
+
+
 def test_frames_beyond_the_pixels_that_may_be_compared_are_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     data = animation([A, A, A, A, B, B, C, C])
     monkeypatch.setattr(animation_frames, "_MAX_COMPARED_PIXELS", 6 * SIZE[0] * SIZE[1])
