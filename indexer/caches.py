@@ -14,6 +14,7 @@ from pathlib import Path
 
 from indexer.clock import now_ms
 from indexer.database.database import Database, open_database
+from indexer.features.kept_features import KeptFeatures, kept_features
 from indexer.records.caches import CacheStatus, Remembered
 from indexer.settings import Settings
 from indexer.store import embeddings, verdicts
@@ -21,6 +22,7 @@ from indexer.thumbnails.kept_thumbnails import KeptThumbnails, kept_thumbnails
 from indexer.vectors.segment import FOLDER_NAME as SEGMENTS
 
 THUMBNAILS = "thumbnails"
+FEATURES = "features"
 
 
 class Caches:
@@ -33,6 +35,7 @@ class Caches:
         db: Database,
         settings: Settings,
         thumbnails: KeptThumbnails,
+        features: KeptFeatures,
         remembered: Mapping[str, Remembered] | None = None,
         embedded: Callable[[], tuple[int, int]] | None = None,
     ) -> None:
@@ -42,6 +45,7 @@ class Caches:
         assert exports is not None, "with_exports names one"
         self._exports = exports
         self._thumbnails = thumbnails
+        self._features = features
         self._remembered = remembered or {}
         self._embedded = embedded
 
@@ -56,10 +60,11 @@ class Caches:
             count, size = await embeddings.room(connection)
             compared = await verdicts.count(connection)
         kept = await self._thumbnails.status()
+        seen = await self._features.status()
         counted: tuple[int | None, int | None] = (None, None)
-        served = counted
+        served = looked_up = counted
         if self._embedded is not None:  # in a process that lasts
-            counted, served = self._embedded(), (kept.hits, kept.misses)
+            counted, served, looked_up = self._embedded(), (kept.hits, kept.misses), (seen.hits, seen.misses)
         index, exports = await asyncio.to_thread(lambda: (_room(self._segments), _room(self._exports)))
         return [
             CacheStatus("embeddings", "database", count, size, *counted, cleared=False),
@@ -67,6 +72,7 @@ class Caches:
             CacheStatus("vector index", "disk", *index, None, None, cleared=False),
             CacheStatus("exported models", "disk", *exports, None, None, cleared=False),
             CacheStatus(THUMBNAILS, "disk", kept.count, kept.bytes, *served, cleared=True),
+            CacheStatus(FEATURES, "disk", seen.count, seen.bytes, *looked_up, cleared=True),
             *(
                 CacheStatus(name, "memory", len(cache), None, cache.hits, cache.misses, cleared=True)
                 for name, cache in self._remembered.items()
@@ -74,14 +80,20 @@ class Caches:
         ]
 
     async def clear(self, older_than_s: float | None = None) -> dict[str, int]:
-        """Empties what may be emptied: thumbnails, and what is remembered. Returns how many values of each went.
+        """Empties what may be emptied: thumbnails, the second model's features, and what is remembered.
 
-        `older_than_s`: only thumbnails that were made before that many seconds; what is remembered lives for minutes
-        and stays. Raises CannotWrite.
+        Returns how many values of each went.
+
+        `older_than_s`: only what is on the disk and was made before that many seconds; what is remembered lives for
+        minutes and stays. Raises CannotWrite.
         """
+        before_ms = None if older_than_s is None else now_ms() - round(older_than_s * 1000)
+        cleared = {
+            THUMBNAILS: await self._thumbnails.clear(before_ms),
+            FEATURES: await self._features.clear(before_ms),
+        }
         if older_than_s is not None:
-            return {THUMBNAILS: await self._thumbnails.clear(now_ms() - round(older_than_s * 1000))}
-        cleared = {THUMBNAILS: await self._thumbnails.clear()}
+            return cleared
         return cleared | {name: cache.clear() for name, cache in self._remembered.items()}
 
 
@@ -100,5 +112,9 @@ def _room(folder: Path) -> tuple[int, int]:
 @asynccontextmanager
 async def open_caches(settings: Settings) -> AsyncIterator[Caches]:
     """Those of a data folder on which no bot runs, reading only. Raises StorageError."""
-    async with open_database(settings.data_dir, write=False) as db, kept_thumbnails(db, settings, write=False) as kept:
-        yield Caches(db, settings, kept)
+    async with (
+        open_database(settings.data_dir, write=False) as db,
+        kept_thumbnails(db, settings, write=False) as kept,
+        kept_features(db, settings, write=False) as features,
+    ):
+        yield Caches(db, settings, kept, features)

@@ -4,6 +4,7 @@ AfterimageError
 ├── RetryLater        the item is fine, the moment is not: try again, after `retry_after` seconds if given
 │   ├── ReadersBusy       the processes that open pictures have no time for it
 │   ├── ModelAway         the model is not loaded, and cannot be just now
+│   ├── NoMemory          the model has no memory for so much at once: try less
 │   └── DiskFull          the disk has no room for it
 ├── Rejected          this item will never work: record `reason`, skip it, go on
 ├── LinkExpired       a signed link no longer works: fetch the message anew and use its fresh link
@@ -47,6 +48,10 @@ class ReadersBusy(RetryLater):
 
 class ModelAway(RetryLater):
     """The model is not loaded and cannot be just now, or its process ended over what it was asked."""
+
+
+class NoMemory(RetryLater):
+    """The model has no memory for so much at once: less may succeed."""
 
 
 class DiskFull(RetryLater):

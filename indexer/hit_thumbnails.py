@@ -25,6 +25,7 @@ from indexer.pictures.small_copy import webp as webp_of
 from indexer.ports import Priority
 from indexer.records.caches import Remembered
 from indexer.records.ids import GuildId, PictureId, PlaceId
+from indexer.records.pictures import THUMBNAIL_SIDE
 from indexer.store import places
 from indexer.store.places import ShownPlace
 from indexer.thumbnails.kept_thumbnails import KeptThumbnails
@@ -102,8 +103,9 @@ class HitThumbnails:
             self._made.put(place_id, webp)
         return Thumbnail(_tag(place.picture_id), webp)
 
-    async def file(self, guild_id: GuildId, place_id: PlaceId) -> bytes | None:
-        """The thumbnail of the place's picture where there is one already, else a file that shows it. As `of`.
+    async def file(self, guild_id: GuildId, place_id: PlaceId, least_px: int = COMPARED_PX) -> bytes | None:
+        """The thumbnail of the place's picture where there is one already and it is large enough for `least_px` pixels,
+        else a file that shows it. As `of`.
 
         Nothing is opened but a file that may be large, since the caller holds several files at once: of it the
         thumbnail is made. Whoever opens any other file does so in a member's turn.
@@ -114,18 +116,23 @@ class HitThumbnails:
         if self._pictures.may_be_large(_shown(place)):
             thumbnail = await self.of(guild_id, place_id)
             return None if thumbnail is None else thumbnail.webp
-        webp = await self._small(place_id)
-        return webp or await self._pictures.file_bytes(_shown(place), least_px=COMPARED_PX)
+        webp = await self._small(place_id) if least_px <= THUMBNAIL_SIDE else None
+        return webp or await self._pictures.file_bytes(_shown(place), least_px=least_px)
 
-    async def nearby(self, guild_id: GuildId, place_id: PlaceId) -> bytes | None:
-        """As `file`, but only what is on this machine: a thumbnail, an archive's file, or else None. Raises nothing."""
+    async def nearby(self, guild_id: GuildId, place_id: PlaceId, least_px: int = COMPARED_PX) -> bytes | None:
+        """As `file`, but only what is on this machine: a thumbnail, an archive's file, or else None. Raises nothing.
+
+        A thumbnail that is too small for `least_px` is taken where there is nothing else: it is still the picture.
+        """
         place = await self._places.get((guild_id, place_id))
         if place is None:
             return None
-        if (webp := await self._small(place_id)) is not None:
+        large_enough = least_px <= THUMBNAIL_SIDE
+        webp = await self._small(place_id)
+        if webp is not None and large_enough:
             return webp
         if not self._pictures.may_be_large(_shown(place)):
-            return await self._pictures.saved(_shown(place))
+            return await self._pictures.saved(_shown(place)) or webp
         with suppress(AfterimageError):
             thumbnail = await self.of(guild_id, place_id)
             return None if thumbnail is None else thumbnail.webp

@@ -15,6 +15,7 @@ from indexer.caches import Caches
 from indexer.crawl.removals import forget_guild, opt_out
 from indexer.database.database import FILE_NAME, Database, open_database
 from indexer.deletions import Deletions
+from indexer.features.kept_features import kept_features
 from indexer.ocr.requests import OcrRequests
 from indexer.opening import open_index
 from indexer.records.ids import EVERYWHERE, GuildId, UserId
@@ -60,14 +61,15 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
         open_database(settings.data_dir) as db,
         open_index(db, settings) as index,
         kept_thumbnails(db, settings) as kept,
+        kept_features(db, settings) as features,
     ):
         await asyncio.to_thread(delete_left, settings.data_dir)
         yield Store(
             db,
-            Upkeep(db, index, kept),
+            Upkeep(db, index, kept, features),
             DailyBackup(db, settings),
             ApiKeys(db),
-            Caches(db, settings, kept),
+            Caches(db, settings, kept, features),
             Reports(db),
             Tags(db),
             Deletions(db),

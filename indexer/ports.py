@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol, runtime_checkable
 
-from indexer.records.ids import ChannelId, GuildId, MessageId
+from indexer.records.ids import ChannelId, GuildId, MessageId, UserId
 from indexer.records.messages import Channel, Guild, Message, PictureRef
-from indexer.records.pictures import ModelSpec, Pixels, PixelSpec, Vectors
+from indexer.records.pictures import Features, ModelSpec, Pixels, PixelSpec, Scores, Vectors
 
 
 class Priority(IntEnum):
@@ -39,6 +39,43 @@ class Encoder(Protocol):
 
     async def encode_words(self, texts: Sequence[str], priority: Priority = Priority.QUERY) -> Vectors:
         """[n, d] float32 of unit length, one row a text, in order. Text beyond the model's context is cut."""
+        ...
+
+
+class Reranker(Protocol):
+    """A second model, which scores what a search has found anew. Many tasks may call it at once.
+
+    It works in two steps. Of a picture it makes features, which do not depend on the question, so they can be kept.
+    Then it scores features against a question. What they hold is its own affair: the vector of a CLIP, or the tokens
+    (or the pixels) of a picture that a cross-encoder reads together with the words. A higher score is a better fit.
+    Only scores of one question can be compared.
+
+    Every method raises Rejected for what the model cannot work on, NoMemory where it has none for so many pictures, and
+    RetryLater where it is away.
+    """
+
+    @property
+    def spec(self) -> ModelSpec:
+        """`dimension` is the number of values in a picture's features."""
+        ...
+
+    @property
+    def pixel_spec(self) -> PixelSpec: ...
+
+    async def features(self, frames: Sequence[Pixels]) -> Features:
+        """[n, dimension] float16, one row for each [size, size, 3] uint8 frame, in order."""
+        ...
+
+    async def learn(self, asker: UserId | None, texts: Sequence[str]) -> None:
+        """Does what can be done for many texts at once, so that `words_scores` need not do it for each."""
+        ...
+
+    async def words_scores(self, asker: UserId | None, words: str, features: Features) -> Scores:
+        """How well pictures ([n, dimension]) show what the words say. Nothing is remembered for another asker."""
+        ...
+
+    async def picture_scores(self, asked: Features, features: Features) -> Scores:
+        """How alike pictures ([n, dimension]) are to the one with the features `asked` ([dimension])."""
         ...
 
 

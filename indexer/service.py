@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from indexer.api_keys import ApiKeys
 from indexer.backoff import Backoff
@@ -25,6 +26,7 @@ from indexer.deletions import NAME as DELETIONS
 from indexer.deletions import Deletions
 from indexer.disk_notices import DiskNotices
 from indexer.encode.encoder import open_encoder
+from indexer.features.kept_features import kept_features
 from indexer.hit_pictures import HitPictures
 from indexer.hit_thumbnails import HitThumbnails
 from indexer.ingest.pipeline import Pipeline
@@ -56,6 +58,9 @@ from indexer.thumbnails.kept_thumbnails import KeptThumbnails, kept_thumbnails
 from indexer.upkeep import Upkeep
 from indexer.vectors.index import VectorIndex
 from indexer.watched_pictures import WatchedPictures
+
+if TYPE_CHECKING:  # imported where there is a second model
+    from indexer.search.second_model import OpenReranker
 
 logger = logging.getLogger(__name__)
 
@@ -176,11 +181,12 @@ async def open_service(
     encoder: Encoder | None = None,
     open_model: OpenModel | None = None,
     open_archive: OpenArchive | None = None,
+    open_reranker: OpenReranker | None = None,
 ) -> AsyncIterator[Service]:
     """Everything, writing, until the block ends. `history` is Discord's; None: this process has no connection to it.
 
     `open_archive` opens archives that messages were read from. `encoder` stands in for the configured model,
-    `open_model` for the way to those that were configured before.
+    `open_model` for the way to those that were configured before, `open_reranker` for the second model.
 
     At the end, in this order: no more history is read, what is in the pipeline stays pending, the model and the workers
     go, the database closes. Raises Stop (ConfigError, StorageError, ModelUnavailable) where something cannot be opened.
@@ -213,9 +219,25 @@ async def open_service(
         thumbnails = HitThumbnails(db, hit_pictures, decoder, kept)
         questions = Questions()
         checker = await stack.enter_async_context(open_copy_checker(thumbnails, decoder, faults))
+        features = await stack.enter_async_context(kept_features(db, settings))
+        second = None
+        if settings.rerank.enabled:
+            from indexer.reranking import open_reranking  # nothing of it is imported where there is no second model
+
+            second = await stack.enter_async_context(
+                open_reranking(db, settings, features, lambda _: thumbnails, faults, open_reranker)
+            )
         searcher = await stack.enter_async_context(
             open_searcher(
-                db, index, encoder, model_id, settings.search, open_model or former_models(settings), checker, questions
+                db,
+                index,
+                encoder,
+                model_id,
+                settings.search,
+                open_model or former_models(settings),
+                checker,
+                questions,
+                second,
             )
         )
         pipeline = await stack.enter_async_context(
@@ -232,7 +254,7 @@ async def open_service(
         await removals.take_up()
         jobs = Jobs(db, pipeline, tasks, faults)
         purge_after_s = settings.index.purge_after_s
-        upkeep = Upkeep(db, index, kept)
+        upkeep = Upkeep(db, index, kept, features)
 
         async def keep_up() -> None:
             await upkeep.keep(purge_after_s, jobs.ended, lambda: jobs.idle)
@@ -281,7 +303,7 @@ async def open_service(
                 api_keys=ApiKeys(db),
                 thumbnails=thumbnails,
                 kept_thumbnails=kept,
-                caches=Caches(db, settings, kept, remembered, pipeline.known_and_embedded),
+                caches=Caches(db, settings, kept, features, remembered, pipeline.known_and_embedded),
                 tags=Tags(db),
                 deletions=deletions,
                 saved_searches=SavedSearches(db),

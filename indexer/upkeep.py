@@ -8,10 +8,10 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 
 from indexer.database.database import Database
+from indexer.database.kept_file import KeptFile
 from indexer.errors import Reason
 from indexer.records.ids import GuildId
 from indexer.store import audit, forget, pictures, places
-from indexer.thumbnails.kept_thumbnails import KeptThumbnails
 from indexer.vectors.index import VectorIndex
 
 # How often the index is looked after. Looking costs a few queries where nothing has changed; what was deleted is out of
@@ -23,10 +23,11 @@ FORGET_AT_ONCE = 500  # pictures in one transaction
 class Upkeep:
     """Of one data folder that is open for writing."""
 
-    def __init__(self, db: Database, index: VectorIndex, thumbnails: KeptThumbnails) -> None:
+    def __init__(self, db: Database, index: VectorIndex, *derived: KeptFile) -> None:
+        """`derived`: files of what is made of pictures."""
         self._db = db
         self._index = index
-        self._thumbnails = thumbnails
+        self._derived = derived
 
     async def retry_failed(self, guild_id: GuildId | None = None, reasons: Collection[Reason] = tuple(Reason)) -> int:
         """Lets every picture that failed for one of these reasons be tried again; returns how many."""
@@ -51,11 +52,14 @@ class Upkeep:
         await self._index.compact(self._db)
 
     async def purge(self) -> bool:
-        """Takes the bytes of what was deleted out of the database's files, and its thumbnails out of theirs.
+        """Takes the bytes of what was deleted out of the database's files, and what was made of it out of the others.
 
         False where a reader was in the way.
         """
-        return await forget.purge(self._db, self._thumbnails.purge)
+        return await forget.purge(self._db, self._purge_derived)
+
+    async def _purge_derived(self) -> bool:
+        return all([await file.purge() for file in self._derived])
 
     async def keep(self, purge_after_s: float, woken: asyncio.Event, idle: Callable[[], bool]) -> None:
         """Seals, compacts and purges whenever that is due, until cancelled; at once when `woken`: history was read.
@@ -63,7 +67,7 @@ class Upkeep:
         Once no more is read (`idle`), what a salvage kept for that goes. Raises what kept it from all that: it runs
         under the supervisor.
         """
-        await self._thumbnails.purge()  # a backup may have been put in place, or the setting changed
+        await self._purge_derived()  # a backup may have been put in place, or the setting changed
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(MAINTAIN_S):

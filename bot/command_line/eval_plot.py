@@ -8,7 +8,7 @@ from typing import Any
 
 from bot.command_line.evaluate import QUALITIES
 
-COLOURS = {"vectors": "#5b8def", "words": "#e0913a", "hybrid": "#3fa66b"}
+COLOURS = {"vectors": "#5b8def", "words": "#e0913a", "hybrid": "#3fa66b", "reranked": "#8e5bd0", "second": "#b85c8a"}
 BAR, GAP = 26, 28  # pixels: a bar's width, and the space between two groups
 LEFT, TOP, HEIGHT = 48, 56, 220
 LINES = (0.0, 0.25, 0.5, 0.75, 1.0)

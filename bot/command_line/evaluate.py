@@ -1,4 +1,7 @@
-"""`afterimage eval`: labelled questions, answered by vectors alone, by words alone and by both, side by side."""
+"""`afterimage eval`: labelled questions, answered by vectors alone, by words alone and by both, side by side.
+
+Where a second model is configured, also with it, and by it alone.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +26,11 @@ from indexer.errors import TellPerson
 from indexer.reports.ranking_metrics import average_precision, percentile, recall_at, reciprocal_rank
 
 WAYS = ("vectors", "words", "hybrid")
+SECOND_WAYS = ("reranked", "second")
 TOGETHER = 25  # questions of one request, so that somebody sees how far it is
 TOPS = (1, 5, 10)
 QUALITIES = (*(f"recall@{top}" for top in TOPS), "mrr", "map")
+MEAN, FELL_BACK = "mean_ms", "fell_back"
 LATENCIES = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99}
 
 
@@ -52,7 +57,8 @@ async def _answers(
 ) -> dict[str, list[Mapping[str, Any]]]:
     """The answers of each way, in the order of the questions."""
     questions = [question.as_dict() for question in labelled]
-    answers: dict[str, list[Mapping[str, Any]]] = {way: [] for way in WAYS}
+    ways = (*WAYS, *(SECOND_WAYS if config.settings.rerank.enabled else ()))
+    answers: dict[str, list[Mapping[str, Any]]] = {way: [] for way in ways}
     async with asking(config, "evaluate", wait.on) as request:
         for way, given in answers.items():
             while len(given) < len(questions):
@@ -78,25 +84,32 @@ def measured(labelled: Sequence[Labelled], answers: Mapping[str, Sequence[Mappin
 
 
 def _scores(labelled: Sequence[Labelled], answers: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
-    """The means over the questions (null where none could be asked), and the percentiles of the latency."""
+    """The means over the questions (null where none could be asked), the percentiles of the latency, and how many
+    questions the second model could not order.
+    """
     right = [(question, given) for question, given in zip(labelled, answers, strict=True) if "error" not in given]
     if not right:
-        return dict.fromkeys((*QUALITIES, *LATENCIES))
+        return dict.fromkeys((*QUALITIES, MEAN, *LATENCIES, FELL_BACK))
     rankings = [([frozenset(hit) for hit in given["found"]], len(question.expected)) for question, given in right]
     scores = {f"recall@{top}": [recall_at(*ranking, top) for ranking in rankings] for top in TOPS}
     scores["mrr"] = [reciprocal_rank(ranking) for ranking, _ in rankings]
     scores["map"] = [average_precision(*ranking) for ranking in rankings]
     spent = [float(given["ms"]) for _, given in right]
     means: dict[str, float | None] = {name: round(sum(values) / len(values), 4) for name, values in scores.items()}
-    return means | {name: round(percentile(spent, share), 2) for name, share in LATENCIES.items()}
+    means[MEAN] = round(sum(spent) / len(spent), 2)
+    fell_back = sum(bool(given.get("fell_back")) for _, given in right)
+    latencies = {name: round(percentile(spent, share), 2) for name, share in LATENCIES.items()}
+    return means | latencies | {FELL_BACK: float(fell_back)}
 
 
 def text(found: Mapping[str, Any]) -> str:
     """A table: a line a measure, a column a way."""
     lines = [f"{found['questions']:,} questions", f"{'':12}" + "".join(f"{way:>10}" for way in found["ways"])]
-    for name in (*QUALITIES, *LATENCIES):
+    for name in (*QUALITIES, MEAN, *LATENCIES, FELL_BACK):
         values = [scores[name] for scores in found["ways"].values()]
-        shape = ".1f" if name in LATENCIES else ".3f"
+        if name == FELL_BACK and not any(values):
+            continue
+        shape = ".0f" if name == FELL_BACK else ".3f" if name in QUALITIES else ".1f"
         lines.append(
             f"{name:12}" + "".join(f"{'–' if value is None else format(value, shape):>10}" for value in values)
         )

@@ -25,6 +25,8 @@ def answer_text(found: Json, columns: int | None, *, explain: bool = False) -> s
 def footer(found: Json, *, explain: bool = False) -> list[str]:
     """How much was searched; explained, how long each stage took."""
     lines = [f"searched {found['searched']:,} pictures in {found['stage_ms'].get('total', 0.0):.1f} ms"]
+    if found["reranked"] is not None and found["reranked"]["note"]:
+        lines.append(found["reranked"]["note"])
     return [*lines, one_line(found["explained"])] if explain else lines
 
 

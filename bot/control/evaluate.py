@@ -13,13 +13,15 @@ from bot.control.question import Where, filter_of, require_something, where, wis
 from bot.control.search import Index
 from bot.texts.errors import english
 from indexer.errors import TellPerson
-from indexer.query.query import Query, Retrieval
+from indexer.query.query import Query, Retrieval, Stages
 from indexer.records.hits import Filter, Hit
 from indexer.records.ids import MessageId, UserId
 
 TOP = 10  # hits that are looked at
 MOST_QUESTIONS = 100  # of one request
 WAKING = "a picture"
+# With the second model: what it makes of pictures is kept, so each question is asked once before it is measured.
+RERANKED = {"reranked": Stages.BOTH, "second": Stages.SECOND}
 WORDS_NEED_NOT = ("picture", "text")  # stages of the model and of its vectors: words alone would be asked without them
 
 
@@ -33,20 +35,28 @@ class Evaluating:
         return {"evaluate": self.evaluate}
 
     async def evaluate(self, values: Values, tell: Tell) -> Values:
-        """`questions` ({query, like or null, expected}), `by` (hybrid, vectors or words), `guild` → `answers`: for each
-        hit of the first TOP the expected messages that it shows (`found`), and `ms`; or `error`.
+        """`questions` ({query, like or null, expected}), `by` (hybrid, vectors or words; where there is a second model,
+        reranked and second: what it alone makes of the first stage's hits), `guild` → `answers`: for each hit of the
+        first TOP the expected messages that it shows (`found`), `ms`, and whether the second model could not order
+        (`fell_back`); or `error`.
 
         Nothing is answered from memory: each request asks as somebody who never asked before. Raises TellPerson.
         """
         questions = _questions(values)
-        by = _retrieval(values.get("by"))
+        by, stages = _way(values.get("by"))
+        if stages is not Stages.FIRST and not self.index.searcher.reranks:
+            raise TellPerson("cli-no-second-model")
+        if stages is not Stages.FIRST:
+            await self.index.searcher.wake_second()
         place = await where(self.index.reports, values.get("guild"))
         await self._wake(place, by)
-        asker = UserId(secrets.randbelow(2**62))
+        asker = _nobody()
         answers = []
         for question in questions:
             try:
-                query = replace(await self._query(place, question), by=by, asker=asker)
+                query = replace(await self._query(place, question), by=by, asker=asker, stages=stages)
+                if stages is not Stages.FIRST:
+                    await self.index.searcher.search(replace(query, asker=_nobody()))
                 answers.append(await self._answer(query, question))
             except TellPerson as error:
                 answers.append({"error": english(error)})
@@ -55,8 +65,8 @@ class Evaluating:
     async def _wake(self, place: Where, by: Retrieval) -> None:
         """Loads the model and the files that are not in memory yet, so that no question is measured with that."""
         everywhere = Filter(frozenset(place.names))
-        query = Query(place.guild_id, everywhere, words=WAKING, count=TOP, by=by)
-        await self.index.searcher.search(replace(query, asker=UserId(secrets.randbelow(2**62))))
+        query = Query(place.guild_id, everywhere, words=WAKING, count=TOP, by=by, stages=Stages.FIRST)
+        await self.index.searcher.search(replace(query, asker=_nobody()))
 
     async def _query(self, place: Where, question: Mapping[str, Any]) -> Query:
         """Raises TellPerson for a question that cannot be asked."""
@@ -82,7 +92,8 @@ class Evaluating:
             ms -= sum(result.stage_ms.get(stage, 0.0) for stage in WORDS_NEED_NOT)
         expected = {int(message_id) for message_id in question["expected"]}
         found = [sorted(str(message_id) for message_id in _messages(hit) & expected) for hit in result.hits[:TOP]]
-        return {"found": found, "ms": round(ms, 3)}
+        fell_back = result.reranked is not None and result.reranked.fell_back
+        return {"found": found, "ms": round(ms, 3), "fell_back": fell_back}
 
 
 def _messages(hit: Hit) -> set[int]:
@@ -110,8 +121,16 @@ def _is_id(text: object) -> bool:
     return isinstance(text, str) and text.isascii() and text.isdigit() and 0 < int(text[:20]) < 2**63
 
 
-def _retrieval(found: object) -> Retrieval:
+def _nobody() -> UserId:
+    """Somebody who never asked before."""
+    return UserId(secrets.randbelow(2**62))
+
+
+def _way(found: object) -> tuple[Retrieval, Stages]:
+    """Raises TellPerson for what is none."""
+    if (stages := RERANKED.get(str(found))) is not None:
+        return Retrieval.HYBRID, stages
     try:
-        return Retrieval(str(found))
+        return Retrieval(str(found)), Stages.FIRST
     except ValueError:
         raise TellPerson("cli-needs", name="by") from None

@@ -31,7 +31,7 @@ from bot.replies.escape import escaped
 from bot.texts import Language, translate
 from indexer.clock import now_ms
 from indexer.errors import RetryLater, Stop, TellPerson
-from indexer.query.query import Query
+from indexer.query.query import Query, Stages
 from indexer.records.hits import Place
 from indexer.records.ids import ChannelId, GuildId, UserId, snowflake_ms
 from indexer.records.saved_searches import Telling
@@ -130,7 +130,8 @@ class SavedSearchNotices:
         """The new places that fit."""
         first_ms = min(snowflake_ms(place.message_id) for place in telling.places)
         after_ms = max(first_ms, query.filter.after_ms or 0)
-        query = replace(query, filter=replace(query.filter, after_ms=after_ms), count=2 * most)
+        # Nobody waits for an order here, so no second model is woken for one.
+        query = replace(query, filter=replace(query.filter, after_ms=after_ms), count=2 * most, stages=Stages.FIRST)
         result = await self._service.searcher.search(query)
         hits = [hit for hit in result.hits if is_match(query, hit, bar, telling.said)]
         places = {place.place_id for hit in hits for place in (hit.place, *hit.other_places, *hit.copies)}

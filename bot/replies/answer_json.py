@@ -13,7 +13,7 @@ from typing import Any, NotRequired, TypedDict
 
 from bot.links import message_link
 from bot.replies.closeness import Asked, band_text, score_text
-from bot.replies.explained import explained_parts, explained_stages
+from bot.replies.explained import explained_parts, explained_stages, rerank_note
 from bot.texts import Language
 from indexer.records.hits import Band, Hit, SearchResult
 from indexer.records.ids import ChannelId, GuildId
@@ -59,9 +59,22 @@ class HitJson(TypedDict):
     picture: NotRequired[str | None]
 
 
+class RerankedJson(TypedDict):
+    """What the second model did: how many hits it was to order, and how many it has seen. `note` is a sentence where
+    the order is the first model's, else empty.
+    """
+
+    model: str
+    outcome: str
+    candidates: int
+    scored: int
+    note: str
+
+
 class AnswerJson(TypedDict):
     """One question's answer. `searched` counts the places inside the filter, `query` is what was typed. `asked_with`
-    are small copies of the pictures of the question; only there if copies were asked for.
+    are small copies of the pictures of the question; only there if copies were asked for. `reranked` is null where
+    there is no second model, or nothing to order.
     """
 
     query: str
@@ -71,6 +84,7 @@ class AnswerJson(TypedDict):
     floor: str
     explained: str
     stage_ms: dict[str, float]
+    reranked: RerankedJson | None
     hits: list[HitJson]
     asked_with: NotRequired[list[str]]
 
@@ -123,7 +137,22 @@ def answer_json(
         "floor": result.floor.value,
         "explained": explained_stages(result, Language.ENGLISH),
         "stage_ms": {stage: round(ms, 3) for stage, ms in result.stage_ms.items()},
+        "reranked": reranked_json(result),
         "hits": [hit_json(guild_id, hit, asked, names, opens=opens) for hit in result.hits],
+    }
+
+
+def reranked_json(result: SearchResult) -> RerankedJson | None:
+    """What the second model did."""
+    reranked = result.reranked
+    if reranked is None:
+        return None
+    return {
+        "model": reranked.model,
+        "outcome": reranked.outcome.value,
+        "candidates": reranked.candidates,
+        "scored": reranked.scored,
+        "note": rerank_note(result, Language.ENGLISH),
     }
 
 

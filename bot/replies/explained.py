@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.texts import Language, translate
 from bot.texts.formats import decimal
-from indexer.records.hits import Hit, SearchResult
+from indexer.records.hits import Hit, Parts, SearchResult
 
 
 def explained_parts(hit: Hit, language: Language) -> list[str]:
@@ -29,13 +29,41 @@ def explained_parts(hit: Hit, language: Language) -> list[str]:
         texts.append(translate(language, "explain-pixels", correlation=correlation))
     if parts.colour is not None:
         texts.append(translate(language, "explain-colour", percent=round(parts.colour * 100)))
+    if parts.seen is not None:
+        texts.append(_second(parts, language))
     return texts
 
 
+def _second(parts: Parts, language: Language) -> str:
+    """What the second model said of the picture."""
+    first = parts.first_rank or "–"
+    if parts.second is None:
+        return translate(language, "explain-second-unseen", first=first)
+    score = decimal(parts.second, 3, language)
+    return translate(language, "explain-second", score=score, rank=parts.second_rank or "–", first=first)
+
+
+def rerank_note(result: SearchResult, language: Language) -> str:
+    """One sentence where the second model was to order the hits and could not; else empty."""
+    if result.reranked is None or not result.reranked.fell_back:
+        return ""
+    return translate(language, f"rerank-{result.reranked.outcome}")
+
+
 def explained_stages(result: SearchResult, language: Language) -> str:
-    """The milliseconds of each stage, and which floor answered."""
+    """The milliseconds of each stage, which floor answered, and how many hits the second model has seen."""
     stages = ", ".join(
         f"{translate(language, f'stage-{name}')} {decimal(spent, 1, language)} ms"
         for name, spent in result.stage_ms.items()
     )
-    return translate(language, "explain-stages", stages=stages, floor=translate(language, f"floor-{result.floor}"))
+    text = translate(language, "explain-stages", stages=stages, floor=translate(language, f"floor-{result.floor}"))
+    if result.reranked is None:
+        return text
+    seen = translate(
+        language,
+        "explain-reranked",
+        model=result.reranked.model or "–",
+        scored=result.reranked.scored,
+        candidates=result.reranked.candidates,
+    )
+    return f"{text} · {seen}"

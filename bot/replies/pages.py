@@ -17,7 +17,7 @@ import discord
 from bot.links import jump_link
 from bot.replies.closeness import Asked, band_text, score_text
 from bot.replies.escape import escaped, excerpt, plain
-from bot.replies.explained import explained_parts, explained_stages
+from bot.replies.explained import explained_parts, explained_stages, rerank_note
 from bot.texts import Language, translate
 from indexer.crawl.on_demand import TakenIn
 from indexer.records.hits import Band, Floor, Hit, SearchResult
@@ -208,6 +208,8 @@ def _footer(result: SearchResult, index: int, last: int, dress: Dress) -> str:
         parts.append(translate(language, "footer-ms", ms=max(1, round(result.stage_ms["total"]))))
     if result.floor is Floor.LIVE or (dress.manages and result.floor is not Floor.INDEX):
         parts.append(translate(language, f"footer-floor-{result.floor}"))
+    if note := rerank_note(result, language):
+        parts.append(note)
     lines = ["-# " + " · ".join(parts)]
     if dress.coverage is not None:
         lines += [f"-# {text}" for text in _newest(dress.coverage, language)]

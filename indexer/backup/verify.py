@@ -20,7 +20,8 @@ from indexer.database.connections import connect_readonly, error_code
 from indexer.database.database import FILE_NAME
 from indexer.database.stoppable_thread import Check, in_stoppable_thread, stoppable
 from indexer.errors import StorageError
-from indexer.thumbnails.thumbnail_file import ThumbnailFile
+from indexer.features.kept_features import features_file
+from indexer.thumbnails.thumbnail_file import thumbnail_file
 from indexer.vectors import check as vectors_check
 from indexer.vectors.check import IndexCheck
 from indexer.vectors.segment import FOLDER_NAME, SUFFIX
@@ -148,7 +149,7 @@ def _verify(connection: sqlite3.Connection, data_dir: Path, found: Verification,
             found.faults.append(Finding("database", f"{part.__name__.strip('_')} cannot be read ({error})"))
     _indexes(connection, data_dir / FOLDER_NAME, found, check, tell)
     _archives(connection, found)
-    _thumbnails(data_dir, found)
+    _derived(data_dir, found)
     _former_databases(data_dir, found)
 
 
@@ -256,11 +257,14 @@ def _archives(connection: sqlite3.Connection, found: Verification) -> None:
         found.notes.append(Finding("archive-files", text, missing))
 
 
-def _thumbnails(data_dir: Path, found: Verification) -> None:
+def _derived(data_dir: Path, found: Verification) -> None:
     """They are derived: the bot makes them anew."""
-    if (why := ThumbnailFile(data_dir, 0, write=False).check()) is not None:
+    if (why := thumbnail_file(data_dir, 0, write=False).check()) is not None:
         text = f"the file of thumbnails is damaged ({why}): the bot deletes it and makes it anew"
         found.notes.append(Finding("thumbnails", text))
+    if (why := features_file(data_dir, 0, write=False).check()) is not None:
+        text = f"the file of the second model's features is damaged ({why}): the bot deletes it and makes it anew"
+        found.notes.append(Finding("features", text))
 
 
 def _former_databases(data_dir: Path, found: Verification) -> None:

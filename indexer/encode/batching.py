@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from indexer.errors import ModelAway, Reason, Rejected, RetryLater
+from indexer.errors import ModelAway, NoMemory, Reason, Rejected, RetryLater
 from indexer.ports import Priority
 from indexer.records.pictures import Pixels, Vectors
 
@@ -113,8 +113,8 @@ class Batches:
     async def encode(self, kind: Kind, payloads: Sequence[Payload], priority: Priority) -> list[Vectors]:
         """One vector a payload, in order. Waits where the queue is full.
 
-        Raises Rejected when the model fails on a payload, RetryLater when the encoder is closed meanwhile. Cancelling
-        takes back what has not begun.
+        Raises Rejected when the model fails on a payload, NoMemory when it has none for a single one, RetryLater when
+        the encoder is closed meanwhile. Cancelling takes back what has not begun.
         """
         loop = asyncio.get_running_loop()
         if priority is Priority.QUERY:
@@ -240,7 +240,7 @@ class Batches:
 
     def _halve(self, priority: Priority, batch: _Batch, error: OutOfMemory) -> None:
         if len(batch.items) == 1:
-            _fail(batch.items[0], RetryLater(f"The model has no memory for a single one of the {batch.kind}: {error}"))
+            _fail(batch.items[0], NoMemory(f"The model has no memory for a single one of the {batch.kind}: {error}"))
             return
         half = len(batch.items) // 2
         if batch.kind is Kind.PIXELS:

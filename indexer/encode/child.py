@@ -86,9 +86,14 @@ def _end_with(parent: int) -> None:
 
 
 def _listen(requests: Requests) -> None:
-    """Reads requests; at their end the process ends, whatever it is doing (a download may take minutes)."""
+    """Reads requests, with their raw bytes as `raw`. At their end the process ends, whatever it is doing (a
+    download may take minutes).
+    """
     pipe = sys.stdin.buffer
     while head := pipe.read(LENGTH.size):
         (length,) = LENGTH.unpack(head)
-        requests.put(json.loads(pipe.read(length)))
+        request = json.loads(pipe.read(length))
+        if "bytes" in request:
+            request["raw"] = pipe.read(request["bytes"])
+        requests.put(request)
     os._exit(0)

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from indexer.encode.batching import Batches, Kind
+from indexer.encode.batching import Batches, Kind, ModelFailed, OutOfMemory
 from indexer.encode.known_model import KnownModel
 from indexer.encode.model_on_demand import ModelOnDemand
 from indexer.encode.process import WORKER
 from indexer.encode.protocol import Choice
+from indexer.errors import NoMemory, Reason, Rejected
 from indexer.ports import Priority
-from indexer.records.pictures import ModelSpec, Pixels, PixelSpec, Vectors
+from indexer.records.pictures import Features, ModelSpec, Pixels, PixelSpec, Scores, Vectors
 from indexer.settings import ModelSettings
 from indexer.supervisor import Faults, supervised
 
@@ -75,6 +76,19 @@ class ModelEncoder:
         Raises Rejected(INTERNAL) when the model makes nothing of a text, RetryLater when it shuts down meanwhile.
         """
         return self._stacked(await self._batches.encode(Kind.WORDS, texts, priority))
+
+    async def scores(self, words: str | None, features: Features) -> Scores:
+        """How well pictures match words, by a model that reads both together ([n, d] → [n]). Without words: how alike
+        all but the first are to the first ([n - 1]).
+
+        Raises NoMemory where it has none for so many, Rejected(INTERNAL) when it fails, RetryLater where it is away.
+        """
+        try:
+            return await self._model.scores(words, features)
+        except OutOfMemory as error:
+            raise NoMemory(f"The model has no memory for {len(features)} pictures at once: {error}") from error
+        except ModelFailed as error:
+            raise Rejected(Reason.INTERNAL, f"the model failed: {error}") from error
 
     def _stacked(self, vectors: list[Vectors]) -> Vectors:
         return np.stack(vectors) if vectors else np.empty((0, self.spec.dimension), np.float32)

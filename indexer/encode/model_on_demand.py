@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import TypeVar
 
 from indexer.backoff import Backoff
 from indexer.encode.batching import Kind, ModelDied, Payload
@@ -16,11 +17,13 @@ from indexer.encode.process import WORKER, ModelProcess
 from indexer.encode.protocol import Choice, Facts
 from indexer.encode.shared_frames import SharedFrames
 from indexer.errors import ModelAway, ModelUnavailable
-from indexer.records.pictures import ModelSpec, PixelSpec, Vectors
+from indexer.records.pictures import Features, ModelSpec, PixelSpec, Scores, Vectors
 from indexer.settings import ModelSettings
 from indexer.supervisor import Faults
 
 log = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
 
 FAULT = "model"  # its name among the faults
 # A process that died begins anew after 0.5 s at the least: what killed it once is mostly one picture, or memory
@@ -108,10 +111,17 @@ class ModelOnDemand:
 
     async def encode(self, kind: Kind, payloads: Sequence[Payload]) -> Vectors:
         """[n, d] float32. Raises ModelFailed; ModelDied where the process ends; ModelAway where there is none."""
+        return await self._asked(lambda process: process.encode(kind, payloads))
+
+    async def scores(self, words: str | None, features: Features) -> Scores:
+        """As `ModelEncoder.scores`. Raises as `encode`."""
+        return await self._asked(lambda process: process.scores(words, features))
+
+    async def _asked(self, ask: Callable[[ModelProcess], Awaitable[Answer]]) -> Answer:
         async with self._starting:
             process = await self._running()
         try:
-            vectors = await process.encode(kind, payloads)
+            answer = await ask(process)
         except ModelDied as error:
             if process is self._process:  # the first to hear of it
                 self._let_go()
@@ -120,7 +130,7 @@ class ModelOnDemand:
             raise
         self._failures = 0
         self._faults.healthy(FAULT)
-        return vectors
+        return answer
 
     async def _running(self) -> ModelProcess:
         if self._process is not None and not self._process.ended:

@@ -24,7 +24,7 @@ from indexer.encode.shared_frames import SharedFrames
 from indexer.errors import ModelUnavailable
 from indexer.platforms.processes import command, environment_without_settings, kill
 from indexer.platforms.shared_memory import inherited
-from indexer.records.pictures import Vectors
+from indexer.records.pictures import Features, Scores, Vectors
 from indexer.settings import ModelSettings
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,9 @@ _PROGRESS_S = 10.0  # seconds between two lines in the log while a model loads
 _LONGEST_S = 600.0  # seconds for a batch; one of 1,024 pictures takes half of it on a slow machine
 _LONGEST_OPEN_S = 7 * 3600.0  # seconds to load a model; an hour more than its export may take (export_process.py)
 _END_S = 2.0  # seconds that it may take to leave; it takes milliseconds
-_MOST_BYTES = 64 * 1024 * 1024  # of a header, of an answer's vectors
+_MOST_BYTES = 64 * 1024 * 1024  # of a header
+# Of an answer's vectors: the features of 32 pictures by BLIP-2 with an input of 364 pixels are 122 MB.
+_MOST_VECTOR_BYTES = 128 * 1024 * 1024
 _LINE = 1000  # characters of a line on standard error that are kept
 _LAST_LINES = 12
 
@@ -138,11 +140,23 @@ class ModelProcess:
             await self.end()  # it would go on reading frames that are another batch's by then
             raise
 
-    async def _vectors(self, request: dict[str, Any]) -> Vectors:
-        vectors: Vectors = await self._ask(request)
+    async def scores(self, words: str | None, features: Features) -> Scores:
+        """As `ModelEncoder.scores`. Raises as `encode`; a caller that is cancelled ends nothing."""
+        raw = np.ascontiguousarray(features, "<f2").tobytes()
+        rows, columns = features.shape
+        request = {"ask": "scores", "words": words, "rows": rows, "columns": columns, "bytes": len(raw)}
+        try:
+            async with asyncio.timeout(_LONGEST_S):
+                return (await self._vectors(request, raw))[:, 0]
+        except TimeoutError as error:
+            await self.end()
+            raise ModelDied(f"gave no answer within {_LONGEST_S:.0f} s") from error
+
+    async def _vectors(self, request: dict[str, Any], raw: bytes = b"") -> Vectors:
+        vectors: Vectors = await self._ask(request, raw)
         return vectors
 
-    async def _ask(self, request: dict[str, Any]) -> Any:
+    async def _ask(self, request: dict[str, Any], raw: bytes = b"") -> Any:
         number = next(self._numbers)
         answer = self._answers[number] = asyncio.get_running_loop().create_future()
         try:
@@ -150,7 +164,7 @@ class ModelProcess:
                 raise ModelDied("has ended")
             with suppress(OSError):  # it has gone, and `_read` will say how
                 async with self._writing:
-                    self._requests.write(message({**request, "number": number}))
+                    self._requests.write(message({**request, "number": number}) + raw)
                     await self._requests.drain()
             return await answer
         finally:
@@ -184,7 +198,7 @@ class ModelProcess:
             raise ValueError(f"a header of {length} bytes")
         header = json.loads(await said.readexactly(length))
         more = header["rows"] * header["columns"] * 4 if header["say"] == "vectors" else 0
-        if not 0 <= more <= _MOST_BYTES:
+        if not 0 <= more <= _MOST_VECTOR_BYTES:
             raise ValueError(f"an answer of {more} bytes")
         return header, await said.readexactly(more)
 

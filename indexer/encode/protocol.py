@@ -6,11 +6,13 @@ To the process, {"ask": …}:
     open        model: the settings; settled: the Choice of an earlier start, or null; levels of the log. Once
     pictures    number, first, count: which frames of the shared memory
     texts       number, texts
+    scores      number, words or null, rows, columns, bytes: rows × columns × 2 raw bytes follow, float16: features of
+                pictures. Only of a model that reads pictures and words together
 
 From the process, {"say": …}:
     log         logger, level, text: at any time
     open        the facts of the model; or unavailable, with the text for whoever runs the bot. Once
-    vectors     number, rows, columns: rows × columns × 4 raw bytes follow, float32
+    vectors     number, rows, columns: rows × columns × 4 raw bytes follow, float32; scores too, in one column
     error       number, text, memory: the model failed, for want of memory or not, and goes on
     choice      choice: it runs in another way from now on
     lost        text: the device is gone, and the process ends

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -23,12 +23,14 @@ from indexer.encode.runtime import load_model
 from indexer.encode.shared_frames import Frames, mapped
 from indexer.errors import ModelUnavailable
 from indexer.platforms.shared_memory import open_shared
-from indexer.records.pictures import Vectors
+from indexer.records.pictures import Features, Vectors
 from indexer.settings import ModelSettings
 
 
-class Model(Protocol):
-    """What the process serves. Called from as many threads as its Choice has streams, and one more."""
+class Seeing(Protocol):
+    """What the process serves: a Model or a Matching. Called from as many threads as its Choice has streams, and one
+    more.
+    """
 
     @property
     def choice(self) -> Choice:
@@ -37,10 +39,24 @@ class Model(Protocol):
 
     def pixels(self, frames: Frames) -> Vectors: ...
 
+
+@runtime_checkable
+class Model(Seeing, Protocol):
+    """Embeds pictures and words apart."""
+
     def words(self, texts: Sequence[str]) -> Vectors: ...
 
 
-Load = Callable[[ModelSettings, Choice | None], tuple[Model, Facts]]
+@runtime_checkable
+class Matching(Seeing, Protocol):
+    """Reads pictures and words together."""
+
+    def scores(self, words: str | None, features: Features) -> Vectors:
+        """[n, 1], as of `ModelEncoder.scores`."""
+        ...
+
+
+Load = Callable[[ModelSettings, Choice | None], tuple[Seeing, Facts]]
 
 
 def main(arguments: str, load: Load | None = None) -> None:
@@ -63,7 +79,7 @@ def main(arguments: str, load: Load | None = None) -> None:
 class _Service:
     """Answers requests as they come: texts beside pictures, where the model can do several things at once."""
 
-    def __init__(self, model: Model, facts: Facts, answers: Answers, shared: int) -> None:
+    def __init__(self, model: Seeing, facts: Facts, answers: Answers, shared: int) -> None:
         self._model = model
         self._facts = facts
         self._told = facts.choice
@@ -101,8 +117,13 @@ class _Service:
             self._answers.say("vectors", raw, number=request["number"], rows=rows, columns=columns)
 
     def _vectors(self, request: dict[str, Any]) -> Vectors:
-        if request["ask"] == "texts":
+        if request["ask"] == "texts" and isinstance(self._model, Model):
             return self._model.words(request["texts"])
+        if request["ask"] == "scores" and isinstance(self._model, Matching):
+            features = np.frombuffer(request["raw"], "<f2").reshape(request["rows"], request["columns"])
+            return self._model.scores(request["words"], features)
+        if request["ask"] != "pictures":
+            raise ValueError(f"this model cannot be asked for {request['ask']}")
         with self._mapping:
             if self._frames is None:
                 self._frames = mapped(self._shared, self._facts.pixel_spec.size)

@@ -23,6 +23,19 @@ class Retrieval(StrEnum):
     WORDS = "words"
 
 
+class Stages(StrEnum):
+    """Whether the second model orders what was found: as configured, which is what people get.
+
+    FIRST is without it: where nobody looks at the order, and for measurements. BOTH and SECOND, with it and by it
+    alone, are for measurements; what was made for questions of others serves them, too.
+    """
+
+    CONFIGURED = "configured"
+    FIRST = "first"
+    BOTH = "both"
+    SECOND = "second"
+
+
 # Weight of the pictures against the words where a query has both: 0 = words only, 1 = pictures only.
 BALANCED = 0.5
 
@@ -42,7 +55,7 @@ class Query:
     `visible` are all channels that the asker may see (None: those of the filter): what is far off is measured on their
     pictures. `asker` is whose question it is: nobody else's answer is remembered for it.
     `model_id` is the model that embedded `vectors` and `crops`; None: none did yet.
-    `by` says which index gives the candidates.
+    `by` says which index gives the candidates, `stages` whether a second model orders them.
     `without` are words for what must not be in the picture or its text; `phrases` must stand in the message's text,
     file name or alt text. `min_score` is a cosine; `diversity` goes from 0 (closest first) to 1 (as different from each
     other as can be).
@@ -71,6 +84,7 @@ class Query:
     visible: frozenset[ChannelId] | None = None
     asker: UserId | None = None
     by: Retrieval = Retrieval.HYBRID
+    stages: Stages = Stages.CONFIGURED
 
     @classmethod
     def for_pictures(
@@ -136,7 +150,7 @@ class Query:
             (self.words, self.phrases, self.without, self.like, sorted(self.digests), self.hashes),
             sorted(self.not_pictures),
             (self.count, self.min_score, self.diversity, self.picture_weight),
-            (sorted(self.seen), self.asker, self.by.value),
+            (sorted(self.seen), self.asker, self.by.value, self.stages.value),
             [frame.shape for frame in self.frames],
             (len(self.vectors), len(self.crops)),
             (len(self.thumbnails) + len(self.small_copies), self.shown_at),

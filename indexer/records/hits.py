@@ -137,6 +137,10 @@ class Parts:
     pixels: Literal["copy", "another", "unknown"] | None = None  # what comparing them gave; unknown: they were not had
     colour: float | None = None  # share of the picture that has the asked colour, 0–1; of several the smallest
     picture_bm25: float | None = None  # of `bm25`, what words that stand in the picture itself add; None: nothing
+    first_rank: int | None = None  # before the second model ordered, of what it was to look at
+    second: float | None = None  # its score; several parts of a question: their calibrated sum
+    second_rank: int | None = None  # by that score alone
+    seen: Literal["scored", "unseen"] | None = None  # unseen: the picture was not to be had in time
 
 
 class Floor(StrEnum):
@@ -145,6 +149,35 @@ class Floor(StrEnum):
     INDEX = "index"  # mapped segments and memtable
     DIRECT = "direct"  # scan of the embeddings in SQLite
     LIVE = "live"  # newest messages, embedded while the member waits
+
+
+class RerankOutcome(StrEnum):
+    """What became of the second stage. After all but DONE and PARTLY the order is the first stage's."""
+
+    DONE = "done"
+    PARTLY = "partly"  # some candidates could not be had, or not in time
+    UNSEEN = "unseen"  # none could
+    LOADING = "loading"  # the second model is being loaded
+    WEIGHTS = "weights"  # its weights are not there
+    MEMORY = "memory"  # it had no memory for a single picture
+    DEADLINE = "deadline"  # it scored nothing in time
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Reranked:
+    """`candidates` were to be scored by the second model (its name is `model`, empty before it was loaded), `scored`
+    were."""
+
+    model: str
+    outcome: RerankOutcome
+    candidates: int
+    scored: int
+
+    @property
+    def fell_back(self) -> bool:
+        """Whether the order is the first stage's."""
+        return self.outcome not in (RerankOutcome.DONE, RerankOutcome.PARTLY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +231,7 @@ class SearchResult:
     """The hits of one query, best first. `searched` counts the places inside the filter. `floor` answered the query.
 
     `coming`: pictures are still being compared with the one that was asked with; a moment later the same search may say
-    that one of them is a copy.
+    that one of them is a copy. `reranked`: what the second model did; None: there is none, or nothing to order.
     """
 
     hits: tuple[Hit, ...]
@@ -206,3 +239,4 @@ class SearchResult:
     floor: Floor
     stage_ms: dict[str, float] = field(default_factory=dict)
     coming: bool = False
+    reranked: Reranked | None = None

@@ -13,6 +13,8 @@ import numpy.typing as npt
 
 Pixels = npt.NDArray[np.uint8]  # [H, W, 3], RGB
 Vectors = npt.NDArray[np.float32]  # [n, d] or [d], rows of unit length
+Features = npt.NDArray[np.float16]  # [n, k] or [k]: what a second model made of pictures
+Scores = npt.NDArray[np.float32]  # [n]
 
 THUMBNAIL_SIDE = 256  # pixels of a thumbnail's longer side: Discord shows one with 85, the console with up to 256
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -32,6 +33,9 @@ from indexer.search.search import Searcher
 from indexer.settings import SearchSettings
 from indexer.store import embeddings
 from indexer.vectors.index import VectorIndex
+
+if TYPE_CHECKING:
+    from indexer.search.rerank import Rerank
 
 log = logging.getLogger(__name__)
 
@@ -71,10 +75,12 @@ class GuildSearcher:
         open_model: OpenModel,
         checker: CopyChecker | None = None,
         questions: Questions | None = None,
+        second: Rerank | None = None,
     ) -> None:
         """`questions` is told of each question."""
         self._questions = questions or Questions()
         self._db = db
+        self._second = second
         self._index = index
         self._searcher = searcher
         self._settings = settings
@@ -93,6 +99,16 @@ class GuildSearcher:
     def remembered(self) -> Mapping[str, Remembered]:
         """As `Searcher.remembered`, of the configured model."""
         return self._searcher.remembered
+
+    @property
+    def reranks(self) -> bool:
+        """Whether a second model is configured."""
+        return self._second is not None
+
+    async def wake_second(self) -> None:
+        """Waits until the second model is open, or cannot be had."""
+        if self._second is not None:
+            await self._second.wake()
 
     async def learn_baseline(self) -> None:
         """As `Searcher.learn_baseline`, of the configured model."""
@@ -175,7 +191,7 @@ class GuildSearcher:
                     raise ModelUnavailable(f"{spec.name} ({spec.pretrained}) has other weights or settings by now.")
                 fitted = _Fitted(encoder, self._searcher.pixel_spec.size)
                 old.searcher.set_result(
-                    Searcher(self._db, self._index, fitted, model_id, self._settings, self._checker)
+                    Searcher(self._db, self._index, fitted, model_id, self._settings, self._checker, self._second)
                 )
                 log.info("%s (%s) answers until the new model has seen every picture", spec.name, spec.pretrained)
                 while time.monotonic() - old.used < IDLE_S:  # noqa: ASYNC110 -- what is waited for is that nothing happens
@@ -237,10 +253,11 @@ async def open_searcher(
     open_model: OpenModel,
     checker: CopyChecker | None = None,
     questions: Questions | None = None,
+    second: Rerank | None = None,
 ) -> AsyncIterator[GuildSearcher]:
     """A searcher whose old models live as long as the block, at most."""
-    current = Searcher(db, index, encoder, model_id, settings, checker)
-    searcher = GuildSearcher(db, index, current, settings, open_model, checker, questions)
+    current = Searcher(db, index, encoder, model_id, settings, checker, second)
+    searcher = GuildSearcher(db, index, current, settings, open_model, checker, questions, second)
     try:
         yield searcher
     finally:

@@ -29,8 +29,19 @@ class Retrieve:
 
     name = "retrieve"
 
-    def __init__(self, db: Database, index: VectorIndex, model_id: ModelId, *, with_words: bool) -> None:
-        """`with_words`: the text index is asked for every question with words; else only for phrases."""
+    def __init__(
+        self,
+        db: Database,
+        index: VectorIndex,
+        model_id: ModelId,
+        *,
+        with_words: bool,
+        candidates: int = CANDIDATES,
+    ) -> None:
+        """`with_words`: the text index is asked for every question with words; else only for phrases. `candidates` from
+        each side are found at least.
+        """
+        self._candidates = max(CANDIDATES, candidates)
         self._db = db
         self._index = index
         self._model_id = model_id
@@ -38,7 +49,7 @@ class Retrieve:
 
     async def run(self, search: Search) -> None:
         query = search.query
-        limit = max(CANDIDATES, CANDIDATES_A_HIT * query.count)
+        limit = max(self._candidates, CANDIDATES_A_HIT * query.count)
         answer, said = await both(self._nearest(search, limit), self._saying(search, limit))
         search.said = [hit for hit in said if hit.picture_id not in query.not_pictures]
         near = {found.picture_id: found.places for found in answer.candidates}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from indexer.database.database import Database
 from indexer.errors import TellPerson
@@ -12,7 +13,7 @@ from indexer.lru import LruCache
 from indexer.ports import Encoder
 from indexer.query.query import Query
 from indexer.records.caches import Remembered
-from indexer.records.hits import Floor, SearchResult
+from indexer.records.hits import Floor, RerankOutcome, SearchResult
 from indexer.records.ids import ChannelId, GuildId, ModelId
 from indexer.records.pictures import PixelSpec
 from indexer.search import picture_facts
@@ -35,18 +36,30 @@ from indexer.search.word_vectors import WordVectors
 from indexer.settings import SearchSettings
 from indexer.vectors.index import VectorIndex
 
+if TYPE_CHECKING:  # imported where there is a second model
+    from indexer.search.rerank import Rerank
+
 REMEMBERED = 256  # answers
+# An answer in which the second model could not see every picture: long enough to turn its pages in one order.
+PARTLY_S = 60.0
 
 
 def stages_of(
-    db: Database, index: VectorIndex, model_id: ModelId, settings: SearchSettings, checker: CopyChecker | None
+    db: Database,
+    index: VectorIndex,
+    model_id: ModelId,
+    settings: SearchSettings,
+    checker: CopyChecker | None,
+    second: Rerank | None = None,
 ) -> tuple[Stage, ...]:
-    """The stages of a search, in order. A re-ranker would stand between Fuse and Choose."""
+    """The stages of a search, in order. `second`: where a second model is configured."""
+    candidates = 0 if second is None else second.candidates
     return (
-        Retrieve(db, index, model_id, with_words=bool(settings.words_weight)),
+        Retrieve(db, index, model_id, with_words=bool(settings.words_weight), candidates=candidates),
         *([] if checker is None else [Compare(db, checker)]),
         Judge(),
         Fuse(settings.words_weight),
+        *([] if second is None else [second]),
         Choose(db, model_id),
     )
 
@@ -67,14 +80,18 @@ class Searcher:
         model_id: ModelId,
         settings: SearchSettings,
         checker: CopyChecker | None = None,
+        second: Rerank | None = None,
     ) -> None:
-        """Without a checker, copies are told by the model and the hash alone."""
+        """Without a checker, copies are told by the model and the hash alone. Without a second model, nothing is
+        ordered anew.
+        """
+        self._second = second
         self._db = db
         self._index = index
         self._checker = checker
         self._encoder = encoder
         self._model_id = model_id
-        self._stages = stages_of(db, index, model_id, settings, checker)
+        self._stages = stages_of(db, index, model_id, settings, checker, second)
         self._words = WordVectors(encoder)
         self._baseline = Baseline(encoder, db.path.parent)
         self._calibrations = Calibrations(index, model_id, self._baseline)
@@ -116,10 +133,12 @@ class Searcher:
         return await looked_up(replace(query, model_id=self._model_id), self._db, self._model_id)
 
     async def learn_words(self, queries: Sequence[Query]) -> None:
-        """Embeds the words of many queries of one asker in one call of the model, so that none of them waits for it."""
+        """Embeds the words of many queries of one asker in one call of each model, so that none waits for it."""
         texts = list(dict.fromkeys(text for query in queries for text in texts_of(query)))
         if texts:
             await self._words.of(queries[0].asker, texts)
+        if self._second is not None:
+            await self._second.learn(queries)
 
     async def search(self, query: Query, *, compare_s: float = BUDGET_S) -> SearchResult:
         """The nearest pictures inside the query's filter, best first, each once with all its places there.
@@ -149,10 +168,9 @@ class Searcher:
             with clock.stage(stage.name):
                 await stage.run(search)
         result = SearchResult(
-            search.hits, search.searched, search.floor, clock.finished(), coming=search.compared.coming
+            search.hits, search.searched, search.floor, clock.finished(), search.compared.coming, search.reranked
         )
-        if not result.coming:
-            self._answers.put(key, result)
+        self._remember(key, result)
         return result
 
     async def bar(self, query: Query) -> Bar:
@@ -167,6 +185,16 @@ class Searcher:
             self._index.search, query.guild_id, self._model_id, target.vector, 1, query.filter
         )
         return bar_of(query, target, calibration, nearest.searched)
+
+    def _remember(self, key: tuple[bytes, Version], result: SearchResult) -> None:
+        """Unless the same search may say more in a moment."""
+        outcome = RerankOutcome.DONE if result.reranked is None else result.reranked.outcome
+        if result.coming:
+            return
+        if outcome is RerankOutcome.DONE:
+            self._answers.put(key, result)
+        elif outcome in (RerankOutcome.PARTLY, RerankOutcome.UNSEEN):
+            self._answers.put(key, result, lifetime_s=PARTLY_S)
 
     async def compared(self, query: Query) -> None:
         """Waits until nothing more is being compared for this question, which was prepared. Bounded by the budget."""

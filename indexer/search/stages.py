@@ -10,7 +10,7 @@ from typing import Protocol
 
 from indexer.query.query import Query
 from indexer.records.copies import Copy
-from indexer.records.hits import Floor, Hit
+from indexer.records.hits import Floor, Hit, Reranked
 from indexer.records.ids import PictureId
 from indexer.search.picture_facts import PictureFacts
 from indexer.search.query_vector import QueryVector
@@ -78,8 +78,10 @@ class Search:
     # Judge: the candidates that are worth showing.
     judged: Mapping[PictureId, Judged] = field(default_factory=dict)
 
-    # Fuse: their scores, best first. A stage behind it may score the first of them anew.
+    # Fuse: their scores, best first. Rerank, where there is a second model, orders the first of them anew, and says
+    # what became of that.
     scores: Mapping[PictureId, float] = field(default_factory=dict)
+    reranked: Reranked | None = None
 
     # Choose: what the member is shown.
     hits: tuple[Hit, ...] = ()

@@ -42,13 +42,13 @@ def test_without_a_bot_the_disk_is_shown_and_emptied(own_folder: Folder, capsys:
     found = asked(capsys, "status")
     caches = by_name(found)
     assert not found["running"]
-    assert {name for name, cache in caches.items() if cache["cleared"]} == {"thumbnails"}
+    assert {name for name, cache in caches.items() if cache["cleared"]} == {"thumbnails", "features"}
     assert (caches["thumbnails"]["count"], caches["embeddings"]["count"]) == (PICTURES, PICTURES)
     assert caches["thumbnails"]["bytes"] > 0
     assert caches["embeddings"]["bytes"] == PICTURES * 2 * 32
-    assert asked(capsys, "clear", "--older-than", "1h") == {"cleared": {"thumbnails": 0}}
+    assert asked(capsys, "clear", "--older-than", "1h") == {"cleared": {"thumbnails": 0, "features": 0}}
     assert cli.main(["cache", "clear"]) == 0
-    assert capsys.readouterr().out.startswith("cleared: 6 thumbnails; embeddings, ")
+    assert capsys.readouterr().out.startswith("cleared: 6 thumbnails, 0 features; embeddings, ")
     assert cli.main(["cache", "status"]) == 0
     assert "no bot runs" in capsys.readouterr().out
     caches = by_name(asked(capsys, "status"))
@@ -72,7 +72,7 @@ def test_beside_a_bot_memory_is_shown_and_emptied_too(own_folder: Folder, capsys
     assert by_name(before)["thumbnails"]["hits"] == 1
     assert (by_name(before)["small copies"]["hits"], by_name(before)["small copies"]["count"]) == (1, 1)
     emptied = {"answers": 0, "vectors of words": 0, "small copies": 1, "comparisons": 0}
-    assert cleared["cleared"] == {"thumbnails": PICTURES, **emptied}
+    assert cleared["cleared"] == {"thumbnails": PICTURES, "features": 0, **emptied}
     assert [by_name(after)[name]["count"] for name in ("thumbnails", "small copies", "embeddings")] == [0, 0, PICTURES]
 
 

@@ -28,20 +28,23 @@ from bot.texts.language import Language
 from indexer.database.database import open_database
 from indexer.errors import TellPerson
 from indexer.long_work import open_long_work
+from indexer.pictures.decoder import Decoder, open_decoder
 from indexer.query.colour_names import NAMES, colour
 from indexer.query.grammar import parse
 from indexer.query.query import Query
 from indexer.records.hits import Filter, SearchResult
 from indexer.records.ids import PictureId
 from indexer.records.messages import NO_FLAGS, PlaceFlag
+from indexer.records.pictures import PixelSpec
 from indexer.reports import data_export, overview
 from indexer.reports.coverage import coverage
 from indexer.search import calibrations, choose, reposts, retrieve
 from indexer.search.reposts import compare, described
+from indexer.settings import DecodeSettings
 from indexer.store import authors, places
 from indexer.text import text_search
 from tests.soak import tries
-from tests.worlds.library import decoded
+from tests.worlds.library import ask, decoded
 from tests.worlds.twin_worlds import (
     ANNA,
     ASKER,
@@ -54,6 +57,7 @@ from tests.worlds.twin_worlds import (
     START_MS,
     TAGS,
     VISIBLE,
+    Ask,
     Event,
     Twin,
     a_post,
@@ -213,12 +217,17 @@ def small_limits() -> Iterator[None]:
         yield
 
 
-async def replies(folder: Path, empty: Path, events: list[Event], seed: str) -> tuple[list[str], int]:
-    """What the member is told in a world where all of this happened, and how many hits they were shown."""
+async def replies(
+    folder: Path, empty: Path, events: list[Event], seed: str, readers: Decoder | None = None
+) -> tuple[list[str], int]:
+    """What the member is told in a world where all of this happened, and how many hits they were shown.
+
+    `readers`: those of a second model.
+    """
     await asyncio.to_thread(shutil.copytree, empty, folder)
     try:
         engine = random.Random(folder.name).choice(("auto", "auto", "direct"))
-        async with open_twin(folder, events, engine) as twin:
+        async with open_twin(folder, events, engine, readers) as twin:
             talk = Conversation(twin, random.Random(seed))
             return await talk.held(), talk.hits
     finally:
@@ -252,6 +261,28 @@ async def test_worlds_that_differ_only_in_what_the_asker_may_not_see_give_the_sa
             shown += hits
         assert told[0] == told[1], f"pair {seed}"
     assert shown > 5 * len(numbers), "worlds in which nothing is found show nothing"
+
+
+@tries(usual=6, soak=1_000, part=6)
+async def test_so_it_is_where_a_second_model_orders_and_others_have_asked_it(
+    tmp_path: Path, empty: Path, numbers: range
+) -> None:
+    told_of_it = 0
+    async with open_decoder(DecodeSettings(workers=1), PixelSpec(32)) as readers:
+        for seed in numbers:
+            visible = visible_events(random.Random(f"visible {seed}"))
+            told: list[list[str]] = []
+            for twin in range(2):
+                rng = random.Random(f"hidden {seed} {twin}")
+                events = interleaved(rng, visible, hidden_events(rng))
+                everything = replace(ask("the cat castle"), guild_id=GUILD, filter=Filter(VISIBLE), asker=ANNA)
+                others: list[Event] = [Ask(everything)] if twin else []
+                folder = tmp_path / f"second-{seed}-{twin}"
+                found, _ = await replies(folder, empty, [*events, *others], f"questions {seed}", readers)
+                told.append(found)
+            assert told[0] == told[1], f"pair {seed}"
+            told_of_it += sum("second model" in reply or "zweites Modell" in reply for reply in told[0])
+    assert told_of_it, "worlds in which nothing is ordered anew show nothing"
 
 
 async def test_what_the_asker_may_see_does_change_the_reply(tmp_path: Path, empty: Path) -> None:

@@ -27,6 +27,7 @@ from indexer.platforms.processes import command, kill
 from indexer.platforms.shared_memory import inherited
 from indexer.ports import Priority
 from indexer.records.pictures import Pixels
+from indexer.search.joint_reranker import JointReranker
 from indexer.settings import ModelSettings
 from indexer.supervisor import Faults
 from tests.worlds.model_child import DEADLY, DIVISIVE, REDUCED, SIZE, UNPLUGGED
@@ -85,6 +86,26 @@ async def test_killed_in_mid_batch_nothing_is_lost(
     assert pid_of(encoder) != before
     assert caplog.messages.count("asked for [1, 2, 3, 4, 5, 6, 7, 8]") == 2  # once more as it was
     assert "SIGKILL" in caplog.text
+
+
+async def test_features_go_over_and_scores_come_back_and_a_death_meanwhile_is_told(
+    encoder: ModelEncoder, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    reranker = JointReranker(encoder)
+    features = await reranker.features(pictures(3, 1, 2))
+    assert features.dtype == np.float16
+    assert (await reranker.words_scores(None, "four", features)).tolist() == [7, 5, 6]
+    assert (await reranker.picture_scores(features[0], features[1:])).tolist() == [-2, -1]
+    with pytest.raises(Rejected, match="ZeroDivisionError"):
+        await reranker.words_scores(None, "four", await reranker.features(pictures(1)) + np.float16(DIVISIVE - 1))
+    (tmp_path / "hold").touch()
+    scoring = asyncio.create_task(reranker.words_scores(None, "four", features))
+    await until(lambda: caplog.messages.count("asked for [3, 1, 2]") == 4)
+    kill(pid_of(encoder))
+    (tmp_path / "hold").unlink()
+    with pytest.raises(RetryLater):
+        await scoring
+    assert (await reranker.words_scores(None, "four", features)).tolist() == [7, 5, 6]
 
 
 async def test_killed_in_mid_question_it_is_answered(

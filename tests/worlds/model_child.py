@@ -24,7 +24,7 @@ from indexer.encode.protocol import Choice, Facts
 from indexer.encode.shared_frames import Frames
 from indexer.errors import ModelUnavailable
 from indexer.platforms.processes import kill
-from indexer.records.pictures import ModelSpec, PixelSpec, Vectors
+from indexer.records.pictures import Features, ModelSpec, PixelSpec, Vectors
 from indexer.settings import ModelSettings
 
 DEADLY = 13
@@ -49,6 +49,13 @@ class FakeModel:
     def words(self, texts: Sequence[str]) -> Vectors:
         self._work([DEADLY if text == "deadly" else 0 for text in texts])
         return np.array([[len(text), 2] for text in texts], np.float32)
+
+    def scores(self, words: str | None, features: Features) -> Vectors:
+        """A picture's first value, and how long the words are: what a model that reads both together could say."""
+        self._work([int(row[0]) for row in features])
+        if words is None:
+            return np.asarray(features[1:, :1] - features[0, 0], np.float32)
+        return np.asarray(features[:, :1] + np.float16(len(words)), np.float32)
 
     def _work(self, numbers: list[int]) -> None:
         log.info("asked for %s", numbers)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -21,8 +21,10 @@ from indexer.archive_import import import_guild, note_origin
 from indexer.archive_opener import open_archive
 from indexer.archives.export import open_export
 from indexer.archives.export_options import export_options
+from indexer.ports import Reranker
+from indexer.search.dual_reranker import DualReranker
 from indexer.service import Service, open_service
-from indexer.settings import DecodeSettings, Settings
+from indexer.settings import DecodeSettings, RerankSettings, Settings
 from tests.worlds.encoder import Encoder
 from tests.worlds.exports import document, picture_message
 from tests.worlds.picture_files import picture
@@ -83,14 +85,21 @@ async def _imported(folder: Folder) -> None:
 
 @asynccontextmanager
 async def _service(settings: Settings) -> AsyncIterator[Service]:
-    async with open_service(settings, None, Encoder(), open_archive=partial(open_archive, settings)) as service:
+    opens = partial(open_archive, settings)
+    async with open_service(settings, None, Encoder(), open_archive=opens, open_reranker=second_model) as service:
         yield service
 
 
 @asynccontextmanager
-async def running_bot(folder: Folder) -> AsyncIterator[Service]:
+async def second_model() -> AsyncIterator[Reranker]:
+    """Another model than the first, for `rerank.kind`: it sees more pixels, and makes other vectors of them."""
+    yield DualReranker(Encoder(dimension=16, size=24))
+
+
+@asynccontextmanager
+async def running_bot(folder: Folder, rerank: RerankSettings | None = None) -> AsyncIterator[Service]:
     """What answers commands while a bot runs: the service and its socket, without a connection to Discord."""
-    settings = folder.settings
+    settings = replace(folder.settings, rerank=rerank or RerankSettings())
     async with _service(settings) as service:
         handlers = operations(Config(settings=settings), service)
         async with open_control(settings.data_dir, handlers, 5.0, attached_bytes=settings.fetch.max_download_bytes):

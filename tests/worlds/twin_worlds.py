@@ -18,14 +18,20 @@ import numpy as np
 
 from indexer.database.database import Database, open_database
 from indexer.errors import Reason
+from indexer.features.kept_features import KeptFeatures
+from indexer.pictures.decoder import Decoder
 from indexer.query.query import Query
 from indexer.records.colours import samples
 from indexer.records.hits import Filter
-from indexer.records.ids import ChannelId, GuildId, MessageId, ModelId, UserId, ms_snowflake
+from indexer.records.ids import ChannelId, GuildId, MessageId, ModelId, PlaceId, UserId, ms_snowflake
 from indexer.records.messages import NO_FLAGS, Channel, ChannelKind, Guild, Message, PictureRef, PlaceFlag, Source
-from indexer.records.pictures import DecodedPicture
+from indexer.records.pictures import DecodedPicture, PixelSpec
+from indexer.search.candidate_features import CandidateFeatures
+from indexer.search.dual_reranker import DualReranker
+from indexer.search.rerank import Rerank
 from indexer.search.search import Searcher
-from indexer.settings import IndexSettings, SearchSettings
+from indexer.search.second_model import SecondModel
+from indexer.settings import IndexSettings, RerankSettings, SearchSettings, Settings
 from indexer.store import (
     channels,
     embeddings,
@@ -39,9 +45,12 @@ from indexer.store import (
     spans,
     tags,
 )
+from indexer.supervisor import Faults
 from indexer.vectors.index import VectorIndex
 from tests.worlds.library import ConceptEncoder, decoded
 from tests.worlds.migrated import migrated
+from tests.worlds.second_stage import OrderedEncoder, png_of
+from tests.worlds.waiting import DEADLINE_S
 
 GUILD, ELSEWHERE = GuildId(100), GuildId(110)
 MEMES, PETS, THREAD = ChannelId(201), ChannelId(202), ChannelId(204)
@@ -239,9 +248,11 @@ def interleaved(rng: random.Random, visible: Sequence[Event], hidden: Sequence[E
 
 
 @asynccontextmanager
-async def open_twin(folder: Path, events: Sequence[Event], engine: str) -> AsyncIterator[Twin]:
+async def open_twin(
+    folder: Path, events: Sequence[Event], engine: str, readers: Decoder | None = None
+) -> AsyncIterator[Twin]:
     """A world in which all these events have happened, in this order.
-    `folder` contains a schema already, or is empty.
+    `folder` contains a schema already, or is empty. With `readers` a second model orders what is found.
     """
     encoder = ConceptEncoder()
     async with open_database(migrated(folder)) as db:
@@ -250,12 +261,53 @@ async def open_twin(folder: Path, events: Sequence[Event], engine: str) -> Async
             async with db.transaction() as tx:
                 await _places_to_be(tx)
                 model_id = await embeddings.model_id(tx, encoder.spec)
-            twin = Twin(db, index, Searcher(db, index, encoder, model_id, SearchSettings()), model_id)
+            second = None if readers is None else _second_stage(db, readers)
+            searcher = Searcher(db, index, encoder, model_id, SearchSettings(), None, second)
+            twin = Twin(db, index, searcher, model_id)
             for stretch in _stretches(events):
                 await _happen(twin, encoder, stretch)
             yield twin
         finally:
             index.close()
+
+
+class SomeFiles:
+    """Of a third of the pictures a file is on this machine, of another third only Discord has one."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def nearby(self, guild_id: GuildId, place_id: PlaceId, least_px: int) -> bytes | None:
+        return await self._file(place_id, (0,))
+
+    async def file(self, guild_id: GuildId, place_id: PlaceId, least_px: int) -> bytes | None:
+        return await self._file(place_id, (0, 1))
+
+    async def _file(self, place_id: PlaceId, thirds: Sequence[int]) -> bytes | None:
+        async with self._db.reader() as connection:
+            ((sha256,),) = await connection.execute_fetchall(
+                "SELECT sha256 FROM places JOIN pictures USING (picture_id) WHERE place_id = ?", (place_id,)
+            )
+        return png_of(" ".join(WORDS[byte % len(WORDS)] for byte in sha256[:3])) if sha256[0] % 3 in thirds else None
+
+
+def _second_stage(db: Database, readers: Decoder) -> Rerank:
+    """Each question may download one small copy, so that it shows which pictures were seen before."""
+
+    @asynccontextmanager
+    async def model() -> AsyncIterator[DualReranker]:
+        yield DualReranker(OrderedEncoder())
+
+    @asynccontextmanager
+    async def shared(_: PixelSpec) -> AsyncIterator[Decoder]:
+        yield readers
+
+    settings = RerankSettings(kind="open_clip", fusion="replace", budget_s=DEADLINE_S, downloads=1)
+    kept = KeptFeatures(db, Settings(data_dir=db.path.parent, rerank=settings))
+    files = SomeFiles(db)
+    faults = Faults()
+    second = SecondModel(model, shared, 1.0, faults)
+    return Rerank(db, settings, second, CandidateFeatures(kept, lambda _: files), faults)
 
 
 async def _places_to_be(tx: aiosqlite.Connection) -> None:

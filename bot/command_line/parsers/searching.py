@@ -175,7 +175,7 @@ def _add_eval(commands: Commands) -> None:
     evaluate = commands.add(
         "eval",
         "evaluate:run",
-        "Measure how well questions find what they should: by vectors, by words, and by both, side by side.",
+        "Measure how well questions find what they should: by vectors, by words, by both, and with a second model.",
         examples=[
             "eval make questions.jsonl",
             "eval questions.jsonl --plot quality.svg",

@@ -7,10 +7,13 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
+import msgspec
+
 from bot.control.question import Where, filter_of
+from bot.replies.answer_json import reranked_json
 from bot.replies.closeness import Asked
 from bot.web.api import pictures
-from bot.web.api.models.pictures import Hits, RandomPicture, RandomQuery, SearchQuery
+from bot.web.api.models.pictures import Hits, RandomPicture, RandomQuery, Reranked, SearchQuery
 from bot.web.api.operation import BAD_QUESTION, WITH_MODEL_S, Call, Operation
 from bot.web.api.uploads import PICTURES, picture_bytes
 from bot.web.errors import ApiError
@@ -82,6 +85,7 @@ async def _answer(
         searched=result.searched,
         floor=result.floor.value,
         took_ms=round(result.stage_ms["total"], 3),
+        reranked=msgspec.convert(reranked_json(result), Reranked | None),
     )
 
 

@@ -68,8 +68,22 @@ class Hit(Struct):
     shown_elsewhere: int
 
 
+class Reranked(Struct):
+    """What the second model did: of how many `candidates` it has `scored` how many. `outcome`: done, partly, or why the
+    order is the first model's (unseen, loading, weights, memory, deadline, failed); `note` says so in words.
+    """
+
+    model: str
+    outcome: str
+    candidates: int
+    scored: int
+    note: str
+
+
 class Hits(Struct):
-    """One page of an answer. `searched`: how many pictures were looked through. `more`: there is another page."""
+    """One page of an answer. `searched`: how many pictures were looked through. `more`: there is another page.
+    `reranked` is null where there is no second model, or nothing to order.
+    """
 
     hits: list[Hit]
     page: int
@@ -77,6 +91,7 @@ class Hits(Struct):
     searched: int
     floor: str
     took_ms: float
+    reranked: Reranked | None = None
 
 
 class RandomPicture(Struct):
