@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import sys
 import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -59,7 +58,9 @@ async def make_in_process(order: Order) -> int | None:
     finally:
         process.stdin.close()
         status = await to_the_end(ended(process, END_S))
-    answer: dict[str, Any] = json.loads(said) if said else {"error": f"the process that makes it ended with {status}"}
+    if status or not said:
+        raise RetryLater(f"the process that makes it ended with {status}")
+    answer: dict[str, Any] = json.loads(said)
     if "error" in answer:
         raise RetryLater(str(answer["error"]))
     made: int | None = answer["bytes"]
@@ -112,5 +113,6 @@ def _checksum(backup: Path) -> str:
 
 
 def _listen(stop: threading.Event) -> None:
-    sys.stdin.buffer.read()
+    while os.read(0, 1):  # not by `sys.stdin`, whose lock this thread would hold when the process ends
+        pass
     stop.set()
