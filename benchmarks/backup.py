@@ -84,8 +84,10 @@ async def daily_backups(folder: Path) -> None:
     """One after the other until cancelled, as the bot makes its daily one."""
     for number in itertools.count():
         file = folder / f"daily-{number}.tar"
-        await make_in_process(Order(str(folder / "data"), str(file), "", 0, make_folder=False))
-        file.unlink()
+        try:
+            await make_in_process(Order(str(folder / "data"), str(file), "", 0, make_folder=False))
+        finally:
+            file.unlink(missing_ok=True)
 
 
 async def backup_commands(folder: Path) -> None:

@@ -38,7 +38,8 @@ class Order:
 
 
 async def make_in_process(order: Order) -> int | None:
-    """The size of the new file in bytes; None where nothing has changed. Cancelled, it leaves nothing.
+    """The size of the new file in bytes; None where nothing has changed. Cancelled, it leaves no half: the
+    file is whole, or not there.
 
     Raises RetryLater where it cannot be made.
     """
