@@ -195,7 +195,13 @@ class Batches:
                 continue
             kind = min(lines)[1]
             line = self._lines[priority, kind]
-            size = min(self._limit(priority, kind), -(-len(line) // free))  # as much for every stream that is free
+            limit = self._limit(priority, kind)
+            # A second batch is begun once half of one waits. Begun with less, it takes the core that the readers would
+            # have used, so less is there for the next batch too: in that balance both streams work on one or two.
+            half = -(-limit // 2)
+            if busy and len(line) < half:
+                continue
+            size = min(limit, len(line), max(-(-len(line) // free), half))  # as much for every stream that is free
             items = [line.popleft() for _ in range(size)]
             for _ in items:
                 self._room[priority].release()

@@ -74,16 +74,36 @@ async def test_two_streams_have_a_batch_each_and_share_what_waits() -> None:
     model = Model()
     model.go.clear()
     async with running(model, batch_size=8, streams=2) as batches, asyncio.TaskGroup() as group:
-        for n in range(6):
+        for n in range(10):
             group.create_task(pixels(batches, f"{n}"))
         await asyncio.sleep(0.01)
-        assert model.batches == [["0", "1", "2"], ["3", "4", "5"]]  # under way at once
+        assert model.batches == [["0", "1", "2", "3", "4"], ["5", "6", "7", "8", "9"]]  # under way at once
         for n in range(20):
             group.create_task(pixels(batches, f"later {n}"))
         group.create_task(pixels(batches, "query", priority=Priority.QUERY))
         await asyncio.sleep(0.01)
         assert model.batches[2:] == [["query"]]  # beside them, and nothing else
         model.go.set()
+
+
+async def test_a_second_batch_begins_once_half_of_one_waits_or_the_first_has_ended() -> None:
+    """Else the readers have no core left, and both streams get one picture at a time."""
+    model = Model()
+    model.go.clear()
+    async with running(model, batch_size=8, streams=2) as batches, asyncio.TaskGroup() as group:
+        group.create_task(pixels(batches, "alone"))  # nothing is under way: at once
+        await asyncio.sleep(0.01)
+        for n in range(3):
+            group.create_task(pixels(batches, f"{n}"))
+        await asyncio.sleep(0.01)
+        assert model.batches == [["alone"]]
+        group.create_task(pixels(batches, "3"))
+        await asyncio.sleep(0.01)
+        assert model.batches[1:] == [["0", "1", "2", "3"]]
+        group.create_task(pixels(batches, "last"))
+        await asyncio.sleep(0.01)
+        model.go.set()
+    assert model.batches[2:] == [["last"]]
 
 
 async def test_a_batch_that_there_is_no_memory_for_is_halved_and_later_ones_are_no_larger() -> None:
