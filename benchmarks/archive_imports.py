@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks import storage
-from indexer.archive_import import Imported, already, import_guild, note_origin
-from indexer.archive_opener import open_archive
-from indexer.archive_unchanged import note_brought, unchanged
 from indexer.archives.export import open_export
 from indexer.archives.export_options import export_options
 from indexer.database.database import open_database
 from indexer.encode.encoder import open_encoder
+from indexer.imports.archive_import import Imported, already, import_guild, note_origin
+from indexer.imports.archive_opener import open_archive
+from indexer.imports.archive_unchanged import note_brought, unchanged
 from indexer.ports import Encoder, Priority
 from indexer.records.pictures import ModelSpec, Pixels, PixelSpec, Vectors
 from indexer.service import open_service

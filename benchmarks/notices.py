@@ -19,6 +19,8 @@ import numpy as np
 from benchmarks.answers_world import Town, fill, town
 from benchmarks.report import Report
 from indexer.database.database import open_database
+from indexer.notices.saved_notices import Looked
+from indexer.notices.saved_searches import MOST_A_MEMBER, MOST_TOLD
 from indexer.query.grammar import parse
 from indexer.query.query import Query
 from indexer.records.hits import Filter, Place
@@ -26,8 +28,6 @@ from indexer.records.ids import ChannelId, GuildId, MessageId, ModelId, PictureI
 from indexer.records.new_pictures import NewPicture
 from indexer.records.pictures import Vectors
 from indexer.records.saved_searches import AskedPicture, Notice
-from indexer.saved_notices import Looked
-from indexer.saved_searches import MOST_A_MEMBER, MOST_TOLD
 from indexer.service import Service, open_service
 from indexer.settings import Settings
 from indexer.store import embeddings

@@ -178,7 +178,7 @@ def _open_archives(settings: Settings) -> OpenArchive:
     """Opens archives that were imported before. Imported where one is read: most bots never do."""
 
     def opener() -> Callable[..., Awaitable[History]]:
-        from indexer.archive_opener import open_archive
+        from indexer.imports.archive_opener import open_archive
 
         return open_archive
 

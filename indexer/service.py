@@ -32,6 +32,9 @@ from indexer.hit_thumbnails import HitThumbnails
 from indexer.ingest.pipeline import Pipeline
 from indexer.jobs import Jobs
 from indexer.long_work import LongWork, open_long_work
+from indexer.notices.saved_notices import SavedNotices
+from indexer.notices.saved_searches import SavedSearches
+from indexer.notices.watched_pictures import WatchedPictures
 from indexer.ocr.opening import open_ocr, required_models
 from indexer.ocr.requests import OcrRequests
 from indexer.opening import accelerator_of, former_models, open_index, open_journal
@@ -42,8 +45,6 @@ from indexer.questions import Questions
 from indexer.records.ids import EVERYWHERE, GuildId, ModelId, UserId
 from indexer.reports.reports import Reports
 from indexer.reports.status import Status
-from indexer.saved_notices import SavedNotices
-from indexer.saved_searches import SavedSearches
 from indexer.search.copy_checker import open_copy_checker
 from indexer.search.model_switch import GuildSearcher, OpenModel, open_searcher
 from indexer.search.pair_comparer import NAME as PAIRS
@@ -57,7 +58,6 @@ from indexer.tags import Tags
 from indexer.thumbnails.kept_thumbnails import KeptThumbnails, kept_thumbnails
 from indexer.upkeep import Upkeep
 from indexer.vectors.index import VectorIndex
-from indexer.watched_pictures import WatchedPictures
 
 if TYPE_CHECKING:  # imported where there is a second model
     from indexer.search.second_model import OpenReranker

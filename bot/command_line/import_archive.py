@@ -22,15 +22,15 @@ from bot.observability.log import logging_to
 from bot.observability.work_bar import WorkBar, work_bar
 from bot.texts import Language
 from bot.texts.catalogue import translate_sentence
-from indexer.archive_import import Imported, already, import_guild, note_origin, read_collection
-from indexer.archive_opener import Importable, is_collection, open_archive, survey_collection
-from indexer.archive_unchanged import Unchanged, note_brought, unchanged
 from indexer.archives.documents import Problem
 from indexer.archives.export import ExportArchive, open_export
 from indexer.archives.export_options import export_options
 from indexer.archives.picture_folder import PictureFolder
 from indexer.bundles.bundle_import import is_bundle
 from indexer.errors import TellPerson
+from indexer.imports.archive_import import Imported, already, import_guild, note_origin, read_collection
+from indexer.imports.archive_opener import Importable, is_collection, open_archive, survey_collection
+from indexer.imports.archive_unchanged import Unchanged, note_brought, unchanged
 from indexer.records.messages import Guild, Origin
 from indexer.service import Service, open_service
 from indexer.supervisor import both

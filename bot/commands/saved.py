@@ -19,10 +19,10 @@ from bot.replies.closeness import Asked
 from bot.replies.escape import escaped
 from bot.texts import Language, translate
 from indexer.errors import TellPerson
+from indexer.notices.saved_searches import MOST_A_MEMBER, NAME_CHARACTERS
 from indexer.query.query import Query
 from indexer.records.ids import ChannelId, GuildId, MessageId, ModelId, UserId
 from indexer.records.saved_searches import AskedPicture, Notice, SavedSearch
-from indexer.saved_searches import MOST_A_MEMBER, NAME_CHARACTERS
 
 # Ten lines with both parts escaped fit into the 2,000 characters of a message.
 SHOWN_CHARACTERS = 35

@@ -35,10 +35,10 @@ async def _import(service: Service, values: Values, tell: Tell) -> Values:
     Raises TellPerson where there is nothing at a path that the bot can read, after the jobs of those before it.
     """
     # Imported where an archive comes: they take a twelfth of a start, and most bots never read one.
-    from indexer.archive_import import note_origin, read_collection, start_jobs
-    from indexer.archive_opener import Importable, is_collection
     from indexer.archives.export import open_export
     from indexer.archives.export_options import export_options
+    from indexer.imports.archive_import import note_origin, read_collection, start_jobs
+    from indexer.imports.archive_opener import Importable, is_collection
 
     paths, media = _paths(values, "paths"), _paths(values, "media")
     name = values.get("name")

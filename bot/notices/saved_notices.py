@@ -31,12 +31,12 @@ from bot.replies.escape import escaped
 from bot.texts import Language, translate
 from indexer.clock import now_ms
 from indexer.errors import RetryLater, Stop, TellPerson
+from indexer.notices.saved_notices import Looked
+from indexer.notices.saved_searches import NAME_CHARACTERS
 from indexer.query.query import Query, Stages
 from indexer.records.hits import Place
 from indexer.records.ids import ChannelId, GuildId, UserId, snowflake_ms
 from indexer.records.saved_searches import Telling
-from indexer.saved_notices import Looked
-from indexer.saved_searches import NAME_CHARACTERS
 from indexer.search.new_matches import Bar, is_match
 from indexer.service import Service
 from indexer.supervisor import contained

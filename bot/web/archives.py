@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from bot.config.loader import Config
 from bot.web.api.parts import Archives
-from indexer.archive_folder import ArchiveFolder
+from indexer.imports.archive_folder import ArchiveFolder
 from indexer.service import Service
 from indexer.supervisor import supervised
 
@@ -23,7 +23,7 @@ async def open_archives(config: Config, service: Service) -> AsyncIterator[Archi
         yield None
         return
     # Imported only then: what reads archives takes a twelfth of a start.
-    from indexer.archive_imports import ArchiveImports, open_uploads
+    from indexer.imports.archive_imports import ArchiveImports, open_uploads
 
     folder = ArchiveFolder(root)
     async with asyncio.TaskGroup() as tasks:

@@ -15,12 +15,12 @@ import pytest
 
 from bot.control.imports import imports
 from bot.texts.errors import english
-from indexer.archive_import import Imported, import_guild, note_origin
-from indexer.archive_opener import open_archive
-from indexer.archive_unchanged import note_brought, unchanged
 from indexer.archives.export import open_export
 from indexer.archives.export_options import export_options
 from indexer.errors import TellPerson
+from indexer.imports.archive_import import Imported, import_guild, note_origin
+from indexer.imports.archive_opener import open_archive
+from indexer.imports.archive_unchanged import note_brought, unchanged
 from indexer.progress import State
 from indexer.records.ids import DISCORD, ChannelId, GuildId, MessageId, PlaceId, UserId
 from indexer.reports import status

@@ -14,8 +14,8 @@ from bot.control.imports import imports
 from bot.control.operations import Values
 from bot.control.pictures import Pictures
 from bot.control.search import Searching
-from indexer.archive_import import Imported, import_guild, note_origin, read_collection
 from indexer.hit_pictures import HitPictures
+from indexer.imports.archive_import import Imported, import_guild, note_origin, read_collection
 from indexer.query.grammar import parse
 from indexer.records.exif import Exif, Position
 from indexer.records.hits import Filter

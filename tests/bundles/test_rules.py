@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from indexer.archive_opener import open_archive
 from indexer.archives.export import KIND
 from indexer.bundles import promises
 from indexer.bundles.bundle_import import may_delete
@@ -15,6 +14,7 @@ from indexer.bundles.storing import Stored
 from indexer.database.database import open_database
 from indexer.errors import AfterimageError, ChannelClosed
 from indexer.hit_pictures import HitPictures, Shown
+from indexer.imports.archive_opener import open_archive
 from indexer.records.collections import COLLECTION_KIND
 from indexer.records.ids import DISCORD, MADE_UP, GuildId, OriginId, PlaceId
 from indexer.settings import CrawlSettings, Settings

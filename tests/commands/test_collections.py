@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from indexer.archive_import import import_guild, note_origin, read_collection
+from indexer.imports.archive_import import import_guild, note_origin, read_collection
 from tests.worlds.asking import channels_of, shown
 from tests.worlds.photographs import MUNICH, photograph, write
 from tests.worlds.running_bot import Running, Town, noise

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from indexer.archive_opener import open_archive
 from indexer.database.database import Database
+from indexer.imports.archive_opener import open_archive
 from indexer.ingest import stages
 from indexer.ingest import thumbnails as ingest_thumbnails
 from indexer.records.ids import DISCORD, GuildId, MessageId, OriginId, PlaceId, UserId

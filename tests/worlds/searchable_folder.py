@@ -17,10 +17,10 @@ from types import MappingProxyType
 from bot.app import operations
 from bot.config.loader import Config
 from bot.control.server import open_control
-from indexer.archive_import import import_guild, note_origin
-from indexer.archive_opener import open_archive
 from indexer.archives.export import open_export
 from indexer.archives.export_options import export_options
+from indexer.imports.archive_import import import_guild, note_origin
+from indexer.imports.archive_opener import open_archive
 from indexer.ports import Reranker
 from indexer.search.dual_reranker import DualReranker
 from indexer.service import Service, open_service

@@ -18,7 +18,7 @@ from bot.web.api.operation import CONFLICT, Call, NoQuery, Operation
 from bot.web.api.parts import Parts
 from bot.web.api.uploads import FILE, body_bytes
 from bot.web.errors import ApiError
-from indexer.archive_uploads import PART_BYTES, ArchiveUploads, Upload
+from indexer.imports.archive_uploads import PART_BYTES, ArchiveUploads, Upload
 
 
 def _uploads(parts: Parts) -> ArchiveUploads:

@@ -31,8 +31,8 @@ from bot.web.errors import ApiError
 from indexer.records.api_keys import KeyScope
 
 if TYPE_CHECKING:
-    from indexer.archive_imports import ArchiveImport
     from indexer.bundles.bundle_file import BundledGuild
+    from indexer.imports.archive_imports import ArchiveImport
 
 SHOWN_PROBLEMS = 50
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bot.config.loader import Config
 from bot.observability.health import Beat
 from bot.web.probes import Check
-from indexer.archive_folder import ArchiveFolder
+from indexer.imports.archive_folder import ArchiveFolder
 from indexer.lru import LruCache
 from indexer.records.api_keys import KeyId
 from indexer.records.hits import Filter
@@ -20,9 +20,9 @@ from indexer.search.reposts import Compared
 from indexer.service import Service
 
 if TYPE_CHECKING:
-    from indexer.archive_imports import ArchiveImports
-    from indexer.archive_uploads import ArchiveUploads
     from indexer.bundle_exports import BundleExports
+    from indexer.imports.archive_imports import ArchiveImports
+    from indexer.imports.archive_uploads import ArchiveUploads
 
 COMPARISONS = 16  # of /duplicates, kept for their next pages: up to 160 KB each
 COMPARED_S = 120.0  # seconds; a picture that came since is compared after that

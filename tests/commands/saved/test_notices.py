@@ -13,7 +13,7 @@ import pytest_asyncio
 from bot.config.loader import Config
 from bot.notices import rounds, saved_notices
 from indexer.errors import RetryLater
-from indexer.saved_notices import SavedNotices
+from indexer.notices.saved_notices import SavedNotices
 from sandbox.members import Person
 from sandbox.permissions import Permission
 from sandbox.world import Channel, File, Message, User

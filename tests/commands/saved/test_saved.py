@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.texts import Language, translate
-from indexer import saved_searches
+from indexer.notices import saved_searches
 from sandbox.members import Person
 from sandbox.permissions import Permission
 from tests.commands.saved.conftest import Newcomer

@@ -10,9 +10,9 @@ import pytest
 import pytest_asyncio
 
 from bot.notices import rounds
-from indexer import watched_pictures
 from indexer.errors import RetryLater
-from indexer.watched_pictures import WatchedPictures
+from indexer.notices import watched_pictures
+from indexer.notices.watched_pictures import WatchedPictures
 from sandbox.drawing import edits
 from sandbox.options import NotAllowed
 from sandbox.permissions import Permission

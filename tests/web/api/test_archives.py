@@ -24,9 +24,9 @@ from bot.web.api.archives import import_list
 from bot.web.api.models.archives import ImportList
 from bot.web.api.parts import Parts
 from bot.web.api.refusals import refusal
-from indexer import archive_imports
 from indexer.archives.export import open_export
 from indexer.errors import ArchiveClosed, DiskFull, RetryLater, StorageError
+from indexer.imports import archive_imports
 from indexer.records.ids import GuildId
 from indexer.store import jobs
 from indexer.store.jobs import JobState, Scope, ScopeKind

@@ -15,14 +15,15 @@ import aiohttp
 import pytest
 
 from bot.web.api import bundles
-from indexer import archive_imports, bundle_exports
-from indexer.archive_folder import ArchiveFolder
-from indexer.archive_imports import ArchiveImports, ImportState
+from indexer import bundle_exports
 from indexer.bundle_exports import WORK_PREFIX, BundleExports
 from indexer.bundles import bundle_file
 from indexer.bundles.bundle_import import OpenBundle, open_bundle
 from indexer.crawl.removals import ChannelDeleted, OptedOut
 from indexer.errors import TellPerson
+from indexer.imports import archive_imports
+from indexer.imports.archive_folder import ArchiveFolder
+from indexer.imports.archive_imports import ArchiveImports, ImportState
 from indexer.records.ids import ChannelId, GuildId, UserId
 from indexer.supervisor import Faults
 from tests.web.api.test_archives import folder

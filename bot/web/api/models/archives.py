@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from bot.web.api.models.fields import Id
-from indexer.archive_folder import MOST_PAGES
+from indexer.imports.archive_folder import MOST_PAGES
 
 FolderPath = Annotated[
     str, Meta(max_length=4000, description="From the folder of `web.archives` on, with slashes. Empty: that folder.")

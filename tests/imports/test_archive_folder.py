@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from indexer import archive_folder
-from indexer.archive_folder import ArchiveFolder, is_plain_name
 from indexer.errors import TellPerson
+from indexer.imports import archive_folder
+from indexer.imports.archive_folder import ArchiveFolder, is_plain_name
 
 needs_links = pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
 

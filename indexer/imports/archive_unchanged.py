@@ -9,13 +9,13 @@ from pathlib import Path
 
 import msgspec
 
-from indexer.archive_opener import Importable
 from indexer.archives.documents import Problems, find
 from indexer.archives.export import KIND
 from indexer.archives.export_options import export_options
 from indexer.archives.survey import Survey
 from indexer.database.database import FILE_NAME, open_database
 from indexer.errors import StorageError
+from indexer.imports.archive_opener import Importable
 from indexer.records.messages import Origin
 from indexer.service import Service
 from indexer.settings import Settings

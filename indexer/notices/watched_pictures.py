@@ -15,7 +15,7 @@ from typing import Final
 
 from indexer.database.database import Database
 from indexer.errors import AfterimageError, ReadersBusy, Rejected, RetryLater, TellPerson
-from indexer.new_pictures import NewPictures
+from indexer.notices.new_pictures import NewPictures
 from indexer.pictures.decoder import Decoder
 from indexer.query.query import Query
 from indexer.records.hits import Filter, Place

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from indexer.archive_opener import Importable, Surveyed, open_collection
 from indexer.archives.picture_folder import PictureFolder
 from indexer.archives.picture_index import Told
 from indexer.errors import TellPerson
+from indexer.imports.archive_opener import Importable, Surveyed, open_collection
 from indexer.jobs import JobRefused
 from indexer.ports import Mirror
 from indexer.records.messages import Guild, Origin

@@ -16,10 +16,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from indexer.archive_folder import ArchiveFolder
-from indexer.archive_import import note_origin, read_collection, start_jobs
-from indexer.archive_opener import Importable, is_collection
-from indexer.archive_uploads import ArchiveUploads
 from indexer.archives.documents import Problems
 from indexer.archives.export import open_export
 from indexer.archives.export_options import export_options
@@ -29,6 +25,10 @@ from indexer.bundles.bundle_import import ImportedBundle, is_bundle, open_bundle
 from indexer.clock import now_ms
 from indexer.correlation import Cause, cause, caused_by
 from indexer.errors import DiskFull, RetryLater, StorageError, TellPerson, Told
+from indexer.imports.archive_folder import ArchiveFolder
+from indexer.imports.archive_import import note_origin, read_collection, start_jobs
+from indexer.imports.archive_opener import Importable, is_collection
+from indexer.imports.archive_uploads import ArchiveUploads
 from indexer.long_work import Stopped
 from indexer.platforms.processes import NICE
 from indexer.sentence import Sentence

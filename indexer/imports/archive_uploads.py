@@ -18,9 +18,9 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from indexer.archive_folder import is_plain_name
 from indexer.database.database import Database, to_the_end
 from indexer.errors import DiskFull, RetryLater, TellPerson
+from indexer.imports.archive_folder import is_plain_name
 from indexer.platforms.files import BINARY, sync_folder, write_at
 from indexer.store import audit
 

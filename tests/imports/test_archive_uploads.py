@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from indexer import archive_uploads
-from indexer.archive_uploads import DRAFTS, EXPIRES_S, UPLOADS, ArchiveUploads, Upload
 from indexer.database.database import Database
 from indexer.errors import DiskFull, RetryLater, TellPerson
+from indexer.imports import archive_uploads
+from indexer.imports.archive_uploads import DRAFTS, EXPIRES_S, UPLOADS, ArchiveUploads, Upload
 from indexer.platforms.files import write_at
 
 PART = 1000

@@ -13,7 +13,7 @@ from typing import Final
 
 from indexer.clock import now_ms
 from indexer.database.database import Database
-from indexer.new_pictures import NewPictures
+from indexer.notices.new_pictures import NewPictures
 from indexer.query.grammar import parse
 from indexer.records.hits import Place
 from indexer.records.ids import GuildId, MessageId, ModelId, PictureId, PlaceId, UserId
