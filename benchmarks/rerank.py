@@ -38,7 +38,7 @@ from sandbox.server import open_sandbox
 
 ROWS = 100_000
 ASKED = 40  # questions whose features are kept
-COLD = 6  # questions whose features are all to be made
+COLD = 2  # questions whose features are all to be made
 WARM = 3
 CANDIDATES = 100
 LONG_S = 600.0  # a budget that nothing reaches: the time itself is measured
