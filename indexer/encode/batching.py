@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 # Items that may wait: enough to fill the next batches while one runs. Beyond that callers wait, and the pipeline
 # behind them. A frame of 256 pixels is 196 KB, so 64 are 13 MB.
 _ROOM = {Priority.QUERY: 256, Priority.INDEXING: 64}
+# With less than half of a batch, indexing begins none beside another one, nor this soon after one (seconds). It would
+# take the core that the readers need to make more frames ready: in that balance each batch is of one or two pictures.
+_GATHER_S = {Priority.QUERY: 0.0, Priority.INDEXING: 0.2}
 _WORDS_A_BATCH = 32
 # While members are searching, indexing goes on in batches of an eighth, so one by one unless larger ones were chosen:
 # ViT-B/32 on two cores, /similar asked without a break, took 140 ms (p95) instead of 176 with a quarter, and indexing a
@@ -108,6 +111,7 @@ class Batches:
         self._numbers = itertools.count()
         self._work = asyncio.Event()
         self._last_query = float("-inf")
+        self._ended: dict[Priority, float] = {}  # when the last batch of each did
         self._closed = False
 
     async def encode(self, kind: Kind, payloads: Sequence[Payload], priority: Priority) -> list[Vectors]:
@@ -160,6 +164,7 @@ class Batches:
     def _end_batch(self, priority: Priority, batch: _Batch, task: asyncio.Task[None]) -> None:
         """A callback, and not the end of the task's own code: a task that is cancelled before it begins runs none."""
         self._under_way.remove((priority, batch))
+        self._ended[priority] = asyncio.get_running_loop().time()
         if task.cancelled() or task.exception() is not None:  # a fault of this file, which goes to the supervisor
             for item in batch.items:
                 _fail(item, _closed())
@@ -167,7 +172,7 @@ class Batches:
 
     async def _wait_for_work(self) -> None:
         self._work.clear()
-        if self._rest is not None and self._idle_s and not self._under_way:
+        if self._rest is not None and self._idle_s and not self._under_way and not any(self._lines.values()):
             try:
                 async with asyncio.timeout(self._idle_s):
                     await self._work.wait()
@@ -196,10 +201,8 @@ class Batches:
             kind = min(lines)[1]
             line = self._lines[priority, kind]
             limit = self._limit(priority, kind)
-            # A second batch is begun once half of one waits. Begun with less, it takes the core that the readers would
-            # have used, so less is there for the next batch too: in that balance both streams work on one or two.
             half = -(-limit // 2)
-            if busy and len(line) < half:
+            if len(line) < half and (busy or self._still_comes(priority)):
                 continue
             size = min(limit, len(line), max(-(-len(line) // free), half))  # as much for every stream that is free
             items = [line.popleft() for _ in range(size)]
@@ -207,6 +210,15 @@ class Batches:
                 self._room[priority].release()
             return priority, _Batch(kind, items)
         return None
+
+    def _still_comes(self, priority: Priority) -> bool:
+        """Whether more may come soon, because a batch has just ended: then the pump looks again a little later."""
+        loop = asyncio.get_running_loop()
+        until = self._ended.get(priority, float("-inf")) + _GATHER_S[priority]
+        if loop.time() >= until:
+            return False
+        loop.call_at(until, self._work.set)
+        return True
 
     def _limit(self, priority: Priority, kind: Kind) -> int:
         if kind is Kind.WORDS:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from indexer.backoff import Backoff
+from indexer.encode import batching
 from indexer.encode.batching import Batches, Kind, ModelDied, OutOfMemory, Payload
 from indexer.errors import Reason, Rejected, RetryLater
 from indexer.ports import Priority
@@ -104,6 +105,25 @@ async def test_a_second_batch_begins_once_half_of_one_waits_or_the_first_has_end
         await asyncio.sleep(0.01)
         model.go.set()
     assert model.batches[2:] == [["last"]]
+
+
+async def test_soon_after_a_batch_indexing_waits_for_half_of_one_and_a_question_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(batching._GATHER_S, Priority.INDEXING, 60.0)
+    model = Model()
+    async with running(model, batch_size=8) as batches:
+        assert await pixels(batches, "a") == [1]  # the first one begins at once
+        task = asyncio.create_task(pixels(batches, "b"))
+        await asyncio.sleep(0.01)
+        assert model.batches == [["a"]]
+        assert await asyncio.gather(*(pixels(batches, name) for name in "cde")) == [[1], [1], [1]]
+        assert await task == [1]
+        assert model.batches[1:] == [["b", "c", "d", "e"]]
+        monkeypatch.setattr(batching, "_ATTENTIVE_S", 0.0)
+        assert await pixels(batches, "query", priority=Priority.QUERY) == [5]
+        monkeypatch.setitem(batching._GATHER_S, Priority.INDEXING, 0.01)
+        assert await pixels(batches, "f") == [1]  # no more come
 
 
 async def test_a_batch_that_there_is_no_memory_for_is_halved_and_later_ones_are_no_larger() -> None:
