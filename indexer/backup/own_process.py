@@ -1,7 +1,8 @@
 """A backup in a process of its own, for the bot: whoever writes or searches there never waits for it.
 
 In a thread of the bot's process, of low priority as it is, it held what the writer needed (Python's lock, SQLite's own)
-while others had the processors: the longest transaction took 214 ms beside it, and 46 beside a process.
+while others had the processors: the longest transaction took 214 ms beside it, and 46 beside `afterimage backup`, which
+is a process.
 """
 
 from __future__ import annotations
