@@ -59,6 +59,8 @@ EXCLUDED = {
     ".venv/bin/afterimage model verify": "of weights that were downloaded: tests/command_line/test_model.py",
     ".venv/bin/afterimage model trial": "of weights that were downloaded: tests/command_line/test_real_model.py",
     ".venv/bin/afterimage model export": "of weights that were downloaded: tests/command_line/test_model_export.py",
+    ".venv/bin/pip install": "changes the environment that the tests run in",
+    ".venv/bin/afterimage ocr --read": "reads with real models: tests/command_line/test_ocr.py",
     "rm -r sandbox/model/export": "tests/encode/test_export.py makes the export anew",
     "AFTERIMAGE_MODEL_NAME=demo .venv/bin/afterimage model export": "tests/encode/test_export.py makes it anew",
 }
@@ -72,6 +74,7 @@ OURS = {
     "#memes": "#photos",
     "has:gif": "-has:gif",
     "--channel cats": "--channel photos",
+    "--channel screenshots": "--channel photos",
     "@anna": "@ada",
     "before:2020": "before:2030",
     "after:2024-06 before:2024-09": "after:2021-06 before:2021-09",

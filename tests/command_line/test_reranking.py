@@ -22,7 +22,7 @@ from indexer.settings import RerankSettings
 from tests.command_line.conftest import Run
 from tests.command_line.test_eval import AGAIN
 from tests.worlds.json_schemas import assert_schema
-from tests.worlds.searchable_folder import Folder, running_bot
+from tests.worlds.searchable_folder import Folder, running_bot, write
 from tests.worlds.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.xdist_group("searching")
@@ -32,8 +32,10 @@ SECOND = RerankSettings(kind="open_clip", budget_s=DEADLINE_S)
 
 
 async def test_beside_a_bot_the_answer_eval_and_the_caches_tell_of_it(
-    run: Run, folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    folder = await asyncio.to_thread(write, tmp_path / "folder")  # of its own: its caches are emptied
+    monkeypatch.chdir(folder.root)
     labelled = tmp_path / "labelled.jsonl"
     labelled.write_text(f'{{"like": {AGAIN[0]}, "expected": {json.dumps(AGAIN[1:])}}}\n')
     async with running_bot(folder):

@@ -103,7 +103,7 @@ async def found(service: Service, data_dir: Path, **asked: object) -> list[str]:
 async def test_a_data_folder_of_0_1_0_keeps_every_row_and_is_searched(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     with tarfile.open(WRITTEN_BY_0_1_0) as archive:
-        archive.extractall(data_dir, filter="data")
+        archive.extractall(data_dir)  # noqa: S202 -- our own; Python 3.11.2 knows no filter
     before = await asyncio.to_thread(kept_rows, data_dir)
     assert (len(before["messages"]), len(before["embeddings"]), len(before["opt_outs"])) == (24, 22, 1)
     async with open_service(Settings(data_dir=data_dir, decode=DecodeSettings(workers=1)), None, Encoder()) as service:
