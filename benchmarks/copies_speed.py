@@ -16,10 +16,9 @@ import numpy as np
 
 from benchmarks.mixed_files import encoded
 from benchmarks.report import Report
-from benchmarks.serving_bot import serving_bot
+from benchmarks.serving_bot import serving_bot, until_indexed
 from indexer.encode.encoder import open_encoder
 from indexer.records.ids import GuildId
-from indexer.service import Service
 from indexer.settings import ModelSettings
 from sandbox.drawing import edits
 from sandbox.drawing.scene import draw, random_scene
@@ -51,7 +50,7 @@ async def measure(report: Report) -> None:
             open_sandbox(world) as sandbox,
             serving_bot(sandbox, Path(folder), encoder, start="auto") as service,
         ):
-            await _indexed(service, GuildId(guild.id))
+            await until_indexed(service, GuildId(guild.id), INDEXED_S)
             person = sandbox.member(owner)
             for number in range(WARM + ASKED):
                 rng = Random(number)
@@ -72,9 +71,3 @@ async def measure(report: Report) -> None:
     report.row(f"{what}: to the reply that names the copy: p50", float(np.median(np.array(told)[certain])), "ms")
     report.row(f"{what}: to the reply that names the copy: p95", verified, "ms", f"≤ {GOAL_MS}", verified <= GOAL_MS)
     report.row(f"{what}: the copy is named", float(np.mean(certain)), "of the questions")
-
-
-async def _indexed(service: Service, guild_id: GuildId) -> None:
-    async with asyncio.timeout(INDEXED_S):
-        while (job := await service.jobs.newest(guild_id)) is None or job.state == "running":  # noqa: ASYNC110 -- a job tells nobody that it has ended
-            await asyncio.sleep(0.1)

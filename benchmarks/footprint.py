@@ -154,7 +154,7 @@ async def _until_covered(database: Path) -> None:
     """Waits until the segments hold every picture: what is waited for is committed last."""
     with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
         async with asyncio.timeout(_LONGEST_S):
-            while connection.execute("SELECT 1 FROM coverage").fetchone() is None:  # noqa: ASYNC110 -- another process makes it
+            while connection.execute("SELECT 1 FROM coverage").fetchone() is None:  # noqa: ASYNC110 -- the bot, another process, tells nobody of it
                 await asyncio.sleep(0.2)
 
 

@@ -21,7 +21,7 @@ from benchmarks.ocr_pictures import SCRIPTS, screenshot
 from benchmarks.process_memory import memory_mb
 from benchmarks.random_model import MODEL, random_checkpoint
 from benchmarks.report import Report
-from benchmarks.serving_bot import serving_bot
+from benchmarks.serving_bot import serving_bot, until_indexed
 from bot.command_line.asking import answer_once
 from bot.config.loader import load
 from indexer.encode.encoder import open_encoder
@@ -67,7 +67,7 @@ async def speed(report: Report, folder: Path) -> None:
     async with open_sandbox(world) as sandbox, open_encoder(settings, data_dir=folder / "data") as encoder:
         person = sandbox.member(owner)
         async with serving_bot(sandbox, folder / "data", encoder, start="auto") as service:
-            await _indexed(service, GuildId(talk.guild.id))
+            await until_indexed(service, GuildId(talk.guild.id), _LONGEST_S)
             idle_ms = await _asked(person, talk, 0)
         async with serving_bot(sandbox, folder / "data", encoder, start="auto", ocr=True) as service:
             await _until_read(service, 1)
@@ -89,15 +89,9 @@ async def speed(report: Report, folder: Path) -> None:
     report.row("a member's question, p95, reading against idle", busy / idle, "×", f"≤ {GOAL}", busy / idle <= GOAL)
 
 
-async def _indexed(service: Service, guild_id: GuildId) -> None:
-    async with asyncio.timeout(_LONGEST_S):
-        while (job := await service.jobs.newest(guild_id)) is None or job.state == "running":  # noqa: ASYNC110 -- a job tells nobody that it has ended
-            await asyncio.sleep(0.1)
-
-
 async def _until_read(service: Service, count: int) -> None:
     async with asyncio.timeout(_LONGEST_S):
-        while (await service.ocr.counts())["read"] < count:  # noqa: ASYNC110 -- the lane tells nobody
+        while (await service.ocr.counts())["read"] < count:  # noqa: ASYNC110 -- the lane tells nobody what it has read
             await asyncio.sleep(0.05)
 
 

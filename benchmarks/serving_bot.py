@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from bot.config.loader import Config, DiscordSettings, LimitSettings, Secret
 from bot.gateway.client import Client
 from indexer.ports import Encoder
+from indexer.records.ids import GuildId
 from indexer.service import Service, open_service
 from indexer.settings import CrawlSettings, FetchSettings, OcrSettings, Settings
 from sandbox.server import Sandbox
@@ -39,3 +41,10 @@ async def serving_bot(
         ):
             await client.wait_until_serving()
             yield service
+
+
+async def until_indexed(service: Service, guild_id: GuildId, longest_s: float) -> None:
+    """Waits until the server's newest job has ended. Raises TimeoutError after `longest_s` seconds."""
+    async with asyncio.timeout(longest_s):
+        while (job := await service.jobs.newest(guild_id)) is None or job.state == "running":  # noqa: ASYNC110 -- a job tells nobody that it has ended
+            await asyncio.sleep(0.1)

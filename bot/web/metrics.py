@@ -27,7 +27,8 @@ from prometheus_client.registry import Collector
 from indexer.ingest.stage_times import STAGES
 from indexer.reports.status import Status
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # a line for each series that says when it began: the text format has no use for it
+# Else each series has a second line, which says when it began: the text format has no use for it.
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no types there
 
 # Upper bounds in seconds. Members should not notice a task that waits for up to 20 ms.
 # A question from a warm model takes some 20 ms, one that loads it some seconds.

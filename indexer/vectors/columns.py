@@ -111,20 +111,9 @@ class Frames:
         return len(self.owner)
 
 
-class Block(Protocol):
+class Block(VectorRows, Protocol):
     """Vectors and places. Never changes once made; safe to read from any thread."""
 
-    @property
-    def dimension(self) -> int: ...
-    @property
-    def vectors(self) -> Bytes:
-        """[n, 2·dimension], float16 rows as bytes: the offset in a mapped file is odd, and bytes need no alignment."""
-        ...
-
-    @property
-    def codes(self) -> Codes | None: ...
-    @property
-    def pictures(self) -> Ints: ...
     @property
     def frames(self) -> Frames | None:
         """None where no picture of the block has further frames."""
