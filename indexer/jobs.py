@@ -7,12 +7,11 @@ import logging
 from collections import defaultdict
 from collections.abc import Coroutine
 from dataclasses import replace
-from enum import StrEnum
 from typing import Any, TypeVar
 
 from indexer.database.database import Database, to_the_end
-from indexer.errors import TellPerson
 from indexer.ingest.pipeline import Pipeline
+from indexer.job_changes import JobChanges, JobRefused, Why
 from indexer.job_work import JobWork
 from indexer.progress import Progress
 from indexer.records.ids import DISCORD, ChannelId, GuildId, JobId, MessageId, UserId
@@ -30,23 +29,6 @@ logger = logging.getLogger(__name__)
 SERVER = Scope(ScopeKind.SERVER)
 
 
-class Why(StrEnum):
-    """Why a job cannot be started or changed."""
-
-    RUNNING = "running"
-    PAUSED = "paused"
-    NONE = "none"
-    NOT_ALLOWED = "not-allowed"
-
-
-class JobRefused(TellPerson):
-    """The guild's job is not in the state that this change needs. `why` says which state it is in."""
-
-    def __init__(self, why: Why) -> None:
-        super().__init__(f"job-{why.value}")
-        self.why = why
-
-
 class Jobs:
     """Starts, pauses, resumes and cancels jobs.
 
@@ -58,6 +40,7 @@ class Jobs:
     def __init__(self, db: Database, pipeline: Pipeline, tasks: asyncio.TaskGroup, faults: Faults) -> None:
         self._db = db
         self._pipeline = pipeline
+        self._changes = JobChanges(db)
         self._job_work = JobWork(db, pipeline, faults)
         self._tasks = tasks
         self._faults = faults
@@ -78,18 +61,14 @@ class Jobs:
 
     async def unfinished(self, guild_id: GuildId) -> Job | None:
         """The guild's running or paused job."""
-        async with self._db.reader() as connection:
-            newest_jobs = await jobs.of_guild(connection, guild_id, limit=1)
-        return newest_jobs[0] if newest_jobs and newest_jobs[0].state in (JobState.RUNNING, JobState.PAUSED) else None
+        job = await self.newest(guild_id)
+        return job if job is not None and job.unfinished else None
 
     async def get(self, job_id: JobId) -> Job | None:
-        async with self._db.reader() as connection:
-            return await jobs.get(connection, job_id)
+        return await self._changes.get(job_id)
 
     async def newest(self, guild_id: GuildId) -> Job | None:
-        async with self._db.reader() as connection:
-            newest_jobs = await jobs.of_guild(connection, guild_id, limit=1)
-        return newest_jobs[0] if newest_jobs else None
+        return await self._changes.newest(guild_id)
 
     async def recent(self, guild_id: GuildId, limit: int = 20) -> list[Job]:
         """The guild's jobs, newest first."""
@@ -155,7 +134,7 @@ class Jobs:
         """Pauses the running job. Raises JobRefused where no job runs."""
 
         async def pause() -> Job:
-            job = await self._change(guild_id, JobState.RUNNING, JobState.PAUSED, "reindex.pause", by)
+            job = await self._changes.pause(guild_id, by=by)
             await self._halt(guild_id)
             return job
 
@@ -165,7 +144,7 @@ class Jobs:
         """Resumes the paused job. Raises JobRefused where no job is paused."""
 
         async def resume() -> Job:
-            job = await self._change(guild_id, JobState.PAUSED, JobState.RUNNING, "reindex.resume", by)
+            job = await self._changes.resume(guild_id, by=by)
             await self._launch(job)
             return job
 
@@ -175,7 +154,7 @@ class Jobs:
         """Ends the job. What was indexed stays. Raises JobRefused where no job is unfinished."""
 
         async def cancel() -> Job:
-            job = await self._change(guild_id, None, JobState.CANCELLED, "reindex.cancel", by)
+            job = await self._changes.cancel(guild_id, by=by)
             await self._halt(guild_id)
             self._catch_up_afterwards(guild_id)
             return job
@@ -286,23 +265,6 @@ class Jobs:
                 return await change
 
         return await to_the_end(alone())
-
-    async def _change(
-        self, guild_id: GuildId, needed: JobState | None, state: JobState, action: str, by: UserId | None
-    ) -> Job:
-        async with self._db.transaction(durable=True) as tx:
-            newest_jobs = await jobs.of_guild(tx, guild_id, limit=1)
-            unfinished_jobs = [job for job in newest_jobs if job.state in (JobState.RUNNING, JobState.PAUSED)]
-            if not unfinished_jobs:
-                raise JobRefused(Why.NONE)
-            job = unfinished_jobs[0]
-            if needed is not None and job.state is not needed:
-                raise JobRefused(Why.PAUSED if job.state is JobState.PAUSED else Why.RUNNING)
-            await jobs.set_state(tx, job.id, state)
-            await audit.add(tx, action, guild_id=guild_id, actor_id=by, detail={"job": job.id})
-            changed = await jobs.get(tx, job.id)
-        assert changed is not None, "jobs are never deleted alone"
-        return changed
 
     async def _work(self, job: Job) -> None:
         """Runs one job to its end and stores how it ended. One archive that cannot be read keeps no other from it."""

@@ -15,14 +15,16 @@ from indexer.caches import Caches
 from indexer.crawl.removals import forget_guild, opt_out
 from indexer.database.database import FILE_NAME, Database, open_database
 from indexer.deletions import Deletions
-from indexer.features.kept_features import kept_features
-from indexer.ocr.requests import OcrRequests
+from indexer.features.kept_features import KeptFeatures
+from indexer.job_changes import JobChanges
 from indexer.opening import open_index
+from indexer.picture_texts.requests import TextRequests
 from indexer.records.ids import EVERYWHERE, GuildId, UserId
+from indexer.records.picture_texts import TextKind
 from indexer.reports.reports import Reports
 from indexer.settings import Settings
 from indexer.tags import Tags
-from indexer.thumbnails.kept_thumbnails import kept_thumbnails
+from indexer.thumbnails.kept_thumbnails import KeptThumbnails
 from indexer.upkeep import Upkeep
 
 
@@ -38,7 +40,9 @@ class Store:
     reports: Reports
     tags: Tags
     deletions: Deletions
-    ocr: OcrRequests
+    ocr: TextRequests
+    captions: TextRequests
+    jobs: JobChanges
 
     async def forget_user(self, user_id: UserId, where: GuildId = EVERYWHERE, *, by: UserId | None = None) -> int:
         """As `Service.forget_user`. Raises RetryLater where the database is busy."""
@@ -60,8 +64,8 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
     async with (
         open_database(settings.data_dir) as db,
         open_index(db, settings) as index,
-        kept_thumbnails(db, settings) as kept,
-        kept_features(db, settings) as features,
+        KeptThumbnails(db, settings) as kept,
+        KeptFeatures(db, settings) as features,
     ):
         await asyncio.to_thread(delete_left, settings.data_dir)
         yield Store(
@@ -73,5 +77,7 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
             Reports(db),
             Tags(db),
             Deletions(db),
-            OcrRequests(db, enabled=settings.ocr.enabled),
+            TextRequests(db, TextKind.OCR, asyncio.Event(), enabled=settings.ocr.enabled),
+            TextRequests(db, TextKind.CAPTION, asyncio.Event(), enabled=settings.captions.enabled),
+            JobChanges(db),
         )

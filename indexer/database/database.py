@@ -359,6 +359,6 @@ async def first(connection: aiosqlite.Connection, sql: str, parameters: Iterable
     return None
 
 
-def as_json(ids: Iterable[int]) -> str:
-    """Ids as one parameter, for `IN (SELECT value FROM json_each(?))`: any number of them, one prepared statement."""
+def as_json(ids: Iterable[int | str]) -> str:
+    """Ids or names as one parameter, for `IN (SELECT value FROM json_each(?))`: any number, one prepared statement."""
     return json.dumps(list(ids))

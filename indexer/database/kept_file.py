@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, Self, TypeVar
 
 import aiosqlite
 
@@ -89,8 +89,11 @@ class KeptFile:
         async with self._turn:
             return await self._in_thread(self._file.clear, before_ms)
 
-    async def close(self) -> None:
-        """The next use opens the file again."""
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Closes the file; the next use opens it again."""
         await self._in_thread(self._file.close)
 
     async def _in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

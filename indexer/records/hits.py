@@ -137,6 +137,7 @@ class Parts:
     pixels: Literal["copy", "another", "unknown"] | None = None  # what comparing them gave; unknown: they were not had
     colour: float | None = None  # share of the picture that has the asked colour, 0–1; of several the smallest
     picture_bm25: float | None = None  # of `bm25`, what words that stand in the picture itself add; None: nothing
+    caption_bm25: float | None = None  # the same of its caption, which a model has made
     first_rank: int | None = None  # before the second model ordered, of what it was to look at
     second: float | None = None  # its score; several parts of a question: their calibrated sum
     second_rank: int | None = None  # by that score alone

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from indexer.records.hits import Place
-from indexer.records.ids import ChannelId, GuildId, MessageId, ModelId, UserId
+from indexer.records.ids import ChannelId, GuildId, MessageId, ModelId, PlaceId, UserId
 from indexer.records.pictures import Vectors
 
 
@@ -54,8 +54,8 @@ class SavedSearch:
 class Telling:
     """A saved search whose member is told of new pictures, and the new places that fit it, or may fit it.
 
-    `told_ms`: when they were told last (Unix milliseconds; 0: never). `said` are those messages of `places` that say
-    all words of the question.
+    `told_ms`: when they were told last (Unix milliseconds; 0: never). `said` are those of `places` where message and
+    picture together say all words of the question.
     """
 
     saved_id: int
@@ -64,4 +64,4 @@ class Telling:
     notice: Notice
     told_ms: int
     places: tuple[Place, ...] = ()
-    said: frozenset[MessageId] = frozenset()
+    said: frozenset[PlaceId] = frozenset()

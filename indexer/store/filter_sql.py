@@ -9,6 +9,7 @@ from typing import Final
 from indexer.records.colours import wanted
 from indexer.records.exif import ExifFilter
 from indexer.records.hits import Filter
+from indexer.records.picture_texts import TextKind
 
 # The conditions of a filter on a message `m`, with the parameters of `filter_values`.
 MESSAGE_INSIDE: Final = (
@@ -51,7 +52,10 @@ _COLOURED: Final = (
     " AND c.colours IS NOT NULL AND shows_colours(c.colours, :colours))"
 )
 # Words were read in the picture of a place `p`.
-HAS_TEXT: Final = "EXISTS (SELECT 1 FROM picture_texts w WHERE w.picture_id = p.picture_id AND w.kind = 'ocr')"
+HAS_TEXT: Final = (
+    "EXISTS (SELECT 1 FROM picture_texts w WHERE w.picture_id = p.picture_id"  # noqa: S608 -- constants
+    f" AND w.kind = '{TextKind.OCR}')"
+)
 # The conditions of a filter on a place `p`, without those on its message.
 PLACE_ITSELF_INSIDE: Final = (
     "p.state = 'ready' AND (p.flags & :require) = :require AND (p.flags & :exclude) = 0"  # noqa: S608 -- constants

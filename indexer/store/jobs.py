@@ -80,6 +80,11 @@ class Job:
     created_ms: int
     updated_ms: int
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether a start has to continue (running) or keep (paused) it."""
+        return self.state in (JobState.RUNNING, JobState.PAUSED)
+
 
 async def create(
     tx: aiosqlite.Connection, guild_id: GuildId, scope: Scope, *, requested_by: UserId | None = None

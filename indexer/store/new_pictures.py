@@ -1,4 +1,6 @@
-"""Lines about pictures that have become searchable. Triggers write them, each for one follower (migration 0023)."""
+"""Lines about pictures that have become searchable, or whose words are known now. Triggers write them, each for one
+follower (migrations 0023, 0024, 0028).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts of pictures: words read in them, captions, tags. A text belongs to the content, so to all places that show it.
+"""Texts of pictures: words read in them, captions. A text belongs to the content, so to all places that show it.
 
 What a message says about its pictures (alt texts, file names) belongs to that message; see messages.py. Triggers of the
 migration keep the searched table (`shown_texts`) equal to these rows. A text is deleted together with its picture.
@@ -7,7 +7,6 @@ migration keep the searched table (`shown_texts`) equal to these rows. A text is
 from __future__ import annotations
 
 import sqlite3
-from collections import defaultdict
 from collections.abc import Collection
 
 import aiosqlite
@@ -21,8 +20,8 @@ async def put(
 ) -> bool:
     """Stores `body` as the picture's text of this kind and replaces the earlier one. An empty `body` deletes it.
 
-    `kind` names the source ('ocr', 'caption', 'tags'). `confidence` (0–1) is the certainty; None: unknown. False where
-    the picture was deleted meanwhile.
+    `kind` is a TextKind. `confidence` (0–1) is the certainty; None: unknown. False where the picture was deleted
+    meanwhile.
     """
     if not body.strip():
         await tx.execute_fetchall("DELETE FROM picture_texts WHERE picture_id = ? AND kind = ?", (picture_id, kind))
@@ -39,18 +38,15 @@ async def put(
 
 def shown_by(
     connection: sqlite3.Connection, message_ids: Collection[MessageId]
-) -> dict[MessageId, dict[PictureId, str]]:
-    """For each message whose pictures have texts: the texts of each picture, one text a line. Blocks: see in_thread."""
+) -> dict[MessageId, dict[PictureId, dict[str, str]]]:
+    """For each message whose pictures have texts: the texts of each picture by their kinds. Blocks: see in_thread."""
     rows = connection.execute(
         "SELECT DISTINCT p.message_id, t.picture_id, t.kind, t.body"
         " FROM places p JOIN picture_texts t USING (picture_id)"
         " WHERE p.message_id IN (SELECT value FROM json_each(?)) ORDER BY t.kind",
         (as_json(message_ids),),
     )
-    bodies: dict[MessageId, dict[PictureId, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for message_id, picture_id, _, body in rows:
-        bodies[MessageId(message_id)][PictureId(picture_id)].append(body)
-    return {
-        message_id: {picture_id: "\n".join(lines) for picture_id, lines in by_picture.items()}
-        for message_id, by_picture in bodies.items()
-    }
+    bodies: dict[MessageId, dict[PictureId, dict[str, str]]] = {}
+    for message_id, picture_id, kind, body in rows:
+        bodies.setdefault(MessageId(message_id), {}).setdefault(PictureId(picture_id), {})[kind] = body
+    return bodies

@@ -18,6 +18,9 @@ from indexer.store.saved_searches import COLUMNS, saved_search
 
 StoredGate = tuple[Vectors, float]
 
+# Of one search. A place comes a second time when its picture's words are read, mostly minutes after it was posted.
+TOLD_REMEMBERED = 100
+
 
 async def count(connection: aiosqlite.Connection, guild_id: GuildId) -> int:
     """How many there are in the guild."""
@@ -77,10 +80,13 @@ async def texts(connection: aiosqlite.Connection, message_ids: Collection[Messag
 
 
 async def add_matches(tx: aiosqlite.Connection, saved_id: int, places: Sequence[PlaceId]) -> None:
-    """Places that fit. Those that are deleted by now are left out, as is everything where the search is."""
+    """Places that fit. Those that are deleted by now or were told are left out, as is everything where the search is
+    deleted.
+    """
     await tx.execute_fetchall(
         "INSERT OR IGNORE INTO saved_matches (saved_id, place_id) SELECT n.saved_id, p.place_id"
-        " FROM saved_notices n, places p WHERE n.saved_id = ? AND p.place_id IN (SELECT value FROM json_each(?))",
+        " FROM saved_notices n, places p WHERE n.saved_id = ? AND p.place_id IN (SELECT value FROM json_each(?))"
+        " AND NOT EXISTS (SELECT 1 FROM saved_told t WHERE t.saved_id = n.saved_id AND t.place_id = p.place_id)",
         (saved_id, as_json(places)),
     )
 
@@ -121,6 +127,16 @@ async def take(tx: aiosqlite.Connection, saved_id: int) -> Telling | None:
 
 async def told(tx: aiosqlite.Connection, saved_id: int, at_ms: int | None) -> None:
     """The notice that was begun is done with, and (None: not) counts as told at that time."""
+    await tx.execute_fetchall(
+        "INSERT OR IGNORE INTO saved_told (saved_id, place_id)"
+        " SELECT saved_id, place_id FROM saved_matches WHERE saved_id = ? AND sending = 1",
+        (saved_id,),
+    )
+    await tx.execute_fetchall(
+        "DELETE FROM saved_told WHERE saved_id = ?1 AND place_id NOT IN"
+        " (SELECT place_id FROM saved_told WHERE saved_id = ?1 ORDER BY place_id DESC LIMIT ?2)",
+        (saved_id, TOLD_REMEMBERED),
+    )
     await tx.execute_fetchall("DELETE FROM saved_matches WHERE saved_id = ? AND sending = 1", (saved_id,))
     await tx.execute_fetchall(
         "UPDATE saved_notices SET told_ms = ifnull(?, told_ms) WHERE saved_id = ?", (at_ms, saved_id)
