@@ -19,6 +19,10 @@ _CONNECT_S: Final = 10.0
 _ANSWER_S: Final = 120.0
 
 
+class Refused(RuntimeError):
+    """The server has no room for the request now (503)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A body, and its ETag as it came."""
@@ -29,7 +33,7 @@ class Answer:
 
 @dataclass(slots=True)
 class Connection:
-    """One kept connection. `get` raises RuntimeError for an answer that is not the wanted one."""
+    """One kept connection. `get` raises RuntimeError for an answer that is not the wanted one, and Refused for 503."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
@@ -46,7 +50,7 @@ class Connection:
             status, values = _parsed(head)
             body = await self.reader.readexactly(int(values.get("content-length", "0")))
         if status != (304 if tag else 200):
-            raise RuntimeError(f"GET {path} → {status}: {body[:300]!r}")
+            raise (Refused if status == 503 else RuntimeError)(f"GET {path} → {status}: {body[:300]!r}")
         return Answer(body, values.get("etag", ""))
 
 
@@ -75,10 +79,11 @@ async def connections(url: str, count: int) -> AsyncIterator[list[Connection]]:
 
 @dataclass
 class Timings:
-    """How long answers took, in milliseconds, and over how many seconds they came."""
+    """How long answers took, in milliseconds, over how many seconds they came, and how many requests were refused."""
 
     took_ms: list[float] = field(default_factory=list)
     seconds: float = 0.0
+    refused: int = 0
 
     def percentile(self, share: float) -> float:
         return float(np.percentile(self.took_ms, share))
@@ -122,8 +127,12 @@ async def at_rate(opened: Sequence[Connection], asked: Sequence[tuple[str, str]]
 
     async def ask(path: str, key: str, due: float) -> None:
         connection = await free.get()
-        await connection.get(path, key)
-        timings.took_ms.append((time.perf_counter() - due) * 1e3)
+        try:
+            await connection.get(path, key)
+        except Refused:
+            timings.refused += 1
+        else:
+            timings.took_ms.append((time.perf_counter() - due) * 1e3)
         free.put_nowait(connection)
 
     async with asyncio.TaskGroup() as tasks:

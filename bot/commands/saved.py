@@ -134,7 +134,7 @@ class Saved(app_commands.Group):
         """The uploaded picture, as it is kept."""
         picture = await decode_upload(self._service, who, image)
         query = Query(who.guild_id, Scope().filter(who.visible, who.leaving), frames=picture.frames[:1])
-        query = await self._answers.prepared(interaction, who, replace(query, asker=who.user_id))
+        query = await self._answers.search.prepared(interaction, who, replace(query, asker=who.user_id))
         return AskedPicture(picture.sha256, picture.perceptual_hash, query.model_id, query.vectors[0])
 
     async def _say(self, interaction: Interaction, text: str) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,20 +17,20 @@ from bot.commands import BROKEN, NO_MENTIONS, WAKING, CommandContext, edit_reply
 from bot.commands.hit_pictures import sheet
 from bot.commands.newest_messages import NewestMessages
 from bot.commands.open_replies import OpenReplies, page_number
-from bot.commands.query_scope import ANSWER_S, Asker, Scope, asker
+from bot.commands.query_scope import Asker, Scope, asker
 from bot.commands.thumbnails import give_addresses
+from bot.commands.verified_search import VerifiedSearch
 from bot.permissions.posting import refusal
 from bot.permissions.shared_audience import shared_channels
 from bot.replies.closeness import Asked
-from bot.replies.contact_sheet import MAX_HITS, shrunk
-from bot.replies.pages import PAGE_HITS, Coverage, Dress, page, page_count
+from bot.replies.contact_sheet import shrunk
+from bot.replies.pages import Coverage, Dress, page, page_count
 from bot.texts import Language, translate
 from indexer.crawl.on_demand import TakenIn
 from indexer.errors import AfterimageError, TellPerson
 from indexer.query.grammar import Wish
 from indexer.query.query import Query
-from indexer.records.hits import Floor, SearchResult
-from indexer.records.ids import ChannelId, MessageId, PictureId, UserId
+from indexer.records.ids import ChannelId, PictureId, UserId
 from indexer.records.pictures import DecodedPicture, Pixels
 from indexer.search import browse
 from indexer.search.copy_checker import BUDGET_S
@@ -42,14 +41,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Before a page is shown, its messages are looked up in Discord, all at the same time, within so many seconds in total.
-VERIFY_S = 1.0
 # An answer waits so long until the pixels of its pictures are compared; what comes later edits it.
 COMPARE_S = 0.25
-# A wait that is over within a second needs no words. An interaction lives for 15 minutes; a model that takes longer
-# than this from disk is not coming.
-NOTICE_S = 1.0
-WAKE_S = 300.0
 
 
 @dataclass(slots=True)
@@ -117,6 +110,7 @@ class Answers:
         self.service: Service = context.service
         self.settings = context.config.settings.search
         self.replies = OpenReplies(kind, context.presses)
+        self.search = VerifiedSearch(self.service)
         self._newest = NewestMessages(self.service)
 
     async def answer(
@@ -160,7 +154,7 @@ class Answers:
             require_something(wish, scope)
             count = count if wish.count else browse.MOST
         query = replace(query, count=count, visible=who.visible, asker=who.user_id).asked_by(wish)
-        query = await self.prepared(interaction, who, query)
+        query = await self.search.prepared(interaction, who, query)
         reply = SimilarReply(interaction.user.id, query, scope, asked, explain, self, kept)
         if share:
             await self.share(interaction, who, reply)
@@ -219,24 +213,6 @@ class Answers:
         interaction.extras.pop(WAKING, None)
         return coming
 
-    async def prepared(self, interaction: discord.Interaction[Any], who: Asker, query: Query) -> Query:
-        """The query with everything that the model makes of it. Where the model is being loaded and that takes
-        noticeable time, the reply says so, until the answer takes its place."""
-        searcher = self.service.searcher
-        preparing = asyncio.ensure_future(searcher.prepare(query))
-        try:
-            async with asyncio.timeout(WAKE_S):
-                done, _ = await asyncio.wait({preparing}, timeout=NOTICE_S)
-                if not done and not searcher.awake:
-                    waking = translate(who.language, "waking-up")
-                    await interaction.edit_original_response(content=waking, allowed_mentions=NO_MENTIONS)
-                    interaction.extras[WAKING] = True
-                return await preparing
-        except TimeoutError:
-            raise TellPerson("error-still-waking") from None
-        finally:
-            preparing.cancel()
-
     async def share(self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply) -> None:
         """Posts the reply's first page in the channel, limited to what everybody who can read the channel may see.
 
@@ -244,10 +220,7 @@ class Answers:
         """
         _check_posting(interaction, who)
         public = replace_reply(reply, shared=True, index=0)
-        visible = self._visible(interaction, who, public)
-        result = await self.search(
-            public.query.within(public.scope.filter(visible, who.leaving), visible), who.language
-        )
+        result = await self.search.answer(self._query(interaction, who, public))
         if not result.hits:
             raise TellPerson("error-nothing-to-share")
         public.token = self.replies.remember(public)
@@ -277,27 +250,13 @@ class Answers:
 
     async def contact_sheet(self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply) -> None:
         """Sends the reply's hits as one picture, visible to the asker only."""
-        result = await self._verified_search(interaction, who, reply, everything=True)
+        result = await self.search.verified(self._query(interaction, who, reply), None)
         if not result.hits:
             raise TellPerson("error-no-hit")
         names = {channel.id: channel.name for channel in who.stored}
         png = await sheet(self.service, reply.asked, reply.pictures, result, names, who)
         file = discord.File(io.BytesIO(png), "contact-sheet.png")
         await interaction.edit_original_response(attachments=[file], allowed_mentions=NO_MENTIONS)
-
-    async def search(self, query: Query, language: Language, compare_s: float = BUDGET_S) -> SearchResult:
-        """The answer of the index, which waits `compare_s` seconds at most until pictures are compared.
-        If the index holds nothing of what is asked about yet, the answer of the newest messages.
-        """
-        try:
-            async with asyncio.timeout(ANSWER_S):
-                result = await self.service.searcher.search(query, compare_s=compare_s)
-                if result.searched or not await self.service.on_demand.take_in(query.guild_id, query.filter.channels):
-                    return result
-                result = await self.service.searcher.search(query, compare_s=compare_s)
-                return replace(result, floor=Floor.LIVE)
-        except TimeoutError:
-            raise TellPerson("error-timeout") from None
 
     async def _page(
         self,
@@ -309,7 +268,7 @@ class Answers:
     ) -> tuple[discord.ui.LayoutView, list[discord.File], bool]:
         """The page, the files that it shows, and whether some pictures are still being compared."""
         channels = reply.scope.filter(self._visible(interaction, who, reply), who.leaving).channels
-        searching = self._verified_search(interaction, who, reply, compare_s=compare_s)
+        searching = self.search.verified(self._query(interaction, who, reply), reply.index, compare_s)
         result, covered = await both(searching, self._newest.covered(who, channels))
         chosen = reply.scope.channels
         only = next(iter(chosen)) if chosen is not None and len(chosen) == 1 else None
@@ -332,42 +291,15 @@ class Answers:
         places = {hit.link: (hit.place.channel_id, hit.place.message_id) for hit in result.hits}
         return view, await give_addresses(self.context, interaction, view, places), result.coming
 
+    def _query(self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply) -> Query:
+        """The reply's question, within what it may show now."""
+        visible = self._visible(interaction, who, reply)
+        return reply.query.within(reply.scope.filter(visible, who.leaving), visible)
+
     def _visible(self, interaction: discord.Interaction[Any], who: Asker, reply: SimilarReply) -> frozenset[ChannelId]:
         if not reply.shared:
             return who.visible
         return who.visible & shared_channels(who.guild, interaction.channel, who.stored)
-
-    async def _verified_search(
-        self,
-        interaction: discord.Interaction[Any],
-        who: Asker,
-        reply: SimilarReply,
-        *,
-        everything: bool = False,
-        compare_s: float = BUDGET_S,
-    ) -> SearchResult:
-        """The result without hits that were deleted in Discord: they are purged, and other hits take their place.
-
-        Looks up what is about to be shown (the current page, or with `everything` as many hits as a contact sheet
-        shows), for at most VERIFY_S seconds. A hit that could not be looked up in that time is shown.
-        """
-        visible = self._visible(interaction, who, reply)
-        query = reply.query.within(reply.scope.filter(visible, who.leaving), visible)
-        deadline = time.monotonic() + VERIFY_S
-        closed: set[MessageId] = set()
-        while True:
-            result = await self.search(query, who.language, compare_s)
-            hits = tuple(hit for hit in result.hits if hit.place.message_id not in closed)
-            result = replace(result, hits=hits)
-            first = 0 if everything else min(reply.index, page_count(result) - 1) * PAGE_HITS
-            shown = hits[first : MAX_HITS if everything else first + PAGE_HITS]
-            remaining_s = deadline - time.monotonic()
-            if remaining_s <= 0:
-                return result
-            verified = await self.service.hit_verifier.verify(shown, remaining_s)
-            closed |= verified.closed
-            if not verified.gone and not verified.closed:
-                return result
 
 
 def require_something(wish: Wish, scope: Scope) -> None:

@@ -14,7 +14,7 @@ from indexer.errors import TellPerson
 from indexer.query.grammar import Reference, Wish, count_of, parse
 from indexer.records.hits import Filter
 from indexer.records.ids import EVERYWHERE, ChannelId, GuildId, UserId
-from indexer.records.messages import Channel
+from indexer.records.messages import Channel, Guild
 from indexer.reports.reports import Reports
 
 
@@ -32,22 +32,22 @@ class Where:
 
 async def where(reports: Reports, wanted: object) -> Where:
     """The server with this id (an int) or name (None: the only one). Raises TellPerson, with those that are known."""
-    guild_id = await _guild(reports, wanted)
+    guild_id = chosen_guild(await reports.guilds(), wanted).id
     return Where(guild_id, await reports.channels(guild_id))
 
 
-async def _guild(reports: Reports, wanted: object) -> GuildId:
-    known = await reports.guilds()
+def chosen_guild(known: Sequence[Guild], wanted: object) -> Guild:
+    """The one with this id or name; None: the only one. Raises TellPerson, with those that are known."""
     listed = ", ".join(f"{guild.id} ({guild.name})" for guild in known) or "none"
     if wanted is None and len(known) == 1:
-        return known[0].id
+        return known[0]
     if wanted is None:
         raise TellPerson("cli-which-server", known=listed)
     if isinstance(wanted, bool) or not isinstance(wanted, int | str):
         raise TellPerson("cli-id", name="guild", found=str(wanted)[:40])
     name = str(wanted)
-    found = [guild.id for guild in known if str(guild.id) == name] or [
-        guild.id for guild in known if guild.name.casefold() == name.casefold()
+    found = [guild for guild in known if str(guild.id) == name] or [
+        guild for guild in known if guild.name.casefold() == name.casefold()
     ]
     if not found:
         raise TellPerson("cli-unknown-server", server=name[:100], known=listed)

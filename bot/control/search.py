@@ -18,6 +18,7 @@ from bot.replies.closeness import Asked
 from bot.texts.errors import english
 from indexer.errors import TellPerson
 from indexer.hit_pictures import Shown
+from indexer.ports import Encoder
 from indexer.query.grammar import Wish
 from indexer.query.query import Query
 from indexer.records.hits import Band, Hit, Place, PlaceDetail
@@ -42,6 +43,9 @@ class Index(Protocol):
 
     @property
     def searcher(self) -> GuildSearcher: ...
+
+    @property
+    def encoder(self) -> Encoder: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,12 @@ from prometheus_client import (
     ProcessCollector,
     disable_created_metrics,
 )
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from bot.web import metrics_text
+from indexer.encode.cluster_encoder import ClusterState
 from indexer.ingest.stage_times import STAGES
 from indexer.reports.status import Status
 
@@ -45,7 +47,8 @@ class Reading:
 
     `ready` says for each part whether it works. `faults` counts the failures of each kind of background work since the
     start. `backup_s`: when the newest daily backup was made (Unix seconds). `caches`: how often each had what was asked
-    for, and how often not. `queues`: how many wait in each bounded queue. `memory`: resident bytes of each kind of
+    for, and how often not. `queues`: how many wait in each bounded queue. `questions_refused`: questions over HTTP that
+    found no room there. `memory`: resident bytes of each kind of
     process. `engine`: that of the bot's service, None until it is open.
     """
 
@@ -61,6 +64,7 @@ class Reading:
     backup_s: float | None = None
     caches: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     queues: Mapping[str, int] = field(default_factory=dict)
+    questions_refused: int = 0
     memory: Mapping[str, int] = field(default_factory=dict)
     engine: Engine | None = None
 
@@ -69,7 +73,7 @@ class Reading:
 class Engine:
     """The processes beside the bot's own: the model's, and the workers that open pictures.
 
-    `runtime` and `device` are empty before the model was loaded once.
+    `runtime` and `device` are empty before the model was loaded once. `cluster`: where its encoders are elsewhere.
     """
 
     model: str
@@ -79,6 +83,7 @@ class Engine:
     starts: int
     workers: int
     workers_died: int
+    cluster: ClusterState | None = None
 
 
 def families(reading: Reading) -> Iterator[Metric]:
@@ -111,6 +116,11 @@ def families(reading: Reading) -> Iterator[Metric]:
         "cache",
     )
     yield _by("afterimage_queue_items", "How many wait in a bounded queue.", "stage", reading.queues)
+    yield _counted(
+        "afterimage_questions_refused",
+        "Questions over HTTP that were refused because too many waited.",
+        {"": reading.questions_refused},
+    )
     yield _by("afterimage_memory_bytes", "Resident memory, by kind of process.", "process", reading.memory)
     if reading.engine is not None:
         yield from _processes(reading.engine)
@@ -125,6 +135,13 @@ def _processes(engine: Engine) -> Iterator[Metric]:
     yield _counted("afterimage_model_starts", "How often a process has loaded the model.", {"": engine.starts})
     yield _one("afterimage_decode_workers", "Processes that open pictures.", {}, engine.workers)
     yield _counted("afterimage_decode_workers_died", "Those that died over a picture.", {"": engine.workers_died})
+    if engine.cluster is not None:
+        yield _one("afterimage_cluster_up", "1 while the cluster with the encoders answers.", {}, engine.cluster.here)
+        yield _one(
+            "afterimage_cluster_encoders", "Encoders of the cluster that are there.", {}, engine.cluster.encoders
+        )
+        help_text = "Questions that this machine's own model answered, because the cluster was away or slow."
+        yield _counted("afterimage_cluster_answered_here", help_text, {"": engine.cluster.answered_here})
 
 
 def _stored(status: Status) -> Iterator[Metric]:
@@ -132,6 +149,9 @@ def _stored(status: Status) -> Iterator[Metric]:
     if status.words:
         help_text = "Pictures and their words: read, with text, failed, left to read."
         yield _by("afterimage_words_in_pictures", help_text, "state", status.words)
+    if status.captions:
+        help_text = "Pictures and their captions: read, with text, failed, left to describe."
+        yield _by("afterimage_captions_of_pictures", help_text, "state", status.captions)
     counts = {
         "messages": "Messages stored.",
         "pictures": "Readable pictures stored; in each server that shows it, a picture counts.",
@@ -245,7 +265,7 @@ class Metrics:
 
     def render(self) -> bytes:
         """Everything in the text format, version 0.0.4, which every version of Prometheus reads."""
-        return generate_latest(self._registry)
+        return metrics_text.text(self._registry)
 
     def routes(self) -> list[web.RouteDef]:
         async def metrics(_: web.Request) -> web.Response:

@@ -14,6 +14,7 @@ from aiohttp import web
 from bot.config.loader import Config
 from bot.links import is_discord
 from bot.observability.health import Beat, connection_of
+from bot.observability.process_memory import process_memory
 from bot.web.api.api import Api
 from bot.web.api.parts import Parts
 from bot.web.archives import open_archives
@@ -21,6 +22,7 @@ from bot.web.console.routes import console_routes
 from bot.web.metrics import Engine, Metrics, Reading
 from bot.web.probes import Check, probe_routes
 from indexer.clock import now_ms
+from indexer.encode.cluster_encoder import ClusterEncoder, ClusterState
 from indexer.encode.encoder import ModelEncoder
 from indexer.encode.model_on_demand import NOT_CHOSEN
 from indexer.ingest.stage_times import DECODE
@@ -77,6 +79,7 @@ class Operator:
                 checks=self.checks,
                 opens=is_discord(self._config.discord.api_base),
                 bundles=bundles,
+                admission=self._api.admission,
                 archives=archives,
             )
             async with self._api.serving(parts):
@@ -85,12 +88,14 @@ class Operator:
     def checks(self) -> tuple[Check, ...]:
         """The parts that members need, each with the reason if it does not work."""
         gateway = connection_of(self._beat(), time.time())
-        return (
+        parts = (
             Check("gateway", gateway.healthy, "" if gateway.sentence == "connected" else gateway.sentence),
             self._part("database", COUNTS, "the database cannot be read"),
             self._part("index", "upkeep", "the index cannot be kept up"),
             self._part("model", "model", "the model cannot be loaded"),
         )
+        cluster = None if self.service is None else _cluster(self.service)
+        return parts if cluster is None else (*parts, _cluster_check(cluster))
 
     def reading(self) -> Reading:
         """Everything that /metrics shows, except values that are observed as they happen."""
@@ -107,7 +112,9 @@ class Operator:
             disk_low=service is not None and service.disk_notices.full,
             backup_s=None if service is None else service.backups.newest_s,
             caches={} if service is None else service.caches.served(),
-            queues={"events": beat.events_waiting} | ({} if service is None else _queues(service)),
+            queues={"events": beat.events_waiting, "search": self._api.admission.waiting}
+            | ({} if service is None else _queues(service)),
+            questions_refused=self._api.admission.refused,
             memory=_memory(service),
             engine=None if service is None else _engine(service),
         )
@@ -151,25 +158,34 @@ def _queues(service: Service) -> dict[str, int]:
 
 
 def _memory(service: Service | None) -> dict[str, int]:
-    """Resident bytes of the bot's own process, the model's, and those that open pictures; as far as /proc tells."""
-    pids: dict[str, list[int | None]] = {"bot": [None]}
+    """As far as /proc tells."""
     if service is not None:
-        encoder = service.encoder
-        pids["model"] = [encoder.pid] if isinstance(encoder, ModelEncoder) and encoder.pid is not None else []
-        pids["pictures"] = list(service.decoder.pids)
-    found = {name: [resident_bytes(pid) for pid in processes] for name, processes in pids.items()}
-    return {name: sum(filter(None, sizes)) for name, sizes in found.items() if found["bot"] != [None]}
+        return process_memory(service.encoder, service.searcher, service.decoder.pids)
+    own = resident_bytes()
+    return {} if own is None else {"bot": own}
 
 
 def _engine(service: Service) -> Engine:
     encoder, decoder = service.encoder, service.decoder
-    choice = encoder.choice if isinstance(encoder, ModelEncoder) and encoder.choice != NOT_CHOSEN else None
+    own = encoder if isinstance(encoder, ModelEncoder | ClusterEncoder) else None
+    choice = NOT_CHOSEN if own is None else own.choice
     return Engine(
         model=encoder.spec.name,
-        runtime="" if choice is None else choice.runtime,
-        device="" if choice is None else choice.device,
+        runtime=choice.runtime,
+        device=choice.device,
         loaded=encoder.awake,
-        starts=encoder.starts if isinstance(encoder, ModelEncoder) else 0,
+        starts=0 if own is None else own.starts,
         workers=decoder.workers,
         workers_died=decoder.died,
+        cluster=_cluster(service),
     )
+
+
+def _cluster(service: Service) -> ClusterState | None:
+    return service.encoder.state if isinstance(service.encoder, ClusterEncoder) else None
+
+
+def _cluster_check(cluster: ClusterState) -> Check:
+    """Members are served while it is away, so the bot is ready; the reason stands there all the same."""
+    away = f"the cluster at {cluster.address} is away ({cluster.reason}): this machine's own model answers"
+    return Check("cluster", True, "" if cluster.here else away)

@@ -27,11 +27,17 @@ _ROOM = {Priority.QUERY: 256, Priority.INDEXING: 64}
 # take the core that the readers need to make more frames ready: in that balance each batch is of one or two pictures.
 _GATHER_S = {Priority.QUERY: 0.0, Priority.INDEXING: 0.2}
 _WORDS_A_BATCH = 32
+_LOOK_AGAIN_S = 0.5  # seconds until what runs batches is looked at again, while it takes none
 # While members are searching, indexing goes on in batches of an eighth, so one by one unless larger ones were chosen:
 # ViT-B/32 on two cores, /similar asked without a break, took 140 ms (p95) instead of 176 with a quarter, and indexing a
 # fifth longer.
 _ATTENTIVE_S = 2.0
 _ATTENTIVE_DIVISOR = 8
+# While questions come (one waits, is under way, or was so this many seconds ago: its search goes on then) indexing has
+# a quarter of the time. Its batches come one at a time, and after each comes a pause of three times its length.
+_NEAR_S = 0.1
+_PAUSE_LENGTHS = 3.0
+_NEVER = float("inf")
 _DEATHS_ALONE = 2  # the system may have killed the process once for another's sins
 
 
@@ -41,7 +47,7 @@ class Kind(StrEnum):
 
 
 Payload = Pixels | str
-Run = Callable[[Kind, Sequence[Payload]], Coroutine[Any, Any, Vectors]]
+Run = Callable[[Kind, Sequence[Payload], Priority], Coroutine[Any, Any, Vectors]]
 Rest = Callable[[], Coroutine[Any, Any, None]]
 
 
@@ -70,18 +76,21 @@ class _Item:
 
 @dataclass(slots=True, eq=False)
 class _Batch:
-    """`again`: the model failed on it or died over it before."""
+    """`again`: the model failed on it or died over it before. `began`: when it was given to the model (seconds)."""
 
     kind: Kind
     items: list[_Item]
     again: bool = False
+    began: float = 0.0
 
 
 class Batches:
     """A bounded queue in front of a model. `run` turns up to `batch_size` payloads of one kind into [n, d] vectors.
 
-    `streams` tells how many batches `run` works on at once; a question's batch goes beside them. `rest` is called when
-    nobody has asked for `idle_s` seconds (0: never).
+    `streams` tells how many batches `run` works on at once (0: none just now); a question's batch goes beside them.
+    Questions that come meanwhile wait for it and go together. While questions come, indexing has a quarter of the time,
+    in small batches; not where what runs batches sees to that itself (`attentive` false). `rest` is called when nobody
+    has asked for `idle_s` seconds (0: never).
 
     A batch that the model fails on is done one by one. A batch that the model's process dies over is tried once more
     first; what it dies over twice alone is rejected. Whatever is tried again is tried with nothing beside it, so that
@@ -96,7 +105,10 @@ class Batches:
         rest: Rest | None = None,
         idle_s: float = 0.0,
         streams: Callable[[], int] = lambda: 1,
+        *,
+        attentive: bool = True,
     ) -> None:
+        self._attentive = attentive
         self._run = run
         self._batch_size = batch_size
         self._rest = rest
@@ -110,8 +122,9 @@ class Batches:
         self._room = {priority: asyncio.Semaphore(room) for priority, room in _ROOM.items()}
         self._numbers = itertools.count()
         self._work = asyncio.Event()
-        self._last_query = float("-inf")
+        self._last_query = -_NEVER
         self._ended: dict[Priority, float] = {}  # when the last batch of each did
+        self._indexing_again = -_NEVER  # when it may have its next batch while questions come
         self._closed = False
 
     async def encode(self, kind: Kind, payloads: Sequence[Payload], priority: Priority) -> list[Vectors]:
@@ -157,6 +170,7 @@ class Batches:
                 if found is None:
                     await self._wait_for_work()
                     continue
+                found[1].began = asyncio.get_running_loop().time()
                 self._under_way.append(found)
                 task = group.create_task(self._run_batch(*found))
                 task.add_done_callback(partial(self._end_batch, *found))
@@ -164,7 +178,9 @@ class Batches:
     def _end_batch(self, priority: Priority, batch: _Batch, task: asyncio.Task[None]) -> None:
         """A callback, and not the end of the task's own code: a task that is cancelled before it begins runs none."""
         self._under_way.remove((priority, batch))
-        self._ended[priority] = asyncio.get_running_loop().time()
+        now = self._ended[priority] = asyncio.get_running_loop().time()
+        if priority is Priority.INDEXING:
+            self._indexing_again = now + _PAUSE_LENGTHS * (now - batch.began)
         if task.cancelled() or task.exception() is not None:  # a fault of this file, which goes to the supervisor
             for item in batch.items:
                 _fail(item, _closed())
@@ -196,7 +212,10 @@ class Batches:
             busy = sum(1 for others, _ in self._under_way if others is priority)
             free = (1 if priority is Priority.QUERY else self._streams()) - busy
             lines = [(self._lines[priority, kind][0].number, kind) for kind in Kind if self._lines[priority, kind]]
-            if not lines or free <= 0:
+            if lines and free <= 0 and not busy:
+                asyncio.get_running_loop().call_later(_LOOK_AGAIN_S, self._work.set)
+            gives_way = priority is Priority.INDEXING and self._attentive and self._gives_way(busy)
+            if not lines or free <= 0 or gives_way:
                 continue
             kind = min(lines)[1]
             line = self._lines[priority, kind]
@@ -211,10 +230,26 @@ class Batches:
             return priority, _Batch(kind, items)
         return None
 
+    def _gives_way(self, busy: int) -> bool:
+        """Whether indexing, with `busy` batches under way, leaves the model to questions now. When it need no longer,
+        the pump looks again."""
+        loop = asyncio.get_running_loop()
+        asked = any(self._lines[Priority.QUERY, kind] for kind in Kind) or any(
+            priority is Priority.QUERY for priority, _ in self._under_way
+        )
+        again = _NEVER if busy else self._indexing_again  # a batch that ends wakes the pump by itself
+        if not asked:
+            again = min(again, self._ended.get(Priority.QUERY, -_NEVER) + _NEAR_S)
+        if loop.time() >= again:
+            return False
+        if again < _NEVER:
+            loop.call_at(again, self._work.set)
+        return True
+
     def _still_comes(self, priority: Priority) -> bool:
         """Whether more may come soon, because a batch has just ended: then the pump looks again a little later."""
         loop = asyncio.get_running_loop()
-        until = self._ended.get(priority, float("-inf")) + _GATHER_S[priority]
+        until = self._ended.get(priority, -_NEVER) + _GATHER_S[priority]
         if loop.time() >= until:
             return False
         loop.call_at(until, self._work.set)
@@ -223,7 +258,7 @@ class Batches:
     def _limit(self, priority: Priority, kind: Kind) -> int:
         if kind is Kind.WORDS:
             return _WORDS_A_BATCH
-        searching = asyncio.get_running_loop().time() - self._last_query < _ATTENTIVE_S
+        searching = self._attentive and asyncio.get_running_loop().time() - self._last_query < _ATTENTIVE_S
         if priority is Priority.INDEXING and searching:
             return max(self._batch_size // _ATTENTIVE_DIVISOR, 1)
         return self._batch_size
@@ -231,7 +266,7 @@ class Batches:
     async def _run_batch(self, priority: Priority, batch: _Batch) -> None:
         kind, items = batch.kind, batch.items
         try:
-            vectors = await self._run(kind, [item.payload for item in items])
+            vectors = await self._run(kind, [item.payload for item in items], priority)
             if len(vectors) != len(items):
                 raise ModelFailed(f"the model gave {len(vectors)} vectors for {len(items)} {kind}")
             finite = [bool(np.isfinite(vector).all()) for vector in vectors]
@@ -294,7 +329,8 @@ class Batches:
         """Whether the model can do something of the kind of `payload` that nothing is wrong with."""
         blank = "a" if isinstance(payload, str) else np.zeros_like(payload)
         try:
-            await self._run(Kind.WORDS if isinstance(payload, str) else Kind.PIXELS, [blank])
+            kind = Kind.WORDS if isinstance(payload, str) else Kind.PIXELS
+            await self._run(kind, [blank], Priority.INDEXING)
         except RetryLater:
             return False
         except Exception:  # it failed, and lives

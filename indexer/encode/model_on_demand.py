@@ -14,11 +14,12 @@ from indexer.backoff import Backoff
 from indexer.encode.batching import Kind, ModelDied, Payload
 from indexer.encode.known_model import KnownModel
 from indexer.encode.process import WORKER, ModelProcess
-from indexer.encode.protocol import Choice, Facts
+from indexer.encode.protocol import Caption, Choice, Facts
 from indexer.encode.shared_frames import SharedFrames
 from indexer.errors import ModelAway, ModelUnavailable
-from indexer.records.pictures import Features, ModelSpec, PixelSpec, Scores, Vectors
-from indexer.settings import ModelSettings
+from indexer.ports import Priority
+from indexer.records.pictures import Features, ModelSpec, Pixels, PixelSpec, Scores, Vectors
+from indexer.settings import ModelSettings, RaySettings
 from indexer.supervisor import Faults
 
 log = logging.getLogger(__name__)
@@ -26,10 +27,12 @@ log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
 FAULT = "model"  # its name among the faults
+CLUSTER_FAULT = "cluster"  # that of the process that reaches a cluster
 # A process that died begins anew after 0.5 s at the least: what killed it once is mostly one picture, or memory
 # that was short for a moment.
 AGAIN = Backoff(tries=0, first_s=1.0, longest_s=60.0)
 MOST_STREAMS = 8
+BATCHES_AN_ENCODER = 2  # under way in an encoder of a cluster: one is worked on while the next one travels
 NOT_CHOSEN = Choice("", "", "")
 WAIT_S = 5.0  # the longest pause that whoever asks waits out; for a longer one the answer is "later"
 
@@ -38,15 +41,22 @@ class ModelOnDemand:
     """At most one process. `spec` and `pixel_spec` are known from `open` on, whether it runs or not.
 
     `facts` are what the first process of this life has told, and None before. `known` is where the bot keeps them
-    between two of its starts; None: nowhere.
+    between two of its starts; None: nowhere. `cluster`: the process loads no model, but reaches one in this cluster.
     """
 
     spec: ModelSpec
     pixel_spec: PixelSpec
 
     def __init__(
-        self, settings: ModelSettings, faults: Faults, worker: str = WORKER, known: KnownModel | None = None
+        self,
+        settings: ModelSettings,
+        faults: Faults,
+        worker: str = WORKER,
+        known: KnownModel | None = None,
+        cluster: RaySettings | None = None,
     ) -> None:
+        self._cluster = cluster
+        self._fault = FAULT if cluster is None else CLUSTER_FAULT
         self._settings = settings
         self._faults = faults
         self._worker = worker
@@ -68,7 +78,9 @@ class ModelOnDemand:
             self.spec, self.pixel_spec = known
         else:
             try:
-                self._process = await ModelProcess.start(self._settings, self._frames, worker=self._worker)
+                self._process = await ModelProcess.start(
+                    self._settings, self._frames, None, self._worker, self._cluster
+                )
                 self.starts += 1
             except ModelDied as error:
                 raise ModelUnavailable(
@@ -77,7 +89,8 @@ class ModelOnDemand:
                 ) from error
             self.spec, self.pixel_spec = self._process.facts.spec, self._process.facts.pixel_spec
             await self._told(self._process.facts)
-        self._frames.make_room(MOST_STREAMS + 1, self._settings.batch_size, self.pixel_spec.size)
+        streams = BATCHES_AN_ENCODER * self._cluster.max_replicas if self._cluster else MOST_STREAMS
+        self._frames.make_room(streams + 1, self._settings.batch_size, self.pixel_spec.size)
 
     async def wake(self) -> None:
         """Loads the model before anybody asks. A model that cannot be had is counted and logged, and tried again by
@@ -109,13 +122,17 @@ class ModelOnDemand:
         """The process's id; None while there is none."""
         return self._process.pid if self._process is not None and not self._process.ended else None
 
-    async def encode(self, kind: Kind, payloads: Sequence[Payload]) -> Vectors:
+    async def encode(self, kind: Kind, payloads: Sequence[Payload], priority: Priority) -> Vectors:
         """[n, d] float32. Raises ModelFailed; ModelDied where the process ends; ModelAway where there is none."""
-        return await self._asked(lambda process: process.encode(kind, payloads))
+        return await self._asked(lambda process: process.encode(kind, payloads, priority))
 
     async def scores(self, words: str | None, features: Features) -> Scores:
         """As `ModelEncoder.scores`. Raises as `encode`."""
         return await self._asked(lambda process: process.scores(words, features))
+
+    async def captions(self, frames: Sequence[Pixels]) -> list[Caption]:
+        """A sentence about each picture, by a model that describes them. Raises as `encode`."""
+        return await self._asked(lambda process: process.captions(frames))
 
     async def _asked(self, ask: Callable[[ModelProcess], Awaitable[Answer]]) -> Answer:
         async with self._starting:
@@ -129,7 +146,7 @@ class ModelOnDemand:
                 self._failed(error)
             raise
         self._failures = 0
-        self._faults.healthy(FAULT)
+        self._faults.healthy(self._fault)
         return answer
 
     async def _running(self) -> ModelProcess:
@@ -144,13 +161,14 @@ class ModelOnDemand:
         await asyncio.sleep(max(pause_s, 0))
         try:
             settled = None if self._elsewhere or self.facts is None else self.choice
-            process = await ModelProcess.start(self._settings, self._frames, settled, self._worker)
+            process = await ModelProcess.start(self._settings, self._frames, settled, self._worker, self._cluster)
             if (process.facts.spec, process.facts.pixel_spec) != (self.spec, self.pixel_spec):
                 await process.end()
-                if self._known is not None:
+                if self._known is not None and self._cluster is None:  # a cluster may be wrong, and this bot right
                     await asyncio.to_thread(self._known.forget)
+                where = f" in the cluster at {self._cluster.address}" if self._cluster else ""
                 raise ModelUnavailable(
-                    f"The weights or settings of {self.spec.name} are not those that this bot was started with. "
+                    f"The weights or settings of {self.spec.name}{where} are not those that this bot was started with. "
                     "Put them back, or start the bot anew."
                 )
         except (ModelDied, ModelUnavailable) as error:
@@ -176,7 +194,7 @@ class ModelOnDemand:
         self._failures += 1
         self._last = str(error)
         self._again_s = time.monotonic() + AGAIN.wait_s(self._failures)
-        self._faults.add(FAULT, error)
+        self._faults.add(self._fault, error)
 
     async def rest(self) -> None:
         """Lets the process go until it is asked again."""

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from indexer.records.ids import MessageId, PictureId
+from indexer.records.picture_texts import TextKind
 from indexer.text.terms import Pattern, Term, counts, pattern_of
 
 # Of content, file names, alt texts: who describes a picture in its alt text means the picture.
 WEIGHTS = (1.0, 1.0, 2.0)
-# What a picture says itself counts as much as what its message says.
-SHOWN_WEIGHT = 1.0
+# Words that stand in a picture count as much as those of its message; what a model says of it, as a guess. The first is
+# measured (benchmarks/ocr_weight.py), the second is not (docs/adr/0060).
+SHOWN_WEIGHTS: Mapping[str, float] = {TextKind.OCR: 1.0, TextKind.CAPTION: 0.5}
 # The usual constants, as in FTS5: how soon a repeated term says nothing new, and how much a long text counts as less.
 K1, B = 1.2, 0.75
 
@@ -56,13 +58,18 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """`bm25` is larger for better. `share` (0–1): how much of the question is said, rare terms counting more."""
+    """`bm25` is larger for better. `share` (0–1): how much of the question is said, rare terms counting more.
+
+    `shown`: what of `bm25` each kind of the picture's own texts adds.
+    """
 
     bm25: float
     share: float
+    shown: Mapping[str, float] = field(default_factory=dict)
 
 
 _NO_PICTURES: Mapping[PictureId, Figures] = {}
+_NOTHING_SHOWN: Mapping[str, float] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +91,13 @@ class Ranked:
 
 def rank(
     texts: Mapping[int, Columns],
-    shown: Mapping[MessageId, Mapping[PictureId, str]],
+    shown: Mapping[MessageId, Mapping[PictureId, Mapping[str, str]]],
     terms: Sequence[Said],
     scope: Scope,
 ) -> list[Ranked]:
     """The messages, best first; newer ones first where two rank the same. Takes about 10 µs a message.
 
-    `shown`: of those whose pictures say something, what each picture says.
+    `shown`: of those whose pictures say something, what each picture says, by the kind of its texts.
     """
     values = [worth(said.count, scope.texts) for said in terms]
     total = sum(values) if len(terms) > 1 else 0.0
@@ -135,7 +142,7 @@ def _own_parts(
 
 def _by_picture(
     message_id: int,
-    shown: Mapping[PictureId, str],
+    shown: Mapping[PictureId, Mapping[str, str]],
     own: Sequence[float],
     terms: Sequence[Said],
     patterns: Sequence[Pattern],
@@ -143,28 +150,37 @@ def _by_picture(
     total: float,
     scope: Scope,
 ) -> dict[PictureId, Figures]:
-    told = {picture_id: counts(body, patterns) for picture_id, body in shown.items()}
+    told = {
+        (picture_id, kind): counts(body, patterns)
+        for picture_id, bodies in shown.items()
+        for kind, body in bodies.items()
+    }
     for at, said in enumerate(terms):
         if message_id in said.shown_ids and not any(row[at] for row in told.values()):
-            for row in told.values():  # a letter that we do not fold: nobody can say which picture it was
+            for row in told.values():  # a letter that we do not fold: nobody can say which text it was
                 row[at] = 1
     figures = {}
-    for picture_id, row in told.items():
-        length = len(shown[picture_id]) / max(scope.mean_shown, 1.0)
-        together = [
-            part + SHOWN_WEIGHT * value * often * (K1 + 1) / (often + K1 * (1 - B + B * length)) if often else part
-            for part, value, often in zip(own, values, row, strict=True)
-        ]
-        figures[picture_id] = _figures(together, values, total)
+    for picture_id, bodies in shown.items():
+        together, added = list(own), dict.fromkeys(bodies, 0.0)
+        for kind, body in bodies.items():
+            length = len(body) / max(scope.mean_shown, 1.0)
+            for at, (value, often) in enumerate(zip(values, told[picture_id, kind], strict=True)):
+                if often:
+                    more = value * often * (K1 + 1) / (often + K1 * (1 - B + B * length))
+                    together[at] += SHOWN_WEIGHTS[kind] * more
+                    added[kind] += SHOWN_WEIGHTS[kind] * more
+        figures[picture_id] = _figures(together, values, total, added)
     return figures
 
 
-def _figures(parts: Sequence[float], values: Sequence[float], total: float) -> Figures:
+def _figures(
+    parts: Sequence[float], values: Sequence[float], total: float, shown: Mapping[str, float] = _NOTHING_SHOWN
+) -> Figures:
     """`total` is the sum of `values`; 0 where there is one term, which is then the whole question."""
     if not total:
-        return Figures(sum(parts), 1.0)
+        return Figures(sum(parts), 1.0, shown)
     said_worth = 0.0
     for part, value in zip(parts, values, strict=True):
         if part:
             said_worth += value
-    return Figures(sum(parts), said_worth / total)
+    return Figures(sum(parts), said_worth / total, shown)

@@ -5,21 +5,29 @@ from __future__ import annotations
 from pathlib import Path
 
 import aiohttp
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, Histogram, Info
+from prometheus_client.exposition import generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
 
 from bot.config.loader import WebSettings
+from bot.web import metrics_text
 from bot.web.errors import CODES
 from bot.web.metrics import Engine, Metrics, Reading
 from bot.web.server import open_web
+from indexer.encode.cluster_encoder import ClusterState
 from indexer.records.ids import GuildId
 from indexer.reports.status import Counts, GuildStatus, Status
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-ENGINE = Engine("demo", "openvino", "cpu", loaded=False, starts=2, workers=3, workers_died=1)
+CLUSTER = ClusterState("auto", here=False, since_ms=0, reason="it is slow", encoders=2, answered_here=7)
+ENGINE = Engine("demo", "openvino", "cpu", loaded=False, starts=2, workers=3, workers_died=1, cluster=CLUSTER)
 
 
 def samples(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -28,6 +36,31 @@ def samples(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }
+
+
+@given(st.text(), st.floats(), st.integers(0, 2**63))
+def test_the_text_is_what_the_library_itself_writes(label: str, value: float, count: int) -> None:
+    class Families(Collector):
+        def collect(self) -> list[Metric]:
+            gauge = GaugeMetricFamily("afterimage_gauge", 'A "help" \\ of\ntwo lines.', labels=["z", "a"])
+            gauge.add_metric([label, "x"], value)
+            counter = CounterMetricFamily("afterimage_counter", "Counted.", labels=["name"])
+            counter.add_metric([label], count)
+            return [gauge, counter, GaugeMetricFamily("afterimage_plain", "One.", value=value)]
+
+    registry = CollectorRegistry()
+    registry.register(Families())
+    histogram = Histogram("afterimage_seconds", "Took.", ["stage"], buckets=(0.1, 1.0), registry=registry)
+    histogram.labels(label).observe(abs(value))
+    for _ in range(2):  # the second time from what is kept
+        assert metrics_text.text(registry) == generate_latest(registry)
+
+
+def test_a_kind_of_metric_that_is_not_known_is_not_left_out_in_silence() -> None:
+    registry = CollectorRegistry()
+    Info("afterimage_kind", "Another kind.", registry=registry).info({"a": "b"})
+    with pytest.raises(ValueError, match="is a info"):
+        metrics_text.text(registry)
 
 
 async def test_what_is_stored_waits_and_fails_is_counted() -> None:
@@ -43,6 +76,7 @@ async def test_what_is_stored_waits_and_fails_is_counted() -> None:
         faults={"sweep": 2},
         caches={"answers": (3, 4)},
         queues={"encode": 5, "events": 0},
+        questions_refused=6,
         memory={"bot": 1000, "model": 2000},
         engine=ENGINE,
     )
@@ -67,6 +101,7 @@ async def test_what_is_stored_waits_and_fails_is_counted() -> None:
     assert found["afterimage_ready", (("part", "gateway"),)] == 1
     assert found["afterimage_gateway_unparsed_events_total", ()] == 9
     assert found["afterimage_background_faults_total", (("work", "sweep"),)] == 2
+    assert found["afterimage_questions_refused_total", ()] == 6
     assert found["afterimage_event_loop_lag_seconds_bucket", (("le", "0.005"),)] == 1
     assert found["afterimage_search_stage_seconds_bucket", (("le", "0.005"), ("stage", "scan"))] == 1
     assert found["afterimage_search_stage_seconds_bucket", (("le", "0.025"), ("stage", "total"))] == 0
@@ -75,6 +110,8 @@ async def test_what_is_stored_waits_and_fails_is_counted() -> None:
     assert found["afterimage_model_info", (("device", "cpu"), ("model", "demo"), ("runtime", "openvino"))] == 1
     assert (found["afterimage_model_loaded", ()], found["afterimage_model_starts_total", ()]) == (0, 2)
     assert (found["afterimage_decode_workers", ()], found["afterimage_decode_workers_died_total", ()]) == (3, 1)
+    assert (found["afterimage_cluster_up", ()], found["afterimage_cluster_encoders", ()]) == (0, 2)
+    assert found["afterimage_cluster_answered_here_total", ()] == 7
     assert found["afterimage_indexing_stage_seconds_bucket", (("le", "0.01"), ("stage", "decode"))] == 0
     assert found["afterimage_indexing_stage_seconds_bucket", (("le", "0.05"), ("stage", "decode"))] == 1
     assert found["afterimage_indexing_stage_seconds_count", (("stage", "store"),)] == 0  # there from the start

@@ -67,7 +67,7 @@ async def test_a_bot_is_ready_once_it_serves_and_counts_what_it_stored(tmp_path:
             embedded = found["afterimage_embeddings", (("guild", str(place.guild.id)),)]
             for stage in ("download", "decode", "encode", "store"):
                 assert found["afterimage_indexing_stage_seconds_count", (("stage", stage),)] >= embedded > 0
-            for queue in ("download", "decode", "encode", "store", "questions", "events"):
+            for queue in ("download", "decode", "encode", "store", "questions", "events", "search"):
                 assert ("afterimage_queue_items", (("stage", queue),)) in found
             assert found["afterimage_memory_bytes", (("process", "bot"),)] > 0
             assert found["afterimage_ready", (("part", "gateway"),)] == 1

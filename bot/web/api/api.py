@@ -30,6 +30,7 @@ from bot.web.api import (
     thumbnails,
 )
 from bot.web.api.access import Access, require
+from bot.web.api.admission import Admission
 from bot.web.api.bodies import answer, json_body, query_of
 from bot.web.api.openapi import document
 from bot.web.api.operation import Call, Operation
@@ -73,6 +74,7 @@ class Api:
     def __init__(self) -> None:
         self._parts: Parts | None = None
         self.access = Access()
+        self.admission = Admission()
         self._in_hand: set[asyncio.Task[Any]] = set()
 
     @asynccontextmanager

@@ -6,16 +6,18 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
 
-from bot.web.api.models.jobs import JobInfo, JobList, JobProgress, NewJob
+from msgspec import convert
+
+from bot.control import jobs as control
+from bot.web.api.models.jobs import JobInfo, JobList, NewJob
 from bot.web.api.operation import BAD_QUESTION, CONFLICT, Call, NoQuery, Operation
 from bot.web.api.parts import Parts
-from bot.web.api.servers import words
 from bot.web.errors import ApiError
 from indexer.errors import TellPerson
 from indexer.jobs import Job, Jobs, Scope, ScopeKind
 from indexer.progress import Progress
 from indexer.records.api_keys import KeyScope
-from indexer.records.ids import DISCORD, ChannelId, GuildId
+from indexer.records.ids import ChannelId, GuildId
 
 SHOWN = 20
 
@@ -67,32 +69,7 @@ def _change(method: Callable[[Jobs, GuildId], Awaitable[Job]]) -> Callable[[Call
 
 def described(job: Job, progress: Progress | None) -> JobInfo:
     """A job, and how far it is, where it ran in this process."""
-    return JobInfo(
-        id=job.id,
-        scope=job.scope.kind.value,
-        channel=None if job.scope.channel_id is None else str(job.scope.channel_id),
-        imported=job.scope.origin_id != DISCORD,
-        state=job.state.value,
-        reason="" if job.reason is None else words(job.reason),
-        created_ms=job.created_ms,
-        updated_ms=job.updated_ms,
-        progress=None if progress is None else _progress(progress),
-    )
-
-
-def _progress(progress: Progress) -> JobProgress:
-    seconds_left = progress.seconds_left
-    return JobProgress(
-        fraction=round(progress.fraction, 4),
-        channels_done=progress.channels_done,
-        channels_total=progress.channels_total,
-        channels_parked=progress.channels_parked,
-        messages=progress.messages,
-        places_done=progress.places_done,
-        places_total=progress.places_total,
-        failed=progress.failed,
-        seconds_left=None if seconds_left is None else round(seconds_left, 1),
-    )
+    return convert(control.described(job, progress), JobInfo)
 
 
 _CHANGES = {

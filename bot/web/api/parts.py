@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bot.config.loader import Config
 from bot.observability.health import Beat
+from bot.web.api.admission import Admission
 from bot.web.probes import Check
 from indexer.imports.archive_folder import ArchiveFolder
 from indexer.lru import LruCache
@@ -55,6 +56,7 @@ class Parts:
     checks: Callable[[], Sequence[Check]]
     opens: bool
     bundles: BundleExports
+    admission: Admission
     archives: Archives | None = None
     ending: asyncio.Event = field(default_factory=asyncio.Event)
     streams: Counter[KeyId] = field(default_factory=Counter)

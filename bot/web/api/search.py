@@ -66,7 +66,14 @@ async def by_stored(call: Call[SearchQuery, None]) -> Hits:
 async def _answer(
     call: Call[SearchQuery, None], given: Sequence[DecodedPicture], like: tuple[PictureId, ...] = ()
 ) -> Hits:
-    """One page: everything up to it is searched again, which the searcher remembers."""
+    """One page: everything up to it is searched again, which the searcher remembers. Raises ApiError where too many
+    questions wait.
+    """
+    async with call.parts.admission.turn(call.key.id):
+        return await _page(call, given, like)
+
+
+async def _page(call: Call[SearchQuery, None], given: Sequence[DecodedPicture], like: tuple[PictureId, ...]) -> Hits:
     service, guild_id = call.parts.service, call.guild.id
     wish, filter_, names = await filtered(call, call.query.q)
     query = Query.for_pictures(guild_id, filter_, tuple(given)).asked_by(wish)

@@ -19,11 +19,15 @@ from indexer.records.ids import PlaceId
 
 
 async def selected(call: Call[Any, Any], q: str) -> Selection:
-    """What the question names on the server of the path. Raises TellPerson where it names nothing."""
+    """What the question names on the server of the path.
+
+    Raises TellPerson where it names nothing, ApiError where too many questions wait.
+    """
     service = call.parts.service
-    wish, filter_, _ = await filtered(call, q)
-    selecting = Selecting(service.reports, lambda: nullcontext(service), service.settings.search)
-    return await selecting.of_wish(wish, call.guild.id, filter_, lambda _: None)
+    async with call.parts.admission.turn(call.key.id):
+        wish, filter_, _ = await filtered(call, q)
+        selecting = Selecting(service.reports, lambda: nullcontext(service), service.settings.search)
+        return await selecting.of_wish(wish, call.guild.id, filter_, lambda _: None)
 
 
 async def change_one(call: Call[NoQuery, TagChange]) -> PictureTags:

@@ -42,9 +42,11 @@ export function duration(seconds) {
 export function table(label, columns, rows) {
   const right = columns.map((column) => (column.startsWith("#") ? "number" : ""));
   const head = columns.map((column, at) => el("th", { className: right[at], scope: "col" }, column.replace("#", "")));
-  const body = rows.map((row) => el("tr", {}, row.map((cell, at) => (
-    cell instanceof HTMLTableCellElement ? cell : el("td", { className: right[at] }, cell)
-  ))));
+  const body = rows.map((row) => el("tr", {}, row.map((cell, at) => {
+    const made = cell instanceof HTMLTableCellElement ? cell : el("td", { className: right[at] }, cell);
+    made.dataset.column = columns[at].replace("#", ""); // shown before it where the screen is narrow
+    return made;
+  })));
   const inner = el("table", {}, el("thead", {}, el("tr", {}, head)), el("tbody", {}, body));
   return el("div", { className: "table", tabIndex: 0, attributes: { role: "region", "aria-label": label } }, inner);
 }

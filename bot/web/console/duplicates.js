@@ -9,7 +9,7 @@ const SHOWN = 5; // copies of a group that are drawn at first
 export function show(view, { guild }) {
   const threshold = el("select", { id: "threshold" },
     [["0.95", "copies, also edited ones"], ["0.99", "nearly identical"], ["1", "identical"]].map(([value, text]) => el("option", { value }, text)));
-  const groups = el("div");
+  const groups = el("div", { className: "groups" });
   const more = el("div", { className: "more" });
   let page = 1;
 

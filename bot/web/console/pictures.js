@@ -4,10 +4,9 @@ import { button, el, many, time } from "/console/dom.js";
 import { tagLine } from "/console/tags.js";
 
 /** The picture, or its name where there is no small copy of it. */
-export function frame(shown, band = "") {
+export function frame(shown) {
   const image = el("img", { src: shown.thumbnail, alt: shown.alt_text || shown.file_name, loading: "lazy", decoding: "async" });
   const box = el("div", { className: shown.kinds.includes("spoiler") ? "frame spoiler" : "frame" }, image);
-  if (band) box.append(el("span", { className: "band" }, band));
   image.addEventListener("error", () => {
     image.replaceWith(el("div", { className: "none" }, shown.file_name || "a picture", el("br"), "no small copy to be had now"));
   }, { once: true });
@@ -20,6 +19,7 @@ export function card(shown, more, tagged) {
   const times = shown.shown_elsewhere ? ` · ${many(shown.shown_elsewhere + 1, "message")}` : "";
   const label = `${shown.named || "Picture"} in #${shown.channel} by ${shown.author}`;
   const about = el("div", { className: "about" },
+    shown.named && el("div", {}, el("span", { className: "band" }, shown.named)),
     said && el("div", { className: "said" }, said),
     el("div", {}, `#${shown.channel}`, el("span", { className: "soft" }, ` · ${shown.author}`)),
     el("div", { className: "soft" }, time(shown.unix_ms), times),
@@ -29,7 +29,7 @@ export function card(shown, more, tagged) {
       more && button("More like this", () => more(shown)),
       shown.link && el("a", { href: shown.link, target: "_blank", rel: "noreferrer noopener" }, "Open in Discord")),
   );
-  return el("article", { className: "picture", tabIndex: 0, attributes: { "aria-label": label } }, frame(shown, shown.named), about);
+  return el("article", { className: "picture", tabIndex: 0, attributes: { "aria-label": label } }, frame(shown), about);
 }
 
 /** Arrow keys go from card to card; Enter opens the message, M asks for more like it. */

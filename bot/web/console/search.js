@@ -4,9 +4,15 @@ import { ask, whileShown } from "/console/api.js";
 import { button, el, failed, many, number, say } from "/console/dom.js";
 import { card, moveByKeys } from "/console/pictures.js";
 
-// What the grammar knows, as chips that write it: docs/search.md.
-const HINTS = ["in:#", "-in:#", "from:@", "after:", "before:", "has:gif", "has:embed", "has:sticker", "has:text", "tag:", '"exact words"', "-"];
-const FILTER = /-?(?:in|from|after|before|has|tag|count|min|weight|diverse):(?:"[^"]*"|\S+)|"[^"]*"|(?<=^|\s)-\S+/gi;
+// What the grammar knows, as chips that write it, each with what it does: docs/search.md.
+const HINTS = new Map([
+  ["in:#", "only in this channel"], ["-in:#", "not in this channel"], ["from:@", "posted by this member"],
+  ["after:", "since this day: 2024-05-01"], ["before:", "until this day"], ["color:", "shows this colour: red, #aa3311"],
+  ["has:gif", "only animations"], ["has:embed", "only pictures of links"], ["has:sticker", "only stickers"],
+  ["has:text", "only pictures with words in them"], ["tag:", "has this tag"], ['"exact words"', "said in the message just so"],
+  ["-", "without what this word names"],
+]);
+const FILTER = /-?(?:in|from|after|before|has|tag|count|min|weight|diverse|colou?r|camera|lens|near):(?:"[^"]*"|\S+)|"[^"]*"|(?<=^|\s)-\S+/gi;
 
 let listening = null;
 
@@ -33,7 +39,8 @@ export function show(view, { guild, key, query }) {
   const grid = el("ol", { className: "grid", attributes: { "aria-label": "Pictures found" } });
   const more = el("div", { className: "more" });
   moveByKeys(grid);
-  view.replaceChildren(form, chips, asked, grid, more);
+  const byKeys = el("p", { className: "soft keys" }, "Keys: / writes, arrows go from picture to picture, Enter opens the message, M asks for more like it.");
+  view.replaceChildren(form, chips, asked, grid, more, byKeys);
 
   const drawChips = () => {
     const on = [...words.value.matchAll(FILTER)].map((match) => match[0]);
@@ -49,7 +56,11 @@ export function show(view, { guild, key, query }) {
     };
     chips.replaceChildren(
       ...on.map((text) => el("li", {}, named(button(`${text} ×`, () => remove(text), "on"), `Remove ${text}`))),
-      ...HINTS.filter((hint) => !on.includes(hint)).map((hint) => el("li", {}, named(button(hint, () => add(hint)), `Add ${hint}`))),
+      ...[...HINTS].filter(([hint]) => !on.includes(hint)).map(([hint, what]) => {
+        const chip = named(button(hint === "-" ? "-word" : hint, () => add(hint)), `Add ${hint}: ${what}`);
+        chip.title = what;
+        return el("li", {}, chip);
+      }),
     );
   };
 

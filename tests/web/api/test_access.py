@@ -172,7 +172,7 @@ async def test_kept_thumbnails_cost_a_key_next_to_nothing_and_other_ones_cost_it
     monkeypatch.setattr(access, "BURST", 3)
     (hit,) = (await api.ask(f"{api.town}/search", params={"q": "in:#pictures count:1"}))["hits"]
     headers = {"Authorization": f"Bearer {await api.key()}"}
-    async with served(api.bot) as (url, http):
+    async with served(api.bot) as (url, http, _):
 
         async def status(path: str) -> int:
             async with http.get(url + path, headers=headers) as response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -31,7 +32,8 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 async def test_the_document_that_is_kept_is_the_one_that_is_served(api: ApiWorld) -> None:
-    assert (ROOT / "docs" / "openapi.json").read_text("utf-8") == text()  # python -m bot.web.api docs/openapi.json
+    for name in ("docs/openapi.json", "docs/http-reference.md"):
+        assert (ROOT / name).read_text("utf-8") == text(ROOT / name), f"python -m bot.web.api {name}"
     async with api.http.get(f"{api.url}/api/v1/openapi.json") as response:
         assert await response.json() == document(OPERATIONS)
 
@@ -43,6 +45,23 @@ async def test_every_operation_and_every_code_stands_in_the_reference() -> None:
         assert f"| `{operation.method} {operation.path}` | {scope} | {operation.summary} |" in reference
     for code, meaning in CODES.items():
         assert f"| `{code}` | {meaning} |" in reference
+
+
+async def test_the_page_of_the_reference_names_every_field_and_links_to_types_that_stand_there() -> None:
+    page, made = (ROOT / "docs" / "http-reference.md").read_text("utf-8"), document(OPERATIONS)
+    for path, methods in made["paths"].items():
+        for method, operation in methods.items():
+            (section,) = re.findall(
+                rf"^## `{method.upper()} {re.escape(path)}`$(.*?)(?=^## )", page, re.DOTALL | re.MULTILINE
+            )
+            assert operation["summary"] in section
+            for parameter in operation["parameters"]:
+                assert f"| `{parameter['name']}` | {parameter['in']} | " in section
+    for name, schema in made["components"]["schemas"].items():
+        (section,) = re.findall(rf"^### {name}$(.*?)(?=^### |\Z)", page, re.DOTALL | re.MULTILINE)
+        assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == list(schema["properties"])
+    headings = {heading.lower() for heading in re.findall(r"^### (\w+)$", page, re.MULTILINE)}
+    assert set(re.findall(r"\]\(#(\w+)\)", page)) <= headings
 
 
 async def test_names_of_operations_are_unique_and_every_refusal_has_a_documented_code() -> None:

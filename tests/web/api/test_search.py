@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import AsyncExitStack
+from typing import Any
 
 import aiohttp
 import pytest
 
+from bot.web.api import admission
 from indexer.one_at_a_time import WAITING
 from indexer.pictures.decode_picture import Limits, decode_picture
 from indexer.query.grammar import parse
+from indexer.records.api_keys import KeyId
 from indexer.records.colours import SAMPLES, SHOWN
 from indexer.records.pictures import PixelSpec
-from tests.worlds.api_world import READ, ApiWorld
+from tests.worlds.api_world import ADMIN, READ, ApiWorld
 from tests.worlds.running_bot import noise
 from tests.worlds.waiting import DEADLINE_S
 
@@ -30,6 +34,22 @@ async def test_without_words_the_newest_pictures_are_listed_in_pages(api: ApiWor
     assert [hit["message_id"] for hit in seen] == sorted((hit["message_id"] for hit in seen), key=int, reverse=True)
     assert {hit["channel"] for hit in seen} == {"pictures", "secret"}  # an operator's key sees every channel
     assert all(hit["link"] is None and hit["score"] is None for hit in seen)  # the sandbox's links open nowhere
+
+
+async def test_where_too_many_questions_wait_the_next_is_told_when_to_come_again(
+    api: ApiWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission, "WAIT_S", 0.01)
+    async with AsyncExitStack() as taken:
+        for number in range(admission.AT_ONCE):
+            await taken.enter_async_context(api.admission.turn(KeyId(-1 - number)))  # of others
+        bulk = {"method": "POST", "json": {"q": "cat"}, "key": await api.key(ADMIN)}
+        asked: list[tuple[str, dict[str, Any]]] = [("search?q=cat", {}), ("messages/delete", bulk)]
+        for path, options in asked:
+            refused = await api.ask(f"{api.town}/{path}", status=503, **options)
+            assert refused["error"]["code"] == "busy"
+            assert refused["error"]["details"]["retry_after_s"] >= 1
+    assert (await api.ask(f"{api.town}/search?q=cat"))["hits"]
 
 
 async def test_the_grammar_is_that_of_the_command(api: ApiWorld) -> None:

@@ -10,13 +10,16 @@ from bot.web.api.models.fields import Id, Share
 
 
 class JobProgress(Struct):
-    """How far a job is. `seconds_left` null: it cannot be said yet."""
+    """How far a job is. `messages_expected`: Discord's own count of what is to be read, null where it gave none.
+    `seconds_left` null: it cannot be said yet.
+    """
 
     fraction: Share
     channels_done: int
     channels_total: int
     channels_parked: int
     messages: int
+    messages_expected: int | None
     places_done: int
     places_total: int
     failed: int
