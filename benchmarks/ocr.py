@@ -28,9 +28,9 @@ from benchmarks.ocr_pictures import SCRIPTS, Drawn, Script, captioned, readable,
 from benchmarks.ocr_weight import first_hit
 from benchmarks.report import Report
 from indexer.database.database import open_database
-from indexer.ocr.models import find_models
-from indexer.ocr.reader_process import Readers, ReaderSettings, open_readers
-from indexer.ocr.reading import reading_of
+from indexer.picture_texts.ocr.lines import reading_of
+from indexer.picture_texts.ocr.models import find_models
+from indexer.picture_texts.ocr.reader_process import Readers, ReaderSettings, open_readers
 from indexer.records.ids import MessageId
 from indexer.settings import OcrSettings
 from tests.worlds.library import Library

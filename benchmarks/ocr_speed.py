@@ -25,7 +25,7 @@ from benchmarks.serving_bot import serving_bot, until_indexed
 from bot.command_line.asking import answer_once
 from bot.config.loader import load
 from indexer.encode.encoder import open_encoder
-from indexer.ocr.lane import IDLE_S, POLL_S
+from indexer.picture_texts.lane import IDLE_S, POLL_S
 from indexer.records.ids import GuildId
 from indexer.service import Service
 from indexer.settings import ModelSettings

@@ -6,6 +6,7 @@ says all and a picture two. The right answer says all.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -13,7 +14,8 @@ from benchmarks.ocr_pictures import SCRIPTS, names
 from benchmarks.report import Report
 from indexer.database.database import open_database
 from indexer.query.grammar import parse
-from indexer.records.ids import MessageId
+from indexer.records.ids import MessageId, UserId
+from indexer.records.picture_texts import TextKind
 from indexer.text import bm25
 from tests.worlds.library import Library, ask
 
@@ -22,9 +24,9 @@ QUESTIONS = 60  # of each of the two kinds
 IN_PICTURE, IN_MESSAGE = 24, 6  # other names that stand there
 
 
-async def first_hit(library: Library, words: str) -> MessageId | None:
-    """The message of the first hit, over both public channels."""
-    result = await library.searcher.search(ask().asked_by(parse(words, 0)))
+async def first_hit(library: Library, words: str, asker: UserId | None = None) -> MessageId | None:
+    """The message of the first hit, over both public channels. An answer is remembered for its asker."""
+    result = await library.searcher.search(replace(ask().asked_by(parse(words, 0)), asker=asker))
     return result.hits[0].place.message_id if result.hits else None
 
 
@@ -43,15 +45,15 @@ async def measure(report: Report, folder: Path) -> None:
             await library.says(picture, _among(rng, question[:in_picture], IN_PICTURE))
             message = await library.post(f"photo{number}", say=_among(rng, question[:in_message], IN_MESSAGE))
             asked.append((" ".join(question), picture if in_picture == 3 else message))
-        usual = bm25.SHOWN_WEIGHT
+        usual = bm25.SHOWN_WEIGHTS
         try:
-            for weight in WEIGHTS:
-                bm25.SHOWN_WEIGHT = weight
-                found = [await first_hit(library, words) == right for words, right in asked]
-                now = ", which is in force" if weight == usual else ""
+            for number, weight in enumerate(WEIGHTS):
+                bm25.SHOWN_WEIGHTS = {**usual, TextKind.OCR: weight}
+                found = [await first_hit(library, words, UserId(number)) == right for words, right in asked]
+                now = ", which is in force" if weight == usual[TextKind.OCR] else ""
                 report.row(f"words in pictures weigh {weight}{now}: recall@1", sum(found) / len(found), "")
         finally:
-            bm25.SHOWN_WEIGHT = usual
+            bm25.SHOWN_WEIGHTS = usual
         library.index.close()
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from bot.control.operations import Handler, Tell, Values
 from bot.control.question import Where, filter_of, require_something, where, wish_of
 from bot.control.search import Index
+from bot.observability.process_memory import process_memory
 from bot.texts.errors import english
 from indexer.errors import TellPerson
 from indexer.query.query import Query, Retrieval, Stages
@@ -38,7 +39,7 @@ class Evaluating:
         """`questions` ({query, like or null, expected}), `by` (hybrid, vectors or words; where there is a second model,
         reranked and second: what it alone makes of the first stage's hits), `guild` → `answers`: for each hit of the
         first TOP the expected messages that it shows (`found`), `ms`, and whether the second model could not order
-        (`fell_back`); or `error`.
+        (`fell_back`); or `error`. `memory`: the most resident bytes that each kind of process had after any of them.
 
         Nothing is answered from memory: each request asks as somebody who never asked before. Raises TellPerson.
         """
@@ -51,7 +52,7 @@ class Evaluating:
         place = await where(self.index.reports, values.get("guild"))
         await self._wake(place, by)
         asker = _nobody()
-        answers = []
+        answers, memory = [], dict[str, int]()
         for question in questions:
             try:
                 query = replace(await self._query(place, question), by=by, asker=asker, stages=stages)
@@ -60,7 +61,9 @@ class Evaluating:
                 answers.append(await self._answer(query, question))
             except TellPerson as error:
                 answers.append({"error": english(error)})
-        return {"answers": answers}
+            now = process_memory(self.index.encoder, self.index.searcher)
+            memory = {name: max(size, memory.get(name, 0)) for name, size in now.items()}
+        return {"answers": answers, "memory": memory}
 
     async def _wake(self, place: Where, by: Retrieval) -> None:
         """Loads the model and the files that are not in memory yet, so that no question is measured with that."""

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from indexer.backup.daily import DailyBackup
+from indexer.encode.cluster_encoder import ClusterEncoder
 from indexer.encode.encoder import ModelEncoder
 from indexer.encode.model_on_demand import NOT_CHOSEN
 from indexer.errors import Reason, RetryLater, TellPerson
@@ -93,9 +94,10 @@ async def _compact(store: Store, turn: asyncio.Lock, values: Values, tell: Tell)
 async def running_status(service: Service, values: Values, tell: Tell) -> Values:
     """→ `faults` of the background work since the bot's start; `backup`: the daily one; `model`: which one, whether it
     is loaded, and how it runs or ran last: `runs` in words, `choice` with a field for each. Empty and null before it
-    was loaded once."""
+    was loaded once. `cluster`: the state of the one that it runs in; null where it runs on this machine alone."""
     encoder = service.encoder
-    choice = encoder.choice if isinstance(encoder, ModelEncoder) and encoder.choice != NOT_CHOSEN else None
+    choice = encoder.choice if isinstance(encoder, ModelEncoder | ClusterEncoder) else NOT_CHOSEN
+    chosen = choice != NOT_CHOSEN
     return {
         "faults": [asdict(fault) for fault in service.faults],
         "backup": service.backups.status.as_dict(),
@@ -103,8 +105,9 @@ async def running_status(service: Service, values: Values, tell: Tell) -> Values
             "name": encoder.spec.name,
             "pretrained": encoder.spec.pretrained,
             "awake": encoder.awake,
-            "runs": "" if choice is None else str(choice),
-            "choice": None if choice is None else asdict(choice),
+            "runs": str(choice) if chosen else "",
+            "choice": asdict(choice) if chosen else None,
+            "cluster": asdict(encoder.state) if isinstance(encoder, ClusterEncoder) else None,
         },
     }
 

@@ -11,19 +11,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+import aiosqlite
+
 from indexer.clock import now_ms
+from indexer.database.connections import in_thread
 from indexer.database.database import Database
 from indexer.notices.new_pictures import NewPictures
 from indexer.query.grammar import parse
 from indexer.records.hits import Place
-from indexer.records.ids import GuildId, MessageId, ModelId, PictureId, PlaceId, UserId
+from indexer.records.ids import GuildId, ModelId, PictureId, PlaceId, UserId
 from indexer.records.new_pictures import NewPicture
 from indexer.records.pictures import Vectors
 from indexer.records.saved_searches import Telling
 from indexer.search import picture_facts
 from indexer.search.new_matches import Gate, Gates
 from indexer.search.picture_facts import PictureFacts
-from indexer.store import saved_notices, saved_searches
+from indexer.store import picture_texts, saved_notices, saved_searches
 from indexer.text.terms import Term, counts, cut, pattern_of
 
 FOLLOWER: Final = "saved searches"  # the name of the lines that migration 0023 writes
@@ -61,7 +64,7 @@ class SavedNotices:
             ids = [telling.saved_id for telling in waiting]
             stored = await saved_notices.gates(connection, ids, model_id, now_ms() - GATE_MS)
             facts = await picture_facts.facts(connection, model_id, {picture.picture_id for picture in pictures})
-            texts = await saved_notices.texts(connection, {picture.place.message_id for picture in pictures})
+            texts = await _texts(connection, pictures)
         gates = {saved_id: Gate(*gate) for saved_id, gate in stored.items()}
         return await asyncio.to_thread(_worth_a_look, waiting, pictures, model_id, gates, facts, texts)
 
@@ -103,7 +106,7 @@ def _worth_a_look(
     model_id: ModelId,
     gates: Mapping[int, Gate],
     facts: Mapping[PictureId, PictureFacts],
-    texts: Mapping[MessageId, str],
+    texts: Mapping[PlaceId, str],
 ) -> list[Telling]:
     columns: dict[PictureId, list[int]] = {}
     frames: list[tuple[Vectors, int]] = []
@@ -130,7 +133,7 @@ def _worth_a_look(
             near = telling.saved_id not in row or bool(
                 open_for[row[telling.saved_id], columns.get(picture.picture_id, [])].any()
             )
-            if near or place.message_id in said:
+            if near or place.place_id in said:
                 places.append(place)
         if places:
             found.append(replace(telling, places=tuple(places), said=said))
@@ -141,9 +144,22 @@ def _terms(telling: Telling) -> list[Term]:
     return cut(parse(telling.search.question, now_ms()).words) if telling.search.question else []
 
 
-def _saying(terms: Sequence[Term], texts: Mapping[MessageId, str]) -> frozenset[MessageId]:
-    """The messages that say all of the words, as near as they can be counted without FTS5."""
+async def _texts(connection: aiosqlite.Connection, pictures: Sequence[NewPicture]) -> dict[PlaceId, str]:
+    """What each message says, and what its picture says."""
+    ids = {picture.place.message_id for picture in pictures}
+    said = await saved_notices.texts(connection, ids)
+    shown = await in_thread(connection, lambda raw: picture_texts.shown_by(raw, ids))
+    texts = {}
+    for picture in pictures:
+        message_id = picture.place.message_id
+        own = shown.get(message_id, {}).get(picture.picture_id, {})
+        texts[picture.place.place_id] = "\n".join([said.get(message_id, ""), *own.values()])
+    return texts
+
+
+def _saying(terms: Sequence[Term], texts: Mapping[PlaceId, str]) -> frozenset[PlaceId]:
+    """The places that say all of the words, as near as they can be counted without FTS5."""
     if not terms:
         return frozenset()
     patterns = [pattern_of(term) for term in terms]
-    return frozenset(message_id for message_id, text in texts.items() if all(counts(text, patterns)))
+    return frozenset(place_id for place_id, text in texts.items() if all(counts(text, patterns)))

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from indexer.query.query import Query
 from indexer.records.hits import Band, Hit
-from indexer.records.ids import MessageId
+from indexer.records.ids import PlaceId
 from indexer.records.pictures import Vectors
 from indexer.search.query_vector import QueryVector
 from indexer.search.score_bands import AGREEING_BITS, Calibration, copy_bits_of
@@ -61,12 +61,12 @@ def bar_of(query: Query, target: QueryVector, calibration: Calibration, searched
     return Bar(Gate(target.vector, calibration.least_very_similar - SLACK_COSINE))
 
 
-def is_match(query: Query, hit: Hit, bar: Bar, said: Collection[MessageId]) -> bool:
-    """Whether a new hit is one to tell of: it alone would be an answer. `said`: messages that say all the words.
+def is_match(query: Query, hit: Hit, bar: Bar, said: Collection[PlaceId]) -> bool:
+    """Whether a new hit is one to tell of: it alone would be an answer. `said`: places that say all the words.
 
-    What is only related, beside a better hit, is not; nor a message that says some of the words.
+    What is only related, beside a better hit, is not; nor what says some of the words.
     """
-    if query.min_score is not None or hit.band in MATCHES or hit.place.message_id in said:
+    if query.min_score is not None or hit.band in MATCHES or hit.place.place_id in said:
         return True
     return hit.band is Band.RELATED and bar.standing is not None and (hit.parts.standing or 0.0) >= bar.standing
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import aiosqlite
 
@@ -93,14 +93,14 @@ _AMONG_UNSPACED = " UNION ALL ".join(
 class WordHit:
     """A picture whose message says the words, or that says them itself. The numbers are those of bm25.Figures.
 
-    `picture_bm25`: what of `bm25` the picture's own words add.
+    `shown`: what of `bm25` each kind of the picture's own texts adds.
     """
 
     picture_id: PictureId
     place: Place
     bm25: float
     share: float = 1.0
-    picture_bm25: float = 0.0
+    shown: Mapping[str, float] = field(default_factory=dict)
 
 
 async def ranked(
@@ -319,7 +319,7 @@ def _pictures(connection: sqlite3.Connection, messages: Sequence[Ranked], filter
         )
         shown.setdefault(message_id, []).append((PictureId(picture_id), place))
     return [
-        WordHit(picture_id, place, figures.bm25, figures.share, figures.bm25 - message.own.bm25)
+        WordHit(picture_id, place, figures.bm25, figures.share, figures.shown)
         for message in messages
         for picture_id, place in shown.get(message.message_id, ())
         if (figures := message.of(picture_id)).bm25

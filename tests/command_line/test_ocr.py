@@ -10,7 +10,7 @@ import pytest
 
 from bot import cli
 from bot.control.operations import Values
-from indexer.ocr.models import RAPIDOCR
+from indexer.picture_texts.ocr.models import RAPIDOCR
 from indexer.pictures.extras import installed
 from tests.command_line.conftest import Run
 from tests.ocr.drawn import drawn
@@ -67,7 +67,7 @@ def test_where_the_extra_is_not_installed_the_start_says_so(
     monkeypatch.chdir(own_folder.root)
     with Path("config.toml").open("a") as file:
         file.write(ON)
-    monkeypatch.setattr("indexer.ocr.models.installed", lambda extra: False)
+    monkeypatch.setattr("indexer.picture_texts.ocr.models.installed", lambda extra: False)
     for command in (("ocr", "--read"), ("import", "export")):
         code, _, err = run(*command)
         assert code == 1

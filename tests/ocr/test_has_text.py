@@ -74,6 +74,20 @@ async def test_the_words_are_found_and_the_reply_says_where(library: Posted) -> 
     assert "in the picture" not in band_text(hit, Asked(words="groceries"), Language.ENGLISH)
 
 
+async def test_a_caption_is_found_by_its_words_told_from_words_that_were_read_and_is_no_text(library: Posted) -> None:
+    question = asked('"kite"', PETS)
+    assert await library.found(question) == set()
+    await library.says(library.meme, "a dog with a kite", kind="caption")
+    (hit,) = (await library.searcher.search(question)).hits
+    assert hit.place.message_id == library.meme, "an answer from before the caption is not given again"
+    assert (hit.parts.picture_bm25, hit.parts.caption_bm25) == (None, hit.parts.bm25)
+    assert "words found in a model's caption of it" in band_text(hit, Asked(words="kite"), Language.ENGLISH)
+    assert any("from a model's caption of the picture" in text for text in explained_parts(hit, Language.ENGLISH))
+    assert await library.found(asked("kite", PETS, text=True)) == set()
+    await library.says(await library.post("hidden too", channel=SECRET), "a kite of the board", kind="caption")
+    assert await library.found(question) == {library.meme}
+
+
 @pytest.mark.parametrize("words", ["", "total"])
 async def test_has_text_looks_only_where_the_asker_may(library: Posted, words: str) -> None:
     visible = (MEMES, PETS)

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from babel import Locale
 
-from indexer.ocr.models import LANGUAGES, RAPIDOCR, find_models
+from indexer.picture_texts.ocr.models import LANGUAGES, RAPIDOCR, find_models
 from indexer.pictures.extras import installed
 
 pytestmark = [

@@ -14,9 +14,9 @@ import pytest
 import pytest_asyncio
 
 from indexer.errors import ReadersBusy, Reason, Rejected
-from indexer.ocr import reader_process
-from indexer.ocr.models import RAPIDOCR, find_models
-from indexer.ocr.reader_process import Readers, ReaderSettings, open_readers
+from indexer.picture_texts.ocr import reader_process
+from indexer.picture_texts.ocr.models import RAPIDOCR, find_models
+from indexer.picture_texts.ocr.reader_process import Readers, ReaderSettings, open_readers
 from indexer.pictures.extras import installed
 from tests.ocr.drawn import drawn, texts
 from tests.worlds.waiting import until

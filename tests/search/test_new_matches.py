@@ -17,7 +17,7 @@ from indexer.search.query_vector import make_query_vector
 from indexer.search.score_bands import Calibration
 
 VALUES = np.random.default_rng(4)
-MESSAGE = MessageId(7)
+PLACE = PlaceId(3)
 
 
 def unit(count: int) -> Vectors:
@@ -78,7 +78,7 @@ def test_a_hash_that_agrees_opens_a_gate_and_a_flat_picture_s_does_not() -> None
 
 
 def hit(band: Band, standing: float = 0.0) -> Hit:
-    place = Place(MESSAGE, PlaceId(1), ChannelId(1), UserId(1))
+    place = Place(MessageId(7), PLACE, ChannelId(1), UserId(1))
     parts = Parts(standing=standing)
     return Hit(PictureId(1), 0.5, place, "", Source.ATTACHMENT, "", "", "", "", 0, 0, band=band, parts=parts)
 
@@ -99,7 +99,7 @@ def hit(band: Band, standing: float = 0.0) -> Hit:
 def test_a_match_is_what_alone_would_be_an_answer(band: Band, standing: float, fits: bool) -> None:
     asked, bar = query(words="cat"), Bar(standing=2.1)
     assert is_match(asked, hit(band, standing), bar, said=()) is fits
-    assert is_match(asked, hit(band, standing), bar, said={MESSAGE})
+    assert is_match(asked, hit(band, standing), bar, said={PLACE})
     assert is_match(replace(asked, min_score=0.2), hit(band, standing), bar, said=())
 
 

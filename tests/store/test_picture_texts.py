@@ -18,7 +18,7 @@ from tests.worlds.records import decoded, message, picture, settle
 INDEXES = ("words", "words_trigram", "shown_words", "shown_words_trigram")
 
 
-async def shown_by(tx: aiosqlite.Connection, *message_ids: int) -> dict[MessageId, dict[PictureId, str]]:
+async def shown_by(tx: aiosqlite.Connection, *message_ids: int) -> dict[MessageId, dict[PictureId, dict[str, str]]]:
     ids = [MessageId(message_id) for message_id in message_ids]
     return await in_thread(tx, lambda raw: picture_texts.shown_by(raw, ids))
 
@@ -81,9 +81,9 @@ async def test_a_text_takes_the_place_of_the_one_before_and_an_empty_one_takes_i
         assert await picture_texts.put(tx, picture_id, "ocr", "second", 0.9)
         assert await picture_texts.put(tx, picture_id, "caption", "a boat")
         shown = await shown_by(tx, 1, 2)
-        assert shown == {1: {picture_id: "a boat\nsecond"}}
+        assert shown == {1: {picture_id: {"caption": "a boat", "ocr": "second"}}}
         assert await picture_texts.put(tx, picture_id, "ocr", " \n")
-        assert await shown_by(tx, 1) == {1: {picture_id: "a boat"}}
+        assert await shown_by(tx, 1) == {1: {picture_id: {"caption": "a boat"}}}
         rows = await tx.execute_fetchall("SELECT kind, body, confidence FROM picture_texts")
         assert [tuple(row) for row in rows] == [("caption", "a boat", None)]
 

@@ -38,6 +38,22 @@ async def test_what_a_picture_says_counts_as_what_its_message_says_does_and_both
     assert await said(library, "sunset") == [both, *sorted((own, shown), reverse=True)]
 
 
+async def test_a_models_caption_counts_less_than_words_that_stand_in_the_picture_and_both_add_up(
+    library: Library,
+) -> None:
+    for number in range(9):
+        await library.post(f"x{number}", say="of something else")
+    captioned, read, both = [await library.post(name) for name in "abc"]
+    for kind, posts in (("ocr", (read, both)), ("caption", (captioned, both))):
+        for post in posts:
+            await library.says(post, "the sunset over Rome", kind)
+    async with library.db.reader() as connection:
+        hits = await text_search.ranked(connection, GUILD, "sunset", everywhere(), 50)
+    assert [hit.place.message_id for hit in hits] == [both, read, captioned]
+    assert [sorted(hit.shown) for hit in hits] == [["caption", "ocr"], ["ocr"], ["caption"]]
+    assert all(hit.bm25 == pytest.approx(sum(hit.shown.values())) for hit in hits)
+
+
 async def test_of_several_pictures_the_one_that_says_it_is_found(library: Library) -> None:
     post = await library.post("first", "second")
     await library.says(post, "invoice")

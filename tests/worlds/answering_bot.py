@@ -1,11 +1,8 @@
-"""A bot that answers commands over its socket, and commands as processes of their own."""
+"""A bot that answers commands over its socket, and commands that are given beside it."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,8 +10,8 @@ from pathlib import Path
 from bot.app import operations
 from bot.control.server import open_control
 from indexer import ports
+from tests.worlds.commands_here import Done, give_command
 from tests.worlds.running_bot import Running, Town, indexed, town
-from tests.worlds.waiting import DEADLINE_S
 
 ROOT = Path(__file__).resolve().parents[2]
 MOST_BYTES = 100_000
@@ -30,14 +27,6 @@ async def answering(tmp_path: Path, encoder: ports.Encoder | None = None) -> Asy
             yield bot, place
 
 
-async def ran(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AFTERIMAGE_")}
-    return await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-m", "bot", *arguments],
-        cwd=folder,
-        env={**kept, "PYTHONPATH": str(ROOT), **variables},
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE_S,
-    )
+async def ran(folder: Path, *arguments: str, **variables: str) -> Done:
+    """A command beside the bot."""
+    return await asyncio.to_thread(give_command, folder, *arguments, **variables)

@@ -14,6 +14,7 @@ import aiohttp
 
 from bot.config.loader import WebSettings
 from bot.observability.health import Beat
+from bot.web.api.admission import Admission
 from bot.web.operator import Operator
 from bot.web.server import open_web
 from indexer.records.api_keys import KeyScope
@@ -35,6 +36,7 @@ class ApiWorld:
     place: Town
     elsewhere: Guild
     hidden: Channel
+    admission: Admission
     made: dict[tuple[KeyScope, int | None], str]
 
     @property
@@ -75,8 +77,8 @@ def beat() -> Beat:
 
 
 @asynccontextmanager
-async def served(bot: Running) -> AsyncIterator[tuple[str, aiohttp.ClientSession]]:
-    """The HTTP side of a bot that runs in this process."""
+async def served(bot: Running) -> AsyncIterator[tuple[str, aiohttp.ClientSession, Admission]]:
+    """The HTTP side of a bot that runs in this process, and its line of questions."""
     archives = bot.data_dir.with_name("archives")
     archives.mkdir(exist_ok=True)
     web = WebSettings(listen="127.0.0.1:0", archives=archives, upload_bytes=64_000_000)
@@ -87,7 +89,7 @@ async def served(bot: Running) -> AsyncIterator[tuple[str, aiohttp.ClientSession
         operator.serving(bot.service),
         aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http,
     ):
-        yield url, http
+        yield url, http, operator._api.admission
 
 
 @asynccontextmanager
@@ -101,5 +103,5 @@ async def api_world(folder: Path) -> AsyncIterator[ApiWorld]:
         hidden.post(stranger, f"heirloom {at}", files=[noise(2000 + at)])
     async with indexed(place, folder, change=with_auto_start) as bot:
         await bot.indexed(elsewhere)
-        async with served(bot) as (url, http):
-            yield ApiWorld(url, http, bot, place, elsewhere, hidden, {})
+        async with served(bot) as (url, http, admission):
+            yield ApiWorld(url, http, bot, place, elsewhere, hidden, admission, {})

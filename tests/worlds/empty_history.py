@@ -18,11 +18,12 @@ class EmptyHistory:
 
     def __init__(self) -> None:
         self.gates: dict[GuildId, asyncio.Event] = {}
+        self.names: dict[GuildId, str] = {}
         self.fault: Exception | None = None
         self.asked = 0
 
     async def guild(self, guild_id: GuildId) -> Guild:
-        return Guild(guild_id, "Town")
+        return Guild(guild_id, self.names.get(guild_id, "Town"))
 
     async def channels(self, guild_id: GuildId) -> AsyncIterator[Channel]:
         self.asked += 1

@@ -150,12 +150,10 @@ async def searching(
     def files(_: Decoder) -> PictureFiles:
         return library
 
-    async with open_reranking(
-        library.db, settings, kept, files, library.faults, open_reranker or library.open_second
-    ) as stage:
+    opener = open_reranker or library.open_second
+    async with kept, open_reranking(library.db, settings, kept, files, library.faults, opener) as stage:
         library.stage = stage
         library.searcher = Searcher(
             library.db, library.index, library.encoder, library.model_id, SearchSettings(), None, stage
         )
         yield
-    await kept.close()

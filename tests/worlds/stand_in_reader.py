@@ -8,7 +8,7 @@ import json
 import os
 import sys
 
-from indexer.ocr.reader_process import REQUEST
+from indexer.picture_texts.ocr.reader_process import REQUEST
 from indexer.pictures.decode_protocol import ANSWER
 
 SMALL = 400  # bytes

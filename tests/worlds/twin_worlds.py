@@ -25,6 +25,7 @@ from indexer.records.colours import samples
 from indexer.records.hits import Filter
 from indexer.records.ids import ChannelId, GuildId, MessageId, ModelId, PlaceId, UserId, ms_snowflake
 from indexer.records.messages import NO_FLAGS, Channel, ChannelKind, Guild, Message, PictureRef, PlaceFlag, Source
+from indexer.records.picture_texts import TextKind
 from indexer.records.pictures import DecodedPicture, PixelSpec
 from indexer.search.candidate_features import CandidateFeatures
 from indexer.search.dual_reranker import DualReranker
@@ -367,5 +368,7 @@ async def _post(tx: aiosqlite.Connection, model_id: ModelId, encoder: ConceptEnc
             continue
         picture_id = await pictures.add(tx, picture)
         await places.attach(tx, place.id, picture_id)
-        await picture_texts.put(tx, picture_id, "ocr", text_of(picture))
+        await picture_texts.put(tx, picture_id, TextKind.OCR, text_of(picture))
+        if picture.sha256[0] % 2:
+            await picture_texts.put(tx, picture_id, TextKind.CAPTION, f"a picture that says {text_of(picture)}")
         await embeddings.add(tx, model_id, [(picture_id, (await encoder.encode_pixels(picture.frames))[0])])

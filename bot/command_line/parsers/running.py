@@ -1,7 +1,8 @@
-"""`run`, `sandbox`, `check-config`, `status` and `health`."""
+"""`run`, `sandbox`, `encoder`, `check-config`, `status` and `health`."""
 
 from __future__ import annotations
 
+from bot.command_line.parsers.encoder import add_encoder
 from bot.command_line.parsers.parser import Commands, add_json
 
 
@@ -21,6 +22,8 @@ def add_running(commands: Commands) -> None:
         examples=["sandbox --port 8090"],
     )
     sandbox.add_argument("--port", type=int, default=0, metavar="N", help="its port on 127.0.0.1 (default: a free one)")
+
+    add_encoder(commands)
 
     check = commands.add(
         "check-config",

@@ -1,4 +1,4 @@
-"""Models of transformers that read a picture and words together: BLIP and BLIP-2 for image-text matching.
+"""Models of transformers: BLIP and BLIP-2 for image-text matching, BLIP for captions.
 
-Only the second model's process imports this room (matching_worker.py). Start with load.py.
+Only processes of their own import this room (matching_worker.py, captioning_worker.py). Start with load.py.
 """

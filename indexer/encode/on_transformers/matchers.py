@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers.utils.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
+from indexer.encode.on_transformers.preparation import Preparation, all_of
 from indexer.encode.protocol import Choice
 from indexer.records.pictures import Features, Pixels, Vectors
 
@@ -34,9 +34,7 @@ class Matcher(ABC):
         self._tokens = self._width = (
             0  # of the vision part; known from the first picture on, which load_matcher shows it
         )
-        self._scale = (1.0 / (255.0 * torch.tensor(OPENAI_CLIP_STD))).view(1, 3, 1, 1).to(device)
-        shift = -torch.tensor(OPENAI_CLIP_MEAN) / torch.tensor(OPENAI_CLIP_STD)
-        self._shift = shift.view(1, 3, 1, 1).to(device)
+        self._prepare = Preparation(device)
 
     def to(self, dtype: torch.dtype) -> None:
         """Converts the vision part alone: it is nearly all of the work, and what reads the words stays exact."""
@@ -46,9 +44,7 @@ class Matcher(ABC):
     @torch.inference_mode()
     def pixels(self, frames: Sequence[Pixels]) -> Vectors:
         """[n, d] float32: a row of features a picture, within what float16 can hold."""
-        batch = torch.from_numpy(np.stack(frames)).to(self.device).permute(0, 3, 1, 2).float()
-        batch = batch.mul_(self._scale).add_(self._shift).to(self.dtype)
-        tokens = self.model.vision_model(pixel_values=batch)[0].float()
+        tokens = self.model.vision_model(pixel_values=self._prepare(frames, self.dtype))[0].float()
         _, self._tokens, self._width = tokens.shape
         rows = torch.cat([self.embedding(tokens), tokens.flatten(1)], dim=1).clamp(-LARGEST, LARGEST)
         features: Vectors = rows.cpu().numpy()
@@ -94,7 +90,7 @@ class Blip(Matcher):
             input_ids=ids,
             attention_mask=mask,
             encoder_hidden_states=tokens,
-            encoder_attention_mask=_all_of(tokens),
+            encoder_attention_mask=all_of(tokens),
         )
         found: torch.Tensor = self.model.itm_head(read[0][:, 0, :])
         return found
@@ -106,7 +102,7 @@ class Blip2(Matcher):
     def embedding(self, tokens: torch.Tensor) -> torch.Tensor:
         queries = self.model.query_tokens.expand(len(tokens), -1, -1)
         seen = self.model.qformer(
-            query_embeds=queries, encoder_hidden_states=tokens, encoder_attention_mask=_all_of(tokens)
+            query_embeds=queries, encoder_hidden_states=tokens, encoder_attention_mask=all_of(tokens)
         )[0]
         each = torch.nn.functional.normalize(self.model.vision_projection(seen), dim=-1)
         return torch.nn.functional.normalize(each.mean(dim=1), dim=-1)
@@ -119,12 +115,7 @@ class Blip2(Matcher):
             query_length=count,
             attention_mask=torch.cat([mask.new_ones(len(mask), count), mask], dim=1),
             encoder_hidden_states=tokens,
-            encoder_attention_mask=_all_of(tokens),
+            encoder_attention_mask=all_of(tokens),
         )[0]
         found: torch.Tensor = self.model.itm_head(read[:, :count, :]).mean(dim=1)
         return found
-
-
-def _all_of(tokens: torch.Tensor) -> torch.Tensor:
-    """The mask that leaves out no token."""
-    return torch.ones(tokens.shape[:-1], dtype=torch.long, device=tokens.device)

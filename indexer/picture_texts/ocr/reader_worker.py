@@ -16,8 +16,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from indexer.errors import Reason, Rejected
-from indexer.ocr.reader_process import REQUEST
-from indexer.ocr.reading import MOST_CHARACTERS
+from indexer.picture_texts.ocr.reader_process import REQUEST
+from indexer.picture_texts.ocr.spaces import with_spaces
+from indexer.picture_texts.reading import MOST_CHARACTERS
 from indexer.pictures.decode_picture import Limits, decode_picture
 from indexer.pictures.decode_protocol import ANSWER
 from indexer.pictures.decode_worker import enter
@@ -60,6 +61,8 @@ class TextReader:
             }
         )
         self.lines_of(_warm_up())
+        recognizer: Any = self._engine.text_rec  # the first picture has made it
+        recognizer.postprocess_op = _Spaced(recognizer.postprocess_op)
 
     def read(self, data: bytes) -> list[tuple[str, float]]:
         """The lines of a file with their confidence, from top to bottom. Raises Rejected."""
@@ -85,6 +88,17 @@ class TextReader:
                 lines.append((text[:left], min(max(float(confidence), 0.0), 1.0)))
                 left -= len(text)
         return lines
+
+
+class _Spaced:
+    """What makes a text of what the recognition sees, after spaces were added."""
+
+    def __init__(self, decode: Any) -> None:
+        self._decode = decode
+        self._space = decode.dict[" "]
+
+    def __call__(self, chances: Any, *more: Any, **named: Any) -> Any:
+        return self._decode(with_spaces(chances, self._space), *more, **named)
 
 
 def _enlarged(pixels: Pixels) -> Pixels:

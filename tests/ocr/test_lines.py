@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from indexer.errors import ConfigError
-from indexer.ocr import models
-from indexer.ocr.models import find_models
-from indexer.ocr.reading import MOST_CHARACTERS, Line, Reading, cleaned, reading_of
+from indexer.picture_texts.ocr import models
+from indexer.picture_texts.ocr.lines import Line, reading_of
+from indexer.picture_texts.ocr.models import find_models
+from indexer.picture_texts.reading import MOST_CHARACTERS, Reading, cleaned
 from indexer.pictures.extras import Extra
 
 

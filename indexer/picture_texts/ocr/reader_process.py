@@ -14,15 +14,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from indexer.ocr.models import Models
-from indexer.ocr.reading import Line
+from indexer.picture_texts.ocr.lines import Line
+from indexer.picture_texts.ocr.models import Models
 from indexer.pictures.file_type import picture_format
 from indexer.pictures.lockdown.report import Lockdown
 from indexer.pictures.worker_pool import WorkerPool
 from indexer.pictures.worker_process import WorkerProcess, a_death, raise_rejected
 from indexer.platforms.processes import go_on, halt
 
-MODULE = "indexer.ocr.reader_worker"
+MODULE = "indexer.picture_texts.ocr.reader_worker"
 REQUEST = struct.Struct("<Qd")
 
 # Address space beyond what the models take: the detection of 2 million pixels needs some 700 MB of it, a file of 100

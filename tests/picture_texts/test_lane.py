@@ -1,6 +1,7 @@
 """The lane over a real database: the order of reading, what is stored, what is forgotten, what a restart goes on with.
 
-A reader of its own takes the place of the process, which tests/ocr/test_reader.py has.
+Readers of its own take the place of the processes, which tests/ocr/test_reader.py and tests/captions/test_captioner.py
+have.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ import pytest
 from indexer.clock import now_ms
 from indexer.database.database import Database
 from indexer.errors import Reason, Rejected, RetryLater
-from indexer.ocr.lane import LATER, MOST_UNREACHABLE, OcrLane
-from indexer.ocr.reading import Line
-from indexer.ocr.requests import OcrRequests
+from indexer.picture_texts import lane as lane_module
+from indexer.picture_texts.lane import LATER, MOST_UNREACHABLE, PictureTextLane
+from indexer.picture_texts.reading import Reading
+from indexer.picture_texts.requests import TextRequests
 from indexer.questions import Questions
 from indexer.records.ids import EVERYWHERE, ChannelId, MessageId, PictureId, UserId
+from indexer.records.picture_texts import TextKind
 from indexer.store import messages, opt_outs, pictures, places, readings
 from indexer.store.readings import Source
+from indexer.supervisor import Faults
 from tests.worlds.records import AUTHOR, CHANNEL, decoded, message, picture, settle
 from tests.worlds.waiting import until
 
@@ -32,8 +36,10 @@ class Files:
 
     def __init__(self) -> None:
         self.away = self.gone = False
+        self.asked_px: list[int] = []
 
-    async def of(self, source: Source) -> bytes:
+    async def of(self, source: Source, least_px: int) -> bytes:
+        self.asked_px.append(least_px)
         if self.away:
             raise RetryLater("the network is away")
         if self.gone:
@@ -44,18 +50,24 @@ class Files:
 class Reader:
     """Reads the end of a link; what it is told to reject it rejects."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: TextKind, least_px: int) -> None:
+        self.kind = kind
+        self.name = "reader 1"
+        self.least_px = least_px
+        self.away = False
         self.read_files: list[str] = []
         self.rejected: set[str] = set()
         self.halted = False
         self.rested = 0
 
-    async def read(self, data: bytes) -> list[Line]:
+    async def read(self, data: bytes) -> Reading:
         name = data.decode().rsplit("/", 1)[-1]
+        if self.away:
+            raise RetryLater("no such weights")
         self.read_files.append(name)
         if name in self.rejected:
             raise Rejected(Reason.WORKER_DIED, "SIGSEGV")
-        return [] if "blank" in name else [Line(f"words of {name}", 0.9), Line("unsure", 0.2)]
+        return Reading("", None) if "blank" in name else Reading(f"words of {name}", 0.9)
 
     def halt(self) -> None:
         self.halted = True
@@ -72,13 +84,18 @@ class World:
 
     def __init__(self, db: Database) -> None:
         self.db = db
-        self.files, self.reader, self.questions = Files(), Reader(), Questions()
-        self.requests = OcrRequests(db, enabled=True)
+        self.files, self.questions, self.faults = Files(), Questions(), Faults()
+        self.reader, self.captioner = Reader(TextKind.OCR, 800), Reader(TextKind.CAPTION, 384)
+        wished = asyncio.Event()
+        self.requests = TextRequests(db, TextKind.OCR, wished, enabled=True)
+        self.captions = TextRequests(db, TextKind.CAPTION, wished, enabled=True)
         self._number = 0
 
-    def lane(self, reader: str = "reader 1", **more: bool) -> OcrLane:
-        return OcrLane(
-            self.db, self.reader, self.files, self.questions, self.requests, reader=reader, min_confidence=0.5, **more
+    def lane(self, *readers: Reader, **more: bool) -> PictureTextLane:
+        """With the reader of words alone, unless others are named."""
+        changed = self.requests.changed
+        return PictureTextLane(
+            self.db, readers or [self.reader], self.files, self.questions, changed, self.faults, **more
         )
 
     async def post(self, name: str, channel: int = CHANNEL, author: int = AUTHOR, path: str = "") -> int:
@@ -92,7 +109,7 @@ class World:
             await places.attach(tx, stored.new_places[0].id, await pictures.add(tx, decoded(name)))
         return self._number
 
-    async def read_all(self, lane: OcrLane) -> list[str]:
+    async def read_all(self, lane: PictureTextLane) -> list[str]:
         """Begins, and reads until there is nothing more; the files that were read, in order."""
         self.reader.read_files.clear()
         await lane.begin()
@@ -139,9 +156,10 @@ async def test_a_restart_reads_only_what_is_left_and_another_model_reads_everyth
     await world.read_all(world.lane())
     await world.post("second")
     assert await world.read_all(world.lane()) == ["second"]
-    assert sorted(await world.read_all(world.lane("reader 2"))) == ["first", "second"]
+    world.reader.name = "reader 2"
+    assert sorted(await world.read_all(world.lane())) == ["first", "second"]
     await world.requests.again()
-    assert sorted(await world.read_all(world.lane("reader 2"))) == ["first", "second"]
+    assert sorted(await world.read_all(world.lane())) == ["first", "second"]
 
 
 async def test_channels_that_were_put_first_come_first_and_the_others_after_them(world: World) -> None:
@@ -171,8 +189,8 @@ async def test_reading_rests_where_nothing_can_be_had_and_tries_again_later(worl
     with pytest.raises(RetryLater, match="in a row could not be had"):
         await world.read_all(world.lane())
     async with world.db.reader() as connection:
-        assert len(await readings.due(connection, now_ms() + 86_400_000, 10)) == MOST_UNREACHABLE
-        assert await readings.due(connection, now_ms(), 10) == []
+        assert len(await readings.due(connection, [TextKind.OCR], now_ms() + 86_400_000, 10)) == MOST_UNREACHABLE
+        assert await readings.due(connection, [TextKind.OCR], now_ms(), 10) == []
 
 
 async def test_what_is_gone_is_looked_for_again_days_later_and_then_no_more(world: World) -> None:
@@ -187,6 +205,8 @@ async def test_what_is_gone_is_looked_for_again_days_later_and_then_no_more(worl
         async with world.db.reader() as connection:
             ((due_ms,),) = await connection.execute_fetchall("SELECT next_attempt_ms FROM readings")
         pauses_ms.append(due_ms and due_ms - now_ms())
+        async with world.db.transaction() as tx:  # the days pass
+            await tx.execute_fetchall("UPDATE readings SET next_attempt_ms = 1 WHERE next_attempt_ms IS NOT NULL")
     assert pauses_ms.pop() is None
     assert all(pause_ms > 11 * 3_600_000 for pause_ms in pauses_ms)
 
@@ -258,3 +278,69 @@ async def test_it_is_halted_from_a_question_until_nobody_has_asked_for_a_while(
     for task in (making_room, reading):
         task.cancel()
     await asyncio.wait([making_room, reading])
+
+
+async def test_two_readers_share_the_file_of_a_picture_and_each_has_what_it_has_not_read(world: World) -> None:
+    for name in ("shot-0", "shot-1"):
+        await world.post(name)
+    await world.read_all(world.lane())
+    await world.post("shot-2")
+    world.files.asked_px.clear()
+    both = world.lane(world.reader, world.captioner)
+    assert await world.read_all(both) == ["shot-2"], "the others were read before captions were switched on"
+    assert sorted(world.captioner.read_files) == ["shot-0", "shot-1", "shot-2"]
+    assert sorted(world.files.asked_px) == [384, 384, 800], "one file a picture, as large as its readers need"
+    for requests in (world.requests, world.captions):
+        assert await requests.counts() == {"read": 3, "with_text": 3, "failed": 0, "left": 0}
+    world.captioner.read_files.clear()
+    await world.captions.again()
+    assert await world.read_all(both) == []
+    assert len(world.captioner.read_files) == 3
+
+
+async def test_what_one_reader_cannot_read_the_other_reads(world: World) -> None:
+    await world.post("shot")
+    world.captioner.rejected.add("shot")
+    lane = world.lane(world.captioner, world.reader)
+    assert await world.read_all(lane) == ["shot"]
+    assert (await world.captions.counts())["failed"] == 1
+    assert await world.read_all(lane) == [], "what failed for good is not tried again for the other's sake"
+    assert len(world.captioner.read_files) == 1
+
+
+async def test_a_reader_that_is_not_to_be_had_is_left_aside_and_catches_up(world: World) -> None:
+    for number in range(3):
+        await world.post(f"shot-{number}")
+    await world.captions.first([ChannelId(CHANNEL)])
+    world.captioner.away = True
+    lane = world.lane(world.captioner, world.reader)
+    assert len(await world.read_all(lane)) == 3
+    assert world.faults.count("texts of pictures: caption") == 1, "it was asked once, not with each picture"
+    assert await world.captions.counts() == {"read": 0, "with_text": 0, "failed": 0, "left": 3}
+    world.captioner.away = False
+    assert await lane.next_picture() is None
+    lane._aside_until_s[TextKind.CAPTION] = 0.0  # its pause is over
+    order = []
+    while (picture_id := await lane.next_picture()) is not None:
+        await lane.read(picture_id)
+        order.append(picture_id)
+    assert order == [3, 2, 1], "in the order that was wished for before"
+    assert world.faults.in_a_row("texts of pictures: caption") == 0
+    alone = world.lane(world.captioner)
+    world.captioner.away = True
+    await world.captions.again()
+    with pytest.raises(RetryLater, match="no such weights"):
+        await world.read_all(alone)
+
+
+async def test_every_reader_is_halted_and_rests(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lane_module, "IDLE_S", 0.0)
+    lane = world.lane(world.reader, world.captioner)
+    tasks = [asyncio.create_task(lane.make_room()), asyncio.create_task(lane.run())]
+    await until(lambda: bool(world.reader.rested and world.captioner.rested))
+    with world.questions.asking():
+        await until(lambda: world.reader.halted and world.captioner.halted)
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    assert (world.reader.halted, world.captioner.halted) == (False, False)

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-MOST_CHARACTERS = 20_000  # of one picture; a page of a book has 3,000
+from indexer.picture_texts.reading import MOST_CHARACTERS, Reading, cleaned
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,18 +17,11 @@ class Line:
     confidence: float
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """`text`: the lines, one below the other; empty where the picture has no words. `confidence` is the mean of its
-    letters (0–1), None without any.
-    """
-
-    text: str
-    confidence: float | None
-
-
 def reading_of(lines: Sequence[Line], min_confidence: float) -> Reading:
-    """The lines of which the reader is sure enough and that have a letter or a digit."""
+    """The lines of which the reader is sure enough and that have a letter or a digit, one below the other.
+
+    The confidence is the mean of their letters.
+    """
     kept = [
         Line(text, line.confidence)
         for line in lines
@@ -39,14 +32,6 @@ def reading_of(lines: Sequence[Line], min_confidence: float) -> Reading:
         return Reading("", None)
     mean = sum(len(line.text) * line.confidence for line in kept) / letters
     return Reading("\n".join(line.text for line in kept)[:MOST_CHARACTERS], min(max(mean, 0.0), 1.0))
-
-
-def cleaned(text: str) -> str:
-    """The text without control characters, halves of surrogate pairs and repeated spaces: SQLite cannot store all of
-    them, and a terminal must not get any.
-    """
-    kept = (" " if unicodedata.category(sign)[0] in "CZ" else sign for sign in text)
-    return " ".join("".join(kept).split())
 
 
 def _says_something(text: str) -> bool:

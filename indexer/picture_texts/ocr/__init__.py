@@ -1,0 +1,1 @@
+"""Words inside pictures, read by RapidOCR in a locked-down process. Start with reader.py."""
