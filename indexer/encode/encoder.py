@@ -12,20 +12,23 @@ from pathlib import Path
 
 import numpy as np
 
-from indexer.encode.batching import Batches, Kind, ModelFailed, OutOfMemory
+from indexer.encode.batching import Batches, Kind, ModelDied, ModelFailed, OutOfMemory, Payload
 from indexer.encode.known_model import KnownModel
 from indexer.encode.model_on_demand import ModelOnDemand
 from indexer.encode.process import WORKER
 from indexer.encode.protocol import Choice
-from indexer.errors import NoMemory, Reason, Rejected
+from indexer.errors import ModelAway, NoMemory, Reason, Rejected
 from indexer.ports import Priority
 from indexer.records.pictures import Features, ModelSpec, Pixels, PixelSpec, Scores, Vectors
-from indexer.settings import ModelSettings
+from indexer.settings import ModelSettings, RaySettings
 from indexer.supervisor import Faults, supervised
+
+CLUSTER_WORKER = "indexer.encode.on_ray.driver"
 
 
 class ModelEncoder:
-    """ports.Encoder over one model's process. What it tells of the model needs no process."""
+    """ports.Encoder over one model's process, or over one that reaches a cluster. What it tells of the model needs no
+    process."""
 
     def __init__(self, model: ModelOnDemand, batches: Batches) -> None:
         self._model = model
@@ -58,6 +61,14 @@ class ModelEncoder:
     def pid(self) -> int | None:
         """The id of the model's process; None while there is none."""
         return self._model.pid
+
+    @property
+    def pids(self) -> list[int]:
+        return [] if self.pid is None else [self.pid]
+
+    async def wake(self) -> None:
+        """Loads the model before anybody asks. What hinders it is counted and logged, not raised."""
+        await self._model.wake()
 
     async def encode_pixels(self, frames: Sequence[Pixels], priority: Priority = Priority.INDEXING) -> Vectors:
         """[n, d] float32 of unit length, one row for each [size, size, 3] uint8 frame, in order.
@@ -101,26 +112,63 @@ async def open_encoder(
     *,
     data_dir: Path | None = None,
     worker: str = WORKER,
+    wake: bool = True,
 ) -> AsyncIterator[ModelEncoder]:
     """Load a model in a process of its own and serve it until the block ends. `faults` counts what goes wrong.
 
     Where an earlier start has kept in `data_dir` what must be known of the model, the block begins at once and the
     model is loaded meanwhile; whoever asks waits for it. Elsewhere the block begins when the model is loaded. The
     process may go and come within the block: when it dies, and when nobody asks for `model.idle_s`. `worker` is the
-    module that the process runs. Raises ModelUnavailable: which model, from where, and the ways out. At the end
-    whoever still waits gets RetryLater.
+    module that the process runs. Without `wake` a known model is loaded by whoever asks first. Raises ModelUnavailable:
+    which model, from where, and the ways out. At the end whoever still waits gets RetryLater.
     """
     faults = faults or Faults()
-    known = None if data_dir is None else KnownModel(data_dir, settings)
-    model = ModelOnDemand(settings, faults, worker, known)
+    model = ModelOnDemand(settings, faults, worker, _known(data_dir, settings))
+    batches = Batches(model.encode, settings.batch_size, model.rest, settings.idle_s, lambda: model.choice.streams)
+    async with _serving(model, batches, faults, wake) as encoder:
+        yield encoder
 
+
+@asynccontextmanager
+async def open_remote_encoder(
+    settings: ModelSettings,
+    cluster: RaySettings,
+    faults: Faults,
+    *,
+    data_dir: Path | None = None,
+    worker: str = CLUSTER_WORKER,
+) -> AsyncIterator[ModelEncoder]:
+    """The encoders of a cluster, reached by a process of its own, which stays as long as the block.
+
+    As `open_encoder`, but that whatever keeps the cluster from answering is a RetryLater. It is known by the name
+    "cluster" among the faults.
+    """
+    model = ModelOnDemand(settings, faults, worker, _known(data_dir, settings), cluster)
+
+    async def run(kind: Kind, payloads: Sequence[Payload], priority: Priority) -> Vectors:
+        try:
+            return await model.encode(kind, payloads, priority)
+        except ModelDied as error:  # the process that reaches the cluster: no picture is to blame for that
+            raise ModelAway(f"The process that reaches the cluster {error}") from error
+
+    batches = Batches(run, settings.batch_size, streams=lambda: model.choice.streams, attentive=False)
+    async with _serving(model, batches, faults, wake=True) as encoder:
+        yield encoder
+
+
+def _known(data_dir: Path | None, settings: ModelSettings) -> KnownModel | None:
+    return None if data_dir is None else KnownModel(data_dir, settings)
+
+
+@asynccontextmanager
+async def _serving(model: ModelOnDemand, batches: Batches, faults: Faults, wake: bool) -> AsyncIterator[ModelEncoder]:
     async def pump() -> None:
-        await model.wake()
+        if wake:
+            await model.wake()
         await batches.pump()
 
     try:
         await model.open()
-        batches = Batches(model.encode, settings.batch_size, model.rest, settings.idle_s, lambda: model.choice.streams)
         pumping = asyncio.create_task(supervised("encoder", pump, faults), name="encoder")
         try:
             yield ModelEncoder(model, batches)

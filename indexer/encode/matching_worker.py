@@ -1,6 +1,4 @@
-"""The process of a second model that reads pictures and words together. The only program that imports transformers'
-models.
-"""
+"""The process of a second model that reads pictures and words together."""
 
 from __future__ import annotations
 
@@ -21,12 +19,17 @@ def main(arguments: str) -> None:
 
 def load(settings: ModelSettings, settled: Choice | None) -> tuple[Any, Facts]:
     """Raises ModelUnavailable, also where the extra is not installed."""
-    missing = [package for package in ("torch", "transformers") if not installed(package)]
-    if missing:
-        raise ModelUnavailable(
-            f'{settings.name} needs {" and ".join(missing)}: install them with pip install "afterimage[rerank]".'
-        )
-    spin_briefly()
+    import_transformers(settings, "rerank")
     from indexer.encode.on_transformers.load import load_matcher
 
     return load_matcher(settings, settled)
+
+
+def import_transformers(settings: ModelSettings, extra: str) -> None:
+    """Prepares this process for a model of transformers. Raises ModelUnavailable where the extra is not installed."""
+    missing = [package for package in ("torch", "transformers") if not installed(package)]
+    if missing:
+        raise ModelUnavailable(
+            f'{settings.name} needs {" and ".join(missing)}: install them with pip install "afterimage[{extra}]".'
+        )
+    spin_briefly()

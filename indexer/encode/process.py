@@ -19,13 +19,14 @@ import numpy as np
 
 from indexer.encode.batching import Kind, ModelDied, ModelFailed, OutOfMemory, Payload
 from indexer.encode.child import log_levels
-from indexer.encode.protocol import LENGTH, Choice, Facts, message, settings_json
+from indexer.encode.protocol import LENGTH, Caption, Choice, Facts, cluster_json, message, settings_json
 from indexer.encode.shared_frames import SharedFrames
-from indexer.errors import ModelUnavailable
+from indexer.errors import ModelAway, ModelUnavailable
 from indexer.platforms.processes import command, environment_without_settings, kill
 from indexer.platforms.shared_memory import inherited
-from indexer.records.pictures import Features, Scores, Vectors
-from indexer.settings import ModelSettings
+from indexer.ports import Priority
+from indexer.records.pictures import Features, Pixels, Scores, Vectors
+from indexer.settings import ModelSettings, RaySettings
 
 log = logging.getLogger(__name__)
 
@@ -67,9 +68,15 @@ class ModelProcess:
 
     @classmethod
     async def start(
-        cls, settings: ModelSettings, frames: SharedFrames, settled: Choice | None = None, worker: str = WORKER
+        cls,
+        settings: ModelSettings,
+        frames: SharedFrames,
+        settled: Choice | None = None,
+        worker: str = WORKER,
+        cluster: RaySettings | None = None,
     ) -> ModelProcess:
-        """Loads the model: seconds from disk, minutes from the hub. `settled` is the choice of an earlier start.
+        """Loads the model: seconds from disk, minutes from the hub. `settled` is the choice of an earlier start,
+        `cluster` what a process needs to know that loads none itself.
 
         Raises ModelUnavailable, ModelDied where the process ends meanwhile.
         """
@@ -88,7 +95,7 @@ class ModelProcess:
             raise ModelDied(f"could not be started ({error})") from error
         model = cls(process, frames)
         try:
-            await model._open(settings, settled, began_s)
+            await model._open(settings, settled, cluster, began_s)
         except BaseException:
             await model.end()
             raise
@@ -103,11 +110,17 @@ class ModelProcess:
         """Whether it has ended, by itself or because it was told to."""
         return self._leaving or self._reading.done()
 
-    async def _open(self, settings: ModelSettings, settled: Choice | None, began_s: float) -> None:
-        known = asdict(settled) if settled else None
-        opening = asyncio.ensure_future(
-            self._ask({"ask": "open", "model": settings_json(settings), "settled": known, "levels": log_levels()})
-        )
+    async def _open(
+        self, settings: ModelSettings, settled: Choice | None, cluster: RaySettings | None, began_s: float
+    ) -> None:
+        request = {
+            "ask": "open",
+            "model": settings_json(settings),
+            "settled": asdict(settled) if settled else None,
+            "cluster": cluster_json(cluster) if cluster else None,
+            "levels": log_levels(),
+        }
+        opening = asyncio.ensure_future(self._ask(request))
         try:
             # A download that stalls ends by itself (hub.py). The deadline is for a process that hangs.
             async with asyncio.timeout(_LONGEST_OPEN_S):
@@ -124,15 +137,16 @@ class ModelProcess:
             spec.name, time.monotonic() - began_s, spec.dimension, self.facts.pixel_spec.size, self.facts.choice,
         )  # fmt: skip
 
-    async def encode(self, kind: Kind, payloads: Sequence[Payload]) -> Vectors:
-        """[n, d] float32. Several calls may be under way. Raises ModelFailed (OutOfMemory where it was that), and
-        ModelDied when this process is of no more use."""
+    async def encode(self, kind: Kind, payloads: Sequence[Payload], priority: Priority) -> Vectors:
+        """[n, d] float32. Several calls may be under way. Raises ModelFailed (OutOfMemory where it was that), ModelAway
+        where no encoder of a cluster took the request, and ModelDied when this process is of no more use."""
         try:
             async with asyncio.timeout(_LONGEST_S):
                 if kind is Kind.WORDS:
-                    return await self._vectors({"ask": "texts", "texts": list(payloads)})
+                    return await self._vectors({"ask": "texts", "texts": list(payloads), "priority": priority})
                 async with self._frames.holding([frame for frame in payloads if not isinstance(frame, str)]) as first:
-                    return await self._vectors({"ask": "pictures", "first": first, "count": len(payloads)})
+                    frames = {"first": first, "count": len(payloads), "priority": priority}
+                    return await self._vectors({"ask": "pictures", **frames})
         except TimeoutError as error:
             await self.end()
             raise ModelDied(f"gave no answer within {_LONGEST_S:.0f} s") from error
@@ -151,6 +165,16 @@ class ModelProcess:
         except TimeoutError as error:
             await self.end()
             raise ModelDied(f"gave no answer within {_LONGEST_S:.0f} s") from error
+
+    async def captions(self, frames: Sequence[Pixels]) -> list[Caption]:
+        """One of each picture, in order. Raises as `encode`, but has no deadline: the process may be halted."""
+        try:
+            async with self._frames.holding(frames) as first:
+                captions: list[Caption] = await self._ask({"ask": "captions", "first": first, "count": len(frames)})
+                return captions
+        except asyncio.CancelledError:
+            await self.end()  # as in `encode`
+            raise
 
     async def _vectors(self, request: dict[str, Any], raw: bytes = b"") -> Vectors:
         vectors: Vectors = await self._ask(request, raw)
@@ -214,9 +238,14 @@ class ModelProcess:
             case "vectors":
                 vectors = np.frombuffer(raw, "<f4").reshape(header["rows"], header["columns"]).astype(np.float32)
                 self._settle(header["number"], vectors)
+            case "captions":
+                captions = [(str(text), min(max(float(sure), 0.0), 1.0)) for text, sure in header["captions"]]
+                self._settle(header["number"], captions)
             case "error":
                 failure = OutOfMemory if header["memory"] else ModelFailed
                 self._settle(header["number"], error=failure(str(header["text"])))
+            case "away":
+                self._settle(header["number"], error=ModelAway(str(header["text"])))
             case "choice":
                 self.facts = replace(self.facts, choice=Choice(**header["choice"]))
                 log.info("the model runs on %s", self.facts.choice)

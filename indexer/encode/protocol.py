@@ -3,17 +3,21 @@
     message   length u32 · JSON header · raw bytes, as many as the header tells
 
 To the process, {"ask": …}:
-    open        model: the settings; settled: the Choice of an earlier start, or null; levels of the log. Once
-    pictures    number, first, count: which frames of the shared memory
-    texts       number, texts
+    open        model: the settings; settled: the Choice of an earlier start, or null; levels of the log. Once.
+                cluster: the settings of the Ray cluster, for the process that reaches it, else null
+    pictures    number, first, count: which frames of the shared memory; priority, as indexer.ports.Priority
+    texts       number, texts, priority
     scores      number, words or null, rows, columns, bytes: rows × columns × 2 raw bytes follow, float16: features of
                 pictures. Only of a model that reads pictures and words together
+    captions    number, first, count: as pictures. Only of a model that describes them
 
 From the process, {"say": …}:
     log         logger, level, text: at any time
     open        the facts of the model; or unavailable, with the text for whoever runs the bot. Once
     vectors     number, rows, columns: rows × columns × 4 raw bytes follow, float32; scores too, in one column
+    captions    number, captions: a text and its confidence of each picture
     error       number, text, memory: the model failed, for want of memory or not, and goes on
+    away        number, text: no encoder of the cluster took the request, which may be asked again
     choice      choice: it runs in another way from now on
     lost        text: the device is gone, and the process ends
 
@@ -30,19 +34,23 @@ from pathlib import Path
 from typing import Any
 
 from indexer.records.pictures import ModelSpec, PixelSpec, ResizeMode
-from indexer.settings import ModelSettings
+from indexer.settings import ModelSettings, RaySettings
 
 LENGTH = struct.Struct("<I")
 PATHS = ("config_file", "cache_dir", "folder", "export_dir")  # of the settings
+
+
+Caption = tuple[str, float]
+"""A sentence, and how sure the model is of it (0–1)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
     """How a model runs on this machine, as it was asked for or as a trial found best.
 
-    `runtime` is openvino or torch, `device` cpu, cuda or mps, `precision` float32, bfloat16 or float16. `streams`
+    `runtime` is openvino, torch or ray, `device` cpu, cuda or mps, `precision` float32, bfloat16 or float16. `streams`
     batches are worked on at once, by `threads` threads together (0: a GPU works on them). `pictures_per_s` is what a
-    trial measured; 0: there was none.
+    trial measured; 0: there was none. Of ray: device and precision of the encoders, and 0 streams while none is there.
     """
 
     runtime: str
@@ -92,6 +100,14 @@ def message(header: dict[str, Any]) -> bytes:
 
 def settings_json(settings: ModelSettings) -> dict[str, Any]:
     return {key: str(value) if isinstance(value, Path) else value for key, value in asdict(settings).items()}
+
+
+def cluster_json(cluster: RaySettings) -> dict[str, Any]:
+    return asdict(cluster) | {"token_file": None if cluster.token_file is None else str(cluster.token_file)}
+
+
+def cluster_of(told: dict[str, Any]) -> RaySettings:
+    return RaySettings(**(told | {"token_file": None if told["token_file"] is None else Path(told["token_file"])}))
 
 
 def settings_of(told: dict[str, Any]) -> ModelSettings:

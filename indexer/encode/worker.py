@@ -18,7 +18,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from indexer.encode.child import Answers, Requests, begin, log_to
-from indexer.encode.protocol import Choice, Facts, settings_of
+from indexer.encode.protocol import Caption, Choice, Facts, settings_of
 from indexer.encode.runtime import load_model
 from indexer.encode.shared_frames import Frames, mapped
 from indexer.errors import ModelUnavailable
@@ -27,15 +27,20 @@ from indexer.records.pictures import Features, Vectors
 from indexer.settings import ModelSettings
 
 
-class Seeing(Protocol):
-    """What the process serves: a Model or a Matching. Called from as many threads as its Choice has streams, and one
-    more.
+class Served(Protocol):
+    """What the process serves: a Model, a Matching or a Captioning. Called from as many threads as its Choice has
+    streams, and one more.
     """
 
     @property
     def choice(self) -> Choice:
         """How it runs now: a model may go over to another precision by itself."""
         ...
+
+
+@runtime_checkable
+class Seeing(Served, Protocol):
+    """Makes vectors of pictures."""
 
     def pixels(self, frames: Frames) -> Vectors: ...
 
@@ -56,7 +61,14 @@ class Matching(Seeing, Protocol):
         ...
 
 
-Load = Callable[[ModelSettings, Choice | None], tuple[Seeing, Facts]]
+@runtime_checkable
+class Captioning(Served, Protocol):
+    """Describes pictures."""
+
+    def captions(self, frames: Frames) -> list[Caption]: ...
+
+
+Load = Callable[[ModelSettings, Choice | None], tuple[Served, Facts]]
 
 
 def main(arguments: str, load: Load | None = None) -> None:
@@ -79,7 +91,7 @@ def main(arguments: str, load: Load | None = None) -> None:
 class _Service:
     """Answers requests as they come: texts beside pictures, where the model can do several things at once."""
 
-    def __init__(self, model: Seeing, facts: Facts, answers: Answers, shared: int) -> None:
+    def __init__(self, model: Served, facts: Facts, answers: Answers, shared: int) -> None:
         self._model = model
         self._facts = facts
         self._told = facts.choice
@@ -101,6 +113,10 @@ class _Service:
 
     def _answer(self, request: dict[str, Any]) -> None:
         try:
+            if request["ask"] == "captions" and isinstance(self._model, Captioning):
+                captions = self._model.captions(self._shared_frames(request))
+                self._answers.say("captions", number=request["number"], captions=captions)
+                return
             vectors = self._vectors(request)
         except Exception as error:  # noqa: BLE001 -- torch raises RuntimeError for nearly everything, memory included
             text = f"{type(error).__name__}: {error}"
@@ -122,12 +138,16 @@ class _Service:
         if request["ask"] == "scores" and isinstance(self._model, Matching):
             features = np.frombuffer(request["raw"], "<f2").reshape(request["rows"], request["columns"])
             return self._model.scores(request["words"], features)
-        if request["ask"] != "pictures":
-            raise ValueError(f"this model cannot be asked for {request['ask']}")
+        if request["ask"] == "pictures" and isinstance(self._model, Seeing):
+            return self._model.pixels(self._shared_frames(request))
+        raise ValueError(f"this model cannot be asked for {request['ask']}")
+
+    def _shared_frames(self, request: dict[str, Any]) -> Frames:
         with self._mapping:
             if self._frames is None:
                 self._frames = mapped(self._shared, self._facts.pixel_spec.size)
-        return self._model.pixels(self._frames[request["first"] :][: request["count"]])
+        frames: Frames = self._frames[request["first"] :][: request["count"]]
+        return frames
 
 
 def is_want_of_memory(error: Exception) -> bool:

@@ -17,7 +17,7 @@ from indexer.errors import Reason, Rejected, RetryLater
 from indexer.ports import Priority
 from indexer.records.pictures import Vectors
 from indexer.supervisor import Faults, supervised
-from tests.worlds.waiting import DEADLINE_S
+from tests.worlds.waiting import DEADLINE_S, until
 
 
 class Model:
@@ -29,7 +29,7 @@ class Model:
         self.go = asyncio.Event()
         self.go.set()
 
-    async def run(self, kind: Kind, payloads: Sequence[Payload]) -> Vectors:
+    async def run(self, kind: Kind, payloads: Sequence[Payload], priority: Priority) -> Vectors:
         texts = [str(payload) for payload in payloads]
         self.batches.append(texts)
         await self.go.wait()
@@ -151,12 +151,12 @@ async def test_nothing_runs_beside_what_is_tried_again() -> None:
     under_way: list[str] = []
     run = model.run
 
-    async def watched(kind: Kind, payloads: Sequence[Payload]) -> Vectors:
+    async def watched(kind: Kind, payloads: Sequence[Payload], priority: Priority) -> Vectors:
         name = ",".join(str(payload) for payload in payloads)
         under_way.append(name)
         beside.append(tuple(under_way))
         try:
-            return await run(kind, payloads)
+            return await run(kind, payloads, priority)
         finally:
             under_way.remove(name)
 
@@ -191,6 +191,33 @@ async def test_batches_are_small_while_members_search() -> None:
         await pixels(batches, "query", priority=Priority.QUERY)
         await pixels(batches, *(str(n) for n in range(32)))
     assert max(len(batch) for batch in model.batches) == 2
+
+
+async def test_while_questions_come_indexing_has_one_batch_at_a_time_and_pauses_between_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """At 20 questions a second indexing had both cores, and a question waited for 26 s."""
+    monkeypatch.setattr(batching, "_PAUSE_LENGTHS", 1e9)
+    monkeypatch.setattr(batching, "_NEAR_S", 60.0)
+    model = Model()
+    model.go.clear()
+    async with running(model, batch_size=1, streams=2) as batches, asyncio.TaskGroup() as group:
+        group.create_task(batches.encode(Kind.WORDS, ["question"], Priority.QUERY))
+        await asyncio.sleep(0.01)
+        indexing = [group.create_task(pixels(batches, f"{n}")) for n in range(4)]
+        await asyncio.sleep(0.01)
+        assert model.batches == [["question"], ["0"]]  # it has not had its share yet: one, although there is a stream
+        group.create_task(batches.encode(Kind.WORDS, ["second"], Priority.QUERY))
+        group.create_task(batches.encode(Kind.WORDS, ["third"], Priority.QUERY))
+        model.go.set()
+        await asyncio.wait({indexing[0]})
+        await until(lambda: len(model.batches) == 3)
+        await asyncio.sleep(0.05)
+        assert model.batches[2:] == [["second", "third"]]  # what came meanwhile goes together; nobody asks any more,
+        assert not any(task.done() for task in indexing[1:])  # and indexing still pauses
+        monkeypatch.setattr(batching, "_NEAR_S", 0.0)
+        batches._work.set()
+    assert [task.result() for task in indexing] == [[1]] * 4
 
 
 async def test_what_waits_is_bounded() -> None:
@@ -266,8 +293,8 @@ async def test_a_wrong_number_of_vectors_costs_its_own_callers_only() -> None:
     model = Model()
     run = model.run
 
-    async def one_too_few(kind: Kind, payloads: Sequence[Payload]) -> Vectors:
-        vectors = await run(kind, payloads)
+    async def one_too_few(kind: Kind, payloads: Sequence[Payload], priority: Priority) -> Vectors:
+        vectors = await run(kind, payloads, priority)
         return vectors[1:] if "short" in payloads else vectors
 
     model.run = one_too_few  # type: ignore[method-assign]  # of this model alone
@@ -275,6 +302,24 @@ async def test_a_wrong_number_of_vectors_costs_its_own_callers_only() -> None:
         with pytest.raises(Rejected, match="0 vectors for 1 pictures"):
             await pixels(batches, "short")
         assert await pixels(batches, "abc", priority=Priority.QUERY) == [3]
+
+
+async def test_what_waited_while_nothing_ran_batches_is_done_when_something_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(batching, "_LOOK_AGAIN_S", 0.01)
+    streams = 0
+    batches = Batches(Model().run, 4, streams=lambda: streams)
+    pump = asyncio.create_task(batches.pump())
+    waiting = asyncio.create_task(pixels(batches, "abc"))
+    assert await batches.encode(Kind.PIXELS, ["ab"], Priority.QUERY)  # a question is passed on all the same
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    streams = 1
+    async with asyncio.timeout(DEADLINE_S):
+        assert await waiting == [3]
+    pump.cancel()
+    await asyncio.wait({pump})
 
 
 async def test_a_fault_of_the_pump_fails_who_waits_and_the_pump_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:

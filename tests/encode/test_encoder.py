@@ -134,7 +134,7 @@ async def test_an_answer_that_is_not_finite_is_an_error_and_no_vector(tiny: Tiny
     save_file(weights, broken)
     network = (await asyncio.to_thread(loaded, tiny.settings(pretrained=str(broken)))).network
 
-    async def run(kind: Kind, payloads: Sequence[Payload]) -> Vectors:
+    async def run(kind: Kind, payloads: Sequence[Payload], _: Priority) -> Vectors:
         encode: Any = network.pixels if kind is Kind.PIXELS else network.words
         vectors: Vectors = await asyncio.to_thread(encode, payloads)
         return vectors

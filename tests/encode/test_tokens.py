@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from indexer.encode.text_facts import TextFacts
-from indexer.encode.tokens import Tokenizer, tidy, without_fill
+from indexer.encode.tokens import ROWS, Tokenizer, short_batches, tidy
 from tests.soak import SOAK
 
 pytestmark = pytest.mark.xdist_group("torch")
@@ -190,16 +190,48 @@ def test_half_surrogate_pairs_and_endless_texts_have_ids(tmp_path: Path) -> None
     assert ids.dtype == np.int64
 
 
-@pytest.mark.parametrize(
-    ("filled", "short"),
-    [
-        ([7, 3, 9, 0, 0, 0], [7, 3, 9, 0]),
-        ([7, 9, 9, 9, 9, 9], [7, 9]),  # the end itself fills it up
-        ([7, 0, 0, 9, 0, 0], [7, 0, 0, 9, 0]),
-        ([7, 3, 4, 5, 6, 9], [7, 3, 4, 5, 6, 9]),
-        ([0, 0, 0, 7, 3, 9], [0, 0, 0, 7, 3, 9]),  # filled up on the left
-        ([5, 5, 5], [5]),
-    ],
-)
-def test_what_fills_a_text_up_is_left_out_but_for_one_token(filled: list[int], short: list[int]) -> None:
-    assert without_fill(np.array([filled])).tolist() == [short]
+FILLED_UP_TO_8 = [
+    [7, 3, 9, 0],
+    [7, 9, 9, 9],  # the end itself fills it up
+    [7, 0, 0, 9, 0, 0],
+    [7, 3, 4, 5, 6, 2, 1, 9],  # 8 ids and no fill
+    [5],
+]
+
+
+def filled_up(ids: list[int], context: int = 40) -> list[int]:
+    return [*ids, *[ids[-1]] * (context - len(ids))]
+
+
+@pytest.mark.parametrize("ids", FILLED_UP_TO_8)
+def test_what_fills_a_text_up_is_left_out_but_for_one_token_and_what_rounds_it_up(ids: list[int]) -> None:
+    ((chosen, batch),) = short_batches(np.array([filled_up([*ids, 0])]))
+    assert chosen.tolist() == [0]
+    assert batch.tolist() == [filled_up([*ids, 0])[: 12 if len(ids) == 8 else 8]]
+
+
+def test_texts_of_one_length_go_together_and_few_shapes_are_made() -> None:
+    lengths = [3, 20, 4, 36, 40, 31, *[5] * 9, *[11] * 5]
+    ids = np.array([filled_up([*range(1, length), 0]) for length in lengths])
+    batches = list(short_batches(ids))
+    assert sorted(at for chosen, _ in batches for at in chosen.tolist()) == list(range(len(lengths)))
+    assert [batch.shape for _, batch in batches] == [
+        (8, 8),
+        (4, 8),
+        (4, 12),
+        (1, 12),
+        (1, 24),
+        (1, 32),
+        (1, 36),
+        (1, 40),
+    ]
+    for chosen, batch in batches:
+        assert batch.size <= ROWS
+        for at, row in zip(chosen, batch, strict=False):
+            assert row.tolist() == ids[at][: len(row)].tolist()
+            assert lengths[at] <= len(row)
+
+
+def test_a_text_that_is_filled_up_on_the_left_stays_whole() -> None:
+    ((_, batch),) = short_batches(np.array([[0] * 37 + [7, 3, 9]]))
+    assert batch.shape == (1, 40)

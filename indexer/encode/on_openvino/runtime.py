@@ -29,7 +29,7 @@ from indexer.encode.on_openvino.int8 import FrameSample, int8_folder, usable_int
 from indexer.encode.on_openvino.records import json_of, records_folder, write_record
 from indexer.encode.protocol import Choice, Facts
 from indexer.encode.shared_frames import Frames
-from indexer.encode.tokens import Tokenizer, without_fill
+from indexer.encode.tokens import Tokenizer, short_batches
 from indexer.encode.trial_set import PICTURES, TEXTS, trial_pictures
 from indexer.records.pictures import Vectors
 from indexer.settings import ModelSettings
@@ -111,13 +111,16 @@ class ExportedNetwork:
         """[n, d] float32 of unit length. Text beyond the model's context is cut."""
         with self._loading:
             network, tokenizer, rows = self._texts
-        # One at a time, for the same reason: most questions are one text, and a batch is not faster.
-        vectors = []
-        for filled in np.split(tokenizer(texts), len(texts)):
-            ids = without_fill(filled) if self._manifest.text.short else filled
-            inputs = {"ids": ids} if rows is None else {"ids": ids, "rows": rows[ids].astype(np.float32)}
-            vectors.append(network.vectors(inputs))
-        return np.concatenate(vectors)
+        ids = tokenizer(texts)
+        if self._manifest.text.short:
+            batches = list(short_batches(ids))
+        else:  # each has the whole context: together they are not faster, and bring a second copy of the weights
+            batches = [(np.array([at]), ids[at : at + 1]) for at in range(len(texts))]
+        vectors = np.empty((len(texts), self._manifest.spec.dimension), np.float32)
+        for chosen, batch in batches:
+            inputs = {"ids": batch} if rows is None else {"ids": batch, "rows": rows[batch].astype(np.float32)}
+            vectors[chosen] = network.vectors(inputs)[: len(chosen)]
+        return vectors
 
     @cached_property
     def _pictures(self) -> _Compiled:

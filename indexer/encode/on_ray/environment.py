@@ -1,0 +1,28 @@
+"""What Ray reads from the environment when it is imported: whether it asks for a token, and where that lies."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from pathlib import Path
+
+AUTH_MODE, TOKEN_PATH = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH"
+
+
+# On Linux Ray puts the machine's own address in place of a loopback address, wherever one is named, unless its clusters
+# are switched off, as they are on other systems.
+LOOPBACK_STAYS = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+
+
+def prepare(environment: MutableMapping[str, str], address: str, token_file: Path | None) -> None:
+    """Sets what Ray reads from the environment when it is imported: where the token lies, that it reports no use, and
+    that a loopback `address` (host:port) is meant as it stands.
+
+    Without a token file it stays as Ray finds it: RAY_AUTH_MODE, RAY_AUTH_TOKEN, ~/.ray/auth_token, RAY_USE_TLS.
+    """
+    environment["RAY_USAGE_STATS_ENABLED"] = "0"
+    if address.rpartition(":")[0] in ("127.0.0.1", "localhost", "[::1]"):
+        environment.update(LOOPBACK_STAYS)
+    if token_file is not None:
+        environment[AUTH_MODE] = "token"
+        environment[TOKEN_PATH] = str(token_file)
+        environment.pop("RAY_AUTH_TOKEN", None)
