@@ -20,7 +20,7 @@ from benchmarks.answers_world import Town, fill, picture, town
 from benchmarks.random_model import MODEL, random_checkpoint
 from benchmarks.report import Report, run
 from indexer.database.database import Database, open_database
-from indexer.features.kept_features import kept_features
+from indexer.features.kept_features import KeptFeatures
 from indexer.pictures.decoder import Decoder
 from indexer.query.query import Query
 from indexer.records.hits import Filter, RerankOutcome, SearchResult
@@ -96,7 +96,7 @@ async def _second(db: Database, settings: Settings) -> AsyncIterator[Rerank]:
         return small
 
     async with (
-        kept_features(db, settings) as kept,
+        KeptFeatures(db, settings) as kept,
         open_reranking(db, settings, kept, files, Faults()) as second,
     ):
         yield second

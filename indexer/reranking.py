@@ -69,7 +69,7 @@ async def _configured(settings: Settings) -> AsyncIterator[Reranker]:
     model = settings.with_exports(model)
     if chosen.kind == "open_clip":
         async with open_encoder(model) as encoder:
-            yield DualReranker(encoder)
+            yield DualReranker(encoder, lambda: encoder.pid)
     else:
         async with open_encoder(model, worker=MATCHING) as matcher:
             yield JointReranker(matcher)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from bot.command_line.evaluate import QUALITIES
+from bot.command_line.evaluate import MEMORY, QUALITIES
 
 COLOURS = {"vectors": "#5b8def", "words": "#e0913a", "hybrid": "#3fa66b", "reranked": "#8e5bd0", "second": "#b85c8a"}
 BAR, GAP = 26, 28  # pixels: a bar's width, and the space between two groups
@@ -15,11 +15,11 @@ LINES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 def drawn(found: Mapping[str, Any]) -> str:
-    """An SVG document: bars from 0 to 1, and the latencies as a line of text."""
+    """An SVG document: bars from 0 to 1, and the latencies and the memory as lines of text."""
     ways = found["ways"]
     group = len(ways) * BAR + GAP
     width = LEFT + len(QUALITIES) * group + GAP
-    height = TOP + HEIGHT + 70
+    height = TOP + HEIGHT + 88
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
         ' font-family="system-ui, sans-serif" font-size="12">',
@@ -42,6 +42,10 @@ def drawn(found: Mapping[str, Any]) -> str:
         parts.append(f'<text x="{middle:g}" y="{TOP + HEIGHT + 18}" text-anchor="middle">{escape(name)}</text>')
     spent = " · ".join(f"{way} {_ms(scores['p50_ms'])} / {_ms(scores['p95_ms'])}" for way, scores in ways.items())
     parts.append(f'<text x="{LEFT}" y="{TOP + HEIGHT + 48}">p50 / p95 in ms: {escape(spent)}</text>')
+    most = {process: max(scores["memory"].get(process, 0) for scores in ways.values()) for process in MEMORY}
+    held = " · ".join(f"{process} {size / 1e6:.0f}" for process, size in most.items() if size)
+    if held:
+        parts.append(f'<text x="{LEFT}" y="{TOP + HEIGHT + 66}">most memory in MB: {escape(held)}</text>')
     return "\n".join([*parts, "</svg>", ""])
 
 

@@ -32,6 +32,7 @@ TOPS = (1, 5, 10)
 QUALITIES = (*(f"recall@{top}" for top in TOPS), "mrr", "map")
 MEAN, FELL_BACK = "mean_ms", "fell_back"
 LATENCIES = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99}
+MEMORY = ("bot", "model", "second")  # kinds of processes
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -41,8 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
         return _make(arguments, config)
     labelled = eval_queries.read(arguments.file)
     with terminal.waiting("looking for a running bot", quiet=arguments.quiet) as wait:
-        answers = asyncio.run(_answers(arguments, config, labelled, wait))
-    found = measured(labelled, answers)
+        answers, memory = asyncio.run(_answers(arguments, config, labelled, wait))
+    found = measured(labelled, answers, memory)
     if arguments.plot is not None:
         write(arguments.plot, import_module("bot.command_line.eval_plot").drawn(found).encode())
     if arguments.json:
@@ -54,11 +55,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _answers(
     arguments: argparse.Namespace, config: Config, labelled: Sequence[Labelled], wait: terminal.Wait
-) -> dict[str, list[Mapping[str, Any]]]:
-    """The answers of each way, in the order of the questions."""
+) -> tuple[dict[str, list[Mapping[str, Any]]], dict[str, dict[str, int]]]:
+    """The answers of each way, in the order of the questions, and the most resident bytes of each kind of process."""
     questions = [question.as_dict() for question in labelled]
     ways = (*WAYS, *(SECOND_WAYS if config.settings.rerank.enabled else ()))
     answers: dict[str, list[Mapping[str, Any]]] = {way: [] for way in ways}
+    memory: dict[str, dict[str, int]] = {way: {} for way in ways}
     async with asking(config, "evaluate", wait.on) as request:
         for way, given in answers.items():
             while len(given) < len(questions):
@@ -66,10 +68,16 @@ async def _answers(
                 some = list(together(questions[len(given) :], TOGETHER))
                 found = await request({"questions": some, "by": way, "guild": guild_of(arguments.guild)})
                 given += found["answers"]
-    return answers
+                for process, size in found["memory"].items():
+                    memory[way][process] = max(size, memory[way].get(process, 0))
+    return answers, memory
 
 
-def measured(labelled: Sequence[Labelled], answers: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
+def measured(
+    labelled: Sequence[Labelled],
+    answers: Mapping[str, Sequence[Mapping[str, Any]]],
+    memory: Mapping[str, Mapping[str, int]],
+) -> dict[str, Any]:
     """What docs/schemas/eval.json describes. A question that could not be asked counts nowhere and is named."""
     errors = [
         {"line": question.line, "error": given["error"]}
@@ -78,7 +86,7 @@ def measured(labelled: Sequence[Labelled], answers: Mapping[str, Sequence[Mappin
     ]
     return {
         "questions": len(labelled) - len(errors),
-        "ways": {way: _scores(labelled, given) for way, given in answers.items()},
+        "ways": {way: {**_scores(labelled, given), "memory": memory[way]} for way, given in answers.items()},
         "errors": errors,
     }
 
@@ -113,6 +121,11 @@ def text(found: Mapping[str, Any]) -> str:
         lines.append(
             f"{name:12}" + "".join(f"{'–' if value is None else format(value, shape):>10}" for value in values)
         )
+    for process in MEMORY:
+        sizes = [scores["memory"].get(process) for scores in found["ways"].values()]
+        if any(sizes):
+            name = f"{process}_mb"
+            lines.append(f"{name:12}" + "".join(f"{f'{size / 1e6:.0f}' if size else '–':>10}" for size in sizes))
     lines += [f"line {error['line']}: {error['error']}" for error in found["errors"]]
     return "\n".join(lines)
 

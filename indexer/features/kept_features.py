@@ -7,8 +7,7 @@ and a file of another model is deleted when the first features are kept.
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,13 +100,3 @@ class KeptFeatures(KeptFile):
 
 async def _stored(connection: aiosqlite.Connection, digests: Iterable[bytes]) -> set[bytes]:
     return await thumbnails.wanted(connection, digests, of_discord=True)
-
-
-@asynccontextmanager
-async def kept_features(db: Database, settings: Settings, *, write: bool = True) -> AsyncIterator[KeptFeatures]:
-    """The features beside this database, closed when the block ends."""
-    kept = KeptFeatures(db, settings, write=write)
-    try:
-        yield kept
-    finally:
-        await kept.close()

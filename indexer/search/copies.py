@@ -31,8 +31,7 @@ THRESHOLD = 0.95
 SHOWN = 0.99
 # Vectors are stored as float16: of two that are equal the cosine may be this much less than 1.
 ROUNDING = 1e-3
-# Rows compared at once: 128 with 20,000 of 512 dimensions take some 20 ms on two cores and 10 MB, which is how long
-# stopping takes, and how long a search's own matrix product waits for the same processors.
+# Rows compared at once: 128 with 20,000 of 512 dimensions take some 40 ms and 10 MB, which is how long stopping takes.
 _BLOCK = 128
 _CERTAIN = 4.0  # more than any copy score: a certain copy comes before a likely one
 

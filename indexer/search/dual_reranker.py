@@ -5,7 +5,7 @@ Its features are the picture's vector, its score is the cosine.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -19,8 +19,10 @@ from indexer.search.word_vectors import WordVectors
 class DualReranker:
     """Over any Encoder."""
 
-    def __init__(self, encoder: Encoder) -> None:
+    def __init__(self, encoder: Encoder, pid: Callable[[], int | None] = lambda: None) -> None:
+        """`pid` tells the id of the encoder's process."""
         self._encoder = encoder
+        self._pid = pid
         self._words = WordVectors(encoder)
 
     @property
@@ -30,6 +32,10 @@ class DualReranker:
     @property
     def pixel_spec(self) -> PixelSpec:
         return self._encoder.pixel_spec
+
+    @property
+    def pid(self) -> int | None:
+        return self._pid()
 
     async def features(self, frames: Sequence[Pixels]) -> Features:
         """[n, dimension] float16 of unit length. Raises as `Encoder`'s methods."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from indexer.records.hits import Band
+from indexer.records.ids import PictureId
 from indexer.search.rank import reciprocal_rank_fusion
 from indexer.search.relevance import copies_first
 from indexer.search.stages import Search
@@ -36,3 +37,17 @@ class Fuse:
             (hit.picture_id, weight * hit.share**SHARE_POWER) for hit in search.said if hit.picture_id in search.judged
         ]
         search.scores = reciprocal_rank_fusion([near, said])
+        if len(search.query.words.split()) > 1:
+            _whole_answers_first(search)
+
+
+def _whole_answers_first(search: Search) -> None:
+    """What says all of several words and what is only related may have one score: the words say more."""
+    whole = {hit.picture_id for hit in search.said if hit.share == 1}
+
+    def key(entry: tuple[PictureId, float]) -> tuple[float, bool]:
+        picture_id, score = entry
+        only_related = search.judged[picture_id].band is Band.RELATED and picture_id not in whole
+        return -score, bool(whole) and only_related
+
+    search.scores = dict(sorted(search.scores.items(), key=key))

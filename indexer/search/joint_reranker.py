@@ -24,6 +24,9 @@ class Matcher(Protocol):
     @property
     def pixel_spec(self) -> PixelSpec: ...
 
+    @property
+    def pid(self) -> int | None: ...
+
     async def encode_pixels(self, frames: Sequence[Pixels], priority: Priority) -> Vectors: ...
 
     async def scores(self, words: str | None, features: Features) -> Scores:
@@ -44,6 +47,10 @@ class JointReranker:
     @property
     def pixel_spec(self) -> PixelSpec:
         return self._matcher.pixel_spec
+
+    @property
+    def pid(self) -> int | None:
+        return self._matcher.pid
 
     async def features(self, frames: Sequence[Pixels]) -> Features:
         """[n, dimension] float16. Raises as `ModelEncoder.encode_pixels`."""

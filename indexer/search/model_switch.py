@@ -105,6 +105,11 @@ class GuildSearcher:
         """Whether a second model is configured."""
         return self._second is not None
 
+    @property
+    def second_pid(self) -> int | None:
+        """The id of the second model's process; None where there is none."""
+        return None if self._second is None else self._second.pid
+
     async def wake_second(self) -> None:
         """Waits until the second model is open, or cannot be had."""
         if self._second is not None:

@@ -10,6 +10,7 @@ from indexer.query.query import Query
 from indexer.records.copies import Copy
 from indexer.records.hits import Band, Parts
 from indexer.records.ids import MessageId, PictureId
+from indexer.records.picture_texts import TextKind
 from indexer.search.picture_facts import PictureFacts
 from indexer.search.query_vector import QueryVector
 from indexer.search.rank import hamming
@@ -126,8 +127,11 @@ def _parts(
     if known.perceptual_hash and (asked_with := [asked for asked in query.hashes if asked]):
         distance = min(hamming(asked, known.perceptual_hash) for asked in asked_with)
     words_rank, hit = said if said is not None else (None, None)
-    bm25, in_picture = (hit.bm25, hit.picture_bm25 or None) if hit else (None, None)
-    return Parts(cosine, rank, bm25, words_rank, distance, standing, copy, picture_bm25=in_picture)
+    bm25, shown = (hit.bm25, hit.shown) if hit else (None, {})
+    in_picture, in_caption = shown.get(TextKind.OCR) or None, shown.get(TextKind.CAPTION) or None
+    return Parts(
+        cosine, rank, bm25, words_rank, distance, standing, copy, picture_bm25=in_picture, caption_bm25=in_caption
+    )
 
 
 def _pixels(compared: Copy | Literal["unknown"] | None) -> Literal["copy", "another", "unknown"]:

@@ -7,10 +7,10 @@ picture that was asked with stay ahead of it. Where it cannot work in time, the 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from time import monotonic
 from typing import TypeVar, cast
 
 import numpy as np
@@ -78,6 +78,11 @@ class Rerank:
         """How many the first stage must find."""
         return self._settings.candidates
 
+    @property
+    def pid(self) -> int | None:
+        """The id of the second model's process; None where there is none."""
+        return self._model.pid
+
     async def wake(self) -> None:
         """Waits until the second model is open, however long that takes, or cannot be had."""
         with suppress(NotOpen):
@@ -138,11 +143,11 @@ class Rerank:
         outcome = RerankOutcome.LOADING  # until the model is open
         try:
             async with asyncio.timeout(self._settings.budget_s):
-                budget = Budget(self._settings.budget_s, time.monotonic)
+                making, scoring = (Budget(self._settings.budget_s, monotonic) for _ in range(2))
                 async with self._model.used() as opened:
                     outcome = RerankOutcome.DEADLINE
                     progress.model = opened.reranker.spec.name
-                    await self._score(opened, search, wanted, progress, budget)
+                    await self._score(opened, search, wanted, progress, making, scoring)
         except NotOpen as error:
             return error.outcome
         except TimeoutError:
@@ -164,9 +169,12 @@ class Rerank:
         search: Search,
         wanted: Mapping[PictureId, Wanted],
         progress: Progress,
-        budget: Budget,
+        making: Budget,
+        scoring: Budget,
     ) -> None:
-        """Those whose features are kept first, then the others in their order, as long as the budget allows."""
+        """Those whose features are kept first (`scoring`), then the others in their order (`making`), as long as the
+        budgets allow.
+        """
         query = search.query
         scorers = await self._scorers(opened, query)
         progress.weights = [weight for weight, _ in scorers]
@@ -181,16 +189,21 @@ class Rerank:
         for at in range(0, len(candidates), KEPT_AT_ONCE):
             some = candidates[at : at + KEPT_AT_ONCE]
             kept = await self._candidates.known(opened, query.asker, some, all_=_measured(query))
-            await note({candidate.sha256: kept[candidate.sha256] for candidate in some if candidate.sha256 in kept})
+            ready = [candidate.sha256 for candidate in some if candidate.sha256 in kept]
+            while ready and (count := scoring.affords(self._batch.now)):
+                begun_s = monotonic()
+                await note({sha256: kept[sha256] for sha256 in ready[:count]})
+                scoring.took(min(count, len(ready)), monotonic() - begun_s)
+                ready = ready[count:]
             missing += [candidate for candidate in some if candidate.sha256 not in kept]
         downloads = Downloads(self._settings.downloads)
-        while missing and (count := budget.affords(self._batch.now)):
+        while missing and (count := making.affords(self._batch.now)):
             some, missing = missing[:count], missing[count:]
-            begun_s = time.monotonic()
+            begun_s = monotonic()
             frames = await self._candidates.frames(opened, query.guild_id, query.asker, some, downloads)
             await note(await self._made(opened, query, frames))
             if frames:
-                budget.took(len(frames), time.monotonic() - begun_s)
+                making.took(len(frames), monotonic() - begun_s)
 
     async def _made(self, opened: Opened, query: Query, frames: Mapping[bytes, Pixels]) -> dict[bytes, Features]:
         """Without those that the model makes nothing of."""

@@ -39,10 +39,10 @@ class Budget:
     def affords(self, most: int) -> int:
         """How many pictures the next batch may have, `most` at most; 0: no picture would be done in time.
 
-        Before anything is known of the model's speed, the first batch is allowed.
+        Before anything is known of the model's speed, one picture is allowed.
         """
         if self.left_s <= 0:
             return 0
         if not self._a_picture_s:
-            return most
+            return min(most, 1)
         return min(int(self.left_s / self._a_picture_s), most)

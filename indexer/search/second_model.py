@@ -67,6 +67,14 @@ class SecondModel:
         """Whether it is open."""
         return self._ready is not None and self._ready.done()
 
+    @property
+    def pid(self) -> int | None:
+        """The id of its process; None where there is none."""
+        ready = self._ready
+        if ready is None or not ready.done() or ready.exception() is not None:
+            return None
+        return ready.result().reranker.pid
+
     @asynccontextmanager
     async def used(self) -> AsyncIterator[Opened]:
         """The model, which is not let go before the block ends. Waits until it is open: the caller sets a deadline.

@@ -87,6 +87,15 @@ def random_scene(rng: Random, concepts: Sequence[Concept] = CONCEPTS, count: int
     if count is None:
         (count,) = rng.choices((1, 2, 3), _FIGURES_SHARE)
     count = min(count, len(concepts), _MOST_FIGURES)
+    return _scene(rng, concepts, count)
+
+
+def scene_of(rng: Random, concepts: Sequence[Concept]) -> Scene:
+    """A scene of exactly these one to three concepts, at random places. One that is named twice is drawn twice."""
+    return _scene(rng, concepts, len(concepts))
+
+
+def _scene(rng: Random, concepts: Sequence[Concept], count: int) -> Scene:
     slots = rng.choice(_SLOTS[count])
     return Scene(
         ground=rng.choice(grounds.STYLES),

@@ -15,3 +15,5 @@ RESIZE_MODE: Final = "squash"
 
 open_clip takes preprocessing from a model's config only for tags and folders, so a path to weights needs it said.
 """
+MATCHING: Final = Path(__file__).with_name("matching")
+"""A second model, which `rerank.name` names: a folder as transformers reads it (train_matching.py)."""

@@ -8,7 +8,6 @@ prepares the model for crops. The last part of a run sees all patches.
 """
 
 import argparse
-import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +16,14 @@ from typing import Any, Final
 import numpy as np
 import open_clip
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
 from sandbox.drawing.concepts import CONCEPTS
 from sandbox.model import CONFIG, NAME, WEIGHTS, views
 from sandbox.model.pool import TRAITS, Pool, build
+from sandbox.model.training import SAVE_SECONDS, rate_at, save
 
 _MEAN: Final = torch.tensor(open_clip.OPENAI_DATASET_MEAN)[:, None, None]
 _STD: Final = torch.tensor(open_clip.OPENAI_DATASET_STD)[:, None, None]
@@ -31,10 +31,8 @@ _EDITED: Final = 64  # pictures of a batch that also get an edited copy: the mod
 _REPOST_WEIGHT: Final = 0.3
 _IMAGE_SCALE: Final = 14.0  # 1 / temperature of the re-post loss
 _TOP_SCALE: Final = 60.0  # upper limit of the learnt 1 / temperature of the words loss
-_WARM_UP: Final = 150  # steps
 _FRAMES: Final = 400
 _REPORT_STEPS: Final = 50
-_SAVE_SECONDS: Final = 180
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +47,6 @@ class Plan:
     rate: float
     drop: float
     unmasked: float
-
-    def rate_at(self, step: int, done: float) -> float:
-        """The learning rate: a short warm-up in steps, then half a cosine over the share `done` of the run."""
-        return self.rate * min(1.0, (step + 1) / _WARM_UP) * (0.5 + 0.5 * math.cos(math.pi * done))
 
 
 class HalfCopy:
@@ -153,13 +147,6 @@ def step_loss(
     return torch.stack((captions, names, _REPOST_WEIGHT * repost_loss(image[:edited], image[count:])))
 
 
-def save(model: nn.Module, path: Path) -> None:
-    """Write the weights as float16 safetensors. The file is either complete or not written."""
-    draft = path.with_suffix(".part")
-    save_file({name: value.half().contiguous() for name, value in model.state_dict().items()}, draft)
-    draft.replace(path)
-
-
 def optimizer_of(model: nn.Module, rate: float) -> torch.optim.Optimizer:
     """AdamW; only matrices get weight decay."""
     decayed = [parameter for parameter in model.parameters() if parameter.ndim > 1]
@@ -186,7 +173,7 @@ def train(plan: Plan, pool: Pool, out: Path, start: Path | None, seed: int = 0) 
     step, drifting = 0, np.zeros(3)
     while (done := (time.monotonic() - began) / (plan.minutes * 60)) < 1:
         for group in optimizer.param_groups:
-            group["lr"] = plan.rate_at(step, done)
+            group["lr"] = rate_at(plan.rate, step, done)
         pair.half.visual.patch_dropout.prob = plan.drop if done < 1 - plan.unmasked else 0.0
         scale = model.logit_scale.exp().clamp(max=_TOP_SCALE)
         losses = step_loss(pair.half, scale, pool, batch_of(pool, by_first, plan.batch, rng), around, lexicon, rng)
@@ -203,7 +190,7 @@ def train(plan: Plan, pool: Pool, out: Path, start: Path | None, seed: int = 0) 
             drifting[:] = 0
             losses_text = f"captions {captions:.3f}, names {names:.3f}, re-posts {reposts:.3f}, scale {scale:.1f}"
             print(f"{step} steps, {time.monotonic() - began:.0f} s: {losses_text}", flush=True)
-        if time.monotonic() - saved > _SAVE_SECONDS:
+        if time.monotonic() - saved > SAVE_SECONDS:
             save(model, out)
             saved = time.monotonic()
     save(model, out)

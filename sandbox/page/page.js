@@ -64,8 +64,10 @@ async function load() {
 function room(channel) {
   state.rooms.set(channel.id, channel);
   names.channels[channel.id] = channel.name;
-  const sign = channel.kind.endsWith("thread") ? (channel.archived ? "🗄 " : "💬 ") : channel.private ? "🔒 " : "# ";
-  const button = make("button", "", sign + channel.name + (channel.adult ? " 🔞" : ""));
+  // Signs that every font has: without one for emoji a browser shows boxes.
+  const sign = channel.kind.endsWith("thread") ? "↳ " : "# ";
+  const notes = [channel.archived && "archived", channel.private && "private", channel.adult && "18+"].filter(Boolean);
+  const button = make("button", "", sign + channel.name, ...(notes.length ? [" ", make("small", "", notes.join(", "))] : []));
   button.type = "button";
   button.dataset.id = channel.id;
   button.addEventListener("click", () => open(channel.id));

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -45,6 +46,9 @@ async def test_a_starter_file_of_re_posts_is_made_and_measured_alone_and_beside_
         assert all(scores["p50_ms"] > 0 for scores in answer["ways"].values())
         for scores in answer["ways"].values():
             del scores["mean_ms"], scores["p50_ms"], scores["p95_ms"], scores["p99_ms"]
+            memory = scores.pop("memory")
+            assert sys.platform != "linux" or memory["bot"] > 0
+            assert set(memory) <= {"bot", "model"}
     assert alone == beside
     # The picture finds its re-posts; words alone find only what was said, and the picture's question says nothing.
     assert alone["ways"]["vectors"]["recall@1"] >= 0.5
@@ -52,6 +56,19 @@ async def test_a_starter_file_of_re_posts_is_made_and_measured_alone_and_beside_
     assert alone["ways"]["hybrid"]["mrr"] == 1.0
     labels = [element.text for element in ET.fromstring((tmp_path / "plot.svg").read_text()).iter() if element.text]  # noqa: S314 -- our own
     assert {"recall@1", "recall@10", "mrr", "map", "vectors", "words", "hybrid"} <= set(labels)
+
+
+def test_the_most_memory_of_each_process_stands_in_the_table_and_in_the_plot(tmp_path: Path) -> None:
+    (tmp_path / "labelled.jsonl").write_text('{"query": "cat", "expected": ["1"]}')
+    given = {way: [{"found": [["1"]], "ms": 2.0}] for way in (*WAYS, "reranked", "second")}
+    memory = {way: {"bot": 131_000_000, "model": 700_000_000} for way in given}
+    memory["second"] = memory["second"] | {"bot": 150_000_000, "second": 905_000_000}
+    answer = measured(read(tmp_path / "labelled.jsonl"), given, memory)
+    assert_schema("eval", answer)
+    lines = {line.split()[0]: line.split()[1:] for line in text(answer).splitlines()}
+    assert lines["bot_mb"] == ["131", "131", "131", "131", "150"]
+    assert lines["second_mb"] == ["–", "–", "–", "–", "905"]
+    assert "most memory in MB: bot 150 · model 700 · second 905" in drawn(answer)
 
 
 def test_a_question_that_cannot_be_asked_is_named_and_counts_nowhere(run: Run, tmp_path: Path) -> None:
@@ -103,7 +120,7 @@ def test_words_of_a_question_hold_nothing_of_the_grammar() -> None:
 def test_where_nothing_could_be_asked_there_are_no_means(tmp_path: Path) -> None:
     (tmp_path / "labelled.jsonl").write_text('{"query": "cat", "expected": ["1"]}')
     labelled = read(tmp_path / "labelled.jsonl")
-    answer = measured(labelled, {way: [{"error": "no"}] for way in WAYS})
+    answer = measured(labelled, {way: [{"error": "no"}] for way in WAYS}, {way: {} for way in WAYS})
     assert_schema("eval", answer)
     assert "–" in text(answer)
     assert "NaN" not in drawn(answer)

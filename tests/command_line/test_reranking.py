@@ -68,6 +68,9 @@ async def test_beside_a_bot_the_answer_eval_and_the_caches_tell_of_it(
         assert list(found["ways"]) == ["vectors", "words", "hybrid", "reranked", "second"]
         assert found["ways"]["second"]["mrr"] == 1.0
         assert found["ways"]["reranked"]["fell_back"] == 0
+        if sys.platform == "linux":
+            assert found["ways"]["second"]["memory"]["bot"] > 0
+            assert found["ways"]["second"]["memory"]["second"] == 0, "the world's second model has no process"
         assert "reranked" in (tmp_path / "p.svg").read_text()
         caches = json.loads((await asyncio.to_thread(run, "cache", "status", "--json"))[1])["caches"]
         features = next(cache for cache in caches if cache["name"] == "features")
@@ -108,7 +111,8 @@ def test_a_question_for_a_measurement_is_another_question() -> None:
 def test_switched_off_nothing_of_it_is_imported() -> None:
     look = (
         "import sys, bot.app, indexer.read_only_search\n"
-        "print([name for name in sys.modules if 'rerank' in name or 'second_model' in name])"
+        "names = sys.modules.keys() - {'indexer.settings.rerank'}\n"
+        "print([name for name in names if 'rerank' in name or 'second_model' in name])"
     )
     done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"
