@@ -10,7 +10,7 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from benchmarks import encode_decoding, encode_end_to_end, encode_model
+from benchmarks import encode_decoding, encode_end_to_end, encode_model, encode_plot
 from benchmarks.report import Report
 from indexer.encode.on_torch.openmp import spin_briefly
 
@@ -26,6 +26,7 @@ def main() -> None:
         asyncio.run(encode_model.measure(report, alone))
     asyncio.run(encode_decoding.measure(report))
     report.finish()
+    encode_plot.draw()
 
 
 if __name__ == "__main__":

@@ -57,7 +57,9 @@ class Report:
     def finish_part(self) -> None:
         """As `finish`, of a part of a benchmark: the record keeps its other rows, which an earlier commit measured."""
         path = RESULTS / f"{self.name}.json"
-        record = json.loads(path.read_text())
+        record = self._record([])
+        if path.exists():
+            record = json.loads(path.read_text())
         taken = {row.what for row in self.rows}
         rows = [row for row in record["rows"] if row["what"] not in taken]
         record["rows"] = rows + [{**asdict(row), "commit": _commit()} for row in self.rows]
@@ -75,13 +77,11 @@ class Report:
         console.print(table)
         console.print(self.summary(), markup=False)
         RESULTS.mkdir(exist_ok=True)
-        record = {
-            "command": f"make bench-{self.name}",
-            "rows": [asdict(row) for row in self.rows],
-            "machine": _machine(),
-            "commit": _commit(),
-        }
+        record = self._record([asdict(row) for row in self.rows])
         (RESULTS / f"{self.name}.json").write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+
+    def _record(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
+        return {"command": f"make bench-{self.name}", "rows": rows, "machine": _machine(), "commit": _commit()}
 
 
 def run(name: str, about: str | None, measure: Callable[[Report, Path], Coroutine[Any, Any, None]]) -> None:

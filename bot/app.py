@@ -9,10 +9,10 @@ import os
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bot.config.loader import Config
 from bot.control.caches import caches
@@ -20,9 +20,10 @@ from bot.control.delete import Deleting
 from bot.control.duplicates import Duplicates
 from bot.control.evaluate import Evaluating
 from bot.control.imports import imports
+from bot.control.jobs import jobs, starting
 from bot.control.keys import keys
-from bot.control.ocr import ocr
 from bot.control.operations import Handler, running_status, upkeep
+from bot.control.picture_texts import picture_texts
 from bot.control.pictures import Pictures
 from bot.control.search import Drawing, Searching
 from bot.control.selection import Selecting
@@ -53,6 +54,7 @@ ECHO_S = 1.0
 
 
 Prepare = Callable[[Config], AbstractAsyncContextManager[Config]]
+Work = Callable[[Client, Service], Coroutine[Any, Any, None]]
 
 
 class Watchdog:
@@ -117,20 +119,21 @@ class Shutdown:
 
 
 async def _serve(
-    config: Config, client: Client, service: Service, operator: Operator | None, shutdown: Shutdown
+    config: Config, client: Client, service: Service, operator: Operator | None, shutdown: Shutdown, work: Work | None
 ) -> None:
-    """Connected until a signal comes. Raises what broke the connection for good."""
+    """Connected until a signal comes, or until `work` is done. Raises what broke the connection for good."""
     drain_s = config.discord.shutdown_s * DRAIN_SHARE
     async with asyncio.TaskGroup() as tasks:
         beat = tasks.create_task(keep_beating(config.settings.data_dir, client.beat, service.faults), name="health")
         signalled = tasks.create_task(shutdown.requested.wait(), name="signal")
+        working = [] if work is None else [tasks.create_task(work(client, service), name="work")]
         watching = operator.watching(tasks, service) if operator is not None else []
         answering = operator.serving(service) if operator is not None else nullcontext()
         try:
             async with answering, client.serving(service, drain_s) as connection:
-                await asyncio.wait({connection, signalled}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({connection, signalled, *working}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (beat, signalled, *watching):
+            for task in (beat, signalled, *working, *watching):
                 task.cancel()
 
 
@@ -149,7 +152,9 @@ def operations(config: Config, service: Service) -> dict[str, Handler]:
         **imports(service),
         **keys(service),
         **caches(service),
-        **ocr(service),
+        **picture_texts(service),
+        **jobs(service),
+        **starting(service),
         **Searching(service, pictures, search, opens).handlers(),
         **Drawing(service.reports, pictures, search, opens).handlers(),
         **Duplicates(service.reports, service.reposts, pictures, opens).handlers(),
@@ -186,7 +191,7 @@ def _open_archives(settings: Settings) -> OpenArchive:
 
 
 async def _open_and_serve(
-    config: Config, client: Client, operator: Operator | None, drain_s: float, shutdown: Shutdown
+    config: Config, client: Client, operator: Operator | None, drain_s: float, shutdown: Shutdown, work: Work | None
 ) -> None:
     async with (
         open_service(config.settings, client.history, open_archive=_open_archives(config.settings)) as service,
@@ -202,10 +207,12 @@ async def _open_and_serve(
         gc.collect()
         gc.freeze()
         shutdown.serving = True
-        await _serve(config, client, service, operator, shutdown)
+        await _serve(config, client, service, operator, shutdown, work)
 
 
-async def _run(config: Config, prepare: Prepare, watchdog: Watchdog, adopt: bool, absent_s: float) -> None:
+async def _run(
+    config: Config, prepare: Prepare, watchdog: Watchdog, adopt: bool, absent_s: float, work: Work | None
+) -> None:
     shutdown = Shutdown(watchdog)
     with shutdown.listening():
         try:
@@ -221,7 +228,7 @@ async def _run(config: Config, prepare: Prepare, watchdog: Watchdog, adopt: bool
                     _open_web(ready, client) as operator,
                 ):
                     await client.log_in(token)  # before the model is loaded, or downloaded for minutes
-                    await _open_and_serve(ready, client, operator, drain_s, shutdown)
+                    await _open_and_serve(ready, client, operator, drain_s, shutdown, work)
                 logger.info("closed")
         except asyncio.CancelledError:
             if not shutdown.requested.is_set():
@@ -230,16 +237,25 @@ async def _run(config: Config, prepare: Prepare, watchdog: Watchdog, adopt: bool
             raise plainest(group) from group
 
 
-def run(config: Config, prepare: Prepare = nullcontext, *, adopt: bool = False, absent_s: float = ABSENT_S) -> None:
-    """Runs the bot until SIGTERM or SIGINT. Raises Stop for what whoever runs it must put right. The log is open
-    already: it begins before this file is imported.
+def run(
+    config: Config,
+    prepare: Prepare = nullcontext,
+    *,
+    adopt: bool = False,
+    absent_s: float = ABSENT_S,
+    work: Work | None = None,
+) -> None:
+    """Runs the bot until SIGTERM or SIGINT, or until `work` is done, which begins at once and raises nothing.
+
+    The log is open already: it begins before this file is imported. Raises Stop for what whoever runs it must put
+    right.
 
     `prepare` may take and give back what must live around the bot, and change the configuration by that. `adopt` and
     `absent_s`: see `Client`.
     """
     watchdog = Watchdog(config.discord.shutdown_s)
     try:
-        asyncio.run(_run(config, prepare, watchdog, adopt, absent_s))
+        asyncio.run(_run(config, prepare, watchdog, adopt, absent_s, work))
     except (AfterimageError, KeyboardInterrupt):
         raise
     except Exception as error:  # the log takes tokens out, the interpreter's own traceback would not

@@ -21,8 +21,9 @@ from bot.command_line.parsers.cache import add_cache
 from bot.command_line.parsers.deleting import add_deleting
 from bot.command_line.parsers.keys import add_keys
 from bot.command_line.parsers.model import add_model
-from bot.command_line.parsers.ocr import add_ocr
 from bot.command_line.parsers.parser import Commands, Parser
+from bot.command_line.parsers.picture_texts import add_picture_texts
+from bot.command_line.parsers.reindex import add_reindex
 from bot.command_line.parsers.running import add_running
 from bot.command_line.parsers.safety import add_safety
 from bot.command_line.parsers.searching import add_searching
@@ -60,13 +61,14 @@ def command_parser() -> Parser:
     commands = Commands(parser)
     add_setup(commands)
     add_running(commands)
+    add_reindex(commands)
     add_searching(commands)
     add_tagging(commands)
     add_archives(commands)
     add_model(commands)
     add_upkeep(commands)
     add_cache(commands)
-    add_ocr(commands)
+    add_picture_texts(commands)
     add_deleting(commands)
     add_safety(commands)
     add_shell(commands)

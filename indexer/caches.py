@@ -14,11 +14,11 @@ from pathlib import Path
 
 from indexer.clock import now_ms
 from indexer.database.database import Database, open_database
-from indexer.features.kept_features import KeptFeatures, kept_features
+from indexer.features.kept_features import KeptFeatures
 from indexer.records.caches import CacheStatus, Remembered
 from indexer.settings import Settings
 from indexer.store import embeddings, verdicts
-from indexer.thumbnails.kept_thumbnails import KeptThumbnails, kept_thumbnails
+from indexer.thumbnails.kept_thumbnails import KeptThumbnails
 from indexer.vectors.segment import FOLDER_NAME as SEGMENTS
 
 THUMBNAILS = "thumbnails"
@@ -114,7 +114,7 @@ async def open_caches(settings: Settings) -> AsyncIterator[Caches]:
     """Those of a data folder on which no bot runs, reading only. Raises StorageError."""
     async with (
         open_database(settings.data_dir, write=False) as db,
-        kept_thumbnails(db, settings, write=False) as kept,
-        kept_features(db, settings, write=False) as features,
+        KeptThumbnails(db, settings, write=False) as kept,
+        KeptFeatures(db, settings, write=False) as features,
     ):
         yield Caches(db, settings, kept, features)

@@ -62,6 +62,11 @@ class Reranker(Protocol):
     @property
     def pixel_spec(self) -> PixelSpec: ...
 
+    @property
+    def pid(self) -> int | None:
+        """The id of the model's process; None where it has none of its own now."""
+        ...
+
     async def features(self, frames: Sequence[Pixels]) -> Features:
         """[n, dimension] float16, one row for each [size, size, 3] uint8 frame, in order."""
         ...

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from indexer.database.database import Database, open_database
 from indexer.encode.encoder import open_encoder
 from indexer.errors import TellPerson
-from indexer.features.kept_features import kept_features
+from indexer.features.kept_features import KeptFeatures
 from indexer.hit_pictures import HitPictures
 from indexer.hit_thumbnails import HitThumbnails
 from indexer.long_work import open_long_work
@@ -24,7 +24,7 @@ from indexer.search.reposts import RepostFinder
 from indexer.settings import Settings
 from indexer.store import embeddings
 from indexer.supervisor import Faults
-from indexer.thumbnails.kept_thumbnails import kept_thumbnails
+from indexer.thumbnails.kept_thumbnails import KeptThumbnails
 
 if TYPE_CHECKING:
     from indexer.search.rerank import Rerank
@@ -77,8 +77,8 @@ async def _reranking(db: Database, settings: Settings) -> AsyncIterator[Rerank]:
     from indexer.reranking import open_reranking
 
     async with (
-        kept_thumbnails(db, settings, write=False) as kept,
-        kept_features(db, settings, write=False) as features,
+        KeptThumbnails(db, settings, write=False) as kept,
+        KeptFeatures(db, settings, write=False) as features,
     ):
         pictures = HitPictures(settings.fetch.max_download_bytes)
 

@@ -26,7 +26,7 @@ from indexer.deletions import NAME as DELETIONS
 from indexer.deletions import Deletions
 from indexer.disk_notices import DiskNotices
 from indexer.encode.encoder import open_encoder
-from indexer.features.kept_features import kept_features
+from indexer.features.kept_features import KeptFeatures
 from indexer.hit_pictures import HitPictures
 from indexer.hit_thumbnails import HitThumbnails
 from indexer.ingest.pipeline import Pipeline
@@ -35,14 +35,15 @@ from indexer.long_work import LongWork, open_long_work
 from indexer.notices.saved_notices import SavedNotices
 from indexer.notices.saved_searches import SavedSearches
 from indexer.notices.watched_pictures import WatchedPictures
-from indexer.ocr.opening import open_ocr, required_models
-from indexer.ocr.requests import OcrRequests
 from indexer.opening import accelerator_of, former_models, open_index, open_journal
+from indexer.picture_texts.opening import open_lane, wanted_readers
+from indexer.picture_texts.requests import TextRequests
 from indexer.pictures.decoder import READERS_VERSION, Decoder, open_decoder
 from indexer.pictures.fetch import Fetcher, open_fetcher
 from indexer.ports import Encoder, History
 from indexer.questions import Questions
 from indexer.records.ids import EVERYWHERE, GuildId, ModelId, UserId
+from indexer.records.picture_texts import TextKind
 from indexer.reports.reports import Reports
 from indexer.reports.status import Status
 from indexer.search.copy_checker import open_copy_checker
@@ -55,7 +56,7 @@ from indexer.store import application, audit, authors, embeddings, opt_outs, pla
 from indexer.store.emptying import empty
 from indexer.supervisor import Faults, supervised
 from indexer.tags import Tags
-from indexer.thumbnails.kept_thumbnails import KeptThumbnails, kept_thumbnails
+from indexer.thumbnails.kept_thumbnails import KeptThumbnails
 from indexer.upkeep import Upkeep
 from indexer.vectors.index import VectorIndex
 
@@ -102,7 +103,8 @@ class Service:
     saved_searches: SavedSearches
     saved_notices: SavedNotices
     watched_pictures: WatchedPictures
-    ocr: OcrRequests
+    ocr: TextRequests
+    captions: TextRequests
     faults: Faults  # of all background work, the bot's too
     model_id: ModelId
 
@@ -192,7 +194,7 @@ async def open_service(
     go, the database closes. Raises Stop (ConfigError, StorageError, ModelUnavailable) where something cannot be opened.
     """
     faults = Faults()
-    ocr_models = required_models(settings)
+    text_readers = wanted_readers(settings)
     async with AsyncExitStack() as stack:
         db = await stack.enter_async_context(
             open_database(settings.data_dir, min_free_bytes=settings.storage.min_free_bytes)
@@ -200,7 +202,11 @@ async def open_service(
         await asyncio.to_thread(delete_left, settings.data_dir)
         await db.room.look()
         histories = Histories(db, history, open_archive)
-        if encoder is None:
+        if encoder is None and settings.model.runtime == "ray":
+            from indexer.encode.cluster_encoder import open_cluster_encoder  # not imported where there is no cluster
+
+            encoder = await stack.enter_async_context(open_cluster_encoder(settings, faults))
+        elif encoder is None:
             model = settings.with_exports(settings.model)
             encoder = await stack.enter_async_context(open_encoder(model, faults, data_dir=settings.data_dir))
         async with db.transaction() as tx:
@@ -212,14 +218,14 @@ async def open_service(
         long_work = await stack.enter_async_context(open_long_work())
         decoder = await stack.enter_async_context(open_decoder(settings.decode, encoder.pixel_spec))
         fetcher = await stack.enter_async_context(open_fetcher(settings.fetch, encoder.pixel_spec.size))
-        kept = await stack.enter_async_context(kept_thumbnails(db, settings))
+        kept = await stack.enter_async_context(KeptThumbnails(db, settings))
         keep = settings.crawl.keep
         hit_verifier = HitVerifier(db, histories.discord, keep, faults)
         hit_pictures = HitPictures(settings.fetch.max_download_bytes, hit_verifier, fetcher)
         thumbnails = HitThumbnails(db, hit_pictures, decoder, kept)
         questions = Questions()
         checker = await stack.enter_async_context(open_copy_checker(thumbnails, decoder, faults))
-        features = await stack.enter_async_context(kept_features(db, settings))
+        features = await stack.enter_async_context(KeptFeatures(db, settings))
         second = None
         if settings.rerank.enabled:
             from indexer.reranking import open_reranking  # nothing of it is imported where there is no second model
@@ -244,10 +250,10 @@ async def open_service(
             Pipeline(db, histories, fetcher, decoder, encoder, model_id, settings, faults, kept)
         )
         journal = await stack.enter_async_context(open_journal(settings))
-        ocr = OcrRequests(db, enabled=settings.ocr.enabled)
+        wished = asyncio.Event()
         connected = history is not None
         reading = await stack.enter_async_context(
-            open_ocr(ocr_models, settings, db, hit_pictures, questions, ocr, connected=connected)
+            open_lane(text_readers, db, hit_pictures, questions, wished, faults, connected=connected)
         )
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         removals = Removals(db, histories.discord, journal, keep, faults)
@@ -309,7 +315,8 @@ async def open_service(
                 saved_searches=SavedSearches(db),
                 saved_notices=SavedNotices(db),
                 watched_pictures=WatchedPictures(db, searcher, thumbnails, decoder),
-                ocr=ocr,
+                ocr=TextRequests(db, TextKind.OCR, wished, enabled=settings.ocr.enabled),
+                captions=TextRequests(db, TextKind.CAPTION, wished, enabled=settings.captions.enabled),
                 faults=faults,
                 model_id=model_id,
             )

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from bot.command_line.program import program
 from bot.config.loader import TOKEN_VARIABLE, Config, load
 from bot.config.models import demo, demo_folder
 from bot.config.values import Secret, written
@@ -55,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     token = config.discord.token
     with logging_to(config.log, [] if token is None else [token]):
         logger.info("afterimage %s is starting", installed_version())
-        app = _app()
+        app = bot_app()
         if token is not None:
             app.run(config, adopt=arguments.adopt)
         else:  # each start makes another server up, and another bot: what was read in the one before is of no use
@@ -63,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _app() -> ModuleType:
+def bot_app() -> ModuleType:
     """The bot itself, imported after the log's first line: the import takes most of a start.
 
     Collections are off meanwhile: they would look through all that was loaded so far again and again, a tenth of the
@@ -88,7 +89,7 @@ def sandbox(arguments: argparse.Namespace) -> int:
                 "To let a bot join it:\n\n"
                 f"    AFTERIMAGE_DISCORD_API_BASE={address.api_base} \\\n"
                 f"    AFTERIMAGE_FETCH_INSECURE_HOSTS={address.cdn_host} \\\n"
-                f"    AFTERIMAGE_DISCORD_TOKEN={address.token} afterimage run\n\n"
+                f"    AFTERIMAGE_DISCORD_TOKEN={address.token} {program()} run\n\n"
                 "Ctrl-C ends it."
             )
             await process.wait()
@@ -114,12 +115,12 @@ async def in_sandbox(config: Config) -> AsyncIterator[Config]:
             "There is no Discord token, so the bot joins a made-up Discord on this machine, indexes its demo server,\n"
             f"and stays. Be one of its members, and ask it, in a browser: {address.page}\n"
             "Or in another terminal:\n\n"
-            f'    afterimage search --config {file} "a red apple"\n'
-            f"    afterimage status --config {file}\n\n"
+            f'    {program()} search --config {file} "a red apple"\n'
+            f"    {program()} status --config {file}\n\n"
             "There is a console for whoever runs the bot: the log names its address. Make a key to sign in with:\n\n"
-            f"    afterimage keys create me --scope admin --config {file}\n\n"
+            f"    {program()} keys create me --scope admin --config {file}\n\n"
             "For your own server: make a bot on https://discord.com/developers/applications, and give\n"
-            "`afterimage setup`, which asks for its token and says what is missing.\n"
+            f"`{program()} setup`, which asks for its token and says what is missing.\n"
             "Ctrl-C ends it."
         )
         yield joined

@@ -11,8 +11,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.command_line.setup_discord import WAIT_S, Bot, first_server, who
-from bot.command_line.setup_files import NewFile, close_to_others, config_file, config_text, secret_file, write_all
+from bot.command_line.program import program
+from bot.command_line.setup_discord import Bot, who
+from bot.command_line.setup_files import (
+    NewFile,
+    close_to_others,
+    config_file,
+    config_text,
+    replace_unchanged,
+    secret_file,
+    write_all,
+)
+from bot.command_line.setup_invitation import invited, show, wants_reading
 from bot.command_line.setup_model import OFFERED, exports_here, suited_here, table
 from bot.config.loader import (
     CONFIG_VARIABLE,
@@ -60,17 +70,27 @@ def setup(arguments: argparse.Namespace) -> int:
     token = _token(base, arguments.token_file, target.parent, asks=asks)
     bot = _complete(token.secret, base.discord.api_base, asks=asks)
     model = arguments.model or _chosen_model(asks=asks and arguments.model_folder is None)
-    read = arguments.read or (asks and _wants_reading())
-    text = config_text(_named(token.path, target.parent), model, arguments.model_folder, read=read)
+    named = _named(token.path, target.parent)
+    text = config_text(named, model, arguments.model_folder, read=arguments.read)
     _write(target, text, token)
     if not exports_here() and arguments.model_folder is None:
         terminal.say(
             "torch is not installed here: export the model on another machine (`afterimage model export`), copy it"
             " here, and name its folder in config.toml as model.folder."
         )
-    _invite(bot, token.secret, base.discord.api_base, wait=not arguments.no_wait)
+    server = None
+    if arguments.no_wait:
+        show(bot)
+    else:
+        server = invited(bot, token.secret, base.discord.api_base, asks=asks)
+    read = arguments.read
+    if not read and asks and server is not None and wants_reading(server):
+        read = replace_unchanged(target, text, config_text(named, model, arguments.model_folder, read=True))
+        if not read:
+            terminal.say(f'{terminal.one_line(str(target))} was changed meanwhile: write crawl.start = "auto" into it.')
     download = "" if arguments.model_folder else f" The first start downloads {CATALOGUE[model].bytes / 1e9:.1f} GB."
-    terminal.say(f"Start it with `{_command('run', arguments.config)}`.{download}")
+    options = "" if arguments.config is None else f" --config {terminal.one_line(str(arguments.config))}"
+    terminal.say(f"Start it with `{program()} run{options}`.{download}")
     terminal.say(
         "It begins to read by itself, newest pictures first."
         if read
@@ -168,11 +188,6 @@ def _chosen_model(*, asks: bool) -> str:
     raise Stop("setup: no model was chosen; nothing was written. --model NAME chooses one.")
 
 
-def _wants_reading() -> bool:
-    terminal.say("Shall it begin to read a server's history as soon as it starts? Else somebody gives /reindex start.")
-    return terminal.answer_to("Type yes, or press Enter for no: ").lower() in ("y", "yes")
-
-
 def _named(token_file: Path | None, folder: Path) -> str | None:
     """The token's file as a configuration in `folder` names it."""
     if token_file is None:
@@ -189,22 +204,3 @@ def _write(target: Path, text: str, token: Token) -> None:
     terminal.say(f"Written: {terminal.one_line(', '.join(str(file.path) for file in files))}")
     if token.path is not None and not token.new and close_to_others(token.path):
         terminal.say(f"{terminal.one_line(str(token.path))} can now be read by its owner alone.")
-
-
-def _invite(bot: Bot, token: Secret, api_base: str, *, wait: bool) -> None:
-    terminal.say(f"To invite it, open this as someone with Manage Server:\n\n    {bot.invitation}\n")
-    if not wait:
-        return
-    try:
-        with terminal.waiting(f"waiting until it is in a server, {WAIT_S / 60:.0f} minutes at most; Ctrl-C goes on"):
-            server = asyncio.run(first_server(token, api_base))
-    except KeyboardInterrupt:
-        server = None
-    if server is None:
-        terminal.say("It is in no server yet. The invitation stays valid, before and after the start.")
-    else:
-        terminal.say(f"It is in {terminal.one_line(server)}.")
-
-
-def _command(name: str, config: Path | None) -> str:
-    return f"afterimage {name}" if config is None else f"afterimage {name} --config {terminal.one_line(str(config))}"

@@ -70,6 +70,17 @@ def write_all(files: Sequence[NewFile]) -> None:
             draft.unlink(missing_ok=True)
 
 
+def replace_unchanged(path: Path, before: str, after: str) -> bool:
+    """Writes `after` where the file still holds `before`. False where somebody changed it. Raises as write_all."""
+    try:
+        if path.read_text("utf-8") != before:
+            return False
+    except (OSError, UnicodeDecodeError):
+        return False
+    write_all([NewFile(path, after, 0o644)])
+    return True
+
+
 def close_to_others(path: Path) -> bool:
     """Takes a token's file from everybody but its owner. False where that is done, or not ours to do."""
     if not path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO) or is_mounted_secret(path):

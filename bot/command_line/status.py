@@ -12,7 +12,7 @@ from typing import Any
 
 from bot.config.loader import load
 from bot.control.client import NoBot, Refused, ask
-from bot.control.ocr import counts_text
+from bot.control.picture_texts import captions_text, ocr_text
 from bot.observability import terminal
 from indexer.errors import RetryLater
 from indexer.pictures.decoder import Readers, describe_readers
@@ -80,7 +80,9 @@ def text(found: Status) -> str:
     lines += [f"failed: {reason} {count:,}" for reason, count in sorted(found.total.failures.items())]
     lines += [f"model: {name} ({count:,} embeddings)" for name, count in found.models.items()]
     if found.words:
-        lines.append(counts_text(found.words))
+        lines.append(ocr_text(found.words))
+    if found.captions:
+        lines.append(captions_text(found.captions))
     lines.append(f"database: {found.database_bytes:,} bytes, segments: {found.total.segment_bytes:,} bytes")
     return "\n".join(lines)
 
@@ -103,6 +105,8 @@ def bot_text(bot: Mapping[str, Any] | None) -> str:
     lines = [f"running bot: model {name} ({pretrained}), {state}"]
     if model["runs"]:
         lines.append(f"       {'runs' if model['awake'] else 'ran'} by {terminal.one_line(model['runs'])}")
+    if model["cluster"]:
+        lines.append(_cluster_text(model["cluster"]))
     lines.append(_backup_text(bot["backup"]))
     for fault in bot["faults"]:
         when = datetime.fromtimestamp(fault["at_ms"] / 1000, UTC).isoformat(timespec="seconds")
@@ -110,6 +114,17 @@ def bot_text(bot: Mapping[str, Any] | None) -> str:
         lines.append(f"fault: {fault['name']} failed {fault['count']:,} times, last {when}{now}")
         lines.append(f"       {terminal.one_line(fault['last'], FAULT_CHARACTERS)}")
     return "\n".join(lines if bot["faults"] else [*lines, "no faults since it started"])
+
+
+def _cluster_text(cluster: Mapping[str, Any]) -> str:
+    """One line on the cluster that has the encoders: there, or away and why."""
+    since = datetime.fromtimestamp(cluster["since_ms"] / 1000, UTC).isoformat(timespec="seconds")
+    address = terminal.one_line(cluster["address"])
+    here = f"{cluster['answered_here']:,} questions were answered by this machine"
+    if cluster["here"]:
+        return f"cluster {address}: answers since {since}, encoders: {cluster['encoders']}; {here}"
+    reason = terminal.one_line(cluster["reason"], FAULT_CHARACTERS)
+    return f"cluster {address}: away since {since} ({reason}), so this machine's own model answers; {here}"
 
 
 def _backup_text(backup: Mapping[str, Any]) -> str:

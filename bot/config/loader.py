@@ -30,7 +30,7 @@ from bot.config.values import (
     suggest,
 )
 from indexer.errors import ConfigError
-from indexer.settings import About, Settings
+from indexer.settings import About, RaySettings, Settings
 
 __all__ = ["Config", "DiscordSettings", "LimitSettings", "LogSettings", "Secret", "WebSettings", "load"]
 
@@ -298,6 +298,24 @@ def is_mounted_secret(path: Path) -> bool:
     return any(path.resolve().is_relative_to(folder) for folder in ("/run/secrets", "/run/credentials"))
 
 
+def _check_cluster(cluster: RaySettings, origins: Mapping[str, str]) -> None:
+    """Raises ConfigError as `_check_together`."""
+    if cluster.min_replicas > cluster.max_replicas:
+        raise ConfigError(
+            f"{origins['ray.min_replicas']}: ray.min_replicas is {cluster.min_replicas}, but must not be more than"
+            f" ray.max_replicas, which is {cluster.max_replicas}"
+        )
+    if not cluster.cores and not cluster.gpus:
+        raise ConfigError(
+            f"{origins['ray.cores']}: ray.cores and ray.gpus are both 0, but an encoder takes some of one"
+        )
+    if cluster.address != "auto" and not re.fullmatch(r"(ray://)?(\[[0-9a-f:.]+\]|[\w.-]+):\d{1,5}", cluster.address):
+        raise ConfigError(
+            f"{origins['ray.address']}: ray.address is {shown(cluster.address)}, but must be auto, a host and port as"
+            " 10.0.0.5:6379, or ray:// before them as ray://127.0.0.1:10001"
+        )
+
+
 def _check_together(config: Config) -> None:
     """Raises ConfigError where two values do not fit together, or where a text is not what its key needs."""
     search = config.settings.search
@@ -306,6 +324,7 @@ def _check_together(config: Config) -> None:
             f"{config.origins['search.default_count']}: search.default_count is {search.default_count}, but must not be"
             f" more than search.max_count, which is {search.max_count}"
         )
+    _check_cluster(config.settings.ray, config.origins)
     base = urlsplit(config.discord.api_base)
     loopback = base.hostname in ("127.0.0.1", "::1", "localhost")
     if not (base.hostname and (base.scheme == "https" or (base.scheme == "http" and loopback))):

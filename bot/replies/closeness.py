@@ -31,7 +31,8 @@ class Asked:
 def band_text(hit: Hit, asked: Asked, language: Language) -> str:
     """How close the hit is to the picture or, where only words were asked for, to the words.
     Of an edited copy it says what was done to it, where the pixels show it; of an animation at which moment it is so
-    close. It also says where words of the question stand in the picture itself. Empty where nothing was compared.
+    close. It also says where words of the question stand in the picture itself, or in a model's caption of it. Empty
+    where nothing was compared.
     """
     if hit.band is Band.LISTED:
         return ""
@@ -41,7 +42,9 @@ def band_text(hit: Hit, asked: Asked, language: Language) -> str:
         named = translate(language, f"words-{hit.band}")
     if hit.at_ms is not None and hit.band is not Band.SAID:
         named = translate(language, "band-at", band=named, moment=moment(hit.at_ms))
-    return f"{named}, {translate(language, 'hit-in-picture')}" if hit.parts.picture_bm25 else named
+    if hit.parts.picture_bm25:
+        return f"{named}, {translate(language, 'hit-in-picture')}"
+    return f"{named}, {translate(language, 'hit-in-caption')}" if hit.parts.caption_bm25 else named
 
 
 def picture_band_text(band: Band, copied: Copy | None, language: Language) -> str:

@@ -20,6 +20,8 @@ def explained_parts(hit: Hit, language: Language) -> list[str]:
         texts.append(translate(language, "explain-words", bm25=bm25, rank=rank))
     if parts.picture_bm25 is not None:
         texts.append(translate(language, "explain-picture-words", bm25=decimal(parts.picture_bm25, 2, language)))
+    if parts.caption_bm25 is not None:
+        texts.append(translate(language, "explain-caption-words", bm25=decimal(parts.caption_bm25, 2, language)))
     if parts.hash_distance is not None:
         texts.append(translate(language, "explain-hash", bits=parts.hash_distance))
     if parts.pixels in ("another", "unknown"):

@@ -19,6 +19,7 @@ hit-where = { $author } in { $channel } · { $age } · [Zur Nachricht]({ $link }
 hit-first = Zuerst gezeigt von { $author } { $age }, insgesamt { $count }-mal
 
 hit-in-picture = Wörter im Bild gefunden
+hit-in-caption = Wörter in der Bildbeschreibung eines Modells gefunden
 
 ## band
 
@@ -130,6 +131,7 @@ select-hit = Mehr wie Bild { $number }
 explain-cosine = Kosinus { $cosine }, Rang { $rank }
 explain-words = BM25 { $bm25 }, Rang { $rank }
 explain-picture-words = { $bm25 } davon durch Wörter im Bild
+explain-caption-words = { $bm25 } davon durch die Bildbeschreibung eines Modells
 copy-cropped = auf { $percent } % beschnitten
 copy-mirrored = gespiegelt
 copy-turned = um { $degrees }° gedreht
@@ -612,7 +614,21 @@ cli-which-server = Sag mit --guild NAME, auf welchem Server; bekannt sind: { $kn
 cli-unknown-server = Server { $server } ist nicht im Index; bekannt sind: { $known }.
 cli-author = Niemand namens { $name } hat dort ein erfasstes Bild gezeigt.
 cli-ocr-off = Wörter in Bildern werden nicht gelesen: setze zuerst ocr.enabled = true in der Konfiguration.
+cli-captions-off = Bildbeschreibungen sind abgeschaltet: setze zuerst captions.enabled = true in der Konfiguration.
 cli-channel = Kein Kanal { $channel } ist dort erfasst.
+cli-in-no-server = Der Bot ist auf keinem Server von Discord: afterimage setup zeigt seine Einladung.
+cli-archived-server = Server { $server } ist nur aus einem Archiv bekannt, das afterimage import liest; der Bot ist nicht darauf.
+cli-channel-unknown = Ein Kanal { $channel } dieses Servers ist nicht bekannt. Kanäle sind bekannt, sobald der Server gelesen wurde: afterimage reindex liest ihn ganz.
+cli-several-channels = Mehrere Kanäle heißen { $channel }: gib die ID an, eine von { $known }.
+cli-reindex-start-only = { $option } geht nur mit einem Start.
+cli-reindex-no-bot = Auf diesem Datenordner läuft kein Bot: starte ihn (afterimage run), oder lass --background weg.
+cli-reindex-no-token = Um Discord zu lesen, braucht es das Token des Bots: afterimage setup fragt danach.
+cli-reindex-not-connected = Der Bot war nach { $seconds } Sekunden nicht mit Discord verbunden: sieh nach, ob dieser Rechner Discord erreicht und ob Discord eine Störung hat, und versuch es noch einmal.
+cli-job-running = { $server } wird schon indexiert, von einem anderen Auftrag: afterimage reindex status zeigt ihn, afterimage reindex cancel beendet ihn.
+cli-job-paused = In { $server } ist das Indexieren angehalten: afterimage reindex resume setzt es fort, afterimage reindex cancel beendet es.
+cli-job-none = In { $server } wird nichts indexiert: afterimage reindex beginnt damit.
+cli-job-nowhere = Es wird nichts indexiert: afterimage reindex beginnt damit.
+cli-job-gone = Der Auftrag ist mit seinem Server gegangen, den der Bot verlassen hat.
 cli-file-too-large = { $path } ist zu groß: alle Bilder zusammen dürfen { $most } Bytes haben (fetch.max_download_bytes).
 cli-file-unreadable = { $path } ist nicht lesbar: { $error }.
 cli-picture = { $path }: { $reason }

@@ -22,6 +22,7 @@ hit-first = First posted by { $author } { $age }, shown { $count ->
     }
 
 hit-in-picture = words found in the picture
+hit-in-caption = words found in a model's caption of it
 
 ## band
 
@@ -130,6 +131,7 @@ select-hit = More like picture { $number }
 explain-cosine = cosine { $cosine }, rank { $rank }
 explain-words = BM25 { $bm25 }, rank { $rank }
 explain-picture-words = { $bm25 } of it from words in the picture
+explain-caption-words = { $bm25 } of it from a model's caption of the picture
 copy-cropped = cropped to { $percent } %
 copy-mirrored = mirrored
 copy-turned = turned by { $degrees }°
@@ -615,7 +617,21 @@ cli-which-server = Say in which server with --guild NAME; known are: { $known }.
 cli-unknown-server = Server { $server } is not in the index; known are: { $known }.
 cli-author = Nobody named { $name } has posted a picture that is indexed there.
 cli-ocr-off = Reading words in pictures is off: set ocr.enabled = true in the configuration first.
+cli-captions-off = Captions are off: set captions.enabled = true in the configuration first.
 cli-channel = No channel { $channel } is indexed there.
+cli-in-no-server = The bot is in no server of Discord: afterimage setup shows its invitation.
+cli-archived-server = Server { $server } is known by an archive alone, which afterimage import reads; the bot is not in it.
+cli-channel-unknown = No channel { $channel } of that server is known. Channels are known once the server has been read: afterimage reindex reads all of it.
+cli-several-channels = Several channels are called { $channel }: give the id, one of { $known }.
+cli-reindex-start-only = { $option } goes with a start alone.
+cli-reindex-no-bot = No bot runs on this data folder: start it (afterimage run), or leave --background out.
+cli-reindex-no-token = Reading Discord needs the bot's token: afterimage setup asks for it.
+cli-reindex-not-connected = The bot was not connected to Discord after { $seconds } seconds: see whether this machine reaches Discord, and whether Discord has an outage, and try again.
+cli-job-running = { $server } is being indexed already, by another job: afterimage reindex status shows it, afterimage reindex cancel ends it.
+cli-job-paused = Indexing is paused in { $server }: afterimage reindex resume goes on with it, afterimage reindex cancel ends it.
+cli-job-none = Nothing is being indexed in { $server }: afterimage reindex begins.
+cli-job-nowhere = Nothing is being indexed: afterimage reindex begins.
+cli-job-gone = The job went with its server, which the bot has left.
 cli-file-too-large = { $path } is too large: all pictures together may have { $most } bytes (fetch.max_download_bytes).
 cli-file-unreadable = { $path } cannot be read: { $error }.
 cli-picture = { $path }: { $reason }

@@ -23,6 +23,7 @@ from indexer.errors import Reason, StorageError, TellPerson
 from indexer.query.tag_names import MOST_TAGS, tag_name
 from indexer.records.ids import COLLECTION_SHIFT, MADE_UP
 from indexer.records.messages import ChannelKind, PlaceFlag, Source
+from indexer.records.picture_texts import TextKind
 from indexer.settings import MOST_FRAMES
 
 VECTORS_AT_ONCE = 4_096
@@ -90,6 +91,7 @@ _WORDS: Final[tuple[tuple[str, type[StrEnum]], ...]] = (
     ("SELECT DISTINCT source FROM places", Source),
     ("SELECT DISTINCT reason FROM places WHERE reason IS NOT NULL", Reason),
     ("SELECT DISTINCT reason FROM pictures WHERE reason IS NOT NULL", Reason),
+    ("SELECT DISTINCT kind FROM picture_texts", TextKind),
 )
 
 

@@ -8,6 +8,7 @@ Memory, whatever the size of a guild and however many guilds run:
 
     bytes of files   workers × max_download_bytes    (workers = fetch.concurrency + decode.workers)
     pixels           (2 × PIXEL_LANE + workers + 3 batches) × frames × size² × 3, for each guild that runs
+                     (with a cluster two batches for each of its encoders)
     links            (2 × LINK_LANE + concurrency × 1,000) × about 2 KB, for each guild that runs
 
 With the defaults and a model of 256 pixels: 384 MiB if every file were as large as allowed (a few MiB in practice,
@@ -31,6 +32,7 @@ from indexer.crawl.histories import Histories
 from indexer.crawl.sweep import Sweep
 from indexer.crawl.vanished import remove_vanished
 from indexer.database.database import Database
+from indexer.encode.model_on_demand import BATCHES_AN_ENCODER
 from indexer.errors import Told
 from indexer.fair_semaphore import FairSemaphore
 from indexer.ingest.download import Decodes, Fetches
@@ -121,7 +123,7 @@ class Pipeline:
         await self._group.__aenter__()
         for _ in range(self._workers):
             self._begin("preparing pictures", self._stages.prepare_forever)
-        for _ in range(ENCODERS):
+        for _ in range(_batches_under_way(self._settings)):
             self._begin("embedding pictures", self._stages.embed_forever)
         self._begin("housekeeping", self._housekeep)
         if self._histories.connected:
@@ -260,6 +262,13 @@ class Pipeline:
                 if guild_id not in self._running:
                     with contained("housekeeping", self._faults):  # an error in one guild must not affect the next one
                         await self._pending_places.take_up(guild_id, Lane(BACKLOG, guild_id), None)
+
+
+def _batches_under_way(settings: Settings) -> int:
+    """With a cluster, as many as all its encoders can have, and one that is stored."""
+    if settings.model.runtime == "ray":
+        return BATCHES_AN_ENCODER * settings.ray.max_replicas + 1
+    return ENCODERS
 
 
 def _items(fresh: Sequence[NewPlace], origin_id: OriginId, lane: Lane, progress: Progress) -> list[Item]:

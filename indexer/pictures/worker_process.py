@@ -1,6 +1,6 @@
 """The bot's side of a process that reads untrusted files: it starts the process, asks it one thing at a time, kills it.
 
-decode_process.py makes a reader of pictures of it, indexer/ocr a reader of words.
+decode_process.py makes a reader of pictures of it, indexer/picture_texts/ocr a reader of words.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import aiosqlite
 
 from indexer.clock import now_ms
 from indexer.records.ids import GuildId
+from indexer.records.picture_texts import TextKind
 from indexer.reports.coverage import history_read
 from indexer.store import readings
 from indexer.store.jobs import JobState
@@ -56,7 +57,8 @@ class GuildStatus:
 @dataclass(frozen=True, slots=True)
 class Status:
     """`models` maps "name pretrained" to its embeddings; `database_bytes` is the SQLite file's size without its WAL.
-    `words`: how many pictures were read for words, as `readings.counts`; empty where that was never on.
+    `words`: how many pictures were read for words, `captions`: how many were described, as `readings.counts`; empty
+    where that was never on.
     """
 
     guilds: tuple[GuildStatus, ...]
@@ -65,6 +67,7 @@ class Status:
     database_bytes: int
     schema: int
     words: Mapping[str, int] = field(default_factory=dict)
+    captions: Mapping[str, int] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: the totals and the number of guilds at top level, each guild's own counts in `per_guild`."""
@@ -75,6 +78,7 @@ class Status:
             "database_bytes": self.database_bytes,
             "schema": self.schema,
             "words": dict(self.words),
+            "captions": dict(self.captions),
             "per_guild": [
                 {"id": str(guild.id), "name": guild.name, "consent": guild.consent, **asdict(guild.counts)}
                 for guild in self.guilds
@@ -125,6 +129,7 @@ async def read(connection: aiosqlite.Connection) -> Status:
         GuildStatus(GuildId(guild_id), name, bool(consent), _counts(counts[guild_id]), jobs[guild_id], shares[guild_id])
         for guild_id, name, consent in rows
     )
+    texts = {kind: await readings.counts(connection, kind) for kind in await readings.begun(connection)}
     models: dict[str, int] = defaultdict(int)
     for name, number in await connection.execute_fetchall(_MODELS):
         models[name] += number
@@ -134,7 +139,8 @@ async def read(connection: aiosqlite.Connection) -> Status:
         models=dict(models),
         database_bytes=await _pragma(connection, "page_count") * await _pragma(connection, "page_size"),
         schema=await _pragma(connection, "user_version"),
-        words=await readings.counts(connection) if await readings.begun(connection) else {},
+        words=texts.get(TextKind.OCR, {}),
+        captions=texts.get(TextKind.CAPTION, {}),
     )
 
 

@@ -83,17 +83,7 @@ class KeptThumbnails(KeptFile):
 
 
 @asynccontextmanager
-async def kept_thumbnails(db: Database, settings: Settings, *, write: bool = True) -> AsyncIterator[KeptThumbnails]:
-    """The thumbnails beside this database, closed when the block ends."""
-    kept = KeptThumbnails(db, settings, write=write)
-    try:
-        yield kept
-    finally:
-        await kept.close()
-
-
-@asynccontextmanager
 async def open_kept_thumbnails(settings: Settings) -> AsyncIterator[KeptThumbnails]:
     """The thumbnails of a data folder, reading only, beside a running bot too. Raises StorageError."""
-    async with open_database(settings.data_dir, write=False) as db, kept_thumbnails(db, settings, write=False) as kept:
+    async with open_database(settings.data_dir, write=False) as db, KeptThumbnails(db, settings, write=False) as kept:
         yield kept
