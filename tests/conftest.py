@@ -14,10 +14,12 @@ from hypothesis import HealthCheck, is_hypothesis_test, settings
 from indexer import supervisor
 from indexer.backoff import Backoff
 from indexer.database.database import Database, open_database
+from tests.costs import Costs
 from tests.loop_guard import LoopGuard
 from tests.soak import example_count
 from tests.worlds.library import Library
 from tests.worlds.migrated import migrated
+from tests.worlds.readers_here import readers_here, readers_in_processes
 
 # Hypothesis's own time limits measure the machine. On a fresh machine, Hypothesis builds its tables of Unicode before
 # it draws the first text (2 s beside other work), and then reports a slow test. pytest's timeout is the limit instead.
@@ -28,6 +30,8 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("any machine")
+
+LONGEST_NAME = 100  # characters or bytes of a parameter in a test's name
 
 
 # The files that `make quick` leaves out. Their tests together take long, because they start processes, servers or
@@ -40,13 +44,14 @@ NOT_QUICK = frozenset(
         "archives": "test_import",
         "command_line": "test_cli test_control test_health test_import_command test_model test_real_model test_running"
         " test_search_beside_bot test_answers_beside_bot test_status_beside_bot test_searching test_preview_and_open"
-        " test_eval test_setup test_upkeep",
+        " test_eval test_setup test_upkeep test_encoder_command",
         "commands": "test_failures test_model_change test_on_demand test_one_decode_a_member test_privacy test_reindex"
         " test_changed_since test_similar_to_new_posts test_thumbnails",
         "commands/asking": "test_similar test_waking",
         "crawl": "test_guild_crawl test_live test_removals test_sweep",
         "database": "test_killed test_lock test_migrate",
-        "encode": "test_catalogue test_encoder test_export test_gpu_scan test_hub_download test_int8 test_known_model"
+        "encode": "test_catalogue test_cluster test_cluster_encoder"
+        " test_encoder test_export test_gpu_scan test_hub_download test_int8 test_known_model"
         " test_model_folders test_precision test_process test_same_pixels test_siglip test_tokens test_weights",
         "gateway": "test_absence test_disk_notices test_own_messages",
         "history": "test_discord_history test_search_walk test_storm",
@@ -65,6 +70,12 @@ NOT_QUICK = frozenset(
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--quick", action="store_true", help="leave out tests that start processes, servers or models")
+    parser.addoption("--costs", action="store_true", help="show what took most of the processors, processes included")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--costs"):
+        config.pluginmanager.register(Costs())
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -82,6 +93,13 @@ def pytest_collection() -> Iterator[None]:
         gc.enable()
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """A long value does not stand in its test's name, which processes send each other with each report: there were
+    18 MB of names. None leaves the name to pytest.
+    """
+    return f"{argname} of {len(val)}" if isinstance(val, str | bytes) and len(val) > LONGEST_NAME else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Every property test has a longer form: `make soak` draws more examples of it."""
     for item in items:
@@ -93,7 +111,6 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Before the first test."""
     _look_at_groups(session)
     # What is loaded now stays. Full collections that go through it again took 7 % of the processor time of a room.
-    gc.collect()
     gc.freeze()
 
 
@@ -140,6 +157,20 @@ def _niceness() -> int:
 def restarts_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Background work that failed starts again at once: no test depends on the length of the pause."""
     monkeypatch.setattr(supervisor, "RESTARTS", Backoff(tries=0, first_s=0.01, longest_s=0.1))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def readers() -> Iterator[None]:
+    """Pictures are opened in a thread of this process, see tests/worlds/readers_here.py."""
+    with readers_here():
+        yield
+
+
+@pytest.fixture
+def reader_processes() -> Iterator[None]:
+    """Pictures are opened in processes of their own, as by a real bot."""
+    with readers_in_processes():
+        yield
 
 
 @pytest.fixture

@@ -13,8 +13,6 @@ from bot.control.operations import upkeep
 from indexer import service as service_module
 from indexer import upkeep as upkeep_module
 from indexer.backoff import Backoff
-from indexer.encode import gpu_scan
-from indexer.encode.gpu_scan import GpuScan
 from indexer.errors import AfterimageError, RetryLater, StorageError, TellPerson
 from indexer.jobs import JobRefused, Why
 from indexer.offline_store import open_store
@@ -329,10 +327,13 @@ def test_a_scope_names_a_channel_exactly_where_it_is_one() -> None:
         Scope(ScopeKind.CHANNEL)
 
 
+@pytest.mark.xdist_group("torch")
 def test_scans_run_on_the_gpu_where_the_configuration_says_so_and_nothing_of_it_is_loaded_elsewhere(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    scanner = GpuScan("cpu")
+    from indexer.encode import gpu_scan
+
+    scanner = gpu_scan.GpuScan("cpu")
     monkeypatch.setattr(gpu_scan, "gpu_scan", lambda device: scanner if device == "cuda" else None)
     assert accelerator_of(ModelSettings(device="cuda")) is scanner
     monkeypatch.setattr(gpu_scan, "gpu_scan", lambda _: pytest.fail("asked for a GPU"))

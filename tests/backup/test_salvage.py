@@ -99,6 +99,23 @@ def test_a_sound_database_comes_out_as_it_was(tmp_path: Path) -> None:
     assert found == 1
 
 
+def test_texts_of_pictures_are_not_new_to_saved_searches(tmp_path: Path) -> None:
+    data_dir = kept(tmp_path / "data")
+    ((guild, author, picture),) = rows(
+        data_dir,
+        "SELECT guild_id, author_id, picture_id FROM places JOIN messages USING (message_id, guild_id) LIMIT 1",
+    )
+    change(
+        data_dir,
+        f"INSERT INTO picture_texts (picture_id, kind, body) VALUES ({picture}, 'ocr', 'gate 17')",
+        f"INSERT INTO saved_searches VALUES (1, {guild}, {author}, 'mine', 'gate', 0, NULL, NULL, NULL, NULL)",
+        f"INSERT INTO saved_notices (saved_id, guild_id, after_id, language) VALUES (1, {guild}, 0, 'en')",
+    )
+    assert salvaged(data_dir).lossless
+    assert (count(data_dir, "picture_texts"), count(data_dir, "saved_notices")) == (1, 1)
+    assert count(data_dir, "new_pictures") == 0
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_pages_overwritten_anywhere_cost_little_and_nothing_lost_is_claimed(tmp_path: Path, seed: int) -> None:
     data_dir = kept(tmp_path / "data")

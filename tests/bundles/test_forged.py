@@ -168,6 +168,9 @@ WRONG: dict[str, tuple[Callable[[Path], None], str]] = {
     "one picture twice": (with_rows("UPDATE pictures SET sha256 = zeroblob(32)"), "twice"),
     "a kind nobody knows": (with_rows("UPDATE channels SET kind = 'cave'"), "'cave'"),
     "a reason nobody knows": (with_rows("UPDATE places SET state = 'failed', reason = 'ghost'"), "'ghost'"),
+    "a text of a kind nobody knows": (
+        with_rows("INSERT INTO picture_texts SELECT min(picture_id), 'gossip', 'x', NULL FROM pictures"), "'gossip'",
+    ),
     "a text without end": (with_rows("UPDATE messages SET content = hex(zeroblob(500001))"), "CHECK"),
     "an id below zero": (with_rows("UPDATE messages SET message_id = -5 WHERE message_id = 1"), "damaged or forged"),
     "a word where a number belongs": (

@@ -115,6 +115,7 @@ def test_status_counts_what_there_is(data: Indexed, capsys: pytest.CaptureFixtur
     assert "model: in-test none (8 embeddings)" in out
 
 
+@pytest.mark.usefixtures("reader_processes")
 def test_status_tells_what_locks_the_picture_readers_down(data: Indexed, capsys: pytest.CaptureFixture[str]) -> None:
     readers = status(capsys)["readers"]
     assert readers["indexing"] >= 1

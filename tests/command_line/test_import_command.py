@@ -9,6 +9,7 @@ import signal
 import sys
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -21,7 +22,9 @@ from indexer.reports import status
 from indexer.reports.status import Counts
 from indexer.settings import Settings
 from tests.archives.test_import import FILES, write_export
+from tests.worlds.bot_child import opened
 from tests.worlds.child_bot import environment
+from tests.worlds.commands_here import give_command
 from tests.worlds.exports import document, message
 from tests.worlds.json_schemas import assert_schema
 from tests.worlds.pseudo_terminal import pseudo_terminal
@@ -40,11 +43,11 @@ async def start(folder: Path, *arguments: str, **variables: str) -> asyncio.subp
     )
 
 
-async def said(folder: Path, *arguments: str, **variables: str) -> tuple[int | None, str, str]:
-    process = await start(folder, *arguments, **variables)
-    async with asyncio.timeout(DEADLINE_S):
-        out, err = await process.communicate()
-    return process.returncode, out.decode(), err.decode()
+async def said(folder: Path, *arguments: str) -> tuple[int, str, str]:
+    """What the command says in the process of the tests."""
+    with mock.patch("indexer.service.open_encoder", opened):
+        done = await asyncio.to_thread(give_command, folder, "import", *arguments, AFTERIMAGE_DECODE_WORKERS="1")
+    return done.returncode, done.stdout, done.stderr
 
 
 async def counts(folder: Path) -> Counts:

@@ -18,7 +18,8 @@ import pytest
 
 from bot.cli import main
 from bot.command_line import setup, setup_discord
-from bot.command_line.setup_files import NewFile, _uninterrupted, write_all
+from bot.command_line.program import program
+from bot.command_line.setup_files import NewFile, _uninterrupted, replace_unchanged, write_all
 from bot.command_line.setup_model import OFFERED, suited
 from bot.config.loader import load
 from bot.config.models import resolved
@@ -269,15 +270,44 @@ def test_it_does_not_wait_for_ever_for_an_invitation(
     monkeypatch.setattr(setup_discord, "WAIT_S", 0.1)
     given(token, monkeypatch)
     assert main(["setup", "--token-file", "-"]) == 0
-    assert "in no server yet" in capfd.readouterr().out
+    told = capfd.readouterr()
+    assert "in no server yet" in told.out
+    assert "/reindex start on the server" in told.out
+    assert "--no-wait goes on at once" in told.err
+
+
+def test_a_configuration_that_somebody_changed_meanwhile_is_not_written_over(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text("mine\n")
+    assert not replace_unchanged(config, "ours\n", "ours, and more\n")
+    assert config.read_text() == "mine\n"
+    assert replace_unchanged(config, "mine\n", "ours\n")
+    assert config.read_text() == "ours\n"
+    assert files(tmp_path) == {"config.toml"}
+    config.unlink()
+    assert not replace_unchanged(config, "ours\n", "ours, and more\n")
+    assert files(tmp_path) == set()
+
+
+def test_the_command_to_go_on_with_can_be_typed_where_it_is_not_on_the_search_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", [".venv/bin/afterimage", "setup"])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert program() == ".venv/bin/afterimage"
+    on_the_path = tmp_path / ("afterimage.exe" if sys.platform == "win32" else "afterimage")
+    on_the_path.write_text("")
+    on_the_path.chmod(0o755)
+    assert program() == "afterimage"
 
 
 def test_in_a_terminal_the_token_is_asked_for_hidden_and_the_rest_is_asked(
     token: str, discord: Discord, tmp_path: Path
 ) -> None:
     discord.world.application.message_content = False
+    discord.invite_when_waited_for()
     ours, theirs = pseudo_terminal()
-    process = _in_terminal(theirs, tmp_path, "--no-wait")
+    process = _in_terminal(theirs, tmp_path)
     screen = _Screen(ours)
     screen.until("(not shown): ")
     screen.type(token)
@@ -288,9 +318,14 @@ def test_in_a_terminal_the_token_is_asked_for_hidden_and_the_rest_is_asked(
     screen.type("large")
     screen.until("There is no large; names are ")
     screen.type("quality")
+    screen.until("To invite it, open this")
+    screen.until("Ctrl-C goes on …")
+    screen.until("It is in Town.")
+    screen.until("Shall it read the history of Town as soon as it starts")
     screen.until("press Enter for no: ")
+    assert load(None, {}).settings.crawl.start == "manual"  # nobody has said yes
     screen.type("yes")
-    screen.until("Start it with `afterimage run`")
+    screen.until("It begins to read by itself")
     assert process.wait(DEADLINE_S) == 0
     os.close(ours)
     assert token not in screen.text
@@ -299,6 +334,22 @@ def test_in_a_terminal_the_token_is_asked_for_hidden_and_the_rest_is_asked(
     assert config.discord.token.reveal() == token
     assert config.settings.model.name == "ViT-B-16-SigLIP2"
     assert config.settings.crawl.start == "auto"
+
+
+def test_ctrl_c_ends_the_wait_for_a_server_and_says_how_to_go_on(token: str, discord: Discord, tmp_path: Path) -> None:
+    (tmp_path / "given").write_text(token)
+    ours, theirs = pseudo_terminal()
+    process = _in_terminal(theirs, tmp_path, "--token-file", "given", "--model", "english")
+    screen = _Screen(ours)
+    screen.until("Ctrl-C goes on …")
+    process.send_signal(signal.SIGINT)
+    screen.until("/reindex start on the server.")
+    assert process.wait(DEADLINE_S) == 0
+    os.close(ours)
+    assert "The link stays valid" in screen.text
+    assert "Start it with `afterimage run`" in screen.text
+    assert "Shall it read" not in screen.text
+    assert load(None, {}).settings.crawl.start == "manual"
 
 
 def test_ctrl_c_leaves_nothing(token: str, tmp_path: Path) -> None:

@@ -6,10 +6,18 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
+from bot.config.loader import Config
+from bot.observability.health import Beat
+from bot.web.operator import Operator
+from indexer.encode import cluster_encoder
+from indexer.encode.cluster_encoder import open_cluster_encoder
 from indexer.encode.encoder import open_encoder
 from indexer.errors import RetryLater
 from indexer.platforms.processes import kill
-from indexer.settings import ModelSettings
+from indexer.settings import ModelSettings, RaySettings, Settings
+from indexer.supervisor import Faults
 from sandbox.model import EXPORT
 from tests.worlds.answering_bot import answering, ran
 from tests.worlds.json_schemas import assert_schema
@@ -57,3 +65,39 @@ async def test_status_tells_how_the_model_runs_and_how_it_ran_when_it_has_gone(t
         await until(lambda: encoder.pid is None)
         text = (await ran(tmp_path, "status")).stdout
         assert re.search(rf"not loaded: the next question or picture loads it\n +ran by {how}\n", text), text
+
+
+async def test_a_cluster_that_is_away_is_told_and_the_bot_stays_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster_encoder, "find_spec", lambda _: True)
+    monkeypatch.setattr(cluster_encoder, "LOOK_S", 0.01)
+    elsewhere = tmp_path / "weights" / "cluster"
+    elsewhere.mkdir(parents=True)
+    (tmp_path / "known").mkdir()
+    model = ModelSettings(name="fake", pretrained=str(elsewhere.parent), runtime="ray")
+    cluster = RaySettings(address="ray://gpu:10001", deadline_s=0.1)
+    settings = Settings(data_dir=tmp_path / "known", model=model, ray=cluster)
+    opening = open_cluster_encoder(
+        settings, Faults(), driver="tests.worlds.cluster_child", worker="tests.worlds.model_child"
+    )
+    async with opening as encoder, answering(tmp_path, encoder) as (bot, _):
+        operator = Operator(Config(), "1.2.3", lambda: Beat(serving=True))
+        operator.service = bot.service
+        await until(lambda: encoder.state.here)
+        (elsewhere / "hold").touch()
+        await encoder.encode_words(["too slow for this"])
+        text = (await ran(tmp_path, "status")).stdout
+        assert re.search(r"cluster ray://gpu:10001: away since 20\S+ \(it gave no answer .+\), so this machine's", text)
+        (check,) = (check for check in operator.checks() if check.name == "cluster")
+        assert check.ok
+        assert "the cluster at ray://gpu:10001 is away (it gave no answer" in check.reason
+        (elsewhere / "hold").unlink()
+        monkeypatch.setattr(encoder, "_slow_until_s", 0.0)
+        await until(lambda: encoder.state.here)
+        status = json.loads((await ran(tmp_path, "status", "--json")).stdout)
+        assert_schema("status", status)
+        assert status["bot"]["model"]["cluster"]["here"] is True
+        assert status["bot"]["model"]["cluster"]["answered_here"] >= 1
+        assert "answers since 20" in (await ran(tmp_path, "status")).stdout
+        assert all(check.reason == "" for check in operator.checks() if check.name == "cluster")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +124,43 @@ def test_the_image_without_torch_is_made_of_the_light_requirements() -> None:
     assert ("ARG", "WITH_TORCH=yes") in instructions()
     (step,) = [rest for name, rest in instructions() if name == "RUN" and "WITH_TORCH" in rest]
     assert "cp requirements-light.txt dependencies.txt" in step
+
+
+def dependencies(folder: Path, **arguments: str) -> subprocess.CompletedProcess[str]:
+    """Carries out the part of the Dockerfile that writes what is installed, and nothing behind it."""
+    (step,) = [rest for name, rest in instructions() if name == "RUN" and "dependencies.txt" in rest]
+    head, written, _ = step.partition('"$EXTRAS" >> dependencies.txt')
+    for name in ("pyproject.toml", "requirements-light.txt"):
+        shutil.copy(ROOT / name, folder)
+    environment = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", **arguments}
+    return subprocess.run(
+        ["/bin/sh", "-c", head + written],
+        cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the steps of an image are Linux's")
+def test_an_image_has_the_extras_that_are_named_and_no_others(tmp_path: Path) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    light = (ROOT / "requirements-light.txt").read_text().split("\n")
+    for torch, base in (("no", light), ("yes", project["dependencies"])):
+        for names in ("", "ocr,heic", "heic ocr"):
+            assert dependencies(tmp_path, WITH_TORCH=torch, EXTRAS=names).returncode == 0
+            named = [name for name in re.split("[, ]", names) if name]
+            extras = [line for name in named for line in project["optional-dependencies"][name]]
+            found = (tmp_path / "dependencies.txt").read_text().split("\n")
+            assert [line for line in found if line] == [line for line in [*base, *extras] if line]
+    refused = dependencies(tmp_path, WITH_TORCH="no", EXTRAS="heic,ocrr")
+    assert refused.returncode != 0
+    assert "EXTRAS: there is no ocrr" in refused.stderr
+
+
+def test_every_extra_that_the_documents_name_is_one(service: dict[str, Any]) -> None:
+    known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"].keys()
+    page = (ROOT / "docs" / "container.md").read_text()
+    shown = page.partition("| extra | for |")[2].partition("\n\n")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", shown, re.MULTILINE)) == known - {"dev", "docs", "bench"}
+    assert service["build"]["args"]["EXTRAS"] == "${EXTRAS:-}"
 
 
 def test_compose_bounds_the_memory_and_the_documents_say_the_same(service: dict[str, Any]) -> None:

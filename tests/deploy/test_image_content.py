@@ -73,10 +73,11 @@ def size(folder: Path) -> int:
 
 
 async def test_without_torch_it_is_small_and_runs_and_ends_in_time(tmp_path: Path) -> None:
-    await asyncio.to_thread(built, tmp_path, WITH_TORCH="no")
+    await asyncio.to_thread(built, tmp_path, WITH_TORCH="no", EXTRAS="heic")
     whole = tmp_path / "opt/afterimage"
     (packages,) = whole.glob("lib/python3*/site-packages")
     assert await asyncio.to_thread(size, whole) <= MOST_BYTES
+    assert (packages / "pillow_heif").exists()
     assert not [name for name in ("torch", "open_clip", "transformers", "pip") if (packages / name).exists()]
     data = tmp_path / "data"
     data.mkdir(mode=0o700)

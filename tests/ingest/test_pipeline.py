@@ -1,4 +1,4 @@
-"""crawl → fetch → decode → embed → store, over a real CDN, real decode workers and real SQLite."""
+"""crawl → fetch → decode → embed → store, over a real CDN and real SQLite, and once with real decode workers."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ async def index(world: World) -> Progress:
         return await running.run_guild(GUILD)
 
 
+@pytest.mark.usefixtures("reader_processes")
 async def test_every_picture_of_the_history_becomes_an_embedding(world: World) -> None:
     pictures = world.fill(channels=3, messages=230)
     progress = await index(world)

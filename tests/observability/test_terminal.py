@@ -7,9 +7,11 @@ import io
 import json
 import logging
 import sqlite3
-import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -19,9 +21,10 @@ from bot.config.loader import LogSettings
 from bot.observability import terminal
 from bot.observability.log import logging_to
 from bot.observability.terminal import as_json, one_line, visible
-from tests.worlds.child_bot import environment
+from indexer.settings import ModelSettings
+from tests.worlds.commands_here import give_command
+from tests.worlds.encoder import Encoder
 from tests.worlds.running_bot import indexed, town
-from tests.worlds.waiting import DEADLINE_S
 
 ATTACKS = ["\x1b[2J\x1b]0;owned\x07", "\x9b31m", "a\rb", "\x7f", "\u202egnp.exe", "\u2066x\u2069", "\u2028", "\ud800"]
 ACTING = {chr(code) for code in (*range(9), *range(11, 32), *range(127, 160), *range(0x202A, 0x202F))}
@@ -85,6 +88,10 @@ def test_the_log_shows_control_characters_too(form: str) -> None:
 
 
 async def test_what_members_and_callers_wrote_does_nothing_to_the_terminal(tmp_path: Path) -> None:
+    @asynccontextmanager
+    async def opened(settings: ModelSettings, *, data_dir: Path) -> AsyncIterator[Encoder]:
+        yield Encoder()
+
     place = town()
     async with indexed(place, tmp_path / "data"):
         pass
@@ -98,15 +105,9 @@ async def test_what_members_and_callers_wrote_does_nothing_to_the_terminal(tmp_p
         ["\x1b]0;owned\x07"],
         ["status", "--config", "\x1b[2J.toml"],
     ):
-        done = await asyncio.to_thread(
-            subprocess.run,
-            [sys.executable, "-m", "bot", *arguments],
-            cwd=tmp_path,
-            env=environment(),
-            capture_output=True,
-            timeout=DEADLINE_S,
-        )
-        said = (done.stdout + done.stderr).decode()
+        with mock.patch("indexer.read_only_search.open_encoder", opened):
+            done = await asyncio.to_thread(give_command, tmp_path, *arguments)
+        said = done.stdout + done.stderr
         assert said
         assert not ACTING & set(said), (arguments, said)
         assert "Traceback" not in said

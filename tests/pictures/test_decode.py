@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from functools import cache
 
 import numpy as np
 import pytest
@@ -88,12 +89,21 @@ def test_a_cmyk_jpeg_shows_its_colours_not_their_negative() -> None:
         assert np.abs(decoded(data).frames[0][32, 32].astype(int) - colour).max() < 8
 
 
+@cache
+def _upright() -> Image.Image:
+    return scene(601, 400)
+
+
+@cache
+def _decoded_upright(mode: ResizeMode) -> DecodedPicture:
+    return decoded(encoded(_upright(), "PNG"), PixelSpec(64, mode))
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("picture_format", ["JPEG", "PNG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("mode", list(ResizeMode))
 def test_a_picture_is_turned_upright(orientation: int, picture_format: str, mode: ResizeMode) -> None:
-    spec = PixelSpec(64, mode)
-    upright = scene(601, 400)
+    upright = _upright()
     turn_back = {
         1: None,
         2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -107,8 +117,8 @@ def test_a_picture_is_turned_upright(orientation: int, picture_format: str, mode
     lying = upright.transpose(turn_back) if turn_back is not None else upright
     exif = Image.Exif()
     exif[0x0112] = orientation
-    picture = decoded(encoded(lying, picture_format, exif=exif, quality=95), spec)
-    expected = decoded(encoded(upright, "PNG"), spec)
+    picture = decoded(encoded(lying, picture_format, exif=exif, quality=95), PixelSpec(64, mode))
+    expected = _decoded_upright(mode)
     assert (picture.width, picture.height) == (601, 400)
     assert difference(picture.frames[0], expected.frames[0]) < 3
     assert distance(picture.perceptual_hash, expected.perceptual_hash) <= 2

@@ -23,7 +23,7 @@ from indexer.records.ids import DISCORD, GuildId, MessageId, OriginId, PlaceId, 
 from indexer.service import Service, open_service
 from indexer.settings import Settings, ThumbnailSettings
 from indexer.store import forget, messages, opt_outs, pictures, places
-from indexer.thumbnails.kept_thumbnails import KeptThumbnails, kept_thumbnails, open_kept_thumbnails
+from indexer.thumbnails.kept_thumbnails import KeptThumbnails, open_kept_thumbnails
 from indexer.thumbnails.thumbnail_file import FILE_NAME
 from tests.archives.test_import import import_, settings, write_export
 from tests.worlds.encoder import Encoder
@@ -74,7 +74,7 @@ async def every_place(service: Service) -> list[PlaceId]:
 
 
 def kept_of(database: Database, keep: str) -> AbstractAsyncContextManager[KeptThumbnails]:
-    return kept_thumbnails(database, Settings(data_dir=database.path.parent, thumbnails=ThumbnailSettings(keep=keep)))
+    return KeptThumbnails(database, Settings(data_dir=database.path.parent, thumbnails=ThumbnailSettings(keep=keep)))
 
 
 def size_of(webp: bytes) -> tuple[int, int]:

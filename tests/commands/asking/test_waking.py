@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 import pytest
 import pytest_asyncio
 
-from bot.commands import similar_reply
+from bot.commands import verified_search
 from bot.texts import Language, translate
 from indexer.errors import ModelAway
 from indexer.ports import Priority
@@ -58,7 +58,7 @@ async def indexed_town(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterato
 @pytest.fixture
 def asleep(indexed_town: Asleep, monkeypatch: pytest.MonkeyPatch) -> Iterator[Asleep]:
     """A bot that has indexed its server, whose model then went. It is back after the test."""
-    monkeypatch.setattr(similar_reply, "NOTICE_S", 0.05)
+    monkeypatch.setattr(verified_search, "NOTICE_S", 0.05)
     _, _, model = indexed_town
     model.woken.clear()
     yield indexed_town
@@ -111,7 +111,7 @@ async def test_an_error_takes_the_place_of_the_word_that_the_model_wakes_up(
 async def test_who_waits_for_a_model_that_does_not_come_is_told(
     asleep: Asleep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(similar_reply, "WAKE_S", 0.3)
+    monkeypatch.setattr(verified_search, "WAKE_S", 0.3)
     bot, place, _ = asleep
     reply = await asked(bot, place, text="a dog")
     await reply.until(lambda reply: "still being loaded" in reply.text())
@@ -121,7 +121,7 @@ async def test_who_waits_for_a_model_that_does_not_come_is_told(
 async def test_a_question_that_is_answered_soon_hears_nothing_of_it(
     asleep: Asleep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(similar_reply, "NOTICE_S", 60.0)
+    monkeypatch.setattr(verified_search, "NOTICE_S", 60.0)
     bot, place, model = asleep
     asking = asyncio.create_task(asked(bot, place, text="picture number 3"))
     model.woken.set()

@@ -14,6 +14,7 @@ from bot.config.loader import Config
 from bot.notices import rounds, saved_notices
 from indexer.errors import RetryLater
 from indexer.notices.saved_notices import SavedNotices
+from indexer.store import picture_texts
 from sandbox.members import Person
 from sandbox.permissions import Permission
 from sandbox.world import Channel, File, Message, User
@@ -115,6 +116,42 @@ async def test_words_tell_of_messages_that_say_all_of_them_and_filters_of_all_in
     assert both.id in set().union(*map(links, words.direct_messages()))
     await words.slash(place.talk.id, "saved remove", {"name": "mine"})
     await filters.slash(place.talk.id, "saved remove", {"name": "mine"})
+
+
+async def is_read(bot: Running, message: Message, words: str) -> None:
+    """These words are read in the message's picture."""
+    async with bot.service.db.transaction() as tx:
+        ((picture_id,),) = await tx.execute_fetchall(
+            "SELECT picture_id FROM places WHERE message_id = ?", (message.id,)
+        )
+        assert await picture_texts.put(tx, picture_id, "ocr", words, 0.9)
+
+
+async def test_words_that_are_read_in_a_picture_later_are_told_once_to_those_who_see_it(
+    bot: Running, place: Town, newcomer: Newcomer
+) -> None:
+    words, screenshots, alike = newcomer(), newcomer(), newcomer()
+    await saves(words, place.talk, text="boarding zebra has:text")
+    await saves(screenshots, place.talk, text="has:text in:#pictures")
+    await saves(alike, place.talk, image=noise(315).data)
+    hidden = await posted(bot, place.secret, place.owner.user, "hidden", noise(314))
+    shown = await posted(bot, place.pictures, place.owner.user, "before boarding", noise(315))
+    assert await told(bot, words) == []
+    assert await told(bot, screenshots) == []
+    assert await told(bot, alike) == [{shown.id}]
+    await is_read(bot, hidden, "boarding zebra")
+    await is_read(bot, shown, "Gate of the ZEBRA")
+    assert await told(bot, words) == [{shown.id}], "the message says one word, its picture the other"
+    assert await told(bot, screenshots) == [{shown.id}]
+    assert await told(bot, alike) == [{shown.id}], "told twice of one picture"
+    async with bot.service.db.transaction() as tx:  # other models read it anew
+        await tx.execute_fetchall("DELETE FROM picture_texts")
+    await is_read(bot, shown, "Gate of the ZEBRA")
+    assert await told(bot, words) == [{shown.id}]
+    for member in (words, screenshots, alike):
+        await member.slash(place.talk.id, "saved remove", {"name": "mine"})
+    assert await bot.count("SELECT count(*) FROM saved_told WHERE place_id IN (SELECT place_id FROM places"
+                           " WHERE message_id = ?)", shown.id) == 0  # fmt: skip
 
 
 async def test_nobody_is_told_of_what_they_may_not_see_when_it_is_matched_or_when_it_is_sent(
