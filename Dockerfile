@@ -7,6 +7,8 @@ ARG WITH_TORCH=yes
 # The registry's torch brings several GB of CUDA libraries. On a machine without a GPU give the address of PyTorch's
 # CPU index here; no address is built in, so that this file works wherever packages come from.
 ARG TORCH_INDEX_URL=""
+# Names of pyproject.toml's optional dependencies, with commas: EXTRAS=ocr,heic.
+ARG EXTRAS=""
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1
 # The environment needs no pip of its own once it is made.
@@ -20,6 +22,12 @@ RUN if [ "$WITH_TORCH" = no ]; then \
         python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" \
             > dependencies.txt; \
     fi \
+ && python -c "import sys, tomllib; \
+known = tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']; \
+wanted = sys.argv[1].replace(',', ' ').split(); \
+wrong = ' '.join(name for name in wanted if name not in known); \
+sys.exit(f'EXTRAS: there is no {wrong}; there are {sorted(known)}') if wrong \
+else print(*(line for name in wanted for line in known[name]), sep='\n')" "$EXTRAS" >> dependencies.txt \
  && if [ "$WITH_TORCH" != no ] && [ -n "$TORCH_INDEX_URL" ]; then \
         pip --python /opt/afterimage/bin/python install --no-cache-dir --index-url "$TORCH_INDEX_URL" \
             --constraint constraints.txt torch torchvision; \
