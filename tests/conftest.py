@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, is_hypothesis_test, settings
 from indexer import supervisor
 from indexer.backoff import Backoff
 from indexer.database.database import Database, open_database
+from tests.child_guard import children
 from tests.costs import Costs
 from tests.loop_guard import LoopGuard
 from tests.soak import example_count
@@ -134,6 +135,15 @@ def loop_guard() -> Iterator[LoopGuard]:
         yield guard
     if guard.blocks:
         pytest.fail("the event loop was blocked:\n" + "\n".join(guard.blocks), pytrace=False)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def child_guard() -> Iterator[None]:
+    """Fails the last test of a file if the file left a child process behind."""
+    before = children()
+    yield
+    left = {pid: what for pid, what in children().items() if pid not in before}
+    assert not left, f"a test of this file left child processes behind: {left}"
 
 
 @pytest.fixture(autouse=True)

@@ -147,11 +147,11 @@ async def test_a_resume_right_after_a_pause_leaves_one_message_that_is_kept_up_t
 ) -> None:
     place, encoder = town(), Encoder()
     encoder.gate = asyncio.Event()
-    monkeypatch.setattr(progress_module, "EDIT_S", 3600.0)  # the first message does not look while it is paused
     async with running(place.world, tmp_path, encoder=encoder) as bot:
         owner = bot.person(place.owner)
         started = await owner.slash(place.talk.id, "reindex start")
         await started.until(lambda shown: "channels" in shown.content, DEADLINE_S)
+        await _last_look(bot, monkeypatch)  # it does not see that the job is paused
         await bot.service.jobs.pause(GuildId(place.guild.id))
         monkeypatch.setattr(progress_module, "EDIT_S", 0.05)
         resumed = await owner.slash(place.talk.id, "reindex resume")
@@ -159,6 +159,23 @@ async def test_a_resume_right_after_a_pause_leaves_one_message_that_is_kept_up_t
         encoder.gate.set()
         await resumed.until(lambda shown: "Done" in shown.content, DEADLINE_S)
         assert "newer message" in started.content
+
+
+async def _last_look(bot: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Returns when a progress message has asked once more for its job; it does not ask again for an hour."""
+    jobs, looked = bot.service.jobs, asyncio.Event()
+    ask = jobs.get
+
+    async def get(job_id: JobId) -> Job | None:
+        job = await ask(job_id)
+        monkeypatch.setattr(progress_module, "EDIT_S", 3600.0)
+        looked.set()
+        return job
+
+    monkeypatch.setattr(jobs, "get", get)
+    async with asyncio.timeout(DEADLINE_S):
+        await looked.wait()
+    monkeypatch.setattr(jobs, "get", ask)
 
 
 async def test_a_start_on_an_indexed_server_says_what_is_there_and_what_was_new(tmp_path: Path) -> None:

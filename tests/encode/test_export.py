@@ -225,7 +225,7 @@ def test_other_weights_get_an_export_of_their_own(
 @pytest.mark.usefixtures("in_this_process")
 def test_a_folder_serves_where_its_model_has_never_been(exports: Exports, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(export_in(exports.folder), tmp_path / "elsewhere"))
-    settings = ModelSettings("not asked", "not asked", folder=folder)
+    settings = ModelSettings("not asked", "not asked", folder=folder, precision="float32")
     model, facts = model_here(settings)
     assert facts.spec.name == "tiny-encode"
     assert np.allclose(vectors_here(model, facts), exports.vectors, atol=1e-6)

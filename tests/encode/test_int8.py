@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from indexer.encode.encoder import open_encoder
-from indexer.encode.on_openvino import runtime
+from indexer.encode.on_openvino import int8, runtime
 from indexer.encode.on_openvino.folder import Manifest, described, read_manifest, write_folder
 from indexer.encode.on_openvino.int8 import SAMPLE, FrameSample, held_out, int8_folder, measured, usable_int8
 from indexer.encode.trial_set import trial_pictures
@@ -151,14 +151,14 @@ def test_what_has_passed_is_used_from_the_start_and_only_for_the_export_that_it_
 def test_a_model_whose_neighbours_move_stays_as_it_is_and_the_log_says_what_was_measured(
     tiny: TinyModel, kept: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Random weights: every picture looks like every other, so a small error changes which are nearest."""
     monkeypatch.setattr(runtime, "FrameSample", partial(FrameSample, 60))
+    monkeypatch.setattr(int8, "OVERLAP", 1.01)  # how far they move depends on the processor; this far they always do
     with warnings.catch_warnings(action="ignore"), caplog.at_level(logging.INFO, "indexer"):
         model, _ = model_here(tiny.settings(export_dir=kept, precision="int8"))
         model.pixels(np.stack(trial_pictures(32, 60)))
         asyncio.run(until(lambda: "int8 is not used" in caplog.text))
         model.pixels(np.stack(trial_pictures(32, 1)))
-        assert model.choice.precision == "float32"
+        assert model.choice.precision != "int8"
     assert "too far from float32 (cosine mean" in caplog.text
     assert "of the ten nearest the same" in caplog.text
     assert not list(kept.glob("*.int8"))

@@ -41,8 +41,10 @@ def connect(port: int) -> None:
 
 
 def fork() -> None:
-    if os.fork() == 0:
+    child = os.fork()
+    if child == 0:
         os._exit(0)
+    os.waitpid(child, 0)
 
 
 def thread() -> None:
