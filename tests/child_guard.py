@@ -1,5 +1,5 @@
-"""Catches child processes that tests leave behind. Otherwise a warning about one fails a later test, which has nothing to
-do with it.
+"""Catches child processes that tests leave behind. Otherwise a warning about one fails a later test, which has nothing
+to do with it.
 """
 
 from __future__ import annotations
