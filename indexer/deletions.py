@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from indexer.database.database import Database
 from indexer.records.hits import Filter
 from indexer.records.ids import ChannelId, GuildId, MessageId
-from indexer.store import audit, deleted_here, emptying, origins, spans
+from indexer.store import audit, deleted_here, emptying, origins, promises, spans
 
 MARKED_AT_ONCE = 5_000  # messages in one transaction: some 20 ms
 NAME = "deletions"  # the name of this work among the faults
@@ -55,7 +55,9 @@ class Deletions:
         async with self._working():
             for start in range(0, len(meant.message_ids), MARKED_AT_ONCE):
                 async with self._db.transaction(durable=True) as tx:
-                    await deleted_here.mark(tx, meant.message_ids[start : start + MARKED_AT_ONCE])
+                    some = meant.message_ids[start : start + MARKED_AT_ONCE]
+                    await deleted_here.mark(tx, some)
+                    await promises.note_deleted(tx, some)
                     if not start:
                         detail = {"messages": len(meant.message_ids), "pictures": meant.pictures}
                         await audit.add(tx, "messages.delete", guild_id=guild_id, detail=detail)
@@ -74,7 +76,9 @@ class Deletions:
             step = MARKED_AT_ONCE
             while step == MARKED_AT_ONCE:
                 async with self._db.transaction(durable=True) as tx:
-                    step = await deleted_here.take_back(tx, channel_id, oldest, newest, MARKED_AT_ONCE)
+                    some = await deleted_here.take_back(tx, channel_id, oldest, newest, MARKED_AT_ONCE)
+                    await promises.note_undeleted(tx, channel_id, some)
+                    step = len(some)
                     # In each step: a crawl may read the stretch between two; and the command that is given again after
                     # a kill finds nothing more of what is done.
                     await spans.uncover(tx, channel_id, oldest, newest)
@@ -84,15 +88,23 @@ class Deletions:
                 returned += step
         return returned
 
+    def look_again(self) -> None:
+        """Others have marked messages: `repeat` deletes them."""
+        self._left.set()
+
+    async def delete_left(self) -> None:
+        """Deletes what was marked and not deleted, where no `repeat` runs."""
+        async with self._working():
+            async with self._db.reader() as connection:
+                left = await deleted_here.unfinished(connection)
+            await self._delete_marked(left, None)
+
     async def repeat(self) -> None:
         """Deletes what was marked and not deleted, until it is cancelled. Raises what prevented it."""
         while True:
             await self._left.wait()
-            async with self._working():
-                self._left.clear()
-                async with self._db.reader() as connection:
-                    left = await deleted_here.unfinished(connection)
-                await self._delete_marked(left, None)
+            self._left.clear()
+            await self.delete_left()
 
     @asynccontextmanager
     async def _working(self) -> AsyncIterator[None]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from indexer.api_keys import ApiKeys
 from indexer.backup.daily import DailyBackup
@@ -27,6 +28,9 @@ from indexer.tags import Tags
 from indexer.thumbnails.kept_thumbnails import KeptThumbnails
 from indexer.upkeep import Upkeep
 
+if TYPE_CHECKING:  # imported where it is configured
+    from indexer.fleet.promises import Promises
+
 
 @dataclass(frozen=True, slots=True)
 class Store:
@@ -43,6 +47,11 @@ class Store:
     ocr: TextRequests
     captions: TextRequests
     jobs: JobChanges
+    promises: Promises | None
+
+    async def made_safe(self) -> bool:
+        """As `Service.made_safe`."""
+        return self.promises is None or await self.promises.made_safe()
 
     async def forget_user(self, user_id: UserId, where: GuildId = EVERYWHERE, *, by: UserId | None = None) -> int:
         """As `Service.forget_user`. Raises RetryLater where the database is busy."""
@@ -61,13 +70,18 @@ def database_path(settings: Settings) -> Path:
 @asynccontextmanager
 async def open_store(settings: Settings) -> AsyncIterator[Store]:
     """Writing, until the block ends. Raises StorageError, naming who has the data folder, while a bot runs on it."""
-    async with (
-        open_database(settings.data_dir) as db,
-        open_index(db, settings) as index,
-        KeptThumbnails(db, settings) as kept,
-        KeptFeatures(db, settings) as features,
-    ):
+    async with AsyncExitStack() as stack:
+        db = await stack.enter_async_context(open_database(settings.data_dir))
+        index = await stack.enter_async_context(open_index(db, settings))
+        kept = await stack.enter_async_context(KeptThumbnails(db, settings))
+        features = await stack.enter_async_context(KeptFeatures(db, settings))
         await asyncio.to_thread(delete_left, settings.data_dir)
+        deletions, promises = Deletions(db), None
+        if settings.fleet.storage:
+            from indexer.fleet.keeping import Here  # nothing of it is imported where there is no storage
+            from indexer.fleet.promises import open_promises
+
+            promises = await stack.enter_async_context(open_promises(db, settings.fleet, Here(db, deletions)))
         yield Store(
             db,
             Upkeep(db, index, kept, features),
@@ -76,8 +90,9 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
             Caches(db, settings, kept, features),
             Reports(db),
             Tags(db),
-            Deletions(db),
+            deletions,
             TextRequests(db, TextKind.OCR, asyncio.Event(), enabled=settings.ocr.enabled),
             TextRequests(db, TextKind.CAPTION, asyncio.Event(), enabled=settings.captions.enabled),
             JobChanges(db),
+            promises,
         )

@@ -60,7 +60,8 @@ from indexer.thumbnails.kept_thumbnails import KeptThumbnails
 from indexer.upkeep import Upkeep
 from indexer.vectors.index import VectorIndex
 
-if TYPE_CHECKING:  # imported where there is a second model
+if TYPE_CHECKING:  # imported where they are configured
+    from indexer.fleet.promises import Promises
     from indexer.search.second_model import OpenReranker
 
 logger = logging.getLogger(__name__)
@@ -105,6 +106,7 @@ class Service:
     watched_pictures: WatchedPictures
     ocr: TextRequests
     captions: TextRequests
+    promises: Promises | None  # None: `fleet.storage` is empty
     faults: Faults  # of all background work, the bot's too
     model_id: ModelId
 
@@ -142,6 +144,13 @@ class Service:
         and repeated until it is done.
         """
         return await self.removals.carry_out(OptedOut(user_id, where, by))
+
+    async def made_safe(self, within_s: float = 5.0) -> bool:
+        """Whether what was promised until now outlives this machine, as far as `fleet.storage` says that it should.
+
+        False: the storage did not answer in this time. It is kept here, and goes there as soon as it can.
+        """
+        return self.promises is None or await self.promises.made_safe(within_s)
 
     async def forget_own(self, bot_id: UserId) -> int:
         """Deletes the bot's own messages, which earlier versions stored; returns how many there were.
@@ -266,6 +275,15 @@ async def open_service(
             await upkeep.keep(purge_after_s, jobs.ended, lambda: jobs.idle)
 
         backups, deletions = DailyBackup(db, settings), Deletions(db)
+        promises, exchanging = None, []
+        if settings.fleet.storage:
+            from indexer.fleet.keeping import InService  # nothing of it is imported where there is no storage
+            from indexer.fleet.promises import NAME as PROMISES
+            from indexer.fleet.promises import open_promises
+
+            keeping = InService(removals, deletions)
+            promises = await stack.enter_async_context(open_promises(db, settings.fleet, keeping))
+            exchanging = [(PROMISES, promises.run, None)]
         downloads = settings.search.compare_downloads
         pairs = PairComparer(db, index, model_id, thumbnails, decoder, lambda: jobs.idle, downloads)
         background = [
@@ -279,6 +297,7 @@ async def open_service(
                 ("baseline", searcher.learn_baseline, None),
                 (PAIRS, pairs.keep, None),
                 *reading,
+                *exchanging,
             )
         ]
         remembered = {**searcher.remembered, "small copies": thumbnails.remembered, "comparisons": checker.remembered}
@@ -317,6 +336,7 @@ async def open_service(
                 watched_pictures=WatchedPictures(db, searcher, thumbnails, decoder),
                 ocr=TextRequests(db, TextKind.OCR, wished, enabled=settings.ocr.enabled),
                 captions=TextRequests(db, TextKind.CAPTION, wished, enabled=settings.captions.enabled),
+                promises=promises,
                 faults=faults,
                 model_id=model_id,
             )

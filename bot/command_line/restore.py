@@ -27,7 +27,12 @@ def run(arguments: argparse.Namespace) -> int:
         terminal.say_json(restored.as_dict())
     else:
         terminal.say(text(restored))
-    if restored.carried_over is None:
+    if restored.carried_over is None and settings.fleet.storage:
+        terminal.say(
+            f"what members were promised since is known from {terminal.one_line(settings.fleet.storage)}, and holds;"
+            " keys of the HTTP interface are revoked: make new ones"
+        )
+    elif restored.carried_over is None:
         since = "this backup was made" if restored.manifest is None else restored.manifest.created
         terminal.warn(
             f"no former database could be read, so whatever members had deleted or forgotten since {since} is not known"

@@ -108,6 +108,8 @@ def bot_text(bot: Mapping[str, Any] | None) -> str:
     if model["cluster"]:
         lines.append(_cluster_text(model["cluster"]))
     lines.append(_backup_text(bot["backup"]))
+    if bot["promises"]:
+        lines.append(_promises_text(bot["promises"]))
     for fault in bot["faults"]:
         when = datetime.fromtimestamp(fault["at_ms"] / 1000, UTC).isoformat(timespec="seconds")
         now = f", {fault['in_a_row']} in a row up to now" if fault["in_a_row"] else ", well since"
@@ -133,6 +135,13 @@ def _backup_text(backup: Mapping[str, Any]) -> str:
     if not backup["newest"]:
         return f"daily backup: none yet; it comes into {terminal.one_line(backup['folder'])}"
     return f"daily backup: {backup['newest']}, {backup['byte_count']:,} bytes, in {terminal.one_line(backup['folder'])}"
+
+
+def _promises_text(promises: Mapping[str, Any]) -> str:
+    storage = terminal.one_line(promises["storage"])
+    if not promises["waiting"]:
+        return f"promises: all are in {storage}"
+    return f"promises: {promises['waiting']:,} are kept here alone, and wait for {storage}"
 
 
 def _numbers(counts: Counts) -> list[str]:

@@ -101,16 +101,26 @@ class Privacy:
                 text = translate(language, "privacy-noted")
                 if deleted_count is not None:
                     text = translate(language, "privacy-forgotten", messages=deleted_count)
+                text = await self._with_safety(text, language, kept=deleted_count is not None)
                 await interaction.edit_original_response(content=text, view=None)
             case "return":
                 await interaction.response.defer()
                 await self._service.welcome_back(user_id, guild_id)
-                await interaction.edit_original_response(content=translate(language, "privacy-back"), view=None)
+                text = await self._with_safety(translate(language, "privacy-back"), language, kept=True)
+                await interaction.edit_original_response(content=text, view=None)
             case "export":
                 await interaction.response.defer(ephemeral=True, thinking=True)
                 await self._export(interaction, user_id, language)
             case _:
                 raise TellPerson("error-too-old")
+
+    async def _with_safety(self, text: str, language: Language, *, kept: bool) -> str:
+        """Says so where the wish would be lost with this machine, although a storage outside was to keep it.
+
+        `kept`: it is in the database, which tells the storage.
+        """
+        safe = await self._service.made_safe() and (kept or self._service.promises is None)
+        return text if safe else f"{text}\n{translate(language, 'privacy-here-only')}"
 
     async def _export(self, interaction: Interaction, user_id: UserId, language: Language) -> None:
         out = await self._service.reports.opted_out(user_id)

@@ -21,6 +21,8 @@ from indexer.records.messages import Guild
 
 Interaction = discord.Interaction[Any]
 
+CONSENT_SAFE_S = 1.0  # Discord waits three seconds for an answer; later the consent is made safe in the background
+
 # What Discord resolved, whether the cache has it or not: a channel that the bot cannot see is in no cache.
 ChannelOption = app_commands.AppCommandChannel | app_commands.AppCommandThread
 
@@ -83,6 +85,7 @@ class Reindex(app_commands.Group):
         if interaction.guild is not None:  # the bot has just started, and the server is not stored yet
             await self._context.service.live.on_guild_join(Guild(guild_id, interaction.guild.name))
         job = await self.jobs.start(guild_id, scope, by=by)
+        await self._context.service.made_safe(CONSENT_SAFE_S)  # who allowed it need not do so again
         await self._show(interaction, job)
 
     @app_commands.command(description=localized("command-reindex-status"))

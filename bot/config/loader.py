@@ -30,7 +30,7 @@ from bot.config.values import (
     suggest,
 )
 from indexer.errors import ConfigError
-from indexer.settings import About, RaySettings, Settings
+from indexer.settings import About, FleetSettings, RaySettings, Settings
 
 __all__ = ["Config", "DiscordSettings", "LimitSettings", "LogSettings", "Secret", "WebSettings", "load"]
 
@@ -316,6 +316,24 @@ def _check_cluster(cluster: RaySettings, origins: Mapping[str, str]) -> None:
         )
 
 
+def _check_fleet(fleet: FleetSettings, data_dir: Path, origins: Mapping[str, str]) -> None:
+    """Raises ConfigError as `_check_together`."""
+    if not fleet.storage:
+        return
+    path = fleet.storage.removeprefix("file://")
+    if "://" not in path and (not Path(path).is_absolute() or Path(path).resolve().is_relative_to(data_dir.resolve())):
+        raise ConfigError(
+            f"{origins['fleet.storage']}: fleet.storage is {shown(fleet.storage)}, but must be an address such as"
+            " s3://bucket/afterimage, or an absolute path that does not lie in data_dir: what it keeps is there for"
+            " the day that folder is lost"
+        )
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{0,39}", fleet.name):
+        raise ConfigError(
+            f"{origins['fleet.name']}: fleet.name is {shown(fleet.name)}, but where fleet.storage is set it must name"
+            " this data folder, with at most 40 letters, digits and -"
+        )
+
+
 def _check_together(config: Config) -> None:
     """Raises ConfigError where two values do not fit together, or where a text is not what its key needs."""
     search = config.settings.search
@@ -325,6 +343,7 @@ def _check_together(config: Config) -> None:
             f" more than search.max_count, which is {search.max_count}"
         )
     _check_cluster(config.settings.ray, config.origins)
+    _check_fleet(config.settings.fleet, config.settings.data_dir, config.origins)
     base = urlsplit(config.discord.api_base)
     loopback = base.hostname in ("127.0.0.1", "::1", "localhost")
     if not (base.hostname and (base.scheme == "https" or (base.scheme == "http" and loopback))):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bot.control.confirmed import require_confirmed_in
-from bot.control.operations import Handler, Tell, Values
+from bot.control.operations import Handler, Tell, Values, tell_safety
 from bot.control.progress_lines import progress_lines
 from bot.control.question import filter_of, where, wish_of
 from bot.control.selection import Selecting
@@ -28,6 +28,8 @@ class Store(Protocol):
     def reports(self) -> Reports: ...
 
     async def forget_guild(self, guild_id: GuildId) -> None: ...
+
+    async def made_safe(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class Deleting:
             require_confirmed_in(values, len(meant.message_ids))
             told = progress_lines(tell, "messages deleted", len(meant.message_ids))
             deleted = await deletions.delete(selection.guild_id, meant, told)
+            await tell_safety(self.store.made_safe(), tell)
         return {"messages": len(meant.message_ids), "pictures": meant.pictures, "deleted": deleted}
 
     async def undelete(self, values: Values, tell: Tell) -> Values:
@@ -63,6 +66,7 @@ class Deleting:
         place = await where(self.store.reports, values.get("guild"))
         filter_ = await filter_of(self.store.reports, place, wish)
         count = await self.store.deletions.take_back(filter_.channels, place.guild_id, *filter_.message_ids)
+        await tell_safety(self.store.made_safe(), tell)
         return {"messages": count}
 
     async def delete_collection(self, values: Values, tell: Tell) -> Values:
@@ -83,6 +87,7 @@ class Deleting:
             await self.store.forget_guild(place.guild_id)
             if await self.store.reports.archived_only(place.guild_id):
                 raise RetryLater("The database is busy. It is written down, and the bot deletes it as soon as it can.")
+            await tell_safety(self.store.made_safe(), tell)
             deleted = len(meant.message_ids)
         return {
             "server": names[place.guild_id],

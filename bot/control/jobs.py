@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Protocol
 
-from bot.control.operations import Handler, Tell, Values
+from bot.control.operations import Handler, Tell, Values, tell_safety
 from bot.control.question import chosen_guild
 from bot.texts import Language
 from bot.texts.catalogue import translate_sentence
@@ -72,6 +72,7 @@ async def _start(service: Service, values: Values, tell: Tell) -> Values:
     scope = await _scope(service.reports, guild, values)
     try:
         job = await service.jobs.start(guild.id, scope)
+        await tell_safety(service.made_safe(), tell)
     except JobRefused as refused:
         running = await service.jobs.newest(guild.id)
         if running is None or running.scope != scope or refused.why is not Why.RUNNING:

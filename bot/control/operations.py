@@ -25,6 +25,8 @@ Tell = Callable[[str], None]
 Values = Mapping[str, Any]
 Handler = Callable[[Values, Tell], Awaitable[Values]]
 
+HERE_ONLY = "kept here, and not in fleet.storage yet, which does not answer: it is repeated until it does"
+
 
 class Store(Protocol):
     """What upkeep needs: the running service has it, and a command can open it."""
@@ -36,6 +38,8 @@ class Store(Protocol):
     def backups(self) -> DailyBackup: ...
 
     async def forget_user(self, user_id: UserId, where: GuildId) -> int | None: ...
+
+    async def made_safe(self) -> bool: ...
 
 
 def upkeep(store: Store) -> dict[str, Handler]:
@@ -57,11 +61,18 @@ async def _forget(store: Store, turn: asyncio.Lock, values: Values, tell: Tell) 
     user_id, guild_id = UserId(_required_id(values, "user")), optional_id(values, "guild")
     where = EVERYWHERE if guild_id is None else GuildId(guild_id)
     gone = await store.forget_user(user_id, where)
+    await tell_safety(store.made_safe(), tell)
     if gone is None:
         return {"messages": None, "rewritten": False, "backups": 0}
     tell(f"{gone:,} messages are gone from every answer; now the files are written anew")
     rewritten = await _rewrite(store, turn, tell)
     return {"messages": gone, "rewritten": rewritten, "backups": await _renew_backups(store, tell)}
+
+
+async def tell_safety(made_safe: Awaitable[bool], tell: Tell) -> None:
+    """Says so where what was just promised would be lost with this machine, although a storage was to keep it."""
+    if not await made_safe:
+        tell(HERE_ONLY)
 
 
 async def _retry(store: Store, values: Values, tell: Tell) -> Values:
@@ -92,7 +103,8 @@ async def _compact(store: Store, turn: asyncio.Lock, values: Values, tell: Tell)
 
 
 async def running_status(service: Service, values: Values, tell: Tell) -> Values:
-    """→ `faults` of the background work since the bot's start; `backup`: the daily one; `model`: which one, whether it
+    """→ `faults` of the background work since the bot's start; `backup`: the daily one; `promises`: how
+    many are not in `fleet.storage` yet, null where that is empty; `model`: which one, whether it
     is loaded, and how it runs or ran last: `runs` in words, `choice` with a field for each. Empty and null before it
     was loaded once. `cluster`: the state of the one that it runs in; null where it runs on this machine alone."""
     encoder = service.encoder
@@ -101,6 +113,7 @@ async def running_status(service: Service, values: Values, tell: Tell) -> Values
     return {
         "faults": [asdict(fault) for fault in service.faults],
         "backup": service.backups.status.as_dict(),
+        "promises": None if service.promises is None else asdict(service.promises.status),
         "model": {
             "name": encoder.spec.name,
             "pretrained": encoder.spec.pretrained,

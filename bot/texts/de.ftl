@@ -353,6 +353,7 @@ privacy-forgotten = Erledigt: { $messages ->
        *[other] { $messages } Nachrichten von dir sind
     } aus meinem Index verschwunden, und nichts Neues von dir wird gespeichert.
 privacy-noted = Dein Wunsch ist aufgeschrieben und kann nicht verloren gehen. Meine Datenbank ist beschäftigt: er wird ausgeführt, sobald sie frei ist.
+privacy-here-only = Eines fehlt: Der Speicher, der deinen Wunsch für den Fall bewahrt, dass meine Maschine verloren geht, hat ihn noch nicht. Ich wiederhole es, bis er ihn hat.
 privacy-back = Erledigt: was du von nun an schreibst, kann wieder gefunden werden. Was ich vergaß, kommt mit dem nächsten /reindex start zurück, falls jemand es gibt.
 privacy-exported = Alles, was ich auf allen Servern von dir habe: { $messages ->
         [one] { $messages } Nachricht

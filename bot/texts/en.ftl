@@ -356,6 +356,7 @@ privacy-forgotten = Done: { $messages ->
        *[other] { $messages } messages of yours are
     } gone from my index, and nothing new by you is stored.
 privacy-noted = Your wish is written down and cannot be lost. My database is busy: it is carried out as soon as that is free.
+privacy-here-only = One thing is missing: the store that keeps your wish in case my machine is lost has not taken it yet. I repeat it until it has.
 privacy-back = Done: what you post from now on can be found again. What I forgot comes back with the next /reindex start, if someone gives it.
 privacy-exported = Everything that I hold of yours, in all servers: { $messages ->
         [one] { $messages } message

@@ -46,7 +46,8 @@ class Reading:
     """The state at one moment. `status` was counted in the database some seconds earlier; None until it was counted.
 
     `ready` says for each part whether it works. `faults` counts the failures of each kind of background work since the
-    start. `backup_s`: when the newest daily backup was made (Unix seconds). `caches`: how often each had what was asked
+    start. `backup_s`: when the newest daily backup was made (Unix seconds). `promises_waiting`: promises
+    that `fleet.storage` does not have yet; None where that is empty. `caches`: how often each had what was asked
     for, and how often not. `queues`: how many wait in each bounded queue. `questions_refused`: questions over HTTP that
     found no room there. `memory`: resident bytes of each kind of
     process. `engine`: that of the bot's service, None until it is open.
@@ -62,6 +63,7 @@ class Reading:
     faults: Mapping[str, int] = field(default_factory=dict)
     disk_low: bool = False
     backup_s: float | None = None
+    promises_waiting: int | None = None
     caches: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     queues: Mapping[str, int] = field(default_factory=dict)
     questions_refused: int = 0
@@ -103,6 +105,9 @@ def families(reading: Reading) -> Iterator[Metric]:
     if reading.backup_s is not None:
         help_text = "When the newest daily backup was made, in Unix seconds."
         yield _one("afterimage_backup_timestamp_seconds", help_text, {}, reading.backup_s)
+    if reading.promises_waiting is not None:
+        help_text = "Promises to members that fleet.storage has not taken yet."
+        yield _one("afterimage_promises_waiting", help_text, {}, reading.promises_waiting)
     yield _counted(
         "afterimage_cache_hits",
         "Questions that a cache could answer.",

@@ -111,6 +111,7 @@ class Operator:
             faults={} if service is None else {fault.name: fault.count for fault in service.faults},
             disk_low=service is not None and service.disk_notices.full,
             backup_s=None if service is None else service.backups.newest_s,
+            promises_waiting=None if service is None or service.promises is None else service.promises.status.waiting,
             caches={} if service is None else service.caches.served(),
             queues={"events": beat.events_waiting, "search": self._api.admission.waiting}
             | ({} if service is None else _queues(service)),

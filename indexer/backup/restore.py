@@ -41,6 +41,9 @@ FORBIDDEN = (
     "DELETE FROM messages WHERE message_id IN (SELECT message_id FROM deletions)",
 )
 
+# What the former database has promised and the storage may not have.
+_WAITING = "SELECT uid, kind, what, at_s FROM promises_waiting ORDER BY waiting_id"
+
 
 @dataclass(frozen=True, slots=True)
 class CarriedOver:
@@ -147,7 +150,9 @@ def _prepare(database: Path, former: Path | None, check: Check, tell: Tell) -> C
         connection.execute("BEGIN IMMEDIATE")
         for table in DERIVED:
             connection.execute(f"DELETE FROM {table}")  # noqa: S608 -- a constant
+        connection.execute("UPDATE promise_journal SET behind = 1, applying = 1")
         carried_over = None if former is None else _carry_over(connection, former)
+        connection.execute("UPDATE promise_journal SET applying = 0")
         if carried_over is None:  # whether a key was revoked since the backup is not known
             connection.execute("UPDATE api_keys SET revoked_ms = ? WHERE revoked_ms IS NULL", (now_ms(),))
         connection.execute(
@@ -166,12 +171,21 @@ def _carry_over(connection: sqlite3.Connection, former: Path) -> CarriedOver | N
             opt_outs = source.execute("SELECT guild_id, user_id, at_ms FROM opt_outs").fetchall()
             deletions = source.execute("SELECT message_id FROM deletions").fetchall()
             (has_keys,) = source.execute("SELECT count(*) FROM sqlite_master WHERE name = 'api_keys'").fetchone()
+            (has_waiting,) = source.execute(
+                "SELECT count(*) FROM sqlite_master WHERE name = 'promises_waiting'"
+            ).fetchone()
+            waiting = source.execute(_WAITING).fetchall() if has_waiting else []
             source.row_factory = sqlite3.Row
             keys = [dict(row) for row in source.execute("SELECT * FROM api_keys")] if has_keys else []
     except sqlite3.DatabaseError:
         return None
     new_opt_outs = connection.executemany("INSERT OR IGNORE INTO opt_outs VALUES (?, ?, ?)", opt_outs).rowcount
     new_deletions = connection.executemany("INSERT OR IGNORE INTO deletions VALUES (?)", deletions).rowcount
+    connection.executemany(
+        "INSERT INTO promises_waiting (uid, kind, what, at_s, carried) SELECT ?1, ?2, ?3, ?4, 1"
+        " WHERE NOT EXISTS (SELECT 1 FROM promises_waiting WHERE uid = ?1)",
+        waiting,
+    )
     connection.execute("DELETE FROM api_keys")  # one that was revoked or deleted since must not open anything
     known = {name for _, name, *_ in connection.execute("PRAGMA table_info(api_keys)")}
     # A key with a column of a newer version does not come along: what is not known here may limit what it opens.

@@ -38,6 +38,15 @@ _DELETED_HERE: Final = (
 )
 
 
+# Where the folder keeps its promises outside too: opt-outs are noted by a trigger, these in one record for thousands.
+_NOTED: Final = (
+    "INSERT INTO main.promises_waiting (kind, what)"
+    " SELECT 'deleted', json_object('messages', json_group_array(json_array(b.message_id, b.channel_id)))"
+    " FROM bundle.deleted_here b JOIN main.deleted_here d USING (message_id)"
+    f" WHERE {{rows}} AND b.message_id < {MADE_UP} AND EXISTS (SELECT 1 FROM main.promise_journal) GROUP BY NULL"
+)
+
+
 class Counted(Protocol):
     """Where it is noted how many came along."""
 
@@ -56,11 +65,18 @@ async def store_promises(db: Database, told_by_discord: bool, counted: Counted) 
         return
     counted.opt_outs += await _in_batches(db, "opt_outs", author, _OPT_OUTS, ROWS_AT_ONCE)
     counted.deletions += await _in_batches(db, "deletions", ("message_id",), _DELETIONS, ROWS_AT_ONCE)
-    counted.deletions += await _in_batches(db, "deleted_here", ("message_id",), _DELETED_HERE, ROWS_AT_ONCE)
+    counted.deletions += await _in_batches(
+        db, "deleted_here", ("message_id",), _DELETED_HERE, ROWS_AT_ONCE, noted=_NOTED
+    )
 
 
-async def _in_batches(db: Database, table: str, key: tuple[str, ...], insert: str, at_once: int) -> int:
-    """Stores by `insert`, for `at_once` rows of the bundle's table after the others. Returns how many are new."""
+async def _in_batches(
+    db: Database, table: str, key: tuple[str, ...], insert: str, at_once: int, *, noted: str | None = None
+) -> int:
+    """Stores by `insert`, for `at_once` rows of the bundle's table after the others. Returns how many are new.
+
+    `noted`: a statement for the same rows, after that.
+    """
     columns, marks = ", ".join(f"b.{name}" for name in key), ", ".join("?" * len(key))
     stored, above, low = 0, "true", ()
     while True:
@@ -73,6 +89,8 @@ async def _in_batches(db: Database, table: str, key: tuple[str, ...], insert: st
             below = "true" if high is None else f"({columns}) <= ({marks})"
             cursor = await tx.execute(insert.format(rows=f"{above} AND {below}"), (*low, *(high or ())))
             stored += max(cursor.rowcount, 0)
+            if noted is not None:
+                await tx.execute(noted.format(rows=f"{above} AND {below}"), (*low, *(high or ())))
         if high is None:
             return stored
         above, low = f"({columns}) > ({marks})", tuple(high)

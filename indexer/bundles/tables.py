@@ -80,5 +80,8 @@ STAYS: Final = {
     "place_colours": "made anew by triggers",
     "channel_authors": "made anew by triggers",
     "word_edits": "made anew by triggers",
+    "promise_journal": "which journal this folder follows",
+    "promises_waiting": "what this folder has to tell that journal",
+    "guilds_to_forget": "what this folder still has to delete",
     "verdicts": "found out anew by comparing the pictures",
 }

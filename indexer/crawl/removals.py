@@ -26,7 +26,7 @@ from indexer.errors import ChannelClosed, ChannelGone, RetryLater
 from indexer.ports import History
 from indexer.records.ids import EVERYWHERE, ChannelId, GuildId, MessageId, UserId
 from indexer.settings import Keep
-from indexer.store import audit, channels, deleted_here, guilds, messages, opt_outs, origins
+from indexer.store import audit, channels, deleted_here, guilds, messages, opt_outs, origins, promises
 from indexer.store.emptying import empty
 from indexer.supervisor import Faults, contained
 
@@ -133,13 +133,19 @@ class Removals:
             self._watchers.remove(watcher)
 
     async def take_up(self) -> None:
-        """Writes down the opt-outs that a killed process began without the journal (only `afterimage forget` does)."""
+        """Writes down what is to be deleted and was not written down: opt-outs that `afterimage forget` began and did
+        not finish, and what the journal of promises brought.
+        """
         async with self._db.reader() as connection:
             unfinished = await opt_outs.unfinished(connection)
+            going = await promises.guilds_to_forget(connection)
         for user_id, guild_id in unfinished:
             if user_id not in self.leaving(guild_id):
                 await self.write_down(OptedOut(user_id, guild_id))
                 self._left.set()
+        for guild_id in going:
+            await self.write_down(GuildLeft(guild_id))
+            self._left.set()
 
     async def write_down(self, removal: Removal) -> None:
         """Returns when the removal is on the disk. If the journal cannot be written, that is logged and the removal is

@@ -13,6 +13,7 @@ from indexer.settings.crawl import Keep as Keep
 from indexer.settings.decode import MOST_FRAMES as MOST_FRAMES
 from indexer.settings.decode import DecodeSettings as DecodeSettings
 from indexer.settings.fetch import FetchSettings as FetchSettings
+from indexer.settings.fleet import FleetSettings as FleetSettings
 from indexer.settings.index import IndexSettings as IndexSettings
 from indexer.settings.model import ModelSettings as ModelSettings
 from indexer.settings.ocr import OcrSettings as OcrSettings

@@ -12,6 +12,7 @@ from indexer.settings.captions import CaptionSettings
 from indexer.settings.crawl import CrawlSettings
 from indexer.settings.decode import DecodeSettings
 from indexer.settings.fetch import FetchSettings
+from indexer.settings.fleet import FleetSettings
 from indexer.settings.index import IndexSettings
 from indexer.settings.model import ModelSettings
 from indexer.settings.ocr import OcrSettings
@@ -40,6 +41,7 @@ class Settings:
     ocr: OcrSettings = field(default_factory=OcrSettings)
     captions: CaptionSettings = field(default_factory=CaptionSettings)
     backup: BackupSettings = field(default_factory=BackupSettings)
+    fleet: FleetSettings = field(default_factory=FleetSettings)
 
     def with_exports(self, model: ModelSettings) -> ModelSettings:
         """The same model as this machine runs it: with the folder that its exports are kept in, and without the

@@ -128,14 +128,14 @@ async def marked(
     return {ChannelId(channel_id): (count, oldest, newest) for channel_id, count, oldest, newest in rows}
 
 
-async def take_back(tx: aiosqlite.Connection, channel_id: ChannelId, low: int, high: int, limit: int) -> int:
+async def take_back(tx: aiosqlite.Connection, channel_id: ChannelId, low: int, high: int, limit: int) -> list[int]:
     """Up to `limit` messages of the channel with ids in low…high (closed) may be stored again.
 
-    Returns how many were refused until now. It is one step of taking many back.
+    Returns those that were refused until now. It is one step of taking many back.
     """
-    cursor = await tx.execute(
+    rows = await tx.execute_fetchall(
         "DELETE FROM deleted_here WHERE message_id IN (SELECT message_id FROM deleted_here"
-        " WHERE channel_id = ? AND message_id BETWEEN ? AND ? LIMIT ?)",
+        " WHERE channel_id = ? AND message_id BETWEEN ? AND ? LIMIT ?) RETURNING message_id",
         (channel_id, low, high, limit),
     )
-    return cursor.rowcount
+    return [message_id for (message_id,) in rows]

@@ -14,10 +14,11 @@ from bot.config.loader import Config, LimitSettings
 from bot.texts import Language
 from indexer.database import database
 from indexer.records.ids import GuildId
+from indexer.settings import FleetSettings
 from indexer.store import audit, picture_texts
 from sandbox.reply import Reply
 from sandbox.server import open_sandbox
-from tests.worlds.running_bot import indexed, noise, running, town
+from tests.worlds.running_bot import indexed, noise, running, town, with_auto_start
 from tests.worlds.waiting import until
 
 
@@ -193,3 +194,25 @@ def test_an_export_that_is_too_large_is_compressed_and_one_that_still_is_gets_to
     assert data is not None
     assert json.loads(gzip.decompress(data)) == held
     assert _pack(held, 10, Language.GERMAN)[1] is None
+
+
+async def test_a_wish_is_carried_out_and_said_to_lack_its_safety_while_the_storage_is_away(tmp_path: Path) -> None:
+    place, storage = town(), tmp_path / "storage"
+    storage.mkdir()
+
+    def kept_outside(config: Config) -> Config:
+        config = with_auto_start(config)
+        return replace(config, settings=replace(config.settings, fleet=FleetSettings(str(storage), "one")))
+
+    async with indexed(place, tmp_path, change=kept_outside) as bot:
+        owner, member = bot.person(place.owner), bot.person(place.member)
+        sure = await owner.press(await owner.slash(place.talk.id, "privacy"), "Forget me in this server")
+        assert "One thing is missing" not in (await owner.press(sure, "Yes, forget me")).content
+        storage.rename(tmp_path / "away")
+        sure = await member.press(await member.slash(place.talk.id, "privacy"), "Forget me in this server")
+        done = await member.press(sure, "Yes, forget me")
+        assert done.content.startswith("Done: 6 messages")
+        assert "One thing is missing" in done.content
+        (tmp_path / "away").rename(storage)
+        assert await bot.service.made_safe()
+    assert len(list((storage / "promises").glob("0*.json"))) == 3  # the server's consent, and two wishes

@@ -93,6 +93,7 @@ async def exporter() -> AsyncIterator[str]:
             0.1,
             passed,
             {"sweep": 1},
+            promises_waiting=2,
             caches={"answers": (passed, 1)},
             queues={"download": 3, "decode": 0, "encode": 2, "store": 0, "questions": 0, "events": 0},
             memory={"bot": 1, "model": 2, "pictures": 3},

@@ -20,14 +20,18 @@ async def delete(call: Call[NoQuery, BulkDelete]) -> BulkDeleted:
     if call.body.confirm is None:
         return BulkDeleted(count, meant.pictures, deleted=0, done=False)
     require_confirmed(call.body.confirm, count)
-    return BulkDeleted(count, meant.pictures, await deletions.delete(guild_id, meant), done=True)
+    deleted = await deletions.delete(guild_id, meant)
+    await call.parts.service.made_safe()
+    return BulkDeleted(count, meant.pictures, deleted, done=True)
 
 
 async def undelete(call: Call[NoQuery, BulkUndelete]) -> BulkUndeleted:
     wish, filter_, _ = await filtered(call, call.body.q)
     require_undeletable(wish)
     deletions = call.parts.service.deletions
-    return BulkUndeleted(await deletions.take_back(filter_.channels, call.guild.id, *filter_.message_ids))
+    returned = await deletions.take_back(filter_.channels, call.guild.id, *filter_.message_ids)
+    await call.parts.service.made_safe()
+    return BulkUndeleted(returned)
 
 
 OPERATIONS = (
