@@ -76,16 +76,18 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
         kept = await stack.enter_async_context(KeptThumbnails(db, settings))
         features = await stack.enter_async_context(KeptFeatures(db, settings))
         await asyncio.to_thread(delete_left, settings.data_dir)
-        deletions, promises = Deletions(db), None
+        deletions, promises, elsewhere = Deletions(db), None, None
         if settings.fleet.storage:
+            from indexer.fleet.backups import StoredBackups
             from indexer.fleet.keeping import Here  # nothing of it is imported where there is no storage
             from indexer.fleet.promises import open_promises
 
             promises = await stack.enter_async_context(open_promises(db, settings.fleet, Here(db, deletions)))
+            elsewhere = StoredBackups(promises.storage, settings.fleet.name)
         yield Store(
             db,
             Upkeep(db, index, kept, features),
-            DailyBackup(db, settings),
+            DailyBackup(db, settings, elsewhere),
             ApiKeys(db),
             Caches(db, settings, kept, features),
             Reports(db),

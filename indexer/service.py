@@ -274,9 +274,10 @@ async def open_service(
         async def keep_up() -> None:
             await upkeep.keep(purge_after_s, jobs.ended, lambda: jobs.idle)
 
-        backups, deletions = DailyBackup(db, settings), Deletions(db)
-        promises, exchanging = None, []
+        deletions = Deletions(db)
+        promises, exchanging, elsewhere = None, [], None
         if settings.fleet.storage:
+            from indexer.fleet.backups import StoredBackups
             from indexer.fleet.keeping import InService  # nothing of it is imported where there is no storage
             from indexer.fleet.promises import NAME as PROMISES
             from indexer.fleet.promises import open_promises
@@ -284,6 +285,8 @@ async def open_service(
             keeping = InService(removals, deletions)
             promises = await stack.enter_async_context(open_promises(db, settings.fleet, keeping))
             exchanging = [(PROMISES, promises.run, None)]
+            elsewhere = StoredBackups(promises.storage, settings.fleet.name)
+        backups = DailyBackup(db, settings, elsewhere)
         downloads = settings.search.compare_downloads
         pairs = PairComparer(db, index, model_id, thumbnails, decoder, lambda: jobs.idle, downloads)
         background = [

@@ -11,6 +11,7 @@ from bot.config.loader import load
 from bot.observability import terminal
 from bot.observability.work_bar import WorkBar, work_bar
 from indexer.backup.restore import Restored, check_backup, restore_backup
+from indexer.errors import ConfigError
 from indexer.offline_store import open_store
 from indexer.settings import Settings
 
@@ -18,8 +19,10 @@ from indexer.settings import Settings
 def run(arguments: argparse.Namespace) -> int:
     """Raises StorageError where the file is not whole, or the folder is in use or has a database; DiskFull."""
     settings = load(arguments.config, os.environ).settings
-    file = arguments.file.absolute()
-    if arguments.check:
+    if arguments.from_storage and (arguments.check or not settings.fleet.storage):
+        raise ConfigError("--from-storage restores what fleet.storage has: set it, and leave --check out")
+    file = None if arguments.file is None else arguments.file.absolute()
+    if arguments.check and file is not None:
         return _check(file, arguments)
     with work_bar(quiet=arguments.quiet) as bar:
         restored = asyncio.run(_restore(settings, file, arguments.replace, bar))
@@ -55,8 +58,15 @@ def _check(file: Path, arguments: argparse.Namespace) -> int:
     return 0
 
 
-async def _restore(settings: Settings, file: Path, replace: bool, bar: WorkBar) -> Restored:
-    restored = await restore_backup(settings.data_dir, file, bar.show, replace=replace)
+async def _restore(settings: Settings, file: Path | None, replace: bool, bar: WorkBar) -> Restored:
+    """`file` None: the newest good one of the storage."""
+    if file is None:
+        from indexer.fleet.backups import restore_newest  # imported where there is a storage
+
+        restored, name = await restore_newest(settings, bar.show, replace=replace)
+        terminal.note(f"restored {name}")
+    else:
+        restored = await restore_backup(settings.data_dir, file, bar.show, replace=replace)
     bar.show("index files written", 0, None)
     async with open_store(settings) as store:
         await store.upkeep.compact_index()

@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from indexer.backup.own_process import Order, make_in_process
 from indexer.database.database import Database
@@ -64,10 +64,21 @@ class BackupStatus:
         return asdict(self)
 
 
-class DailyBackup:
-    """Of one data folder. `run` runs under the supervisor. Belongs to one event loop."""
+class Elsewhere(Protocol):
+    """A storage that outlives this machine."""
 
-    def __init__(self, db: Database, settings: Settings) -> None:
+    async def keep(self, newest: Path, count: int) -> None:
+        """Has this backup from now on, and at most `count` in all. Raises RetryLater."""
+
+
+class DailyBackup:
+    """Of one data folder. `run` runs under the supervisor. Belongs to one event loop.
+
+    `elsewhere` has the newest one too.
+    """
+
+    def __init__(self, db: Database, settings: Settings, elsewhere: Elsewhere | None = None) -> None:
+        self._elsewhere = elsewhere
         self._db = db
         self._settings = settings
         self._turn = asyncio.Lock()
@@ -108,6 +119,7 @@ class DailyBackup:
             await asyncio.sleep(pause_s)
             with contained(NAME, faults) as attempt:
                 await self.look(new_folder_too=time.monotonic() - began_s >= FIRST_S)
+                await self.put_elsewhere(self._settings.backup.keep)
             pause_s = AGAIN_S if attempt.failed else LOOK_S
 
     async def look(self, *, new_folder_too: bool = True) -> Path | None:
@@ -128,6 +140,14 @@ class DailyBackup:
             await self._remove(lambda old, at: at >= self._settings.backup.keep or self._too_old(old))
             return made
 
+    async def put_elsewhere(self, count: int) -> None:
+        """The newest one lies elsewhere too, where that is configured. Raises RetryLater."""
+        if self._elsewhere is None:
+            return
+        async with self._turn:
+            if kept := await self._kept():
+                await self._elsewhere.keep(kept[-1].path, count)
+
     async def renew(self) -> int:
         """Replaces all daily backups by one without what was deleted before this call. Returns how many went.
 
@@ -145,7 +165,9 @@ class DailyBackup:
                     )
                 return 0
             await self._make(kept)
-            return await self._remove(lambda _, at: at >= 1)
+            removed = await self._remove(lambda _, at: at >= 1)
+        await self.put_elsewhere(1)
+        return removed
 
     def _too_old(self, old: Kept) -> bool:
         """Where nothing changes, nothing new is made: then age removes what may hold something that was deleted."""

@@ -65,6 +65,10 @@ class Promises:
         self._waiting = 0
 
     @property
+    def storage(self) -> Storage:
+        return self._storage
+
+    @property
     def status(self) -> PromisesStatus:
         """As of the last look."""
         return PromisesStatus(self._storage.address, self._waiting)

@@ -45,6 +45,7 @@ EXCLUDED = {
     "make setup": "`afterimage setup`, which tests/command_line/test_setup.py gives",
     "make install": "makes an environment; tests/deploy/test_image_content.py installs the same",
     "afterimage encoder": "a Ray without end: tests/command_line/test_encoder_command.py",
+    "afterimage restore --from-storage": "needs a storage: tests/fleet/test_backups.py",
     "python -m sandbox": "without end, and the demo: tests/sandbox/test_demo_run.py",
     "AFTERIMAGE_DISCORD_API_BASE=": "a bot without end: tests/app/test_app.py",
     "docker ": "needs an engine; tests/deploy/test_container.py runs the steps of the Dockerfile",

@@ -35,9 +35,19 @@ def add_safety(commands: Commands) -> None:
         "restore:run",
         "Put a backup in place of the data folder's database. The whole file is checked before anything is touched. The"
         " bot must not run meanwhile. The former files are moved aside, never deleted.",
-        examples=["restore --check afterimage.tar.zst", "restore --replace afterimage.tar.zst"],
+        examples=[
+            "restore --check afterimage.tar.zst",
+            "restore --replace afterimage.tar.zst",
+            "restore --from-storage",
+        ],
     )
-    restore.add_argument("file", type=Path, metavar="FILE", help="the backup; also a *.backup.sqlite3 of an upgrade")
+    what = restore.add_mutually_exclusive_group(required=True)
+    what.add_argument(
+        "file", type=Path, nargs="?", metavar="FILE", help="the backup; also a *.backup.sqlite3 of an upgrade"
+    )
+    what.add_argument(
+        "--from-storage", action="store_true", help="the newest good backup of this fleet.name in fleet.storage"
+    )
     restore.add_argument("--replace", action="store_true", help="also where the folder has a database: move it aside")
     restore.add_argument("--check", action="store_true", help="only read the whole file and compare its checksums")
     _add_output(restore)
