@@ -20,7 +20,7 @@ from benchmarks.random_model import MODEL, random_checkpoint
 from benchmarks.report import Report
 from bot.app import operations
 from bot.config.loader import Config
-from bot.control.operations import Handler
+from bot.control.handler import Handler
 from bot.control.server import open_control
 from indexer.database.database import open_database
 from indexer.encode.encoder import open_encoder

@@ -19,10 +19,11 @@ from bot.control.caches import caches
 from bot.control.delete import Deleting
 from bot.control.duplicates import Duplicates
 from bot.control.evaluate import Evaluating
+from bot.control.handler import Handler
 from bot.control.imports import imports
 from bot.control.jobs import jobs, starting
 from bot.control.keys import keys
-from bot.control.operations import Handler, running_status, upkeep
+from bot.control.operations import running_status, upkeep
 from bot.control.picture_texts import picture_texts
 from bot.control.pictures import Pictures
 from bot.control.search import Drawing, Searching

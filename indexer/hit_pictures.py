@@ -6,16 +6,18 @@ import asyncio
 from collections.abc import Hashable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from indexer.crawl.hit_verifier import HitVerifier
 from indexer.errors import AfterimageError
 from indexer.picture_links import largest_file
 from indexer.pictures.decoder import Decoder
-from indexer.pictures.fetch import Fetcher
 from indexer.ports import Priority
 from indexer.records.ids import ChannelId, MessageId, UserId
 from indexer.records.pictures import Pixels
+
+if TYPE_CHECKING:  # aiohttp takes as long as the rest of a command's imports, and most commands fetch nothing
+    from indexer.pictures.fetch import Fetcher
 
 AT_ONCE = 6  # downloads
 LARGE_AT_ONCE = 1  # camera raw files of up to 128 MB each (indexer/picture_links.py), of all who look

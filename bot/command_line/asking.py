@@ -5,19 +5,23 @@ The bot is asked with next to nothing imported: what opens an index stands in `a
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from importlib import import_module
 from typing import Any, TypeVar
 
 from bot.config.loader import Config
 from bot.control.client import NoBot, ask
+from bot.observability.log import logging_to
 
 # Loading a model from a slow disk takes a minute; whoever waits sees what for, and Ctrl-C ends it.
 ANSWER_S = 600.0
 # A request is one line of the control socket, of 64 KiB. The rest is for what stands beside the questions.
 REQUEST_BYTES = 48 * 1024
+WITHOUT_MODEL = ("random",)
 
 Item = TypeVar("Item")
 Request = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
@@ -48,12 +52,27 @@ async def asking(config: Config, name: str, tell: Callable[[str], None]) -> Asyn
                 return await ask(data_dir, name, plain, tell, attached=values.get("attached"), deadline_s=ANSWER_S)
             except NoBot:
                 tell(f"no bot runs on {data_dir}: opening the index here")
-            opened = import_module("bot.command_line.answer_here").answering_here(config, name, tell)
-            opened_here: Request = await stack.enter_async_context(opened)
-            here = opened_here
-            return await opened_here(values)
+            words = bool(values.get("words") or values.get("queries"))
+            here = await stack.enter_async_context(_answering_here(config, name, tell, words=words))
+            return await here(values)
 
         yield answer
+
+
+@asynccontextmanager
+async def _answering_here(
+    config: Config, name: str, tell: Callable[[str], None], *, words: bool
+) -> AsyncIterator[Request]:
+    """The model's process loads the model while this one imports what opens an index: each takes most of a second."""
+    settings = config.settings
+    with logging_to(replace(config.log, level="warning")):
+        async with AsyncExitStack() as stack:
+            encoder = None
+            if name not in WITHOUT_MODEL and settings.data_dir.is_dir():
+                model = import_module("bot.command_line.model_here").open_model(settings, words=words)
+                encoder = await stack.enter_async_context(model)
+            module = await asyncio.to_thread(import_module, "bot.command_line.answer_here")
+            yield await stack.enter_async_context(module.answering_here(config, name, tell, encoder))
 
 
 async def answer_once(

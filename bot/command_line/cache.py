@@ -12,7 +12,7 @@ from bot.command_line.hit_text import Json
 from bot.config.loader import load
 from bot.control.caches import caches, status
 from bot.control.client import NoBot, ask
-from bot.control.operations import Values
+from bot.control.handler import Values
 from bot.observability import terminal
 from indexer.caches import Caches, open_caches
 from indexer.settings import Settings

@@ -12,7 +12,7 @@ from bot.command_line.make_sure import make_sure
 from bot.command_line.search import guild_of
 from bot.config.loader import load
 from bot.control.delete import Deleting
-from bot.control.operations import Handler, Values
+from bot.control.handler import Handler, Values
 from bot.control.selection import Selecting
 from bot.observability import terminal
 from indexer.errors import TellPerson

@@ -11,8 +11,8 @@ from typing import Any
 
 from bot.command_line.carrying import carry_out
 from bot.config.loader import load
+from bot.control.handler import Values
 from bot.control.keys import keys
-from bot.control.operations import Values
 from bot.observability import terminal
 
 

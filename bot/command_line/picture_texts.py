@@ -15,7 +15,7 @@ from functools import partial
 from bot.command_line.carrying import Carry, carrying
 from bot.command_line.search import guild_of
 from bot.config.loader import load
-from bot.control.operations import Tell, Values
+from bot.control.handler import Tell, Values
 from bot.control.picture_texts import captions_text, ocr_text, picture_texts
 from bot.observability import terminal
 from indexer.errors import TellPerson

@@ -14,8 +14,8 @@ from bot.command_line.run import bot_app
 from bot.command_line.search import guild_of
 from bot.config.loader import TOKEN_VARIABLE, Config, load
 from bot.control.client import NoBot, ask
+from bot.control.handler import Values
 from bot.control.jobs import jobs, starting
-from bot.control.operations import Values
 from bot.observability import terminal
 from bot.observability.hardening import keep_memory_private, wipe_from_environment
 from bot.observability.log import logging_to

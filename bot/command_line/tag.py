@@ -15,7 +15,7 @@ from bot.command_line.question import STANDARD_INPUT, text_of
 from bot.command_line.search import guild_of
 from bot.command_line.targets import Target, targets_of
 from bot.config.loader import load
-from bot.control.operations import Handler, Values
+from bot.control.handler import Handler, Values
 from bot.control.selection import Selecting
 from bot.control.tags import Tagging
 from bot.observability import terminal

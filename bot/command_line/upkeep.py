@@ -9,7 +9,8 @@ import os
 from bot.command_line.carrying import carry_out
 from bot.command_line.make_sure import make_sure
 from bot.config.loader import load
-from bot.control.operations import Values, upkeep
+from bot.control.handler import Values
+from bot.control.operations import upkeep
 from bot.observability import terminal
 from indexer.records.ids import GuildId, UserId
 from indexer.reports.reports import open_reports

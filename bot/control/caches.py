@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Protocol
 
-from bot.control.operations import Handler, Tell, Values
+from bot.control.handler import Handler, Tell, Values
 from indexer.caches import Caches
 from indexer.errors import TellPerson
 

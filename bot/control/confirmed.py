@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.control.operations import Values
+from bot.control.handler import Values
 from indexer.errors import TellPerson
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bot.control.confirmed import require_confirmed_in
-from bot.control.operations import Handler, Tell, Values, tell_safety
+from bot.control.handler import Handler, Tell, Values
+from bot.control.operations import tell_safety
 from bot.control.progress_lines import progress_lines
 from bot.control.question import filter_of, where, wish_of
 from bot.control.selection import Selecting

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.control.operations import Handler, Tell, Values
+from bot.control.handler import Handler, Tell, Values
 from bot.control.pictures import Pictures
 from bot.control.question import filter_of, require_filters_only, where, wish_of
 from bot.links import message_link

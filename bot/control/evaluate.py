@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bot.control.operations import Handler, Tell, Values
+from bot.control.handler import Handler, Tell, Values
 from bot.control.question import Where, filter_of, require_something, where, wish_of
 from bot.control.search import Index
 from bot.observability.process_memory import process_memory

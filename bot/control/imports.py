@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bot.control.operations import Handler, Tell, Values
+from bot.control.handler import Handler, Tell, Values
 from indexer.errors import TellPerson
 from indexer.service import Service
 

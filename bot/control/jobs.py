@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Protocol
 
-from bot.control.operations import Handler, Tell, Values, tell_safety
+from bot.control.handler import Handler, Tell, Values
+from bot.control.operations import tell_safety
 from bot.control.question import chosen_guild
 from bot.texts import Language
 from bot.texts.catalogue import translate_sentence

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Protocol
 
-from bot.control.operations import Handler, Tell, Values, optional_id
+from bot.control.handler import Handler, Tell, Values
+from bot.control.operations import optional_id
 from indexer.api_keys import ApiKeys
 from indexer.clock import now_ms
 from indexer.errors import TellPerson

@@ -1,17 +1,14 @@
-"""What commands may ask for, by name: done by the running bot, or by the command itself where none runs.
-
-A handler gets the request's values, which it must not trust, and a function to tell how far it is; what it returns is
-sent back as JSON. To add one: write it here or beside what it needs, and add it to what `bot.app` hands to the server.
-"""
+"""Operations of upkeep and the status: done by the running bot, or by the command itself where none runs."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Collection
 from dataclasses import asdict
 from functools import partial
 from typing import Any, Protocol
 
+from bot.control.handler import Handler, Tell, Values
 from indexer.backup.daily import DailyBackup
 from indexer.encode.cluster_encoder import ClusterEncoder
 from indexer.encode.encoder import ModelEncoder
@@ -20,10 +17,6 @@ from indexer.errors import Reason, RetryLater, TellPerson
 from indexer.records.ids import EVERYWHERE, GuildId, UserId
 from indexer.service import Service
 from indexer.upkeep import Upkeep
-
-Tell = Callable[[str], None]
-Values = Mapping[str, Any]
-Handler = Callable[[Values, Tell], Awaitable[Values]]
 
 HERE_ONLY = "kept here, and not in fleet.storage yet, which does not answer: it is repeated until it does"
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Protocol
 
-from bot.control.operations import Handler, Tell, Values
+from bot.control.handler import Handler, Tell, Values
 from bot.control.question import channels_named, where
 from indexer.errors import TellPerson
 from indexer.picture_texts.requests import TextRequests

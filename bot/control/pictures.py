@@ -7,22 +7,24 @@ import base64
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bot.control.operations import Values
+from bot.control.handler import Values
 from bot.texts.errors import english
 from indexer.errors import AfterimageError, Reason, Rejected, RetryLater, Stop, TellPerson
 from indexer.hit_pictures import HitPictures, Shown
 from indexer.pictures.decoder import Decoder
-from indexer.pictures.fetch import Fetcher
 from indexer.pictures.small_copy import webp
 from indexer.ports import Priority
 from indexer.records.ids import PlaceId, UserId
 from indexer.records.pictures import DecodedPicture, Pixels
 from indexer.thumbnails.kept_thumbnails import KeptThumbnails
 
+if TYPE_CHECKING:  # aiohttp takes as long as the rest of a command's imports, and most commands fetch nothing
+    from indexer.pictures.fetch import Fetcher
+
 OpenDecoder = Callable[[], AbstractAsyncContextManager[Decoder]]
-OpenFetcher = Callable[[], AbstractAsyncContextManager[Fetcher]]
+OpenFetcher = Callable[[], "AbstractAsyncContextManager[Fetcher]"]
 OpenThumbnails = Callable[[], AbstractAsyncContextManager[KeptThumbnails]]
 
 NOBODY = UserId(0)  # whose turn it is to have a picture opened: no member's

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from bot.control.operations import Tell
+from bot.control.handler import Tell
 from bot.observability.work_line import work_line
 
 TELL_EVERY_S = 1.0

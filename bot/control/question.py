@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from bot.control.operations import Values
+from bot.control.handler import Values
 from indexer.clock import now_ms
 from indexer.errors import TellPerson
 from indexer.query.grammar import Reference, Wish, count_of, parse

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from bot.control.operations import Handler, Tell, Values
+from bot.control.handler import Handler, Tell, Values
 from bot.control.pictures import Pictures
 from bot.control.question import Where, filter_of, require_filters_only, require_something, where, wish_of
 from bot.replies.answer_json import answer_json, hit_json

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
-from bot.control.operations import Tell, Values
+from bot.control.handler import Tell, Values
 from bot.control.question import filter_of, where, wish_of
 from bot.control.search import WAKING, Index
 from indexer.errors import TellPerson

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bot.control.operations import Handler
+from bot.control.handler import Handler
 from bot.control.protocol import (
     ALIVE_S,
     ANSWER_BYTES,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bot.control.confirmed import require_confirmed_in
-from bot.control.operations import Handler, Tell, Values
+from bot.control.handler import Handler, Tell, Values
 from bot.control.progress_lines import progress_lines
 from bot.control.question import where
 from bot.control.selection import Selecting

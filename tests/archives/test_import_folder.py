@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from bot.control.handler import Values
 from bot.control.imports import imports
-from bot.control.operations import Values
 from bot.control.pictures import Pictures
 from bot.control.search import Searching
 from indexer.hit_pictures import HitPictures

@@ -43,5 +43,6 @@ def run(folder: Folder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     with (
         mock.patch("indexer.service.open_encoder", opened),
         mock.patch("indexer.read_only_search.open_encoder", opened),
+        mock.patch("bot.command_line.model_here.open_encoder", opened),
     ):
         yield give

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bot import cli
-from bot.control.operations import Values
+from bot.control.handler import Values
 from indexer.database.database import FILE_NAME
 from indexer.records.hits import Filter
 from tests.worlds.json_schemas import assert_schema

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot import cli
-from bot.control.operations import Values
+from bot.control.handler import Values
 from tests.captions.tiny_blip import WORDS
 from tests.captions.tiny_blip import write as write_model
 from tests.command_line.conftest import Run

@@ -87,7 +87,7 @@ def data(made: Indexed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     async def opened(settings: ModelSettings, *, data_dir: Path) -> AsyncIterator[Encoder]:
         yield Encoder()
 
-    with mock.patch("indexer.read_only_search.open_encoder", opened):
+    with mock.patch("bot.command_line.model_here.open_encoder", opened):
         yield Indexed(tmp_path / "data", made.guild_id, made.member_id)
 
 
@@ -221,7 +221,7 @@ def test_search_with_a_model_that_embedded_nothing_says_so(data: Indexed, capsys
     async def another(settings: ModelSettings, *, data_dir: Path) -> AsyncIterator[Encoder]:
         yield Encoder(dimension=16)
 
-    with mock.patch("indexer.read_only_search.open_encoder", another):
+    with mock.patch("bot.command_line.model_here.open_encoder", another):
         code, _, err = ran(capsys, "search", "red")
     assert code == 1
     assert "Nothing was embedded with in-test" in err

@@ -20,7 +20,7 @@ import pytest
 
 from bot.control import client, protocol, server
 from bot.control.client import NoBot, Refused, ask
-from bot.control.operations import Handler, Tell, Values
+from bot.control.handler import Handler, Tell, Values
 from bot.control.protocol import CONNECTIONS, LINE_BYTES, SOCKET_PATH_BYTES, VERSION, port_path, proof, socket_path
 from bot.control.server import open_control
 from indexer.database.database import to_the_end

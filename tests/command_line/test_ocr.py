@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot import cli
-from bot.control.operations import Values
+from bot.control.handler import Values
 from indexer.picture_texts.ocr.models import RAPIDOCR
 from indexer.pictures.extras import installed
 from tests.command_line.conftest import Run

@@ -105,7 +105,7 @@ async def test_what_members_and_callers_wrote_does_nothing_to_the_terminal(tmp_p
         ["\x1b]0;owned\x07"],
         ["status", "--config", "\x1b[2J.toml"],
     ):
-        with mock.patch("indexer.read_only_search.open_encoder", opened):
+        with mock.patch("bot.command_line.model_here.open_encoder", opened):
             done = await asyncio.to_thread(give_command, tmp_path, *arguments)
         said = done.stdout + done.stderr
         assert said
