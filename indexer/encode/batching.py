@@ -31,7 +31,7 @@ _LOOK_AGAIN_S = 0.5  # seconds until what runs batches is looked at again, while
 # While members are searching, indexing goes on in batches of an eighth, so one by one unless larger ones were chosen:
 # ViT-B/32 on two cores, /similar asked without a break, took 140 ms (p95) instead of 176 with a quarter, and indexing a
 # fifth longer.
-_ATTENTIVE_S = 2.0
+ATTENTIVE_S = 2.0
 _ATTENTIVE_DIVISOR = 8
 # While questions come (one waits, is under way, or was so this many seconds ago: its search goes on then) indexing has
 # a quarter of the time. Its batches come one at a time, and after each comes a pause of three times its length.
@@ -258,7 +258,7 @@ class Batches:
     def _limit(self, priority: Priority, kind: Kind) -> int:
         if kind is Kind.WORDS:
             return _WORDS_A_BATCH
-        searching = self._attentive and asyncio.get_running_loop().time() - self._last_query < _ATTENTIVE_S
+        searching = self._attentive and asyncio.get_running_loop().time() - self._last_query < ATTENTIVE_S
         if priority is Priority.INDEXING and searching:
             return max(self._batch_size // _ATTENTIVE_DIVISOR, 1)
         return self._batch_size

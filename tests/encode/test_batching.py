@@ -120,7 +120,7 @@ async def test_soon_after_a_batch_indexing_waits_for_half_of_one_and_a_question_
         assert await asyncio.gather(*(pixels(batches, name) for name in "cde")) == [[1], [1], [1]]
         assert await task == [1]
         assert model.batches[1:] == [["b", "c", "d", "e"]]
-        monkeypatch.setattr(batching, "_ATTENTIVE_S", 0.0)
+        monkeypatch.setattr(batching, "ATTENTIVE_S", 0.0)
         assert await pixels(batches, "query", priority=Priority.QUERY) == [5]
         monkeypatch.setitem(batching._GATHER_S, Priority.INDEXING, 0.01)
         assert await pixels(batches, "f") == [1]  # no more come

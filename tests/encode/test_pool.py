@@ -111,6 +111,26 @@ async def test_each_encoder_has_two_batches_at_most_and_a_question_goes_at_once_
         assert [float(vectors[0, 0]) for vectors in await asyncio.gather(*asked)] == [1, 2, 3, 4, 5, 6]
 
 
+async def test_questions_stay_with_one_encoder_unless_it_has_another_question() -> None:
+    first, second = Encoder(), Encoder()
+    async with open_pool([first, second]) as (pool, _):
+        first.go.clear()
+        batch = ask(pool, "batch")
+        await until(lambda: first.asked)
+        await ask(pool, "to the least busy", Priority.QUERY)
+        first.go.set()
+        await batch
+        second.go.clear()
+        more = [ask(pool, "more") for _ in range(4)]
+        await until(lambda: len(second.asked) >= 3)
+        again = ask(pool, "to the one that was asked", Priority.QUERY)
+        await until(lambda: second.asked[-1] == (Priority.QUERY, ["to the one that was asked"]))
+        await ask(pool, "to the one that is free", Priority.QUERY)
+        assert first.asked[-1] == (Priority.QUERY, ["to the one that is free"])
+        second.go.set()
+        await asyncio.gather(again, *more)
+
+
 async def test_the_batches_of_an_encoder_that_is_lost_are_answered_by_another_one() -> None:
     first, second = Encoder(), Encoder()
     first.go.clear()

@@ -1,8 +1,9 @@
 """Which encoder gets which batch, and what happens when one is lost. Pure: what an encoder is, `Replica` says.
 
 Each encoder has at most BATCHES_AN_ENCODER batches of indexing: one that it works on, and one that is there when it is
-done. A question goes at once to the encoder with the least under way, whose own queue puts it before the batches that
-it has not begun. So a question waits for one batch at most.
+done. A question goes at once to an encoder without another question, whose own queue puts it before the batches that
+it has not begun. So a question waits for one batch at most. Questions stay with the same encoder: it works in small
+batches while it is asked (batching.py), and the others in whole ones.
 
 A batch whose encoder is lost goes to another one at once. Ray's own retry would send it to the same actor again, and
 wait until that has loaded its model anew.
@@ -12,12 +13,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from indexer.encode.batching import Kind, Payload
+from indexer.encode.batching import ATTENTIVE_S, Kind, Payload
 from indexer.encode.model_on_demand import BATCHES_AN_ENCODER
 from indexer.encode.protocol import Choice, Facts
 from indexer.errors import ModelAway, ModelUnavailable
@@ -66,7 +68,20 @@ class _Member:
     facts: Facts
     lost: asyncio.Future[None]
     under_way: int = 0
+    questions: int = 0
+    asked_s: float = -math.inf
     idle_since_s: float = 0.0
+
+    def take(self, priority: Priority) -> None:
+        self.under_way += 1
+        if priority is Priority.QUERY:
+            self.questions += 1
+            self.asked_s = asyncio.get_running_loop().time()
+
+    def end(self, priority: Priority) -> None:
+        self.under_way -= 1
+        self.questions -= priority is Priority.QUERY
+        self.idle_since_s = asyncio.get_running_loop().time()
 
 
 class Pool:
@@ -133,23 +148,33 @@ class Pool:
                 if lost >= MOST_TRIES:
                     raise ModelAway(f"{lost} encoders were lost over a batch, the last one: {error}") from error
             finally:
-                await self._done(member)
+                await self._done(member, priority)
 
     async def _chosen(self, priority: Priority) -> _Member:
-        """The encoder with the least under way. Indexing waits for one that is not full."""
+        """For a question one that others do not ask, of these one that was asked lately. Indexing waits for the one
+        with the least under way, until that is not full.
+        """
         async with self._moved:
             self._waiting += 1
             try:
                 while True:
                     if not self._members:
                         await self._any_member(priority)
-                    member = min(self._members.values(), key=lambda member: (member.under_way, member.slot))
+                    member = self._least_busy(priority)
                     if priority is Priority.QUERY or member.under_way < BATCHES_AN_ENCODER:
-                        member.under_way += 1
+                        member.take(priority)
                         return member
                     await self._moved.wait()
             finally:
                 self._waiting -= 1
+
+    def _least_busy(self, priority: Priority) -> _Member:
+        if priority is Priority.INDEXING:
+            return min(self._members.values(), key=lambda member: member.under_way)
+        lately_s = asyncio.get_running_loop().time() - ATTENTIVE_S
+        return min(
+            self._members.values(), key=lambda member: (member.questions, member.asked_s < lately_s, member.under_way)
+        )
 
     async def _any_member(self, priority: Priority) -> None:
         """Waits until an encoder is there; a question does not wait. Raises ModelAway."""
@@ -171,9 +196,8 @@ class Pool:
         finally:
             asking.cancel()
 
-    async def _done(self, member: _Member) -> None:
-        member.under_way -= 1
-        member.idle_since_s = asyncio.get_running_loop().time()
+    async def _done(self, member: _Member, priority: Priority) -> None:
+        member.end(priority)
         async with self._moved:
             self._moved.notify_all()
 
