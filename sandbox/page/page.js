@@ -1,26 +1,21 @@
-// One member's view of the sandbox: channels, messages, commands, and the bot's answers with their buttons.
-import { ago, markdown } from "/page/markdown.js";
+// One member's view of the sandbox: channels, direct messages, commands, and the bot's answers with their buttons.
+import { $, make, pressable } from "/page/dom.js";
+import { isOpen, openMenu } from "/page/menu.js";
+import { message } from "/page/message.js";
 
-const $ = (id) => document.getElementById(id);
-const state = { member: null, channel: null, people: [], rooms: new Map(), commands: [], names: {}, version: "", replies: new Map() };
-const names = { users: {}, channels: {}, jump: (channel, message) => open(channel, message) };
+const DIRECT = "direct";  // stands for a channel's id: the conversation of this member with the bot
+const state = { member: null, channel: null, bot: "", people: [], rooms: new Map(), commands: [], described: "", marks: {}, replies: new Map(), drawn: null, waiting: null };
+const view = { users: {}, channels: {}, jump: (channel, message) => open(channel, message), press, person, commands };
 const MAIN = ["text", "image", "content", "file"];  // what a command is asked with; the other options stand under "More"
 const TYPES = { string: 3, integer: 4, boolean: 5, user: 6, channel: 7, number: 10, attachment: 11 };
-
-function make(tag, className = "", ...children) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  made.append(...children);
-  return made;
-}
 
 function say(text, bad = false) {
   $("says").textContent = text;
   $("says").classList.toggle("bad", bad);
 }
 
-async function get(path, query) {
-  const response = await fetch(`/page/api/${path}?${new URLSearchParams(query)}`);
+async function get(path, query, signal = null) {
+  const response = await fetch(`/page/api/${path}?${new URLSearchParams(query)}`, { signal });
   const body = await response.json();
   if (!response.ok) throw new Error(body.error);
   return body;
@@ -40,8 +35,10 @@ async function act(path, ask, files = {}) {
 
 async function load() {
   const found = await get("state", state.member ? { member: state.member } : {});
-  Object.assign(state, { member: found.member, people: found.people, commands: found.commands, words: found.words });
-  names.users = found.names;
+  Object.assign(state, { member: found.member, people: found.people, commands: found.commands, words: found.words, bot: found.bot });
+  state.marks.registered = found.marks.registered;
+  state.marks.answers ??= found.marks.answers;
+  Object.assign(view, { users: found.names, channels: {} });
   $("guild").textContent = found.guild.name;
   $("online").classList.toggle("on", found.online);
   $("online").title = found.online ? "The bot is online" : "The bot is offline";
@@ -53,9 +50,11 @@ async function load() {
   }));
   state.rooms.clear();
   $("channels").replaceChildren(...found.channels.map(room));
+  $("direct").replaceChildren(make("li", "", entry(DIRECT, `@ ${found.bot}`, make("span", "count"))));
+  count(found.marks.unread);
   mark();
   fillCommands();
-  if (!state.rooms.has(state.channel)) {
+  if (!place(state.channel)) {
     const first = found.channels.find((c) => c.kind === "text");
     await open(first.id);
   }
@@ -63,33 +62,55 @@ async function load() {
 
 function room(channel) {
   state.rooms.set(channel.id, channel);
-  names.channels[channel.id] = channel.name;
+  view.channels[channel.id] = channel.name;
   // Signs that every font has: without one for emoji a browser shows boxes.
   const sign = channel.kind.endsWith("thread") ? "↳ " : "# ";
   const notes = [channel.archived && "archived", channel.private && "private", channel.adult && "18+"].filter(Boolean);
-  const button = make("button", "", sign + channel.name, ...(notes.length ? [" ", make("small", "", notes.join(", "))] : []));
-  button.type = "button";
-  button.dataset.id = channel.id;
-  button.addEventListener("click", () => open(channel.id));
-  const item = make("li", "", button);
+  const item = make("li", "", entry(channel.id, sign + channel.name, ...(notes.length ? [" ", make("small", "", notes.join(", "))] : [])));
   if (channel.threads.length) item.append(make("ul", "", ...channel.threads.map(room)));
   return item;
 }
 
+function entry(id, label, ...more) {
+  const button = pressable(label, "", () => open(id));
+  button.append(...more);
+  button.dataset.id = id;
+  return button;
+}
+
+// The channel with this id, or the direct messages; nothing where the member does not see it.
+function place(id) {
+  return id === DIRECT ? { name: state.bot, topic: "Direct messages: only you see them" } : state.rooms.get(id);
+}
+
 async function open(channel, target = null) {
-  if (!state.rooms.has(channel)) return say("You cannot see that channel.", true);
+  const found = place(channel);
+  if (!found) return say("You cannot see that channel.", true);
   state.channel = channel;
-  const found = state.rooms.get(channel);
+  state.waiting?.abort();
   $("where").textContent = found.name;
   $("topic").textContent = found.kind === "forum" ? "A forum: its posts stand below it on the left." : found.topic;
+  document.body.classList.toggle("direct", channel === DIRECT);
+  describe();
   mark();
   drawer(false);
-  await show(target);
+  await (state.drawn = show(target));
+}
+
+// How many direct messages are new: in the list, at the button that opens it on a phone, and in the window's title.
+function count(unread) {
+  const some = unread !== "0", said = some ? `${unread} new` : "";
+  if (state.channel !== DIRECT && Number(unread) > Number(state.marks.unread)) say(`${state.bot} sent you a direct message.`);
+  state.marks.unread = unread;
+  $("direct").querySelector(".count").textContent = said;
+  document.body.classList.toggle("unread", some);
+  $("menu").setAttribute("aria-label", some ? `Channels, ${said} in direct messages` : "Channels");
+  document.title = (some ? `(${unread}) ` : "") + "Afterimage sandbox";
 }
 
 // Which channel is open. The list is made anew whenever the commands change, so it is marked anew too.
 function mark() {
-  for (const button of document.querySelectorAll("#channels button")) {
+  for (const button of document.querySelectorAll(".rooms button")) {
     button.setAttribute("aria-current", button.dataset.id === state.channel);
     if (button.dataset.id === state.channel) button.scrollIntoView({ block: "nearest" });
   }
@@ -102,135 +123,59 @@ function drawer(shown) {
 }
 
 async function show(target = null) {
-  const query = { member: state.member, channel: state.channel };
-  if (target) query.around = target;
-  const page = await get("messages", query);
-  const own = [...state.replies.values()].filter((r) => r.channel === state.channel && r.ephemeral && !r.gone);
-  const all = [...page.map((m) => [m, m.id, false]), ...own.flatMap((r) => [[r.message, r.key, true, r.ms], ...r.followups.filter((m) => m.flags & 64).map((m) => [m, m.id, true])])];
-  all.sort((a, b) => (BigInt(a[0].id) < BigInt(b[0].id) ? -1 : 1));
-  $("messages").replaceChildren(...all.map(([m, key, ephemeral, ms]) => message(m, key, ephemeral, ms)));
-  $("older").hidden = page.length < 40;
-  $("older").onclick = () => older(page.at(-1).id);
+  const { member, channel } = state;
+  const page = await get("messages", { member, channel, ...(target && { around: target }) });
+  if (member !== state.member || channel !== state.channel) return;
+  state.marks.version = page.version;
+  const own = [...state.replies.values()].filter((r) => r.channel === channel && r.ephemeral && !r.gone);
+  const all = page.messages.map((m) => [m, {}]);
+  for (const r of own) {
+    all.push([r.message, { key: r.key, ephemeral: true, ms: r.ms }]);
+    for (const m of r.followups) if (m.flags & 64) all.push([m, { ephemeral: true }]);
+  }
+  all.sort(([a], [b]) => (BigInt(a.id) < BigInt(b.id) ? -1 : 1));
+  const focused = focus();
+  $("messages").replaceChildren(...all.map(([m, how]) => message(view, m, how)));
+  focused();
+  if (channel === DIRECT && !all.length) $("messages").append(make("li", "note", `Nothing yet. What ${state.bot} tells only you comes here, for example new pictures that fit a search you keep with /saved add and notify.`));
+  offerOlder(page.messages.length, page.messages.at(-1)?.id);
   $("newer").hidden = true;
   const found = target && document.getElementById(`m${target}`);
   if (found) { found.classList.add("target"); found.scrollIntoView({ block: "center" }); } else $("messages").lastElementChild?.scrollIntoView();
+  if (channel === DIRECT && page.messages.length) await act("read", { message: page.messages[0].id });
 }
 
-async function older(before) {
-  const page = await get("messages", { member: state.member, channel: state.channel, before });
-  $("messages").prepend(...page.reverse().map((m) => message(m, m.id, false)));
-  $("older").hidden = page.length < 40;
-  $("older").onclick = () => older(page[0].id);
+// The messages are drawn anew with every change: whoever was on one by keyboard stays there.
+function focus(now = document.activeElement) {
+  const inside = "button, select, a, [tabindex]", id = now?.closest("#messages > li")?.id;
+  const index = id ? [...document.getElementById(id).querySelectorAll(inside)].indexOf(now) : -1;
+  return () => document.getElementById(id)?.querySelectorAll(inside)[index]?.focus({ preventScroll: true });
 }
 
-// A message
-
-function message(m, key, ephemeral, ms) {
-  const seconds = Number((BigInt(m.id) >> 22n) + 1420070400000n) / 1000;
-  const when = make("time", "", ago(seconds));
-  when.title = new Date(seconds * 1000).toLocaleString();
-  const by = make("span", "by", names.users[m.author.id] ?? m.author.username);
-  const item = make("li", "message" + (ephemeral ? " ephemeral" : ""), by, ...(m.author.bot ? [make("span", "bot", "APP")] : []), when);
-  item.id = `m${m.id}`;
-  if (ms != null) item.append(make("span", "note", ` · answered in ${ms} ms`));
-  if (m.flags & 128) item.append(make("div", "note", "… is thinking"));
-  if (m.content) item.append(markdown(m.content, names));
-  for (const snapshot of m.message_snapshots ?? []) {
-    const inside = make("div", "embed", make("div", "note", "Forwarded"));
-    if (snapshot.message.content) inside.append(markdown(snapshot.message.content, names));
-    inside.append(pictures(snapshot.message.attachments));
-    item.append(inside);
-  }
-  if (m.attachments.length) item.append(pictures(m.attachments));
-  for (const e of m.embeds) item.append(embed(e));
-  for (const s of m.sticker_items ?? []) item.append(make("div", "note", `Sticker: ${s.name}`));
-  for (const c of m.components) item.append(component(c, key));
-  if (ephemeral) item.append(make("div", "note", "Only you can see this"));
-  else if (m.attachments.length || m.embeds.length || m.components.length || m.message_snapshots) item.append(apps(m));
-  return item;
+function offerOlder(found, before) {
+  $("older").hidden = found < 40;
+  $("older").onclick = async () => {
+    const page = await get("messages", { member: state.member, channel: state.channel, before });
+    $("messages").prepend(...page.messages.reverse().map((m) => message(view, m)));
+    offerOlder(page.messages.length, page.messages[0]?.id);
+  };
 }
 
-function image(url, alt, spoiler, size, like = {}) {
-  const shown = make("img");
-  // The sizes are known before the picture is: nothing moves when it comes.
-  if (like.width) { shown.width = like.width; shown.height = like.height; }
-  const external = !url.includes("?");
-  shown.src = `${url}${external ? "?" : "&"}width=${size}&height=${size}&format=webp`;
-  shown.alt = alt ?? "";
-  shown.loading = "lazy";
-  shown.onerror = () => shown.replaceWith(make("span", "file", alt || "no preview"));
-  if (!spoiler) return shown;
-  const cover = make("span", "spoiler", shown);
-  cover.tabIndex = 0;
-  cover.title = "Spoiler: click and hold to look";
-  return cover;
-}
-
-// As large as page.css lets a picture be.
-function fitted({ width, height }) {
-  if (!width) return {};
-  const scale = Math.min(1, 360 / width, 260 / height);
-  return { width: Math.round(width * scale), height: Math.round(height * scale) };
-}
-
-function pictures(attachments) {
-  return make("div", "pictures", ...attachments.map((a) => {
-    if (a.width) return image(a.proxy_url, a.description ?? a.filename, a.flags & 8, 720, fitted(a));
-    const file = make("a", "file", `${a.filename} (${a.size} bytes)`);
-    file.href = a.url;
-    return file;
-  }));
-}
-
-function embed(e) {
-  const box = make("div", "embed");
-  if (e.title) box.append(make("strong", "", e.title));
-  if (e.description) box.append(markdown(e.description, names));
-  for (const picture of [e.image, e.thumbnail]) if (picture?.proxy_url) box.append(make("div", "pictures", image(picture.proxy_url, "", false, 480)));
-  return box;
-}
-
-function component(c, key) {
-  const children = () => (c.components ?? []).map((child) => component(child, key));
-  switch (c.type) {
-    case 1: return make("div", "actions", ...children());
-    case 2: return button(c, key);
-    case 3: return menu(c, key);
-    case 9: return make("div", "section", make("div", "", ...children()), component(c.accessory, key));
-    case 10: return markdown(c.content, names);
-    case 11: return image(c.media.proxy_url, c.description, c.spoiler, 176);
-    case 12: return make("div", "pictures", ...c.items.map((i) => image(i.media.proxy_url, i.description, i.spoiler, 720, fitted(i.media))));
-    case 13: { const file = make("a", "file", c.name ?? "file"); file.href = c.file.url; return file; }
-    case 14: return make("hr", "separator");
-    case 17: return make("div", "container", ...children());
-    default: return make("span", "note", `(component ${c.type})`);
-  }
-}
-
-function button(c, key) {
-  const made = make("button", "", c.label ?? c.emoji?.name ?? "•");
-  made.type = "button";
-  made.disabled = Boolean(c.disabled);
-  if (c.url) made.addEventListener("click", () => { const jump = c.url.match(/channels\/\d+\/(\d+)\/(\d+)/); if (jump) open(jump[1], jump[2]); });
-  else made.addEventListener("click", () => press(key, { custom_id: c.custom_id }));
+// A person's name, and the menu of what the bot does with a person. In direct messages there are no commands.
+function person(id, label, className) {
+  const offered = state.channel === DIRECT ? [] : commands({ user: id });
+  if (!offered.length) return make("span", className, label);
+  const opens = () => openMenu(made, view.users[id] ?? label, offered, focus(made));
+  const made = pressable(label, className, opens);
+  made.setAttribute("aria-haspopup", "menu");
+  made.addEventListener("contextmenu", (event) => { event.preventDefault(); opens(); });
   return made;
 }
 
-function menu(c, key) {
-  const made = make("select", "", make("option", "", c.placeholder ?? "Choose"), ...c.options.map((o) => { const option = make("option", "", o.label); option.value = o.value; return option; }));
-  made.firstElementChild.value = "";
-  made.addEventListener("change", () => made.value && press(key, { custom_id: c.custom_id, values: [made.value] }));
-  return made;
-}
-
-function apps(m) {
-  const offered = state.commands.filter((c) => c.type === 3);
-  return make("span", "apps", ...offered.map((c) => {
-    const made = make("button", "", c.name);
-    made.type = "button";
-    made.addEventListener("click", () => run(() => act("menu", { name: c.name, message: m.id })));
-    return made;
-  }));
+// The commands of a message's menu, or of a person's: each with what a press does.
+function commands(target) {
+  const type = "user" in target ? 2 : 3;
+  return state.commands.filter((c) => c.type === type).map((c) => [c.name, () => run(() => act("menu", { name: c.name, ...target }))]);
 }
 
 // Commands
@@ -260,7 +205,12 @@ function fillOptions(all) {
   $("options").replaceChildren(...first.map(field));
   if (rest.length) $("options").append(make("details", "", make("summary", "", "More options"), make("div", "rest", ...rest.map(field))));
   offerWords();
-  say(chosen ? chosen[1].description : "Write as this member.");
+  state.described = chosen ? chosen[1].description : "Write as this member.";
+  describe();
+}
+
+function describe() {
+  say(state.channel === DIRECT ? `${state.bot} takes commands in the channels.` : state.described);
 }
 
 // Some of the words that the demo model was taught; a press puts one into the field.
@@ -269,12 +219,7 @@ function offerWords() {
   $("try").hidden = !input;
   if (!input) return;
   const some = [...state.words].sort(() => Math.random() - 0.5).slice(0, 5);
-  $("try").replaceChildren($("try").firstElementChild, ...some.map((word) => {
-    const chip = make("button", "", word);
-    chip.type = "button";
-    chip.addEventListener("click", () => { input.value = word; input.focus(); });
-    return chip;
-  }));
+  $("try").replaceChildren($("try").firstElementChild, ...some.map((word) => pressable(word, "", () => { input.value = word; input.focus(); })));
 }
 
 function field(o) {
@@ -332,8 +277,9 @@ $("ask").addEventListener("submit", (event) => {
 $("member").addEventListener("change", async () => {
   state.member = $("member").value;
   state.replies.clear();
-  await load();
-  await show();
+  state.marks = {};
+  state.waiting?.abort();
+  await (state.drawn = load().then(() => show()));
 });
 
 $("menu").addEventListener("click", () => drawer(!document.body.classList.contains("channels")));
@@ -341,21 +287,24 @@ $("newer").addEventListener("click", () => show());
 
 async function follow() {
   for (;;) {
-    const { member, channel, version } = state;
+    await state.drawn?.catch(() => {});  // what is being drawn says itself which version it is
+    const { member, channel } = state;
+    state.waiting = new AbortController();  // another channel or member is followed at once
     try {
-      const news = await get("news", { member, channel, version });
+      const { marks, replies } = await get("news", { member, channel, ...state.marks }, state.waiting.signal);
       if (member !== state.member || channel !== state.channel) continue;
-      if (news.version !== version) {
-        const commands = version.split("-").slice(2).join() !== news.version.split("-").slice(2).join();
-        state.version = news.version;
-        for (const [key, reply] of Object.entries(news.replies)) if (state.replies.has(key)) state.replies.set(key, { ...reply, channel: state.replies.get(key).channel });
-        if (commands) await load();
-        const list = $("messages");
-        if (list.scrollHeight - list.scrollTop - list.clientHeight < 200) await show();
-        else $("newer").hidden = version === "";
-      }
-    } catch {
-      await new Promise((resolve) => setTimeout(resolve, 1000));
+      const changed = marks.version !== state.marks.version || marks.answers !== state.marks.answers;
+      const registered = marks.registered !== state.marks.registered;
+      count(marks.unread);
+      Object.assign(state.marks, marks);
+      for (const [key, reply] of Object.entries(replies)) if (state.replies.has(key)) state.replies.set(key, { ...reply, channel: state.replies.get(key).channel });
+      if (registered) await load();
+      if (!changed && !registered) continue;
+      const list = $("messages");
+      if (list.scrollHeight - list.scrollTop - list.clientHeight < 200 && !isOpen()) await show();
+      else $("newer").hidden = false;
+    } catch (error) {
+      if (error.name !== "AbortError") await new Promise((resolve) => setTimeout(resolve, 1000));
     }
   }
 }

@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import BodyPartReader, web
 
-from sandbox.checks import commands
 from sandbox.drawing.concepts import CONCEPTS
 from sandbox.members import Person
 from sandbox.options import NotAllowed, permitted
+from sandbox.page import direct
 from sandbox.reply import NoAnswer, Reply
 from sandbox.wire import Json
 from sandbox.wire.messages import message as shown
-from sandbox.world import Channel, ChannelKind, File, Member, Message, Thread
+from sandbox.world import Channel, ChannelKind, File, Guild, Member, Message, Thread
 
 if TYPE_CHECKING:
     from sandbox.server import Sandbox
 
 _FILES: Final = Path(__file__).parent
-_KINDS: Final = {"page.css": "text/css", "page.js": "text/javascript", "markdown.js": "text/javascript"}
+_SCRIPTS: Final = ("page.js", "message.js", "markdown.js", "menu.js", "dom.js")
+_KINDS: Final = {"page.css": "text/css"} | dict.fromkeys(_SCRIPTS, "text/javascript")
 _KEPT: Final = 200  # replies that the page may still press buttons on
 _POLL_S: Final = 20.0  # seconds that a request for news waits
 _PAGE: Final = 40  # messages in one answer
@@ -61,6 +62,7 @@ class Page:
             ("POST", "menu", self._menu),
             ("POST", "press", self._press),
             ("POST", "post", self._post),
+            ("POST", "read", self._read),
         ):
             app.router.add_route(method, f"/page/api/{path}", self._guarded(_answering(handler)))
 
@@ -100,7 +102,7 @@ class Page:
     # Reading
 
     async def _state(self, request: web.Request) -> Json:
-        """The guild as the member sees it: people, channels, commands."""
+        """The guild as the member sees it: people, channels, commands, and whether the bot has written to them."""
         guild = next(iter(self.sandbox.world.guilds.values()))
         asked = request.query.get("member")
         member = guild.members[int(asked)] if asked else guild.members[guild.owner.id]
@@ -110,43 +112,61 @@ class Page:
             "guild": {"id": str(guild.id), "name": guild.name},
             "member": str(member.id),
             "online": self.sandbox.gateway.connected(guild),
+            "bot": self.sandbox.world.bot.display_name,
             "people": [_person(found, guild.owner.id) for found in people],
             "names": {str(user.id): user.display_name for user in self.sandbox.world.users.values()},
             "channels": [_room(channel, member) for channel in rooms],
             "words": [concept.id for concept in CONCEPTS if concept.glyph],
             "commands": [command for command in self._commands(member) if _offered(command, member)],
+            "marks": self._common_marks(self.sandbox.member(member)),
         }
 
     def _commands(self, member: Member) -> list[Json]:
         registered = self.sandbox.api.commands
         return [*registered.get(member.guild.id, []), *registered[None]]
 
-    async def _messages(self, request: web.Request) -> list[Json]:
-        """A page of a channel, newest first, around or before a message."""
+    async def _messages(self, request: web.Request) -> Json:
+        """A page of a channel or of the direct messages, newest first; of a channel also around a message."""
         person = self._person(request.query["member"])
-        channel = _channel(person, request.query["channel"])
-        if not channel.read_by(person.member) or channel.kind in (ChannelKind.FORUM, ChannelKind.MEDIA):
-            return []
         keys = {key: int(request.query[key]) for key in ("before", "around") if key in request.query}
-        return [shown(message, self.sandbox.links) for message in channel.page(_PAGE, **keys)]
+        version = self._version(person, request.query["channel"])
+        if request.query["channel"] == direct.DIRECT:
+            return {"version": version, "messages": direct.page(person, _PAGE, keys.get("before"))}
+        channel = _channel(person, request.query["channel"])
+        readable = channel.read_by(person.member) and channel.kind not in (ChannelKind.FORUM, ChannelKind.MEDIA)
+        found = channel.page(_PAGE, **keys) if readable else []
+        return {"version": version, "messages": [shown(message, self.sandbox.links) for message in found]}
 
     async def _news(self, request: web.Request) -> Json:
-        """Waits until the channel or a reply differs from what the page has, for some seconds at most."""
+        """Waits until something differs from the marks that the page has, for some seconds at most."""
         person = self._person(request.query["member"])
-        channel = _channel(person, request.query["channel"])
-        known = request.query.get("version")
+        where = request.query["channel"]
         deadline = _now() + _POLL_S
-        while self._version(channel) == known and _now() < deadline:  # noqa: ASYNC110 -- two of four things tell nobody
+        marks = self._marks(person, where)
+        while all(request.query.get(key) == mark for key, mark in marks.items()) and _now() < deadline:
             await asyncio.sleep(0.25)
+            marks = self._marks(person, where)
         own = {key: reply for key, reply in self._replies.items() if reply.interaction.member is person.member}
-        replies = {key: self._told(key, reply) for key, reply in own.items()}
-        return {"version": self._version(channel), "replies": replies}
+        return {"marks": marks, "replies": {key: self._told(key, reply) for key, reply in own.items()}}
 
-    def _version(self, channel: Channel) -> str:
-        changed = sum(reply.interaction.changed.fired for reply in self._replies.values())
-        registered = sum(len(found) for found in self.sandbox.api.commands.values())
-        online = self.sandbox.gateway.connected(channel.guild)
-        return f"{channel.version}-{changed}-{registered}-{online}"
+    def _marks(self, person: Person, where: str) -> dict[str, str]:
+        """What a page must learn of, each as a string that changes with it."""
+        return {"version": self._version(person, where)} | self._common_marks(person)
+
+    def _common_marks(self, person: Person) -> dict[str, str]:
+        """Those that are the same in every channel."""
+        return {
+            "answers": str(sum(reply.interaction.changed.fired for reply in self._replies.values())),
+            "registered": self._registered(person.member.guild),
+            "unread": str(direct.unread(person)),
+        }
+
+    def _version(self, person: Person, where: str) -> str:
+        return direct.version(person) if where == direct.DIRECT else str(_channel(person, where).version)
+
+    def _registered(self, guild: Guild) -> str:
+        commands_known = sum(len(found) for found in self.sandbox.api.commands.values())
+        return f"{commands_known}-{self.sandbox.gateway.connected(guild)}"
 
     # Acting
 
@@ -157,9 +177,12 @@ class Page:
         return self._keep(await person.slash(int(ask["channel"]), ask["name"], ask["options"] | files))
 
     async def _menu(self, request: web.Request) -> Json:
+        """A command of a message's menu (`message`), or of a person's (`user`)."""
         ask, _ = await _form(request)
-        person = self._person(ask["member"])
-        return self._keep(await person.message_command(int(ask["channel"]), ask["name"], int(ask["message"])))
+        person, channel = self._person(ask["member"]), int(ask["channel"])
+        if "user" in ask:
+            return self._keep(await person.user_command(channel, ask["name"], int(ask["user"])))
+        return self._keep(await person.message_command(channel, ask["name"], int(ask["message"])))
 
     async def _press(self, request: web.Request) -> Json:
         """A press on a button, or with `values` a choice in a menu.
@@ -179,6 +202,12 @@ class Page:
         person = self._person(ask["member"])
         message = person.post(int(ask["channel"]), ask["content"], list(files.values()))
         return shown(message, self.sandbox.links)
+
+    async def _read(self, request: web.Request) -> Json:
+        """The member has seen their direct messages up to this one."""
+        ask, _ = await _form(request)
+        direct.mark_read(self._person(ask["member"]), int(ask["message"]))
+        return {}
 
     def _answer(self, key: str) -> Reply | None:
         """A reply by its message's id, or one of its follow-ups."""
@@ -253,8 +282,6 @@ def _channel(person: Person, channel_id: str) -> Channel:
 
 def _offered(command: Json, member: Member) -> bool:
     """Whether any channel offers the command to the member."""
-    if command["type"] not in (commands.CHAT_INPUT, commands.MESSAGE_MENU):
-        return False
     for channel in member.guild.channels.values():
         try:
             permitted(command, member, channel)

@@ -23,3 +23,15 @@ class DirectChannel:
     id: int
     recipient: User
     messages: list[DirectMessage] = field(default_factory=list)
+    read_id: int = 0
+    """The newest message that the user has seen; 0: none."""
+
+    @property
+    def unread(self) -> int:
+        """How many messages the user has not seen yet."""
+        return sum(message.id > self.read_id for message in self.messages)
+
+    def page(self, limit: int, *, before: int | None = None) -> list[DirectMessage]:
+        """Up to `limit` messages, newest first."""
+        older = [message for message in self.messages if before is None or message.id < before]
+        return older[: -limit - 1 : -1]

@@ -1,5 +1,6 @@
 """The page for people: it shows what a member sees, and acts as that member."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,7 +11,7 @@ import discord
 from discord import app_commands, ui
 
 from sandbox.server import Sandbox, open_sandbox
-from sandbox.world import File
+from sandbox.world import File, User
 from tests.sandbox.conftest import Bot, Connect, picture
 from tests.worlds.rich_guild import Rich, rich_world
 
@@ -65,6 +66,10 @@ def show_commands(bot: Bot) -> None:
     async def manage(interaction: discord.Interaction) -> None:
         await interaction.response.send_message("managed")
 
+    @bot.tree.context_menu(name="Posts of …")
+    async def posts(interaction: discord.Interaction, user: discord.User) -> None:
+        await interaction.response.send_message(f"posts of {user.name}", ephemeral=True)
+
     @bot.tree.context_menu(name="Look")
     async def look(interaction: discord.Interaction, message: discord.Message) -> None:
         await interaction.response.send_message(f"{len(message.attachments)} files", ephemeral=True)
@@ -88,7 +93,12 @@ def _as(rich: Rich, **extra: Any) -> dict[str, Any]:
 async def test_the_page_and_its_parts_are_served() -> None:
     rich = rich_world()
     async with open_sandbox(rich.world, page=True) as sandbox, aiohttp.ClientSession() as session:
-        for path, part in (("/", "<main>"), ("/page/page.js", "markdown"), ("/page/page.css", ":root")):
+        for path, part in (
+            ("/", "<main>"),
+            ("/page/page.js", "follow"),
+            ("/page/menu.js", "showPopover"),
+            ("/page/page.css", ":root"),
+        ):
             async with session.get(sandbox.base_url + path) as response:
                 assert (response.status, part in await response.text()) == (200, True)
         for path in ("/page/routes.py", "/page/..%2fserver.py"):
@@ -108,11 +118,11 @@ async def test_a_member_sees_their_own_channels_and_commands(connect: Connect) -
         rooms = {room["name"]: room for room in member["channels"]}
         assert "secret" not in rooms
         assert {t["name"] for t in rooms["chat"]["threads"]} == {"old talk"}
-        assert {command["name"] for command in member["commands"]} == {"show", "Look"}
+        assert {command["name"] for command in member["commands"]} == {"show", "Look", "Posts of …"}
         assert "secret" in {room["name"] for room in owner["channels"]}
-        assert {command["name"] for command in owner["commands"]} == {"show", "Look", "manage"}
-        _, messages = await page.get("messages", **_as(rich))
-        assert str(rich.picture.id) in {message["id"] for message in messages}
+        assert {command["name"] for command in owner["commands"]} == {"show", "Look", "Posts of …", "manage"}
+        _, shown = await page.get("messages", **_as(rich))
+        assert str(rich.picture.id) in {message["id"] for message in shown["messages"]}
         status, refused = await page.get("messages", member=str(rich.member.id), channel=str(rich.secret.id))
         assert (status, refused["error"]) == (409, "this member does not see that channel")
 
@@ -132,12 +142,60 @@ async def test_a_member_asks_presses_and_writes_through_the_page(connect: Connec
         assert turned["message"]["components"][0]["content"] == "turned"
         _, looked = await page.act("menu", _as(rich, name="Look", message=str(rich.picture.id)))
         assert looked["message"]["content"] == "3 files"
+        _, posts = await page.act("menu", _as(rich, name="Posts of …", user=str(rich.owner.id)))
+        assert posts["message"]["content"] == "posts of mara"
         _, posted = await page.act("post", _as(rich, content="hi"), {"file": picture()})
         assert [a["filename"] for a in posted["attachments"]] == ["file.png"]
-        _, news = await page.get("news", **_as(rich), version="")
+        _, news = await page.get("news", **_as(rich))
         assert reply["key"] in news["replies"]
-        _, others = await page.get("news", **(_as(rich) | {"member": str(rich.owner.id)}), version="")
+        _, others = await page.get("news", **(_as(rich) | {"member": str(rich.owner.id)}))
         assert others["replies"] == {}
+
+
+async def tell(bot: Bot, rich: Rich, user: User, *texts: str) -> None:
+    """The bot writes to one user."""
+    guild = bot.get_guild(rich.guild.id)
+    assert guild is not None
+    member = await guild.fetch_member(user.id)
+    for text in texts:
+        await member.send(text)
+
+
+async def test_direct_messages_are_shown_to_their_reader_alone_and_are_new_until_read(connect: Connect) -> None:
+    rich = rich_world()
+    texts = [f"found {number}" for number in range(45)]
+    async with (
+        open_sandbox(rich.world, page=True) as sandbox,
+        connect(sandbox, show_commands) as bot,
+        browser(sandbox) as page,
+    ):
+        own = _as(rich) | {"channel": "direct"}
+        _, empty = await page.get("messages", **own)
+        assert empty["messages"] == []
+        _, news = await page.get("news", **_as(rich))
+        waiting = asyncio.create_task(page.get("news", **_as(rich), **news["marks"]))
+        await tell(bot, rich, rich.member, *texts)
+        _, news = await waiting
+        assert int(news["marks"]["unread"]) > 0, "a message to this member ends the wait in another channel"
+        _, others = await page.get("news", **(_as(rich) | {"member": str(rich.owner.id)}))
+        _, other = await page.get("messages", member=str(rich.owner.id), channel="direct")
+        assert (others["marks"]["unread"], other["messages"]) == ("0", [])
+        by_id = str(rich.world.direct[rich.member.id].id)
+        for reader in (rich.owner, rich.member):
+            status, _ = await page.get("messages", member=str(reader.id), channel=by_id)
+            assert status == 409
+        _, newest = await page.get("messages", **own)
+        _, oldest = await page.get("messages", **own, before=newest["messages"][-1]["id"])
+        shown = [message["content"] for part in (newest, oldest) for message in part["messages"]]
+        assert (shown, len(newest["messages"])) == (texts[::-1], 40)
+        for message, left in (
+            (oldest["messages"][0], "40"),
+            (newest["messages"][0], "0"),
+            (oldest["messages"][0], "0"),
+        ):
+            await page.act("read", own | {"message": message["id"]})
+            _, state = await page.get("state", member=str(rich.member.id))
+            assert state["marks"]["unread"] == left
 
 
 async def test_what_a_member_may_not_is_said_in_a_sentence(connect: Connect) -> None:
@@ -151,6 +209,7 @@ async def test_what_a_member_may_not_is_said_in_a_sentence(connect: Connect) -> 
             ("slash", _as(rich, name="manage", options={})),
             ("press", _as(rich, message="5", custom_id="turn")),
             ("menu", _as(rich, name="Look", message="5")),
+            ("menu", _as(rich, name="Posts of …", user="5")),
         ):
             status, answer = await page.act(path, ask)
             assert (status, len(answer["error"]) > 10) == (409, True)
