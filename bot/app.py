@@ -195,7 +195,12 @@ async def _open_and_serve(
     config: Config, client: Client, operator: Operator | None, drain_s: float, shutdown: Shutdown, work: Work | None
 ) -> None:
     async with (
-        open_service(config.settings, client.history, open_archive=_open_archives(config.settings)) as service,
+        open_service(
+            config.settings,
+            client.history,
+            open_archive=_open_archives(config.settings),
+            serves=config.discord.shards.serves,
+        ) as service,
         open_control(
             config.settings.data_dir,
             operations(config, service),

@@ -21,6 +21,7 @@ class Why(StrEnum):
     PAUSED = "paused"
     NONE = "none"
     NOT_ALLOWED = "not-allowed"
+    ELSEWHERE = "elsewhere"  # another process serves the guild
 
 
 class JobRefused(TellPerson):

@@ -14,7 +14,7 @@ from indexer.ingest.pipeline import Pipeline
 from indexer.job_changes import JobChanges, JobRefused, Why
 from indexer.job_work import JobWork
 from indexer.progress import Progress
-from indexer.records.ids import DISCORD, ChannelId, GuildId, JobId, MessageId, UserId
+from indexer.records.ids import DISCORD, ChannelId, GuildId, JobId, MessageId, Serves, UserId, serves_all
 from indexer.sentence import Sentence
 from indexer.store import audit, guilds, jobs, places
 from indexer.store.jobs import Job, JobState, Scope, ScopeKind
@@ -37,8 +37,16 @@ class Jobs:
     its caller is cancelled. So between two changes a job runs here if and only if the database says that it runs.
     """
 
-    def __init__(self, db: Database, pipeline: Pipeline, tasks: asyncio.TaskGroup, faults: Faults) -> None:
+    def __init__(
+        self,
+        db: Database,
+        pipeline: Pipeline,
+        tasks: asyncio.TaskGroup,
+        faults: Faults,
+        serves: Serves = serves_all,
+    ) -> None:
         self._db = db
+        self._serves = serves
         self._pipeline = pipeline
         self._changes = JobChanges(db)
         self._job_work = JobWork(db, pipeline, faults)
@@ -99,13 +107,15 @@ class Jobs:
         """Starts a job. If it reads Discord, stores the guild's consent.
 
         `allows`: whoever starts it may say that the guild may be read; otherwise somebody must have said so before.
-        Raises JobRefused where nobody has, or where a job is unfinished.
+        Raises JobRefused where nobody has, where a job is unfinished, or where another process serves the guild.
 
         While a job of archives runs, another archive becomes a part of it, and is read after the others.
         """
         return await self._in_turn(guild_id, self._start(guild_id, scope, by, allows))
 
     async def _start(self, guild_id: GuildId, scope: Scope, by: UserId | None, allows: bool) -> Job:
+        if scope.origin_id == DISCORD and not self._serves(guild_id):
+            raise JobRefused(Why.ELSEWHERE)
         async with self._db.transaction(durable=True) as tx:
             if not allows and not await guilds.has_consented(tx, guild_id):
                 raise JobRefused(Why.NOT_ALLOWED)
@@ -141,9 +151,12 @@ class Jobs:
         return await self._in_turn(guild_id, pause())
 
     async def resume(self, guild_id: GuildId, *, by: UserId | None = None) -> Job:
-        """Resumes the paused job. Raises JobRefused where no job is paused."""
+        """Resumes the paused job. Raises JobRefused where none is paused, or where another process serves the guild."""
 
         async def resume() -> Job:
+            paused = await self.newest(guild_id)
+            if paused is not None and paused.scope.origin_id == DISCORD and not self._serves(guild_id):
+                raise JobRefused(Why.ELSEWHERE)
             job = await self._changes.resume(guild_id, by=by)
             await self._launch(job)
             return job

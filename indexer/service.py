@@ -42,7 +42,7 @@ from indexer.pictures.decoder import READERS_VERSION, Decoder, open_decoder
 from indexer.pictures.fetch import Fetcher, open_fetcher
 from indexer.ports import Encoder, History
 from indexer.questions import Questions
-from indexer.records.ids import EVERYWHERE, GuildId, ModelId, UserId
+from indexer.records.ids import EVERYWHERE, GuildId, ModelId, Serves, UserId, serves_all
 from indexer.records.picture_texts import TextKind
 from indexer.reports.reports import Reports
 from indexer.reports.status import Status
@@ -193,11 +193,13 @@ async def open_service(
     open_model: OpenModel | None = None,
     open_archive: OpenArchive | None = None,
     open_reranker: OpenReranker | None = None,
+    serves: Serves = serves_all,
 ) -> AsyncIterator[Service]:
     """Everything, writing, until the block ends. `history` is Discord's; None: this process has no connection to it.
 
     `open_archive` opens archives that messages were read from. `encoder` stands in for the configured model,
-    `open_model` for the way to those that were configured before, `open_reranker` for the second model.
+    `open_model` for the way to those that were configured before, `open_reranker` for the second model. `serves`: which
+    guilds this process reads; what the data folder has of others is neither changed nor forgotten.
 
     At the end, in this order: no more history is read, what is in the pipeline stays pending, the model and the workers
     go, the database closes. Raises Stop (ConfigError, StorageError, ModelUnavailable) where something cannot be opened.
@@ -256,7 +258,7 @@ async def open_service(
             )
         )
         pipeline = await stack.enter_async_context(
-            Pipeline(db, histories, fetcher, decoder, encoder, model_id, settings, faults, kept)
+            Pipeline(db, histories, fetcher, decoder, encoder, model_id, settings, faults, kept, serves)
         )
         journal = await stack.enter_async_context(open_journal(settings))
         wished = asyncio.Event()
@@ -267,7 +269,7 @@ async def open_service(
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         removals = Removals(db, histories.discord, journal, keep, faults)
         await removals.take_up()
-        jobs = Jobs(db, pipeline, tasks, faults)
+        jobs = Jobs(db, pipeline, tasks, faults, serves)
         purge_after_s = settings.index.purge_after_s
         upkeep = Upkeep(db, index, kept, features)
 
@@ -316,7 +318,7 @@ async def open_service(
                 decoder=decoder,
                 fetcher=fetcher,
                 pipeline=pipeline,
-                live=Live(db, pipeline, removals, keep),
+                live=Live(db, pipeline, removals, keep, serves),
                 on_demand=OnDemand(db, histories.discord, pipeline, model_id, keep),
                 searcher=searcher,
                 hit_verifier=hit_verifier,

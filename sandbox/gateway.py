@@ -8,7 +8,8 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from sandbox import gateway_payloads as payloads
 from sandbox.gateway_codes import Close, Intent, Op
 from sandbox.gateway_payloads import Identify, MembersWanted, Resume
-from sandbox.gateway_session import Connection, Session
+from sandbox.gateway_session import Connection, Session, on_shard
+from sandbox.session_starts import SessionStarts
 from sandbox.wire import Json
 from sandbox.wire import guilds as wire
 from sandbox.world import Guild, World
@@ -34,6 +35,7 @@ class Gateway:
         """ws:// address that /gateway/bot and READY name."""
         self.heartbeat_ms = HEARTBEAT_MS
         self.sessions: dict[str, Session] = {}
+        self.starts = SessionStarts()
         self.identified = 0
         self.resumed = 0
 
@@ -144,6 +146,13 @@ class Gateway:
         if close is not None:
             await connection.socket.close(code=close)
             return
+        if not self.starts.remaining:
+            self.world.application.reset_token()
+            await connection.socket.close(code=Close.AUTHENTICATION_FAILED)
+            return
+        if not self.starts.ask(asked.shard):
+            await connection.op(Op.INVALID_SESSION, False)
+            return
         self.identified += 1
         session = Session(asked.intents, asked.shard, asked.large_threshold)
         # A shard that identifies anew replaces its old session.
@@ -167,6 +176,8 @@ class Gateway:
             return Close.AUTHENTICATION_FAILED
         if not 0 <= asked.shard[0] < asked.shard[1]:
             return Close.INVALID_SHARD
+        if sum(on_shard(guild, asked.shard) for guild in self.world.guilds.values()) > self.starts.guilds_a_shard:
+            return Close.SHARDING_REQUIRED
         if not 0 <= asked.intents < 1 << 26:
             return Close.INVALID_INTENTS
         return Close.DISALLOWED_INTENTS if asked.intents & denied else None

@@ -16,6 +16,12 @@ from sandbox.world import Guild
 _REPLAYED: Final = 20_000  # events that a session keeps for a resume; a bot that has missed more must identify again
 
 
+def on_shard(guild: Guild, shard: tuple[int, int]) -> bool:
+    """Whether the guild belongs to the shard (number, how many)."""
+    number, count = shard
+    return (guild.id >> 22) % count == number
+
+
 class Session:
     """What Discord stores about an identified shard. Its events wait here until a connection sends them."""
 
@@ -34,8 +40,7 @@ class Session:
 
     def serves(self, guild: Guild) -> bool:
         """Whether the guild belongs to this shard."""
-        number, count = self.shard
-        return (guild.id >> 22) % count == number
+        return on_shard(guild, self.shard)
 
     def push(self, name: str, data: Json) -> None:
         """Queue an event."""

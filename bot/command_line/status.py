@@ -5,17 +5,19 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from bot.config.loader import load
+from bot.config.shards import ShardRange
 from bot.control.client import NoBot, Refused, ask
 from bot.control.picture_texts import captions_text, ocr_text
 from bot.observability import terminal
 from indexer.errors import RetryLater
 from indexer.pictures.decoder import Readers, describe_readers
+from indexer.records.messages import Guild
 from indexer.reports.reports import open_reports
 from indexer.reports.status import Counts, Status
 
@@ -30,16 +32,20 @@ def show(arguments: argparse.Namespace) -> int:
     config = load(arguments.config, os.environ)
     settings = config.settings
 
-    async def read() -> tuple[Status, Readers, Mapping[str, Any] | None]:
-        async with open_reports(settings.data_dir) as reports:
-            found = await reports.status()
-        return found, await describe_readers(settings.decode), await _running(settings.data_dir)
+    shards = config.discord.shards
 
-    found, readers, bot = asyncio.run(read())
+    async def read() -> tuple[Status, Sequence[Guild], Readers, Mapping[str, Any] | None]:
+        async with open_reports(settings.data_dir) as reports:
+            found, elsewhere = await reports.status(), await reports.elsewhere(shards.serves)
+        return found, elsewhere, await describe_readers(settings.decode), await _running(settings.data_dir)
+
+    found, elsewhere, readers, bot = asyncio.run(read())
     if arguments.json:
-        terminal.say_json({**found.as_dict(), "readers": readers.as_dict(), "bot": bot})
+        of_shards = {"shards": str(shards), "elsewhere": [str(guild.id) for guild in elsewhere]}
+        terminal.say_json({**found.as_dict(), **of_shards, "readers": readers.as_dict(), "bot": bot})
     else:
-        terminal.say(f"{text(found)}\n{readers_text(readers)}\n{bot_text(bot)}")
+        lines = [text(found), *shards_text(shards, elsewhere), readers_text(readers), bot_text(bot)]
+        terminal.say("\n".join(lines))
     return 0
 
 
@@ -85,6 +91,20 @@ def text(found: Status) -> str:
         lines.append(captions_text(found.captions))
     lines.append(f"database: {found.database_bytes:,} bytes, segments: {found.total.segment_bytes:,} bytes")
     return "\n".join(lines)
+
+
+def shards_text(shards: ShardRange, elsewhere: Sequence[Guild]) -> list[str]:
+    """Lines on the shards of this process, where it does not serve all of them, and on servers of other shards."""
+    if shards.whole:
+        return []
+    lines = [f"this process serves {shards.words}"]
+    if elsewhere:
+        names = ", ".join(terminal.one_line(guild.name) for guild in elsewhere)
+        lines.append(
+            f"of another shard: {len(elsewhere)} servers, not read or searched here; `afterimage split` takes them"
+            f" away: {names}"
+        )
+    return lines
 
 
 def readers_text(readers: Readers) -> str:

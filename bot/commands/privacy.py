@@ -57,6 +57,7 @@ class Privacy:
         self._service: Service = context.service
         self._keeps_all = context.config.settings.crawl.messages == "all"
         self._presses = context.presses
+        self._some_servers = not context.config.discord.shards.whole  # other processes have the others, and their index
         self.exports = TokenBuckets(EXPORTS_A_MINUTE, 1)
 
     async def about(self, interaction: Interaction) -> None:
@@ -78,6 +79,8 @@ class Privacy:
         elif guild_id in out:
             lines.append(translate(language, "privacy-out-here"))
             actions = ["sure-everywhere", "export", "return"]
+        if self._some_servers and self._service.promises is None:
+            lines.append(translate(language, "privacy-some-servers"))
         await interaction.response.send_message(
             "\n".join(lines), view=buttons(language, *actions), ephemeral=True, allowed_mentions=NO_MENTIONS
         )
@@ -91,22 +94,26 @@ class Privacy:
         match action:
             case "sure-here" | "sure-everywhere":
                 view = buttons(language, action.replace("sure", "forget"), "no")
-                await interaction.response.edit_message(content=translate(language, f"privacy-{action}"), view=view)
+                text = self._of_all(language, f"privacy-{action}", everywhere=action == "sure-everywhere")
+                await interaction.response.edit_message(content=text, view=view)
             case "no":
                 await interaction.response.edit_message(content=translate(language, "privacy-kept-as-is"), view=None)
             case "forget-here" | "forget-everywhere":
                 await interaction.response.defer()
                 where = guild_id if action == "forget-here" else EVERYWHERE
                 deleted_count = await self._service.forget_user(user_id, where, by=user_id)
-                text = translate(language, "privacy-noted")
+                text = self._of_all(language, "privacy-noted", everywhere=where == EVERYWHERE)
                 if deleted_count is not None:
-                    text = translate(language, "privacy-forgotten", messages=deleted_count)
+                    text = self._of_all(
+                        language, "privacy-forgotten", everywhere=where == EVERYWHERE, messages=deleted_count
+                    )
                 text = await self._with_safety(text, language, kept=deleted_count is not None)
                 await interaction.edit_original_response(content=text, view=None)
             case "return":
                 await interaction.response.defer()
                 await self._service.welcome_back(user_id, guild_id)
-                text = await self._with_safety(translate(language, "privacy-back"), language, kept=True)
+                text = self._of_all(language, "privacy-back", everywhere=True)
+                text = await self._with_safety(text, language, kept=True)
                 await interaction.edit_original_response(content=text, view=None)
             case "export":
                 await interaction.response.defer(ephemeral=True, thinking=True)
@@ -122,13 +129,23 @@ class Privacy:
         safe = await self._service.made_safe() and (kept or self._service.promises is None)
         return text if safe else f"{text}\n{translate(language, 'privacy-here-only')}"
 
+    def _of_all(self, language: Language, key: str, *, everywhere: bool, **values: int) -> str:
+        """The text of what concerns one server, or all of them. Where other processes of the bot serve some, it says
+        so: their index is not reached from here. A storage that all of them have carries promises to each.
+        """
+        text = translate(language, key, **values)
+        reached = self._service.promises is not None and key != "privacy-exported"
+        if not everywhere or not self._some_servers or reached:
+            return text
+        return f"{text}\n{translate(language, 'privacy-some-servers')}"
+
     async def _export(self, interaction: Interaction, user_id: UserId, language: Language) -> None:
         out = await self._service.reports.opted_out(user_id)
         messages = [_exported(message) for message in await self._service.reports.held_messages(user_id)]
         saved = await self._service.saved_searches.of_member(user_id)
         watched = await self._service.watched_pictures.added_by(user_id)
         if not (messages or out or saved or watched):
-            raise TellPerson("privacy-nothing")
+            raise TellPerson("privacy-nothing-here" if self._some_servers else "privacy-nothing")
         held = {
             "user": str(user_id),
             "opted_out_of": ["everywhere" if guild == EVERYWHERE else str(guild) for guild in out],
@@ -158,7 +175,7 @@ class Privacy:
         if data is None:
             raise TellPerson("privacy-too-large", size=name)
         await interaction.edit_original_response(
-            content=translate(language, "privacy-exported", messages=len(messages)),
+            content=self._of_all(language, "privacy-exported", everywhere=True, messages=len(messages)),
             attachments=[discord.File(io.BytesIO(data), name)],
             allowed_mentions=NO_MENTIONS,
         )

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from bot.config.models import resolved
+from bot.config.shards import ALL_RECOMMENDED, ShardRange
 from bot.config.values import (
     PREFIX,
     Key,
@@ -63,7 +64,30 @@ class DiscordSettings:
             choices=("signed", "links", "uploaded"),
         ),
     ] = "signed"
-    shards: Annotated[int, About("Gateway connections; 0: as many as Discord recommends.", "shards", low=0)] = 0
+    shards: Annotated[
+        ShardRange,
+        About(
+            'Gateway connections; 0: as many as Discord recommends. "4-7/16": this process serves shards 4 to 7 of 16,'
+            " and other processes, each with a data folder of its own, serve the others (docs/fleet.md)."
+        ),
+    ] = ALL_RECOMMENDED
+    history_per_second: Annotated[
+        float,
+        About(
+            "Requests that this process sends for history; 0: 35 for the whole bot, of which a process takes the part"
+            " that its shards are of all. More is only right where Discord has raised the limit of 50 for this bot.",
+            "a second",
+            low=0,
+            high=1_000,
+        ),
+    ] = 0.0
+    turns_dir: Annotated[
+        Path | None,
+        About(
+            "The folder where processes of one bot on one machine take turns to connect, as Discord wants it. Empty:"
+            " one of this user's in the system's folder for temporary files."
+        ),
+    ] = None
     shutdown_s: Annotated[
         float, About("The longest wait for work in hand after SIGTERM or SIGINT.", "seconds", low=1, high=300)
     ] = 20.0

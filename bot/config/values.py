@@ -14,6 +14,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
+from bot.config.shards import ShardRange, shard_range
 from indexer.errors import ConfigError
 from indexer.settings import About
 
@@ -63,6 +64,11 @@ class Key:
         return PREFIX + self.dotted.replace(".", "_").upper()
 
 
+def _is_table(kind: Any) -> bool:
+    """Whether a field of this type is a table of settings of its own."""
+    return is_dataclass(kind) and kind is not ShardRange
+
+
 def keys_of(settings: type[Any], table: str = "") -> Iterator[Key]:
     """Every key of a settings dataclass, in its order. A field that is a dataclass is a table. Secrets are left out."""
     hints = get_type_hints(settings, include_extras=True)
@@ -71,8 +77,8 @@ def keys_of(settings: type[Any], table: str = "") -> Iterator[Key]:
         about = About("")
         if get_origin(kind) is Annotated:
             kind, about = get_args(kind)[:2]
-        if is_dataclass(kind):
-            yield from keys_of(kind, field.name)  # type: ignore[arg-type]  # is_dataclass allows for an instance; a hint is a class
+        if _is_table(kind):
+            yield from keys_of(kind, field.name)
         elif kind != Secret | None:
             default = field.default_factory() if field.default_factory is not MISSING else field.default
             yield Key(table, field.name, kind, default, about)
@@ -97,7 +103,14 @@ def allowed(key: Key) -> str:
     about, kind = key.about, key.kind
     if about.choices:
         return "one of " + ", ".join(about.choices)
-    words = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", Path: "a path"}.get(kind)
+    words = {
+        bool: "true or false",
+        int: "a whole number",
+        float: "a number",
+        str: "a text",
+        Path: "a path",
+        ShardRange: 'a whole number, 0 or more, or some of them as "4-7/16" or "5/16"',
+    }.get(kind)
     if words is None:
         words = "a path, or empty for none" if kind == Path | None else "a list of texts"
     if about.low is not None and about.high is not None:
@@ -153,6 +166,11 @@ def convert(key: Key, value: object, origin: str, base: Path) -> Any:
                     raise wrong
                 return None
             return base / Path(value).expanduser()
+        case int() | str() if key.kind is ShardRange:
+            try:
+                return shard_range(value)
+            except ValueError as error:
+                raise ConfigError(f"{wrong}: {error}") from None
         case list() if key.kind == tuple[str, ...] and all(isinstance(part, str) and part for part in value):
             return tuple(value)
         case _:
@@ -166,6 +184,8 @@ def written(value: object) -> str:
             return str(value).lower()
         case NoneType():
             return '""'
+        case ShardRange():
+            return str(value) if value.whole else f'"{value}"'
         case int() if abs(value) >= 100_000:
             return f"{value:_}"
         case float() if value.is_integer() and abs(value) >= 100_000:
@@ -185,7 +205,7 @@ def build(settings: type[Any], values: Mapping[str, Any], table: str = "") -> An
     given: dict[str, Any] = {}
     for field in fields(settings):
         dotted = f"{table}.{field.name}" if table else field.name
-        if is_dataclass(hints[field.name]):
+        if _is_table(hints[field.name]):
             given[field.name] = build(hints[field.name], values, field.name)
         elif dotted in values:
             given[field.name] = values[dotted]

@@ -6,9 +6,9 @@ import asyncio
 import logging
 import math
 import sys
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import discord
@@ -42,12 +42,18 @@ from bot.gateway.command_tree import Commands
 from bot.gateway.disk_notices import NAME as DISK_NOTICES
 from bot.gateway.disk_notices import DiskNotices
 from bot.gateway.events import Events
+from bot.gateway.identify_turns import GAP_S
+from bot.gateway.identifying import CONNECT_S, Identifying, open_identifying
+from bot.gateway.identifying import NAME as IDENTIFYING
+from bot.gateway.own_guilds import OwnGuilds
 from bot.gateway.refusals import NO_MESSAGE_CONTENT, DiscordRefused, invitation, refusals
-from bot.gateway.settling import ABSENT_S, LOOK_FOR_ABSENT_S, Settling
-from bot.gateway.shards import SILENT_S, Shards
+from bot.gateway.session_starts import START_SHARE, SessionStarts
+from bot.gateway.settling import ABSENT_S, LOOK_FOR_ABSENT_S, Settling, forget_unwanted
+from bot.gateway.shards import Shards, silences
 from bot.gateway.unparsed_events import UnparsedEvents
 from bot.history.discord_history import DiscordHistory
 from bot.history.hidden_channels import is_hidden
+from bot.history.rest import shared_pace
 from bot.notices import rounds
 from bot.notices.absent_members import AbsentMembers
 from bot.notices.saved_notices import NAME as SAVED_NOTICES
@@ -75,14 +81,22 @@ class Client(discord.AutoShardedClient):
     """
 
     def __init__(
-        self, config: Config, *, ready_s: float = 0.5, adopt: bool = False, absent_s: float = ABSENT_S
+        self,
+        config: Config,
+        *,
+        ready_s: float = 0.5,
+        adopt: bool = False,
+        absent_s: float = ABSENT_S,
+        identify_s: float = GAP_S,
     ) -> None:
         """`ready_s`: the seconds that discord.py waits for one more server before it calls itself ready. Every start
         waits that long, and discord.py's own default is 2 s. A server that comes later is taken in by its own event.
 
         `adopt`: the data folder may belong to another application, and belongs to this one from now on. `absent_s`: a
-        server that Discord has not listed for so many seconds is forgotten.
+        server that Discord has not listed for so many seconds is forgotten. `identify_s`: seconds between two sessions
+        that this bot's processes open.
         """
+        own_shards = config.discord.shards
         discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # the bot uses no voice
         intents = discord.Intents.none()
         intents.guilds = True
@@ -90,13 +104,16 @@ class Client(discord.AutoShardedClient):
         intents.message_content = True
         super().__init__(
             intents=intents,
-            shard_count=config.discord.shards or None,
+            shard_count=own_shards.count or None,
+            shard_connect_timeout=CONNECT_S,
             max_messages=None,
             member_cache_flags=discord.MemberCacheFlags.none(),
             chunk_guilds_at_startup=False,
             guild_ready_timeout=ready_s,
             allowed_mentions=NO_MENTIONS,
         )
+        if own_shards.ids:
+            self.shard_ids = list(own_shards.ids)
         Route.BASE = config.discord.api_base.rstrip("/")  # discord.py has one address for the whole process
         self._config = config
         self._adopt = adopt
@@ -109,11 +126,13 @@ class Client(discord.AutoShardedClient):
         # them.
         parsers["MESSAGE_CREATE"] = lambda payload: self._events.message(payload)
         parsers["MESSAGE_UPDATE"] = lambda payload: self._events.edit(payload)
+        OwnGuilds(own_shards).wrap(parsers)
         self.unparsed.wrap(parsers)
         asking = TokenBuckets(config.limits.per_minute, config.limits.burst)
         self.tree = Commands(self, asking, completion_buckets(config.limits))
         crawl = config.settings.crawl
-        self.history = DiscordHistory(self, stickers=crawl.stickers, bots=crawl.bots)
+        pace = shared_pace(own_shards.share, config.discord.history_per_second)
+        self.history = DiscordHistory(self, stickers=crawl.stickers, bots=crawl.bots, pace=pace)
         self.thread_members = ThreadMembers(self.http, self.history.rest.shielded)
         self._context: CommandContext
         self._events: Events
@@ -125,6 +144,8 @@ class Client(discord.AutoShardedClient):
         self._spawned: set[asyncio.Task[None]] = set()
         self._settling: Settling
         self._settled = asyncio.Event()
+        self._identify_s = identify_s
+        self._identifying: Identifying | None = None  # from the connection on
 
     async def log_in(self, token: Secret) -> None:
         """Sends Discord the token, over HTTP only. Runs before anything is opened that takes much time or memory.
@@ -217,18 +238,13 @@ class Client(discord.AutoShardedClient):
 
     def beat(self) -> Beat:
         """The state that is written to the health file."""
-        silent = {}
-        for shard_id, shard in self.shards.items():
-            keep_alive = shard._parent.ws._keep_alive  # holds the time of the last frame: no public name gives it
-            if keep_alive is not None:
-                silence_s = time.perf_counter() - keep_alive._last_recv
-                if silence_s > (keep_alive.interval or 0.0) + SILENT_S:
-                    silent[shard_id] = silence_s
-        away = self._shards.away(silent)
+        away = self._shards.away(silences(self.shards))
         latencies = [shard.latency for shard in self.shards.values() if math.isfinite(shard.latency)]
         return Beat(
             serving=self.is_serving(),
             shards=len(self.shards),
+            which=self._config.discord.shards.words,
+            waits_until=None if self._identifying is None else self._identifying.waits_until,
             shards_away=len(away),
             away_since=round(min(away.values()), 3) if away else None,
             latency_ms=round(max(latencies) * 1000, 1) if latencies else None,
@@ -237,9 +253,18 @@ class Client(discord.AutoShardedClient):
         )
 
     async def launch_shard(self, gateway: yarl.URL, shard_id: int, *, initial: bool = False) -> None:
-        """Does what discord.py's method does, but reconnects after a READY that cannot be read."""
+        """Does what discord.py's method does, in the shard's turn, but reconnects after a READY that cannot be read."""
+        assert self._identifying is not None, "made before the client connects"
+        await self._identifying.turn(shard_id)
         await super().launch_shard(gateway, shard_id, initial=initial)
-        self.unparsed.guard(self.shards[shard_id]._parent)  # no event has been read yet: another task reads them
+        shard = self.shards[shard_id]._parent
+        self.unparsed.guard(shard)  # no event has been read yet: another task reads them
+        self._identifying.guard(shard)
+
+    async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
+        """Not discord.py's pause of 5 s, which knows nothing of other processes."""
+        assert self._identifying is not None, "made before the client connects"
+        await self._identifying.sends(shard_id or 0)
 
     async def setup_hook(self) -> None:
         """Runs at the end of the login. Raises DiscordRefused where the intent for message content is missing."""
@@ -256,25 +281,24 @@ class Client(discord.AutoShardedClient):
             logger.warning("application %d has taken over the index of application %d", self.application_id, former)
 
     async def _forget_unwanted(self) -> None:
-        """Deletes the bot's own messages, which earlier versions stored, and messages of other bots where they are not
-        wanted.
-
-        Raises RetryLater.
-        """
         assert self.user is not None, "known from the login on"
-        if gone := await self._context.service.forget_own(UserId(self.user.id)):
-            logger.info("%d messages of the bot's own are out of the index", gone)
-        if not self._config.settings.crawl.bots and (gone := await self._context.service.forget_bots()):
-            logger.info("crawl.bots is off: %d messages of bots are out of the index", gone)
+        await forget_unwanted(self._context.service, UserId(self.user.id))
 
     async def _stay_connected(self) -> None:
         with refusals(self._config.discord.api_base):
             # After an invalidated session discord.py connects to this address, whichever server it was connected to.
-            _, gateway, _ = await self.http.get_bot_gateway()
+            recommended, gateway, limits = await self.http.get_bot_gateway()
             DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway)
+            shards = self._config.discord.shards
             await self.tree.set_translator(Translator())
-            await sync_if_changed(self.tree)
-            await self.connect()
+            if shards.registers:  # once for all processes of the bot
+                await sync_if_changed(self.tree)
+            faults = self._context.service.faults
+            spawn = partial(self._spawn, name=IDENTIFYING)
+            with open_identifying(self, self._config, faults, spawn, self._identify_s) as self._identifying:
+                starts = SessionStarts.of(limits)
+                await self._identifying.room(len(shards.ids) or recommended, START_SHARE, starts)
+                await self.connect()
 
     async def on_ready(self) -> None:
         """Connected, or connected again with all servers known."""
@@ -320,6 +344,8 @@ class Client(discord.AutoShardedClient):
         self._shards.lost(shard_id)
 
     async def on_shard_connect(self, shard_id: int) -> None:
+        if self._identifying is not None:
+            self._identifying.accepted(shard_id)
         self._shards.back(shard_id)
 
     async def on_shard_resumed(self, shard_id: int) -> None:

@@ -22,6 +22,16 @@ REFUSED_LOGIN = (
 )
 
 
+# By Discord's close code.
+SHARDS_REFUSED = {
+    4010: "Discord does not take these shards: correct discord.shards, and start the bot again.",
+    4011: (
+        "Discord wants more shards: 2,500 servers belong to one at most. Give discord.shards a larger number of shards,"
+        " the same in all processes of the bot (docs/fleet.md), and start them again."
+    ),
+}
+
+
 class DiscordRefused(Stop):
     """Discord does not accept the bot as it is configured. The message says what is missing and where to correct it."""
 
@@ -40,6 +50,8 @@ def refusals(api_base: str) -> Iterator[None]:
             f"{api_base} cannot be reached ({error}). Check the network, and discord.api_base."
         ) from error
     except discord.ConnectionClosed as error:
+        if error.code in SHARDS_REFUSED:
+            raise DiscordRefused(SHARDS_REFUSED[error.code]) from error
         raise DiscordRefused(
             f"Discord closed the connection for good (code {error.code}). Start the bot again; if that does not"
             " help, look the code up among Discord's gateway close codes."

@@ -11,8 +11,9 @@ import discord
 from bot.commands import CommandContext, reindex
 from bot.gateway.events import Events
 from indexer.jobs import JobRefused
-from indexer.records.ids import GuildId
+from indexer.records.ids import GuildId, UserId
 from indexer.records.messages import Guild
+from indexer.service import Service
 from indexer.supervisor import supervised
 
 logger = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class Settling:
         self._absent_s = absent_s
         self._ready = asyncio.Event()
         self._settled = settled
+        self._told_elsewhere = False
 
     def ready(self) -> None:
         """Discord has listed the servers, at the start or after a new session."""
@@ -82,9 +84,33 @@ class Settling:
         event that reports the removal (`on_guild_remove`) takes effect at once.
         """
         service = self._context.service
+        await self._tell_elsewhere()
         for guild_id in await service.live.on_guilds_present(self._present(), self._absent_s):
             logger.info("guild %d was left while the bot was away: all of it is forgotten", guild_id)
             await service.forget_guild(guild_id)
 
+    async def _tell_elsewhere(self) -> None:
+        """Says once which servers of the data folder belong to another shard. They are kept, and rest here."""
+        elsewhere = await self._context.service.reports.elsewhere(self._context.config.discord.shards.serves)
+        if elsewhere and not self._told_elsewhere:
+            self._told_elsewhere = True
+            logger.warning(
+                "%d servers in the data folder belong to a shard that this process does not serve (discord.shards is"
+                " %s): nothing of them is read, searched or forgotten here. afterimage split takes them away: %s",
+                *(len(elsewhere), self._context.config.discord.shards, ", ".join(str(guild.id) for guild in elsewhere)),
+            )
+
     def _present(self) -> frozenset[GuildId]:
         return frozenset(GuildId(guild.id) for guild in self._client.guilds)
+
+
+async def forget_unwanted(service: Service, bot_id: UserId) -> None:
+    """Deletes the bot's own messages, which earlier versions stored, and messages of other bots where they are not
+    wanted.
+
+    Raises RetryLater.
+    """
+    if gone := await service.forget_own(bot_id):
+        logger.info("%d messages of the bot's own are out of the index", gone)
+    if not service.settings.crawl.bots and (gone := await service.forget_bots()):
+        logger.info("crawl.bots is off: %d messages of bots are out of the index", gone)

@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+
+from discord.shard import ShardInfo
 
 # Seconds beyond one heartbeat interval (41.25 s at Discord) without a single frame. Discord acknowledges each
 # heartbeat, so such a connection is dead although nobody closed it. discord.py itself notices this after 60 to 100 s.
 SILENT_S = 15.0
+
+
+def silences(shards: Mapping[int, ShardInfo]) -> dict[int, float]:
+    """The shards that hear nothing, each with its seconds of silence."""
+    silent = {}
+    for shard_id, shard in shards.items():
+        keep_alive = shard._parent.ws._keep_alive  # holds the time of the last frame: no public name gives it
+        if keep_alive is not None:
+            silence_s = time.perf_counter() - keep_alive._last_recv
+            if silence_s > (keep_alive.interval or 0.0) + SILENT_S:
+                silent[shard_id] = silence_s
+    return silent
 
 
 class Shards:

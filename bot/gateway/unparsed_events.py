@@ -78,7 +78,7 @@ class UnparsedEvents:
             parse(data)
         except Exception as error:
             self.counts[name] += 1
-            guild_id = _guild_id(name, data)
+            guild_id = guild_id_of(name, data)
             logger.warning(
                 "%s of guild %s cannot be parsed (%s: %s) and is left out; %d such events so far."
                 " At log level debug it is logged whole.",
@@ -107,7 +107,8 @@ def _complete(name: str, data: Any) -> None:
             channel.update({key: value for key, value in _HIDDEN_FIELDS.items() if channel.get(key) is None})
 
 
-def _guild_id(name: str, data: Any) -> int | None:
+def guild_id_of(name: str, data: Any) -> int | None:
+    """The guild that an event is about; None for an event of none, and where it cannot be read."""
     if not isinstance(data, Mapping):
         return None
     found = data.get("id" if name.startswith("GUILD_") and "guild_id" not in data else "guild_id")

@@ -47,9 +47,14 @@ WINDOW_S = 600.0
 REFUSALS = 1_000
 
 # Discord allows a bot 50 requests a second over all routes, and discord.py respects that only after a refusal. Reading
-# history uses at most 45 in any second (35 and a burst of 10), so that commands have room.
+# history uses at most 45 in any second (35 and a burst of 10), so that commands have room. All processes of the bot
+# share that by their shards.
 PER_SECOND = 35.0
 BURST = 10
+
+# Less is not enough for a member whose question waits in the same line: a hit's message is looked up before it is
+# shown. Processes of one shard each pass 35 a second together from the 36th on, and 50 from the 51st.
+LEAST_PER_SECOND = 1.0
 
 CLOUDFLARE_S = 60.0  # seconds without requests after a 429 that names no time
 REQUEST_S = 180.0  # seconds for one answer, discord.py's own waits and repeats included
@@ -107,7 +112,7 @@ class RequestBudget:
 class Pace:
     """At most `burst` requests at once and `per_second` in the long run. Other callers wait in the order they came."""
 
-    def __init__(self, per_second: float = PER_SECOND, burst: int = BURST) -> None:
+    def __init__(self, per_second: float = PER_SECOND, burst: float = BURST) -> None:
         self._gap_s = 1 / per_second
         self._ahead_s = burst / per_second
         self._next = 0.0
@@ -122,6 +127,14 @@ class Pace:
         """Takes the next turn. Returns the seconds until then for a caller at `now` (seconds, never decreasing)."""
         self._next = max(self._next, now - self._ahead_s) + self._gap_s
         return max(self._next - now, 0.0)
+
+
+def shared_pace(share: float, per_second: float = 0.0) -> Pace:
+    """The pace of a process that serves `share` of the bot's shards (above 0, at most 1). `per_second`: another one
+    than its part of PER_SECOND; 0: that part.
+    """
+    rate = per_second or max(PER_SECOND * share, LEAST_PER_SECOND)
+    return Pace(rate, BURST * rate / PER_SECOND)
 
 
 class ShieldedRequests:

@@ -28,11 +28,14 @@ class Beat:
 
     `away_since` (Unix seconds) is the time of the first loss among the `shards_away` gateway connections that are away
     now. `latency_ms` is that of the slowest heartbeat. `unparsed_events` counts gateway events that could not be
-    parsed, `events_waiting` those that wait to be taken in.
+    parsed, `events_waiting` those that wait to be taken in. `which` are the shards of this process, where it does not
+    serve all of the bot's. Until `waits_until` (Unix seconds) it waits for Discord's daily limit before it connects.
     """
 
     serving: bool
     shards: int = 0
+    which: str = ""
+    waits_until: float | None = None
     shards_away: int = 0
     away_since: float | None = None
     latency_ms: float | None = None
@@ -92,6 +95,8 @@ def condition(data_dir: Path, now: float | None = None) -> Condition:
             shards=int(state["shards"]),
             shards_away=int(state["shards_away"]),
             away_since=None if state["away_since"] is None else float(state["away_since"]),
+            which=str(state.get("which", "")),
+            waits_until=None if state.get("waits_until") is None else float(state["waits_until"]),
         )
     except FileNotFoundError:
         return Condition(False, f"no bot runs on {data_dir}; start it with `afterimage run`")
@@ -105,10 +110,13 @@ def condition(data_dir: Path, now: float | None = None) -> Condition:
 
 def connection_of(beat: Beat, now: float) -> Condition:
     """The state of the connection to Discord at `now` (Unix seconds)."""
+    if beat.waits_until is not None and beat.waits_until > now:
+        wait = f"{beat.waits_until - now:.0f} s"
+        return Condition(False, f"Discord lets the bot open no more sessions for {wait}; its log says why it waits")
     if not beat.serving:
         return Condition(False, "the bot runs but is not connected to Discord; look at its log")
     if not beat.shards_away:
-        return Condition(True, "connected")
+        return Condition(True, f"connected, with {beat.which}" if beat.which else "connected")
     gone_s = now - beat.away_since if beat.away_since is not None else 0.0
     which = "the gateway" if beat.shards <= 1 else f"{beat.shards_away} of {beat.shards} gateway connections"
     sentence = f"Discord cut off {which} {gone_s:.0f} s ago, and the bot is connecting again"

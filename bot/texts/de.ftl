@@ -234,6 +234,7 @@ job-running = Dieser Server wird schon erfasst: /reindex status zeigt, wie weit.
 job-paused = Das Erfassen pausiert: /reindex resume setzt es fort, /reindex cancel beendet es.
 job-none = Hier wird gerade nichts erfasst: /reindex start beginnt damit.
 job-not-allowed = Niemand, der diesen Server verwaltet, hat gesagt, dass er gelesen werden darf: Dazu dient /reindex start in Discord.
+job-elsewhere = Ein anderer Prozess dieses Bots bedient diesen Server: dort wird er erfasst.
 job-never = Dieser Server wurde noch nie erfasst: /reindex start beginnt damit.
 job-either = Entweder ein Kanal oder die gescheiterten Bilder, nicht beides.
 
@@ -339,6 +340,7 @@ privacy-saved = Du hast auf diesem Server { $searches ->
     } gespeichert: `/saved list`.
 privacy-out-here = Du wolltest auf diesem Server vergessen werden: nichts Neues von dir wird hier gespeichert.
 privacy-out-everywhere = Du wolltest überall vergessen werden: nichts Neues von dir wird gespeichert.
+privacy-some-servers = Ich laufe als mehrere Prozesse, jeder mit einem eigenen Index. Überall heißt hier: auf den Servern dessen, der dir gerade antwortet. Auf einem Server, wo ein anderer antwortet, nutze /privacy auch dort.
 privacy-forget-here = Vergiss mich auf diesem Server
 privacy-forget-everywhere = Vergiss mich überall
 privacy-export = Gib mir, was du von mir hast
@@ -361,6 +363,7 @@ privacy-exported = Alles, was ich auf allen Servern von dir habe: { $messages ->
     }.
 privacy-exported-before = Du hast in der letzten Stunde schon um einen Export gebeten; der nächste geht in { $minutes } min.
 privacy-nothing = Ich habe nichts von dir.
+privacy-nothing-here = Der meiner Prozesse, der hier antwortet, hat nichts von dir. Auf einem Server, wo ein anderer antwortet, frag auch dort.
 privacy-too-large = Was ich von dir habe, ist zu groß zum Senden ({ $size }): frag, wer mich betreibt.
 
 ## saved
@@ -628,6 +631,7 @@ cli-reindex-not-connected = Der Bot war nach { $seconds } Sekunden nicht mit Dis
 cli-job-running = { $server } wird schon indexiert, von einem anderen Auftrag: afterimage reindex status zeigt ihn, afterimage reindex cancel beendet ihn.
 cli-job-paused = In { $server } ist das Indexieren angehalten: afterimage reindex resume setzt es fort, afterimage reindex cancel beendet es.
 cli-job-none = In { $server } wird nichts indexiert: afterimage reindex beginnt damit.
+cli-job-elsewhere = { $server } gehört zu einem Shard, den dieser Prozess nicht bedient (discord.shards): beginne damit dort, wo dieser Shard bedient wird. afterimage status nennt solche Server, afterimage split nimmt sie heraus.
 cli-job-nowhere = Es wird nichts indexiert: afterimage reindex beginnt damit.
 cli-job-gone = Der Auftrag ist mit seinem Server gegangen, den der Bot verlassen hat.
 cli-file-too-large = { $path } ist zu groß: alle Bilder zusammen dürfen { $most } Bytes haben (fetch.max_download_bytes).

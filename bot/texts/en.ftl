@@ -234,6 +234,7 @@ job-running = This server is already being indexed: /reindex status shows how fa
 job-paused = Indexing is paused here: /reindex resume goes on with it, /reindex cancel ends it.
 job-none = Nothing is being indexed here: /reindex start begins.
 job-not-allowed = Nobody who manages this server has said that it may be read: that takes /reindex start in Discord.
+job-elsewhere = Another process of this bot serves this server: it is indexed there.
 job-never = This server was never indexed: /reindex start begins.
 job-either = Choose either a channel or the failed pictures, not both.
 
@@ -342,6 +343,7 @@ privacy-saved = You have saved { $searches ->
     } in this server: `/saved list`.
 privacy-out-here = You asked to be forgotten in this server: nothing new by you is stored here.
 privacy-out-everywhere = You asked to be forgotten everywhere: nothing new by you is stored in any server.
+privacy-some-servers = I run as several processes, each with an index of its own. Everywhere means here: in the servers of the one that answers you now. In a server where another one answers, use /privacy there too.
 privacy-forget-here = Forget me in this server
 privacy-forget-everywhere = Forget me everywhere
 privacy-export = Export what you hold of mine
@@ -364,6 +366,7 @@ privacy-exported = Everything that I hold of yours, in all servers: { $messages 
     }.
 privacy-exported-before = You asked for an export within the last hour; ask for the next one in { $minutes } min.
 privacy-nothing = I hold nothing of yours.
+privacy-nothing-here = The one of my processes that answers here holds nothing of yours. In a server where another one answers, ask there too.
 privacy-too-large = What I hold of yours is too large to send here ({ $size }): ask whoever runs me for it.
 
 ## saved
@@ -631,6 +634,7 @@ cli-reindex-not-connected = The bot was not connected to Discord after { $second
 cli-job-running = { $server } is being indexed already, by another job: afterimage reindex status shows it, afterimage reindex cancel ends it.
 cli-job-paused = Indexing is paused in { $server }: afterimage reindex resume goes on with it, afterimage reindex cancel ends it.
 cli-job-none = Nothing is being indexed in { $server }: afterimage reindex begins.
+cli-job-elsewhere = { $server } belongs to a shard that this process does not serve (discord.shards): start it where that shard is served. afterimage status lists such servers, afterimage split takes them away.
 cli-job-nowhere = Nothing is being indexed: afterimage reindex begins.
 cli-job-gone = The job went with its server, which the bot has left.
 cli-file-too-large = { $path } is too large: all pictures together may have { $most } bytes (fetch.max_download_bytes).

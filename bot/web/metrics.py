@@ -49,8 +49,8 @@ class Reading:
     start. `backup_s`: when the newest daily backup was made (Unix seconds). `promises_waiting`: promises
     that `fleet.storage` does not have yet; None where that is empty. `caches`: how often each had what was asked
     for, and how often not. `queues`: how many wait in each bounded queue. `questions_refused`: questions over HTTP that
-    found no room there. `memory`: resident bytes of each kind of
-    process. `engine`: that of the bot's service, None until it is open.
+    found no room there. `memory`: resident bytes of each kind of process. `engine`: that of the bot's service, None
+    until it is open. `own_shards`: those of this process, as the configuration writes them.
     """
 
     version: str
@@ -69,6 +69,7 @@ class Reading:
     questions_refused: int = 0
     memory: Mapping[str, int] = field(default_factory=dict)
     engine: Engine | None = None
+    own_shards: str = "0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,8 @@ def families(reading: Reading) -> Iterator[Metric]:
     yield _one("afterimage_build_info", "1; the version is its label.", {"version": reading.version}, 1)
     yield _by("afterimage_ready", "Whether this part works (1) or not (0).", "part", reading.ready)
     yield _one("afterimage_gateway_shards", "Gateway connections that this bot keeps.", {}, reading.shards)
+    help_text = "1; the label says which shards this process serves, as discord.shards does."
+    yield _one("afterimage_gateway_shards_info", help_text, {"shards": reading.own_shards}, 1)
     yield _one("afterimage_gateway_shards_away", "Of them, those that are lost now.", {}, reading.shards_away)
     if reading.gateway_latency_s is not None:
         help_text = "The slowest heartbeat of the gateway connections."

@@ -87,9 +87,10 @@ class Operator:
 
     def checks(self) -> tuple[Check, ...]:
         """The parts that members need, each with the reason if it does not work."""
-        gateway = connection_of(self._beat(), time.time())
+        beat = self._beat()
+        gateway = connection_of(beat, time.time())
         parts = (
-            Check("gateway", gateway.healthy, "" if gateway.sentence == "connected" else gateway.sentence),
+            Check("gateway", gateway.healthy, gateway.sentence if beat.shards_away or not gateway.healthy else ""),
             self._part("database", COUNTS, "the database cannot be read"),
             self._part("index", "upkeep", "the index cannot be kept up"),
             self._part("model", "model", "the model cannot be loaded"),
@@ -106,6 +107,7 @@ class Operator:
             status=self._status,
             shards=beat.shards,
             shards_away=beat.shards_away,
+            own_shards=str(self._config.discord.shards),
             gateway_latency_s=None if beat.latency_ms is None else beat.latency_ms / 1000,
             unparsed_events=beat.unparsed_events,
             faults={} if service is None else {fault.name: fault.count for fault in service.faults},

@@ -14,7 +14,7 @@ from typing import Protocol
 from indexer.clock import now_ms
 from indexer.crawl.removals import ChannelDeleted, GuildLeft, MessageChanged, MessagesDeleted, Removals
 from indexer.database.database import Database
-from indexer.records.ids import DISCORD, ChannelId, GuildId, MessageId
+from indexer.records.ids import DISCORD, ChannelId, GuildId, MessageId, Serves, serves_all
 from indexer.records.messages import Channel, Guild, Message
 from indexer.sentence import Sentence
 from indexer.settings import Keep
@@ -31,8 +31,11 @@ class Takes(Protocol):
 class Live:
     """Stores events as rows. Only events of guilds that consented are stored; deletions are stored for all guilds."""
 
-    def __init__(self, db: Database, pipeline: Takes, removals: Removals, keep: Keep) -> None:
+    def __init__(
+        self, db: Database, pipeline: Takes, removals: Removals, keep: Keep, serves: Serves = serves_all
+    ) -> None:
         self._db = db
+        self._serves = serves
         self._pipeline = pipeline
         self._removals = removals
         self._keep = keep
@@ -96,10 +99,12 @@ class Live:
     async def on_guilds_present(self, present: Collection[GuildId], absent_s: float) -> list[GuildId]:
         """Records which guilds the bot is in. Returns those that it has not been in for `absent_s` seconds.
 
-        `present` are all guilds of all shards, also those that Discord calls unavailable.
+        `present` are all guilds of all shards of this process, also those that Discord calls unavailable. A guild of
+        another process is never absent: Discord does not list it here.
         """
         async with self._db.transaction() as tx:
-            return await guilds.note_present(tx, present, now_ms(), round(absent_s * 1000))
+            elsewhere = {guild.id for guild in await guilds.known(tx) if not self._serves(guild.id)}
+            return await guilds.note_present(tx, elsewhere.union(present), now_ms(), round(absent_s * 1000))
 
     async def on_permissions(
         self, guild_id: GuildId, why_closed: Callable[[ChannelId], Sentence | None]

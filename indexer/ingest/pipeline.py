@@ -46,10 +46,10 @@ from indexer.ingest.thumbnails import Thumbnails
 from indexer.pictures.extras import VIDEO, installed
 from indexer.ports import Encoder, Mirror
 from indexer.progress import Progress, State
-from indexer.records.ids import DISCORD, ChannelId, GuildId, ModelId, OriginId
+from indexer.records.ids import DISCORD, ChannelId, GuildId, ModelId, OriginId, Serves, serves_all
 from indexer.sentence import Sentence
 from indexer.settings import Settings
-from indexer.store import embeddings
+from indexer.store import embeddings, guilds
 from indexer.store.message_pictures import NewPlace
 from indexer.supervisor import Faults, contained, plainest, supervised
 from indexer.thumbnails.kept_thumbnails import KeptThumbnails
@@ -78,12 +78,15 @@ class Pipeline:
         settings: Settings,
         faults: Faults,
         kept: KeptThumbnails | None = None,
+        serves: Serves = serves_all,
     ) -> None:
+        """`serves`: a guild of another process is left as it is: this one cannot tell there what it may read."""
         self._db = db
         self._histories = histories
         self._model_id = model_id
         self._settings = settings
         self._faults = faults
+        self._serves = serves
         decoders = settings.decode.workers or min(os.cpu_count() or 1, 4)
         self._workers = settings.fetch.concurrency + decoders
         keep = settings.crawl.keep
@@ -110,7 +113,7 @@ class Pipeline:
             keep=keep,
             slots=self._slots,
             again_days=settings.crawl.sweep_again_days,
-            busy=self.runs,
+            busy=lambda guild_id: self.runs(guild_id) or not serves(guild_id),
         )
         self._runs: dict[GuildId, Progress] = {}
         self._running: set[GuildId] = set()
@@ -259,9 +262,16 @@ class Pipeline:
         while True:
             await asyncio.sleep(HOUSEKEEPING_S)
             for guild_id in await self._pending_places.guilds_with_work():
-                if guild_id not in self._running:
+                if guild_id not in self._running and await self._fetches(guild_id):
                     with contained("housekeeping", self._faults):  # an error in one guild must not affect the next one
                         await self._pending_places.take_up(guild_id, Lane(BACKLOG, guild_id), None)
+
+    async def _fetches(self, guild_id: GuildId) -> bool:
+        """Whether this process can have pictures of the guild: from Discord, or from archives alone."""
+        if self._serves(guild_id):
+            return True
+        async with self._db.reader() as connection:
+            return await guilds.is_archived_only(connection, guild_id)
 
 
 def _batches_under_way(settings: Settings) -> int:

@@ -1,6 +1,6 @@
 """Identities. NewTypes, so that no two kinds are confused; a snowflake contains its time."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NewType
 
 GuildId = NewType("GuildId", int)
@@ -16,6 +16,16 @@ OriginId = NewType("OriginId", int)  # rowid in `origins`
 DISCORD = OriginId(0)  # the origin of everything that came from Discord itself
 
 EVERYWHERE = GuildId(0)  # means all guilds, in an opt-out
+
+# Whether this process serves a guild. Discord routes guilds to shards, and a bot's shards may be several processes with
+# a data folder each.
+Serves = Callable[[GuildId], bool]
+
+
+def serves_all(guild_id: GuildId) -> bool:
+    """Of a process that serves all shards."""
+    return True
+
 
 # Discord's epoch, the first millisecond of 2015, in Unix milliseconds; a snowflake's upper 42 bits count from it.
 DISCORD_EPOCH_MS = 1_420_070_400_000

@@ -15,7 +15,7 @@ from indexer.database.database import Database, open_database
 from indexer.database.until_commit import UntilCommit
 from indexer.errors import Reason
 from indexer.records.hits import Filter, PlaceDetail
-from indexer.records.ids import ChannelId, GuildId, MessageId, PictureId, PlaceId, UserId
+from indexer.records.ids import ChannelId, GuildId, MessageId, PictureId, PlaceId, Serves, UserId
 from indexer.records.messages import Channel, Guild
 from indexer.reports import channel_coverage, coverage, data_export, failures, overview, status
 from indexer.reports.channel_coverage import ChannelCoverage
@@ -53,6 +53,15 @@ class Reports:
         """Whether this guild is known by archives alone: a folder of pictures, or a server without this bot."""
         async with self._db.reader() as connection:
             return await guilds.is_archived_only(connection, guild_id)
+
+    async def elsewhere(self, serves: Serves) -> list[Guild]:
+        """The guilds in Discord that another process of this bot serves: what is stored of them here rests."""
+        async with self._db.reader() as connection:
+            return [
+                guild
+                for guild in await guilds.known(connection)
+                if not serves(guild.id) and not await guilds.is_archived_only(connection, guild.id)
+            ]
 
     async def consented(self) -> frozenset[GuildId]:
         """The guilds that may be read."""

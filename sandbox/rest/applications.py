@@ -17,8 +17,8 @@ async def gateway(api: "Api", call: Call) -> Json:
 
 
 async def gateway_bot(api: "Api", call: Call) -> Json:
-    limit = {"total": 1000, "remaining": max(0, 1000 - api.gateway.identified), "reset_after": 0, "max_concurrency": 1}
-    return {"url": api.gateway.url, "shards": 1, "session_start_limit": limit}
+    starts = api.gateway.starts
+    return {"url": api.gateway.url, "shards": starts.shards, "session_start_limit": starts.limit()}
 
 
 async def me(api: "Api", call: Call) -> Json:

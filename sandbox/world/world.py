@@ -30,6 +30,10 @@ class Application:
     guild_members: bool = True
     code_grant: bool = False
 
+    def reset_token(self) -> None:
+        """The token that there was is no longer valid."""
+        self.token = _token(self.id)
+
 
 class World:
     """The data that the sandbox serves, and a builder for it. Everything may also change while the sandbox runs.

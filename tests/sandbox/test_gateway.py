@@ -5,6 +5,7 @@ import base64
 import json
 from typing import Any
 
+import aiohttp
 import discord
 import pytest
 
@@ -257,3 +258,53 @@ async def test_discord_py_hears_of_channels_threads_roles_and_members(connect: C
         rich.chat.remove([m.id for m in rich.chat.page(3)], bulk=True)
         await bot.hears("raw_bulk_message_delete")
         assert seen.name == "Field"
+
+
+async def test_an_identify_that_comes_too_soon_gets_no_session_and_another_buckets_does() -> None:
+    async with open_sandbox(rich_world().world) as sandbox:
+        starts = sandbox.gateway.starts
+        starts.gap_s, starts.max_concurrency = 600.0, 2
+        async with wire(sandbox) as first, wire(sandbox) as second, wire(sandbox) as third:
+            await first.send(2, identify(sandbox, shard=[0, 4]))
+            await first.until("READY")
+            await second.send(2, identify(sandbox, shard=[2, 4]))
+            refused = await second.next()
+            assert (refused["op"], refused["d"]) == (9, False)
+            await third.send(2, identify(sandbox, shard=[1, 4]))
+            await third.until("READY")
+        assert [(asked.shard, asked.accepted) for asked in starts.asked] == [
+            ((0, 4), True),
+            ((2, 4), False),
+            ((1, 4), True),
+        ]
+
+
+async def test_the_days_sessions_count_down_and_one_more_costs_the_token() -> None:
+    async with open_sandbox(rich_world().world) as sandbox, aiohttp.ClientSession() as session:
+        sandbox.gateway.starts.total = 2
+        token = sandbox.token
+
+        async def limit() -> Any:
+            headers = {"Authorization": f"Bot {sandbox.token}"}
+            async with session.get(f"{sandbox.api_base}/gateway/bot", headers=headers) as answer:
+                return (await answer.json())["session_start_limit"]
+
+        for left in (2, 1):
+            assert (await limit())["remaining"] == left
+            async with wire(sandbox) as bot:
+                await bot.send(2, identify(sandbox))
+                await bot.until("READY")
+        found = await limit()
+        assert (found["total"], found["remaining"], found["max_concurrency"]) == (2, 0, 1)
+        assert 0 < found["reset_after"] <= 86_400_000
+        async with wire(sandbox) as bot:
+            await bot.send(2, identify(sandbox))
+            assert await bot.closed() == Close.AUTHENTICATION_FAILED
+        assert sandbox.token != token
+
+
+async def test_a_shard_with_too_many_servers_is_closed_with_4011() -> None:
+    async with open_sandbox(rich_world().world) as sandbox, wire(sandbox) as bot:
+        sandbox.gateway.starts.guilds_a_shard = 0
+        await bot.send(2, identify(sandbox))
+        assert await bot.closed() == Close.SHARDING_REQUIRED

@@ -40,7 +40,9 @@ async def opened(settings: ModelSettings, faults: Faults, *, data_dir: Path) -> 
 if __name__ == "__main__":
     # A shell lets whatever it starts in the background ignore SIGINT, and its children inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    mock.patch("bot.app.Client", partial(Client, ready_s=0.1)).start()  # two seconds for each test are too long
+    mock.patch(
+        "bot.app.Client", partial(Client, ready_s=0.1, identify_s=float(os.environ.get("CHILD_IDENTIFY_S", "0")))
+    ).start()  # two seconds for each test are too long
     mock.patch("indexer.service.open_encoder", opened).start()
     if "CHILD_HANGS" in os.environ:
         mock.patch.object(VectorIndex, "close", partial(time.sleep, 600)).start()

@@ -163,10 +163,16 @@ async def running(
             mock.patch.object(discord.http.Route, "BASE"),
             mock.patch.object(DiscordWebSocket, "DEFAULT_GATEWAY"),
         ):
-            async with Client(config, ready_s=0.1, **options) as client:
+            async with Client(config, ready_s=0.1, identify_s=0.0, **options) as client:
                 await client.log_in(config.discord.token)
                 async with (
-                    open_service(config.settings, client.history, encoder or Encoder(), open_model) as service,
+                    open_service(
+                        config.settings,
+                        client.history,
+                        encoder or Encoder(),
+                        open_model,
+                        serves=config.discord.shards.serves,
+                    ) as service,
                     client.serving(service, DEADLINE_S) as connection,
                 ):
                     await _ready(client, connection)
