@@ -14,7 +14,7 @@ LIGHT       ?=
 VENV        := .venv$(if $(LIGHT),-light)
 BIN         := $(VENV)/bin
 PIP         := $(BIN)/python -m pip --disable-pip-version-check
-BENCHES     := model encode runtimes footprint storage index crawl answers copies notices archive raw batch backup http moving ocr scale fleet rerank deeper
+BENCHES     := model encode runtimes footprint storage index crawl answers copies notices archive raw batch backup http moving ocr scale fleet move rerank deeper
 WORKERS     ?= 3
 PURE_ROOMS  := config geometry platforms query replies reports store text texts
 

@@ -38,11 +38,11 @@ def quietly(*_: object) -> None:
     """Nobody looks how far it is."""
 
 
-def write_guild(path: Path) -> None:
-    """A migrated database with the guild."""
+def write_guild(path: Path, pictures: int = PICTURES, guild: int = index_data.GUILD) -> None:
+    """A migrated database with the guild. Another `guild` shows other pictures, says other words."""
     migrate.migrate(path)
-    index_data.write(path, index_data.make(PICTURES))
-    chance = random.Random(1)
+    index_data.write(path, index_data.make(pictures, seed=6 + guild), guild)
+    chance = random.Random(guild)
     vocabulary = ["".join(chance.choices("abcdefghijklmnopqrstuvwxyz", k=chance.randint(3, 9))) for _ in range(20_000)]
     with closing(sqlite3.connect(path)) as connection, connection:
         numbers = [number for (number,) in connection.execute("SELECT picture_id FROM pictures")]

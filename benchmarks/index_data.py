@@ -121,18 +121,21 @@ def allowed_rows(data: Data, allowed: Filter) -> npt.NDArray[np.bool_]:
     return mask
 
 
-def write(path: Path, data: Data) -> None:
-    """Fills the migrated database at `path` as a finished crawl leaves it."""
+def write(path: Path, data: Data, guild: int = GUILD) -> None:
+    """Fills the migrated database at `path` as a finished crawl leaves it. Another `guild` has other channels and
+    message ids.
+    """
+    channels_from, message_bits = 1_000 * (guild - GUILD), guild - GUILD << 12
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA synchronous = OFF")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("INSERT OR IGNORE INTO models VALUES (1, 'bench', 'bench', ?, 'f')", (DIMENSION,))
     connection.execute(
-        "INSERT OR IGNORE INTO guilds (guild_id, name, consent, added_ms) VALUES (?, 'bench', 1, 0)", (GUILD,)
+        "INSERT OR IGNORE INTO guilds (guild_id, name, consent, added_ms) VALUES (?, 'bench', 1, 0)", (guild,)
     )
     connection.executemany(
-        "INSERT INTO channels (channel_id, guild_id, kind, name) VALUES (?, 1, 'text', 'c')",
-        [(1_000 + number,) for number in range(CHANNELS)],
+        "INSERT INTO channels (channel_id, guild_id, kind, name) VALUES (?, ?, 'text', 'c')",
+        [(channels_from + 1_000 + number, guild) for number in range(CHANNELS)],
     )
     connection.executemany(
         "INSERT INTO users (user_id, name) VALUES (?, 'u')", [(500_000 + number,) for number in range(AUTHORS)]
@@ -141,8 +144,8 @@ def write(path: Path, data: Data) -> None:
         rows = list(_rows(data, start, min(start + CHUNK, len(data))))
         connection.executemany(
             "INSERT INTO messages (message_id, guild_id, channel_id, author_id, edited_ms, checked_ms)"
-            " VALUES (?, 1, ?, ?, NULL, 0)",
-            [(m, c, a) for _, m, c, a, *_ in rows],
+            " VALUES (?, ?, ?, ?, NULL, 0)",
+            [(m + message_bits, guild, c + channels_from, a) for _, m, c, a, *_ in rows],
         )
         connection.executemany(
             "INSERT INTO pictures (picture_id, sha256, colours, byte_count, state) VALUES (?, ?, ?, 1, 'ready')",
@@ -150,8 +153,8 @@ def write(path: Path, data: Data) -> None:
         )
         connection.executemany(
             "INSERT INTO places (place_id, message_id, guild_id, ordinal, picture_id, source, link, state)"
-            " VALUES (?, ?, 1, 0, ?, 'attachment', 'l', 'ready')",
-            [(number, m, number) for number, m, *_ in rows],
+            " VALUES (?, ?, ?, 0, ?, 'attachment', 'l', 'ready')",
+            [(number, m + message_bits, guild, number) for number, m, *_ in rows],
         )
         connection.executemany(
             "INSERT INTO embeddings (picture_id, model_id, vector) VALUES (?, 1, ?)",

@@ -21,6 +21,7 @@ from bot.command_line.parsers.cache import add_cache
 from bot.command_line.parsers.deleting import add_deleting
 from bot.command_line.parsers.keys import add_keys
 from bot.command_line.parsers.model import add_model
+from bot.command_line.parsers.moving import add_moving
 from bot.command_line.parsers.parser import Commands, Parser
 from bot.command_line.parsers.picture_texts import add_picture_texts
 from bot.command_line.parsers.reindex import add_reindex
@@ -65,6 +66,7 @@ def command_parser() -> Parser:
     add_searching(commands)
     add_tagging(commands)
     add_archives(commands)
+    add_moving(commands)
     add_model(commands)
     add_upkeep(commands)
     add_cache(commands)

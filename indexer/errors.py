@@ -147,5 +147,9 @@ class StorageError(Stop):
     """The data folder cannot be used as it is: held by another process, newer schema, not ours."""
 
 
+class FolderInUse(StorageError):
+    """Another process writes the data folder; the message names it."""
+
+
 class ModelUnavailable(Stop):
     """The model's weights cannot be had or do not fit: says which, from where, and the ways out."""

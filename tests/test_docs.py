@@ -25,6 +25,7 @@ ADRS = sorted((ROOT / "docs/adr").glob("0*.md"))
 # What people write, what the bot writes while it runs, and a library that is called as a file is.
 NOT_IN_THE_TREE = {
     *("config.toml", "token.txt", "health.json", "control.json", "known-model.json", "manifest.json", "removals.json"),
+    *("fleet.toml", "fleet-32.toml"),
     "discord.py",
 }
 WRITTEN_LATER = (".venv", "data/", "demo/")  # by make and by the bot

@@ -85,6 +85,19 @@ async def ask(
                 await writer.wait_closed()
 
 
+async def answers(data_dir: Path) -> bool:
+    """Whether a bot runs on this data folder and takes commands. Raises Refused in another user's folder."""
+    try:
+        _, writer, _ = await _connect(data_dir)
+    except NoBot:
+        return False
+    writer.close()
+    with suppress(OSError, TimeoutError):
+        async with asyncio.timeout(ASK_S):
+            await writer.wait_closed()
+    return True
+
+
 async def _connect(data_dir: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, str | None]:
     """The connection, and the key where it is over loopback. Raises NoBot; Refused in another user's folder."""
     path = socket_path(data_dir)

@@ -8,24 +8,31 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bot.control.handler import Handler, Tell, Values
+from bot.control.operations import optional_id
 from indexer.errors import TellPerson
+from indexer.records.ids import GuildId
 from indexer.service import Service
 
 TOLD_EVERY_S = 5.0
 
 
 def imports(service: Service) -> dict[str, Handler]:
-    """`import`, `import-bundles` and `merge` on this service. Of bundles and folders one comes in at a time."""
+    """`import`, `import-bundles`, `merge`, and what moves a server here, on this service. Of bundles and folders one
+    comes in at a time.
+    """
     turn = asyncio.Lock()
     return {
         "import": partial(_import, service),
         "import-bundles": partial(_import_bundles, service, turn),
         "merge": partial(_merge, service, turn),
+        "take-in": partial(_take_in, service, turn),
+        "take-promises": partial(_take_promises, service),
     }
 
 
@@ -91,6 +98,32 @@ async def _merge(service: Service, turn: asyncio.Lock, values: Values, tell: Tel
     async with turn:
         adopt = values.get("adopt") is True
         return (await merge(service, service.settings, folder, _told(tell), adopt=adopt, alone=False)).as_dict()
+
+
+async def _take_in(service: Service, turn: asyncio.Lock, values: Values, tell: Tell) -> Values:
+    """`guild`, `rows` and `source`, absolute paths, and `application` or null → what came in.
+
+    The rows were gathered by the command, which holds the source's lock. Raises StorageError as `take_in`.
+    """
+    from indexer.bundles.moving import Parcel, take_in
+
+    rows, source = _paths({"paths": [values.get("rows"), values.get("source")]}, "paths")
+    guild_id = optional_id(values, "guild")
+    if guild_id is None or not await asyncio.to_thread(rows.is_file):
+        raise TellPerson("archive-not-for-bot", path=str(rows))
+    if turn.locked():
+        tell("another command brings rows in; this one is next")
+    async with turn:
+        parcel = Parcel(GuildId(guild_id), rows, source, optional_id(values, "application"))
+        return asdict(await take_in(service, service.settings.data_dir, parcel, _told(tell), alone=False))
+
+
+async def _take_promises(service: Service, values: Values, tell: Tell) -> Values:
+    """`source`, the data folder of another process of this bot → `opt_outs` everywhere that were new here."""
+    from indexer.bundles.moving import keep_promises
+
+    (source,) = _paths({"source": [values.get("source")]}, "source")
+    return {"opt_outs": await keep_promises(service, source)}
 
 
 def _told(tell: Tell) -> Callable[[str, int, int | None], None]:

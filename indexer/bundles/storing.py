@@ -21,7 +21,7 @@ from indexer.bundles.known_messages import update_known
 from indexer.bundles.ownership import Ownership
 from indexer.bundles.preparing import Prepared, prepare
 from indexer.bundles.promises import store_promises
-from indexer.database.connections import in_thread
+from indexer.database.connections import ALONE_CACHE_KIB, in_thread
 from indexer.database.database import Database
 from indexer.records.ids import DISCORD, ChannelId, GuildId, MessageId, OriginId, UserId
 from indexer.settings import CrawlSettings
@@ -32,7 +32,6 @@ Tell = Callable[[str, int, int | None], None]
 
 SCHEMA = "bundle"  # under which the content is attached
 ALONE_MESSAGES = 25_000  # in one transaction where nobody waits for the writer
-ALONE_CACHE_KIB = 192 * 1024  # of the writer meanwhile: the indexes that each batch touches everywhere
 FIRST_MESSAGES, FEWEST, MOST = 250, 50, 5_000
 STEP_S = 0.08  # what a transaction takes beside a bot, whose other tasks wait for the writer as long
 SPANS_AT_ONCE = 200

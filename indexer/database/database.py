@@ -153,6 +153,15 @@ class Database:
             finally:
                 await to_the_end(self._outside_transaction(schema, detaching))
 
+    @asynccontextmanager
+    async def cached(self, cache_kib: int) -> AsyncIterator[None]:
+        """Another size for the writer's page cache within the block. Raises RetryLater, StorageError."""
+        await self._outside_transaction("", (), [(f"PRAGMA cache_size = -{cache_kib}", ())])
+        try:
+            yield
+        finally:
+            await to_the_end(self._outside_transaction("", (), [(f"PRAGMA cache_size = -{CACHE_KIB}", ())]))
+
     async def _outside_transaction(
         self, schema: str, detaching: Sequence[_Statement], attaching: Sequence[_Statement] = ()
     ) -> None:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from indexer.errors import StorageError
+from indexer.errors import FolderInUse, StorageError
 from indexer.platforms.file_lock import let_go, try_lock
 from indexer.platforms.files import BINARY, write_at
 
@@ -32,8 +32,8 @@ class Holder:
 def hold(folder: Path) -> Iterator[Holder]:
     """Makes the folder if needed and holds its writer lock.
 
-    Raises StorageError where another process has it (the message names it), or where the folder cannot be made, written
-    or locked.
+    Raises FolderInUse where another process has it (the message names it), StorageError where the folder cannot be
+    made, written or locked.
     """
     path = folder / FILE_NAME
     try:
@@ -48,7 +48,7 @@ def hold(folder: Path) -> Iterator[Holder]:
         try:
             try_lock(handle)
         except BlockingIOError as error:
-            raise StorageError(_taken(folder, holder(folder))) from error
+            raise FolderInUse(_taken(folder, holder(folder))) from error
         except OSError as error:
             raise StorageError(
                 f"{path} cannot be locked ({error.strerror}). Choose a data_dir on a local disk: SQLite locks too."

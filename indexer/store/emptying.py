@@ -7,6 +7,7 @@ from indexer.records.ids import EVERYWHERE, ChannelId, GuildId, UserId
 from indexer.store import messages, opt_outs
 
 STEP = 500  # messages in one transaction: some 50 ms
+ALONE_STEP = 25_000  # where nobody waits for the writer
 
 
 async def empty(
@@ -15,8 +16,9 @@ async def empty(
     guild_id: GuildId | None = None,
     channel_id: ChannelId | None = None,
     author_id: UserId | None = None,
+    step: int = STEP,
 ) -> int:
-    """Deletes all messages that have all the given ids; returns how many.
+    """Deletes all messages that have all the given ids, `step` in one transaction; returns how many.
 
     The caller must make sure that no such message is stored meanwhile, and must call it again after a kill. Raises
     RetryLater where the database is busy. What was deleted until then stays deleted.
@@ -24,10 +26,10 @@ async def empty(
     deleted = 0
     while True:
         async with db.transaction() as tx:
-            step = await messages.delete_some(tx, STEP, guild_id=guild_id, channel_id=channel_id, author_id=author_id)
-        if not step:
+            gone = await messages.delete_some(tx, step, guild_id=guild_id, channel_id=channel_id, author_id=author_id)
+        if not gone:
             return deleted
-        deleted += step
+        deleted += gone
 
 
 async def empty_opted_out(db: Database) -> int:

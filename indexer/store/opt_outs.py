@@ -33,6 +33,12 @@ async def of_user(connection: aiosqlite.Connection, user_id: UserId) -> list[Gui
     return [GuildId(guild_id) for (guild_id,) in rows]
 
 
+async def everywhere(connection: aiosqlite.Connection) -> set[UserId]:
+    """Who opted out everywhere."""
+    rows = await connection.execute_fetchall("SELECT user_id FROM opt_outs WHERE guild_id = ?", (EVERYWHERE,))
+    return {UserId(user_id) for (user_id,) in rows}
+
+
 async def unfinished(connection: aiosqlite.Connection) -> list[tuple[UserId, GuildId]]:
     """The opt-outs (author, guild or EVERYWHERE) whose messages are not all deleted yet."""
     rows = await connection.execute_fetchall(

@@ -107,7 +107,7 @@ def test_what_is_missing_in_the_new_folder_keeps_the_copy(
             await tx.execute_fetchall(damage)
         return stored
 
-    monkeypatch.setattr("indexer.bundles.split.store", damaged)
+    monkeypatch.setattr("indexer.bundles.moving.store", damaged)
     assert cli.main(["split", "Meadow", "new", "--yes", "--quiet"]) == 1
     err = capsys.readouterr().err
     assert said in err
