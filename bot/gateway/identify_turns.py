@@ -112,7 +112,10 @@ def turns_folder(chosen: Path | None, data_dir: Path) -> Path:
     Where no folder can be shared, that of the data: then this process takes turns with nobody, and Discord's refusals
     keep it apart from others.
     """
-    user = "" if sys.platform == "win32" else f"-{os.getuid()}"
+    if sys.platform == "win32":
+        user = ""
+    else:
+        user = f"-{os.getuid()}"
     folder = chosen or Path(tempfile.gettempdir()) / f"afterimage{user}"
     try:
         folder.mkdir(mode=0o700, parents=chosen is not None, exist_ok=True)
