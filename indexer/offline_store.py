@@ -71,7 +71,12 @@ def database_path(settings: Settings) -> Path:
 async def open_store(settings: Settings) -> AsyncIterator[Store]:
     """Writing, until the block ends. Raises StorageError, naming who has the data folder, while a bot runs on it."""
     async with AsyncExitStack() as stack:
-        db = await stack.enter_async_context(open_database(settings.data_dir))
+        fence = None
+        if settings.fleet.storage and settings.fleet.lease_s:
+            from indexer.fleet.lease import open_lease
+
+            fence = (await stack.enter_async_context(open_lease(settings.fleet))).require
+        db = await stack.enter_async_context(open_database(settings.data_dir, fence=fence))
         index = await stack.enter_async_context(open_index(db, settings))
         kept = await stack.enter_async_context(KeptThumbnails(db, settings))
         features = await stack.enter_async_context(KeptFeatures(db, settings))

@@ -207,8 +207,17 @@ async def open_service(
     faults = Faults()
     text_readers = wanted_readers(settings)
     async with AsyncExitStack() as stack:
+        lease = None
+        if settings.fleet.storage and settings.fleet.lease_s:
+            from indexer.fleet.lease import open_lease
+
+            lease = await stack.enter_async_context(open_lease(settings.fleet))
         db = await stack.enter_async_context(
-            open_database(settings.data_dir, min_free_bytes=settings.storage.min_free_bytes)
+            open_database(
+                settings.data_dir,
+                min_free_bytes=settings.storage.min_free_bytes,
+                fence=None if lease is None else lease.require,
+            )
         )
         await asyncio.to_thread(delete_left, settings.data_dir)
         await db.room.look()
@@ -288,6 +297,8 @@ async def open_service(
             promises = await stack.enter_async_context(open_promises(db, settings.fleet, keeping))
             exchanging = [(PROMISES, promises.run, None)]
             elsewhere = StoredBackups(promises.storage, settings.fleet.name)
+        if lease is not None:
+            exchanging.append(("lease", lease.watch, None))
         backups = DailyBackup(db, settings, elsewhere)
         downloads = settings.search.compare_downloads
         pairs = PairComparer(db, index, model_id, thumbnails, decoder, lambda: jobs.idle, downloads)

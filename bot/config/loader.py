@@ -351,6 +351,11 @@ def _check_fleet(fleet: FleetSettings, data_dir: Path, origins: Mapping[str, str
             " s3://bucket/afterimage, or an absolute path that does not lie in data_dir: what it keeps is there for"
             " the day that folder is lost"
         )
+    if 0 < fleet.lease_s < 2:
+        raise ConfigError(
+            f"{origins['fleet.lease_s']}: fleet.lease_s is {fleet.lease_s:g}, but a storage needs time to answer:"
+            " give it 2 seconds or more, 30 is usual; 0: no lease"
+        )
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{0,39}", fleet.name):
         raise ConfigError(
             f"{origins['fleet.name']}: fleet.name is {shown(fleet.name)}, but where fleet.storage is set it must name"

@@ -10,7 +10,7 @@ import asyncio
 import json
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,10 @@ SCRUB_TRIES, SCRUB_AGAIN_S = 100, 0.1  # how often, and in which interval, scrub
 class Database:
     """An open data folder. Made by `open_database`; belongs to one event loop."""
 
-    def __init__(self, path: Path, writer: aiosqlite.Connection | None, room: Room) -> None:
+    def __init__(
+        self, path: Path, writer: aiosqlite.Connection | None, room: Room, fence: Callable[[], None] | None = None
+    ) -> None:
+        self._fence = fence
         self.path = path
         self.room = room
         self._writer = writer
@@ -91,6 +94,8 @@ class Database:
                     yield writer
                     if not writer.in_transaction:
                         raise StorageError(f"{self.path}: SQLite gave up the transaction; nothing of it was kept.")
+                    if self._fence is not None:
+                        self._fence()
                     await to_the_end(writer.commit())
                 except BaseException as error:
                     if isinstance(error, asyncio.CancelledError):
@@ -335,11 +340,14 @@ class Database:
 
 
 @asynccontextmanager
-async def open_database(data_dir: Path, *, write: bool = True, min_free_bytes: int = 0) -> AsyncIterator[Database]:
+async def open_database(
+    data_dir: Path, *, write: bool = True, min_free_bytes: int = 0, fence: Callable[[], None] | None = None
+) -> AsyncIterator[Database]:
     """The database in `data_dir`, open until the block ends.
 
     `write=True` makes the folder if needed, holds its writer lock, and creates or upgrades the schema (backup first).
-    `write=False` reads while another process may write. `min_free_bytes` stay free on the disk (see Room).
+    `write=False` reads while another process may write. `min_free_bytes` stay free on the disk (see Room). `fence` is
+    called before each commit; where it raises, nothing is committed.
     Raises StorageError, saying what to do, where the folder cannot be used.
     """
     path = data_dir / FILE_NAME
@@ -355,7 +363,7 @@ async def open_database(data_dir: Path, *, write: bool = True, min_free_bytes: i
         else:
             await asyncio.to_thread(unfinished.refuse, data_dir)
             await to_the_end(asyncio.to_thread(migrate.check, path))
-        database = Database(path, writer, Room(data_dir, min_free_bytes))
+        database = Database(path, writer, Room(data_dir, min_free_bytes), fence)
         files.callback(database.close_file)
         stack.push_async_callback(database.close_readers)  # before the writer: the last to close empties the WAL
         yield database

@@ -27,3 +27,14 @@ class FleetSettings:
             " a folder that is restored elsewhere has the one it had."
         ),
     ] = ""
+    lease_s: Annotated[
+        float,
+        About(
+            "Where several machines could start a bot for the same name: the time to live of a lease in the storage,"
+            " which one alone holds. A bot that cannot renew it in this time stops, so it runs only while the storage"
+            " can be reached. 0: no lease.",
+            "seconds",
+            low=0,
+            high=600,
+        ),
+    ] = 0.0
