@@ -12,6 +12,7 @@ from bot.command_line.moving import Move, as_dict, carry_over, found_in, servers
 from bot.command_line.search import guild_of
 from bot.config.fleet_file import FleetFile, read_fleet
 from bot.config.loader import load
+from bot.config.shards import shard_of
 from bot.control.question import chosen_guild
 from bot.observability import terminal
 from indexer.bundles.moving import Copied
@@ -69,7 +70,7 @@ async def _in_fleet(settings: Settings, fleet: FleetFile, arguments: argparse.Na
 def destination(fleet: FleetFile, guild: Guild, to: str | None) -> Path:
     """The folder that `to` names: a shard's number, or a path; None: the one of the server's own shard.
 
-    Raises ConfigError for a process that does not get the server's events: it would forget the server within a day.
+    Raises ConfigError for a process that does not get the server's events: it would neither read nor search the server.
     """
     own = fleet.of_guild(guild.id)
     if to is None:
@@ -78,10 +79,10 @@ def destination(fleet: FleetFile, guild: Guild, to: str | None) -> Path:
         return own.folder
     folder = fleet.of_shard(int(to)).folder if to.isascii() and to.isdigit() else Path(to).absolute()
     if own is not None and own.folder.resolve() != folder.resolve():
-        shard = (guild.id >> 22) % fleet.shards
+        shard = shard_of(guild.id, fleet.shards)
         raise ConfigError(
             f"Discord sends the events of {guild.name} to shard {shard} of {fleet.shards}, which {own.name} serves"
-            f" ({own.folder}). Another process would forget the server within a day. Nothing was changed."
+            f" ({own.folder}). Another process would neither read nor search the server. Nothing was changed."
         )
     return folder
 

@@ -18,15 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from bot.config.shards import MOST_SHARDS, shard_of, shard_range
 from bot.config.values import shown, suggest
 from indexer.errors import ConfigError
 from indexer.records.ids import MADE_UP, GuildId
 
-MOST_SHARDS = 10_000  # for 25 million servers: a typing mistake is a larger number
-
 _KEYS = ("config", "storage", "shards", "process")
 _PROCESS_KEYS = ("name", "shards", "folder")
-_SHARDS = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}", re.ASCII)
 _HEADER = re.compile(r"\s*\[\[\s*process\s*\]\]")
 
@@ -68,11 +66,8 @@ class FleetFile:
         raise ConfigError(f"{self.path}: there is no shard {shard} of {self.shards}: they count from 0.")
 
     def of_guild(self, guild_id: GuildId) -> FleetProcess | None:
-        """Whose shard gets the server's events. None: a folder of pictures, which belongs to whoever has it.
-
-        https://discord.com/developers/docs/events/gateway#sharding
-        """
-        return None if guild_id >= MADE_UP else self.of_shard((guild_id >> 22) % self.shards)
+        """Whose shard gets the server's events. None: a folder of pictures, which belongs to whoever has it."""
+        return None if guild_id >= MADE_UP else self.of_shard(shard_of(guild_id, self.shards))
 
 
 def read_fleet(path: Path) -> FleetFile:
@@ -125,13 +120,12 @@ class _Reader:
         self._known(found, _PROCESS_KEYS, number)
         shards: Any = found.get("shards")
         text = str(shards) if isinstance(shards, int) and not isinstance(shards, bool) else shards
-        match = _SHARDS.fullmatch(text) if isinstance(text, str) else None
-        if match is None:
+        if not isinstance(text, str) or "/" in text:
             self._wrong(f'shards is {shown(shards)}, but must be some of the bot\'s, as "0-7" or "5"', "shards", number)
-        first = int(match[1])
-        last = first if match[2] is None else int(match[2])
-        if not first <= last < count:
-            self._wrong(f"shards {text} are none of {count}, which count from 0 to {count - 1}", "shards", number)
+        try:
+            part = shard_range(f"{text}/{count}")
+        except ValueError as error:
+            self._wrong(f"shards is {shown(shards)}: {error}", "shards", number)
         name = self._text(found, "name", number) or text.strip()
         if _NAME.fullmatch(name) is None:
             self._wrong(
@@ -142,7 +136,7 @@ class _Reader:
         folder = self._text(found, "folder", number)
         if not folder:
             self._wrong("a process needs a folder, its data folder", "folder", number)
-        return FleetProcess(name, first, last, Path(self._folder / folder))
+        return FleetProcess(name, part.first, part.last, Path(self._folder / folder))
 
     def _each_once(self, processes: list[FleetProcess], count: int) -> None:
         served: dict[int, FleetProcess] = {}

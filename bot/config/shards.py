@@ -13,6 +13,14 @@ MOST_SHARDS = 10_000
 _RANGE = re.compile(r"(?P<first>\d{1,9})(?:-(?P<last>\d{1,9}))?/(?P<count>\d{1,9})", re.ASCII)
 
 
+def shard_of(guild_id: int, count: int) -> int:
+    """Which of `count` shards receives the server's events.
+
+    https://discord.com/developers/docs/events/gateway#sharding
+    """
+    return (guild_id >> 22) % count
+
+
 @dataclass(frozen=True, slots=True)
 class ShardRange:
     """The shards `first` to `last` of `count`. A `count` of 0: as many as Discord recommends, and all of them."""
@@ -48,12 +56,8 @@ class ShardRange:
         return 1.0 if self.whole else len(self.ids) / self.count
 
     def serves(self, guild_id: int) -> bool:
-        """Whether the server belongs to one of these shards: shard (guild_id >> 22) % count receives its events.
-        A folder of pictures belongs to the process that has it.
-
-        https://discord.com/developers/docs/events/gateway#sharding
-        """
-        return self.whole or guild_id >= MADE_UP or (guild_id >> 22) % self.count in self.ids
+        """Whether the server belongs to one of these shards. A folder of pictures belongs to whoever has it."""
+        return self.whole or guild_id >= MADE_UP or shard_of(guild_id, self.count) in self.ids
 
     @property
     def registers(self) -> bool:

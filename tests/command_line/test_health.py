@@ -155,7 +155,7 @@ async def test_a_gateway_that_went_away_is_told_with_how_long_ago_until_it_is_ba
 async def test_a_gateway_that_says_nothing_more_is_away_although_nobody_closed_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.gateway.client.SILENT_S", 0.1)
+    monkeypatch.setattr("bot.gateway.shards.SILENT_S", 0.1)
     place = town()
     async with open_sandbox(place.world) as sandbox:
         sandbox.gateway.heartbeat_ms = 200

@@ -58,8 +58,8 @@ def test_each_server_belongs_to_exactly_one_process(shards: int, size: int, guil
     [
         ('shards = "8-15"', 'shards = "8-14"', 3, "shard 15 of 16 is served by no process"),
         ('shards = "8-15"', 'shards = "7-15"', 11, "shard 7 is served by b already"),
-        ('shards = "8-15"', 'shards = "8-16"', 7, "shards 8-16 are none of 16"),
-        ('shards = "8-15"', 'shards = "15-8"', 7, "shards 15-8 are none of 16"),
+        ('shards = "8-15"', 'shards = "8-16"', 7, "there is no shard 16 of 16"),
+        ('shards = "8-15"', 'shards = "15-8"', 7, "comes after the last"),
         ('shards = "8-15"', 'shards = "8-15/16"', 7, "must be some of the bot's"),
         ("shards = 16", "shards = 0", 3, "whole number from 1"),
         ("shards = 16", "", 1, "whole number from 1"),

@@ -22,6 +22,8 @@ from bot import cli
 from bot.command_line import move  # noqa: F401 -- imported before the forks, which take it up themselves otherwise
 from tests.worlds.moved_server import copied
 
+assert sys.platform != "win32", "it forks"
+
 MOST_KILLS = 4  # of one try
 
 
