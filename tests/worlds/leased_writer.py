@@ -14,7 +14,7 @@ from indexer.errors import StorageError
 from indexer.fleet.lease import open_lease
 from indexer.settings import FleetSettings
 
-TTL_S = 2.0
+TTL_S = 4.0  # a busy machine renews late
 
 
 def say(text: str) -> None:
