@@ -294,8 +294,10 @@ class ModelProcess:
     async def _end(self) -> None:
         self._fail_all(ModelDied("was told to end"))
         self._requests.close()
-        await asyncio.wait([self._reading], timeout=_END_S)
-        self._kill()
+        try:
+            await asyncio.wait([self._reading], timeout=_END_S)
+        finally:  # also where the event loop ends meanwhile, which cancels this
+            self._kill()
         await self._reading
 
     def _kill(self) -> None:

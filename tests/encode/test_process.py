@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -86,6 +87,22 @@ async def test_killed_in_mid_batch_nothing_is_lost(
     assert pid_of(encoder) != before
     assert caplog.messages.count("asked for [1, 2, 3, 4, 5, 6, 7, 8]") == 2  # once more as it was
     assert "SIGKILL" in caplog.text
+
+
+async def test_its_end_that_is_cancelled_with_the_event_loop_kills_it(tmp_path: Path) -> None:
+    if sys.platform == "win32":
+        pytest.skip("a process cannot be halted there")
+    frames = SharedFrames()
+    model = await process.ModelProcess.start(fake(tmp_path), frames, worker=WORKER)
+    os.kill(model.pid, signal.SIGSTOP)  # it does not end by itself
+    ending = asyncio.create_task(model.end())
+    await asyncio.wait([ending], timeout=0.1)
+    assert model._ending is not None
+    model._ending.cancel()
+    await asyncio.wait([ending])
+    await until(lambda: gone(model.pid))
+    await model._reading
+    frames.close()
 
 
 async def test_features_go_over_and_scores_come_back_and_a_death_meanwhile_is_told(
