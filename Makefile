@@ -19,7 +19,7 @@ WORKERS     ?= 3
 PURE_ROOMS  := config geometry platforms query replies reports store text texts
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-archive run setup quick test docs coverage check fmt soak bench lock clean
+.PHONY: help install demo demo-archive demo-fleet run setup quick test docs coverage check fmt soak bench lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -32,6 +32,9 @@ demo: $(VENV)/.runtime ## index a made-up server and search it, all on this mach
 
 demo-archive: $(VENV)/.runtime ## the same server as an export on a disk: imported without any Discord, and searched
 	$(BIN)/python -m sandbox.export.demo
+
+demo-fleet: $(VENV)/.dev ## its server and others over 4 shards in a fleet of Ray on this machine; a node dies meanwhile
+	$(BIN)/python -m sandbox.demo.fleet
 
 run: $(VENV)/.runtime ## start the bot: Discord with a token, the sandbox without
 	$(BIN)/afterimage run

@@ -19,7 +19,7 @@ from bot.control.caches import caches
 from bot.control.delete import Deleting
 from bot.control.duplicates import Duplicates
 from bot.control.evaluate import Evaluating
-from bot.control.handler import Handler
+from bot.control.handler import Handler, Tell, Values
 from bot.control.imports import imports
 from bot.control.jobs import jobs, starting
 from bot.control.keys import keys
@@ -166,6 +166,17 @@ def operations(config: Config, service: Service) -> dict[str, Handler]:
     }
 
 
+def _metrics(operator: Operator | None) -> dict[str, Handler]:
+    """/metrics for whoever has the data folder: `afterimage fleet metrics` asks on each node."""
+    if operator is None:
+        return {}
+
+    async def metrics(values: Values, tell: Tell) -> Values:
+        return {"text": operator.metrics.render().decode()}
+
+    return {"metrics": metrics}
+
+
 @asynccontextmanager
 async def _open_web(config: Config, client: Client) -> AsyncIterator[Operator | None]:
     """HTTP, where an address is configured. Imported only then: its libraries take a fifteenth of a start."""
@@ -203,7 +214,7 @@ async def _open_and_serve(
         ) as service,
         open_control(
             config.settings.data_dir,
-            operations(config, service),
+            operations(config, service) | _metrics(operator),
             drain_s,
             attached_bytes=config.settings.fetch.max_download_bytes,
         ),

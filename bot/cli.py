@@ -19,6 +19,7 @@ from typing import Protocol, cast
 from bot.command_line.parsers.archives import add_archives
 from bot.command_line.parsers.cache import add_cache
 from bot.command_line.parsers.deleting import add_deleting
+from bot.command_line.parsers.fleet import add_fleet
 from bot.command_line.parsers.keys import add_keys
 from bot.command_line.parsers.model import add_model
 from bot.command_line.parsers.moving import add_moving
@@ -68,6 +69,7 @@ def command_parser() -> Parser:
     add_archives(commands)
     add_moving(commands)
     add_model(commands)
+    add_fleet(commands)
     add_upkeep(commands)
     add_cache(commands)
     add_picture_texts(commands)

@@ -97,7 +97,7 @@ async def _serve(config: Config, node: Node, cluster: RaySettings) -> int:
     if cluster.exports == RaySettings().exports:  # one machine: what is exported lies where its other exports do
         assert model.export_dir is not None
         cluster = replace(cluster, exports=str(await asyncio.to_thread(model.export_dir.absolute)))
-    with _told_to_end() as ending:
+    with told_to_end() as ending:
         logger.info("starting Ray on %s", node.host)
         async with (
             open_node(node, cluster.token_file) as ended,
@@ -115,7 +115,7 @@ async def _serve(config: Config, node: Node, cluster: RaySettings) -> int:
 
 
 @contextmanager
-def _told_to_end() -> Iterator[asyncio.Event]:
+def told_to_end() -> Iterator[asyncio.Event]:
     """An event that SIGTERM and SIGINT set."""
     loop, ending = asyncio.get_running_loop(), asyncio.Event()
 

@@ -81,6 +81,31 @@ def _write(path: Path, beat: Beat) -> None:
         raise RetryLater(f"{path} cannot be written: {error.strerror}") from error
 
 
+@dataclass(frozen=True, slots=True)
+class LastBeat:
+    """Which process gave the last sign of life, when (Unix seconds), and what it said there of its events."""
+
+    pid: int
+    at: float
+    events_waiting: int
+    latency_ms: float | None
+
+
+def last_beat(data_dir: Path) -> LastBeat | None:
+    """None where no bot has given one since the last ended, or where it cannot be read."""
+    try:
+        state = json.loads((data_dir / FILE_NAME).read_text("utf-8"))
+        latency = state["latency_ms"]
+        return LastBeat(
+            pid=int(state["pid"]),
+            at=float(state["at"]),
+            events_waiting=int(state["events_waiting"]),
+            latency_ms=None if latency is None else float(latency),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def condition(data_dir: Path, now: float | None = None) -> Condition:
     """The condition of the bot on this data folder, by its last report.
     `now`: Unix seconds (None: the current time).

@@ -16,7 +16,7 @@ import shutil
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from typing import TextIO
 
 from indexer.errors import Stop
@@ -102,6 +102,13 @@ def waiting(text: str, *, quiet: bool = False) -> Iterator[Wait]:
         yield wait
     finally:
         wait.over()
+
+
+@contextmanager
+def libraries_kept_off() -> Iterator[None]:
+    """What libraries print goes to standard error until the block ends: standard output is for our answer alone."""
+    with redirect_stdout(sys.stderr):
+        yield
 
 
 def columns() -> int | None:

@@ -14,15 +14,12 @@ from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import aiohttp
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.text import Text
 
+from sandbox.demo.asking import ask_all
 from sandbox.demo.bot import BotFailed, running_bot
-from sandbox.demo.contact_sheet import Row, Shown, contact_sheet
-from sandbox.demo.hits import Hit, hits
-from sandbox.demo.questions import Question, questions
+from sandbox.demo.contact_sheet import contact_sheet
 from sandbox.demo.world import SEED, DemoWorld, build
 from sandbox.options import NotAllowed
 from sandbox.permissions import INVITED, Permission
@@ -31,7 +28,6 @@ from sandbox.server import Sandbox, open_sandbox
 
 _PERCENT: Final = re.compile(r"(\d+) %")
 _INDEX_S: Final = 300.0
-_TOP: Final = 5
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -62,7 +58,7 @@ async def run(
         console.print(f"Discord stands at {sandbox.base_url}; starting the bot …")
         async with running_bot(sandbox, demo.guild, data, weights):
             await _index(sandbox, demo, console)
-            rows, right, asked, well = await _ask_all(sandbox, demo, console)
+            rows, right, asked, well = await ask_all(sandbox, demo, console)
         await asyncio.to_thread(contact_sheet, rows, sheet, title=f"{demo.guild.name}, asked", subtitle=contents)
     console.print(f"\ncontact sheet: {sheet}   ({time.monotonic() - started:.0f} s in all)")
     console.print(f"demo: {right}/{asked} queries found their message", highlight=False)
@@ -108,78 +104,6 @@ async def _index(sandbox: Sandbox, demo: DemoWorld, console: Console) -> None:
         console.print(f"  {line}", markup=False)
     if len(reply.texts()) == 1 and "\n" not in reply.text():
         raise BotFailed("it did not index the guild; its log is beside its data")
-
-
-async def _ask_all(sandbox: Sandbox, demo: DemoWorld, console: Console) -> tuple[list[Row], int, int, bool]:
-    """Returns (rows of the sheet, questions that found their message, questions with one to find,
-    whether nothing went wrong).
-    """
-    rows: list[Row] = []
-    right = asked = leaks = 0
-    async with aiohttp.ClientSession() as session:
-        for question in questions(demo):
-            person = sandbox.member(demo.people[question.asker])
-            reply = await question.ask(demo, person)
-            found = hits(reply, demo)[:_TOP]
-            expected = demo.landmarks[question.expected] if question.expected else None
-            first = bool(expected and found and found[0].jump.message_id == expected.id)
-            leaked = [hit for hit in found if hit.channel.removeprefix("#") in question.forbidden]
-            unreadable = [hit for hit in found if not _may_read(demo, person.member.id, hit)]
-            if expected is not None:
-                asked += 1
-                right += first
-            leaks += len(leaked) + len(unreadable)
-            well = (first or expected is None) and not leaked and not unreadable
-            _print(console, question, demo, reply, found, well=well)
-            rows.append(await _row(session, question, demo, found, well=well))
-    return rows, right, asked, right == asked and not leaks
-
-
-def _may_read(demo: DemoWorld, user_id: int, hit: Hit) -> bool:
-    channel = demo.guild.find(hit.jump.channel_id)
-    return channel is not None and channel.read_by(demo.guild.members[user_id])
-
-
-def _print(
-    console: Console, question: Question, demo: DemoWorld, reply: Reply, found: Sequence[Hit], *, well: bool
-) -> None:
-    asker = demo.people[question.asker].display_name
-    words = f' "{question.words}"' if question.words else ""
-    console.print()
-    console.print(Text(f"{asker} in #{question.place}: {question.title}{words}", style="bold"))
-    for i, hit in enumerate(found, 1):
-        line = f"  {i}  {hit.score:>5}  {hit.band:<13}  {hit.channel:<20.20}  {hit.author:<8.8}  {hit.age:<10}"
-        console.print(Text.assemble(line, (hit.link, "dim")))
-    if not found:
-        console.print(Text("\n".join(f"  {line}" for line in reply.text().splitlines()), style="dim"))
-    if question.expected:
-        verdict = "the message came first" if well else f"expected {demo.landmarks[question.expected].jump_url} first"
-    else:
-        names = ", ".join(f"#{name}" for name in question.forbidden)
-        verdict = f"nothing from {names}, as it should be" if well else f"LEAK from {names}"
-    console.print(
-        Text(f"  {'✓' if well else '✗'} {verdict} ({reply.reply_ms:.0f} ms)", style="green" if well else "red")
-    )
-
-
-async def _row(
-    session: aiohttp.ClientSession, question: Question, demo: DemoWorld, found: Sequence[Hit], *, well: bool
-) -> Row:
-    shown = []
-    for hit in found:
-        data = None
-        if hit.thumbnail:
-            async with session.get(hit.thumbnail, timeout=aiohttp.ClientTimeout(total=20)) as response:
-                data = await response.read() if response.status == 200 else None
-        expected = question.expected is not None and hit.jump.message_id == demo.landmarks[question.expected].id
-        shown.append(
-            Shown(data, f"{hit.band} {hit.score}".strip(), f"{hit.channel} · {hit.author} · {hit.age}", expected)
-        )
-    picture = question.picture or (demo.pictures[question.menu] if question.menu else None)
-    note = "" if found else "nothing close enough"
-    asker = demo.people[question.asker].display_name
-    title = f"{asker} in #{question.place}: {question.title}"
-    return Row(title, question.words, picture.image() if picture else None, well, shown, note)
 
 
 async def _until_terminated(demo: Coroutine[Any, Any, bool]) -> bool:

@@ -11,7 +11,7 @@ from indexer.settings import RaySettings
 NAMESPACE = "afterimage"  # of the names of encoders, which every bot of the cluster shares
 
 
-def connect(cluster: RaySettings) -> None:
+def connect(cluster: RaySettings, namespace: str = NAMESPACE) -> None:
     """Joins the cluster; until the process ends, since Ray ends it where the cluster is gone for good.
 
     Raises ModelUnavailable: where it should be, what Ray said, what to do.
@@ -25,7 +25,7 @@ def connect(cluster: RaySettings) -> None:
     import ray
 
     try:
-        ray.init(address=cluster.address, namespace=NAMESPACE, log_to_driver=False, configure_logging=False)
+        ray.init(address=cluster.address, namespace=namespace, log_to_driver=False, configure_logging=False)
     except Exception as error:  # Ray raises ConnectionError, RuntimeError, ValueError and errors of its own
         raise ModelUnavailable(
             f"The Ray cluster at {cluster.address} (ray.address) cannot be joined: {_first_line(error)}. Is it running,"
