@@ -18,9 +18,14 @@ from bot.fleet import supervisor
 from bot.fleet.plan import ProcessPlan, digest_of
 from bot.fleet.report import metrics, report
 from bot.fleet.supervisor import State, Supervisor
+from bot.fleet.words import RESTORING
 from indexer.backoff import Backoff
+from indexer.database.database import open_database
+from indexer.records.ids import UserId
 from sandbox.demo.bot import as_toml
 from sandbox.server import Sandbox, open_sandbox
+from tests.worlds import promising
+from tests.worlds.promising import fill
 from tests.worlds.running_bot import town
 from tests.worlds.waiting import DEADLINE_S, until
 
@@ -119,3 +124,43 @@ async def test_without_a_token_no_sandbox_is_joined(sandbox: Sandbox, tmp_path: 
     async with supervised(plan) as opened:
         await in_state(opened, State.PAUSED)
         assert "has no token" in opened.standing.reason
+
+
+def with_storage(plan: ProcessPlan, folder: Path, lease_s: float = 0.0) -> ProcessPlan:
+    storage = folder / "storage"
+    storage.mkdir(exist_ok=True)
+    settings = {"FLEET_STORAGE": str(storage), "FLEET_NAME": "one", "FLEET_LEASE_S": str(lease_s)}
+    return replace(plan, settings=tuple((f"AFTERIMAGE_{name}", value) for name, value in settings.items()))
+
+
+async def test_a_folder_that_is_new_to_its_node_is_restored_from_the_storage_and_keeps_what_was_promised(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    data = tmp_path / "lost"
+    await fill(data, authors=3)
+    async with promising.folder(data, tmp_path / "storage") as store:  # its name there is "one"
+        assert await store.backups.look() is not None
+        await store.backups.put_elsewhere(1)
+        await store.forget_user(UserId(1))
+        assert await store.made_safe()
+    plan = with_storage(planned(sandbox, tmp_path), tmp_path)
+    async with supervised(plan) as opened:
+        await in_state(opened, State.SERVING)
+        assert any(RESTORING in line for line in opened._words)
+        async with open_database(opened.folder, write=False) as db, db.reader() as connection:
+            rows = await connection.execute_fetchall("SELECT DISTINCT author_id FROM messages")
+        assert {2, 3} <= {author for (author,) in rows}, "Discord does not have them: they come from the backup"
+        assert 1 not in {author for (author,) in rows}
+
+
+async def test_of_two_supervisors_for_one_name_the_second_waits_until_the_first_has_ended(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    plan = with_storage(planned(sandbox, tmp_path), tmp_path, lease_s=5.0)
+    async with supervised(plan) as first:
+        await in_state(first, State.SERVING)
+        async with supervised(replace(plan, folder=str(tmp_path / "elsewhere"))) as second:
+            await in_state(second, State.WAITING)
+            assert (await report(second))["state"] == "waiting"
+            await first.stop()
+            await in_state(second, State.SERVING)
