@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -90,11 +89,9 @@ async def test_killed_in_mid_batch_nothing_is_lost(
 
 
 async def test_its_end_that_is_cancelled_with_the_event_loop_kills_it(tmp_path: Path) -> None:
-    if sys.platform == "win32":
-        pytest.skip("a process cannot be halted there")
     frames = SharedFrames()
     model = await process.ModelProcess.start(fake(tmp_path), frames, worker=WORKER)
-    os.kill(model.pid, signal.SIGSTOP)  # it does not end by itself
+    psutil.Process(model.pid).suspend()  # it does not end by itself
     ending = asyncio.create_task(model.end())
     await asyncio.wait([ending], timeout=0.1)
     assert model._ending is not None
