@@ -1,7 +1,7 @@
 """A node of a fleet dies just after a member was told "done": when its process serves elsewhere, and what it knows.
 
 Two real bots with the demo's model on three nodes of a Ray here; the dead node's disk is gone with it. The storage is a
-folder. Part of `make bench-fleet`.
+folder. Part of `make bench-fleet`; `python -m benchmarks.fleet_processes` measures it alone.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.worlds.ray_nodes import Nodes, open_nodes
 from tests.worlds.running_bot import noise
 from tests.worlds.sharded_town import ShardedTown, sharded_town
 
-ROUNDS = 4
+ROUNDS = 3
 AUTHORS = ROUNDS  # one is forgotten in each round
 PICTURES = 10  # of each author, in the server of shard 0
 _LONGEST_S = 180.0
@@ -112,12 +112,28 @@ async def _kill(nodes: Nodes, folder: Path, row: Mapping[str, Any], pictures: in
     command = (sys.executable, "-m", "benchmarks.fleet_watch", nodes.address, str(nodes.token_file), node)
     watcher = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, cwd=_ROOT)
     assert watcher.stdout is not None
-    await watcher.stdout.readline()
+    await _says(watcher.stdout, "watching")
     began_s = time.perf_counter()
     await asyncio.to_thread(nodes.kill, node)
     await asyncio.to_thread(shutil.rmtree, row["folder"], ignore_errors=True)
-    await watcher.stdout.readline()
+    await _says(watcher.stdout, "dead")
     seen_s = time.perf_counter()
     await watcher.wait()
     await until(folder, lambda rows: serves(rows["a"], pictures) and rows["a"]["node"]["id"] != node)
     return seen_s - began_s, time.perf_counter() - seen_s
+
+
+async def _says(watcher: asyncio.StreamReader, word: str) -> None:
+    """Ray prints lines of its own there."""
+    while (line := await watcher.readline()).decode().strip() != word:
+        assert line, "the watcher has ended"
+
+
+def main() -> None:
+    report = Report("fleet")
+    asyncio.run(measure_processes(report))
+    report.finish_part()
+
+
+if __name__ == "__main__":
+    main()
