@@ -28,7 +28,7 @@ from indexer.ports import History
 from indexer.records.ids import EVERYWHERE, ChannelId, GuildId, MessageId, UserId
 from indexer.settings import Keep
 from indexer.store import audit, channels, deleted_here, guilds, messages, opt_outs, origins, promises
-from indexer.store.emptying import ALONE_STEP, STEP, empty
+from indexer.store.emptying import empty
 from indexer.supervisor import Faults, contained
 
 log = logging.getLogger(__name__)
@@ -257,9 +257,9 @@ async def forget_guild(db: Database, guild_id: GuildId, *, alone: bool = False) 
         told_by = await origins.of_guild(tx, guild_id)
     if alone:
         async with db.cached(ALONE_CACHE_KIB):
-            gone = await empty(db, guild_id=guild_id, step=ALONE_STEP)
+            gone = await empty(db, guild_id=guild_id, alone=True)
     else:
-        gone = await empty(db, guild_id=guild_id, step=STEP)
+        gone = await empty(db, guild_id=guild_id)
     marks = MARKS_AT_ONCE
     while marks == MARKS_AT_ONCE:
         async with db.transaction() as tx:

@@ -16,13 +16,14 @@ async def empty(
     guild_id: GuildId | None = None,
     channel_id: ChannelId | None = None,
     author_id: UserId | None = None,
-    step: int = STEP,
+    alone: bool = False,
 ) -> int:
-    """Deletes all messages that have all the given ids, `step` in one transaction; returns how many.
+    """Deletes all messages that have all the given ids; returns how many. `alone`: nobody else waits for the writer.
 
     The caller must make sure that no such message is stored meanwhile, and must call it again after a kill. Raises
     RetryLater where the database is busy. What was deleted until then stays deleted.
     """
+    step = ALONE_STEP if alone else STEP
     deleted = 0
     while True:
         async with db.transaction() as tx:

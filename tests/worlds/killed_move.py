@@ -49,7 +49,7 @@ def main(world: Path, tries: int, seed: int) -> None:
     # Small steps, so that moments inside of storing and of deleting are many.
     with (
         mock.patch("indexer.bundles.storing.ALONE_MESSAGES", 3),
-        mock.patch("indexer.crawl.removals.ALONE_STEP", 3),
+        mock.patch("indexer.store.emptying.ALONE_STEP", 3),
     ):
         for number in range(-1, tries):
             folder = copied(world, world / str(number))
