@@ -1,6 +1,6 @@
 """Discord's own OpenAPI description, to hold requests and answers against. It is not part of this repository.
 
-It is looked for at $AFTERIMAGE_DISCORD_OPENAPI, then at ../shared/discord-openapi.json beside the repository; tests
+It is looked for at $DISCORD_OPENAPI, then at ../shared/discord-openapi.json beside the repository; tests
 that need it skip where it is in neither place.
 """
 
@@ -23,7 +23,7 @@ from referencing.jsonschema import DRAFT202012
 
 from sandbox.record import Exchange
 
-VARIABLE: Final = "AFTERIMAGE_DISCORD_OPENAPI"
+VARIABLE: Final = "DISCORD_OPENAPI"
 _BESIDE: Final = Path(__file__).resolve().parents[2] / "shared" / "discord-openapi.json"
 _ANSWERS: Final = "urn:discord:answers"
 _REQUESTS: Final = "urn:discord:requests"
