@@ -55,6 +55,10 @@ class ApiWorld:
             _, self.made[which] = await self.service.api_keys.create(f"{scope} of a test", scope, guild_id=guild_id)
         return self.made[which]
 
+    async def fresh_key(self, scope: KeyScope) -> str:
+        """A key that has asked for nothing: for a request that does not wait until a key may ask again."""
+        return (await self.service.api_keys.create(f"{scope} of one test", scope, guild_id=None))[1]
+
     async def ask(
         self, path: str, *, key: str | None = None, method: str = "GET", status: int = 200, **options: Any
     ) -> Any:

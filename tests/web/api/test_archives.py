@@ -213,7 +213,7 @@ async def test_an_answer_names_files_below_the_folder_and_never_where_that_lies(
 
 
 async def test_imports_are_told_live(api: ApiWorld) -> None:
-    headers = {"Authorization": f"Bearer {await api.key(ADMIN)}"}
+    headers = {"Authorization": f"Bearer {await api.fresh_key(ADMIN)}"}
     async with (
         asyncio.timeout(DEADLINE_S),
         api.http.get(f"{api.url}/api/v1/imports/events", headers=headers) as response,
@@ -236,7 +236,7 @@ async def test_while_nothing_changes_nothing_is_put_into_words_again(
     (folder(api) / "letter").mkdir(exist_ok=True)
     monkeypatch.setattr(job_events, "LOOK_S", 0.01)
     monkeypatch.setattr(archives, "import_list", list_and_count)
-    headers = {"Authorization": f"Bearer {await api.key(ADMIN)}"}
+    headers = {"Authorization": f"Bearer {await api.fresh_key(ADMIN)}"}
     async with asyncio.timeout(60), api.http.get(f"{api.url}/api/v1/imports/events", headers=headers) as response:
         while await response.content.readline() != b": alive\n":
             pass  # it has looked ten times
