@@ -54,7 +54,7 @@ async def reached(api: ApiWorld, number: int, state: str) -> dict[str, Any]:
 
 async def fresh(api: ApiWorld) -> dict[str, str]:
     """The header of a key that has all its tokens: these tests ask for much that is dear."""
-    return {"Authorization": f"Bearer {(await api.service.api_keys.create('fetches', ADMIN))[1]}"}
+    return {"Authorization": f"Bearer {await api.fresh_key(ADMIN)}"}
 
 
 async def fetched(api: ApiWorld, number: int) -> tuple[aiohttp.ClientResponse, bytes]:

@@ -172,7 +172,7 @@ async def test_a_job_that_cannot_be_meant_is_refused(api: ApiWorld, body: dict[s
 
 
 async def test_jobs_are_told_live_whenever_they_change(api: ApiWorld) -> None:
-    headers = {"Authorization": f"Bearer {await api.key()}"}
+    headers = {"Authorization": f"Bearer {await api.fresh_key(READ)}"}
     async with asyncio.timeout(DEADLINE_S), api.http.get(f"{api.url}{api.town}/jobs/events", headers=headers) as stream:
         assert stream.content_type == "text/event-stream"
         assert stream.headers["X-Content-Type-Options"] == "nosniff"
