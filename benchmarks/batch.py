@@ -19,7 +19,7 @@ from benchmarks.answers_world import fill, town
 from benchmarks.random_model import MODEL, random_checkpoint
 from benchmarks.report import Report
 from bot.app import operations
-from bot.config.loader import Config
+from bot.config.tables import Config
 from bot.control.handler import Handler
 from bot.control.server import open_control
 from indexer.database.database import open_database

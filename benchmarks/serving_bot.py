@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from bot.config.loader import Config, DiscordSettings, LimitSettings, Secret
+from bot.config.tables import Config, DiscordSettings, LimitSettings
+from bot.config.values import Secret
 from bot.gateway.client import Client
 from indexer.ports import Encoder
 from indexer.records.ids import GuildId

@@ -14,7 +14,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from bot.config.loader import Config
+from bot.config.tables import Config
 from bot.control.caches import caches
 from bot.control.delete import Deleting
 from bot.control.duplicates import Duplicates

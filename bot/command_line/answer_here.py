@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bot.command_line.asking import WITHOUT_MODEL
-from bot.config.loader import Config
+from bot.config.tables import Config
 from bot.control.handler import Handler, Tell, Values
 from bot.control.pictures import Pictures
 from bot.control.search import Drawing, Searching

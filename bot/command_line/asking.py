@@ -13,7 +13,7 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Any, TypeVar
 
-from bot.config.loader import Config
+from bot.config.tables import Config
 from bot.control.client import NoBot, ask
 from bot.observability.log import logging_to
 

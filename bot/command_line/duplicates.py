@@ -13,7 +13,8 @@ from bot.command_line.hit_formats import as_csv
 from bot.command_line.hit_output import write
 from bot.command_line.hit_text import Json, cut
 from bot.command_line.search import guild_of
-from bot.config.loader import Config, load
+from bot.config.loader import load
+from bot.config.tables import Config
 from bot.observability import terminal
 
 SHOWN_POSTS = 10  # of a group in the table

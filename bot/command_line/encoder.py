@@ -16,7 +16,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot.config.loader import Config, load
+from bot.config.loader import load
+from bot.config.tables import Config
 from bot.config.values import written
 from bot.observability import terminal
 from bot.observability.log import logging_to

@@ -20,7 +20,8 @@ from bot.command_line.eval_queries import Labelled
 from bot.command_line.hit_output import write
 from bot.command_line.question import expanded
 from bot.command_line.search import guild_of
-from bot.config.loader import Config, load
+from bot.config.loader import load
+from bot.config.tables import Config
 from bot.observability import terminal
 from indexer.errors import TellPerson
 from indexer.reports.ranking_metrics import average_precision, percentile, recall_at, reciprocal_rank

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from bot.command_line.encoder import TOKEN_FILE, told_to_end, written_token
 from bot.config.fleet_file import read_fleet
-from bot.config.loader import TOKEN_VARIABLE, Config, WebSettings, load
+from bot.config.loader import load
+from bot.config.tables import TOKEN_VARIABLE, Config, WebSettings
 from bot.config.values import PREFIX
 from bot.fleet import metrics as metrics_text
 from bot.fleet import table

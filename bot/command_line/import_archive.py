@@ -15,7 +15,8 @@ from typing import Any, TypeGuard
 from bot.command_line.asking import together
 from bot.command_line.import_bundle import Brought, import_bundles
 from bot.command_line.import_bundle import text as bundle_text
-from bot.config.loader import Config, load
+from bot.config.loader import load
+from bot.config.tables import Config
 from bot.control.client import NoBot, ask
 from bot.observability import terminal
 from bot.observability.log import logging_to

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.command_line.make_sure import make_sure
-from bot.config.loader import Config
+from bot.config.tables import Config
 from bot.control.client import NoBot, ask
 from bot.observability import terminal
 from bot.observability.work_bar import WorkBar, work_bar

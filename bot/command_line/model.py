@@ -9,8 +9,9 @@ from dataclasses import asdict, replace
 
 from bot.command_line.model_export import written_export
 from bot.command_line.model_trial import Trial, measured, read_trials, write_trial
-from bot.config.loader import Config, load
+from bot.config.loader import load
 from bot.config.models import by_name
+from bot.config.tables import Config
 from bot.observability import terminal
 from indexer.encode.catalogue import CATALOGUE, ListedModel
 from indexer.encode.download import download as fetch

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from bot.command_line.carrying import carry_out
 from bot.command_line.run import bot_app
 from bot.command_line.search import guild_of
-from bot.config.loader import TOKEN_VARIABLE, Config, load
+from bot.config.loader import load
+from bot.config.tables import TOKEN_VARIABLE, Config
 from bot.control.client import NoBot, ask
 from bot.control.handler import Values
 from bot.control.jobs import jobs, starting

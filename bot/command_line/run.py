@@ -18,8 +18,9 @@ from types import ModuleType
 from typing import Any
 
 from bot.command_line.program import program
-from bot.config.loader import TOKEN_VARIABLE, Config, load
+from bot.config.loader import load
 from bot.config.models import demo, demo_folder
+from bot.config.tables import TOKEN_VARIABLE, Config
 from bot.config.values import Secret, written
 from bot.observability import terminal
 from bot.observability.hardening import keep_memory_private, wipe_from_environment

@@ -12,7 +12,8 @@ from bot.command_line.asking import answer_once, asking, together
 from bot.command_line.hit_output import show
 from bot.command_line.hit_text import Json
 from bot.command_line.question import Question, contents, question_of, text_of
-from bot.config.loader import Config, load
+from bot.config.loader import load
+from bot.config.tables import Config
 from bot.observability import terminal
 from indexer.errors import TellPerson
 

@@ -24,15 +24,8 @@ from bot.command_line.setup_files import (
 )
 from bot.command_line.setup_invitation import invited, show, wants_reading
 from bot.command_line.setup_model import OFFERED, exports_here, suited_here, table
-from bot.config.loader import (
-    CONFIG_VARIABLE,
-    DEFAULT_FILE,
-    TOKEN_VARIABLE,
-    Config,
-    all_keys,
-    checked_token,
-    without_file,
-)
+from bot.config.loader import CONFIG_VARIABLE, DEFAULT_FILE, all_keys, checked_token, without_file
+from bot.config.tables import TOKEN_VARIABLE, Config
 from bot.config.values import Secret, suggest
 from bot.gateway.refusals import DiscordRefused
 from bot.observability import terminal

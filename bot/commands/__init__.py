@@ -28,7 +28,7 @@ from indexer.sentence import Sentence
 if TYPE_CHECKING:
     from bot.commands.autocomplete import QuestionCompletion
     from bot.commands.progress import Following
-    from bot.config.loader import Config
+    from bot.config.tables import Config
     from indexer.service import Service
 
 logger = logging.getLogger(__name__)

@@ -22,7 +22,7 @@ import discord
 from discord import app_commands
 
 from bot.commands.query_scope import asker_at_once
-from bot.config.loader import LimitSettings
+from bot.config.tables import LimitSettings
 from bot.replies.escape import plain
 from bot.token_buckets import TokenBuckets
 from indexer.errors import AfterimageError

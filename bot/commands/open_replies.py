@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import discord
 
 from bot.commands import Tree, answer_error
-from bot.config.loader import LimitSettings
+from bot.config.tables import LimitSettings
 from bot.token_buckets import TokenBuckets
 from indexer.errors import TellPerson
 from indexer.lru import LruCache

@@ -5,7 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from bot.config.loader import TABLES, TOKEN_VARIABLE, Config, all_keys
+from bot.config.loader import all_keys
+from bot.config.tables import TABLES, TOKEN_VARIABLE, Config
 from bot.config.values import Key, allowed, written
 from indexer.settings import Settings
 

@@ -36,7 +36,8 @@ from bot.commands.open_replies import press_buckets
 from bot.commands.progress import Following
 from bot.commands.registration import sync_if_changed
 from bot.commands.translator import Translator
-from bot.config.loader import Config, Secret
+from bot.config.tables import Config
+from bot.config.values import Secret
 from bot.gateway.asking_channel import learning_age
 from bot.gateway.command_tree import Commands
 from bot.gateway.disk_notices import NAME as DISK_NOTICES

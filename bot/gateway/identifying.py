@@ -21,7 +21,7 @@ import discord
 from discord.gateway import ReconnectWebSocket
 from discord.shard import EventItem, EventType, Shard
 
-from bot.config.loader import Config
+from bot.config.tables import Config
 from bot.gateway.identify_turns import GAP_S, IdentifyTurns, TurnsOnThisMachine, turns_folder
 from bot.gateway.session_starts import RECONNECT_SHARE, SessionStarts
 from indexer.supervisor import Faults, supervised

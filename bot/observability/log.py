@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TextIO
 
-from bot.config.loader import LogSettings, Secret
-from bot.config.values import TOKEN_SHAPE
+from bot.config.tables import LogSettings
+from bot.config.values import TOKEN_SHAPE, Secret
 from bot.observability.terminal import as_json, visible
 from indexer.correlation import cause
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from bot.config.loader import Config
+from bot.config.tables import Config
 from bot.web.api.parts import Archives
 from indexer.imports.archive_folder import ArchiveFolder
 from indexer.service import Service

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from bot.config.loader import Config
+from bot.config.tables import Config
 from bot.links import is_discord
 from bot.observability.health import Beat, connection_of
 from bot.observability.process_memory import process_memory

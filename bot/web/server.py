@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from bot.config.loader import WebSettings
+from bot.config.tables import WebSettings
 from bot.config.values import listen_address
 from bot.web.guards import add_headers, answers, deadline, fair_share, known_hosts
 from bot.web.origins import answer_preflights, name_origins

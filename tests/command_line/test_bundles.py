@@ -10,7 +10,7 @@ import pytest
 
 from bot import cli
 from bot.command_line.import_bundle import import_bundles
-from bot.config.loader import Config
+from bot.config.tables import Config
 from bot.control.client import Refused, ask
 from bot.control.imports import imports
 from bot.control.server import open_control

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from bot.cli import main
-from bot.config.loader import WebSettings
+from bot.config.tables import WebSettings
 from bot.gateway.shards import Shards
 from bot.observability import health
 from bot.observability.health import AWAY_S, FILE_NAME, STALE_S, Beat, condition, keep_beating

@@ -14,7 +14,7 @@ from unittest import mock
 import pytest
 
 from bot.command_line.import_archive import Asked, _handed_over
-from bot.config.loader import Config
+from bot.config.tables import Config
 from bot.control.handler import Tell, Values
 from bot.control.server import open_control
 from indexer.database.database import open_database

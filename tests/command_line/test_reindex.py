@@ -15,7 +15,7 @@ import pytest
 from bot import cli
 from bot.app import operations
 from bot.command_line.reindex import text
-from bot.config.loader import Config
+from bot.config.tables import Config
 from bot.control.client import NoBot, ask
 from bot.control.server import open_control
 from indexer.records.ids import ChannelId, GuildId, OriginId, ms_snowflake

@@ -10,8 +10,9 @@ import pytest
 
 from bot.command_line import run
 from bot.command_line.run import Address, in_sandbox, joining, open_sandbox_process
-from bot.config.loader import Config, load
+from bot.config.loader import load
 from bot.config.models import demo
+from bot.config.tables import Config
 from indexer.errors import Stop
 from indexer.settings import ModelSettings
 from tests.worlds.waiting import DEADLINE_S

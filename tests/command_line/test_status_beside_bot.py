@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.config.loader import Config
+from bot.config.tables import Config
 from bot.observability.health import Beat
 from bot.web.operator import Operator
 from indexer.encode import cluster_encoder

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bot.commands.autocomplete import KEYS_A_COMMAND
-from bot.config.loader import Config, LimitSettings
+from bot.config.tables import Config, LimitSettings
 from tests.worlds.running_bot import running, town
 
 

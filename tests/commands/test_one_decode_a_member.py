@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from bot.commands import hit_pictures, thumbnails
-from bot.config.loader import Config
+from bot.config.tables import Config
 from indexer.records.ids import UserId
 from sandbox.members import Person
 from sandbox.reply import Reply

@@ -18,7 +18,7 @@ from bot.commands.open_replies import (
     page_number,
     press_buckets,
 )
-from bot.config.loader import LimitSettings
+from bot.config.tables import LimitSettings
 from indexer.errors import TellPerson
 
 

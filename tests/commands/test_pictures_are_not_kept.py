@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from bot.config.loader import Config
+from bot.config.tables import Config
 from sandbox.world import File
 from tests.worlds.asking import similar
 from tests.worlds.running_bot import indexed, noise, town, with_auto_start

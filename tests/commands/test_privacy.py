@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.commands.privacy import _pack
-from bot.config.loader import Config, LimitSettings
+from bot.config.tables import Config, LimitSettings
 from bot.texts import Language
 from indexer.database import database
 from indexer.records.ids import GuildId

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
-from bot.config.loader import Config
+from bot.config.tables import Config
 from sandbox.reply import Reply
 from sandbox.server import open_sandbox
 from tests.worlds.running_bot import Running, Town, noise, running, town, with_auto_start

@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.config.loader import Config, Secret, all_keys, load
+from bot.config.loader import all_keys, load
 from bot.config.show import example, in_force
+from bot.config.tables import Config
+from bot.config.values import Secret
 from indexer.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -18,7 +18,8 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # ships no types, and is read here only
 from prometheus_client.parser import text_string_to_metric_families
 
-from bot.config.loader import WebSettings, all_keys
+from bot.config.loader import all_keys
+from bot.config.tables import WebSettings
 from bot.config.values import listen_address
 from bot.web.metrics import Engine, Metrics, Reading
 from bot.web.server import open_web

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from bot.cli import command_parser
-from bot.config.loader import Config, all_keys
+from bot.config.loader import all_keys
+from bot.config.tables import Config
 
 ROOT = Path(__file__).resolve().parents[2]
 UNIT = ROOT / "deploy/afterimage.service"

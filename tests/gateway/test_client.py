@@ -14,7 +14,7 @@ from discord import app_commands
 
 from bot.commands import answer_error, sentence_for
 from bot.commands.registration import same
-from bot.config.loader import Config, LimitSettings
+from bot.config.tables import Config, LimitSettings
 from bot.gateway.client import Client
 from bot.texts import Language
 from bot.token_buckets import REMEMBERED, TokenBuckets

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.config.loader import Config
+from bot.config.tables import Config
 from bot.gateway import guild_queue
 from indexer.crawl.live import Live
 from indexer.errors import StorageError

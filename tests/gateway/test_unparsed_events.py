@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bot.config.loader import LogSettings
+from bot.config.tables import LogSettings
 from bot.observability.log import logging_to
 from sandbox.server import open_sandbox
 from sandbox.world import ChannelKind

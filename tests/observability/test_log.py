@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.config.loader import LogSettings, Secret
+from bot.config.tables import LogSettings
+from bot.config.values import Secret
 from bot.observability.log import logging_to
 from indexer.correlation import Cause, caused_by
 from tests.worlds.running_bot import indexed, noise, town

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.config.loader import LogSettings
+from bot.config.tables import LogSettings
 from bot.observability import terminal
 from bot.observability.log import logging_to
 from bot.observability.terminal import as_json, one_line, visible

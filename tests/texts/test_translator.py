@@ -11,7 +11,7 @@ from discord import app_commands
 from discord.app_commands import locale_str
 
 from bot.commands.translator import LANGUAGES, Translator, localized
-from bot.config.loader import Config
+from bot.config.tables import Config
 from bot.gateway.client import COMMANDS
 
 

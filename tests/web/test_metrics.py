@@ -14,7 +14,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-from bot.config.loader import WebSettings
+from bot.config.tables import WebSettings
 from bot.web import metrics_text
 from bot.web.errors import CODES
 from bot.web.metrics import Engine, Metrics, Reading

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import aiohttp
 
-from bot.config.loader import WebSettings
+from bot.config.tables import WebSettings
 from bot.web.probes import Check, probe_routes
 from bot.web.server import open_web
 

@@ -17,7 +17,7 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.config.loader import WebSettings
+from bot.config.tables import WebSettings
 from bot.config.values import listen_address
 from bot.web import server
 from bot.web.errors import CODES, ApiError

@@ -12,7 +12,7 @@ from typing import Any
 
 import aiohttp
 
-from bot.config.loader import WebSettings
+from bot.config.tables import WebSettings
 from bot.observability.health import Beat
 from bot.web.api.admission import Admission
 from bot.web.operator import Operator

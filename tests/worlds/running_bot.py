@@ -18,7 +18,8 @@ import numpy as np
 from discord.gateway import DiscordWebSocket
 from PIL import Image
 
-from bot.config.loader import Config, DiscordSettings, LimitSettings, Secret
+from bot.config.tables import Config, DiscordSettings, LimitSettings
+from bot.config.values import Secret
 from bot.gateway.client import Client
 from indexer import ports
 from indexer.records.ids import GuildId

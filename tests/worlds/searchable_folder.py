@@ -15,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from bot.app import operations
-from bot.config.loader import Config
+from bot.config.tables import Config
 from bot.control.server import open_control
 from indexer.archives.export import open_export
 from indexer.archives.export_options import export_options

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from bot.config.loader import Config
 from bot.config.shards import shard_range
+from bot.config.tables import Config
 from sandbox.world import Channel, Guild, Member, World
 from tests.worlds.running_bot import noise
 

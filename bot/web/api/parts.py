@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bot.config.loader import Config
+from bot.config.tables import Config
 from bot.observability.health import Beat
 from bot.web.api.admission import Admission
 from bot.web.probes import Check

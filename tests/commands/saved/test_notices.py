@@ -10,7 +10,7 @@ import discord
 import pytest
 import pytest_asyncio
 
-from bot.config.loader import Config
+from bot.config.tables import Config
 from bot.notices import rounds, saved_notices
 from indexer.errors import RetryLater
 from indexer.notices.saved_notices import SavedNotices

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.config.loader import Config
+from bot.config.tables import Config
 from bot.notices import rounds
 from indexer.records.ids import GuildId
 from sandbox.server import open_sandbox
