@@ -1,7 +1,7 @@
 """The slash commands that members use: one file for each command group.
 
 Each module offers `def register(tree: Tree, context: CommandContext) -> None`, which adds its commands to the tree;
-`bot/gateway/client.py` lists the modules. A command raises an error when something goes wrong (`TellPerson` for
+`every_command.py` lists the modules. A command raises an error when something goes wrong (`TellPerson` for
 anything that a person can correct). The tree's error handler answers through `answer_error`; views and modals call it
 from their own `on_error`. May import permissions, replies, control, history, texts, config. Start with similar.py, then
 similar_reply.py.

@@ -20,9 +20,10 @@ from enum import StrEnum
 from pathlib import Path
 
 from bot.fleet.plan import ProcessPlan, digest_of
-from bot.fleet.words import RESTORING, WAITING
+from bot.fleet.words import RESTORING
 from bot.observability.health import condition, last_beat
 from indexer.clock import now_ms
+from indexer.fleet.lease import WAITING
 from indexer.platforms.processes import command
 from indexer.supervisor import HEALTHY_S, RESTARTS
 

@@ -16,21 +16,9 @@ import yarl
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
-from bot.commands import (
-    NO_MENTIONS,
-    CommandContext,
-    duplicates,
-    pictures_by,
-    privacy,
-    random,
-    reindex,
-    saved,
-    similar,
-    stats,
-    watch,
-)
-from bot.commands import help as help_command
+from bot.commands import NO_MENTIONS, CommandContext
 from bot.commands.autocomplete import QuestionCompletion, completion_buckets
+from bot.commands.every_command import register_all
 from bot.commands.forged import answer_if_forged
 from bot.commands.open_replies import press_buckets
 from bot.commands.progress import Following
@@ -71,8 +59,6 @@ from indexer.service import Service
 from indexer.supervisor import contained, supervised
 
 logger = logging.getLogger(__name__)
-
-COMMANDS = (similar, pictures_by, saved, duplicates, random, watch, reindex, stats, privacy, help_command)
 
 
 class Client(discord.AutoShardedClient):
@@ -182,8 +168,7 @@ class Client(discord.AutoShardedClient):
         self.saved_notices = SavedSearchNotices(self, service, members, self.thread_members, minutes)
         self.watch_notices = WatchNotices(self, service)
         self._settling = Settling(self, self._context, self._events, self._absent_s, self._settled)
-        for module in COMMANDS:
-            module.register(self.tree, self._context)
+        register_all(self.tree, self._context)
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             # Not supervised: discord.py reconnects by itself, and an error that it gives up on ends the bot.

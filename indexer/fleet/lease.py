@@ -23,12 +23,15 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Final
 
 from indexer.errors import RetryLater, StorageError
 from indexer.fleet.object_storage import Storage, open_storage, require_create_only
 from indexer.settings import FleetSettings
 
 log = logging.getLogger(__name__)
+
+WAITING: Final = "waiting for the lease on"  # how the line begins by which a supervisor knows it (bot/fleet)
 
 NAME = "lease"  # the name of this work among the faults
 MARGIN = 0.2  # share of the time to live that a holder does not use: a commit takes a moment
@@ -133,7 +136,7 @@ class Lease:
             if self._clock() > end_s:
                 raise StorageError(f"The lease on {self._name} cannot be had: {why}. Stop that process, or look there.")
             if not told:
-                log.info("waiting for the lease on %s: %s", self._name, why)
+                log.info("%s %s: %s", WAITING, self._name, why)
                 told = True
             await asyncio.sleep(ttl_s / RENEWALS / 2)
 

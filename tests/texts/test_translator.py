@@ -10,9 +10,9 @@ import pytest
 from discord import app_commands
 from discord.app_commands import locale_str
 
+from bot.commands.every_command import COMMANDS
 from bot.commands.translator import LANGUAGES, Translator, localized
 from bot.config.tables import Config
-from bot.gateway.client import COMMANDS
 
 
 class _Context:
