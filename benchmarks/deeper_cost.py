@@ -15,17 +15,15 @@ from random import Random
 import numpy as np
 
 from benchmarks.process_memory import memory_mb
+from benchmarks.reading_bot import reading_bot
 from benchmarks.report import Report
 from bot.command_line.asking import answer_once
-from bot.config.loader import load
 from indexer.encode.encoder import open_encoder
 from indexer.reranking import MATCHING as WORKER
 from indexer.settings import ModelSettings, RerankSettings
-from sandbox.demo.bot import as_toml, bot_process, config_text, environment, raise_if_ended
 from sandbox.demo.pictures import Picture
 from sandbox.drawing.scene import random_scene
 from sandbox.model import MATCHING
-from sandbox.server import open_sandbox
 from sandbox.world import Channel, World
 
 PICTURES, PAIRS, ROUNDS = 4, 8, 3
@@ -34,7 +32,6 @@ GOAL_MB = 10.0
 FEW = 6  # pictures of a bot whose memory is measured
 _IDLE_S = 5.0
 _REST_S = 20.0  # after the models have gone
-_LONGEST_S = 300.0
 
 
 async def base(report: Report, folder: Path) -> None:
@@ -92,37 +89,25 @@ async def rest(report: Report, folder: Path) -> None:
 async def _at_rest(folder: Path, *, with_all: bool) -> float:
     """MB of the bot and its processes: a question was answered, every picture was read, and the models have gone."""
     world, talk = _town()
-    await asyncio.to_thread(folder.mkdir)
-    config, log = folder / "config.toml", folder / "bot.log"
-    own: dict[str, object] = {"crawl.start": "auto", "model.idle_s": _IDLE_S, "ocr.enabled": with_all}
+    own: dict[str, object] = {"model.idle_s": _IDLE_S, "ocr.enabled": with_all}
     if with_all:
         own |= {
             "rerank.kind": "blip", "rerank.name": str(MATCHING), "rerank.idle_s": _IDLE_S, "rerank.budget_s": 15.0,
         }  # fmt: skip
-    async with open_sandbox(world) as sandbox:
-        config.write_text(config_text(sandbox, folder / "data", None) + as_toml(own))
-        async with bot_process(config, log, environment(sandbox.token)) as process, asyncio.timeout(_LONGEST_S):
-            while not sandbox.gateway.connected(talk.guild):
-                raise_if_ended(process, log)
-                await asyncio.sleep(0.1)
-            loaded, counts = load(config, {}), {"read": 0, "left": 0}
-            while counts["read" if with_all else "left"] < FEW:
-                raise_if_ended(process, log)
-                await asyncio.sleep(1)
-                counts = dict(await answer_once(loaded, "ocr", {}, lambda _: None))
-            values: dict[str, object] = {
-                "words": "min:-1 cat left of dog",
-                "guild": None,
-                "count": 5,
-                "files": [],
-                "links": [],
-            }
-            ordered = ""
-            while with_all and ordered != "done":  # the first question starts the second model
-                answer = await answer_once(loaded, "search", {**values, "pictures": False}, lambda _: None)
-                ordered = (answer["reranked"] or {}).get("outcome", "")
-            await asyncio.sleep(_IDLE_S * 2 + _REST_S)
-            return memory_mb(process.pid)
+    async with reading_bot(folder, world, talk, own, FEW, read=with_all) as (process, config):
+        values: dict[str, object] = {
+            "words": "min:-1 cat left of dog",
+            "guild": None,
+            "count": 5,
+            "files": [],
+            "links": [],
+        }
+        ordered = ""
+        while with_all and ordered != "done":  # the first question starts the second model
+            answer = await answer_once(config, "search", {**values, "pictures": False}, lambda _: None)
+            ordered = (answer["reranked"] or {}).get("outcome", "")
+        await asyncio.sleep(_IDLE_S * 2 + _REST_S)
+        return memory_mb(process.pid)
 
 
 def _town() -> tuple[World, Channel]:

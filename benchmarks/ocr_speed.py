@@ -20,16 +20,14 @@ import numpy as np
 from benchmarks.ocr_pictures import SCRIPTS, screenshot
 from benchmarks.process_memory import memory_mb
 from benchmarks.random_model import MODEL, random_checkpoint
+from benchmarks.reading_bot import reading_bot
 from benchmarks.report import Report
 from benchmarks.serving_bot import serving_bot, until_indexed
-from bot.command_line.asking import answer_once
-from bot.config.loader import load
 from indexer.encode.encoder import open_encoder
 from indexer.picture_texts.lane import IDLE_S, POLL_S
 from indexer.records.ids import GuildId
 from indexer.service import Service
 from indexer.settings import ModelSettings
-from sandbox.demo.bot import as_toml, bot_process, config_text, environment, raise_if_ended
 from sandbox.members import Person
 from sandbox.server import open_sandbox
 from sandbox.world import Channel, File, User, World
@@ -117,19 +115,7 @@ async def memory(report: Report, folder: Path) -> None:
 async def _at_rest(folder: Path, *, enabled: bool) -> float:
     """MB of the bot and its processes, when the model has gone and, where it is on, everything has been read."""
     world, talk, _ = _town(FEW)
-    await asyncio.to_thread(folder.mkdir)
-    config, log = folder / "config.toml", folder / "bot.log"
-    async with open_sandbox(world) as sandbox:
-        own = as_toml({"crawl.start": "auto", "model.idle_s": _MODEL_IDLE_S, "ocr.enabled": enabled})
-        config.write_text(config_text(sandbox, folder / "data", None) + own)
-        async with bot_process(config, log, environment(sandbox.token)) as process, asyncio.timeout(_LONGEST_S):
-            while not sandbox.gateway.connected(talk.guild):
-                raise_if_ended(process, log)
-                await asyncio.sleep(0.1)
-            loaded, counts = load(config, {}), {"read": 0, "left": 0}
-            while counts["read" if enabled else "left"] < FEW:
-                raise_if_ended(process, log)
-                await asyncio.sleep(1)
-                counts = dict(await answer_once(loaded, "ocr", {}, lambda _: None))
-            await asyncio.sleep(IDLE_S + POLL_S + _REST_S)
-            return memory_mb(process.pid)
+    own = {"model.idle_s": _MODEL_IDLE_S, "ocr.enabled": enabled}
+    async with reading_bot(folder, world, talk, own, FEW, read=enabled) as (process, _config):
+        await asyncio.sleep(IDLE_S + POLL_S + _REST_S)
+        return memory_mb(process.pid)
