@@ -57,7 +57,8 @@ class DiscordSettings:
         Path | None,
         About(
             "The folder where processes of one bot on one machine take turns to connect, as Discord wants it. Empty:"
-            " one of this user's in the system's folder for temporary files."
+            " one of this user's in the system's folder for temporary files. Those of several machines do it in"
+            " fleet.storage."
         ),
     ] = None
     shutdown_s: Annotated[

@@ -279,9 +279,8 @@ class Client(discord.AutoShardedClient):
             await self.tree.set_translator(Translator())
             if shards.registers:  # once for all processes of the bot
                 await sync_if_changed(self.tree)
-            faults = self._context.service.faults
-            spawn = partial(self._spawn, name=IDENTIFYING)
-            with open_identifying(self, self._config, faults, spawn, self._identify_s) as self._identifying:
+            service, spawn = self._context.service, partial(self._spawn, name=IDENTIFYING)
+            with open_identifying(self, self._config, service, spawn, self._identify_s) as self._identifying:
                 starts = SessionStarts.of(limits)
                 await self._identifying.room(len(shards.ids) or recommended, START_SHARE, starts)
                 await self.connect()

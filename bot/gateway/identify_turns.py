@@ -1,8 +1,8 @@
 """Turns to send an IDENTIFY. Discord takes one in five seconds for each bucket, of all processes of a bot together.
 
 Processes of one machine take turns by files that they lock: a file for each bucket, in which the last IDENTIFY's time
-stands. What processes of other machines do nobody sees here. Two of them that collide are refused by Discord, and both
-wait a random time (`identifying.py`).
+stands. Processes of several machines do it in `fleet.storage` (`storage_turns.py`). Without one nobody sees here what
+those of other machines do. Two that collide are refused by Discord, and both wait a random time (`identifying.py`).
 """
 
 from __future__ import annotations
@@ -34,12 +34,20 @@ class IdentifyTurns(Protocol):
         """Waits until an IDENTIFY of this bucket may be sent."""
         ...
 
+    def holds(self, bucket: int) -> bool:
+        """Whether a turn that was taken is still this process's."""
+        ...
+
     def sent(self, bucket: int) -> None:
         """The IDENTIFY is sent now. The next one of the bucket has its turn in GAP_S seconds."""
         ...
 
     def give_back(self, bucket: int) -> None:
         """Nothing was sent: the next one has its turn at once."""
+        ...
+
+    def close(self) -> None:
+        """The process connects no more: what it has taken is another one's."""
         ...
 
 
@@ -73,6 +81,9 @@ class TurnsOnThisMachine:
             raise
         self._handles[bucket] = handle
 
+    def holds(self, bucket: int) -> bool:
+        return True  # a lock stays until it is let go
+
     def sent(self, bucket: int) -> None:
         handle = self._handles.get(bucket)
         if handle is not None:
@@ -85,6 +96,10 @@ class TurnsOnThisMachine:
         handle = self._handles.pop(bucket, None)
         if handle is not None:
             let_go(handle)
+
+    def close(self) -> None:
+        for bucket in list(self._handles):
+            self.give_back(bucket)
 
     def _open(self, bucket: int) -> int | None:
         """None where there can be no such file, on a full disk for instance: a shard must reconnect all the same."""

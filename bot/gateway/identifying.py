@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+import aiohttp
 import discord
 from discord.gateway import ReconnectWebSocket
 from discord.shard import EventItem, EventType, Shard
@@ -24,6 +25,7 @@ from discord.shard import EventItem, EventType, Shard
 from bot.config.tables import Config
 from bot.gateway.identify_turns import GAP_S, IdentifyTurns, TurnsOnThisMachine, turns_folder
 from bot.gateway.session_starts import RECONNECT_SHARE, SessionStarts
+from indexer.service import Service
 from indexer.supervisor import Faults, supervised
 
 logger = logging.getLogger(__name__)
@@ -35,6 +37,7 @@ CONNECT_S = 60.0
 NAME = "connecting"  # of this work in the counts of faults
 
 LOOK_S = 600.0  # while it waits for the daily limit: other processes use it too
+TOLD_S = 3.0  # of a turn, which others wait for, it takes to ask Discord for the limits
 
 # After a refused IDENTIFY Discord wants a random wait of 1 to 5 s: a fifth of the gap to all of it. It doubles with
 # each refusal in a row, up to so many times: processes on several machines that collide do not collide for ever.
@@ -89,25 +92,46 @@ class Identifying:
             self.waits_until = None
 
     async def turn(self, shard_id: int) -> None:
-        """Waits for the shard's turn, where it does not have it. Needs `room` before."""
-        if shard_id not in self._ready:
+        """Waits for the shard's turn, where it does not have it. Needs `room` before.
+
+        In its turn it looks at the day's sessions again: then nobody else of its bucket uses one, while before it
+        others that looked in the same moment counted the same ones.
+        """
+        while shard_id not in self._ready:
             bucket = self._starts.bucket(shard_id)
             await self._turns.take(bucket)
             self._ready[shard_id] = bucket
+            starts = await self._told()
+            if starts.wait_s(1, RECONNECT_SHARE):
+                self._give_back(shard_id)
+                await self.room(1, RECONNECT_SHARE, starts)
 
     async def sends(self, shard_id: int) -> None:
         """Called right before the IDENTIFY is sent."""
         await self.turn(shard_id)
+        bucket = self._ready[shard_id]
+        if not self._turns.holds(bucket):  # the connection took too long
+            self._give_back(shard_id)
+            await self._turns.take(bucket)
+            self._ready[shard_id] = bucket
         self._turns.sent(self._ready.pop(shard_id))
 
     def accepted(self, shard_id: int) -> None:
         """Discord has answered with a READY."""
         del self._refusals[shard_id]
 
-    def close(self) -> None:
-        """Gives turns back that were not used."""
-        for shard_id in list(self._ready):
+    def _give_back(self, shard_id: int) -> None:
+        if shard_id in self._ready:
             self._turns.give_back(self._ready.pop(shard_id))
+
+    async def _told(self) -> SessionStarts:
+        """The limits as they are now. Where Discord does not tell them, those of before: a reserve is left."""
+        try:
+            async with asyncio.timeout(TOLD_S):
+                self._starts = await self._look()
+        except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as error:
+            logger.warning("how many sessions are left today is not known anew (%s: %s)", type(error).__name__, error)
+        return self._starts
 
     def guard(self, shard: Shard) -> None:
         """Lets the shard wait for its turn outside of discord.py's loop, which reconnects one shard after the other."""
@@ -128,8 +152,7 @@ class Identifying:
                 self._later(shard, EventItem(EventType.reconnect, shard, None))
 
         async def give_back_and_handle(e: Exception) -> None:
-            if shard.id in self._ready:  # nothing was sent, and discord.py now pauses, after some failures for minutes
-                self._turns.give_back(self._ready.pop(shard.id))
+            self._give_back(shard.id)  # if nothing was sent: discord.py now pauses, after some failures for minutes
             await handle_disconnect(e)
 
         shard.reidentify = reidentify_in_turn  # type: ignore[method-assign]  # for this shard alone; no hook
@@ -151,7 +174,7 @@ class Identifying:
 
 @contextmanager
 def open_identifying(
-    client: discord.Client, config: Config, faults: Faults, spawn: Spawn, gap_s: float
+    client: discord.Client, config: Config, service: Service, spawn: Spawn, gap_s: float
 ) -> Iterator[Identifying]:
     """For a client that is logged in, until the block ends."""
     assert client.application_id is not None, "known from the login on"
@@ -160,9 +183,12 @@ def open_identifying(
         return SessionStarts.of((await client.http.get_bot_gateway())[2])
 
     folder = turns_folder(config.discord.turns_dir, config.settings.data_dir)
-    turns = TurnsOnThisMachine(folder, client.application_id, gap_s)
-    identifying = Identifying(look, turns, spawn, faults, gap_s)
+    turns: IdentifyTurns = TurnsOnThisMachine(folder, client.application_id, gap_s)
+    if service.promises is not None:
+        from bot.gateway.storage_turns import TurnsInStorage  # nothing of it is imported where there is no storage
+
+        turns = TurnsInStorage(turns, service.promises.storage, client.application_id, spawn, gap_s)
     try:
-        yield identifying
+        yield Identifying(look, turns, spawn, service.faults, gap_s)
     finally:
-        identifying.close()
+        turns.close()

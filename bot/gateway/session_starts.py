@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 # What a start leaves for the other processes and for lost connections: a twentieth of the day, 50 of 1,000. A
-# connection that was lost may use all of it but for a hundredth: several processes may count the same sessions at once.
+# connection that was lost may use all of it but for a hundredth: in other buckets others look at the same moment, and
+# there are fewer buckets than that.
 START_SHARE = 1 / 20
 RECONNECT_SHARE = 1 / 100
 

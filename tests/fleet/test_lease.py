@@ -8,7 +8,6 @@ import sqlite3
 import sys
 from asyncio.subprocess import Process
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -19,72 +18,18 @@ from hypothesis import strategies as st
 from indexer.database.database import FILE_NAME, open_database
 from indexer.errors import StorageError
 from indexer.fleet import lease
-from indexer.fleet.lease import Claim, Entry, open_lease
+from indexer.fleet.claim import Entry
+from indexer.fleet.lease import MARGIN, open_lease
 from indexer.settings import FleetSettings
+from tests.worlds.claiming import PAUSES_S, STEPS, STOPPED_S, Machine
 from tests.worlds.migrated import migrated
 from tests.worlds.waiting import DEADLINE_S
 
 TTL_S = 10.0
 
 
-@dataclass
-class Attempt:
-    """A creation that was begun: it takes effect, and its answer comes back, at any later moments."""
-
-    number: int
-    looked_s: float
-    succeeded: bool | None = None
-
-
-class Machine:
-    """One process of the simulation: each step of its work at a moment that chance chooses."""
-
-    def __init__(self, name: str, lying: dict[int, Entry]) -> None:
-        self.claim = Claim(name, TTL_S)
-        self.lying = lying
-        self.look: tuple[float, tuple[int, Entry] | None] | None = None
-        self.attempt: Attempt | None = None
-        self.abandoned: list[Attempt] = []  # their time was up; they may take effect all the same
-
-    def step(self, step: str, now_s: float) -> None:
-        attempt = self.attempt
-        match step:
-            case "look" if attempt is None:
-                self.look = (now_s, max(self.lying.items()) if self.lying else None)
-            case "begin" if self.look is not None:
-                looked_s, newest = self.look
-                self.look = None
-                if newest is not None:
-                    self.claim.saw(*newest, now_s)
-                if self.claim.may_try(now_s):
-                    self.attempt = Attempt(self.claim.number + 1, looked_s)
-            case "effect" if attempt is not None and attempt.succeeded is None:
-                self._create(attempt)
-            case "late effect" if self.abandoned:
-                self._create(self.abandoned.pop())
-            case "abandon" if attempt is not None:
-                if attempt.succeeded is None:
-                    self.abandoned.append(attempt)
-                self.attempt = None
-            case "answer" if attempt is not None and attempt.succeeded is not None:
-                if attempt.succeeded:
-                    self.claim.created(attempt.number, attempt.looked_s, now_s)
-                else:
-                    self.claim.refused()
-                self.attempt = None
-            case "delete" if attempt is None:
-                for old in self.claim.outdated(now_s):
-                    self.lying.pop(old, None)
-                    del self.claim.seen_s[old]
-
-    def _create(self, attempt: Attempt) -> None:
-        attempt.succeeded = attempt.number not in self.lying
-        self.lying.setdefault(attempt.number, Entry(self.claim.holder, TTL_S))
-
-
-STEPS = ("look", "look", "begin", "begin", "effect", "effect", "answer", "answer", "late effect", "abandon", "delete")
-PAUSES_S = (0.0,) * 12 + (0.005, 0.02, 0.05, 0.1, 0.2, 0.4)
-STOPPED_S = (3.0, 8.0, 12.0, 20.0, 40.0)
+def machine(name: str, lying: dict[int, Entry]) -> Machine:
+    return Machine(name, lying, TTL_S, TTL_S * (1 - MARGIN))
 
 
 @given(st.integers(0, 2**32))
@@ -92,17 +37,17 @@ def test_at_no_moment_may_two_processes_write(seed: int) -> None:
     """4,000 steps a seed of three processes, each of which is stopped in the middle of its work now and then."""
     chance = random.Random(seed)
     lying: dict[int, Entry] = {}
-    machines = [Machine(name, lying) for name in "abc"]
+    machines = [machine(name, lying) for name in "abc"]
     stopped_s = dict.fromkeys("abc", 0.0)
     now_s, writers = 0.0, set()
     for _ in range(4_000):
         now_s += chance.choice(PAUSES_S)
-        machine = chance.choice(machines)
+        chosen = chance.choice(machines)
         if chance.random() < 0.004:
-            stopped_s[machine.claim.holder] = now_s + chance.choice(STOPPED_S)
-        if now_s >= stopped_s[machine.claim.holder]:
-            machine.step(chance.choice(STEPS), now_s)
-        writing = {machine.claim.holder for machine in machines if machine.claim.may_write(now_s)}
+            stopped_s[chosen.claim.holder] = now_s + chance.choice(STOPPED_S)
+        if now_s >= stopped_s[chosen.claim.holder]:
+            chosen.step(chance.choice(STEPS), now_s)
+        writing = {machine.claim.holder for machine in machines if machine.claim.holds(now_s)}
         assert len(writing) <= 1, now_s
         writers |= writing
     assert writers
@@ -110,11 +55,11 @@ def test_at_no_moment_may_two_processes_write(seed: int) -> None:
 
 def test_a_holder_that_ended_without_a_word_is_followed_after_its_time() -> None:
     lying: dict[int, Entry] = {}
-    first, second = Machine("a", lying), Machine("b", lying)
+    first, second = machine("a", lying), machine("b", lying)
     for step in ("look", "begin", "effect", "answer"):
         first.step(step, 0.0)
-    assert first.claim.may_write(TTL_S * 0.79)
-    assert not first.claim.may_write(TTL_S * 0.81)
+    assert first.claim.holds(TTL_S * 0.79)
+    assert not first.claim.holds(TTL_S * 0.81)
     for now_s, may in ((1.0, False), (10.9, False), (11.0, True)):
         second.step("look", now_s)
         second.step("begin", now_s)

@@ -11,8 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.gateway import identifying
 from bot.gateway.identify_turns import TurnsOnThisMachine, turns_folder
+from bot.gateway.identifying import Identifying
 from bot.gateway.session_starts import RECONNECT_SHARE, START_SHARE, SessionStarts
+from indexer.supervisor import Faults
+from sandbox import session_starts as sandbox_starts
+from tests.worlds.waiting import until
 
 BOT = 42
 
@@ -132,3 +137,36 @@ def test_discords_own_words_are_read() -> None:
     found = SessionStarts.of(limits)
     assert (found.total, found.remaining, found.reset_after_s) == (1000, 998, 84_686.789)
     assert [found.bucket(shard) for shard in (0, 15, 16, 33)] == [0, 15, 0, 1]
+
+
+async def test_processes_that_look_at_the_same_moment_together_open_no_more_sessions_than_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(identifying, "LOOK_S", 0.01)
+    discord = sandbox_starts.SessionStarts(total=20, window_s=3600.0)
+    for _ in range(16):
+        discord.ask((0, 6))
+
+    async def look() -> SessionStarts:
+        return SessionStarts.of(discord.limit())
+
+    def process() -> Identifying:
+        return Identifying(look, TurnsOnThisMachine(tmp_path, BOT, 0.0), lambda work: work.close(), Faults(), 0.0)
+
+    async def connects(bot: Identifying, shards: range) -> None:
+        for shard in shards:
+            await bot.turn(shard)
+            await asyncio.sleep(0.01)  # opens its connection
+            await bot.sends(shard)
+            assert discord.remaining > 0, "one more costs the token"
+            discord.ask((shard, 6))
+
+    low, high = process(), process()
+    for bot in (low, high):
+        await bot.room(3, START_SHARE)  # both count the same four
+    connecting = [asyncio.create_task(connects(low, range(3))), asyncio.create_task(connects(high, range(3, 6)))]
+    await until(lambda: low.waits_until is not None or high.waits_until is not None)
+    assert discord.remaining == 0
+    discord.total = 40
+    await asyncio.gather(*connecting)
+    assert discord.remaining == 18
