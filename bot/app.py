@@ -211,6 +211,7 @@ async def _open_and_serve(
             client.history,
             open_archive=_open_archives(config.settings),
             serves=config.discord.shards.serves,
+            waits=(lambda reason: None) if operator is None else operator.waits,
         ) as service,
         open_control(
             config.settings.data_dir,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -61,6 +61,7 @@ from indexer.upkeep import Upkeep
 from indexer.vectors.index import VectorIndex
 
 if TYPE_CHECKING:  # imported where they are configured
+    from indexer.fleet.lease import Lease
     from indexer.fleet.promises import Promises
     from indexer.search.second_model import OpenReranker
 
@@ -107,6 +108,7 @@ class Service:
     ocr: TextRequests
     captions: TextRequests
     promises: Promises | None  # None: `fleet.storage` is empty
+    lease: Lease | None  # None: there is none, by `fleet.lease_s`
     faults: Faults  # of all background work, the bot's too
     model_id: ModelId
 
@@ -194,12 +196,14 @@ async def open_service(
     open_archive: OpenArchive | None = None,
     open_reranker: OpenReranker | None = None,
     serves: Serves = serves_all,
+    waits: Callable[[str], None] = lambda reason: None,
 ) -> AsyncIterator[Service]:
     """Everything, writing, until the block ends. `history` is Discord's; None: this process has no connection to it.
 
     `open_archive` opens archives that messages were read from. `encoder` stands in for the configured model,
     `open_model` for the way to those that were configured before, `open_reranker` for the second model. `serves`: which
-    guilds this process reads; what the data folder has of others is neither changed nor forgotten.
+    guilds this process reads; what the data folder has of others is neither changed nor forgotten. `waits` takes why
+    the opening waits for another process, and "" when it goes on.
 
     At the end, in this order: no more history is read, what is in the pipeline stays pending, the model and the workers
     go, the database closes. Raises Stop (ConfigError, StorageError, ModelUnavailable) where something cannot be opened.
@@ -211,7 +215,7 @@ async def open_service(
         if settings.fleet.storage and settings.fleet.lease_s:
             from indexer.fleet.lease import open_lease
 
-            lease = await stack.enter_async_context(open_lease(settings.fleet))
+            lease = await stack.enter_async_context(open_lease(settings.fleet, waits))
         db = await stack.enter_async_context(
             open_database(
                 settings.data_dir,
@@ -353,6 +357,7 @@ async def open_service(
                 ocr=TextRequests(db, TextKind.OCR, wished, enabled=settings.ocr.enabled),
                 captions=TextRequests(db, TextKind.CAPTION, wished, enabled=settings.captions.enabled),
                 promises=promises,
+                lease=lease,
                 faults=faults,
                 model_id=model_id,
             )

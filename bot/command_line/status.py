@@ -130,6 +130,8 @@ def bot_text(bot: Mapping[str, Any] | None) -> str:
     lines.append(_backup_text(bot["backup"]))
     if bot["promises"]:
         lines.append(_promises_text(bot["promises"]))
+    if bot["lease"]:
+        lines.append(_lease_text(bot["lease"]))
     for fault in bot["faults"]:
         when = datetime.fromtimestamp(fault["at_ms"] / 1000, UTC).isoformat(timespec="seconds")
         now = f", {fault['in_a_row']} in a row up to now" if fault["in_a_row"] else ", well since"
@@ -162,6 +164,16 @@ def _promises_text(promises: Mapping[str, Any]) -> str:
     if not promises["waiting"]:
         return f"promises: all are in {storage}"
     return f"promises: {promises['waiting']:,} are kept here alone, and wait for {storage}"
+
+
+def _lease_text(lease: Mapping[str, Any]) -> str:
+    name = terminal.one_line(lease["name"])
+    if not lease["held"]:
+        return f"lease on {name}: lost, and the bot is ending"
+    if not lease["fault"]:
+        return f"lease on {name}: held, and renewed"
+    why = terminal.one_line(lease["fault"], FAULT_CHARACTERS)
+    return f"lease on {name}: cannot be renewed ({why}); the bot stops in {lease['remaining_s']:.0f} s"
 
 
 def _numbers(counts: Counts) -> list[str]:

@@ -97,7 +97,8 @@ async def _compact(store: Store, turn: asyncio.Lock, values: Values, tell: Tell)
 
 async def running_status(service: Service, values: Values, tell: Tell) -> Values:
     """→ `faults` of the background work since the bot's start; `backup`: the daily one; `promises`: how
-    many are not in `fleet.storage` yet, null where that is empty; `model`: which one, whether it
+    many are not in `fleet.storage` yet, null where that is empty; `lease`: the one on this folder's name, null where
+    there is none; `model`: which one, whether it
     is loaded, and how it runs or ran last: `runs` in words, `choice` with a field for each. Empty and null before it
     was loaded once. `cluster`: the state of the one that it runs in; null where it runs on this machine alone."""
     encoder = service.encoder
@@ -107,6 +108,7 @@ async def running_status(service: Service, values: Values, tell: Tell) -> Values
         "faults": [asdict(fault) for fault in service.faults],
         "backup": service.backups.status.as_dict(),
         "promises": None if service.promises is None else asdict(service.promises.status),
+        "lease": None if service.lease is None else asdict(service.lease.status),
         "model": {
             "name": encoder.spec.name,
             "pretrained": encoder.spec.pretrained,

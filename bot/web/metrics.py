@@ -47,7 +47,8 @@ class Reading:
 
     `ready` says for each part whether it works. `faults` counts the failures of each kind of background work since the
     start. `backup_s`: when the newest daily backup was made (Unix seconds). `promises_waiting`: promises
-    that `fleet.storage` does not have yet; None where that is empty. `caches`: how often each had what was asked
+    that `fleet.storage` does not have yet; None where that is empty. `lease_s`: for how long the lease is held if it is
+    not renewed, None where there is none. `caches`: how often each had what was asked
     for, and how often not. `queues`: how many wait in each bounded queue. `questions_refused`: questions over HTTP that
     found no room there. `memory`: resident bytes of each kind of process. `engine`: that of the bot's service, None
     until it is open. `own_shards`: those of this process, as the configuration writes them.
@@ -64,6 +65,7 @@ class Reading:
     disk_low: bool = False
     backup_s: float | None = None
     promises_waiting: int | None = None
+    lease_s: float | None = None
     caches: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     queues: Mapping[str, int] = field(default_factory=dict)
     questions_refused: int = 0
@@ -111,6 +113,11 @@ def families(reading: Reading) -> Iterator[Metric]:
     if reading.promises_waiting is not None:
         help_text = "Promises to members that fleet.storage has not taken yet."
         yield _one("afterimage_promises_waiting", help_text, {}, reading.promises_waiting)
+    if reading.lease_s is not None:
+        help_text = "1 while this process has the lease on its data folder's name."
+        yield _one("afterimage_lease_held", help_text, {}, reading.lease_s > 0)
+        help_text = "For how long it has the lease if it cannot renew it."
+        yield _one("afterimage_lease_remaining_seconds", help_text, {}, reading.lease_s)
     yield _counted(
         "afterimage_cache_hits",
         "Questions that a cache could answer.",

@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -31,6 +32,9 @@ from indexer.reports.status import Status
 from indexer.service import Service
 from indexer.supervisor import supervised
 
+if TYPE_CHECKING:  # imported where it is configured
+    from indexer.fleet.lease import LeaseStatus
+
 # Counting 100,000 pictures takes a tenth of a second. This interval is short enough for a graph; a count for each
 # request would cost too much.
 COUNTED_EVERY_S = 15.0
@@ -53,6 +57,7 @@ class Operator:
         self._started_ms = now_ms()
         self._beat = beat
         self._status: Status | None = None
+        self._starting = STARTING
         self.metrics = Metrics(self.reading)
 
     def routes(self) -> list[web.RouteDef]:
@@ -85,6 +90,10 @@ class Operator:
             async with self._api.serving(parts):
                 yield
 
+    def waits(self, reason: str) -> None:
+        """Why the start waits for another process; empty: it goes on."""
+        self._starting = reason or STARTING
+
     def checks(self) -> tuple[Check, ...]:
         """The parts that members need, each with the reason if it does not work."""
         beat = self._beat()
@@ -95,8 +104,13 @@ class Operator:
             self._part("index", "upkeep", "the index cannot be kept up"),
             self._part("model", "model", "the model cannot be loaded"),
         )
+        lease = None if self.service is None or self.service.lease is None else self.service.lease.status
         cluster = None if self.service is None else _cluster(self.service)
-        return parts if cluster is None else (*parts, _cluster_check(cluster))
+        return (
+            *parts,
+            *(() if lease is None else (_lease_check(lease),)),
+            *(() if cluster is None else (_cluster_check(cluster),)),
+        )
 
     def reading(self) -> Reading:
         """Everything that /metrics shows, except values that are observed as they happen."""
@@ -114,6 +128,7 @@ class Operator:
             disk_low=service is not None and service.disk_notices.full,
             backup_s=None if service is None else service.backups.newest_s,
             promises_waiting=None if service is None or service.promises is None else service.promises.status.waiting,
+            lease_s=self._lease_s(),
             caches={} if service is None else service.caches.served(),
             queues={"events": beat.events_waiting, "search": self._api.admission.waiting}
             | ({} if service is None else _queues(service)),
@@ -121,6 +136,13 @@ class Operator:
             memory=_memory(service),
             engine=None if service is None else _engine(service),
         )
+
+    def _lease_s(self) -> float | None:
+        """0 where another process has the lease, or may have it; None where the configuration wants none."""
+        if self.service is not None:
+            return None if self.service.lease is None else self.service.lease.status.remaining_s
+        fleet = self._config.settings.fleet
+        return 0.0 if fleet.storage and fleet.lease_s else None
 
     def watching(self, tasks: asyncio.TaskGroup, service: Service) -> list[asyncio.Task[None]]:
         """Starts counting what the open service holds, until the caller cancels these tasks."""
@@ -148,7 +170,7 @@ class Operator:
     def _part(self, name: str, work: str, wrong: str) -> Check:
         """Whether a part works, judged by the background work that uses it."""
         if self.service is None:
-            return Check(name, False, STARTING)
+            return Check(name, False, self._starting)
         fault = next((fault for fault in self.service.faults if fault.name == work), None)
         if fault is None or fault.in_a_row < NOT_IN_A_ROW:
             return Check(name, True)
@@ -186,6 +208,12 @@ def _engine(service: Service) -> Engine:
 
 def _cluster(service: Service) -> ClusterState | None:
     return service.encoder.state if isinstance(service.encoder, ClusterEncoder) else None
+
+
+def _lease_check(lease: LeaseStatus) -> Check:
+    """The bot ends when it is lost; until then members are served, and the reason stands there all the same."""
+    ends = f"the lease on {lease.name} cannot be renewed ({lease.fault}): the bot stops in {lease.remaining_s:.0f} s"
+    return Check("lease", lease.held, ends if lease.fault or not lease.held else "")
 
 
 def _cluster_check(cluster: ClusterState) -> Check:

@@ -109,6 +109,11 @@ class StoredClaim:
         return self._claim.holds(self._clock())
 
     @property
+    def remaining_s(self) -> float:
+        """For how long it is held if nobody renews it; 0 where it is not held."""
+        return max(self._claim.valid_until_s - self._clock(), 0.0)
+
+    @property
     def holder(self) -> str:
         """Who held it when it was looked at last."""
         return self._claim.entry.holder or "nobody"

@@ -95,6 +95,7 @@ async def exporter() -> AsyncIterator[str]:
             passed,
             {"sweep": 1},
             promises_waiting=2,
+            lease_s=20.0,
             caches={"answers": (passed, 1)},
             queues={"download": 3, "decode": 0, "encode": 2, "store": 0, "questions": 0, "events": 0},
             memory={"bot": 1, "model": 2, "pictures": 3},

@@ -75,6 +75,7 @@ async def test_what_is_stored_waits_and_fails_is_counted() -> None:
         unparsed_events=9,
         faults={"sweep": 2},
         caches={"answers": (3, 4)},
+        lease_s=9.5,
         queues={"encode": 5, "events": 0},
         questions_refused=6,
         memory={"bot": 1000, "model": 2000},
@@ -92,6 +93,7 @@ async def test_what_is_stored_waits_and_fails_is_counted() -> None:
         assert response.status == 200
         assert response.headers["Content-Type"].startswith("text/plain; version=0.0.4")
         found = samples(await response.text())
+    assert (found["afterimage_lease_held", ()], found["afterimage_lease_remaining_seconds", ()]) == (1, 9.5)
     guild = ("guild", "5")
     assert found["afterimage_messages", (guild,)] == 7
     assert found["afterimage_channels_parked", (guild,)] == 1
@@ -136,6 +138,7 @@ def test_every_metric_stands_in_the_document() -> None:
     reading = Reading(
         version="1", ready={"model": True}, status=status, gateway_latency_s=0.1, faults={"sweep": 1}, engine=ENGINE,
         queues={"encode": 1}, memory={"bot": 1}, backup_s=1.0, caches={"answers": (1, 1)},
+        promises_waiting=0, lease_s=9.0,
     )  # fmt: skip
     text = Metrics(lambda: reading).render().decode()
     document = (ROOT / "docs" / "http.md").read_text("utf-8")

@@ -11,11 +11,23 @@ from pathlib import Path
 
 import aiohttp
 import psutil
+import pytest
 
+from bot.command_line.status import bot_text
+from bot.config.tables import Config
 from bot.control.client import ask
+from bot.control.operations import running_status
+from bot.observability.health import Beat
+from bot.web.operator import Operator
+from bot.web.probes import Check
+from indexer.fleet.lease import open_lease
+from indexer.service import open_service
+from indexer.settings import DecodeSettings, FleetSettings, Settings
 from sandbox.server import open_sandbox
 from tests.web.test_metrics import samples
 from tests.worlds.child_bot import Child, child, joining
+from tests.worlds.encoder import Encoder
+from tests.worlds.migrated import migrated
 from tests.worlds.running_bot import town
 from tests.worlds.waiting import until
 
@@ -104,6 +116,49 @@ async def test_a_bot_that_still_starts_is_alive_and_not_ready_and_says_why(tmp_p
             async with session.get(f"{base_url(bot)}/api/v1/guilds") as response:
                 assert response.status == HTTPStatus.SERVICE_UNAVAILABLE
                 assert (await response.json())["error"]["code"] == "starting"
+
+
+@pytest.mark.usefixtures("reader_processes")
+async def test_a_lease_that_another_process_has_or_that_cannot_be_renewed_is_seen(tmp_path: Path) -> None:
+    storage, data_dir = tmp_path / "storage", migrated(tmp_path / "data")
+    storage.mkdir()
+    fleet = FleetSettings(str(storage), "home", lease_s=6.0)
+    settings = Settings(data_dir=data_dir, decode=DecodeSettings(workers=1), fleet=fleet)
+    operator = Operator(Config(settings=settings), "1", lambda: Beat(serving=True, shards=1))
+
+    def shown() -> dict[str, Check]:
+        return {check.name: check for check in operator.checks()}
+
+    async def held() -> float:
+        return samples(operator.metrics.render().decode())["afterimage_lease_held", ()]
+
+    async with open_lease(fleet):
+        opened = asyncio.Event()
+
+        async def opens() -> None:
+            async with open_service(settings, None, Encoder(), waits=operator.waits) as service:
+                operator.service = service
+                opened.set()
+                await until(lambda: "cannot be renewed" in shown()["lease"].reason)
+                status = await running_status(service, {}, print)
+                assert "lease on home: cannot be renewed" in bot_text(status)
+                assert shown()["lease"].ok  # until it ends
+                storage_back()
+                await until(lambda: not shown()["lease"].reason)
+                assert "lease on home: held, and renewed" in bot_text(await running_status(service, {}, print))
+
+        def storage_back() -> None:
+            (tmp_path / "away").rename(storage)
+
+        opening = asyncio.create_task(opens())
+        await until(lambda: "waiting for the lease on home" in shown()["database"].reason)
+        assert "goes on renewing it" in shown()["database"].reason
+        assert await held() == 0
+    await asyncio.wait({opening, asyncio.create_task(opened.wait())}, return_when=asyncio.FIRST_COMPLETED)
+    assert shown()["lease"] == Check("lease", True)
+    assert await held() == 1
+    storage.rename(tmp_path / "away")
+    await opening
 
 
 async def test_without_an_address_nothing_listens(tmp_path: Path) -> None:
