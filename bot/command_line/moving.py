@@ -127,7 +127,7 @@ async def copy(settings: Settings, move: Move, *, own: bool, quiet: bool) -> Cop
     """
     with work_bar(quiet=quiet) as bar:
         async with _destination(settings, move.folder, bar, own=own) as destination:
-            return await _copied(move, destination, bar)
+            return await _copied(move, destination, bar, leaves=False)
 
 
 async def carry_over(settings: Settings, move: Move, *, own: bool, yes: bool, quiet: bool) -> Copied:
@@ -146,7 +146,7 @@ async def carry_over(settings: Settings, move: Move, *, own: bool, yes: bool, qu
         with work_bar(quiet=quiet) as bar:
             async with _destination(settings, move.folder, bar, own=own) as destination:
                 if left is None:
-                    copied = await _copied(move, destination, bar)
+                    copied = await _copied(move, destination, bar, leaves=True)
                 else:
                     copied = Copied(move.guild.id, move.folder, Stored())
                     await destination.take_promises(move.source)
@@ -159,8 +159,8 @@ async def carry_over(settings: Settings, move: Move, *, own: bool, yes: bool, qu
         return copied
 
 
-async def _copied(move: Move, destination: Destination, bar: WorkBar) -> Copied:
-    copied = await copy_out(move.source, move.guild.id, move.folder, destination.take_in, bar.show)
+async def _copied(move: Move, destination: Destination, bar: WorkBar, *, leaves: bool) -> Copied:
+    copied = await copy_out(move.source, move.guild.id, move.folder, destination.take_in, bar.show, leaves=leaves)
     await destination.finish()
     return copied
 

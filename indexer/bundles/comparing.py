@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from indexer.bundles import content
+from indexer.bundles import content, saved_rows
 from indexer.database.connections import connect_readonly
 from indexer.errors import StorageError
 
@@ -98,6 +98,7 @@ def compare(database: Path, rows: Path) -> None:
         connection.execute("BEGIN")  # one snapshot for all of them, beside whoever writes
         for sql in _COMPARED:
             connection.execute(sql)
+        saved_rows.require_there(connection, database.parent)
         for what, sql in _LACKING.items():
             ((count,),) = connection.execute(sql)
             if count:

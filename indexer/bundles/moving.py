@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from indexer.backup.verify import look_through
 from indexer.backup.work_folder import work_folder
-from indexer.bundles import departure
+from indexer.bundles import departure, saved_rows
 from indexer.bundles.bundle_file import CONTENT
 from indexer.bundles.bundle_import import WORK_PREFIX
 from indexer.bundles.comparing import compare
@@ -80,9 +80,12 @@ class Copied:
         return {**told, **{name: stored[name] for name in ("messages", "known", "pictures", "embeddings", "opt_outs")}}
 
 
-async def copy_out(data_dir: Path, guild_id: GuildId, folder: Path, take_in: TakeIn, tell: Tell) -> Copied:
+async def copy_out(
+    data_dir: Path, guild_id: GuildId, folder: Path, take_in: TakeIn, tell: Tell, *, leaves: bool
+) -> Copied:
     """Gathers a server from `data_dir`, has `take_in` store it in the data folder `folder`, and compares both.
 
+    `leaves`: nobody writes `data_dir`, and the server leaves it, so what members have saved there goes along.
     Raises StorageError where something is missing there at the end; TellPerson where nothing of it is stored.
     """
     with work_folder(data_dir, WORK_PREFIX) as work:
@@ -90,6 +93,8 @@ async def copy_out(data_dir: Path, guild_id: GuildId, folder: Path, take_in: Tak
         gathered = await in_stoppable_thread(
             lambda check: gather(data_dir / FILE_NAME, Selection((guild_id,)), rows, check, tell)
         )
+        if leaves:
+            await asyncio.to_thread(saved_rows.add, data_dir / FILE_NAME, rows)
         stored = await take_in(Parcel(guild_id, rows, data_dir, gathered.application_id))
         tell("rows compared", 0, None)
         await asyncio.to_thread(compare, folder / FILE_NAME, rows)
@@ -116,7 +121,8 @@ async def take_in(place: Open, folder: Path, parcel: Parcel, tell: Tell, *, alon
             f" that first (`afterimage move {left.guild_id} --to {left.folder}`). Nothing was changed."
         )
     ownership = Ownership(parcel.application_id, str(parcel.source), "", same_machine=True)
-    stored = await store(place.db, parcel.rows, ownership, EVERYTHING, tell, alone=alone)
+    moved = parcel.guild_id if await asyncio.to_thread(saved_rows.gathered_in, parcel.rows) else None
+    stored = await store(place.db, parcel.rows, ownership, EVERYTHING, tell, alone=alone, moved=moved)
     async with place.db.transaction(durable=True) as tx:  # everything before it is on the disk with it
         await audit.add(tx, "guild.arrive", guild_id=parcel.guild_id, detail={"from": str(parcel.source)})
     return stored

@@ -21,6 +21,8 @@ from indexer.bundles.known_messages import update_known
 from indexer.bundles.ownership import Ownership
 from indexer.bundles.preparing import Prepared, prepare
 from indexer.bundles.promises import store_promises
+from indexer.bundles.storing_saved import TEMPORARY as TEMPORARY_SAVED
+from indexer.bundles.storing_saved import store_saved
 from indexer.database.connections import ALONE_CACHE_KIB, in_thread
 from indexer.database.database import Database
 from indexer.records.ids import DISCORD, ChannelId, GuildId, MessageId, OriginId, UserId
@@ -69,15 +71,23 @@ class Candidate(NamedTuple):
 
 
 async def store(
-    db: Database, rows: Path, ownership: Ownership, crawl: CrawlSettings, tell: Tell, *, alone: bool
+    db: Database,
+    rows: Path,
+    ownership: Ownership,
+    crawl: CrawlSettings,
+    tell: Tell,
+    *,
+    alone: bool,
+    moved: GuildId | None = None,
 ) -> Stored:
     """Stores the content in the file `rows`, which content_check.check has seen. `alone`: no bot runs in this process.
+    `moved`: the server that the rows are of, where its members' saved searches are among them (saved_rows.py).
 
     Raises RetryLater where the database is busy or full: what came in until then stays, and the same import goes on.
     """
     stored = Stored()
     cache_kib = ALONE_CACHE_KIB if alone else None
-    async with db.attached(content.uri(rows), SCHEMA, new_rows.TEMPORARY, cache_kib=cache_kib):
+    async with db.attached(content.uri(rows), SCHEMA, new_rows.TEMPORARY | TEMPORARY_SAVED, cache_kib=cache_kib):
         async with db.transaction() as tx:
             told_by_discord = ownership.is_discords_word(await application.get(tx))
         await store_promises(db, told_by_discord, stored)
@@ -87,6 +97,8 @@ async def store(
         stored.deleted += await _delete_told(db, prepared)
         await _store_messages(db, prepared, crawl, stored, tell, alone)
         await _cover(db, prepared, stored)
+        if moved is not None:
+            await store_saved(db, moved)
     return stored
 
 

@@ -17,8 +17,10 @@ from bot import cli
 from bot.control.imports import imports
 from bot.control.server import open_control
 from indexer.backup.verify import look_through
-from indexer.bundles import departure
+from indexer.bundles import content, departure
+from indexer.bundles.bundle_file import extract
 from indexer.bundles.departure import Departure
+from indexer.bundles.gather import Selection
 from indexer.bundles.storing import store
 from indexer.database import journal, lock
 from indexer.database.database import FILE_NAME
@@ -27,7 +29,7 @@ from indexer.errors import StorageError
 from indexer.service import open_service
 from indexer.settings import DecodeSettings, Settings
 from tests.soak import SOAK
-from tests.worlds.bundled import quietly, same
+from tests.worlds.bundled import exported, quietly, same
 from tests.worlds.commands_here import give_command
 from tests.worlds.empty_history import EmptyHistory
 from tests.worlds.encoder import Encoder
@@ -37,18 +39,28 @@ from tests.worlds.moved_server import (
     COUNT,
     DELETED,
     DELETED_LATER,
+    ELSEWHERE,
     FROM_ARCHIVE,
+    HARBOUR,
     LEAVING,
+    MANAGER,
     MEADOW,
+    MEMBER,
     OPTED_OUT,
     OPTED_OUT_THERE,
+    WATCHED,
     copied,
+    kept,
     make,
 )
 from tests.worlds.waiting import DEADLINE_S
 
 TRIES = 60 if SOAK else 3
 MOVED = [number for number in range(1, COUNT + 1) if number != DELETED_LATER] + [FROM_ARCHIVE]
+SAVED_ANOTHER = (
+    "INSERT INTO saved_searches (guild_id, user_id, name, question, created_ms)"
+    f" VALUES ({MEADOW}, {MEMBER}, 'another', 'n', 9)"
+)
 OF_MEADOW = "SELECT message_id FROM messages WHERE guild_id = 1 ORDER BY 1"
 
 
@@ -69,6 +81,16 @@ def written_into(data_dir: Path, *statements: str) -> None:
         add_functions(connection)
         for statement in ("PRAGMA foreign_keys = ON", *statements):
             connection.execute(statement)
+
+
+def of_members(world: Path) -> dict[str, list[tuple[object, ...]]]:
+    """What members of Meadow kept, as it must come: nothing of who left, and nothing of the message that is deleted."""
+    before = kept(world / "a", MEADOW)
+    before["saved"] = [row for row in before["saved"] if row[0] in (MEMBER, MANAGER)]
+    before["watched"] = [row for row in before["watched"] if row[0] in (MEMBER, MANAGER)]
+    before["to be told"] = [row for row in before["to be told"] if row[2] != DELETED_LATER]
+    assert [len(found) for found in before.values()] == [3, 3, 2, 3, 2, 3]
+    return before
 
 
 def assert_moved(folder: Path, world: Path) -> None:
@@ -96,6 +118,10 @@ def assert_moved(folder: Path, world: Path) -> None:
     assert [row["kind"] for row in journal.pending(folder / "a" / journal.FILE_NAME)] == ["OptedOut", "MessagesDeleted"]
     assert {(DELETED,), (DELETED_LATER,)} <= set(new["deletions"])
     assert (DELETED,) in old["deletions"]
+    assert kept(folder / "b", MEADOW) == of_members(world)
+    assert not any(kept(folder / "a", MEADOW).values())
+    assert kept(folder / "a", ELSEWHERE) == kept(world / "a", ELSEWHERE)
+    assert kept(folder / "b", HARBOUR) == kept(world / "b", HARBOUR)
     assert departure.unfinished(folder / "a") == []
     assert not list(folder.glob("*/.afterimage-*"))
     for name in ("a", "b"):
@@ -219,6 +245,7 @@ def test_the_source_answers_until_everything_was_compared(folder: Path, monkeypa
         ("DELETE FROM deletions WHERE message_id = 90", "1 deletions are missing"),
         ("DELETE FROM messages WHERE message_id = 60", "1 messages are missing"),
         ("DELETE FROM picture_texts", "1 texts of pictures are missing"),
+        ("DELETE FROM arrivals", "Saved searches and watched pictures did not come"),
     ],
 )
 def test_what_is_missing_where_it_went_keeps_it_where_it_was(
@@ -239,6 +266,80 @@ def test_what_is_missing_where_it_went_keeps_it_where_it_was(
     assert cli.main(["move", "Meadow", "--to", "b", "--yes", "--quiet"]) == 1
     assert said in capsys.readouterr().err
     assert same(folder / "a") == same(world / "a")
+
+
+@pytest.mark.parametrize(
+    ("inserted", "said"),
+    [
+        ("saved_searches WHEN new.name = 'a picture'", "1 saved searches would be missing"),
+        ("saved_notices", "2 notices of saved searches"),
+        ("saved_matches", "3 pictures that members are to be told of"),
+        ("saved_told", "2 pictures that members are to be told of"),
+        (f"watched_pictures WHEN new.added_by = {MEMBER}", "1 watched pictures"),
+        ("watched_matches", "2 matches of watched pictures"),
+        ("new_pictures", "3 new pictures that were not looked at"),
+    ],
+)
+def test_what_members_keep_comes_whole_or_stays_where_it_was(
+    folder: Path, world: Path, capsys: pytest.CaptureFixture[str], inserted: str, said: str
+) -> None:
+    written_into(folder / "b", f"CREATE TRIGGER lost BEFORE INSERT ON {inserted} BEGIN SELECT RAISE(IGNORE); END")
+    assert cli.main(["move", "Meadow", "--to", "b", "--yes", "--quiet"]) == 1
+    assert said in capsys.readouterr().err
+    assert kept(folder / "a", MEADOW) == kept(world / "a", MEADOW)
+    written_into(folder / "b", "DROP TRIGGER lost")
+    assert cli.main(["move", "Meadow", "--to", "b", "--yes", "--quiet"]) == 0
+    assert_moved(folder, world)
+
+
+def test_what_was_told_there_after_a_move_that_was_killed_is_not_told_again(folder: Path, world: Path) -> None:
+    assert cli.main(["move", "Meadow", "--to", "b", "--quiet"]) == 1  # nobody said yes
+    written_into(
+        folder / "b",
+        f"DELETE FROM saved_searches WHERE guild_id = {MEADOW} AND user_id = {MANAGER}",
+        "INSERT INTO saved_told SELECT saved_id, place_id FROM saved_matches",
+        "DELETE FROM saved_matches",
+        "DELETE FROM watched_matches WHERE watch_id IN (SELECT watch_id FROM watched_pictures WHERE guild_id = 1)",
+        "DELETE FROM new_pictures",
+        SAVED_ANOTHER,
+    )
+    there = kept(folder / "b", MEADOW)
+    assert cli.main(["move", "Meadow", "--to", "b", "--quiet", "--yes"]) == 0
+    assert kept(folder / "b", MEADOW) == there
+
+
+def test_what_happened_in_the_folder_meanwhile_goes_along_with_the_next_try(folder: Path, world: Path) -> None:
+    assert cli.main(["move", "Meadow", "--to", "b", "--quiet"]) == 1
+    written_into(folder / "b", "DELETE FROM new_pictures", "UPDATE arrivals SET at_ms = 1420070400000")  # id 1 is later
+    gone = f"DELETE FROM saved_searches WHERE guild_id = {MEADOW} AND user_id = {MEMBER} AND name = 'cats'"
+    written_into(
+        folder / "a",
+        gone,
+        f"DELETE FROM watched_pictures WHERE watch_id = {WATCHED}",
+        SAVED_ANOTHER,
+    )
+    expected = kept(folder / "a", MEADOW)
+    assert cli.main(["move", "Meadow", "--to", "b", "--quiet", "--yes"]) == 0
+    found = kept(folder / "b", MEADOW)
+    for name in ("saved", "to be told", "told", "watched", "found", "new"):
+        wanted = [row for row in expected[name] if row[0] not in (LEAVING, OPTED_OUT_THERE)]
+        assert found[name] == wanted, name
+
+
+def test_a_copy_that_is_kept_has_nothing_that_members_saved(folder: Path, world: Path) -> None:
+    assert cli.main(["split", "Meadow", "c", "--keep", "--quiet"]) == 0
+    assert not any(kept(folder / "c", MEADOW).values())
+    assert kept(folder / "a", MEADOW) == kept(world / "a", MEADOW)
+
+
+def test_a_bundle_has_nothing_that_members_saved(folder: Path) -> None:
+    exported(folder / "a", folder / "meadow.bundle", Selection((MEADOW,)))
+    extract(folder / "meadow.bundle", folder / "content", quietly, quietly)
+    with closing(sqlite3.connect(folder / "content")) as connection:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    assert tables == set(content.TABLES)
+    assert b"words 3" in (folder / "content").read_bytes()
+    assert b"in cats" not in (folder / "content").read_bytes()
 
 
 def test_what_the_other_folder_must_not_store_or_has_newer_is_no_difference(folder: Path) -> None:
