@@ -12,8 +12,15 @@ from bot.observability.health import Condition
 ASK_S = 4.0  # less than the five seconds that an engine gives a health check
 
 
+class NoAnswer(Exception):
+    """Nothing answers there. The message says why."""
+
+
 def readiness(listen: str) -> Condition:
-    """The answer of /readyz at `web.listen`. An address that stands for all of the machine's is asked on loopback."""
+    """The answer of /readyz at `web.listen`. An address that stands for all of the machine's is asked on loopback.
+
+    Raises NoAnswer.
+    """
     host, port = listen_address(listen)
     address = ipaddress.ip_address(host)
     if address.is_unspecified:
@@ -26,7 +33,9 @@ def readiness(listen: str) -> Condition:
         reasons = [check["reason"] for check in checks.values() if check["reason"]]
         healthy = response.status == http.HTTPStatus.OK
     except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError, AttributeError) as error:
-        return Condition(False, f"{listen} gives no answer to /readyz ({error}); look at the bot's log")
+        raise NoAnswer(f"{listen} gives no answer to /readyz ({error}); look at the bot's log") from error
     finally:
         connection.close()
-    return Condition(healthy, "; ".join(reasons) or ("ready" if healthy else f"/readyz answers {response.status}"))
+    return Condition(
+        healthy, "; ".join(dict.fromkeys(reasons)) or ("ready" if healthy else f"/readyz answers {response.status}")
+    )

@@ -85,6 +85,24 @@ async def test_where_http_is_on_readiness_is_asked_too(
     assert "gives no answer to /readyz" in capsys.readouterr().err
 
 
+async def test_a_bot_that_has_not_begun_to_serve_says_over_http_what_it_waits_for(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def found() -> list[Check]:
+        return [
+            Check(part, False, "waiting for the lease on home: a goes on renewing it") for part in ("index", "model")
+        ]
+
+    data_dir.mkdir()
+    monkeypatch.chdir(data_dir.parent)
+    async with open_web(WebSettings(listen="127.0.0.1:0"), probe_routes(found)) as url:
+        monkeypatch.setenv("AFTERIMAGE_WEB_LISTEN", url.removeprefix("http://"))
+        assert await asyncio.to_thread(main, ["health"]) == 1
+    assert capsys.readouterr().err.count("waiting for the lease on home") == 1
+    assert await asyncio.to_thread(main, ["health"]) == 1
+    assert "no bot runs" in capsys.readouterr().err
+
+
 async def test_a_sign_of_life_that_cannot_be_written_ends_nothing_and_is_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
