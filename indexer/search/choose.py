@@ -95,24 +95,23 @@ def choose(
     scores: Mapping[PictureId, float],
     shown: Shown,
 ) -> list[tuple[Judged, list[PictureId]]]:
-    """The hits in their order, each with the pictures that are one with it (itself first). Pure."""
+    """The hits, each with the pictures that are one with it (itself first). `found`: best first. Pure."""
     if not found:
         return []
-    order = sorted(found, key=lambda judged: (-scores[judged.picture_id], -shown[judged.picture_id][0].message_id))
-    vectors = np.stack([facts[judged.picture_id].vector for judged in order])
+    vectors = np.stack([facts[judged.picture_id].vector for judged in found])
     likeness = cosines(vectors, vectors)
-    hashes = [facts[judged.picture_id].perceptual_hash for judged in order]
+    hashes = [facts[judged.picture_id].perceptual_hash for judged in found]
     pairs = [
         (left, right)
         for left, right in zip(*np.nonzero(np.triu(likeness >= ALIKE_COSINE, 1)), strict=True)
         if hamming(hashes[left], hashes[right]) <= ALIKE_BITS
     ]
-    groups = groups_of_alike([(int(left), int(right)) for left, right in pairs], len(order))
+    groups = groups_of_alike([(int(left), int(right)) for left, right in pairs], len(found))
     heads = [group[0] for group in groups]
-    relevance = [scores[order[head].picture_id] for head in heads]
+    relevance = [scores[found[head].picture_id] for head in heads]
     best = max(relevance)
     picked = diverse([score / best for score in relevance], vectors[heads], query.count, query.diversity)
-    return [(order[heads[at]], [order[member].picture_id for member in groups[at]]) for at in picked]
+    return [(found[heads[at]], [found[member].picture_id for member in groups[at]]) for at in picked]
 
 
 def _with_colour(judged: Judged, colours: Mapping[PictureId, float]) -> Judged:

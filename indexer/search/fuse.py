@@ -33,21 +33,18 @@ class Fuse:
             for picture_id in copies_first(found, search.judged)
             if search.judged[picture_id].band is not Band.SAID
         ]
+        # What says all of the question first: a short text that says half of it may have the larger BM25.
         said = [
-            (hit.picture_id, weight * hit.share**SHARE_POWER) for hit in search.said if hit.picture_id in search.judged
+            (hit.picture_id, weight * hit.share**SHARE_POWER)
+            for hit in sorted(search.said, key=lambda hit: hit.share < 1)
+            if hit.picture_id in search.judged
         ]
-        search.scores = reciprocal_rank_fusion([near, said])
-        if len(search.query.words.split()) > 1:
-            _whole_answers_first(search)
+        scores = reciprocal_rank_fusion([near, said])
+        whole = {hit.picture_id for hit in search.said if hit.share == 1}
 
+        def order(picture_id: PictureId) -> tuple[float, bool]:
+            """Where what says the whole question and what is only related have one score, the words say more."""
+            only_related = search.judged[picture_id].band is Band.RELATED and picture_id not in whole
+            return -scores[picture_id], only_related
 
-def _whole_answers_first(search: Search) -> None:
-    """What says all of several words and what is only related may have one score: the words say more."""
-    whole = {hit.picture_id for hit in search.said if hit.share == 1}
-
-    def key(entry: tuple[PictureId, float]) -> tuple[float, bool]:
-        picture_id, score = entry
-        only_related = search.judged[picture_id].band is Band.RELATED and picture_id not in whole
-        return -score, bool(whole) and only_related
-
-    search.scores = dict(sorted(search.scores.items(), key=key))
+        search.scores = {picture_id: scores[picture_id] for picture_id in sorted(scores, key=order)}

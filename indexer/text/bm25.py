@@ -179,8 +179,5 @@ def _figures(
     """`total` is the sum of `values`; 0 where there is one term, which is then the whole question."""
     if not total:
         return Figures(sum(parts), 1.0, shown)
-    said_worth = 0.0
-    for part, value in zip(parts, values, strict=True):
-        if part:
-            said_worth += value
+    said_worth = sum(value for part, value in zip(parts, values, strict=True) if part)
     return Figures(sum(parts), said_worth / total, shown)

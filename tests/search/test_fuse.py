@@ -17,18 +17,23 @@ from tests.search.test_new_matches import CALIBRATION, unit
 NEAR, SAYING = PictureId(1), PictureId(2)
 
 
-async def first(words: str, near: Band, share: float) -> PictureId:
-    """One picture is near by its vector alone, the other says this share of the words."""
+async def fused(words: str, near: Band, said: list[WordHit]) -> list[PictureId]:
+    """One picture is near by its vector alone, others say something of the question. Best first."""
     query = Query(GuildId(1), Filter(frozenset()), words=words)
-    place = Place(MessageId(7), PlaceId(2), ChannelId(1), UserId(1))
     target = make_query_vector((), unit(1)[0], (), CALIBRATION.sample, 0.5)
     assert target is not None
     search = Search(query, target, CALIBRATION, StageClock())
     search.near = [NEAR]
-    search.said = [WordHit(SAYING, place, 9.0, share)]
-    search.judged = {NEAR: Judged(NEAR, near, Parts()), SAYING: Judged(SAYING, Band.SAID, Parts())}
+    search.said = said
+    saying = {hit.picture_id: Judged(hit.picture_id, Band.SAID, Parts()) for hit in said}
+    search.judged = {NEAR: Judged(NEAR, near, Parts()), **saying}
     await Fuse(1.0).run(search)
-    return next(iter(search.scores))
+    return list(search.scores)
+
+
+def says(picture_id: PictureId, bm25: float, share: float) -> WordHit:
+    place = Place(MessageId(7), PlaceId(2), ChannelId(1), UserId(1))
+    return WordHit(picture_id, place, bm25, share)
 
 
 @pytest.mark.parametrize(
@@ -37,10 +42,17 @@ async def first(words: str, near: Band, share: float) -> PictureId:
         ("isle of man", Band.RELATED, 1.0, SAYING),
         ("isle of man", Band.VERY_SIMILAR, 1.0, NEAR),
         ("isle of man", Band.RELATED, 0.9, NEAR),
-        ("isle", Band.RELATED, 1.0, NEAR),
+        ("isle", Band.RELATED, 1.0, SAYING),
+        ("isle", Band.VERY_SIMILAR, 1.0, NEAR),
     ],
 )
-async def test_who_says_all_of_several_words_comes_before_what_is_only_related(
+async def test_who_says_the_whole_question_comes_before_what_is_only_related(
     words: str, near: Band, share: float, leading: PictureId
 ) -> None:
-    assert await first(words, near, share) == leading
+    assert (await fused(words, near, [says(SAYING, 9.0, share)]))[0] == leading
+
+
+async def test_a_short_text_that_says_half_does_not_come_before_the_whole_answer() -> None:
+    half, whole = PictureId(3), SAYING
+    order = await fused("isle of man", Band.RELATED, [says(half, 9.0, 0.6), says(whole, 7.0, 1.0)])
+    assert order == [whole, NEAR, half]

@@ -111,6 +111,15 @@ async def test_what_a_message_says_is_found_though_its_picture_shows_something_e
     assert result.hits[0].band is Band.SAID
 
 
+async def test_who_says_the_whole_question_comes_before_a_newer_picture_that_is_only_related(library: Library) -> None:
+    await library.noise(30)
+    said = await library.post("balloon", say="isle of man")
+    related = await library.post("isle hill boat")
+    result = await library.searcher.search(ask("isle man"))
+    assert found(result)[:2] == [said, related]
+    assert [hit.band for hit in result.hits[:2]] == [Band.SAID, Band.RELATED]
+
+
 async def test_a_message_that_shares_only_a_filler_word_with_the_question_is_no_answer(library: Library) -> None:
     await library.noise(30)
     for number in range(5):
