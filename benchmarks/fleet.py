@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.fixed_rate_child import PICTURE_S, SIZE
+from benchmarks.fleet_files import measure_files
 from benchmarks.fleet_processes import measure_processes
 from benchmarks.fleet_wire import measure_wire
 from benchmarks.process_memory import memory_mb
@@ -203,6 +204,7 @@ async def measure(report: Report, folder: Path) -> None:
         await measure_cluster(report, nodes, here)
         await measure_wire(report, nodes)
         await measure_kill(report, nodes, folder)
+    await measure_files(report, folder)
     await measure_processes(report)
 
 

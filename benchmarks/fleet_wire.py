@@ -40,6 +40,7 @@ async def measure_wire(report: Report, nodes: Nodes) -> None:
     found = json.loads(said)
     report.row("a batch of 8 as pixels, there and back, p50", found["pixels_ms"], "ms")
     report.row("a batch of 8 as files that are opened there, p50", found["files_ms"], "ms")
+    report.row("the same, but the pixels come back and go to an encoder from here, p50", found["back_ms"], "ms")
     report.row("of that, opening 8 pictures on one core", found["open_ms"], "ms")
     report.row("a picture as pixels", found["pixel_bytes"] / 1000, "KB")
     report.row("a picture as a file", found["file_bytes"] / 1000, "KB")
@@ -53,7 +54,10 @@ class There:
         return np.ones((len(frames), 768), np.float32)
 
     def files(self, files: list[bytes]) -> np.ndarray:
-        return self.pixels(np.stack([opened(file) for file in files]))
+        return self.pixels(self.opened(files))
+
+    def opened(self, files: list[bytes]) -> np.ndarray:
+        return np.stack([opened(file) for file in files])
 
 
 def opened(file: bytes) -> np.ndarray:
@@ -89,6 +93,7 @@ def main(address: str, token_file: str) -> None:
     found = {
         "pixels_ms": median_ms(lambda: ray.get(there.pixels.remote(frames))),
         "files_ms": median_ms(lambda: ray.get(there.files.remote(files))),
+        "back_ms": median_ms(lambda: ray.get(there.pixels.remote(ray.get(there.opened.remote(files))))),
         "open_ms": median_ms(lambda: [opened(file) for file in files]),
         "pixel_bytes": frames.nbytes / BATCH,
         "file_bytes": statistics.mean(len(file) for file in files),

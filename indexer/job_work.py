@@ -43,12 +43,17 @@ class JobWork:
                 logger.info("guild %d is caught up: %d messages read", guild_id, read)
 
     async def _run_guild(
-        self, guild_id: GuildId, only: frozenset[ChannelId] | None, origin_id: OriginId = DISCORD
+        self,
+        guild_id: GuildId,
+        only: frozenset[ChannelId] | None,
+        origin_id: OriginId = DISCORD,
+        *,
+        fleet: bool = False,
     ) -> Progress:
         """Like `Pipeline.run_guild`. Where the disk has no room it waits, and then continues where it was."""
         while True:
             try:
-                return await self._pipeline.run_guild(guild_id, only, origin_id)
+                return await self._pipeline.run_guild(guild_id, only, origin_id, fleet=fleet)
             except DiskFull as error:
                 self._faults.add("indexing", error)
                 await asyncio.sleep(FULL_AGAIN_S)  # the disk may report room although a write was refused
@@ -60,7 +65,8 @@ class JobWork:
             if job.scope.kind is ScopeKind.FAILED:
                 async with self._db.transaction() as tx:
                     await places.retry(tx, job.guild_id)
-            progress = await self._run_guild(job.guild_id, _channels(job.scope), job.scope.origin_id)
+            scope = job.scope
+            progress = await self._run_guild(job.guild_id, _channels(scope), scope.origin_id, fleet=scope.fleet)
         except Stop:
             raise
         except AfterimageError as error:

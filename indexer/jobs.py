@@ -125,7 +125,8 @@ class Jobs:
                 if DISCORD in (running.scope.origin_id, scope.origin_id):
                     raise JobRefused(Why.RUNNING)
                 waiting = (*running.scope.then, scope.origin_id, *scope.then)
-                running = replace(running, scope=replace(running.scope, then=waiting))
+                fleet = running.scope.fleet or scope.fleet
+                running = replace(running, scope=replace(running.scope, then=waiting, fleet=fleet))
                 await jobs.set_scope(tx, running.id, running.scope)
                 return running
             if newest_jobs and newest_jobs[0].state is JobState.PAUSED:
@@ -233,7 +234,7 @@ class Jobs:
 
     async def _launch(self, job: Job) -> None:
         await self._halt(job.guild_id)  # only a catch-up can run here: an unfinished job would have refused this one
-        if job.scope == SERVER:
+        if replace(job.scope, fleet=False) == SERVER:
             self._afterwards.pop(job.guild_id, None)  # the job reads all channels
         self._at_work.add(job.id)
         self._ends.pop(job.guild_id, None)  # a resumed job has not ended

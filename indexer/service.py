@@ -25,6 +25,7 @@ from indexer.database.database import Database, open_database
 from indexer.deletions import NAME as DELETIONS
 from indexer.deletions import Deletions
 from indexer.disk_notices import DiskNotices
+from indexer.encode.cluster_files import ClusterFiles
 from indexer.encode.encoder import open_encoder
 from indexer.features.kept_features import KeptFeatures
 from indexer.hit_pictures import HitPictures
@@ -83,6 +84,7 @@ class Service:
     encoder: Encoder
     decoder: Decoder
     fetcher: Fetcher
+    cluster_files: ClusterFiles
     pipeline: Pipeline
     live: Live
     on_demand: OnDemand
@@ -197,13 +199,16 @@ async def open_service(
     open_reranker: OpenReranker | None = None,
     serves: Serves = serves_all,
     waits: Callable[[str], None] = lambda reason: None,
+    *,
+    fleet: bool = False,
 ) -> AsyncIterator[Service]:
     """Everything, writing, until the block ends. `history` is Discord's; None: this process has no connection to it.
 
     `open_archive` opens archives that messages were read from. `encoder` stands in for the configured model,
     `open_model` for the way to those that were configured before, `open_reranker` for the second model. `serves`: which
     guilds this process reads; what the data folder has of others is neither changed nor forgotten. `waits` takes why
-    the opening waits for another process, and "" when it goes on.
+    the opening waits for another process, and "" when it goes on. `fleet`: the cluster is joined at once and until the
+    end, and this machine loads its model only where somebody asks it.
 
     At the end, in this order: no more history is read, what is in the pipeline stays pending, the model and the workers
     go, the database closes. Raises Stop (ConfigError, StorageError, ModelUnavailable) where something cannot be opened.
@@ -226,13 +231,18 @@ async def open_service(
         await asyncio.to_thread(delete_left, settings.data_dir)
         await db.room.look()
         histories = Histories(db, history, open_archive)
+        cluster_files = ClusterFiles(settings, READERS_VERSION, faults)
+        if fleet:
+            await stack.enter_async_context(cluster_files.joined())
         if encoder is None and settings.model.runtime == "ray":
             from indexer.encode.cluster_encoder import open_cluster_encoder  # not imported where there is no cluster
 
             encoder = await stack.enter_async_context(open_cluster_encoder(settings, faults))
         elif encoder is None:
             model = settings.with_exports(settings.model)
-            encoder = await stack.enter_async_context(open_encoder(model, faults, data_dir=settings.data_dir))
+            opening = open_encoder(model, faults, data_dir=settings.data_dir, wake=not fleet)
+            encoder = await stack.enter_async_context(opening)
+        await cluster_files.must_be_like(encoder)
         async with db.transaction() as tx:
             model_id = await embeddings.model_id(tx, encoder.spec)
             again = await places.retry_for(tx, READERS_VERSION)
@@ -271,7 +281,7 @@ async def open_service(
             )
         )
         pipeline = await stack.enter_async_context(
-            Pipeline(db, histories, fetcher, decoder, encoder, model_id, settings, faults, kept, serves)
+            Pipeline(db, histories, fetcher, decoder, encoder, model_id, settings, faults, kept, serves, cluster_files)
         )
         journal = await stack.enter_async_context(open_journal(settings))
         wished = asyncio.Event()
@@ -314,7 +324,7 @@ async def open_service(
                 ("upkeep", keep_up, UPKEEP_RESTARTS),
                 (BACKUP, lambda: backups.run(faults), None),
                 (DELETIONS, deletions.repeat, None),
-                ("baseline", searcher.learn_baseline, None),
+                *(() if fleet else (("baseline", searcher.learn_baseline, None),)),  # it asks this machine's model
                 (PAIRS, pairs.keep, None),
                 *reading,
                 *exchanging,
@@ -332,6 +342,7 @@ async def open_service(
                 encoder=encoder,
                 decoder=decoder,
                 fetcher=fetcher,
+                cluster_files=cluster_files,
                 pipeline=pipeline,
                 live=Live(db, pipeline, removals, keep, serves),
                 on_demand=OnDemand(db, histories.discord, pipeline, model_id, keep),

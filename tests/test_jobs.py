@@ -7,6 +7,7 @@ import itertools
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -120,8 +121,8 @@ async def test_a_job_whose_end_meets_a_busy_writer_ends_later(
     run = service.pipeline.run_guild
     ran, go_on = asyncio.Event(), asyncio.Event()
 
-    async def then_busy(*arguments: object) -> object:
-        progress = await run(*arguments)  # type: ignore[arg-type]  # drawn to fit by the test
+    async def then_busy(*arguments: Any, **named: Any) -> object:
+        progress = await run(*arguments, **named)
         ran.set()
         await go_on.wait()
         return progress
@@ -205,11 +206,11 @@ async def test_archives_of_one_server_are_read_one_after_the_other_by_one_job(
     service: Service, history: EmptyHistory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     guild_id = await new_guild(service, history)
-    begun: list[OriginId] = []
+    begun: list[tuple[int, bool]] = []
     gates = {OriginId(number): asyncio.Event() for number in (1, 2, 3)}
 
-    async def run(guild_id: GuildId, only: object, origin_id: OriginId) -> Progress:
-        begun.append(origin_id)
+    async def run(guild_id: GuildId, only: object, origin_id: OriginId, *, fleet: bool) -> Progress:
+        begun.append((origin_id, fleet))
         await gates[origin_id].wait()
         if origin_id == 2:
             raise TellPerson("closed-archive", archive="x")
@@ -217,20 +218,24 @@ async def test_archives_of_one_server_are_read_one_after_the_other_by_one_job(
 
     monkeypatch.setattr(service.pipeline, "run_guild", run)
     jobs = [await service.jobs.start(guild_id, Scope(ScopeKind.SERVER, origin_id=OriginId(1)))]
-    await until(lambda: begun == [1])
-    jobs += [await service.jobs.start(guild_id, Scope(ScopeKind.SERVER, origin_id=OriginId(n))) for n in (2, 3)]
+    await until(lambda: begun == [(1, False)])
+    jobs += [
+        await service.jobs.start(guild_id, Scope(ScopeKind.SERVER, origin_id=OriginId(number), fleet=number == 2))
+        for number in (2, 3)
+    ]
     assert len({job.id for job in jobs}) == 1
     with pytest.raises(JobRefused):
         await service.jobs.start(guild_id)  # Discord's history waits for nobody's archive
     gates[OriginId(1)].set()
-    await until(lambda: begun == [1, 2])
+    await until(lambda: begun == [(1, False), (2, True)])
     stored = await service.jobs.newest(guild_id)
     assert stored is not None
-    assert stored.scope == Scope(ScopeKind.SERVER, origin_id=OriginId(2), then=(OriginId(3),))  # a restart goes on here
+    # A restart goes on here, and in the cluster.
+    assert stored.scope == Scope(ScopeKind.SERVER, origin_id=OriginId(2), then=(OriginId(3),), fleet=True)
     gates[OriginId(2)].set()
     gates[OriginId(3)].set()
     await until(lambda: service.jobs.idle)
-    assert begun == [1, 2, 3]
+    assert begun == [(1, False), (2, True), (3, True)]
     stored = await service.jobs.newest(guild_id)
     assert stored is not None
     assert (stored.state, stored.reason and stored.reason.key) == (JobState.FAILED, "closed-archive")

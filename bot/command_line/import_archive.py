@@ -42,7 +42,8 @@ POLL_S = 0.25  # between two looks at how far a guild is
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The command's arguments. `name`: of the collection that the path is to be. `yes`: nobody is asked."""
+    """The command's arguments. `name`: of the collection that the path is to be. `yes`: nobody is asked. `fleet`: files
+    are opened and embedded in the cluster."""
 
     paths: Sequence[Path]
     media: Sequence[Path]
@@ -50,6 +51,7 @@ class Asked:
     dry_run: bool
     quiet: bool
     yes: bool = False
+    fleet: bool = False
 
 
 @dataclass(slots=True)
@@ -78,6 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.dry_run,
         arguments.quiet,
         arguments.yes,
+        arguments.fleet,
     )
     for folder in asked.media:
         if not folder.is_dir():
@@ -127,7 +130,10 @@ async def _import(config: Config, asked: Asked) -> Result:
     if await _handed_over(config, [*(archive.location for archive in readable), *folders], asked):
         result.handed_over = True
         return result
-    async with open_service(settings, None, open_archive=partial(open_archive, settings)) as service:
+    if asked.fleet:
+        terminal.note(f"joining the cluster at {settings.ray.address}")
+    opening = open_service(settings, None, open_archive=partial(open_archive, settings), fleet=asked.fleet)
+    async with opening as service:
         for path in folders:
             with work_bar(asked.quiet) as bar:
                 readable.append(await read_collection(service, path, asked.name, _found_files(bar)))
@@ -136,7 +142,7 @@ async def _import(config: Config, asked: Asked) -> Result:
             origin = await note_origin(service, archive)
             for guild in archive.survey.guilds.values():
                 with work_bar(asked.quiet) as bar:
-                    result.imported.append(await _import_guild(service, archive, origin, guild, bar))
+                    result.imported.append(await _import_guild(service, archive, origin, guild, bar, fleet=asked.fleet))
             await note_brought(service, archive, origin)
     return result
 
@@ -158,13 +164,15 @@ def _opened(path: Path, config: Config, media: Sequence[Path], bar: WorkBar) -> 
     return open_export(path, export_options(config.settings), media, told)
 
 
-async def _import_guild(service: Service, archive: Importable, origin: Origin, guild: Guild, bar: WorkBar) -> Imported:
+async def _import_guild(
+    service: Service, archive: Importable, origin: Origin, guild: Guild, bar: WorkBar, *, fleet: bool
+) -> Imported:
     """As `import_guild`, while the bar shows how far it is."""
     done = asyncio.Event()
 
     async def work() -> Imported:
         try:
-            return await import_guild(service, archive, origin, guild)
+            return await import_guild(service, archive, origin, guild, fleet=fleet)
         finally:
             done.set()
 
@@ -177,7 +185,8 @@ async def _handed_over(config: Config, paths: Sequence[Path], asked: Asked) -> b
     left = [str(path) for path in paths]
     while left:
         some = list(together(left, len(left)))  # a folder's files one by one may be thousands
-        values = {"paths": some, "media": [str(path) for path in asked.media], "name": asked.name}
+        media = [str(path) for path in asked.media]
+        values = {"paths": some, "media": media, "name": asked.name, "fleet": asked.fleet}
         try:
             await ask(config.settings.data_dir, "import", values, terminal.note)
         except NoBot:

@@ -49,6 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
         (arguments.channel, "--channel"),
         (arguments.failed, "--failed"),
         (arguments.background, "--background"),
+        (arguments.fleet, "--fleet"),
     ):
         if given:
             raise TellPerson("cli-reindex-start-only", option=option)
@@ -62,6 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _start(config: Config, arguments: argparse.Namespace) -> int:
     values = {"guild": guild_of(arguments.guild), "channel": arguments.channel, "failed": arguments.failed}
+    values["fleet"] = arguments.fleet
     job: Values | None
     by_bot = True
     try:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.control.handler import Handler, Tell, Values
-from bot.control.operations import optional_id
+from bot.control.operations import optional_id, wants_cluster
 from indexer.errors import TellPerson
 from indexer.records.ids import GuildId
 from indexer.service import Service
@@ -37,7 +37,8 @@ def imports(service: Service) -> dict[str, Handler]:
 
 
 async def _import(service: Service, values: Values, tell: Tell) -> Values:
-    """`paths` and `media`, lists of absolute paths, and `name`, of a collection, or null → `jobs`, how many started.
+    """`paths` and `media`, lists of absolute paths, `name`, of a collection, or null, and `fleet`, whether the cluster
+    opens and embeds the files → `jobs`, how many started.
 
     Raises TellPerson where there is nothing at a path that the bot can read, after the jobs of those before it.
     """
@@ -51,6 +52,7 @@ async def _import(service: Service, values: Values, tell: Tell) -> Values:
     name = values.get("name")
     if not (name is None or isinstance(name, str)):
         raise TellPerson("cli-needs", name="name")
+    fleet = await wants_cluster(service, values, tell)
     options = export_options(service.settings)
     started = 0
     for path in paths:
@@ -65,7 +67,7 @@ async def _import(service: Service, values: Values, tell: Tell) -> Values:
             # The command could read it: the bot is another user, or sees other folders.
             raise TellPerson("archive-not-for-bot", path=str(path))
         origin = await note_origin(service, archive)
-        started += len(await start_jobs(service, archive, origin))
+        started += len(await start_jobs(service, archive, origin, fleet=fleet))
     return {"jobs": started}
 
 

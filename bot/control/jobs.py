@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
 from bot.control.handler import Handler, Tell, Values
-from bot.control.operations import tell_safety
+from bot.control.operations import tell_safety, wants_cluster
 from bot.control.question import chosen_guild
 from bot.texts import Language
 from bot.texts.catalogue import translate_sentence
@@ -64,13 +65,15 @@ def starting(service: Service) -> dict[str, Handler]:
 
 
 async def _start(service: Service, values: Values, tell: Tell) -> Values:
-    """Reads `guild`, of it `channel`, or what `failed`; the server may be read from now on. → `job`. Where the same is
-    being read already, that job.
+    """Reads `guild`, of it `channel`, or what `failed`; the server may be read from now on. `fleet`: files are opened
+    and embedded in the cluster. → `job`. Where the same is being read already, that job.
 
     Raises TellPerson for a server or channel that is not known, and where another job is unfinished.
     """
     guild = await _readable_guild(service.reports, values.get("guild"))
     scope = await _scope(service.reports, guild, values)
+    if await wants_cluster(service, values, tell):
+        scope = replace(scope, fleet=True)
     try:
         job = await service.jobs.start(guild.id, scope)
         await tell_safety(service.made_safe(), tell)

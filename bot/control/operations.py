@@ -62,6 +62,15 @@ async def _forget(store: Store, turn: asyncio.Lock, values: Values, tell: Tell) 
     return {"messages": gone, "rewritten": rewritten, "backups": await _renew_backups(store, tell)}
 
 
+async def wants_cluster(service: Service, values: Values, tell: Tell) -> bool:
+    """Whether the job is to use the cluster (`fleet`). Raises TellPerson where that cannot be reached: what to do."""
+    if values.get("fleet") is not True:
+        return False
+    tell(f"the bot joins the cluster at {service.settings.ray.address}")
+    async with service.cluster_files.joined():
+        return True
+
+
 async def tell_safety(made_safe: Awaitable[bool], tell: Tell) -> None:
     """Says so where what was just promised would be lost with this machine, although a storage was to keep it."""
     if not await made_safe:

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from indexer.encode.process import WORKER
 from indexer.encode.protocol import Choice
 from indexer.errors import ModelAway, NoMemory, Reason, Rejected
 from indexer.ports import Priority
-from indexer.records.pictures import Features, ModelSpec, Pixels, PixelSpec, Scores, Vectors
+from indexer.records.pictures import EncodedFile, Features, ModelSpec, Pixels, PixelSpec, Scores, Vectors
 from indexer.settings import ModelSettings, RaySettings
 from indexer.supervisor import Faults, supervised
 
@@ -69,6 +70,20 @@ class ModelEncoder:
     async def wake(self) -> None:
         """Loads the model before anybody asks. What hinders it is counted and logged, not raised."""
         await self._model.wake()
+
+    async def start(self) -> None:
+        """The same, and raises ModelAway: why it could not be loaded, or the cluster not be reached."""
+        await self._model.start()
+
+    async def encode_file(self, file: bytes, wanted: dict[str, Any]) -> EncodedFile:
+        """A file opened and embedded in the cluster; `wanted` as in protocol.py.
+
+        Raises Rejected for what cannot be read, ModelFailed where no node may open it, RetryLater.
+        """
+        try:
+            return await self._model.encode_file(file, wanted)
+        except ModelDied as error:
+            raise ModelAway(f"The process that reaches the cluster {error}") from error
 
     async def encode_pixels(self, frames: Sequence[Pixels], priority: Priority = Priority.INDEXING) -> Vectors:
         """[n, d] float32 of unit length, one row for each [size, size, 3] uint8 frame, in order.

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from indexer.backoff import Backoff
 from indexer.encode.batching import Kind, ModelDied, Payload
@@ -18,7 +18,7 @@ from indexer.encode.protocol import Caption, Choice, Facts
 from indexer.encode.shared_frames import SharedFrames
 from indexer.errors import ModelAway, ModelUnavailable
 from indexer.ports import Priority
-from indexer.records.pictures import Features, ModelSpec, Pixels, PixelSpec, Scores, Vectors
+from indexer.records.pictures import EncodedFile, Features, ModelSpec, Pixels, PixelSpec, Scores, Vectors
 from indexer.settings import ModelSettings, RaySettings
 from indexer.supervisor import Faults
 
@@ -33,6 +33,8 @@ CLUSTER_FAULT = "cluster"  # that of the process that reaches a cluster
 AGAIN = Backoff(tries=0, first_s=1.0, longest_s=60.0)
 MOST_STREAMS = 8
 BATCHES_AN_ENCODER = 2  # under way in an encoder of a cluster: one is worked on while the next one travels
+# Of a run that has files opened in the cluster: some are embedded, some are opened, some are there when it is done.
+FILES_AN_ENCODER = 32
 NOT_CHOSEN = Choice("", "", "")
 WAIT_S = 5.0  # the longest pause that whoever asks waits out; for a longer one the answer is "later"
 
@@ -96,8 +98,12 @@ class ModelOnDemand:
         """Loads the model before anybody asks. A model that cannot be had is counted and logged, and tried again by
         whoever asks."""
         with suppress(ModelAway):
-            async with self._starting:
-                await self._running()
+            await self.start()
+
+    async def start(self) -> None:
+        """The same, and raises ModelAway."""
+        async with self._starting:
+            await self._running()
 
     async def _told(self, facts: Facts) -> None:
         """The first process of this life has told the facts."""
@@ -133,6 +139,10 @@ class ModelOnDemand:
     async def captions(self, frames: Sequence[Pixels]) -> list[Caption]:
         """A sentence about each picture, by a model that describes them. Raises as `encode`."""
         return await self._asked(lambda process: process.captions(frames))
+
+    async def encode_file(self, file: bytes, wanted: dict[str, Any]) -> EncodedFile:
+        """A file opened and embedded in the cluster, as of ModelProcess. Raises as `encode`, and Rejected."""
+        return await self._asked(lambda process: process.encode_file(file, wanted))
 
     async def _asked(self, ask: Callable[[ModelProcess], Awaitable[Answer]]) -> Answer:
         async with self._starting:

@@ -21,11 +21,12 @@ from indexer.encode.batching import Kind, ModelDied, ModelFailed, OutOfMemory, P
 from indexer.encode.child import log_levels
 from indexer.encode.protocol import LENGTH, Caption, Choice, Facts, cluster_json, message, settings_json
 from indexer.encode.shared_frames import SharedFrames
-from indexer.errors import ModelAway, ModelUnavailable
+from indexer.errors import ModelAway, ModelUnavailable, Reason, Rejected
 from indexer.platforms.processes import command, environment_without_settings, kill
 from indexer.platforms.shared_memory import inherited
 from indexer.ports import Priority
-from indexer.records.pictures import Features, Pixels, Scores, Vectors
+from indexer.records.picture_header import picture_of
+from indexer.records.pictures import EncodedFile, Features, Pixels, Scores, Vectors
 from indexer.settings import ModelSettings, RaySettings
 
 log = logging.getLogger(__name__)
@@ -176,6 +177,17 @@ class ModelProcess:
             await self.end()  # as in `encode`
             raise
 
+    async def encode_file(self, file: bytes, wanted: dict[str, Any]) -> EncodedFile:
+        """A file opened and embedded in the cluster; `wanted` as in protocol.py. Raises as `encode`, and Rejected for
+        what cannot be read; ModelFailed where no node may open it. A caller that is cancelled ends nothing."""
+        try:
+            async with asyncio.timeout(_LONGEST_S):
+                encoded: EncodedFile = await self._ask({"ask": "file", "wanted": wanted, "bytes": len(file)}, file)
+                return encoded
+        except TimeoutError as error:
+            await self.end()
+            raise ModelDied(f"gave no answer within {_LONGEST_S:.0f} s") from error
+
     async def _vectors(self, request: dict[str, Any], raw: bytes = b"") -> Vectors:
         vectors: Vectors = await self._ask(request, raw)
         return vectors
@@ -221,7 +233,8 @@ class ModelProcess:
         if length > _MOST_BYTES:
             raise ValueError(f"a header of {length} bytes")
         header = json.loads(await said.readexactly(length))
-        more = header["rows"] * header["columns"] * 4 if header["say"] == "vectors" else 0
+        more = header["rows"] * header["columns"] * 4 if header["say"] in ("vectors", "file") else 0
+        more += header["small_copy"] if header["say"] == "file" else 0
         if not 0 <= more <= _MOST_VECTOR_BYTES:
             raise ValueError(f"an answer of {more} bytes")
         return header, await said.readexactly(more)
@@ -236,8 +249,16 @@ class ModelProcess:
                 self._leaving = True  # it has said why
                 self._fail_all(ModelUnavailable(str(header["text"])))
             case "vectors":
-                vectors = np.frombuffer(raw, "<f4").reshape(header["rows"], header["columns"]).astype(np.float32)
-                self._settle(header["number"], vectors)
+                self._settle(header["number"], _matrix(header, raw))
+            case "file":
+                small_copy = raw[len(raw) - header["small_copy"] :]
+                vectors = _matrix(header, raw[: len(raw) - header["small_copy"]])
+                if not len(vectors) == header["picture"]["frames"] > 0:
+                    raise ValueError(f"{len(vectors)} vectors of a picture's {header['picture']['frames']} frames")
+                picture = picture_of(header["picture"], header["picture"]["byte_count"])
+                self._settle(header["number"], EncodedFile(picture, vectors, small_copy))
+            case "rejected":
+                self._settle(header["number"], error=Rejected(Reason(header["reason"]), str(header["detail"])))
             case "captions":
                 captions = [(str(text), min(max(float(sure), 0.0), 1.0)) for text, sure in header["captions"]]
                 self._settle(header["number"], captions)
@@ -305,3 +326,7 @@ class ModelProcess:
         if not self._reading.done() and self._process.returncode is None:
             with suppress(OSError):
                 kill(self._process.pid)
+
+
+def _matrix(header: dict[str, Any], raw: bytes) -> Vectors:
+    return np.frombuffer(raw, "<f4").reshape(header["rows"], header["columns"]).astype(np.float32)

@@ -10,12 +10,16 @@ To the process, {"ask": …}:
     scores      number, words or null, rows, columns, bytes: rows × columns × 2 raw bytes follow, float16: features of
                 pictures. Only of a model that reads pictures and words together
     captions    number, first, count: as pictures. Only of a model that describes them
+    file        number, wanted, bytes: so many raw bytes follow, a file that is opened and embedded in the cluster.
+                wanted: `thumbnail`, whether one is made; `decode`, the limits; `readers`, their version
 
 From the process, {"say": …}:
     log         logger, level, text: at any time
     open        the facts of the model; or unavailable, with the text for whoever runs the bot. Once
     vectors     number, rows, columns: rows × columns × 4 raw bytes follow, float32; scores too, in one column
     captions    number, captions: a text and its confidence of each picture
+    file        number, picture, rows, columns, small_copy: vectors follow as above, then so many bytes of a WebP
+    rejected    number, reason, detail: the file cannot be read
     error       number, text, memory: the model failed, for want of memory or not, and goes on
     away        number, text: no encoder of the cluster took the request, which may be asked again
     choice      choice: it runs in another way from now on

@@ -67,9 +67,11 @@ async def read_collection(
     return await open_collection(service.settings, service.db, location, name, told)
 
 
-async def import_guild(service: Service, archive: Importable, origin: Origin, guild: Guild) -> Imported:
+async def import_guild(
+    service: Service, archive: Importable, origin: Origin, guild: Guild, *, fleet: bool = False
+) -> Imported:
     """Reads one guild of the archive to its end. Raises as `Pipeline.run_guild`."""
-    progress = await service.pipeline.run_guild(guild.id, origin_id=origin.id)
+    progress = await service.pipeline.run_guild(guild.id, origin_id=origin.id, fleet=fleet)
     found = archive.survey.counts[guild.id].reachable
     vanished = len(archive.vanished) if isinstance(archive, Mirror) else 0
     async with service.db.reader() as connection:
@@ -82,13 +84,13 @@ def already(archive: Surveyed, guild: Guild) -> Imported:
     return Imported(archive.location, guild, 0, archive.survey.counts[guild.id].reachable, 0, 0, {})
 
 
-async def start_jobs(service: Service, archive: Importable, origin: Origin) -> list[Job]:
+async def start_jobs(service: Service, archive: Importable, origin: Origin, *, fleet: bool = False) -> list[Job]:
     """The same in the background of a running bot, as jobs that go on after a restart.
 
     Where another archive of a server is being read, this one is read after it, by the same job. Raises TellPerson where
     a server is being read from Discord, or its job is paused, after the jobs of the others have started.
     """
-    scope = Scope(ScopeKind.SERVER, origin_id=origin.id)
+    scope = Scope(ScopeKind.SERVER, origin_id=origin.id, fleet=fleet)
     started: list[Job] = []
     busy: list[str] = []
     for guild in archive.survey.guilds.values():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from indexer.backoff import Backoff
@@ -14,7 +15,7 @@ from indexer.ingest.items import Item
 from indexer.ports import Archive
 from indexer.records.ids import DISCORD
 from indexer.records.messages import Message, PictureRef
-from indexer.records.pictures import DecodedPicture
+from indexer.records.pictures import DecodedPicture, EncodedFile
 
 # Tries for one file while its worker waits: 4 within about 5 s. If all fail, the failure is stored with a next attempt.
 FETCH_BACKOFF = Backoff(tries=4, first_s=0.5, longest_s=4.0)
@@ -41,6 +42,14 @@ class Decodes(Protocol):
     """The part of Decoder that the pipeline needs."""
 
     async def decode(self, data: bytes, *, thumbnail: bool = False) -> DecodedPicture: ...
+
+
+class EncodesFiles(Protocol):
+    """The part of ClusterFiles that the pipeline needs."""
+
+    def joined(self) -> AbstractAsyncContextManager[None]: ...
+
+    async def encode(self, file: bytes, *, thumbnail: bool) -> EncodedFile | None: ...
 
 
 class PlaceGone(Exception):

@@ -28,6 +28,7 @@ class FairQueue(Generic[T]):
         self._bound = bound
         self._lanes: dict[int, OrderedDict[Lane, deque[T]]] = {}
         self._takers: deque[asyncio.Future[None]] = deque()
+        self._lane_takers: dict[Lane, deque[asyncio.Future[None]]] = {}
         self._givers: dict[Lane, deque[asyncio.Future[None]]] = {}
 
     def __len__(self) -> int:
@@ -52,14 +53,17 @@ class FairQueue(Generic[T]):
         self._add(lane, item)
         return True
 
-    async def get(self) -> T:
-        """The next item; waits while there is none."""
-        while (item := self.get_nowait()) is None:
-            await self._wait(self._takers)
+    async def get(self, lane: Lane | None = None) -> T:
+        """The next item (`lane`: of this one alone); waits while there is none."""
+        takers = self._takers if lane is None else self._lane_takers.setdefault(lane, deque())
+        while (item := self.get_nowait(lane)) is None:
+            await self._wait(takers)
         return item
 
-    def get_nowait(self) -> T | None:
+    def get_nowait(self, lane: Lane | None = None) -> T | None:
         """The next item, None where there is none."""
+        if lane is not None:
+            return self._of_lane(lane)
         for rank in sorted(self._lanes):
             lanes = self._lanes[rank]
             lane, items = next(iter(lanes.items()))
@@ -72,10 +76,21 @@ class FairQueue(Generic[T]):
             return item
         return None
 
+    def _of_lane(self, lane: Lane) -> T | None:
+        items = self._items(lane)
+        if not items:
+            return None
+        item = items.popleft()
+        if not items:
+            self._forget(lane)
+        self._wake(self._givers.get(lane))
+        return item
+
     def drop(self, lane: Lane) -> list[T]:
-        """Removes a lane and returns its items."""
+        """Removes a lane and returns its items. Nobody may wait for an item of it alone."""
         items = list(self._items(lane))
         self._forget(lane)
+        self._lane_takers.pop(lane, None)
         for _ in items:
             self._wake(self._givers.get(lane))
         return items
@@ -86,7 +101,8 @@ class FairQueue(Generic[T]):
 
     def _add(self, lane: Lane, item: T) -> None:
         self._lanes.setdefault(lane.rank, OrderedDict()).setdefault(lane, deque()).append(item)
-        self._wake(self._takers)
+        self._wake(self._lane_takers.get(lane))
+        self._wake(self._takers)  # also where one of the lane's own takers was woken: that one may be cancelled
 
     def _forget(self, lane: Lane) -> None:
         lanes = self._lanes.get(lane.rank)

@@ -8,7 +8,7 @@ from indexer.ingest.fair_queue import Lane
 from indexer.progress import Progress
 from indexer.records.ids import ChannelId, GuildId, MessageId, OriginId, PlaceId
 from indexer.records.messages import PictureRef
-from indexer.records.pictures import DecodedPicture
+from indexer.records.pictures import DecodedPicture, Vectors
 from indexer.store.message_pictures import NewPlace
 
 # Ranks of the lanes: pictures that were posted just now are served before the backlog.
@@ -44,12 +44,13 @@ class Item:
 class Prepared:
     """A decoded picture on its way to the encoder. `content` also collects the places of the same bytes.
 
-    `thumbnail` is a WebP; empty where none is kept.
+    `thumbnail` is a WebP; empty where none is kept. `vectors` of one that was embedded where it was opened; else None.
     """
 
     content: Content
     picture: DecodedPicture
     thumbnail: bytes = b""
+    vectors: Vectors | None = None
 
 
 @dataclass(slots=True)

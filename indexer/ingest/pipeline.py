@@ -7,6 +7,7 @@ next run fetches it again, with a fresh link.
 Memory, whatever the size of a guild and however many guilds run:
 
     bytes of files   workers × max_download_bytes    (workers = fetch.concurrency + decode.workers)
+                     (with a cluster also MOST_FILES × 7.5 MB at most, while a run uses it)
     pixels           (2 × PIXEL_LANE + workers + 3 batches) × frames × size² × 3, for each guild that runs
                      (with a cluster two batches for each of its encoders)
     links            (2 × LINK_LANE + concurrency × 1,000) × about 2 KB, for each guild that runs
@@ -21,7 +22,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import replace
 from types import TracebackType
 
@@ -32,10 +34,10 @@ from indexer.crawl.histories import Histories
 from indexer.crawl.sweep import Sweep
 from indexer.crawl.vanished import remove_vanished
 from indexer.database.database import Database
-from indexer.encode.model_on_demand import BATCHES_AN_ENCODER
-from indexer.errors import Told
+from indexer.encode.model_on_demand import BATCHES_AN_ENCODER, CLUSTER_FAULT, FILES_AN_ENCODER
+from indexer.errors import TellPerson, Told
 from indexer.fair_semaphore import FairSemaphore
-from indexer.ingest.download import Decodes, Fetches
+from indexer.ingest.download import Decodes, EncodesFiles, Fetches
 from indexer.ingest.fair_queue import Lane
 from indexer.ingest.items import BACKLOG, LIVE, Item
 from indexer.ingest.outcomes import Outcomes
@@ -61,6 +63,9 @@ ENCODERS = 3  # batches under way: two are embedded, one for each stream, while 
 # is larger, the CDN was down, and the earlier model continues to answer.
 UNREACHED_SHARE = 0.01
 SWEEP_RESTARTS = Backoff(tries=0, first_s=60.0, longest_s=900.0)  # long pauses, because nobody waits for the sweep
+MOST_FILES = (
+    256  # under way to a cluster: 7 MB as the media proxy gives them, and 1.9 GB if all were as large as may be
+)
 HOUSEKEEPING_S = 30.0  # seconds between two searches for failed places that are due again
 
 
@@ -79,8 +84,11 @@ class Pipeline:
         faults: Faults,
         kept: KeptThumbnails | None = None,
         serves: Serves = serves_all,
+        cluster: EncodesFiles | None = None,
     ) -> None:
-        """`serves`: a guild of another process is left as it is: this one cannot tell there what it may read."""
+        """`serves`: a guild of another process is left as it is: this one cannot tell there what it may read.
+        `cluster`: for runs that are asked to use it."""
+        self._cluster = cluster
         self._db = db
         self._histories = histories
         self._model_id = model_id
@@ -101,6 +109,7 @@ class Pipeline:
             self._outcomes,
             settings.model.batch_size,
             settings.fetch.max_video_bytes if settings.decode.frames > 1 and installed(VIDEO) else 0,
+            cluster,
         )
         # Nothing is read while the disk has no room.
         self._slots = FairSemaphore(settings.crawl.concurrency, db.room.wait)
@@ -152,10 +161,16 @@ class Pipeline:
             self._group = None
 
     async def run_guild(
-        self, guild_id: GuildId, only: frozenset[ChannelId] | None = None, origin_id: OriginId = DISCORD
+        self,
+        guild_id: GuildId,
+        only: frozenset[ChannelId] | None = None,
+        origin_id: OriginId = DISCORD,
+        *,
+        fleet: bool = False,
     ) -> Progress:
         """Reads the guild's history of this origin to its end and embeds every picture of the guild.
 
+        `fleet`: its files are opened and embedded in the cluster, as long as that can be reached.
         `only` limits the reading to these channels and their threads (none: what is pending is fetched, nothing read).
         Continues where an earlier run ended; known pictures are not fetched or embedded again. Returns when all is done
         (DONE), or all except some channels (INCOMPLETE). A cancellation at any point loses nothing. Raises TellPerson
@@ -181,11 +196,12 @@ class Pipeline:
                 progress,
                 lambda fresh: self._stages.admit(_items(fresh, origin_id, lane, progress)),
             )
-            async with asyncio.TaskGroup() as group:
-                if only is None or only:
-                    group.create_task(reader.run())
-                taking_up = group.create_task(self._take_up(guild_id, lane, progress))
-            await progress.settled()
+            async with self._in_cluster(lane) if fleet else nullcontext():
+                async with asyncio.TaskGroup() as group:
+                    if only is None or only:
+                        group.create_task(reader.run())
+                    taking_up = group.create_task(self._take_up(guild_id, lane, progress))
+                await progress.settled()
             if only is None and isinstance(history, Mirror):
                 await remove_vanished(self._db, guild_id, history)
             reached = taking_up.result() and progress.unreachable <= UNREACHED_SHARE * progress.places_done
@@ -208,6 +224,32 @@ class Pipeline:
             self._running.discard(guild_id)
             progress.ended_ms = now_ms()
         return progress
+
+    @asynccontextmanager
+    async def _in_cluster(self, lane: Lane) -> AsyncIterator[None]:
+        """Files of the lane are opened and embedded in the cluster until the block ends, by workers for it alone.
+
+        A job that goes on after a restart may find no cluster: then this machine does the work.
+        """
+        async with AsyncExitStack() as stack:
+            count = 0
+            if self._cluster is not None:
+                try:
+                    await stack.enter_async_context(self._cluster.joined())
+                    count = _files_under_way(self._settings)
+                    self._stages.to_cluster.add(lane)
+                    stack.callback(self._stages.to_cluster.discard, lane)
+                except TellPerson as error:
+                    self._faults.add(CLUSTER_FAULT, error)
+            group = await stack.enter_async_context(asyncio.TaskGroup())
+            name = "preparing files for the cluster"
+            workers = [
+                group.create_task(supervised(name, lambda: self._stages.prepare_forever(lane), self._faults), name=name)
+                for _ in range(count)
+            ]
+            yield
+            for worker in workers:
+                worker.cancel()
 
     def progress(self, guild_id: GuildId) -> Progress | None:
         """The progress of the guild's run, or how its last run ended. None where it had no run since the start."""
@@ -279,6 +321,11 @@ def _batches_under_way(settings: Settings) -> int:
     if settings.model.runtime == "ray":
         return BATCHES_AN_ENCODER * settings.ray.max_replicas + 1
     return ENCODERS
+
+
+def _files_under_way(settings: Settings) -> int:
+    """As many as all encoders of the cluster can have."""
+    return min(FILES_AN_ENCODER * settings.ray.max_replicas, MOST_FILES)
 
 
 def _items(fresh: Sequence[NewPlace], origin_id: OriginId, lane: Lane, progress: Progress) -> list[Item]:

@@ -15,7 +15,7 @@ from indexer.crawl.histories import Histories
 from indexer.database.database import to_the_end
 from indexer.database.room import Room
 from indexer.errors import AfterimageError, Reason, Rejected, RetryLater, Stop
-from indexer.ingest.download import FETCH_BACKOFF, Fetches, PlaceGone, download, failure_of, sha256_of
+from indexer.ingest.download import FETCH_BACKOFF, EncodesFiles, Fetches, PlaceGone, download, failure_of, sha256_of
 from indexer.ingest.fair_queue import FairQueue, Lane
 from indexer.ingest.items import Content, Item, Prepared
 from indexer.ingest.outcomes import Outcomes
@@ -39,7 +39,8 @@ STORING_S = 4.0
 @dataclass(slots=True)
 class Stages:
     """Each stage runs until it is cancelled, in as many tasks as its owner starts. `batch_size`: pictures at once.
-    `max_video_bytes`: of the largest video that is fetched; 0: none is.
+    `max_video_bytes`: of the largest video that is fetched; 0: none is. `cluster` opens and embeds the files of the
+    lanes in `to_cluster`.
     """
 
     room: Room
@@ -50,10 +51,12 @@ class Stages:
     outcomes: Outcomes
     batch_size: int
     max_video_bytes: int = 0
+    cluster: EncodesFiles | None = None
     times: StageTimes = field(default_factory=StageTimes)
     large: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LARGE_AT_ONCE))
     links: FairQueue[Item] = field(default_factory=lambda: FairQueue(LINK_LANE))
     pixels: FairQueue[Prepared] = field(default_factory=lambda: FairQueue(PIXEL_LANE))
+    to_cluster: set[Lane] = field(default_factory=set)  # whose files are opened and embedded there
 
     async def admit(self, items: Sequence[Item]) -> None:
         """Puts items into their lane and waits for room. Leaves out items whose place another item has already.
@@ -85,10 +88,11 @@ class Stages:
         for item in self.links.drop(lane):
             self.outcomes.withdraw(item)
 
-    async def prepare_forever(self) -> None:
+    async def prepare_forever(self, lane: Lane | None = None) -> None:
+        """`lane`: what is in this one alone."""
         while True:
             await self.room.wait()
-            item = await self.links.get()
+            item = await self.links.get(lane)
             try:
                 async with self.large if (item.ref.size or 0) > LARGE_BYTES else nullcontext():
                     await self._prepare(item)
@@ -122,7 +126,7 @@ class Stages:
         if content is None:
             return
         try:
-            prepared = await self._open(content, data, video=video)
+            prepared = await self._open(content, item.lane, data, video=video)
             del data  # not needed while the pixels wait for the encoder
             if prepared is not None:
                 await self.pixels.put(item.lane, prepared)
@@ -130,7 +134,7 @@ class Stages:
             self.outcomes.release(content)
             raise
 
-    async def _open(self, content: Content, data: bytes, *, video: bool) -> Prepared | None:
+    async def _open(self, content: Content, lane: Lane, data: bytes, *, video: bool) -> Prepared | None:
         """The decoded picture. None where the content has ended: it is known already, or cannot be read."""
         thumbnail = self.thumbnails.wanted(content)
         known = await self.outcomes.known(content.sha256)
@@ -141,6 +145,10 @@ class Stages:
                 return None
         try:
             with self.times.timed(DECODE):
+                if self.cluster is not None and lane in self.to_cluster:
+                    encoded = await self.cluster.encode(data, thumbnail=thumbnail)
+                    if encoded is not None:
+                        return Prepared(content, encoded.picture, encoded.small_copy, encoded.vectors)
                 return Prepared(content, *await self.thumbnails.decode(data, thumbnail=thumbnail))
         except Rejected as error:
             log.info("place %d: %s", content.items[0].place_id, error)
@@ -194,6 +202,8 @@ class Stages:
 
     async def _vectors(self, prepared: Prepared) -> Vectors | Exception:
         """The vectors of a picture's frames, or the error that prevented them. Raises Stop."""
+        if prepared.vectors is not None:
+            return prepared.vectors
         try:
             with self.times.timed(ENCODE):
                 return await self.encoder.encode_pixels(prepared.picture.frames, Priority.INDEXING)

@@ -10,9 +10,9 @@ import numpy as np
 
 from indexer.pictures.decode_protocol import REQUEST
 from indexer.pictures.worker_process import WorkerProcess, a_death, raise_rejected
-from indexer.records.colours import are_samples
 from indexer.records.copies import Copy
-from indexer.records.pictures import THUMBNAIL_SIDE, DecodedPicture, Moment, Pixels, PixelSpec
+from indexer.records.picture_header import number, picture_of
+from indexer.records.pictures import THUMBNAIL_SIDE, DecodedPicture, Pixels, PixelSpec
 from indexer.settings import MOST_FRAMES
 
 MODULE = "indexer.pictures.decode_worker"
@@ -90,56 +90,15 @@ class Worker(WorkerProcess):
 
     async def _picture(self, header: dict[str, object], data: bytes) -> DecodedPicture:
         raise_rejected(header)
-
-        def number(key: str, most: int) -> int:
-            value = header[key]
-            if not isinstance(value, int) or not 0 <= value <= most:
-                raise ValueError(f"{key} = {value!r}")
-            return value
-
-        frames = [await self._pixels(self.size, self.size) for _ in range(number("frames", MOST_FRAMES))]
+        frames = [await self._pixels(self.size, self.size) for _ in range(number(header, "frames", MOST_FRAMES))]
         thumbnail = None
         if header.get("thumbnail") is not None:
             thumbnail = await self._pixels(*_size_of_thumbnail(header["thumbnail"]))
-        return DecodedPicture(
-            sha256=bytes.fromhex(str(header["sha256"])),
-            frames=tuple(frames),
-            width=number("width", 2**31),
-            height=number("height", 2**31),
-            format=str(header["format"]),
-            frame_count=number("frame_count", 2**31),
-            byte_count=len(data),
-            perceptual_hash=number("perceptual_hash", 2**64 - 1),
-            colours=_colours(header["colours"]),
-            thumbnail=thumbnail,
-            moments=_moments(header["moments"], len(frames)),
-        )
+        return picture_of(header, len(data), frames, thumbnail)
 
     async def _pixels(self, width: int, height: int) -> Pixels:
         data = await self._answers.readexactly(width * height * 3)
         return np.frombuffer(data, np.uint8).reshape((height, width, 3))
-
-
-def _colours(digits: object) -> bytes:
-    """Raises ValueError for what no picture has."""
-    colours = bytes.fromhex(str(digits))
-    if not are_samples(colours):
-        raise ValueError(f"colours = {digits!r}")
-    return colours
-
-
-def _moments(found: object, frames: int) -> tuple[Moment, ...]:
-    """Raises ValueError for what no animation of so many frames has."""
-    moments = []
-    for pair in found if isinstance(found, list) else [None]:
-        match pair:
-            case [int(at_ms), int(bits)] if 0 <= at_ms < 2**31 and 0 <= bits < 2**64:
-                moments.append(Moment(at_ms, bits))
-            case _:
-                raise ValueError(f"moments = {found!r}")
-    if moments and len(moments) != frames:
-        raise ValueError(f"moments = {found!r} of {frames} frames")
-    return tuple(moments)
 
 
 def _size_of_thumbnail(size: object) -> tuple[int, int]:

@@ -33,7 +33,8 @@ from indexer.pictures.decode_picture import Limits, decode_picture
 from indexer.pictures.decode_protocol import ANSWER, CANNOT_START, REQUEST
 from indexer.pictures.lockdown.apply import lock_down
 from indexer.platforms.processes import limit_processor_time, lower_priority
-from indexer.records.pictures import DecodedPicture, PixelSpec, ResizeMode
+from indexer.records.picture_header import header_of
+from indexer.records.pictures import PixelSpec, ResizeMode
 
 _SMALLEST = PixelSpec(64)  # of two pictures that are compared nobody looks at what a model would see
 
@@ -45,7 +46,7 @@ def answer_to(data: bytes, spec: PixelSpec, limits: Limits) -> tuple[bytes, list
     except Rejected as rejected:
         return json.dumps({"reason": rejected.reason, "detail": rejected.detail}).encode(), []
     pixels = [*picture.frames, *([] if picture.thumbnail is None else [picture.thumbnail])]
-    return header_of(picture), [part.tobytes() for part in pixels]
+    return json.dumps(header_of(picture)).encode(), [part.tobytes() for part in pixels]
 
 
 def compared(question: bytes, candidate: bytes, limits: Limits) -> bytes:
@@ -61,24 +62,6 @@ def compared(question: bytes, candidate: bytes, limits: Limits) -> bytes:
         return json.dumps({"reason": Reason.UNSUPPORTED, "detail": "too small or too plain to be compared"}).encode()
     found = copy_of(first, second)
     return json.dumps({"copy": None if found is None else asdict(found)}).encode()
-
-
-def header_of(picture: DecodedPicture) -> bytes:
-    return json.dumps(
-        {
-            "sha256": picture.sha256.hex(),
-            "frames": len(picture.frames),
-            "width": picture.width,
-            "height": picture.height,
-            "format": picture.format,
-            "frame_count": picture.frame_count,
-            "byte_count": picture.byte_count,
-            "perceptual_hash": picture.perceptual_hash,
-            "colours": picture.colours.hex(),
-            "thumbnail": None if picture.thumbnail is None else picture.thumbnail.shape[1::-1],
-            "moments": [(moment.at_ms, moment.perceptual_hash) for moment in picture.moments],
-        }
-    ).encode()
 
 
 def serve(requests: BinaryIO, answers: BinaryIO, spec: PixelSpec, limits: Limits) -> None:

@@ -93,3 +93,13 @@ class DecodedPicture:
     @property
     def animated(self) -> bool:
         return self.frame_count > 1
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedFile:
+    """What a file became on another machine: a picture without pixels, the vectors of its frames ([n, d], unit length),
+    and its thumbnail as WebP, empty where none was asked for."""
+
+    picture: DecodedPicture
+    vectors: Vectors
+    small_copy: bytes

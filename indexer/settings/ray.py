@@ -11,7 +11,7 @@ from indexer.settings.about import About
 
 @dataclass(frozen=True, slots=True)
 class RaySettings:
-    """Encoders elsewhere, in a Ray cluster, where model.runtime is ray. Needs `pip install 'afterimage[fleet]'`."""
+    """Encoders in a Ray cluster: model.runtime = "ray", or commands with --fleet. `pip install 'afterimage[fleet]'`."""
 
     address: Annotated[
         str,
@@ -34,9 +34,15 @@ class RaySettings:
             high=64,
         ),
     ] = 4
-    cores: Annotated[float, About("Processor cores of its node that an encoder takes.", "cores", low=0, high=1024)] = (
-        2.0
-    )
+    cores: Annotated[
+        float,
+        About(
+            "Processor cores of its node that an encoder takes. With --fleet it opens as many files at once.",
+            "cores",
+            low=0,
+            high=1024,
+        ),
+    ] = 2.0
     gpus: Annotated[
         float,
         About("The share of a GPU that an encoder takes; 0.5: two have one, 0: none has.", "GPUs", low=0, high=8),

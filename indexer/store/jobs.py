@@ -39,13 +39,14 @@ class ScopeKind(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Scope:
     """What a job reads. `channel_id` is set only for CHANNEL. `origin_id` is Discord or an archive; `then` are archives
-    that are read after it, in this order.
+    that are read after it, in this order. `fleet`: files are opened and embedded in the cluster.
     """
 
     kind: ScopeKind
     channel_id: ChannelId | None = None
     origin_id: OriginId = DISCORD
     then: tuple[OriginId, ...] = ()
+    fleet: bool = False
 
     def __post_init__(self) -> None:
         if (self.kind is ScopeKind.CHANNEL) != (self.channel_id is not None):
@@ -62,6 +63,8 @@ class Scope:
             content["origin_id"] = self.origin_id
         if self.then:
             content["then"] = list(self.then)
+        if self.fleet:
+            content["fleet"] = True
         return json.dumps(content)
 
 
@@ -159,6 +162,7 @@ def _job(row: Sequence[Any]) -> Job:
             content.get("channel_id"),
             content.get("origin_id", DISCORD),
             tuple(content.get("then", ())),
+            content.get("fleet", False),
         ),
         state=JobState(state),
         reason=None if reason is None else Sentence.of_stored(reason),

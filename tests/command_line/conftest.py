@@ -31,7 +31,9 @@ def run(folder: Folder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         monkeypatch.delenv(name, raising=False)
 
     @asynccontextmanager
-    async def opened(settings: ModelSettings, faults: object = None, *, data_dir: Path) -> AsyncIterator[Encoder]:
+    async def opened(
+        settings: ModelSettings, faults: object = None, *, data_dir: Path, wake: bool = True
+    ) -> AsyncIterator[Encoder]:
         yield Encoder()
 
     def give(*arguments: str) -> Said:

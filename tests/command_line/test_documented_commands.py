@@ -68,6 +68,7 @@ EXCLUDED = {
     ".venv/bin/pip install": "changes the environment that the tests run in",
     "afterimage move": "a second folder of the same bot: tests/bundles/test_move.py",
     "afterimage reshard": "a fleet: tests/command_line/test_reshard.py",
+    "afterimage import big-export.zip --fleet": "a cluster: tests/encode/test_cluster.py",
     "afterimage reindex": "reads Discord: tests/command_line/test_reindex.py",
     ".venv/bin/afterimage ocr --read": "reads with real models: tests/command_line/test_ocr.py",
     ".venv/bin/afterimage captions --read": "describes with a real model: tests/command_line/test_captions.py",

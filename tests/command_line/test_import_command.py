@@ -18,6 +18,7 @@ from bot.config.tables import Config
 from bot.control.handler import Tell, Values
 from bot.control.server import open_control
 from indexer.database.database import open_database
+from indexer.encode import cluster_files
 from indexer.reports import status
 from indexer.reports.status import Counts
 from indexer.settings import Settings
@@ -110,6 +111,18 @@ async def test_a_folder_of_pictures_is_imported_by_name_and_after_that_without(f
     code, _, err = await said(folder, "nowhere", "--as", "Photos")
     assert code == 1
     assert "nowhere is no folder." in err
+
+
+async def test_where_no_cluster_can_be_had_nothing_begins_and_it_is_said_what_to_do(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster_files, "find_spec", lambda _: None)
+    code, out, err = await said(folder, "export", "--fleet")
+    assert (code, out) == (1, "")
+    assert "--fleet needs Ray, which is not installed here: pip install 'afterimage[fleet]'" in err
+    assert (await counts(folder)).messages == 0
+    code, out, _ = await said(folder, "export", "--quiet")
+    assert "5 pictures embedded now" in out
 
 
 async def test_of_two_archives_of_one_server_each_says_what_it_brought(folder: Path) -> None:

@@ -18,6 +18,7 @@ from bot.command_line.reindex import text
 from bot.config.tables import Config
 from bot.control.client import NoBot, ask
 from bot.control.server import open_control
+from indexer.encode import cluster_files
 from indexer.records.ids import ChannelId, GuildId, OriginId, ms_snowflake
 from indexer.records.messages import Channel, ChannelKind, Guild
 from indexer.service import Service, open_service
@@ -124,13 +125,16 @@ async def test_a_job_is_handed_over_joined_paused_resumed_and_cancelled(tmp_path
         assert (await given("cancel", "--guild", "Harbour"))[2].strip().endswith("afterimage reindex begins.")
 
 
-async def test_what_cannot_be_started_is_said(tmp_path: Path, given: Any) -> None:
+async def test_what_cannot_be_started_is_said(tmp_path: Path, given: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster_files, "find_spec", lambda _: None)
     async with gated(tmp_path) as (service, history):
         history.gates[MEADOW].set()
         for words, told in {
             ("--guild", "Nowhere"): "Server Nowhere is not in the index",
             ("--guild", "Meadow", "--channel", "#cats"): "No channel #cats of that server is known",
             ("status", "--failed"): "--failed goes with a start alone",
+            ("cancel", "--fleet"): "--fleet goes with a start alone",
+            ("--guild", "Meadow", "--fleet"): "pip install 'afterimage[fleet]'",
             ("pause",): "Nothing is being indexed",
         }.items():
             code, _, err = await given(*words)

@@ -7,25 +7,41 @@ import logging
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 import pytest
 
+from bot.control.imports import imports
+from bot.control.server import open_control
+from indexer import service as service_file
 from indexer.encode.cluster_encoder import ClusterEncoder, open_cluster_encoder
-from indexer.encode.encoder import open_remote_encoder
-from indexer.errors import ModelUnavailable
-from indexer.pictures.decoder import open_decoder
+from indexer.encode.cluster_files import ClusterFiles
+from indexer.encode.encoder import ModelEncoder, open_encoder, open_remote_encoder
+from indexer.errors import ModelUnavailable, Reason, Rejected, TellPerson
+from indexer.imports.archive_opener import open_archive
+from indexer.jobs import JobState
+from indexer.pictures.decoder import READERS_VERSION, open_decoder
+from indexer.pictures.small_copy import webp
 from indexer.platforms.processes import kill
 from indexer.ports import Priority
 from indexer.progress import State
-from indexer.records.pictures import Pixels, Vectors
-from indexer.settings import ModelSettings, RaySettings, Settings
+from indexer.records.ids import GuildId
+from indexer.records.pictures import EncodedFile, ModelSpec, Pixels, PixelSpec, Vectors
+from indexer.reports import status
+from indexer.service import open_service
+from indexer.settings import DecodeSettings, ModelSettings, RaySettings, Settings
 from indexer.store import embeddings
 from indexer.supervisor import Faults
+from tests.archives.test_import import write_export
+from tests.worlds.commands_here import give_command
+from tests.worlds.exports import GUILD as GUILD_OF_EXPORT
 from tests.worlds.model_child import SIZE
+from tests.worlds.picture_files import encoded, long_one, moving, picture, png_header, scene
 from tests.worlds.pipeline_world import GUILD, open_world
 from tests.worlds.ray_nodes import Nodes, open_nodes
 from tests.worlds.waiting import DEADLINE_S, until
@@ -154,3 +170,144 @@ async def test_without_the_token_nobody_gets_into_the_cluster(tmp_path: Path, no
                 model(weights), nodes.settings(token_file=token_file), Faults(), worker=DRIVER
             ):
                 pass
+
+
+class UnitFiles(ClusterFiles):
+    """Files in the cluster, by encoders with the stand-in for a model, whose vectors are made as long as stored ones
+    are. `encoded` counts them."""
+
+    def __init__(self, settings: Settings, readers: int = READERS_VERSION, faults: Faults | None = None) -> None:
+        super().__init__(settings, readers, faults or Faults(), driver=DRIVER)
+        self.encoded = 0
+
+    async def encode(self, file: bytes, *, thumbnail: bool) -> EncodedFile | None:
+        encoded = await super().encode(file, thumbnail=thumbnail)
+        if encoded is None:
+            return None
+        self.encoded += 1
+        lengths = np.linalg.norm(encoded.vectors, axis=1, keepdims=True)
+        return replace(encoded, vectors=np.asarray(encoded.vectors / lengths, np.float32))
+
+
+def settings_of_files(data_dir: Path, weights: Path, cluster: RaySettings, **decode: Any) -> Settings:
+    """Those of a bot whose own model runs here."""
+    at_home = replace(model(weights), runtime="auto")
+    return Settings(data_dir=data_dir, model=at_home, ray=cluster, decode=DecodeSettings(workers=1, **decode))
+
+
+async def test_a_file_is_on_a_node_what_it_is_here_and_a_hostile_one_is_rejected_for_the_same_reason(
+    tmp_path: Path, nodes: Nodes, weights: Path, reader_processes: None
+) -> None:
+    settings = settings_of_files(tmp_path, weights, nodes.settings(min_replicas=2, max_replicas=2), timeout_s=0.5)
+    files, spec = UnitFiles(settings), PixelSpec(SIZE)
+    moved = moving([scene(96, 64, seed) for seed in (1, 2, 3)], "GIF")
+    sound = [picture(1), encoded(scene(300, 200), "JPEG"), encoded(scene(80, 60), "WEBP"), moved]
+    hostile = [b"", b"<html>", picture(2)[:60], png_header(20_000, 20_000), await asyncio.to_thread(long_one)]
+    async with asyncio.timeout(DEADLINE_S), open_decoder(settings.decode, spec) as here, files.joined():
+        for data in sound:
+            there = await files.encode(data, thumbnail=True)
+            assert there is not None
+            local = await here.decode(data, thumbnail=True)
+            assert local.thumbnail is not None
+            assert there.picture == replace(local, frames=(), thumbnail=None)
+            assert there.small_copy == webp(local.thumbnail)
+            firsts = [int(frame[0, 0, 0]) for frame in local.frames]
+            assert (there.vectors[:, 0] / there.vectors[:, 1]).round().tolist() == firsts
+        reasons = []
+        for data in hostile:
+            with pytest.raises(Rejected) as refused_there:
+                await files.encode(data, thumbnail=False)
+            with pytest.raises(Rejected) as refused_here:
+                await here.decode(data)
+            assert refused_there.value.reason is refused_here.value.reason
+            reasons.append(refused_there.value.reason)
+        assert reasons[-1] is Reason.TOO_SLOW  # the kernel has killed its reader, there and here
+        assert await files.encode(picture(3), thumbnail=False) is not None
+        other = UnitFiles(settings, READERS_VERSION + 1)
+        with pytest.raises(TellPerson, match="the same version of Afterimage there"):
+            async with other.joined():
+                pass
+
+
+async def test_in_mid_import_a_node_dies_and_every_file_is_embedded_in_the_cluster_once(
+    tmp_path: Path, nodes: Nodes, weights: Path
+) -> None:
+    hold = weights / "cluster" / "hold"
+    cluster = nodes.settings(min_replicas=2, max_replicas=2)
+    async with asyncio.timeout(DEADLINE_S), open_world(tmp_path) as world:
+        settings = settings_of_files(tmp_path, weights, cluster)
+        world.settings = replace(world.settings, ray=cluster)
+        world.cluster = files = UnitFiles(settings, faults=world.faults)
+        async with world.db.transaction() as tx:
+            world.model_id = await embeddings.model_id(tx, ModelSpec("fake", "none", 2, "00"))
+        async with world.pipeline() as pipeline:
+            pictures = world.fill(channels=2, messages=100)
+            forget_work(weights)
+            hold.touch()
+            indexing = asyncio.create_task(pipeline.run_guild(GUILD, fleet=True))
+            await until(lambda: len(at_work(weights)) == 2)
+            await asyncio.to_thread(nodes.kill)
+            hold.unlink()
+            progress = await indexing
+        await asyncio.to_thread(nodes.add)
+        assert progress.state is State.DONE
+        assert await world.count("SELECT count(*) FROM embeddings") == pictures
+        assert await world.count("SELECT count(DISTINCT picture_id) FROM embeddings") == pictures
+        assert await world.count("SELECT count(*) FROM places WHERE state = 'ready'") == pictures
+        assert files.encoded == pictures
+        assert world.encoder.encoded == 0  # this machine's model has had nothing to do
+
+
+def variables(nodes: Nodes, weights: Path) -> dict[str, str]:
+    """The configuration of somebody whose own model runs here, in the environment."""
+    return {
+        "AFTERIMAGE_MODEL_NAME": "fake",
+        "AFTERIMAGE_MODEL_PRETRAINED": str(weights),
+        "AFTERIMAGE_MODEL_STREAMS": "1",
+        "AFTERIMAGE_DECODE_WORKERS": "1",
+        "AFTERIMAGE_RAY_ADDRESS": nodes.address,
+        "AFTERIMAGE_RAY_TOKEN_FILE": str(nodes.token_file),
+        "AFTERIMAGE_RAY_CORES": "1",
+        "AFTERIMAGE_RAY_MIN_REPLICAS": "2",
+        "AFTERIMAGE_RAY_MAX_REPLICAS": "2",
+    }
+
+
+async def test_the_command_and_a_running_bot_import_by_the_cluster_when_they_are_told_to(
+    tmp_path: Path, nodes: Nodes, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[UnitFiles] = []
+    encoders: list[ModelEncoder] = []
+
+    def files(settings: Settings, readers: int, faults: Faults) -> UnitFiles:
+        made.append(UnitFiles(settings, readers, faults))
+        return made[-1]
+
+    @asynccontextmanager
+    async def at_home(*arguments: Any, **named: Any) -> AsyncIterator[ModelEncoder]:
+        async with open_encoder(*arguments, **named, worker=WORKER) as encoder:
+            encoders.append(encoder)
+            yield encoder
+
+    monkeypatch.setattr(service_file, "ClusterFiles", files)
+    monkeypatch.setattr(service_file, "open_encoder", at_home)
+    settings = settings_of_files(tmp_path / "data", weights, nodes.settings(min_replicas=2, max_replicas=2))
+
+    async def given(*words: str) -> str:
+        done = await asyncio.to_thread(give_command, tmp_path, "import", *words, **variables(nodes, weights))
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    await asyncio.to_thread(write_export, tmp_path / "export", 5)
+    assert "5 pictures embedded now" in await given("export", "--fleet", "--quiet")
+    assert made[0].encoded == 5
+    assert encoders[0].starts == 0  # this machine has loaded no model
+    opening = open_service(settings, None, open_archive=partial(open_archive, settings))
+    async with opening as service, open_control(settings.data_dir, imports(service), 5.0):
+        await asyncio.to_thread(write_export, tmp_path / "export", 8)
+        assert "the running bot reads it now" in await given("export", "--fleet", "--quiet")
+        await until(lambda: service.jobs.idle)
+        (job,) = await service.jobs.recent(GuildId(GUILD_OF_EXPORT), 1)
+        assert (job.state, job.scope.fleet, made[1].encoded) == (JobState.DONE, True, 3)
+        async with service.db.reader() as connection:
+            assert (await status.read(connection)).total.ready == 8

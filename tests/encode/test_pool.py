@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import numpy as np
 import pytest
 
 from indexer.encode.batching import Kind, ModelFailed, Payload
+from indexer.encode.model_on_demand import FILES_AN_ENCODER
 from indexer.encode.on_ray import pool as pool_file
 from indexer.encode.on_ray.pool import Pool, ReplicaLost
 from indexer.encode.protocol import Choice, Facts
-from indexer.errors import ModelAway, ModelUnavailable
+from indexer.errors import ModelAway, ModelUnavailable, Reason, Rejected
 from indexer.ports import Priority
-from indexer.records.pictures import ModelSpec, PixelSpec, Vectors
+from indexer.records.pictures import DecodedPicture, EncodedFile, ModelSpec, PixelSpec, Vectors
 from tests.worlds.waiting import DEADLINE_S, until
 
 FACTS = Facts(ModelSpec("m", "w", 1, "00"), PixelSpec(8), Choice("openvino", "cpu", "float32"))
@@ -28,6 +30,7 @@ class Encoder:
     def __init__(self, facts: Facts = FACTS) -> None:
         self.facts = facts
         self.asked: list[tuple[Priority, list[str]]] = []
+        self.files: list[bytes] = []
         self.go = asyncio.Event()
         self.go.set()
         self.gone = False
@@ -52,6 +55,16 @@ class Encoder:
         if "poison" in payloads:
             raise ModelFailed("by a text")
         return np.array([[len(payload)] for payload in payloads], np.float32)
+
+    async def encode_file(self, file: bytes, wanted: dict[str, Any]) -> EncodedFile:
+        self.files.append(file)
+        await self.go.wait()
+        if self.gone:
+            raise ReplicaLost("gone")
+        if file == b"hostile":
+            raise Rejected(Reason.CORRUPT)
+        picture = DecodedPicture(b"", (), 1, 1, file.decode(), 1, len(file), 0)
+        return EncodedFile(picture, np.zeros((1, 1), np.float32), b"")
 
 
 @pytest.fixture(autouse=True)
@@ -215,3 +228,29 @@ async def test_a_model_that_no_encoder_has_is_said() -> None:
     with pytest.raises(ModelUnavailable, match="no such weights"):
         async with open_pool([Refusing(), Refusing()]):
             pass
+
+
+async def test_an_encoder_has_so_many_files_at_most_and_those_of_one_that_is_lost_go_to_another() -> None:
+    first, second = Encoder(), Encoder()
+    first.go.clear()
+    second.go.clear()
+    async with open_pool([first, second]) as (pool, _):
+        names = [str(number) for number in range(3 * FILES_AN_ENCODER)]
+        asked = [asyncio.create_task(pool.encode_file(name.encode(), {})) for name in names]
+        await until(lambda: len(first.files) + len(second.files) == 2 * FILES_AN_ENCODER)
+        await asyncio.sleep(0.02)
+        assert (len(first.files), len(second.files)) == (FILES_AN_ENCODER, FILES_AN_ENCODER)
+        second.go.set()
+        await until(lambda: len(second.files) == 2 * FILES_AN_ENCODER)
+        first.gone = True  # its health says so; its calls hang
+        assert [encoded.picture.format for encoded in await asyncio.gather(*asked)] == names
+
+
+async def test_a_file_that_cannot_be_read_costs_no_encoder() -> None:
+    only = Encoder()
+    async with open_pool([only], minimum=1) as (pool, told):
+        with pytest.raises(Rejected, match="corrupt"):
+            await pool.encode_file(b"hostile", {})
+        assert (await pool.encode_file(b"sound", {})).picture.format == "sound"
+        assert told[-1].streams == 2
+        assert only.files == [b"hostile", b"sound"]

@@ -28,6 +28,42 @@ async def test_a_lane_keeps_its_order_and_lanes_take_turns() -> None:
     assert lanes.get_nowait() is None
 
 
+async def test_who_takes_of_one_lane_alone_gets_its_items_in_order_and_no_others() -> None:
+    lanes: FairQueue[str] = FairQueue(2)
+    taking = [asyncio.create_task(lanes.get(TWO)) for _ in range(2)]
+    await asyncio.sleep(0)
+    await lanes.put(LIVE, "live")
+    await lanes.put(ONE, "a1")
+    await asyncio.sleep(0)
+    assert not any(task.done() for task in taking)
+    await lanes.put(TWO, "b1")
+    await lanes.put(TWO, "b2")
+    assert [await task for task in taking] == ["b1", "b2"]
+    assert [await lanes.get() for _ in range(2)] == ["live", "a1"]
+
+
+async def test_an_item_for_a_taker_of_its_lane_that_is_cancelled_goes_to_another_taker() -> None:
+    lanes: FairQueue[str] = FairQueue(2)
+    own, any_lane = asyncio.create_task(lanes.get(ONE)), asyncio.create_task(lanes.get())
+    await asyncio.sleep(0)
+    await lanes.put(ONE, "a1")
+    own.cancel()
+    async with asyncio.timeout(DEADLINE_S):
+        assert await any_lane == "a1"
+
+
+async def test_a_giver_goes_on_when_its_lane_alone_is_taken_from() -> None:
+    lanes: FairQueue[str] = FairQueue(1)
+    await lanes.put(ONE, "a1")
+    giving = asyncio.create_task(lanes.put(ONE, "a2"))
+    await asyncio.sleep(0)
+    assert not giving.done()
+    assert await lanes.get(ONE) == "a1"
+    async with asyncio.timeout(DEADLINE_S):
+        await giving
+        assert await lanes.get(ONE) == "a2"
+
+
 async def test_live_work_overtakes_the_backlog() -> None:
     lanes: FairQueue[str] = FairQueue(10)
     await lanes.put(ONE, "backlog")

@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import struct
 import sys
-import zlib
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from functools import cache
 
 import numpy as np
 import psutil
@@ -28,7 +25,7 @@ from indexer.records.ids import UserId
 from indexer.records.pictures import PixelSpec
 from indexer.settings import DecodeSettings
 from tests.soak import example_count
-from tests.worlds.picture_files import KINDS, encoded, moving, png_header, scene
+from tests.worlds.picture_files import KINDS, encoded, long_one, moving, png_header, scene
 from tests.worlds.waiting import until
 
 pytestmark = pytest.mark.xdist_group("decode pool")  # one process makes the long file
@@ -68,21 +65,6 @@ def children(nice: int | None = None) -> list[psutil.Process]:
 def indexing() -> list[psutil.Process]:
     """The workers that open what is indexed."""
     return children(psutil.Process().nice() + decode_module._INDEXING_NICE)
-
-
-@cache
-def long_one() -> bytes:
-    """A small file that takes a worker many seconds: 90 million pixels of a PNG that needs every filter."""
-    side = 9_400
-    row = b"\x04" + b"\x00" * (side * 3)
-    packer = zlib.compressobj(1)
-    body = b"".join(packer.compress(row) for _ in range(side)) + packer.flush()
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -15,9 +15,8 @@ from indexer.pictures.decoder import Decoder, open_decoder
 from indexer.records.ids import UserId
 from indexer.records.pictures import PixelSpec
 from indexer.settings import DecodeSettings
-from tests.pictures.test_decode_pool import long_one
 from tests.soak import SOAK
-from tests.worlds.picture_files import encoded, jpeg_of_scans, scene
+from tests.worlds.picture_files import encoded, jpeg_of_scans, long_one, scene
 
 QUESTIONS = 100
 GOAL = 2.0  # × idle

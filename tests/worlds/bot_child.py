@@ -26,7 +26,9 @@ from tests.worlds.encoder import Encoder
 
 
 @asynccontextmanager
-async def opened(settings: ModelSettings, faults: Faults, *, data_dir: Path) -> AsyncIterator[Encoder]:
+async def opened(
+    settings: ModelSettings, faults: Faults, *, data_dir: Path, wake: bool = True
+) -> AsyncIterator[Encoder]:
     if "CHILD_LOADS" in os.environ:
         print("loading", flush=True)
         await asyncio.sleep(3600)

@@ -51,6 +51,19 @@ def png_header(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(kind, body) for kind, body in chunks)
 
 
+@cache
+def long_one() -> bytes:
+    """A small file that takes a worker many seconds: 90 million pixels of a PNG that needs every filter. It takes a
+    second to make."""
+    side = 9_400
+    row = b"\x04" + b"\x00" * (side * 3)
+    packer = zlib.compressobj(1)
+    body = b"".join(packer.compress(row) for _ in range(side)) + packer.flush()
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", body), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(kind, data) for kind, data in chunks)
+
+
 def jpeg_of_scans(repeats: int, side: int = 640) -> bytes:
     """A progressive JPEG whose last scan is repeated so many times:
     each repetition costs a pass over the whole picture.

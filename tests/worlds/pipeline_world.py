@@ -18,6 +18,7 @@ from indexer.database.database import open_database
 from indexer.database.journal import FILE_NAME as JOURNAL
 from indexer.database.journal import Journal
 from indexer.errors import ChannelClosed, RetryLater
+from indexer.ingest.download import EncodesFiles
 from indexer.ingest.pipeline import Pipeline
 from indexer.pictures.decoder import Decoder, open_decoder
 from indexer.pictures.fetch import Fetcher, open_fetcher
@@ -162,6 +163,7 @@ class World(Tables):
     settings: Settings
     faults: Faults
     removals: Removals
+    cluster: EncodesFiles | None = None
 
     def pipeline(
         self,
@@ -180,6 +182,7 @@ class World(Tables):
             self.settings,
             self.faults,
             kept,
+            cluster=self.cluster,
         )
 
     def live(self, pipeline: Pipeline) -> Live:

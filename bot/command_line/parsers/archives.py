@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bot.command_line.parsers.parser import Commands, add_json
+from bot.command_line.parsers.parser import Commands, add_fleet, add_json
 
 
 def add_archives(commands: Commands) -> None:
@@ -20,6 +20,7 @@ def add_archives(commands: Commands) -> None:
             "import general.json --media ~/saved-media",
             'import ~/Pictures --as "Photos"',
             "import --dry-run meadow.bundle.zst",
+            "import big-export.zip --fleet",
         ],
     )
     archive.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a file or folder of the export")
@@ -40,6 +41,7 @@ def add_archives(commands: Commands) -> None:
         action="store_true",
         help="do not ask before a bundle comes in that may delete or replace what is stored",
     )
+    add_fleet(archive)
     add_json(archive)
     archive.add_argument("--quiet", action="store_true", help="do not show how far it is")
 

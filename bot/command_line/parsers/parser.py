@@ -85,6 +85,15 @@ def add_json(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help=JSON_HELP)
 
 
+def add_fleet(command: argparse.ArgumentParser) -> None:
+    """`--fleet`: the cluster does it, this once."""
+    command.add_argument(
+        "--fleet",
+        action="store_true",
+        help="open and embed the pictures in the Ray cluster at ray.address, this once; docs/fleet.md",
+    )
+
+
 def positive(text: str) -> int:
     """A whole number from 1 on. Raises argparse's own error for anything else."""
     if not (text.isascii() and text.isdigit() and int(text[:10]) >= 1):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.command_line.parsers.parser import Commands, add_json
+from bot.command_line.parsers.parser import Commands, add_fleet, add_json
 
 ACTIONS = ("start", "status", "pause", "resume", "cancel")
 
@@ -36,5 +36,6 @@ def add_reindex(commands: Commands) -> None:
     what.add_argument("--channel", metavar="CHANNEL", help="start: this channel alone, by name or id")
     what.add_argument("--failed", action="store_true", help="start: only pictures that could not be read before")
     reindex.add_argument("--background", action="store_true", help="start: hand it to the running bot, and return")
+    add_fleet(reindex)
     reindex.add_argument("--quiet", action="store_true", help="no progress")
     add_json(reindex)

@@ -24,9 +24,10 @@ from indexer.encode.on_ray.pool import ReplicaLost
 from indexer.encode.on_ray.replica import EncoderReplica, settings_of_node
 from indexer.encode.process import WORKER
 from indexer.encode.protocol import Facts, settings_json
-from indexer.errors import ModelUnavailable
+from indexer.errors import ModelUnavailable, Reason, Rejected
 from indexer.ports import Priority
-from indexer.records.pictures import Vectors
+from indexer.records.picture_header import picture_of
+from indexer.records.pictures import EncodedFile, Vectors
 from indexer.settings import ModelSettings, RaySettings
 
 # What does not change the vectors or the share of a node: encoders that differ in these alone are the same ones.
@@ -98,6 +99,18 @@ class ActorReplica:
         if "failed" in told:
             raise ModelFailed(str(told["failed"]))
         raise ReplicaLost(str(told["away"]))
+
+    async def encode_file(self, file: bytes, wanted: dict[str, Any]) -> EncodedFile:
+        told = await _answer(self._handle.encode_file.remote(file, wanted))
+        if "rejected" in told:
+            reason, detail = told["rejected"]
+            raise Rejected(Reason(reason), str(detail))
+        if "failed" in told:
+            raise ModelFailed(str(told["failed"]))
+        if "away" in told:
+            raise ReplicaLost(str(told["away"]))
+        picture = picture_of(told["picture"], told["picture"]["byte_count"])
+        return EncodedFile(picture, np.asarray(told["vectors"], np.float32), bytes(told["small_copy"]))
 
     async def health(self) -> None:
         await _answer(self._handle.health.remote())

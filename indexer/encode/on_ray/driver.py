@@ -25,10 +25,11 @@ from indexer.encode.on_ray.pool import Pool
 from indexer.encode.process import WORKER
 from indexer.encode.protocol import Choice, cluster_of, settings_of
 from indexer.encode.shared_frames import Frames, mapped
-from indexer.errors import ModelAway, ModelUnavailable
+from indexer.errors import ModelAway, ModelUnavailable, Rejected
 from indexer.platforms.shared_memory import open_shared
 from indexer.ports import Priority
-from indexer.records.pictures import Vectors
+from indexer.records.picture_header import header_of
+from indexer.records.pictures import EncodedFile, Vectors
 from indexer.settings import ModelSettings, RaySettings
 
 
@@ -92,7 +93,12 @@ class _Driver:
     async def _answer(self, pool: Pool, request: dict[str, Any]) -> None:
         number = request["number"]
         try:
+            if request["ask"] == "file":
+                self._say_file(number, await pool.encode_file(request["raw"], request["wanted"]))
+                return
             vectors = await self._vectors(pool, request)
+        except Rejected as error:
+            self._answers.say("rejected", number=number, reason=error.reason.value, detail=error.detail)
         except ModelFailed as error:
             self._answers.say("error", number=number, text=str(error), memory=isinstance(error, OutOfMemory))
         except Exception as error:  # noqa: BLE001 -- whatever it is, no picture is to blame for it
@@ -102,6 +108,13 @@ class _Driver:
             rows, columns = vectors.shape
             raw = np.ascontiguousarray(vectors, "<f4").tobytes()
             self._answers.say("vectors", raw, number=number, rows=rows, columns=columns)
+
+    def _say_file(self, number: int, encoded: EncodedFile) -> None:
+        rows, columns = encoded.vectors.shape
+        picture = {**header_of(encoded.picture), "frames": rows}
+        raw = np.ascontiguousarray(encoded.vectors, "<f4").tobytes() + encoded.small_copy
+        shape = {"rows": rows, "columns": columns, "small_copy": len(encoded.small_copy)}
+        self._answers.say("file", raw, number=number, picture=picture, **shape)
 
     async def _vectors(self, pool: Pool, request: dict[str, Any]) -> Vectors:
         priority = Priority(request["priority"])

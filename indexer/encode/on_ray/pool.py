@@ -5,8 +5,11 @@ done. A question goes at once to an encoder without another question, whose own 
 it has not begun. So a question waits for one batch at most. Questions stay with the same encoder: it works in small
 batches while it is asked (batching.py), and the others in whole ones.
 
-A batch whose encoder is lost goes to another one at once. Ray's own retry would send it to the same actor again, and
-wait until that has loaded its model anew.
+A file that is opened there is a FILE_SHARE of a batch: an encoder has some that are embedded, some that are opened and
+some that are there when it is done.
+
+A batch or file whose encoder is lost goes to another one at once. Ray's own retry would send it to the same actor
+again, and wait until that has loaded its model anew.
 """
 
 from __future__ import annotations
@@ -14,17 +17,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from indexer.encode.batching import ATTENTIVE_S, Kind, Payload
-from indexer.encode.model_on_demand import BATCHES_AN_ENCODER
+from indexer.encode.model_on_demand import BATCHES_AN_ENCODER, FILES_AN_ENCODER
 from indexer.encode.protocol import Choice, Facts
 from indexer.errors import ModelAway, ModelUnavailable
 from indexer.ports import Priority
-from indexer.records.pictures import Vectors
+from indexer.records.pictures import EncodedFile, Vectors
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +38,12 @@ REFUSED_AGAIN_S = 60.0  # that of one whose model cannot be had
 OPENING_LOG_S = 30.0
 NONE_S = 10.0  # how long indexing waits for any encoder to be there
 MOST_TRIES = 3  # encoders that may be lost over one batch
+FILE_SHARE = BATCHES_AN_ENCODER / FILES_AN_ENCODER  # of a batch; 1/16 is an exact number, so that sums of it are
 GROW_AFTER_S = 5.0  # all encoders have been full for so long: there is work for another one
 LOOK_S = 1.0
+
+
+Answer = TypeVar("Answer")
 
 
 class ReplicaLost(Exception):
@@ -54,6 +61,11 @@ class Replica(Protocol):
         """Raises ReplicaLost; ModelFailed (OutOfMemory) for what every encoder would fail on."""
         ...
 
+    async def encode_file(self, file: bytes, wanted: dict[str, Any]) -> EncodedFile:
+        """Opens and embeds a file; `wanted` as in protocol.py. Raises Rejected for one that cannot be read,
+        ModelFailed where its node may not open it; ReplicaLost."""
+        ...
+
     async def health(self) -> None:
         """Raises ReplicaLost."""
         ...
@@ -67,19 +79,19 @@ class _Member:
     replica: Replica
     facts: Facts
     lost: asyncio.Future[None]
-    under_way: int = 0
+    under_way: float = 0.0  # batches
     questions: int = 0
     asked_s: float = -math.inf
     idle_since_s: float = 0.0
 
-    def take(self, priority: Priority) -> None:
-        self.under_way += 1
+    def take(self, priority: Priority, share: float) -> None:
+        self.under_way += share
         if priority is Priority.QUERY:
             self.questions += 1
             self.asked_s = asyncio.get_running_loop().time()
 
-    def end(self, priority: Priority) -> None:
-        self.under_way -= 1
+    def end(self, priority: Priority, share: float) -> None:
+        self.under_way -= share
         self.questions -= priority is Priority.QUERY
         self.idle_since_s = asyncio.get_running_loop().time()
 
@@ -136,21 +148,34 @@ class Pool:
 
     async def encode(self, kind: Kind, payloads: Sequence[Payload], priority: Priority) -> Vectors:
         """By one of the encoders. Raises ModelFailed (OutOfMemory), and ModelAway where none is there."""
+        return await self._by_one(
+            lambda replica: replica.encode(kind, payloads, priority), f"{len(payloads)} {kind}", priority
+        )
+
+    async def encode_file(self, file: bytes, wanted: dict[str, Any]) -> EncodedFile:
+        """As of Replica, by one of the encoders. Raises ModelAway where none is there."""
+        return await self._by_one(
+            lambda replica: replica.encode_file(file, wanted), "a file", Priority.INDEXING, FILE_SHARE
+        )
+
+    async def _by_one(
+        self, ask: Callable[[Replica], Coroutine[Any, Any, Answer]], what: str, priority: Priority, share: float = 1.0
+    ) -> Answer:
         lost = 0
         while True:
-            member = await self._chosen(priority)
+            member = await self._chosen(priority, share)
             try:
-                return await self._asked(member, kind, payloads, priority)
+                return await self._asked(member, ask)
             except ReplicaLost as error:
                 lost += 1
-                log.warning("encoder %d was lost over %d %s: %s", member.slot, len(payloads), kind, error)
+                log.warning("encoder %d was lost over %s: %s", member.slot, what, error)
                 self._drop(member)
                 if lost >= MOST_TRIES:
-                    raise ModelAway(f"{lost} encoders were lost over a batch, the last one: {error}") from error
+                    raise ModelAway(f"{lost} encoders were lost over {what}, the last one: {error}") from error
             finally:
-                await self._done(member, priority)
+                await self._done(member, priority, share)
 
-    async def _chosen(self, priority: Priority) -> _Member:
+    async def _chosen(self, priority: Priority, share: float) -> _Member:
         """For a question one that others do not ask, of these one that was asked lately. Indexing waits for the one
         with the least under way, until that is not full.
         """
@@ -162,7 +187,7 @@ class Pool:
                         await self._any_member(priority)
                     member = self._least_busy(priority)
                     if priority is Priority.QUERY or member.under_way < BATCHES_AN_ENCODER:
-                        member.take(priority)
+                        member.take(priority, share)
                         return member
                     await self._moved.wait()
             finally:
@@ -185,8 +210,8 @@ class Pool:
         if not self._members:
             raise ModelAway("None of the cluster's encoders is there")
 
-    async def _asked(self, member: _Member, kind: Kind, payloads: Sequence[Payload], priority: Priority) -> Vectors:
-        asking = asyncio.ensure_future(member.replica.encode(kind, payloads, priority))
+    async def _asked(self, member: _Member, ask: Callable[[Replica], Coroutine[Any, Any, Answer]]) -> Answer:
+        asking = asyncio.ensure_future(ask(member.replica))
         try:
             either: set[asyncio.Future[Any]] = {asking, member.lost}
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
@@ -196,8 +221,8 @@ class Pool:
         finally:
             asking.cancel()
 
-    async def _done(self, member: _Member, priority: Priority) -> None:
-        member.end(priority)
+    async def _done(self, member: _Member, priority: Priority, share: float) -> None:
+        member.end(priority, share)
         async with self._moved:
             self._moved.notify_all()
 
@@ -232,8 +257,10 @@ class Pool:
         opening = asyncio.ensure_future(replica.open())
         try:
             while not (await asyncio.wait([opening], timeout=OPENING_LOG_S))[0]:
-                room = "" if await self._has_room() else "; no node of the cluster has room for it"
-                log.info("encoder %d is not there yet%s", slot, room)
+                if await self._has_room():
+                    log.info("encoder %d is not there yet", slot)
+                else:
+                    log.warning("encoder %d is not there yet: no node of the cluster has room for it", slot)
             return opening.result()
         finally:
             opening.cancel()

@@ -20,10 +20,12 @@ import numpy as np
 
 from indexer.encode.batching import Kind
 from indexer.encode.encoder import ModelEncoder, open_encoder
+from indexer.encode.on_ray.node_readers import NodeReaders, NotOpenedHere
 from indexer.encode.process import WORKER
 from indexer.encode.protocol import Facts, settings_of
 from indexer.errors import ModelUnavailable, NoMemory, Rejected, RetryLater
 from indexer.ports import Priority
+from indexer.records.picture_header import header_of
 from indexer.records.pictures import Pixels
 from indexer.settings import ModelSettings, RaySettings
 
@@ -64,6 +66,7 @@ class EncoderReplica:
         self._opening = asyncio.Lock()
         self._stack = AsyncExitStack()  # what is open ends with this process
         self._encoder: ModelEncoder | None = None
+        self._readers = NodeReaders()
         self._asked_s = time.monotonic()
         self._lease: asyncio.Task[None] | None = None
 
@@ -92,6 +95,22 @@ class EncoderReplica:
         except Rejected as error:
             return {"failed": str(error)}
 
+    async def encode_file(self, file: bytes, wanted: dict[str, Any]) -> dict[str, Any]:
+        """Opens a file as the bot would, and embeds it: `picture` (as of `header_of`), `vectors` [n, d] float32 and
+        `small_copy`; or `rejected` with a reason and words, `failed` where this node may not open it; or `away`."""
+        self._asked_s = time.monotonic()
+        try:
+            encoder = await self._opened()
+            picture, small_copy = await self._readers.read(file, wanted, encoder.pixel_spec)
+            vectors = await encoder.encode_pixels(picture.frames, Priority.INDEXING)
+            return {"picture": header_of(picture), "vectors": vectors, "small_copy": small_copy}
+        except Rejected as error:
+            return {"rejected": (error.reason.value, error.detail)}
+        except (NotOpenedHere, NoMemory) as error:
+            return {"failed": str(error)}
+        except (RetryLater, ModelUnavailable) as error:
+            return {"away": str(error)}
+
     async def health(self) -> int:
         """The id of this process. Whoever asks keeps the encoder alive."""
         self._asked_s = time.monotonic()
@@ -114,4 +133,5 @@ class EncoderReplica:
             if unasked_s >= LEASE_S:
                 log.info("nobody has asked this encoder anything for %.0f s: it ends", unasked_s)
                 ray.kill(ray.get_runtime_context().current_actor, no_restart=True)
+            await self._readers.rest(LEASE_S)
             await asyncio.sleep(LEASE_S / 4)
