@@ -95,15 +95,8 @@ def _upright() -> Image.Image:
 
 
 @cache
-def _decoded_upright(mode: ResizeMode) -> DecodedPicture:
-    return decoded(encoded(_upright(), "PNG"), PixelSpec(64, mode))
-
-
-@pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("picture_format", ["JPEG", "PNG", "WEBP", "TIFF"])
-@pytest.mark.parametrize("mode", list(ResizeMode))
-def test_a_picture_is_turned_upright(orientation: int, picture_format: str, mode: ResizeMode) -> None:
-    upright = _upright()
+def _lying(orientation: int, picture_format: str) -> bytes:
+    """A file of that picture whose pixels are turned, and that says how."""
     turn_back = {
         1: None,
         2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -114,10 +107,22 @@ def test_a_picture_is_turned_upright(orientation: int, picture_format: str, mode
         7: Image.Transpose.TRANSVERSE,
         8: Image.Transpose.ROTATE_270,
     }[orientation]
-    lying = upright.transpose(turn_back) if turn_back is not None else upright
+    lying = _upright().transpose(turn_back) if turn_back is not None else _upright()
     exif = Image.Exif()
     exif[0x0112] = orientation
-    picture = decoded(encoded(lying, picture_format, exif=exif, quality=95), PixelSpec(64, mode))
+    return encoded(lying, picture_format, exif=exif, quality=95)
+
+
+@cache
+def _decoded_upright(mode: ResizeMode) -> DecodedPicture:
+    return decoded(encoded(_upright(), "PNG"), PixelSpec(64, mode))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("picture_format", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("mode", list(ResizeMode))
+def test_a_picture_is_turned_upright(orientation: int, picture_format: str, mode: ResizeMode) -> None:
+    picture = decoded(_lying(orientation, picture_format), PixelSpec(64, mode))
     expected = _decoded_upright(mode)
     assert (picture.width, picture.height) == (601, 400)
     assert difference(picture.frames[0], expected.frames[0]) < 3

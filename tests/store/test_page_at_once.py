@@ -19,6 +19,7 @@ from indexer.settings import Keep
 from indexer.store import messages, opt_outs, origins, pictures, places, spans
 from indexer.store.messages import Stored
 from tests.soak import example_count
+from tests.worlds.migrated import migrated
 from tests.worlds.records import CHANNEL, GUILD, count, decoded, matching, message, picture, settle
 
 Store = Callable[[aiosqlite.Connection, Sequence[Message], Keep, int, OriginId], Awaitable[list[Stored]]]
@@ -142,7 +143,7 @@ async def test_a_page_leaves_the_rows_of_its_messages_stored_one_by_one(
 ) -> None:
     found = []
     for store in (whole, one_by_one):
-        async with open_database(tmp_path_factory.mktemp("page")) as database:
+        async with open_database(migrated(tmp_path_factory.mktemp("page"))) as database:
             found.append(await lived_through(database, events, store))
     assert found[0] == found[1]
 

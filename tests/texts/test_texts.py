@@ -24,6 +24,7 @@ from indexer.records.hits import Band, Floor
 from indexer.sentence import Sentence, Value
 
 ROOT = Path(__file__).parents[2]
+OF_THE_CODE = pytest.mark.xdist_group("texts of the code")  # one process reads the code
 
 # Where the key stands among the arguments of what takes one.
 TAKES_A_KEY = {
@@ -176,6 +177,7 @@ def test_both_languages_have_the_same_keys_with_the_same_variables() -> None:
         assert variables(Language.GERMAN, key).names == variables(Language.ENGLISH, key).names, key
 
 
+@OF_THE_CODE
 def test_every_key_that_code_asks_for_is_in_the_catalogue() -> None:
     for path, tree in trees().items():
         for line, pattern in asked_for(tree):
@@ -187,6 +189,7 @@ def test_the_walk_over_the_code_finds_keys_and_misses() -> None:
     assert found == [(1, "a"), (1, "b"), (2, r"band\-[a-z-]+")]
 
 
+@OF_THE_CODE
 def test_every_text_is_used() -> None:
     used: set[str] = set()
     for tree in trees().values():
@@ -257,6 +260,7 @@ def test_every_band_and_floor_has_its_words() -> None:
             assert translate(language, f"floor-{floor}")
 
 
+@OF_THE_CODE
 def test_every_stage_of_a_search_has_its_word() -> None:
     """They are named where they are measured, and shown to managers."""
     named = {

@@ -28,6 +28,7 @@ from indexer.thumbnails.thumbnail_file import FILE_NAME
 from tests.archives.test_import import import_, settings, write_export
 from tests.worlds.encoder import Encoder
 from tests.worlds.exports import GUILD
+from tests.worlds.migrated import migrated
 from tests.worlds.picture_files import encoded, scene
 from tests.worlds.pipeline_world import open_world
 from tests.worlds.records import decoded, message, picture, settle
@@ -37,6 +38,7 @@ from tests.worlds.waiting import DEADLINE_S, until
 @asynccontextmanager
 async def service_on(folder: Path, keep: str = "imported") -> AsyncIterator[Service]:
     chosen = replace(settings(folder), thumbnails=ThumbnailSettings(keep=keep))
+    migrated(chosen.data_dir)
     async with open_service(chosen, None, Encoder(), open_archive=partial(open_archive, chosen)) as service:
         yield service
 
