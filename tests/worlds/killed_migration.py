@@ -1,8 +1,8 @@
 """Run as a program by test_migrate.py: kills a migrating child at a statement, then migrates to the end.
 
-Arguments: a folder, the schema version to start from, the number of the first statement to kill at, and how many
-statements further the next kill is. Prints one JSON line for each kill, and one for the child that came to its end.
-Forks, so it has one thread.
+Arguments: a folder; spans of versions, as JSON: the one to start from, the one to migrate to, and the number of the
+first statement to kill at; and how many statements further the next kill is. Prints one JSON line for each kill, and
+one for the child of each span that came to its end. Forks, so it has one thread.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import shutil
 import signal
 import sqlite3
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from indexer.database import migrate
@@ -20,11 +21,15 @@ from indexer.database import migrate
 assert sys.platform != "win32", "it forks"
 
 
-def main(folder: Path, start: int, first: int, stride: int) -> None:
-    steps = migrate.shipped()
-    seed = folder / "seed.sqlite3"
-    migrate.migrate(seed, steps[:start]) if start else None
+def main(folder: Path, spans: list[list[int]], stride: int) -> None:
+    for start, newest, first in spans:
+        _kill(folder, start, migrate.shipped()[:newest], first, stride)
+
+
+def _kill(folder: Path, start: int, steps: Sequence[migrate.Migration], first: int, stride: int) -> None:
+    seed = folder / f"seed{start}.sqlite3"
     if start:
+        migrate.migrate(seed, steps[:start])
         with sqlite3.connect(seed) as connection:
             connection.execute("INSERT INTO guilds (guild_id, name, added_ms) VALUES (1, 'g', 0)")
         connection.close()
@@ -61,6 +66,7 @@ def main(folder: Path, start: int, first: int, stride: int) -> None:
         print(
             json.dumps(
                 {
+                    "start": start,
                     "statement": statement,
                     "killed": killed,
                     "version_after_kill": before,
@@ -88,4 +94,4 @@ def _version(path: Path) -> int:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))
+    main(Path(sys.argv[1]), json.loads(sys.argv[2]), int(sys.argv[3]))
