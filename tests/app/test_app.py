@@ -26,7 +26,7 @@ async def test_sigterm_ends_it_with_0_and_the_next_start_goes_on(tmp_path: Path)
         async with child(tmp_path, "run", **more) as bot:
             await bot.says("connected as")
             assert await asyncio.to_thread(lambda: (tmp_path / "data" / "health.json").exists())
-            bot.process.send_signal(signal.SIGTERM)
+            bot.send_signal(signal.SIGTERM)
             assert await bot.ended() == 0
         assert "SIGTERM: finishing what is in hand" in bot.said
         assert "closed" in bot.said
@@ -44,7 +44,7 @@ async def test_sigterm_ends_it_with_0_and_the_next_start_goes_on(tmp_path: Path)
                         return (await status.read(connection)).total.embeddings == 8
 
                 await until(all_there)
-            bot.process.send_signal(signal.SIGINT)
+            bot.send_signal(signal.SIGINT)
             assert await bot.ended() == 0
 
 
@@ -54,10 +54,10 @@ async def test_a_second_signal_does_not_wait(tmp_path: Path) -> None:
         child(tmp_path, "run", **joining(sandbox, CHILD_HANGS="1")) as bot,
     ):
         await bot.says("connected as")
-        bot.process.send_signal(signal.SIGINT)
+        bot.send_signal(signal.SIGINT)
         await bot.says("finishing what is in hand")
         await asyncio.sleep(1.2 * ECHO_S)
-        bot.process.send_signal(signal.SIGINT)
+        bot.send_signal(signal.SIGINT)
         assert await bot.ended() == 130
         assert "leaving at once" in bot.said
 
@@ -68,8 +68,8 @@ async def test_a_signal_that_comes_twice_at_once_is_one(tmp_path: Path) -> None:
         child(tmp_path, "run", **joining(sandbox)) as bot,
     ):
         await bot.says("connected as")
-        bot.process.send_signal(signal.SIGTERM)
-        bot.process.send_signal(signal.SIGINT)
+        bot.send_signal(signal.SIGTERM)
+        bot.send_signal(signal.SIGINT)
         assert await bot.ended() == 0
         assert "closed" in bot.said
 
@@ -79,7 +79,7 @@ async def test_what_hangs_while_closing_is_left_at_the_deadline(tmp_path: Path) 
         more = joining(sandbox, CHILD_HANGS="1", AFTERIMAGE_DISCORD_SHUTDOWN_S="1")
         async with child(tmp_path, "run", **more) as bot:
             await bot.says("connected as")
-            bot.process.send_signal(signal.SIGTERM)
+            bot.send_signal(signal.SIGTERM)
             assert await bot.ended() == 1
             assert "not closed within 1 s" in bot.said
 
@@ -89,7 +89,7 @@ async def test_a_signal_while_it_still_connects_ends_it_with_0(tmp_path: Path) -
         sandbox.faults.delay_s = 30.0
         async with child(tmp_path, "run", **joining(sandbox)) as bot:
             await bot.says("logging in")
-            bot.process.send_signal(signal.SIGTERM)
+            bot.send_signal(signal.SIGTERM)
             assert await bot.ended() == 0
 
 
@@ -99,7 +99,7 @@ async def test_a_signal_while_the_model_loads_ends_it_with_0(tmp_path: Path) -> 
         child(tmp_path, "run", **joining(sandbox, CHILD_LOADS="1")) as bot,
     ):
         await bot.says("loading")
-        bot.process.send_signal(signal.SIGTERM)
+        bot.send_signal(signal.SIGTERM)
         assert await bot.ended() == 0
         assert "Traceback" not in bot.said
 
@@ -152,5 +152,5 @@ async def test_a_second_bot_on_the_same_data_is_told_who_writes(tmp_path: Path) 
         await bot.says("connected as")
         async with child(tmp_path, "run", **joining(sandbox, AFTERIMAGE_LOG_LEVEL="error")) as second:
             assert await second.ended() == 1
-        assert f"process {bot.process.pid}" in second.said
+        assert f"process {bot.pid}" in second.said
         assert len(second.said.splitlines()) == 1

@@ -190,7 +190,7 @@ async def test_without_a_bot_one_runs_until_all_is_read_and_goes_on_after_an_int
                     return False
 
             await until(begun)
-            command.process.send_signal(signal.SIGINT)
+            command.send_signal(signal.SIGINT)
             assert await command.ended() == 130
         assert "what came in stays" in command.said
         assert "Traceback" not in command.said

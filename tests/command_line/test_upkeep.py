@@ -134,7 +134,7 @@ async def test_a_request_for_erasure_is_carried_out_beside_the_running_bot(
 
 
 async def ends_well(bot: Child) -> None:
-    bot.process.send_signal(signal.SIGTERM)
+    bot.send_signal(signal.SIGTERM)
     assert await bot.ended() == 0
     assert "Traceback" not in bot.said
 

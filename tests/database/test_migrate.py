@@ -173,9 +173,9 @@ def test_a_statement_without_its_semicolon_is_a_mistake() -> None:
     assert list(migrate.statements("CREATE TABLE a (b);\n-- the end\n")) == ["CREATE TABLE a (b);"]
 
 
-# Each number of statements after which a process is killed is a run of its own of all that it migrates. `make soak` runs
-# all migrations for each, from a new file and from an old one. `make test` takes two migrations at a time, and of each
-# two one number in eight, others in each run.
+# Each number of statements after which a process is killed is a run of its own of all that it migrates. `make soak`
+# runs all migrations for each, from a new file and from an old one. `make test` takes two migrations at a time, and of
+# each two one number in eight, others in each run.
 STRIDE = 1 if SOAK else 8
 NEWEST = len(migrate.shipped())
 SPANS = [(0, NEWEST), (1, NEWEST)] if SOAK else [(start, min(start + 2, NEWEST)) for start in range(NEWEST)]

@@ -64,7 +64,7 @@ class Steps:
                 await bot.says("connected as")
             yield
             for bot in bots:
-                bot.process.send_signal(signal.SIGTERM)
+                bot.send_signal(signal.SIGTERM)
             for bot in bots:
                 assert await bot.ended() == 0, bot.said
 

@@ -6,13 +6,11 @@ A few kills in every run, 200 with AFTERIMAGE_SOAK=1 (`make soak`).
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import random
 import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -23,6 +21,7 @@ from indexer.settings import IndexSettings
 from indexer.vectors.index import VectorIndex
 from tests.soak import tries
 from tests.worlds import index_victim
+from tests.worlds.forked import forking
 from tests.worlds.index_world import GUILD, MODEL, unit, write_guild, write_models
 from tests.worlds.waiting import DEADLINE_S
 
@@ -38,10 +37,7 @@ def test_nothing_acknowledged_is_lost_when_the_process_is_killed(tmp_path: Path,
     seed = random.randrange(2**32)
     print(f"seed {seed}, kills {numbers}")
     chance = random.Random(seed)
-    context: Any = multiprocessing.get_context("spawn")
-    if sys.platform != "win32":  # 12 starts of an interpreter with faiss in it would take most of the test's time
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["tests.worlds.index_victim", "faiss"])
+    context = forking()  # 12 starts of an interpreter with faiss in it would take most of the test's time
     asyncio.run(_begin(tmp_path))
     seals = 0
     for number in numbers:

@@ -97,7 +97,7 @@ async def test_a_bot_is_ready_once_it_serves_and_counts_what_it_stored(tmp_path:
             path = f"/api/v1/guilds/{place.guild.id}/jobs/events"
             watching = await session.get(url + path, headers=headers)
             assert (await watching.content.readline()) == b"event: jobs\n"
-            bot.process.send_signal(signal.SIGTERM)
+            bot.send_signal(signal.SIGTERM)
             assert await bot.ended() == 0
             await watching.read()  # a stream ends with the bot, and does not hold it up
             assert made["secret"].split("_", 2)[2] not in bot.said
@@ -164,5 +164,5 @@ async def test_a_lease_that_another_process_has_or_that_cannot_be_renewed_is_see
 async def test_without_an_address_nothing_listens(tmp_path: Path) -> None:
     async with open_sandbox(town().world) as sandbox, child(tmp_path, "run", **joining(sandbox)) as bot:
         await bot.says("connected as")
-        sockets = psutil.Process(bot.process.pid).net_connections("inet")
+        sockets = psutil.Process(bot.pid).net_connections("inet")
         assert not [socket for socket in sockets if socket.status == psutil.CONN_LISTEN]

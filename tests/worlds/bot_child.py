@@ -39,7 +39,7 @@ async def opened(
     yield encoder
 
 
-if __name__ == "__main__":
+def main() -> int:
     # A shell lets whatever it starts in the background ignore SIGINT, and its children inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     mock.patch(
@@ -48,4 +48,8 @@ if __name__ == "__main__":
     mock.patch("indexer.service.open_encoder", opened).start()
     if "CHILD_HANGS" in os.environ:
         mock.patch.object(VectorIndex, "close", partial(time.sleep, 600)).start()
-    sys.exit(cli.main())
+    return cli.main()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 from sandbox.server import Sandbox
-from tests.worlds.waiting import DEADLINE_S, until
+from tests.worlds import bot_child
+from tests.worlds.forked import as_command, forking
+from tests.worlds.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -18,28 +21,41 @@ ROOT = Path(__file__).resolve().parents[2]
 class Child:
     """A running `afterimage`; its output is collected."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self.process = process
+    def __init__(self, process: Any, output: Connection) -> None:
+        self._process = process
         self.said = ""
-        self._reading = asyncio.create_task(self._read())
+        self._reading = asyncio.create_task(asyncio.to_thread(self._read, output))
 
-    async def _read(self) -> None:
-        assert self.process.stdout is not None
-        while line := await self.process.stdout.readline():
-            self.said += line.decode()
+    def _read(self, output: Connection) -> None:
+        with open(output.fileno(), encoding="utf-8", closefd=False) as lines, output:
+            for line in lines:
+                self.said += line
+
+    @property
+    def pid(self) -> int:
+        return int(self._process.pid)
+
+    def send_signal(self, number: int) -> None:
+        os.kill(self.pid, number)
 
     async def says(self, text: str) -> None:
-        async def said() -> bool:
-            assert self.process.returncode is None or text in self.said, self.said
+        def said() -> bool:
+            assert self._process.is_alive() or not self._reading.done() or text in self.said, self.said
             return text in self.said
 
         await until(said)
 
     async def ended(self) -> int:
-        async with asyncio.timeout(DEADLINE_S):
-            code = await self.process.wait()
-            await self._reading
-        return code
+        """Its exit code."""
+        await until(self._reading.done)
+        await until(lambda: self._process.exitcode is not None)
+        return int(self._process.exitcode)
+
+    async def end(self) -> None:
+        """Kills it where it has not ended."""
+        self._process.kill()
+        await self.ended()
+        self._process.close()
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -49,22 +65,17 @@ def environment(**more: str) -> dict[str, str]:
 
 @asynccontextmanager
 async def child(folder: Path, *arguments: str, **variables: str) -> AsyncIterator[Child]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.worlds.bot_child", *arguments),
-        cwd=folder,
-        env=environment(**variables),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    started = Child(process)
+    context = forking()
+    output, its_output = context.Pipe(duplex=False)
+    given = (its_output, bot_child.main, folder, list(arguments), environment(**variables))
+    process = context.Process(target=as_command, args=given)
+    await asyncio.to_thread(process.start)
+    its_output.close()
+    started = Child(process, output)
     try:
         yield started
     finally:
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-        await started._reading
+        await started.end()
 
 
 def joining(sandbox: Sandbox, **more: str) -> dict[str, str]:
