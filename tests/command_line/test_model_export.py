@@ -25,11 +25,16 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("AFTERIMAGE_CONFIG", raising=False)
     monkeypatch.setenv("AFTERIMAGE_MODEL_NAME", "demo")
+    monkeypatch.setenv(
+        "AFTERIMAGE_MODEL_PRECISION", "float32"
+    )  # told how to run, it tries no ways to: 3 s of a processor
+    monkeypatch.setenv("AFTERIMAGE_MODEL_STREAMS", "1")
     return tmp_path
 
 
 async def words_of(folder: Path) -> Vectors:
-    async with open_encoder(ModelSettings(name="any", folder=folder)) as encoder:
+    settings = ModelSettings(name="any", folder=folder, precision="float32", streams=1)  # no trial of ways to run it
+    async with open_encoder(settings) as encoder:
         return await encoder.encode_words(["a red circle", "ein Hund"])
 
 
