@@ -25,6 +25,7 @@ from indexer.supervisor import Faults
 
 log = logging.getLogger(__name__)
 
+KNOCK_S = 5.0  # for a connection to its port
 JOIN_S = 900.0  # the first encoder of a cluster may have to download and export the model
 HERE_S = 30.0  # a cluster that is away for so long has this machine open files; an encoder that died is back sooner
 AGAIN_S = 1.0
@@ -116,6 +117,7 @@ class ClusterFiles:
             model, settings.ray, self._faults, data_dir=settings.data_dir, worker=self._driver
         )
         try:
+            await _knock(address)
             async with asyncio.timeout(JOIN_S):
                 self._remote = await self._stack.enter_async_context(opening)
                 await self._remote.start()
@@ -171,3 +173,16 @@ class ClusterFiles:
             log.info("the cluster at %s answers again", self._settings.ray.address)
             self._away_s = None
             self._faults.healthy(CLUSTER_FAULT)
+
+
+async def _knock(address: str) -> None:
+    """Where nobody listens at host:port, Ray itself waits for minutes without a word. Raises ModelUnavailable."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        return
+    try:
+        async with asyncio.timeout(KNOCK_S):
+            _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+    except (OSError, TimeoutError, OverflowError) as error:
+        raise ModelUnavailable(f"nobody answers there: {str(error) or f'{KNOCK_S:g} s went by'}") from error
+    writer.close()

@@ -6,6 +6,7 @@ Without any Ray: the process that reaches the cluster is a stand-in (tests/world
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -53,9 +54,9 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-def files(folder: Path, faults: Faults | None = None) -> ClusterFiles:
+def files(folder: Path, faults: Faults | None = None, address: str = "auto") -> ClusterFiles:
     model = ModelSettings(name="fake", pretrained=str(folder), runtime="torch")
-    settings = Settings(data_dir=folder.parent, model=model, ray=RaySettings(address="there:6379"))
+    settings = Settings(data_dir=folder.parent, model=model, ray=RaySettings(address=address))
     return ClusterFiles(settings, 1, faults or Faults(), driver="tests.worlds.files_child")
 
 
@@ -90,7 +91,7 @@ async def test_without_ray_or_a_cluster_or_with_other_weights_there_it_is_said_w
     with pytest.raises(TellPerson) as refused:
         async with joined(folder):
             pass
-    assert "cluster at there:6379 can be used" in said(refused.value)
+    assert "cluster at auto can be used" in said(refused.value)
     assert "no such weights" in said(refused.value)
     assert "ray.address" in said(refused.value)
     (folder / "gone").unlink()
@@ -114,6 +115,15 @@ async def test_without_ray_or_a_cluster_or_with_other_weights_there_it_is_said_w
         async with joined(folder):
             pass
     assert "pip install 'afterimage[fleet]'" in said(refused.value)
+
+
+@pytest.mark.parametrize("form", ["{}:{}", "ray://{}:{}"])
+async def test_where_nobody_listens_that_is_said_at_once(folder: Path, form: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        host, port = server.getsockname()
+    with pytest.raises(TellPerson, match=f"{port}.*nobody answers there"):
+        async with files(folder, address=form.format(host, port)).joined():
+            pass
 
 
 class _Of(Encoder):
