@@ -51,7 +51,7 @@ NOT_QUICK = frozenset(
         "commands/asking": "test_similar test_waking",
         "crawl": "test_guild_crawl test_live test_removals test_sweep",
         "database": "test_killed test_lock test_migrate",
-        "encode": "test_catalogue test_cluster test_cluster_encoder"
+        "encode": "test_catalogue test_cluster test_cluster_encoder test_cluster_files"
         " test_encoder test_export test_gpu_scan test_hub_download test_int8 test_known_model"
         " test_model_folders test_precision test_process test_same_pixels test_siglip test_tokens test_weights",
         "gateway": "test_absence test_disk_notices test_own_messages",

@@ -95,7 +95,7 @@ class ClusterFiles:
             except ModelFailed as error:
                 if not self._told_of_readers:  # once, not for each of thousands
                     self._told_of_readers = True
-                    text = f"A node of the cluster opens no files, so this machine does: {error}"
+                    text = f"The cluster does not take a file, so this machine opens it: {error}"
                     self._faults.add(CLUSTER_FAULT, ModelAway(text))
                 return None
             except RetryLater as error:
