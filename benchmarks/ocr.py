@@ -36,7 +36,7 @@ from indexer.settings import OcrSettings
 from tests.worlds.library import Library
 
 KINDS = {"screenshots": screenshot, "captioned pictures": captioned}
-OF_A_KIND = 30  # pictures of each kind in each script
+OF_A_KIND = 84  # pictures of each kind in each script
 PLAIN = 20  # that RapidOCR reads by itself too
 NOISE = 200  # pictures without words
 _MOST_OPENED = 100_000_000  # pixels

@@ -55,14 +55,15 @@ class Report:
         return "\n".join([f"{goals - len(missed)} of {goals} goals met", *lines])
 
     def finish_part(self) -> None:
-        """As `finish`, of a part of a benchmark: the record keeps its other rows, which an earlier commit measured."""
+        """As `finish`, of a part of a benchmark: the record keeps its other rows, which an earlier commit measured, and
+        maybe another machine."""
         path = RESULTS / f"{self.name}.json"
         record = self._record([])
         if path.exists():
             record = json.loads(path.read_text())
         taken = {row.what for row in self.rows}
         rows = [row for row in record["rows"] if row["what"] not in taken]
-        record["rows"] = rows + [{**asdict(row), "commit": _commit()} for row in self.rows]
+        record["rows"] = rows + [{**asdict(row), "machine": _machine(), "commit": _commit()} for row in self.rows]
         path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
         print(self.summary())
 
