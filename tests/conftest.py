@@ -115,6 +115,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     gc.freeze()
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure() -> None:
+    """pytest has just collected the garbage whose warnings it reports. It does that once more, and Python at its end:
+    to go through torch and the rest again takes 1 to 3 s of each process.
+    """
+    gc.freeze()
+
+
 def _look_at_groups(session: pytest.Session) -> None:
     """In a process of `--dist loadgroup`: groups that are not told are tests that all make the same expensive thing."""
     grouped = (item for item in session.items if item.get_closest_marker("xdist_group"))
