@@ -6,7 +6,8 @@
 #   LIGHT        LIGHT=1, for `make demo` and `make run`: an environment of its own (.venv-light) without torch and
 #                open_clip, which runs models that were exported before, as the demo's is
 #   ROOM         for `make quick`: a folder of tests/, such as search
-#   WORKERS      test processes at once; tests wait a lot, so one more than two cores is right on two cores
+#   WORKERS      test processes at once; tests wait a lot: three left half of two cores idle in the rooms that start bots,
+#                and four take 4 GB
 
 PYTHON      ?= python3
 TORCH_INDEX ?=
@@ -15,7 +16,7 @@ VENV        := .venv$(if $(LIGHT),-light)
 BIN         := $(VENV)/bin
 PIP         := $(BIN)/python -m pip --disable-pip-version-check
 BENCHES     := model encode runtimes footprint storage index crawl answers copies notices archive raw batch backup http moving ocr scale fleet move rerank deeper
-WORKERS     ?= 3
+WORKERS     ?= 4
 PURE_ROOMS  := config geometry platforms query replies reports store text texts
 
 .DEFAULT_GOAL := help
