@@ -68,7 +68,7 @@ async def open_control(
         finally:
             _clear(data_dir)
             if server is not None:
-                server.close()
+                await _stop_listening(server)
             await control.end(drain_s)
 
 
@@ -86,6 +86,18 @@ async def _listen(data_dir: Path, control: _Control) -> asyncio.Server | None:
     except OSError as error:
         logger.warning("commands cannot be answered (%s): stop the bot before you give one that writes", error)
         return None
+
+
+async def _stop_listening(server: asyncio.Server) -> None:
+    """Nobody connects any more. Whoever is being accepted right now is answered: asyncio's server would lose the
+    connection, which stays open, where it is closed between the two steps that it takes for that.
+    """
+    if sys.platform != "win32":
+        for listening in server.sockets:
+            asyncio.get_running_loop().remove_reader(listening.fileno())
+        await asyncio.sleep(0)  # the connection's transport is made
+        await asyncio.sleep(0)  # `accept` is called
+    server.close()
 
 
 def _clear(data_dir: Path) -> None:

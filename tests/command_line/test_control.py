@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import json
+import logging
 import os
 import socket
 import stat
@@ -393,3 +395,24 @@ async def test_a_command_that_reads_nothing_blocks_nobody(tmp_path: Path, monkey
             await finished.wait()
         assert await ask(tmp_path, "echo", {}, nothing) == {"heard": {}}
         writer.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no Unix sockets for asyncio")
+@pytest.mark.parametrize("steps", range(6))
+async def test_who_connects_while_the_bot_ends_loses_nothing(
+    tmp_path: Path, steps: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """`steps` of the event loop before the end. What is left open is a warning, and a warning an error."""
+    async with answering(tmp_path):
+        connect_and_leave(tmp_path)
+        for _ in range(steps):
+            await asyncio.sleep(0)
+    gc.collect()
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+def connect_and_leave(data_dir: Path) -> None:
+    """Asks whether a bot runs, without letting the event loop go on."""
+    assert sys.platform != "win32"
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(os.fspath(socket_path(data_dir) or ""))
