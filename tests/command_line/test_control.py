@@ -413,6 +413,6 @@ async def test_who_connects_while_the_bot_ends_loses_nothing(
 
 def connect_and_leave(data_dir: Path) -> None:
     """Asks whether a bot runs, without letting the event loop go on."""
-    assert sys.platform != "win32"
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(os.fspath(socket_path(data_dir) or ""))
+    if sys.platform != "win32":
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(os.fspath(socket_path(data_dir) or ""))
