@@ -164,6 +164,5 @@ def _configuration(model: ModelSettings, cluster: RaySettings, address: str) -> 
     lines = ["    [model]", '    runtime = "ray"']
     lines += [f"    {key} = {written(value)}" for key, value in chosen]
     lines += ["    [ray]", f"    address = {written(address)}", f"    token_file = {written(cluster.token_file)}"]
-    fields = ("min_replicas", "max_replicas", "cores", "gpus")
-    values = [(key, getattr(cluster, key)) for key in fields]
-    return [*lines, *(f"    {key} = {written(value)}" for key, value in values if value != getattr(RaySettings(), key))]
+    fields = ("min_replicas", "max_replicas", "cores", "gpus")  # all of them: they may stand there with other values
+    return [*lines, *(f"    {key} = {written(getattr(cluster, key))}" for key in fields)]

@@ -127,7 +127,7 @@ class ModelProcess:
             async with asyncio.timeout(_LONGEST_OPEN_S):
                 while not (await asyncio.wait([opening], timeout=_PROGRESS_S))[0]:
                     log.info("still loading the model %s (%.0f s)", settings.name, time.monotonic() - began_s)
-            self.facts = await opening
+            await opening
         except TimeoutError as error:
             raise ModelDied(f"had loaded no model after {_LONGEST_OPEN_S:g} s") from error
         finally:
@@ -244,7 +244,8 @@ class ModelProcess:
             case "log":
                 logging.getLogger(str(header["logger"])).log(int(header["level"]), "%s", header["text"])
             case "open":
-                self._settle(OPENING, Facts.of(header))
+                self.facts = Facts.of(header)  # now: a choice may follow before whoever waits for these goes on
+                self._settle(OPENING, self.facts)
             case "unavailable":
                 self._leaving = True  # it has said why
                 self._fail_all(ModelUnavailable(str(header["text"])))

@@ -30,6 +30,7 @@ from indexer.records.pictures import Pixels
 from indexer.search.joint_reranker import JointReranker
 from indexer.settings import ModelSettings
 from indexer.supervisor import Faults
+from tests.worlds.hasty_child import SECOND
 from tests.worlds.model_child import DEADLY, DIVISIVE, REDUCED, SIZE, UNPLUGGED
 from tests.worlds.waiting import DEADLINE_S, until
 
@@ -99,6 +100,14 @@ async def test_its_end_that_is_cancelled_with_the_event_loop_kills_it(tmp_path: 
     await asyncio.wait([ending])
     await until(lambda: gone(model.pid))
     await model._reading
+    frames.close()
+
+
+async def test_a_choice_that_comes_right_after_the_opening_is_taken(tmp_path: Path) -> None:
+    frames = SharedFrames()
+    model = await process.ModelProcess.start(fake(tmp_path), frames, worker="tests.worlds.hasty_child")
+    await until(lambda: model.facts.choice == SECOND)
+    await model.end()
     frames.close()
 
 

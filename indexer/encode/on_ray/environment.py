@@ -16,6 +16,10 @@ LOOPBACK_STAYS = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 # object store of one node and is fetched by the other: 8 to 9 ms there and back, against 5 with the call.
 WITH_THE_CALL = {"RAY_max_direct_call_object_size": "8000000"}
 
+# Of a node: Ray's proxy for ray:// forks while its own gRPC is at work, and gRPC's handlers for that hang the new
+# process now and then: of 10 bots that joined 3 were told after 40 s that they cannot, without these handlers none.
+NO_FORK_HANDLERS = {"GRPC_ENABLE_FORK_SUPPORT": "0"}
+
 
 def prepare(environment: MutableMapping[str, str], address: str, token_file: Path | None) -> None:
     """Sets what Ray reads from the environment when it is imported: where the token lies, that it reports no use, and

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from indexer.encode.on_ray.environment import prepare
+from indexer.encode.on_ray.environment import NO_FORK_HANDLERS, prepare
 from indexer.encode.protocol import LENGTH, message
 from indexer.errors import ModelUnavailable
 from indexer.platforms.processes import command, environment_without_settings
@@ -51,7 +51,7 @@ async def open_node(node: Node, token_file: Path | None) -> AsyncIterator[asynci
 
     Raises ModelUnavailable where it cannot be started.
     """
-    environment = environment_without_settings()
+    environment = environment_without_settings() | NO_FORK_HANDLERS
     prepare(environment, node.address, token_file)
     arguments = json.dumps({"parent": os.getpid(), "node": asdict(node)})
     process = await asyncio.create_subprocess_exec(

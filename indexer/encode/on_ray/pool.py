@@ -260,7 +260,11 @@ class Pool:
                 if await self._has_room():
                     log.info("encoder %d is not there yet", slot)
                 else:
-                    log.warning("encoder %d is not there yet: no node of the cluster has room for it", slot)
+                    log.warning(
+                        "encoder %d is not there yet: no node of the cluster has room for it. One that runs there is"
+                        " shared by whoever has its model, ray.cores and ray.gpus alone",
+                        slot,
+                    )
             return opening.result()
         finally:
             opening.cancel()
