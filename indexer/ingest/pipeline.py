@@ -63,9 +63,7 @@ ENCODERS = 3  # batches under way: two are embedded, one for each stream, while 
 # is larger, the CDN was down, and the earlier model continues to answer.
 UNREACHED_SHARE = 0.01
 SWEEP_RESTARTS = Backoff(tries=0, first_s=60.0, longest_s=900.0)  # long pauses, because nobody waits for the sweep
-MOST_FILES = (
-    256  # under way to a cluster: 7 MB as the media proxy gives them, and 1.9 GB if all were as large as may be
-)
+MOST_FILES = 256  # under way to a cluster: 7 MB as the media proxy gives them, 1.9 GB if all were as large as may be
 HOUSEKEEPING_S = 30.0  # seconds between two searches for failed places that are due again
 
 

@@ -25,9 +25,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("AFTERIMAGE_CONFIG", raising=False)
     monkeypatch.setenv("AFTERIMAGE_MODEL_NAME", "demo")
-    monkeypatch.setenv(
-        "AFTERIMAGE_MODEL_PRECISION", "float32"
-    )  # told how to run, it tries no ways to: 3 s of a processor
+    # Told how to run, it tries no ways to: 3 s of a processor.
+    monkeypatch.setenv("AFTERIMAGE_MODEL_PRECISION", "float32")
     monkeypatch.setenv("AFTERIMAGE_MODEL_STREAMS", "1")
     return tmp_path
 
