@@ -27,7 +27,6 @@ from benchmarks.report import Report, run
 from indexer.encode.encoder import ModelEncoder, open_encoder, open_remote_encoder
 from indexer.pictures.decoder import open_decoder
 from indexer.settings import ModelSettings
-from indexer.store import embeddings
 from indexer.supervisor import Faults
 from tests.worlds.pipeline_world import GUILD, World, open_world
 from tests.worlds.ray_nodes import Nodes, open_nodes
@@ -150,11 +149,9 @@ async def measure_cluster(report: Report, nodes: Nodes, here: Here) -> None:
 async def measure_kill(report: Report, nodes: Nodes, folder: Path) -> None:
     """An import through the pipeline into SQLite; a node is killed when a third of it is done."""
     async with open_world(folder, decodes=False) as world, remote(nodes, 2) as encoder:
-        async with world.db.transaction() as tx:
-            world.model_id = await embeddings.model_id(tx, encoder.spec)
         cluster = nodes.settings(min_replicas=2, max_replicas=2)
         world.settings = replace(world.settings, model=replace(MODEL, runtime="ray"), ray=cluster)
-        world.encoder = encoder  # type: ignore[assignment]  # a world has the tests' own; the pipeline asks for no more than the port
+        await world.use_model(encoder)
         async with open_decoder(world.settings.decode, encoder.pixel_spec) as world.decoder:
             pictures = world.fill(channels=2, messages=IMPORTED // 2, every=1)
             async with world.pipeline() as pipeline:

@@ -30,7 +30,6 @@ from indexer.encode.trial_set import trial_pictures
 from indexer.pictures.decoder import READERS_VERSION, open_decoder
 from indexer.records.pictures import PixelSpec
 from indexer.settings import ModelSettings
-from indexer.store import embeddings
 from indexer.supervisor import Faults
 from tests.worlds.pipeline_world import GUILD, World, open_world
 from tests.worlds.ray_nodes import Nodes, open_nodes
@@ -101,9 +100,7 @@ async def measure_import(folder: Path, nodes: Nodes, files: list[bytes], *, flee
         remote = open_remote_encoder(MODEL, cluster, Faults(), worker=DRIVER)
         encoder = await stack.enter_async_context(remote)
         await until(lambda: encoder.choice.streams == 2 * NODES)
-        async with world.db.transaction() as tx:
-            world.model_id = await embeddings.model_id(tx, encoder.spec)
-        world.encoder = encoder  # type: ignore[assignment]  # the pipeline asks for no more than the port
+        await world.use_model(encoder)
         world.cluster = made = ClusterFiles(world.settings, READERS_VERSION, Faults(), DRIVER)
         opening = open_decoder(world.settings.decode, PixelSpec(SIZE))
         world.decoder = await stack.enter_async_context(opening)

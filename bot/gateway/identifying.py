@@ -155,9 +155,9 @@ class Identifying:
             self._give_back(shard.id)  # if nothing was sent: discord.py now pauses, after some failures for minutes
             await handle_disconnect(e)
 
-        shard.reidentify = reidentify_in_turn  # type: ignore[method-assign]  # for this shard alone; no hook
-        shard.reconnect = reconnect_in_turn  # type: ignore[method-assign]  # for this shard alone; no hook
-        shard._handle_disconnect = give_back_and_handle  # type: ignore[method-assign]  # for this shard alone; no hook
+        shard.reidentify = reidentify_in_turn  # type: ignore[method-assign]  # discord.py has no hook
+        shard.reconnect = reconnect_in_turn  # type: ignore[method-assign]  # discord.py has no hook
+        shard._handle_disconnect = give_back_and_handle  # type: ignore[method-assign]  # discord.py has no hook
 
     def _later(self, shard: Shard, item: EventItem) -> None:
         async def wait() -> None:

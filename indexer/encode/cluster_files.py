@@ -14,6 +14,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, replace
 from importlib.util import find_spec
 
+import numpy as np
+
 from indexer.encode.batching import ModelFailed
 from indexer.encode.encoder import CLUSTER_WORKER, ModelEncoder, open_remote_encoder
 from indexer.encode.model_on_demand import CLUSTER_FAULT
@@ -79,8 +81,8 @@ class ClusterFiles:
         async with self._turn:
             self._compare()
 
-    async def encode(self, file: bytes, *, thumbnail: bool) -> EncodedFile | None:
-        """What the file became; None where this machine has to open it. Within `joined`.
+    async def encode(self, file: bytes, sha256: bytes, *, thumbnail: bool) -> EncodedFile | None:
+        """What the file, of this SHA-256, became; None where this machine has to open it. Within `joined`.
 
         Raises Rejected for what cannot be read, as this machine's own readers do.
         """
@@ -88,7 +90,9 @@ class ClusterFiles:
             return None
         while self._remote is not None and self._tries():
             try:
-                encoded = await self._remote.encode_file(file, {**self._wanted, "thumbnail": thumbnail})
+                remote = self._remote
+                encoded = await remote.encode_file(file, {**self._wanted, "thumbnail": thumbnail})
+                _must_be_of(encoded, sha256, remote.spec.dimension)
             except Rejected:
                 self._back()
                 raise
@@ -173,6 +177,14 @@ class ClusterFiles:
             log.info("the cluster at %s answers again", self._settings.ray.address)
             self._away_s = None
             self._faults.healthy(CLUSTER_FAULT)
+
+
+def _must_be_of(encoded: EncodedFile, sha256: bytes, dimension: int) -> None:
+    """What another machine answers is stored under the file's name only if it is the file's. Raises ModelFailed."""
+    if encoded.picture.sha256 != sha256:
+        raise ModelFailed("what came back is of another file")
+    if encoded.vectors.shape[1] != dimension or not np.isfinite(encoded.vectors).all():
+        raise ModelFailed(f"its vectors are not {dimension} finite numbers each")
 
 
 async def _knock(address: str) -> None:

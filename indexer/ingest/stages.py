@@ -146,10 +146,13 @@ class Stages:
         try:
             with self.times.timed(DECODE):
                 if self.cluster is not None and lane in self.to_cluster:
-                    encoded = await self.cluster.encode(data, thumbnail=thumbnail)
+                    encoded = await self.cluster.encode(data, content.sha256, thumbnail=thumbnail)
                     if encoded is not None:
                         return Prepared(content, encoded.picture, encoded.small_copy, encoded.vectors)
-                return Prepared(content, *await self.thumbnails.decode(data, thumbnail=thumbnail))
+                picture, small_copy = await self.thumbnails.decode(data, thumbnail=thumbnail)
+            if picture.sha256 != content.sha256:  # a hostile file has taken the reader over
+                raise RuntimeError("its reader answered for another file")
+            return Prepared(content, picture, small_copy)
         except Rejected as error:
             log.info("place %d: %s", content.items[0].place_id, error)
             if video:

@@ -23,6 +23,7 @@ import pytest
 from bot.cli import main
 from bot.command_line.encoder import told, written_token
 from indexer.encode.encoder import open_remote_encoder
+from indexer.encode.on_ray.environment import NO_FORK_HANDLERS
 from indexer.encode.on_ray.one_node import Node
 from indexer.errors import ConfigError
 from indexer.settings import ModelSettings, RaySettings
@@ -76,8 +77,14 @@ async def test_a_bot_uses_the_encoder_by_the_lines_that_were_printed_and_nobody_
         async with asyncio.timeout(DEADLINE_S), open_remote_encoder(model, cluster, Faults()) as encoder:
             assert (await encoder.encode_words(["a red apple"])).shape == (1, encoder.spec.dimension)
             assert encoder.choice.streams == 2
+        elsewhere = re.search(r'    address = "(ray://.+)"', said)
+        assert elsewhere is not None, said
+        proxied = replace(cluster, address=elsewhere[1])
+        async with asyncio.timeout(DEADLINE_S), open_remote_encoder(model, proxied, Faults()) as encoder:
+            assert (await encoder.encode_words(["a red apple"])).shape == (1, encoder.spec.dimension)
         ours = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-        assert any("raylet" in child.name() for child in ours)
+        (raylet,) = (child for child in ours if child.name() == "raylet")
+        assert raylet.environ().items() >= NO_FORK_HANDLERS.items()
         listening = {
             connection.laddr.ip.removeprefix("::ffff:")
             for child in ours
@@ -106,11 +113,12 @@ def test_the_token_is_made_once_for_its_user_alone(tmp_path: Path) -> None:
 
 
 def test_what_an_open_port_means_is_said_where_one_is_opened(tmp_path: Path) -> None:
-    cluster = RaySettings(token_file=tmp_path / "token", gpus=1.0)
+    cluster = RaySettings(token_file=tmp_path / "token", min_replicas=2, max_replicas=3, cores=4.0, gpus=1.0)
     node = Node("127.0.0.1", 6379, 10001, 4, 1)
     here = told(ModelSettings(name="quality"), cluster, node)
     assert 'name = "quality"' in here
-    assert "gpus = 1.0" in here
+    for line in ("min_replicas = 2", "max_replicas = 3", "cores = 4.0", "gpus = 1.0"):
+        assert f"    {line}\n" in here
     assert "ssh -N -L 10001:127.0.0.1:10001" in here
     assert "WHOEVER" not in here
     elsewhere = told(ModelSettings(), cluster, replace(node, host="192.168.1.20"))

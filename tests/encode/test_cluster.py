@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -42,7 +43,7 @@ from tests.worlds.commands_here import give_command
 from tests.worlds.exports import GUILD as GUILD_OF_EXPORT
 from tests.worlds.model_child import SIZE
 from tests.worlds.picture_files import encoded, long_one, moving, picture, png_header, scene
-from tests.worlds.pipeline_world import GUILD, open_world
+from tests.worlds.pipeline_world import GUILD, World, open_world
 from tests.worlds.ray_nodes import Nodes, open_nodes
 from tests.worlds.waiting import DEADLINE_S, until
 
@@ -102,6 +103,16 @@ def forget_work(weights: Path) -> None:
         file.unlink()
 
 
+async def assert_each_embedded_once(world: World, pictures: int) -> None:
+    assert await world.count("SELECT count(*) FROM embeddings") == pictures
+    assert await world.count("SELECT count(DISTINCT picture_id) FROM embeddings") == pictures
+    assert await world.count("SELECT count(*) FROM places WHERE state = 'ready'") == pictures
+
+
+def unit_length(vectors: Vectors) -> Vectors:
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
+
+
 class UnitLength:
     """An encoder whose vectors can be stored: those of the stand-in, made as long as stored ones are."""
 
@@ -110,8 +121,10 @@ class UnitLength:
         self.spec, self.pixel_spec, self.awake = encoder.spec, encoder.pixel_spec, True
 
     async def encode_pixels(self, frames: Sequence[Pixels], priority: Priority = Priority.INDEXING) -> Vectors:
-        vectors = await self._encoder.encode_pixels(frames, priority)
-        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
+        return unit_length(await self._encoder.encode_pixels(frames, priority))
+
+    async def encode_words(self, texts: Sequence[str], priority: Priority = Priority.QUERY) -> Vectors:
+        return unit_length(await self._encoder.encode_words(texts, priority))
 
 
 async def test_in_mid_import_an_encoder_and_a_node_die_and_every_picture_is_embedded_once(
@@ -120,10 +133,8 @@ async def test_in_mid_import_an_encoder_and_a_node_die_and_every_picture_is_embe
     hold = weights / "cluster" / "hold"
     cluster = nodes.settings(min_replicas=2, max_replicas=2)
     async with open_world(tmp_path, decodes=False) as world, opened(tmp_path, weights, cluster) as encoder:
-        async with world.db.transaction() as tx:
-            world.model_id = await embeddings.model_id(tx, encoder.spec)
         world.settings = replace(world.settings, model=replace(model(weights), batch_size=4), ray=cluster)
-        world.encoder = UnitLength(encoder)  # type: ignore[assignment]  # both encode pictures
+        await world.use_model(UnitLength(encoder))
         async with open_decoder(world.settings.decode, encoder.pixel_spec) as world.decoder:
             pictures = world.fill(channels=2, messages=100)
             forget_work(weights)
@@ -139,9 +150,7 @@ async def test_in_mid_import_an_encoder_and_a_node_die_and_every_picture_is_embe
                 progress = await indexing
         await asyncio.to_thread(nodes.add)
         assert progress.state is State.DONE
-        assert await world.count("SELECT count(*) FROM embeddings") == pictures
-        assert await world.count("SELECT count(DISTINCT picture_id) FROM embeddings") == pictures
-        assert await world.count("SELECT count(*) FROM places WHERE state = 'ready'") == pictures
+        await assert_each_embedded_once(world, pictures)
         assert encoder.starts == 0  # this machine loaded no model
 
 
@@ -180,13 +189,12 @@ class UnitFiles(ClusterFiles):
         super().__init__(settings, readers, faults or Faults(), driver=DRIVER)
         self.encoded = 0
 
-    async def encode(self, file: bytes, *, thumbnail: bool) -> EncodedFile | None:
-        encoded = await super().encode(file, thumbnail=thumbnail)
+    async def encode(self, file: bytes, sha256: bytes, *, thumbnail: bool) -> EncodedFile | None:
+        encoded = await super().encode(file, sha256, thumbnail=thumbnail)
         if encoded is None:
             return None
         self.encoded += 1
-        lengths = np.linalg.norm(encoded.vectors, axis=1, keepdims=True)
-        return replace(encoded, vectors=np.asarray(encoded.vectors / lengths, np.float32))
+        return replace(encoded, vectors=unit_length(encoded.vectors))
 
 
 def settings_of_files(data_dir: Path, weights: Path, cluster: RaySettings, **decode: Any) -> Settings:
@@ -205,7 +213,7 @@ async def test_a_file_is_on_a_node_what_it_is_here_and_a_hostile_one_is_rejected
     hostile = [b"", b"<html>", picture(2)[:60], png_header(20_000, 20_000), await asyncio.to_thread(long_one)]
     async with asyncio.timeout(DEADLINE_S), open_decoder(settings.decode, spec) as here, files.joined():
         for data in sound:
-            there = await files.encode(data, thumbnail=True)
+            there = await files.encode(data, hashlib.sha256(data).digest(), thumbnail=True)
             assert there is not None
             local = await here.decode(data, thumbnail=True)
             assert local.thumbnail is not None
@@ -216,13 +224,14 @@ async def test_a_file_is_on_a_node_what_it_is_here_and_a_hostile_one_is_rejected
         reasons = []
         for data in hostile:
             with pytest.raises(Rejected) as refused_there:
-                await files.encode(data, thumbnail=False)
+                await files.encode(data, hashlib.sha256(data).digest(), thumbnail=False)
             with pytest.raises(Rejected) as refused_here:
                 await here.decode(data)
             assert refused_there.value.reason is refused_here.value.reason
             reasons.append(refused_there.value.reason)
         assert reasons[-1] is Reason.TOO_SLOW  # the kernel has killed its reader, there and here
-        assert await files.encode(picture(3), thumbnail=False) is not None
+        sound_again = picture(3)
+        assert await files.encode(sound_again, hashlib.sha256(sound_again).digest(), thumbnail=False) is not None
         other = UnitFiles(settings, READERS_VERSION + 1)
         with pytest.raises(TellPerson, match="the same version of Afterimage there"):
             async with other.joined():
@@ -251,9 +260,7 @@ async def test_in_mid_import_a_node_dies_and_every_file_is_embedded_in_the_clust
             progress = await indexing
         await asyncio.to_thread(nodes.add)
         assert progress.state is State.DONE
-        assert await world.count("SELECT count(*) FROM embeddings") == pictures
-        assert await world.count("SELECT count(DISTINCT picture_id) FROM embeddings") == pictures
-        assert await world.count("SELECT count(*) FROM places WHERE state = 'ready'") == pictures
+        await assert_each_embedded_once(world, pictures)
         assert files.encoded == pictures
         assert world.encoder.encoded == 0  # this machine's model has had nothing to do
 

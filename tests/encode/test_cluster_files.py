@@ -6,6 +6,7 @@ Without any Ray: the process that reaches the cluster is a stand-in (tests/world
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -67,6 +68,10 @@ async def joined(folder: Path, faults: Faults | None = None) -> AsyncIterator[Cl
         yield made
 
 
+async def ask(made: ClusterFiles, file: bytes) -> EncodedFile | None:
+    return await made.encode(file, hashlib.sha256(file).digest(), thumbnail=False)
+
+
 def said(error: TellPerson) -> str:
     return translate_sentence(Language.ENGLISH, error.sentence, str)
 
@@ -74,13 +79,13 @@ def said(error: TellPerson) -> str:
 async def test_a_file_becomes_what_it_becomes_here_but_for_its_pixels(folder: Path) -> None:
     async with joined(folder) as made:
         for data in (picture(1), GIF):
-            encoded = await made.encode(data, thumbnail=False)
+            encoded = await ask(made, data)
             assert encoded is not None
             here = decode_picture(data, PixelSpec(SIZE), Limits(100_000_000, frames=3))
             assert encoded.picture == replace(here, frames=(), byte_count=len(data))
             assert encoded.vectors.tolist() == np.array([[0.6, 0.8]] * len(here.frames), np.float32).tolist()
         with pytest.raises(Rejected) as refused:
-            await made.encode(b"<html>", thumbnail=False)
+            await ask(made, b"<html>")
         assert refused.value.reason is Reason.NOT_A_PICTURE
 
 
@@ -141,10 +146,10 @@ async def test_runs_share_the_process_that_reaches_the_cluster_and_it_ends_with_
             first = made._remote
             async with made.joined():
                 assert made._remote is first
-            assert await made.encode(picture(1), thumbnail=False) is not None
+            assert await ask(made, picture(1)) is not None
         assert first is not None
         assert not first.awake
-        assert await made.encode(picture(1), thumbnail=False) is None
+        assert await ask(made, picture(1)) is None
 
 
 async def test_a_file_waits_for_a_cluster_that_comes_back_and_not_for_one_that_stays_away(
@@ -153,19 +158,19 @@ async def test_a_file_waits_for_a_cluster_that_comes_back_and_not_for_one_that_s
     faults = Faults()
     async with joined(folder, faults) as made:
         (folder / "away").touch()
-        waiting = asyncio.create_task(made.encode(picture(1), thumbnail=False))
+        waiting = asyncio.create_task(ask(made, picture(1)))
         await until(lambda: faults.in_a_row(CLUSTER_FAULT))
         (folder / "away").unlink()
         assert await waiting is not None
         assert not faults.in_a_row(CLUSTER_FAULT)
         (folder / "away").touch()
         monkeypatch.setattr(cluster_files, "HERE_S", 0.0)
-        assert await made.encode(picture(1), thumbnail=False) is None
+        assert await ask(made, picture(1)) is None
         (folder / "away").unlink()
         back: list[EncodedFile | None] = []
 
         async def answered() -> bool:
-            back.append(await made.encode(picture(1), thumbnail=False))
+            back.append(await ask(made, picture(1)))
             return back[-1] is not None
 
         await until(answered)
@@ -177,7 +182,7 @@ async def test_a_process_that_is_killed_over_a_file_costs_it_a_retry(folder: Pat
         assert made._remote is not None
         assert made._remote.pid is not None
         kill(made._remote.pid)
-        assert await made.encode(picture(1), thumbnail=False) is not None
+        assert await ask(made, picture(1)) is not None
         assert made._remote.starts == 2
 
 
@@ -188,12 +193,24 @@ async def test_what_a_node_may_not_open_and_what_is_too_large_for_a_call_is_left
     async with joined(folder, faults) as made:
         (folder / "other-readers").touch()
         for _ in range(3):
-            assert await made.encode(picture(1), thumbnail=False) is None
+            assert await ask(made, picture(1)) is None
         assert faults.count(CLUSTER_FAULT) == 1  # said once
         (folder / "other-readers").unlink()
         monkeypatch.setattr(cluster_files, "MOST_BYTES", len(GIF) - 1)
-        assert await made.encode(GIF, thumbnail=False) is None
-        assert await made.encode(picture(1), thumbnail=False) is not None
+        assert await ask(made, GIF) is None
+        assert await ask(made, picture(1)) is not None
+
+
+@pytest.mark.parametrize("wrong", ["other-file", "wide", "infinite"])
+async def test_an_answer_that_is_not_the_files_is_not_taken_and_this_machine_opens_it(folder: Path, wrong: str) -> None:
+    faults = Faults()
+    async with joined(folder, faults) as made:
+        (folder / wrong).touch()
+        for _ in range(3):
+            assert await ask(made, picture(1)) is None
+        assert faults.count(CLUSTER_FAULT) == 1  # said once
+        (folder / wrong).unlink()
+        assert await ask(made, picture(1)) is not None
 
 
 @asynccontextmanager

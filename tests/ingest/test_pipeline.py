@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +15,11 @@ from indexer.backoff import Backoff
 from indexer.crawl import guild_crawl
 from indexer.errors import ChannelClosed, ModelUnavailable, TellPerson
 from indexer.ingest import pending, pipeline, stages
+from indexer.ingest.download import Decodes
 from indexer.pictures.extras import VIDEO, installed
 from indexer.progress import Progress, State
 from indexer.records.ids import ChannelId, GuildId, MessageId
-from indexer.records.pictures import Vectors
+from indexer.records.pictures import DecodedPicture, Vectors
 from indexer.sentence import Sentence
 from indexer.store import places
 from tests.worlds.picture_files import moving, picture, scene
@@ -155,6 +157,31 @@ async def test_bad_files_are_recorded_with_a_reason_and_never_stop_the_others(wo
     downloads = world.cdn.requests.total()
     await index(world)
     assert world.cdn.requests.total() == downloads  # and they are not tried again
+
+
+class OfAnotherFile:
+    """A reader that a hostile file has taken over: it says that what it opens is the picture of `sha256`."""
+
+    def __init__(self, decoder: Decodes, sha256: bytes) -> None:
+        self._decoder = decoder
+        self._sha256 = sha256
+
+    async def decode(self, data: bytes, *, thumbnail: bool = False) -> DecodedPicture:
+        return replace(await self._decoder.decode(data, thumbnail=thumbnail), sha256=self._sha256)
+
+
+async def test_a_reader_cannot_speak_for_another_picture(world: World) -> None:
+    known = picture(1)
+    world.history.channel(1)
+    world.history.post(1, 1, world.cdn.add("known.png", known))
+    await index(world)
+    before = await world.rows()
+    world.history.post(1, 2, world.cdn.add("hostile.png", picture(2)))
+    assert world.decoder is not None
+    world.decoder = OfAnotherFile(world.decoder, hashlib.sha256(known).digest())
+    assert (await index(world)).failed == 1
+    assert (await world.rows())["pictures"] == before["pictures"]
+    assert await world.count("SELECT count(*) FROM places WHERE state = 'ready'") == 1
 
 
 async def test_an_expired_link_is_replaced_by_asking_for_the_message_anew(world: World) -> None:

@@ -1,13 +1,15 @@
 """A process that looks like the one that reaches a cluster, and opens files itself. Files in the folder that
 `pretrained` names tell it what to do: with `away` it answers that no encoder is there, with `other-readers` that its
-node opens no files; with `gone` no cluster can be joined; with `changed` the model has other weights. Of what it opened
-it writes a line each into `opened`.
+node opens no files; with `gone` no cluster can be joined; with `changed` the model has other weights; with
+`other-file`, `wide` or `infinite` it answers for another file, or with such vectors. Of what it opened it writes a line
+each into `opened`.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +55,11 @@ def _answer(folder: Path, facts: Facts, answers: Answers, request: dict[str, Any
         return
     with (folder / "opened").open("a") as lines:
         lines.write(f"{len(request['raw'])}\n")
-    raw = np.tile(np.array([[0.6, 0.8]], "<f4"), (len(picture.frames), 1)).tobytes()
-    shape = {"rows": len(picture.frames), "columns": 2, "small_copy": 0}
+    vector = np.array([[0.6, 0.8, 0.0] if (folder / "wide").exists() else [0.6, 0.8]], "<f4")
+    if (folder / "infinite").exists():
+        vector[0, 1] = np.inf
+    if (folder / "other-file").exists():
+        picture = replace(picture, sha256=bytes(32))
+    shape = {"rows": len(picture.frames), "columns": vector.shape[1], "small_copy": 0}
+    raw = np.tile(vector, (len(picture.frames), 1)).tobytes()
     answers.say("file", raw, number=number, picture=header_of(picture), **shape)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from indexer import ports
 from indexer.crawl.histories import Histories
 from indexer.crawl.live import Live
 from indexer.crawl.removals import Removals
@@ -18,9 +19,9 @@ from indexer.database.database import open_database
 from indexer.database.journal import FILE_NAME as JOURNAL
 from indexer.database.journal import Journal
 from indexer.errors import ChannelClosed, RetryLater
-from indexer.ingest.download import EncodesFiles
+from indexer.ingest.download import Decodes, EncodesFiles
 from indexer.ingest.pipeline import Pipeline
-from indexer.pictures.decoder import Decoder, open_decoder
+from indexer.pictures.decoder import open_decoder
 from indexer.pictures.fetch import Fetcher, open_fetcher
 from indexer.ports import PAGE
 from indexer.records.ids import ChannelId, GuildId, MessageId, ModelId, UserId, ms_snowflake
@@ -158,12 +159,18 @@ class World(Tables):
     cdn: Cdn
     encoder: Encoder
     fetcher: Fetcher
-    decoder: Decoder | None
+    decoder: Decodes | None
     model_id: ModelId
     settings: Settings
     faults: Faults
     removals: Removals
     cluster: EncodesFiles | None = None
+    model: ports.Encoder | None = None  # what embeds instead of `encoder`
+
+    async def use_model(self, model: ports.Encoder) -> None:
+        self.model = model
+        async with self.db.transaction() as tx:
+            self.model_id = await embeddings.model_id(tx, model.spec)
 
     def pipeline(
         self,
@@ -177,7 +184,7 @@ class World(Tables):
             histories or Histories(self.db, history or self.history),
             self.fetcher,
             self.decoder,
-            self.encoder,
+            self.model or self.encoder,
             self.model_id,
             self.settings,
             self.faults,

@@ -28,12 +28,12 @@ def connect(cluster: RaySettings, namespace: str = NAMESPACE) -> None:
         ray.init(address=cluster.address, namespace=namespace, log_to_driver=False, configure_logging=False)
     except Exception as error:  # Ray raises ConnectionError, RuntimeError, ValueError and errors of its own
         raise ModelUnavailable(
-            f"The Ray cluster at {cluster.address} (ray.address) cannot be joined: {_reason(error)}. Is it running,"
+            f"The Ray cluster at {cluster.address} (ray.address) cannot be joined: {reason_of(error)}. Is it running,"
             " with the same versions of Python and Ray, and is ray.token_file its token?"
         ) from error
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """The line that says what went wrong: the first one, or, where that only announces it, the last."""
     lines = [line.strip().rstrip(".") for line in str(error).splitlines() if line.strip()]
     if not lines:
