@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import mmap
 import os
 from collections.abc import AsyncIterator, Sequence
@@ -38,6 +37,8 @@ class SharedFrames:
     @asynccontextmanager
     async def holding(self, frames: Sequence[Pixels]) -> AsyncIterator[int]:
         """A batch lies there, in order, until the block ends. Yields the number of its first frame."""
+        import asyncio  # here, since the model's process imports this file and has no event loop
+
         assert self._frames is not None, "make_room comes first"
         first = self._free.pop()
         try:

@@ -19,7 +19,6 @@ import numpy as np
 
 from indexer.encode.child import Answers, Requests, begin, log_to
 from indexer.encode.protocol import Caption, Choice, Facts, settings_of
-from indexer.encode.runtime import load_model
 from indexer.encode.shared_frames import Frames, mapped
 from indexer.errors import ModelUnavailable
 from indexer.platforms.shared_memory import open_shared
@@ -72,15 +71,19 @@ Load = Callable[[ModelSettings, Choice | None], tuple[Served, Facts]]
 
 
 def main(arguments: str, load: Load | None = None) -> None:
-    """Run until standard input ends. `arguments` is JSON, written by indexer.encode.process. `load`: load_model."""
+    """Run until standard input ends. `arguments` is JSON, written by indexer.encode.process. `load`: `load_model`, which
+    is not imported where another one is given.
+    """
     given = json.loads(arguments)
     requests, answers = begin(given["parent"])
     first = requests.get()
     log_to(answers, first["levels"])
+    if load is None:
+        from indexer.encode.runtime import load_model
+
+        load = load_model
     try:
-        model, facts = (load or load_model)(
-            settings_of(first["model"]), Choice(**first["settled"]) if first["settled"] else None
-        )
+        model, facts = load(settings_of(first["model"]), Choice(**first["settled"]) if first["settled"] else None)
     except ModelUnavailable as error:
         answers.say("unavailable", text=str(error))
         os._exit(1)

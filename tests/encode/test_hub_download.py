@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import os
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,18 @@ from indexer.encode import hub_download
 from indexer.encode.download import NotDownloaded, download
 from indexer.encode.hub_cache import why_damaged
 from indexer.encode.hub_download import Broken, fetch_blob
+from indexer.encode.weights_table import architecture, pretrained
 from indexer.settings import ModelSettings
 from sandbox.model import EXPORT
 from sandbox.model import WEIGHTS as DEMO_WEIGHTS
+from tests.encode.test_siglip import write_tokenizer
 from tests.worlds.hub import Hub, open_hub
 
 REPOSITORY = "laion/CLIP-ViT-B-32-256x256-DataComp-s34B-b86K"
 WEIGHTS = f"{REPOSITORY}/open_clip_model.safetensors"
 DATA = random.Random(1).randbytes(3_000_000)
 MODEL = ModelSettings("ViT-B-32-256", "datacomp_s34b_b86k")
+MULTILINGUAL = ModelSettings("ViT-B-32-SigLIP2-256", "webli")  # its tokenizer lies beside its weights
 
 
 @pytest.fixture(autouse=True)
@@ -149,44 +153,76 @@ def answers(settings: ModelSettings, *, offline: bool) -> list[dict[str, Any]]:
     return [values for values in said if "progress" not in values]
 
 
+def without_torch(folder: Path) -> Path:
+    """A folder that makes a process end in which torch is imported."""
+    (folder / "torch.py").write_text("raise SystemExit('torch was imported')")
+    return folder
+
+
+def open_clip_tokenizer(settings: ModelSettings) -> None:
+    """Raises OSError where open_clip does not find it."""
+    import open_clip
+
+    open_clip.get_tokenizer(settings.name, cache_dir=str(settings.cache_dir))
+
+
 @pytest.mark.xdist_group("torch")
-async def test_a_killed_download_goes_on_and_open_clip_finds_the_weights(
+async def test_a_killed_download_goes_on_without_torch_and_open_clip_finds_weights_and_tokenizer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The whole of it, in its own process, as `afterimage model download` asks for it."""
     told: list[str] = []
-    settings = ModelSettings(MODEL.name, MODEL.pretrained, cache_dir=tmp_path)
-    async with open_hub({WEIGHTS: DATA}) as hub:
+    settings = replace(MULTILINGUAL, cache_dir=tmp_path / "cache")
+    repository = "timm/ViT-B-32-SigLIP2-256"
+    write_tokenizer(tmp_path)
+    tokenizer = {name: (tmp_path / name).read_bytes() for name in ("tokenizer.json", "tokenizer_config.json")}
+    files = {f"{repository}/{name}": data for name, data in ({"open_clip_model.safetensors": DATA} | tokenizer).items()}
+    async with open_hub(files) as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.address)
         monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
         monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
         hub.holds_after = 2_000_000
-        downloading = asyncio.create_task(download(settings, told.append))
-        async with asyncio.timeout(100):
-            await hub.held.wait()
-            blobs = tmp_path / f"models--{REPOSITORY.replace('/', '--')}" / "blobs"
-            part = blobs / f"{hashlib.sha256(DATA).hexdigest()}.afterimage.part"
-            while not part.exists() or part.stat().st_size < 1_000_000:  # noqa: ASYNC110 -- of another process
-                await asyncio.sleep(0.02)
-        downloading.cancel()
-        await asyncio.wait([downloading])
-        hub.holds_after = None
-        found = await download(settings, told.append)
+        with monkeypatch.context() as changed:
+            changed.syspath_prepend(without_torch(tmp_path))
+            downloading = asyncio.create_task(download(settings, told.append))
+            async with asyncio.timeout(100):
+                await hub.held.wait()
+                blobs = tmp_path / "cache" / f"models--{repository.replace('/', '--')}" / "blobs"
+                part = blobs / f"{hashlib.sha256(DATA).hexdigest()}.afterimage.part"
+                while not part.exists() or part.stat().st_size < 1_000_000:  # noqa: ASYNC110 -- of another process
+                    await asyncio.sleep(0.02)
+            downloading.cancel()
+            await asyncio.wait([downloading])
+            hub.holds_after = None
+            found = await download(settings, told.append)
         assert hub.ranges[0] == "bytes=0-"
         assert int(hub.ranges[1].removeprefix("bytes=").removesuffix("-")) >= 1_000_000
-        (weights,) = found.files
+        weights, *others = found.files
         assert found.damaged == ()
         assert weights.read_bytes() == DATA
         assert os.fspath(weights).endswith("open_clip_model.safetensors")
+        assert {path.name: path.read_bytes() for path in others} == tokenizer
         assert any("of 3 MB" in line for line in told)
         monkeypatch.setattr(constants, "ENDPOINT", hub.address)
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+        await asyncio.to_thread(open_clip_tokenizer, settings)
         weights.resolve().write_bytes(DATA[:-1] + b"?")
-        (done,) = await asyncio.to_thread(answers, settings, offline=True)  # it imports torch
-        assert done["done"]["files"] == [os.fspath(weights)]
+        (done,) = await asyncio.to_thread(answers, settings, offline=True)  # it imports transformers
+        assert done["done"]["files"] == [os.fspath(path) for path in found.files]
         (damage,) = done["done"]["damaged"]
         assert "other bytes" in damage
         (error,) = await asyncio.to_thread(answers, settings, offline=False)
         assert error == {"error": damage}
+
+
+@pytest.mark.xdist_group("torch")
+def test_what_a_download_knows_of_weights_and_tokenizers_is_what_open_clip_loads() -> None:
+    import open_clip
+
+    for name, tag in open_clip.list_pretrained():
+        assert pretrained().get_pretrained_cfg(name, tag) == open_clip.get_pretrained_cfg(name, tag)
+        assert architecture(name) == open_clip.get_model_config(name)
+    assert pretrained()._has_safetensors is open_clip.pretrained._has_safetensors is True
 
 
 @pytest.mark.parametrize(
