@@ -71,8 +71,9 @@ Load = Callable[[ModelSettings, Choice | None], tuple[Served, Facts]]
 
 
 def main(arguments: str, load: Load | None = None) -> None:
-    """Run until standard input ends. `arguments` is JSON, written by indexer.encode.process. `load`: `load_model`, which
-    is not imported where another one is given.
+    """Run until standard input ends. `arguments` is JSON, written by indexer.encode.process.
+
+    `load` takes the place of `load_model`, which is then not imported.
     """
     given = json.loads(arguments)
     requests, answers = begin(given["parent"])

@@ -161,14 +161,20 @@ async def test_a_query_does_not_wait_for_what_is_being_indexed(encoder: ModelEnc
     assert (await indexing).shape[0] == 1000
 
 
-async def test_closing_tells_who_waits(tiny: TinyModel, exports: Exports) -> None:
-    async with open_encoder(tiny.settings(export_dir=exports.folder)) as encoder:
-        waiting = [asyncio.create_task(encoder.encode_pixels(frames(500))) for _ in range(5)]
-        await asyncio.sleep(0)
+async def test_loading_stands_in_the_log_and_closing_tells_who_waits(
+    tiny: TinyModel, exports: Exports, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "indexer"):
+        async with open_encoder(tiny.settings(export_dir=exports.folder)) as encoder:
+            waiting = [asyncio.create_task(encoder.encode_pixels(frames(500))) for _ in range(5)]
+            await asyncio.sleep(0)
     results = await asyncio.gather(*waiting, return_exceptions=True)
     assert all(isinstance(result, RetryLater) for result in results)
     with pytest.raises(RetryLater):
         await encoder.encode_words(["too late"])
+    told = "\n".join(caplog.messages)
+    assert "loading the model tiny-encode" in told
+    assert "ready after" in told
 
 
 async def test_the_pixel_spec_is_the_models_own(encoder: ModelEncoder) -> None:
@@ -181,15 +187,6 @@ async def test_the_fingerprint_names_the_weights(encoder: ModelEncoder, tiny: Ti
     assert theirs.name == encoder.spec.name
     assert theirs.fingerprint != encoder.spec.fingerprint
     assert int(encoder.spec.fingerprint, 16) > 0
-
-
-async def test_loading_stands_in_the_log(tiny: TinyModel, exports: Exports, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, "indexer"):
-        async with open_encoder(tiny.settings(export_dir=exports.folder)):
-            pass
-    told = "\n".join(caplog.messages)
-    assert "loading the model tiny-encode" in told
-    assert "ready after" in told
 
 
 async def test_precision_stands_in_the_log_and_the_fingerprint_does_not_name_it(

@@ -84,11 +84,16 @@ def test_a_record_that_cannot_be_read_costs_a_trial(
     assert "exporting" not in caplog.text
 
 
-@pytest.mark.xdist_group("devices")  # it needs nothing of this process
 def test_a_process_that_gives_no_answer_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "cpu" in export_process.devices_of_torch()
     monkeypatch.setattr(export_process, "_DEVICES_S", 0.05)  # importing torch takes longer everywhere
     assert export_process.devices_of_torch() == set()
+    said = export_process._ask({"ask": "devices"}, 0.05)
+    assert said == {"say": "died", "text": "no answer came within 0 s"}, "not that it could not be started"
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_torchs_devices_are_told() -> None:
+    assert "cpu" in export_process.devices_of_torch()
 
 
 async def test_after_the_export_torch_is_not_needed(tiny: TinyModel, exports: Exports, tmp_path: Path) -> None:

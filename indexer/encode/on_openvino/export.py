@@ -18,6 +18,7 @@ from typing import Any, Final
 import numpy as np
 import openvino as ov
 import torch
+from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
 from indexer.encode.on_openvino.folder import Manifest, described, installed_versions, write_folder
 from indexer.encode.on_openvino.runtime import LEAST_COSINE, MEAN_COSINE, ExportedNetwork
@@ -204,8 +205,10 @@ def _save(
 ) -> None:
     module.eval()
     with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch announces the end of tracing, which the converter does
-        converted = ov.convert_model(module, example_input=example)
+        warnings.simplefilter("ignore")  # torch announces the end of tracing, which the decoder does
+        # By itself the converter lets torch trace it twice and compare three runs. `_check` compares vectors.
+        traced = TorchScriptPythonDecoder(module, example_input=example, trace_kwargs={"check_trace": False})
+        converted = ov.convert_model(traced, example_input=example)
     # The converter leaves out an input that the network does not look at: a SigLIP needs no ids beside the rows.
     shapes = {}
     for name, tensor in zip(INPUTS[path.stem], example, strict=False):
