@@ -42,8 +42,8 @@ class Picture:
         return file.getvalue()
 
     def file(self, name: str, *, description: str | None = None, spoiler: bool = False) -> File:
-        """The file as it is posted. An edited picture is drawn once here, because its size is known only then."""
-        size = self.size if self.edit is None else self.image().size
+        """The file as it is posted. Nothing is drawn yet: what size an edit leaves does not depend on the drawing."""
+        size = self.size if self.edit is None else self.edit(Image.new("RGB", self.size)).size
         return File.drawn(name, self.encoded, size, description=description, spoiler=spoiler)
 
     def edited(self, edit: Edit, *, extension: str = "jpg", quality: int = 88) -> "Picture":

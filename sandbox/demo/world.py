@@ -85,6 +85,7 @@ class _Builder:
         self.guild = self.world.guild("Lower Wickham", owner, bot_allowed=bot_allowed)
         people = {name: self.world.user(name, shown) for name, shown in _PEOPLE}
         self.demo = DemoWorld(self.world, self.guild, owner, people | {owner.name: owner})
+        self.readers: dict[int, list[User]] = {}  # of each channel: who may do what does not change while this builds
         self.pool = [concept for concept in CONCEPTS if concept.id not in (*RESERVED, _CAT)]
         self.by_id = {concept.id: concept for concept in CONCEPTS}
         self.moderator = self.guild.role("Moderator", Permission.MANAGE_MESSAGES | Permission.MANAGE_THREADS)
@@ -137,8 +138,10 @@ class _Builder:
 
     def _somebody(self, channel: Channel) -> User:
         """A person who may read that channel."""
-        allowed = [m.user for m in self.guild.members.values() if not m.user.bot and channel.read_by(m)]
-        return self.rng.choice(allowed)
+        if channel.id not in self.readers:
+            members = self.guild.members.values()
+            self.readers[channel.id] = [m.user for m in members if not m.user.bot and channel.read_by(m)]
+        return self.rng.choice(self.readers[channel.id])
 
     # Chatter
 
