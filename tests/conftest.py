@@ -32,6 +32,10 @@ settings.register_profile(
 )
 settings.load_profile("any machine")
 
+# Threads of torch wait for each other with a sleep, not in a loop: processes of tests share the processors. Beside
+# other work one test of tests/sandbox/test_matching.py took 2.5 s of them, and so takes 1.3 s.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 LONGEST_NAME = 100  # characters or bytes of a parameter in a test's name
 
 

@@ -6,7 +6,9 @@ import asyncio
 import json
 import os
 import signal
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -17,31 +19,19 @@ from bot.command_line.import_archive import Asked, _handed_over
 from bot.config.tables import Config
 from bot.control.handler import Tell, Values
 from bot.control.server import open_control
-from indexer.database.database import open_database
+from indexer.database.database import FILE_NAME, open_database
 from indexer.encode import cluster_files
 from indexer.reports import status
 from indexer.reports.status import Counts
 from indexer.settings import Settings
 from tests.archives.test_import import FILES, write_export
 from tests.worlds.bot_child import opened
-from tests.worlds.child_bot import environment
+from tests.worlds.child_bot import child, child_at
 from tests.worlds.commands_here import give_command
 from tests.worlds.exports import document, message
 from tests.worlds.json_schemas import assert_schema
 from tests.worlds.pseudo_terminal import pseudo_terminal
 from tests.worlds.waiting import DEADLINE_S, until
-
-
-async def start(folder: Path, *arguments: str, **variables: str) -> asyncio.subprocess.Process:
-    """The real command with the stand-in for the model."""
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.worlds.bot_child", "import", *arguments),
-        cwd=folder,
-        env=environment(**variables),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
 
 
 async def said(folder: Path, *arguments: str) -> tuple[int, str, str]:
@@ -159,25 +149,24 @@ async def test_killed_or_interrupted_in_the_middle_it_goes_on_where_it_was(
     total = 40
     await asyncio.to_thread(write_export, tmp_path / "export", total)
     (tmp_path / "config.toml").write_text("[model]\nbatch_size = 1\n")
-    process = await start(tmp_path, *what, "--quiet", CHILD_WAITS="1", CHILD_FREE="9")
+    variables = {"CHILD_WAITS": "1", "CHILD_FREE": "9"}
+    async with child(tmp_path, "import", *what, "--quiet", **variables) as command:
 
-    async def some() -> bool:
-        assert process.returncode is None, "it ended before it could be interrupted"
-        if not (tmp_path / "data" / "afterimage.sqlite3").exists():
-            return False
-        try:
-            return (await counts(tmp_path)).ready > 3
-        except Exception:  # noqa: BLE001 -- the database is just being made
-            return False
+        async def some() -> bool:
+            assert command.runs, "it ended before it could be interrupted"
+            try:
+                with closing(sqlite3.connect(f"file:{tmp_path}/data/{FILE_NAME}?mode=ro", uri=True)) as connection:
+                    rows = connection.execute("SELECT count(*) FROM places WHERE state = 'ready'").fetchall()
+                return rows > [(3,)]
+            except sqlite3.OperationalError:  # the database is just being made
+                return False
 
-    await until(some)
-    process.send_signal(signal.Signals[how])
-    async with asyncio.timeout(DEADLINE_S):
-        _, err = await process.communicate()
-    assert process.returncode == (130 if how == "SIGINT" else -signal.Signals[how])
+        await until(some)
+        command.send_signal(signal.Signals[how])
+        assert await command.ended() == (130 if how == "SIGINT" else -signal.Signals[how])
     if how == "SIGINT":
-        assert "the same command goes on from there" in err.decode()
-        assert "Traceback" not in err.decode()
+        assert "the same command goes on from there" in command.said
+        assert "Traceback" not in command.said
     before = await counts(tmp_path)
     assert 3 < before.ready < total
     code, out, _ = await said(tmp_path, *what, "--json", "--quiet")
@@ -189,34 +178,25 @@ async def test_killed_or_interrupted_in_the_middle_it_goes_on_where_it_was(
 async def test_a_terminal_gets_a_bar_and_names_act_on_nothing(folder: Path) -> None:
     data = document([message(1)], guild={"id": "5", "name": "\x1b[31mred\u202e"}, channel={"id": "6"})
     (folder / "export" / "red.json").write_bytes(data)
-    master, slave = pseudo_terminal()
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.worlds.bot_child", "import", "export"),
-        cwd=folder,
-        env=environment(TERM="xterm", COLUMNS="80"),
-        stdin=slave,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=slave,
-    )
-    os.close(slave)
-    seen = b""
+    ours, theirs = pseudo_terminal()
 
     def read() -> bytes:
         try:
-            return os.read(master, 65536)
+            return os.read(ours, 65536)
         except OSError:  # the other end is closed
             return b""
 
-    async with asyncio.timeout(DEADLINE_S):
-        while more := await asyncio.to_thread(read):
-            seen += more
-        out, _ = await process.communicate()
-    os.close(master)
-    assert process.returncode == 0
+    async with child_at(theirs, folder, "import", "export", TERM="xterm", COLUMNS="80") as command:
+        seen = b""
+        async with asyncio.timeout(DEADLINE_S):
+            while more := await asyncio.to_thread(read):
+                seen += more
+        assert await command.ended() == 0
+    os.close(ours)
     assert b"pictures" in seen
     assert b"\x1b" in seen
-    assert b"\x1b" not in out
-    assert "\\x1b[31mred\\u202e" in out.decode()
+    assert "\x1b" not in command.said
+    assert "\\x1b[31mred\\u202e" in command.said
 
 
 async def test_the_folder_of_another_process_is_named(folder: Path) -> None:

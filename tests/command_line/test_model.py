@@ -88,6 +88,9 @@ def test_a_trial_of_the_demos_model_is_remembered(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(model_trial, "PICTURES_S", 0.05)
+    # Told how to run, it tries no ways to: 3 s of a processor.
+    for name, value in {"PRECISION": "float32", "STREAMS": "1", "BATCH_SIZE": "2"}.items():
+        monkeypatch.setenv(f"AFTERIMAGE_MODEL_{name}", value)
     exported_before(here / "data")
     code, out, err = ran(capsys, "trial", "demo", "--json")
     assert (code, err) == (0, "")

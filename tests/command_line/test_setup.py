@@ -8,10 +8,10 @@ import os
 import signal
 import socket
 import stat
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -28,7 +28,9 @@ from indexer.settings import ModelSettings
 from sandbox.permissions import BOT
 from sandbox.server import Sandbox, open_sandbox
 from sandbox.world import Guild, World
+from tests.worlds import bot_child
 from tests.worlds.child_bot import environment
+from tests.worlds.forked import as_command, forking
 from tests.worlds.pseudo_terminal import pseudo_terminal
 from tests.worlds.waiting import DEADLINE_S, until
 
@@ -307,7 +309,7 @@ def test_in_a_terminal_the_token_is_asked_for_hidden_and_the_rest_is_asked(
     discord.world.application.message_content = False
     discord.invite_when_waited_for()
     ours, theirs = pseudo_terminal()
-    process = _in_terminal(theirs, tmp_path)
+    process = _InTerminal(theirs, tmp_path)
     screen = _Screen(ours)
     screen.until("(not shown): ")
     screen.type(token)
@@ -326,7 +328,7 @@ def test_in_a_terminal_the_token_is_asked_for_hidden_and_the_rest_is_asked(
     assert load(None, {}).settings.crawl.start == "manual"  # nobody has said yes
     screen.type("yes")
     screen.until("It begins to read by itself")
-    assert process.wait(DEADLINE_S) == 0
+    assert process.wait() == 0
     os.close(ours)
     assert token not in screen.text
     config = load(None, {})
@@ -339,12 +341,12 @@ def test_in_a_terminal_the_token_is_asked_for_hidden_and_the_rest_is_asked(
 def test_ctrl_c_ends_the_wait_for_a_server_and_says_how_to_go_on(token: str, discord: Discord, tmp_path: Path) -> None:
     (tmp_path / "given").write_text(token)
     ours, theirs = pseudo_terminal()
-    process = _in_terminal(theirs, tmp_path, "--token-file", "given", "--model", "english")
+    process = _InTerminal(theirs, tmp_path, "--token-file", "given", "--model", "english")
     screen = _Screen(ours)
     screen.until("Ctrl-C goes on …")
-    process.send_signal(signal.SIGINT)
+    process.interrupt()
     screen.until("/reindex start on the server.")
-    assert process.wait(DEADLINE_S) == 0
+    assert process.wait() == 0
     os.close(ours)
     assert "The link stays valid" in screen.text
     assert "Start it with `afterimage run`" in screen.text
@@ -354,39 +356,38 @@ def test_ctrl_c_ends_the_wait_for_a_server_and_says_how_to_go_on(token: str, dis
 
 def test_ctrl_c_leaves_nothing(token: str, tmp_path: Path) -> None:
     ours, theirs = pseudo_terminal()
-    process = _in_terminal(theirs, tmp_path)
+    process = _InTerminal(theirs, tmp_path)
     screen = _Screen(ours)
     screen.until("(not shown): ")
     screen.type(token)
     screen.until("Which one? [")
-    process.send_signal(signal.SIGINT)
-    assert process.wait(DEADLINE_S) == 130
+    process.interrupt()
+    assert process.wait() == 130
     os.close(ours)
     assert files(tmp_path) == set()
     assert "Traceback" not in screen.text
 
 
-# A shell lets whatever it starts in the background ignore SIGINT, and its children inherit that.
-_BOT = """import signal
-signal.signal(signal.SIGINT, signal.default_int_handler)
-from bot.__main__ import main
-main()"""
-
-
-def _in_terminal(theirs: int, folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
+class _InTerminal:
     """The command on a terminal of its own: in a session without another one, where it would ask there."""
-    base = os.environ["AFTERIMAGE_DISCORD_API_BASE"]
-    process = subprocess.Popen(
-        [sys.executable, "-c", _BOT, "setup", *arguments],
-        cwd=folder,
-        env=environment(AFTERIMAGE_DISCORD_API_BASE=base),
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        start_new_session=True,
-    )
-    os.close(theirs)
-    return process
+
+    def __init__(self, theirs: int, folder: Path, *arguments: str) -> None:
+        settings = environment(AFTERIMAGE_DISCORD_API_BASE=os.environ["AFTERIMAGE_DISCORD_API_BASE"])
+        terminal = Connection(theirs)
+        given = (None, terminal, bot_child.main, folder, ["setup", *arguments], settings)
+        self._process = forking().Process(target=as_command, args=given)
+        self._process.start()
+        terminal.close()
+
+    def interrupt(self) -> None:
+        os.kill(self._process.pid, signal.SIGINT)
+
+    def wait(self) -> int:
+        """Its exit code."""
+        self._process.join(DEADLINE_S)
+        code: int = self._process.exitcode
+        self._process.close()
+        return code
 
 
 class _Screen:

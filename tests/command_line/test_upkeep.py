@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,10 +24,11 @@ from indexer.reports import status
 from indexer.reports.status import Counts
 from indexer.store import places
 from sandbox.server import open_sandbox
-from tests.worlds.child_bot import Child, child, environment, joining
+from tests.worlds.child_bot import Child, child, joining
 from tests.worlds.pseudo_terminal import pseudo_terminal
 from tests.worlds.running_bot import Town, indexed, noise, town
-from tests.worlds.waiting import DEADLINE_S, until
+from tests.worlds.tables import Tables
+from tests.worlds.waiting import DEADLINE_S, until, until_equals
 
 Commanded = Callable[..., Awaitable[tuple[int, str, str]]]
 
@@ -67,31 +67,14 @@ def standard_input(typed: bytes | None) -> Iterator[TextIO]:
         os.close(ours)
 
 
-async def in_a_process(folder: Path, *arguments: str) -> tuple[int, str, str]:
-    """The same of a command as a user gives it."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bot", *arguments),
-        cwd=folder,
-        env=environment(),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, out.decode(), err.decode()
-
-
 async def counts(folder: Path) -> Counts:
     async with open_database(folder / "data", write=False) as db, db.reader() as connection:
         return (await status.read(connection)).total
 
 
 async def embedded(folder: Path, number: int) -> None:
-    async def there() -> bool:
-        return (await counts(folder)).embeddings == number
-
-    await until(there)
+    async with open_database(folder / "data", write=False) as db:
+        await until_equals(number, lambda: Tables(db).count("SELECT count(*) FROM embeddings"))
 
 
 def lies_on_disk(folder: Path, text: bytes) -> bool:
@@ -118,9 +101,10 @@ async def test_a_request_for_erasure_is_carried_out_beside_the_running_bot(
             await bot.says("connected as")
             await embedded(tmp_path, 9)
             assert await asyncio.to_thread(lies_on_disk, tmp_path / "data", b"quetzalcoatlus")
-            code, out, err = await in_a_process(tmp_path, "forget", str(place.member.id), "--yes")
-            assert (code, "7 messages are gone" in out) == (0, True), err
-            assert "files are written anew" in err
+            async with child(tmp_path, "forget", str(place.member.id), "--yes") as command:
+                assert await command.ended() == 0
+            assert "7 messages are gone" in command.said
+            assert "files are written anew" in command.said
             assert (await counts(tmp_path)).embeddings == 2
             assert not await asyncio.to_thread(lies_on_disk, tmp_path / "data", b"quetzalcoatlus")
             place.pictures.post(place.member.user, "again", files=[noise(77)])

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 import shutil
-import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,7 +21,8 @@ from indexer.records.hits import Filter
 from indexer.records.ids import GuildId, UserId
 from indexer.store import guilds, promises
 from tests.soak import tries
-from tests.worlds import records
+from tests.worlds import killed_promises, records
+from tests.worlds.forked import as_command, forking
 from tests.worlds.killed_promises import AUTHORS
 from tests.worlds.promising import authors, come_back, fill, folder, opted_out
 from tests.worlds.waiting import DEADLINE_S
@@ -282,7 +284,7 @@ async def _killed(place: Path, chance: random.Random) -> int:
             assert await store.made_safe()
     storage.mkdir(exist_ok=True)
     back_up(data, backup)
-    lines = await _lines_until_killed(data, storage, chance)
+    lines = await asyncio.to_thread(_lines_until_killed, data, storage, chance)
     lose(data, backup)
     async with folder(data, storage) as store:
         out, stored = await opted_out(store), await authors(store)
@@ -315,21 +317,23 @@ async def _killed(place: Path, chance: random.Random) -> int:
     return sum(line.startswith("done") for line in lines)
 
 
-async def _lines_until_killed(data: Path, storage: Path, chance: random.Random) -> list[str]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.worlds.killed_promises", str(data), str(storage), str(chance.randrange(10**6))),
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    try:
-        async with asyncio.timeout(DEADLINE_S):
-            assert await process.stdout.readline() == b"open\n"
-        await asyncio.sleep(chance.random() * 0.3)
-    finally:
-        process.kill()
-        rest = await process.stdout.read()
-        await process.wait()
-    text = rest.decode()
+def _lines_until_killed(data: Path, storage: Path, chance: random.Random) -> list[str]:
+    context = forking()
+    output, its_output = context.Pipe(duplex=False)
+    arguments = [str(data), str(storage), str(chance.randrange(10**6))]
+    given = (its_output, None, killed_promises.main, data.parent, arguments, dict(os.environ))
+    process = context.Process(target=as_command, args=given)  # to start Python took most of the test
+    process.start()
+    its_output.close()
+    with output, open(output.fileno(), encoding="utf-8", closefd=False) as lines:
+        try:
+            assert lines.readline() == "open\n"
+            time.sleep(chance.random() * 0.3)
+        finally:
+            process.kill()
+            text = lines.read()
+            process.join(DEADLINE_S)
+            process.close()
     return text[: text.rfind("\n") + 1].splitlines()  # the last line may be cut
 
 

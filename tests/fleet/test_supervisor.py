@@ -17,7 +17,7 @@ import pytest
 from bot.fleet import supervisor
 from bot.fleet.plan import ProcessPlan, digest_of
 from bot.fleet.report import metrics, report
-from bot.fleet.supervisor import State, Supervisor
+from bot.fleet.supervisor import CHILD, State, Supervisor
 from bot.fleet.words import RESTORING
 from indexer.backoff import Backoff
 from indexer.database.database import open_database
@@ -29,7 +29,7 @@ from tests.worlds.promising import fill
 from tests.worlds.running_bot import town
 from tests.worlds.waiting import DEADLINE_S, until
 
-CHILD = "tests.worlds.fleet_child"
+BOT = "tests.worlds.fleet_child"
 
 
 @pytest.fixture
@@ -51,15 +51,14 @@ def planned(sandbox: Sandbox, folder: Path) -> ProcessPlan:
         "discord.api_base": sandbox.api_base,
         "discord.token_file": str(token),
         "fetch.insecure_hosts": [sandbox.cdn_host],
-        "crawl.start": "auto",
     }
     config.write_text(as_toml(values))
     return ProcessPlan("a", "1", str(folder / "data"), str(config), digest_of(config))
 
 
 @asynccontextmanager
-async def supervised(plan: ProcessPlan) -> AsyncIterator[Supervisor]:
-    opened = Supervisor(plan, os.environ, CHILD)
+async def supervised(plan: ProcessPlan, child: str = BOT) -> AsyncIterator[Supervisor]:
+    opened = Supervisor(plan, os.environ, child)
     async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as tasks:
         tasks.create_task(opened.run())
         try:
@@ -110,7 +109,7 @@ async def test_a_bot_that_hangs_is_ended_and_started_again(
 async def test_why_a_bot_cannot_start_is_told(sandbox: Sandbox, tmp_path: Path) -> None:
     plan = planned(sandbox, tmp_path)
     Path(plan.config).write_text("nonsense = true\n")
-    async with supervised(plan) as opened:
+    async with supervised(plan, CHILD) as opened:
         await in_state(opened, State.PAUSED)
         row = await report(opened)
         assert "there is no key nonsense" in row["reason"]
@@ -121,7 +120,7 @@ async def test_why_a_bot_cannot_start_is_told(sandbox: Sandbox, tmp_path: Path) 
 async def test_without_a_token_no_sandbox_is_joined(sandbox: Sandbox, tmp_path: Path) -> None:
     plan = planned(sandbox, tmp_path)
     Path(plan.config).write_text("")
-    async with supervised(plan) as opened:
+    async with supervised(plan, CHILD) as opened:
         await in_state(opened, State.PAUSED)
         assert "has no token" in opened.standing.reason
 

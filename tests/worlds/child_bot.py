@@ -35,6 +35,10 @@ class Child:
     def pid(self) -> int:
         return int(self._process.pid)
 
+    @property
+    def runs(self) -> bool:
+        return bool(self._process.is_alive())
+
     def send_signal(self, number: int) -> None:
         os.kill(self.pid, number)
 
@@ -65,12 +69,22 @@ def environment(**more: str) -> dict[str, str]:
 
 @asynccontextmanager
 async def child(folder: Path, *arguments: str, **variables: str) -> AsyncIterator[Child]:
+    async with child_at(None, folder, *arguments, **variables) as started:
+        yield started
+
+
+@asynccontextmanager
+async def child_at(screen: int | None, folder: Path, *arguments: str, **variables: str) -> AsyncIterator[Child]:
+    """`screen`: the terminal at which the command is given; this closes it. What it writes there is not collected."""
     context = forking()
     output, its_output = context.Pipe(duplex=False)
-    given = (its_output, bot_child.main, folder, list(arguments), environment(**variables))
+    terminal = None if screen is None else Connection(screen)
+    given = (its_output, terminal, bot_child.main, folder, arguments, environment(**variables))
     process = context.Process(target=as_command, args=given)
     await asyncio.to_thread(process.start)
     its_output.close()
+    if terminal is not None:
+        terminal.close()
     started = Child(process, output)
     try:
         yield started

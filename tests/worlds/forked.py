@@ -11,7 +11,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -19,7 +19,10 @@ from typing import Any
 from unittest import mock
 
 ROOT = Path(__file__).resolve().parents[2]
-_IMPORTED = ["tests.worlds.bot_child", "tests.worlds.index_victim", "faiss"]
+_IMPORTED = [
+    *(f"tests.worlds.{name}" for name in ("bot_child", "index_victim", "killed_promises")),
+    "faiss",
+]
 
 
 def forking() -> Any:
@@ -34,14 +37,30 @@ def forking() -> Any:
 
 
 def as_command(
-    output: Connection, main: Callable[[], object], folder: Path, arguments: list[str], environment: Mapping[str, str]
+    output: Connection | None,
+    screen: Connection | None,
+    main: Callable[[], object],
+    folder: Path,
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
 ) -> None:
-    """What the process does: all that it writes goes into `output`."""
+    """What the process does. What it writes goes into `output`.
+
+    `screen` is the terminal at which it is given, in a session without another one: there it asks, and tells what is
+    no answer; the answers too where there is no `output`.
+    """
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    for number in (1, 2):
-        os.dup2(output.fileno(), number)
-    output.close()
+    if screen is not None and sys.platform != "win32":
+        os.setsid()
+    for number, end in enumerate((screen, output or screen, screen or output)):
+        if end is not None:
+            os.dup2(end.fileno(), number)
+    for end in (output, screen):
+        if end is not None:
+            end.close()
+    if screen is not None:  # multiprocessing has put the empty device into sys.stdin, and the others know no terminal
+        sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w", buffering=1)  # noqa: SIM115 -- till the end
     sys.argv = ["afterimage", *arguments]
     sys.exit(main())  # type: ignore[arg-type]  # an exit code

@@ -1,6 +1,6 @@
-"""Run as a program by test_promises.py: promises by the dozen, each reported before it begins and when "done" is said.
+"""A process of test_promises.py: promises by the dozen, each reported before it begins and when "done" is said.
 
-python -m tests.worlds.killed_promises DATA_DIR STORAGE SEED
+Its arguments are DATA_DIR STORAGE SEED.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def say(*words: object) -> None:
     sys.stdout.flush()
 
 
-async def main(data_dir: Path, storage: Path, seed: int) -> None:
+async def promise(data_dir: Path, storage: Path, seed: int) -> None:
     numbers = random.Random(seed)
     async with folder(data_dir, storage) as store:
         say("open")
@@ -44,5 +44,5 @@ async def main(data_dir: Path, storage: Path, seed: int) -> None:
                 say("done", kind, author, where)
 
 
-if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])))
+def main() -> None:
+    asyncio.run(promise(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])))
