@@ -331,6 +331,7 @@ class Client(discord.AutoShardedClient):
     async def on_shard_connect(self, shard_id: int) -> None:
         if self._identifying is not None:
             self._identifying.accepted(shard_id)
+        self._context.service.hit_verifier.forget()  # a new session tells nothing of what was deleted before it
         self._shards.back(shard_id)
 
     async def on_shard_resumed(self, shard_id: int) -> None:

@@ -70,6 +70,7 @@ class Events:
         return self._queues.waiting
 
     async def _read_again(self, guild_id: GuildId, edited: frozenset[MessageId]) -> None:
+        self._service.hit_verifier.forget()  # a deletion or an edit may be among what was lost
         if guild_id in await self._service.consented():
             if edited:
                 await self._service.live.on_missed_edits(edited)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -22,9 +22,11 @@ from indexer.supervisor import Faults
 
 log = logging.getLogger(__name__)
 
-FRESH_S = 60.0  # seconds for which an answer of Discord is kept; an event tells of a later deletion
+FRESH_S = 60.0  # seconds for which an answer of Discord is kept, as long as events tell of every later deletion
 REMEMBERED = 4096  # answers
 NAME = "verifying hits"  # the name of this work among the faults
+
+Seen = LruCache[MessageId, dict[str, PictureRef]]  # of a message, the pictures that it showed, by their link
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +53,14 @@ class HitVerifier:
         self._history = history
         self._keep = keep
         self._faults = faults
-        # For each message: link → picture, of those that it showed.
-        self._seen: LruCache[MessageId, dict[str, PictureRef]] = LruCache(REMEMBERED, FRESH_S)
+        self._seen: Seen = LruCache(REMEMBERED, FRESH_S)
 
     async def verify(self, hits: Sequence[Hit], deadline_s: float = 1.0) -> Verified:
         """Looks up the message of each hit, all at once, for at most `deadline_s` seconds.
 
         A hit that Discord does not answer for is shown, and so is one whose check fails. No error is raised.
         """
-        asked_ms = now_ms()
+        asked_ms, seen = now_ms(), self._seen
         gone: dict[MessageId, Message | None] = {}
         closed: set[MessageId] = set()
 
@@ -80,7 +81,7 @@ class HitVerifier:
                 if message is None or not shown:
                     gone[message_id] = message
                 else:
-                    self._remember(message)
+                    _remember(seen, message)
 
         with suppress(TimeoutError):
             async with asyncio.timeout(deadline_s), asyncio.TaskGroup() as group:
@@ -96,18 +97,18 @@ class HitVerifier:
 
         None where the message does not show it. Raises RetryLater and ChannelClosed.
         """
-        shown = self._seen.get(message_id)
+        seen = self._seen
+        shown = seen.get(message_id)
         if shown is None:
             message = await self._history.message(channel_id, message_id)
             if message is None:
                 return None
-            shown = self._remember(message)
+            shown = _remember(seen, message)
         return shown.get(link)
 
-    def forget(self, message_ids: Iterable[MessageId]) -> None:
-        """Forgets messages that an event has changed. Discord is asked again about the next hit on them."""
-        for message_id in message_ids:
-            self._seen.pop(message_id)
+    def forget(self) -> None:
+        """Events were lost, so that nobody knows what was deleted: Discord is asked about every hit again."""
+        self._seen = LruCache(REMEMBERED, FRESH_S)
 
     async def _shows(self, message: Message, hit: Hit) -> bool:
         """Whether the message shows the hit. For a message of an archive it is enough that Discord has the message,
@@ -133,7 +134,9 @@ class HitVerifier:
         first = {hit.place.message_id: hit for hit in reversed(hits)}
         return [hit for message_id, hit in first.items() if self._seen.get(message_id) is None]
 
-    def _remember(self, message: Message) -> dict[str, PictureRef]:
-        shown = {picture.link: picture for picture in message.pictures}
-        self._seen.put(message.id, shown)
-        return shown
+
+def _remember(seen: Seen, message: Message) -> dict[str, PictureRef]:
+    """`seen` as of the question: where events were lost until the answer came, it is another one's by now."""
+    shown = {picture.link: picture for picture in message.pictures}
+    seen.put(message.id, shown)
+    return shown

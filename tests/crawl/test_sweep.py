@@ -205,15 +205,32 @@ async def test_what_discord_does_not_answer_in_time_is_shown(world: World, verif
     assert len(verified.hits) == 3
 
 
-async def test_a_verified_hit_is_not_asked_about_again_until_an_event_says_so(
+async def test_a_verified_hit_is_not_asked_about_again_until_events_were_lost(
     world: World, verifier: HitVerifier
 ) -> None:
     (message,) = await shown_messages(world, 1)
     for _ in range(3):
         await verifier.verify([hit(message)])
     assert world.history.fetched[message.id] == 1
-    verifier.forget([message.id])
+    verifier.forget()
     await verifier.verify([hit(message)])
+    assert world.history.fetched[message.id] == 2
+
+
+async def test_an_answer_that_comes_after_events_were_lost_is_not_remembered(
+    world: World, verifier: HitVerifier
+) -> None:
+    (message,) = await shown_messages(world, 1)
+    ask = world.history.message
+
+    async def meanwhile(channel_id: ChannelId, message_id: MessageId) -> Message | None:
+        answer = await ask(channel_id, message_id)
+        verifier.forget()
+        return answer
+
+    world.history.message = meanwhile  # type: ignore[method-assign]  # of this history alone
+    for _ in range(2):
+        assert (await verifier.verify([hit(message)])).hits
     assert world.history.fetched[message.id] == 2
 
 

@@ -258,6 +258,6 @@ async def test_a_hit_that_an_archive_told_is_shown_as_long_as_discord_has_its_me
     world.history.post(1, 0, world.cdn.add("a.png", picture(1)))  # Discord knows the picture by its link
     assert (await verifier.verify([hit])).hits == (hit,)
     world.history.messages[ChannelId(1)].clear()
-    verifier.forget([post.id])
+    verifier.forget()
     assert (await verifier.verify([hit])).gone == {post.id}
     assert await count(world, "ready") == 0
