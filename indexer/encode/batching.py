@@ -89,8 +89,9 @@ class Batches:
 
     `streams` tells how many batches `run` works on at once (0: none just now); a question's batch goes beside them.
     Questions that come meanwhile wait for it and go together. While questions come, indexing has a quarter of the time,
-    in small batches; not where what runs batches sees to that itself (`attentive` false). `rest` is called when nobody
-    has asked for `idle_s` seconds (0: never).
+    in small batches; not where what runs batches sees to that itself (`attentive` false). `ahead` batches of indexing
+    more are given to `run` while members are not searching: it begins them when it has ended another one. `rest` is
+    called when nobody has asked for `idle_s` seconds (0: never).
 
     A batch that the model fails on is done one by one. A batch that the model's process dies over is tried once more
     first; what it dies over twice alone is rejected. Whatever is tried again is tried with nothing beside it, so that
@@ -107,8 +108,10 @@ class Batches:
         streams: Callable[[], int] = lambda: 1,
         *,
         attentive: bool = True,
+        ahead: int = 0,
     ) -> None:
         self._attentive = attentive
+        self._ahead = ahead
         self._run = run
         self._batch_size = batch_size
         self._rest = rest
@@ -211,11 +214,13 @@ class Batches:
                 return (priority, again.popleft()) if not self._under_way else None
             busy = sum(1 for others, _ in self._under_way if others is priority)
             free = (1 if priority is Priority.QUERY else self._streams()) - busy
+            # While nothing runs batches (streams 0), none goes ahead either.
+            ahead = self._ahead if priority is Priority.INDEXING and busy and not self._searching() else 0
             lines = [(self._lines[priority, kind][0].number, kind) for kind in Kind if self._lines[priority, kind]]
             if lines and free <= 0 and not busy:
                 asyncio.get_running_loop().call_later(_LOOK_AGAIN_S, self._work.set)
             gives_way = priority is Priority.INDEXING and self._attentive and self._gives_way(busy)
-            if not lines or free <= 0 or gives_way:
+            if not lines or free + ahead <= 0 or gives_way:
                 continue
             kind = min(lines)[1]
             line = self._lines[priority, kind]
@@ -223,7 +228,8 @@ class Batches:
             half = -(-limit // 2)
             if len(line) < half and (busy or self._still_comes(priority)):
                 continue
-            size = min(limit, len(line), max(-(-len(line) // free), half))  # as much for every stream that is free
+            share = -(-len(line) // max(free, 1))  # as much for every stream that is free
+            size = min(limit, len(line), max(share, half))
             items = [line.popleft() for _ in range(size)]
             for _ in items:
                 self._room[priority].release()
@@ -258,10 +264,12 @@ class Batches:
     def _limit(self, priority: Priority, kind: Kind) -> int:
         if kind is Kind.WORDS:
             return _WORDS_A_BATCH
-        searching = self._attentive and asyncio.get_running_loop().time() - self._last_query < ATTENTIVE_S
-        if priority is Priority.INDEXING and searching:
+        if priority is Priority.INDEXING and self._searching():
             return max(self._batch_size // _ATTENTIVE_DIVISOR, 1)
         return self._batch_size
+
+    def _searching(self) -> bool:
+        return self._attentive and asyncio.get_running_loop().time() - self._last_query < ATTENTIVE_S
 
     async def _run_batch(self, priority: Priority, batch: _Batch) -> None:
         kind, items = batch.kind, batch.items

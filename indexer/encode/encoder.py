@@ -128,18 +128,22 @@ async def open_encoder(
     data_dir: Path | None = None,
     worker: str = WORKER,
     wake: bool = True,
+    ahead: int = 0,
 ) -> AsyncIterator[ModelEncoder]:
     """Load a model in a process of its own and serve it until the block ends. `faults` counts what goes wrong.
 
     Where an earlier start has kept in `data_dir` what must be known of the model, the block begins at once and the
     model is loaded meanwhile; whoever asks waits for it. Elsewhere the block begins when the model is loaded. The
     process may go and come within the block: when it dies, and when nobody asks for `model.idle_s`. `worker` is the
-    module that the process runs. Without `wake` a known model is loaded by whoever asks first. Raises ModelUnavailable:
-    which model, from where, and the ways out. At the end whoever still waits gets RetryLater.
+    module that the process runs. Without `wake` a known model is loaded by whoever asks first. `ahead` batches (1 at
+    most) wait in the process for the one before. Raises ModelUnavailable: which model, from where, and the ways out. At
+    the end whoever still waits gets RetryLater.
     """
     faults = faults or Faults()
     model = ModelOnDemand(settings, faults, worker, _known(data_dir, settings))
-    batches = Batches(model.encode, settings.batch_size, model.rest, settings.idle_s, lambda: model.choice.streams)
+    batches = Batches(
+        model.encode, settings.batch_size, model.rest, settings.idle_s, lambda: model.choice.streams, ahead=ahead
+    )
     async with _serving(model, batches, faults, wake) as encoder:
         yield encoder
 

@@ -92,7 +92,8 @@ class ModelOnDemand:
             self.spec, self.pixel_spec = self._process.facts.spec, self._process.facts.pixel_spec
             await self._told(self._process.facts)
         streams = BATCHES_AN_ENCODER * self._cluster.max_replicas if self._cluster else MOST_STREAMS
-        self._frames.make_room(streams + 1, self._settings.batch_size, self.pixel_spec.size)
+        # One more for a question, and one for a batch that waits for another.
+        self._frames.make_room(streams + 2, self._settings.batch_size, self.pixel_spec.size)
 
     async def wake(self) -> None:
         """Loads the model before anybody asks. A model that cannot be had is counted and logged, and tried again by

@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any, Protocol, runtime_checkable
@@ -22,6 +23,7 @@ from indexer.encode.protocol import Caption, Choice, Facts, settings_of
 from indexer.encode.shared_frames import Frames, mapped
 from indexer.errors import ModelUnavailable
 from indexer.platforms.shared_memory import open_shared
+from indexer.ports import Priority
 from indexer.records.pictures import Features, Vectors
 from indexer.settings import ModelSettings
 
@@ -105,15 +107,15 @@ class _Service:
         self._mapping = threading.Lock()
 
     def serve(self, requests: Requests) -> None:
-        """Until standard input ends."""
-        # One more than streams: a question's thread. torch's network is for one thread alone.
+        """Until standard input ends. A question does not wait for indexing that waits here."""
         choice = self._facts.choice
-        if choice.runtime == "torch":
+        if choice.runtime == "torch":  # its network is for one thread alone
+            for request in _questions_first(requests):
+                self._answer(request)
+        with ThreadPoolExecutor(choice.streams, "indexing") as indexing, ThreadPoolExecutor(1, "asked") as asked:
             while True:
-                self._answer(requests.get())
-        with ThreadPoolExecutor(choice.streams + 1, "encoding") as pool:
-            while True:
-                pool.submit(self._answer, requests.get())
+                request = requests.get()
+                (indexing if _is_indexing(request) else asked).submit(self._answer, request)
 
     def _answer(self, request: dict[str, Any]) -> None:
         try:
@@ -152,6 +154,21 @@ class _Service:
                 self._frames = mapped(self._shared, self._facts.pixel_spec.size)
         frames: Frames = self._frames[request["first"] :][: request["count"]]
         return frames
+
+
+def _is_indexing(request: dict[str, Any]) -> bool:
+    return request.get("priority") == Priority.INDEXING
+
+
+def _questions_first(requests: Requests) -> Iterator[dict[str, Any]]:
+    """Every request, without end."""
+    waiting: deque[dict[str, Any]] = deque()
+    while True:
+        while not waiting or not requests.empty():
+            waiting.append(requests.get())
+        request = next((request for request in waiting if not _is_indexing(request)), waiting[0])
+        waiting.remove(request)
+        yield request
 
 
 def is_want_of_memory(error: Exception) -> bool:

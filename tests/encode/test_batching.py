@@ -44,8 +44,8 @@ class Model:
 
 
 @asynccontextmanager
-async def running(model: Model, batch_size: int = 4, streams: int = 1) -> AsyncIterator[Batches]:
-    batches = Batches(model.run, batch_size, streams=lambda: streams)
+async def running(model: Model, batch_size: int = 4, streams: int = 1, ahead: int = 0) -> AsyncIterator[Batches]:
+    batches = Batches(model.run, batch_size, streams=lambda: streams, ahead=ahead)
     pump = asyncio.create_task(batches.pump())
     try:
         yield batches
@@ -105,6 +105,30 @@ async def test_a_second_batch_begins_once_half_of_one_waits_or_the_first_has_end
         await asyncio.sleep(0.01)
         model.go.set()
     assert model.batches[2:] == [["last"]]
+
+
+async def test_a_batch_is_given_ahead_beside_a_whole_one_and_none_while_members_search(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(batching, "_NEAR_S", 0.0)
+    monkeypatch.setattr(batching, "_PAUSE_LENGTHS", 0.0)
+    model = Model()
+    model.go.clear()
+    async with running(model, batch_size=8, ahead=1) as batches:
+        async with asyncio.TaskGroup() as group:
+            for n in range(20):
+                group.create_task(pixels(batches, f"{n}"))
+            await asyncio.sleep(0.01)
+            assert [len(batch) for batch in model.batches] == [8, 8]  # it has one stream: not shared out
+            model.go.set()
+        await pixels(batches, "query", priority=Priority.QUERY)
+        model.go.clear()
+        async with asyncio.TaskGroup() as group:
+            for n in range(4):
+                group.create_task(pixels(batches, f"later {n}"))
+            await asyncio.sleep(0.01)
+            assert model.batches[4:] == [["later 0"]]
+            model.go.set()
 
 
 async def test_soon_after_a_batch_indexing_waits_for_half_of_one_and_a_question_does_not(

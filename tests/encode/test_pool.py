@@ -124,6 +124,20 @@ async def test_each_encoder_has_two_batches_at_most_and_a_question_goes_at_once_
         assert [float(vectors[0, 0]) for vectors in await asyncio.gather(*asked)] == [1, 2, 3, 4, 5, 6]
 
 
+async def test_a_second_batch_goes_to_an_encoder_when_the_first_has_arrived_and_a_question_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pool_file, "APART_S", DEADLINE_S)
+    encoder = Encoder()
+    async with open_pool([encoder], minimum=1) as (pool, _):
+        await ask(pool, "first")
+        second = ask(pool, "second")
+        await ask(pool, "question", Priority.QUERY)
+        assert [texts for _, texts in encoder.asked] == [["first"], ["question"]]
+        second.cancel()
+        await asyncio.wait({second})
+
+
 async def test_questions_stay_with_one_encoder_unless_it_has_another_question() -> None:
     first, second = Encoder(), Encoder()
     async with open_pool([first, second]) as (pool, _):

@@ -253,6 +253,24 @@ async def test_two_batches_are_worked_on_at_once_and_answers_find_their_askers(
         assert (await asked).tolist() == [[4, 2]]
 
 
+@pytest.mark.parametrize("runtime", ["openvino", "torch"])
+async def test_a_question_overtakes_a_batch_that_waits_in_the_process(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, runtime: str
+) -> None:
+    (tmp_path / "hold").touch()
+    settings = fake(tmp_path, runtime=runtime, batch_size=4)
+    async with open_encoder(settings, worker=WORKER, ahead=1) as encoder:
+        indexing = asyncio.create_task(encoder.encode_pixels(pictures(*range(1, 9))))
+        await until(lambda: "asked for [1, 2, 3, 4]" in caplog.text)
+        asked = asyncio.create_task(encoder.encode_words(["four"]))
+        await asyncio.sleep(0.05)
+        (tmp_path / "hold").unlink()
+        assert (await indexing)[:, 0].tolist() == list(range(1, 9))
+        assert (await asked).tolist() == [[4, 2]]
+    steps = [text for text in caplog.messages if text.startswith("asked for")]
+    assert steps == ["asked for [1, 2, 3, 4]", "asked for [0]", "asked for [5, 6, 7, 8]"]
+
+
 async def test_idle_it_goes_and_the_next_question_brings_it_back(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

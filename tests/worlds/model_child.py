@@ -85,7 +85,8 @@ def load(settings: ModelSettings, settled: Choice | None) -> tuple[FakeModel, Fa
         kill(os.getpid())
     fingerprint = "01" if (folder / "changed").exists() else "00"
     spec = ModelSpec(settings.name, "none", 2, fingerprint)
-    choice = Choice("openvino", settings.device, "float32", settings.streams or 1)
+    runtime = "torch" if settings.runtime == "torch" else "openvino"
+    choice = Choice(runtime, settings.device, "float32", settings.streams or 1)
     return FakeModel(folder, choice), Facts(spec, PixelSpec(size=SIZE), choice)
 
 

@@ -39,6 +39,9 @@ OPENING_LOG_S = 30.0
 NONE_S = 10.0  # how long indexing waits for any encoder to be there
 MOST_TRIES = 3  # encoders that may be lost over one batch
 FILE_SHARE = BATCHES_AN_ENCODER / FILES_AN_ENCODER  # of a batch; 1/16 is an exact number, so that sums of it are
+# Between two batches of indexing to one encoder. On their way together each is slower: the first half of 8 pictures was
+# there after 6.7 to 8.5 ms beside the other half, and after 5.6 ahead of it.
+APART_S = 0.005
 GROW_AFTER_S = 5.0  # all encoders have been full for so long: there is work for another one
 LOOK_S = 1.0
 
@@ -82,6 +85,7 @@ class _Member:
     under_way: float = 0.0  # batches
     questions: int = 0
     asked_s: float = -math.inf
+    next_s: float = -math.inf  # when the next batch of indexing may go there
     idle_since_s: float = 0.0
 
     def take(self, priority: Priority, share: float) -> None:
@@ -89,6 +93,13 @@ class _Member:
         if priority is Priority.QUERY:
             self.questions += 1
             self.asked_s = asyncio.get_running_loop().time()
+
+    async def apart(self) -> None:
+        """Waits until what went there before has arrived."""
+        now_s = asyncio.get_running_loop().time()
+        begin_s = max(now_s, self.next_s)
+        self.next_s = begin_s + APART_S
+        await asyncio.sleep(begin_s - now_s)
 
     def end(self, priority: Priority, share: float) -> None:
         self.under_way -= share
@@ -165,6 +176,8 @@ class Pool:
         while True:
             member = await self._chosen(priority, share)
             try:
+                if priority is Priority.INDEXING and share == 1.0:
+                    await member.apart()
                 return await self._asked(member, ask)
             except ReplicaLost as error:
                 lost += 1

@@ -121,7 +121,8 @@ class EncoderReplica:
     async def _opened(self) -> ModelEncoder:
         async with self._opening:
             if self._encoder is None:
-                encoding = open_encoder(self._settings, worker=self._worker)
+                # One batch ahead: between two batches the model waited 2 ms for the next one.
+                encoding = open_encoder(self._settings, worker=self._worker, ahead=1)
                 self._encoder = await self._stack.enter_async_context(encoding)
         return self._encoder
 
