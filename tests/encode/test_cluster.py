@@ -17,6 +17,8 @@ import numpy as np
 import psutil
 import pytest
 
+from bot.app import operations
+from bot.config.tables import Config
 from bot.control.imports import imports
 from bot.control.server import open_control
 from indexer import service as service_file
@@ -40,11 +42,13 @@ from indexer.store import embeddings
 from indexer.supervisor import Faults
 from tests.archives.test_import import write_export
 from tests.worlds.commands_here import give_command
+from tests.worlds.encoder import Encoder
 from tests.worlds.exports import GUILD as GUILD_OF_EXPORT
 from tests.worlds.model_child import SIZE
 from tests.worlds.picture_files import encoded, long_one, moving, picture, png_header, scene
 from tests.worlds.pipeline_world import GUILD, World, open_world
 from tests.worlds.ray_nodes import Nodes, open_nodes
+from tests.worlds.running_bot import noise, running, town
 from tests.worlds.waiting import DEADLINE_S, until
 
 pytestmark = [
@@ -318,3 +322,40 @@ async def test_the_command_and_a_running_bot_import_by_the_cluster_when_they_are
         assert (job.state, job.scope.fleet, made[1].encoded) == (JobState.DONE, True, 3)
         async with service.db.reader() as connection:
             assert (await status.read(connection)).total.ready == 8
+
+
+async def test_a_running_bot_reads_a_server_of_discord_by_the_cluster_when_the_command_says_so(
+    tmp_path: Path, nodes: Nodes, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[UnitFiles] = []
+
+    def files(settings: Settings, readers: int, faults: Faults) -> UnitFiles:
+        made.append(UnitFiles(settings, readers, faults))
+        return made[-1]
+
+    monkeypatch.setattr(service_file, "ClusterFiles", files)
+    used: list[Config] = []
+
+    def with_cluster(config: Config) -> Config:
+        cluster = nodes.settings(min_replicas=2, max_replicas=2)
+        settings = settings_of_files(config.settings.data_dir, weights, cluster)
+        used.append(replace(config, settings=replace(config.settings, model=settings.model, ray=cluster)))
+        return used[-1]
+
+    own = Encoder(dimension=2, size=SIZE)
+    own.spec = ModelSpec("fake", "none", 2, "00")
+    place = town(pictures=5, secrets=3)
+    async with running(place.world, tmp_path / "data", with_cluster, own) as bot:
+        async with open_control(bot.data_dir, operations(used[0], bot.service), 5.0):
+            words = ("reindex", "--guild", "Town", "--fleet", "--quiet")
+            done = await asyncio.to_thread(give_command, tmp_path, *words)
+        assert (done.returncode, done.stderr) == (0, f"the bot joins the cluster at {nodes.address}\n")
+        assert "Town: indexing the whole server: done" in done.stdout
+        assert "8 new pictures" in done.stdout
+        (job,) = await bot.service.jobs.recent(GuildId(place.guild.id), 1)
+        assert job.scope.fleet
+        assert (made[0].encoded, own.encoded) == (8, 0)  # this machine's model has had nothing to do
+        assert await bot.count("SELECT count(*) FROM embeddings") == 8
+        place.pictures.post(place.member.user, "later", files=[noise(77)])
+        await bot.embedded(9)
+        assert (made[0].encoded, own.encoded) == (8, 1)  # what comes after the job, the bot embeds itself
