@@ -349,7 +349,7 @@ async def test_a_running_bot_reads_a_server_of_discord_by_the_cluster_when_the_c
         async with open_control(bot.data_dir, operations(used[0], bot.service), 5.0):
             words = ("reindex", "--guild", "Town", "--fleet", "--quiet")
             done = await asyncio.to_thread(give_command, tmp_path, *words)
-        assert (done.returncode, done.stderr) == (0, f"the bot joins the cluster at {nodes.address}\n")
+        assert done.returncode == 0, done.stderr
         assert "Town: indexing the whole server: done" in done.stdout
         assert "8 new pictures" in done.stdout
         (job,) = await bot.service.jobs.recent(GuildId(place.guild.id), 1)
