@@ -102,7 +102,7 @@ def _main(cores: str) -> None:
     from ray.cluster_utils import Cluster
 
     common: dict[str, Any] = {"node_ip_address": "127.0.0.1", "object_store_memory": _STORE_BYTES}
-    head = {"num_cpus": 0, "include_dashboard": False, "no_monitor": True}
+    head = {"num_cpus": 0, "include_dashboard": False, "include_log_monitor": False, "no_monitor": True}
     cluster: Any = Cluster(initialize_head=True, head_node_args=common | head)
     nodes: dict[str, Any] = {}
 

@@ -53,5 +53,6 @@ def _ray_parameters(node: Node) -> dict[str, Any]:
         "num_gpus": node.gpus,
         "object_store_memory": node.store_bytes,
         "include_dashboard": False,
+        "include_log_monitor": False,  # 80 MB, to show workers' logs to programs that want them; the bot does not
         "no_monitor": True,  # the autoscaler of clouds
     }
